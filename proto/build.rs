@@ -1,0 +1,22 @@
+//! Compiles the contract without protoc and keeps its descriptors for gRPC reflection.
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for area in std::fs::read_dir(root.join("broadsheet"))? {
+        for file in std::fs::read_dir(area?.path().join("v1"))? {
+            files.push(file?.path());
+        }
+    }
+    files.sort();
+    let descriptors = protox::compile(&files, [root])?;
+    let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .enable_type_names()
+        .compile_fds(descriptors)?;
+    println!("cargo:rerun-if-changed=broadsheet");
+    Ok(())
+}
