@@ -1,1 +1,160 @@
-pub enum ConvertError{}
+//! Conversions between wire and domain types. They check what the domain demands and decide nothing.
+
+use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
+use jiff::Timestamp;
+
+use crate::papers::v1 as wire;
+
+/// A message that does not hold what its type promises.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// A field that must be there is not.
+    #[error("field {0} is missing")]
+    Missing(&'static str),
+    /// A field holds what the domain refuses.
+    #[error("field {field} {problem}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+fn invalid(field: &'static str) -> impl Fn(&dyn std::fmt::Display) -> ConvertError {
+    move |problem| ConvertError::Invalid {
+        field,
+        problem: problem.to_string(),
+    }
+}
+
+/// A timestamp on the wire.
+pub fn to_wire_time(time: Timestamp) -> prost_types::Timestamp {
+    let mut seconds = time.as_second();
+    let mut nanos = time.subsec_nanosecond();
+    if nanos < 0 {
+        seconds -= 1;
+        nanos += 1_000_000_000;
+    }
+    prost_types::Timestamp { seconds, nanos }
+}
+
+/// A timestamp from the wire; refuses what lies outside the years -9999 to 9999.
+pub fn from_wire_time(field: &'static str, time: prost_types::Timestamp) -> Result<Timestamp, ConvertError> {
+    Timestamp::new(time.seconds, time.nanos).map_err(|error| invalid(field)(&error))
+}
+
+impl From<&Paper> for wire::Paper {
+    fn from(paper: &Paper) -> Self {
+        Self {
+            id: paper.id.to_string(),
+            title: paper.title.clone(),
+            r#abstract: paper.abstract_text.clone(),
+            authors: paper
+                .authors
+                .iter()
+                .map(|name| wire::Author { name: name.clone() })
+                .collect(),
+            categories: paper.categories.clone(),
+            published_time: Some(to_wire_time(paper.published)),
+            updated_time: paper.updated.map(to_wire_time),
+            links: paper.links.iter().map(to_wire_link).collect(),
+            source: paper.source.clone(),
+            revision: paper.revision,
+            content_hash: paper.content_hash.clone(),
+            language: paper.language.clone(),
+            accepted_time: Some(to_wire_time(paper.accepted)),
+        }
+    }
+}
+
+impl TryFrom<wire::Paper> for Paper {
+    type Error = ConvertError;
+
+    fn try_from(paper: wire::Paper) -> Result<Self, ConvertError> {
+        let published = paper.published_time.ok_or(ConvertError::Missing("published_time"))?;
+        let accepted = paper.accepted_time.ok_or(ConvertError::Missing("accepted_time"))?;
+        Ok(Self {
+            id: PaperId::parse(&paper.id).map_err(|error| invalid("id")(&error))?,
+            title: paper.title,
+            abstract_text: paper.r#abstract,
+            authors: paper.authors.into_iter().map(|author| author.name).collect(),
+            categories: paper.categories,
+            published: from_wire_time("published_time", published)?,
+            updated: paper
+                .updated_time
+                .map(|time| from_wire_time("updated_time", time))
+                .transpose()?,
+            links: paper.links.into_iter().filter_map(from_wire_link).collect(),
+            source: paper.source,
+            revision: paper.revision,
+            content_hash: paper.content_hash,
+            language: paper.language,
+            accepted: from_wire_time("accepted_time", accepted)?,
+        })
+    }
+}
+
+fn to_wire_link(link: &Link) -> wire::Link {
+    let kind = match link.kind {
+        LinkKind::Abstract => wire::LinkKind::Abstract,
+        LinkKind::Pdf => wire::LinkKind::Pdf,
+        LinkKind::Code => wire::LinkKind::Code,
+    };
+    wire::Link {
+        kind: kind.into(),
+        url: link.url.clone(),
+    }
+}
+
+/// Links of kinds that this build does not know are left out, so that newer senders can add some.
+fn from_wire_link(link: wire::Link) -> Option<Link> {
+    let kind = match link.kind() {
+        wire::LinkKind::Abstract => LinkKind::Abstract,
+        wire::LinkKind::Pdf => LinkKind::Pdf,
+        wire::LinkKind::Code => LinkKind::Code,
+        wire::LinkKind::Unspecified => return None,
+    };
+    Some(Link { kind, url: link.url })
+}
+
+impl From<&SparseVector> for wire::SparseVector {
+    fn from(sparse: &SparseVector) -> Self {
+        Self {
+            indices: sparse.indices().to_vec(),
+            values: sparse.values().to_vec(),
+        }
+    }
+}
+
+impl TryFrom<wire::SparseVector> for SparseVector {
+    type Error = ConvertError;
+
+    fn try_from(sparse: wire::SparseVector) -> Result<Self, ConvertError> {
+        Self::new(sparse.indices, sparse.values).map_err(|error| invalid("sparse")(&error))
+    }
+}
+
+impl From<&PaperVectors> for wire::PaperVectors {
+    fn from(vectors: &PaperVectors) -> Self {
+        Self {
+            encoder_id: vectors.encoder.to_string(),
+            dense: vectors.dense.as_slice().to_vec(),
+            sparse: Some((&vectors.sparse).into()),
+            truncated: vectors.truncated,
+        }
+    }
+}
+
+impl TryFrom<wire::PaperVectors> for PaperVectors {
+    type Error = ConvertError;
+
+    fn try_from(vectors: wire::PaperVectors) -> Result<Self, ConvertError> {
+        Ok(Self {
+            encoder: EncoderId::parse(&vectors.encoder_id).map_err(|error| invalid("encoder_id")(&error))?,
+            dense: DenseVector::new(vectors.dense).map_err(|error| invalid("dense")(&error))?,
+            sparse: vectors.sparse.unwrap_or_default().try_into()?,
+            truncated: vectors.truncated,
+        })
+    }
+}

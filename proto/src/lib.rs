@@ -5,7 +5,7 @@
 
 #![allow(clippy::pedantic, reason = "generated code")]
 
-mod convert;
+pub mod convert;
 
 pub use convert::ConvertError;
 
@@ -24,4 +24,14 @@ macro_rules! packages {
     };
 }
 
-packages!(papers, ingest, embedding, search, index, subscriptions, delivery, attention, operations);
+packages!(
+    papers,
+    ingest,
+    embedding,
+    search,
+    index,
+    subscriptions,
+    delivery,
+    attention,
+    operations
+);

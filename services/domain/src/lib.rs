@@ -1,1 +1,20 @@
-//! d
+//! The rules of Broadsheet: what a paper is, when two are the same, how results are fused, what an edition holds.
+//!
+//! Pure functions and types that cannot hold a wrong value. Nothing here does I/O, awaits, reads a clock or draws a
+//! random number; callers pass those in.
+
+pub mod email;
+pub mod fusion;
+pub mod identity;
+pub mod matching;
+pub mod paper;
+pub mod schedule;
+pub mod submission;
+pub mod text;
+pub mod vectors;
+
+pub use email::EmailAddress;
+pub use identity::PaperId;
+pub use paper::{Link, LinkKind, Paper};
+pub use submission::{Submission, Violation};
+pub use vectors::{DenseVector, EncoderId, PaperVectors, SparseVector};
