@@ -1,1 +1,19 @@
-//! common
+//! How any service of Broadsheet lives: the flow table, the bus, the stage loop, configuration, telemetry, gRPC, start
+//! and stop.
+//!
+//! It knows no service and holds no rule of the business; what one message becomes is said in each service's
+//! `pipeline.rs`.
+
+pub mod admin;
+pub mod bus;
+pub mod config;
+pub mod dead_letters;
+pub mod flow;
+pub mod grpc;
+pub mod lifecycle;
+pub mod operations;
+pub mod service;
+pub mod stage;
+pub mod status;
+pub mod streams;
+pub mod telemetry;

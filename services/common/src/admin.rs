@@ -1,0 +1,75 @@
+//! The operator's port: `/metrics` for Prometheus, `/livez` and `/readyz` for probes.
+//!
+//! It never shows a paper or a subscriber.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+
+/// Whether the process can serve: each part holds a ticket until it is ready.
+#[derive(Clone, Default)]
+pub struct Readiness {
+    waiting: Arc<AtomicUsize>,
+    stopping: CancellationToken,
+}
+
+/// Held by a part of the process until it is ready; dropping it says so.
+pub struct NotReady(Arc<AtomicUsize>);
+
+impl Readiness {
+    /// Ready until `stopping` is cancelled, once no ticket is out.
+    pub fn new(stopping: CancellationToken) -> Self {
+        Self {
+            waiting: Arc::default(),
+            stopping,
+        }
+    }
+
+    /// A part that is not ready yet.
+    pub fn ticket(&self) -> NotReady {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        NotReady(Arc::clone(&self.waiting))
+    }
+
+    /// Whether everything is ready and nothing is stopping.
+    pub fn is_ready(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) == 0 && !self.stopping.is_cancelled()
+    }
+}
+
+impl Drop for NotReady {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The routes of the operator's port.
+pub fn router(readiness: Readiness) -> Router {
+    Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(readiness)
+}
+
+async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
+    if readiness.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}
+
+async fn metrics() -> impl IntoResponse {
+    let text = prometheus::TextEncoder::new().encode_to_string(&prometheus::gather());
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

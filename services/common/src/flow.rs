@@ -1,0 +1,142 @@
+//! THE table: every hop a message takes. No other file spells a subject.
+//!
+//! Streams, consumers, dead letters and status pages are derived from it.
+
+use std::time::Duration;
+
+/// The one stream papers and attention travel on.
+pub const STREAM: &str = "PAPERS";
+/// What the stream holds.
+pub const STREAM_SUBJECTS: [&str; 2] = ["papers.>", "attention.>"];
+/// The stream that keeps the server's advisories about messages that were given up, while no worker looks.
+pub const ADVISORY_STREAM: &str = "DEAD_LETTER_ADVISORIES";
+/// The stream that keeps dead letters for operators.
+pub const DEAD_LETTER_STREAM: &str = "DEAD_LETTERS";
+/// Dead letters lie at `<prefix>.<consumer>`.
+pub const DEAD_LETTER_PREFIX: &str = "dead_letters";
+
+/// How a hop reads the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Each message is handled once, by one worker, and acknowledged after its effect is durable.
+    Work {
+        /// Durable consumer; every replica of a service shares it.
+        consumer: &'static str,
+        /// Deliveries before a message becomes a dead letter.
+        max_deliver: i64,
+        /// Without an acknowledgement or a sign of progress for this long, another worker gets the message.
+        ack_wait: Duration,
+        /// Most messages handled together.
+        batch: usize,
+    },
+    /// Every replica reads all recent messages anew at its start and keeps them in memory; nothing is acknowledged.
+    Window,
+}
+
+/// One hop: who says what to whom, and how hard we try.
+#[derive(Debug, Clone, Copy)]
+pub struct Hop {
+    /// Subject of the messages.
+    pub subject: &'static str,
+    /// Full name of the protobuf message.
+    pub message: &'static str,
+    /// Service that publishes.
+    pub from: &'static str,
+    /// Service that reads.
+    pub to: &'static str,
+    /// How it reads.
+    pub reading: Reading,
+}
+
+const fn work(consumer: &'static str, max_deliver: i64, batch: usize) -> Reading {
+    Reading::Work {
+        consumer,
+        max_deliver,
+        ack_wait: Duration::from_secs(10),
+        batch,
+    }
+}
+
+/// The flow, in the order a paper takes it.
+#[rustfmt::skip]
+pub const FLOW: [Hop; 6] = [
+    Hop { subject: "papers.accepted",    message: "broadsheet.papers.v1.PaperAccepted",        from: "ingest",    to: "embedding",    reading: work("embedding-accepted", 6, 64) },
+    Hop { subject: "papers.embedded",    message: "broadsheet.papers.v1.PaperEmbedded",        from: "embedding", to: "indexing",     reading: work("indexing-embedded", 6, 128) },
+    Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "indexing",     reading: work("indexing-withdrawn", 6, 32) },
+    Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "notification", reading: Reading::Window },
+    Hop { subject: "papers.indexed",     message: "broadsheet.papers.v1.PaperIndexed",         from: "indexing",  to: "notification", reading: Reading::Window },
+    Hop { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     reading: work("indexing-attention", 6, 64) },
+];
+
+/// The subject messages of a type are published on.
+///
+/// # Panics
+/// When the type is not in the table: a mistake in this program that its first test run shows.
+pub fn subject_of<M: prost::Name>() -> &'static str {
+    let name = M::full_name();
+    let hop = FLOW.iter().find(|hop| hop.message == name);
+    hop.unwrap_or_else(|| panic!("message {name} is not in the flow table"))
+        .subject
+}
+
+/// The hop over which a service works on messages of a type.
+pub fn work_hop<M: prost::Name>(to: &str) -> Option<&'static Hop> {
+    let name = M::full_name();
+    FLOW.iter()
+        .find(|hop| hop.message == name && hop.to == to && matches!(hop.reading, Reading::Work { .. }))
+}
+
+/// How long to wait before the next delivery, after `deliveries` of them failed: 1 s, 4 s, 16 s, then 1 min.
+pub fn back_off(deliveries: i64) -> Duration {
+    let exponent = u32::try_from(deliveries.clamp(1, 4) - 1).unwrap_or(0);
+    Duration::from_secs(4_u64.pow(exponent).min(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use prost::Name as _;
+    use proto::attention::v1::AttentionRecorded;
+    use proto::papers::v1::{PaperAccepted, PaperEmbedded, PaperIndexed, PaperWithdrawn};
+
+    use super::*;
+
+    #[test]
+    fn the_table_names_messages_that_exist() {
+        let known = [
+            PaperAccepted::full_name(),
+            PaperEmbedded::full_name(),
+            PaperIndexed::full_name(),
+            PaperWithdrawn::full_name(),
+            AttentionRecorded::full_name(),
+        ];
+        for hop in FLOW {
+            assert!(known.contains(&hop.message.to_owned()), "{}", hop.message);
+        }
+    }
+
+    #[test]
+    fn consumers_are_unique_and_subjects_lie_in_the_stream() {
+        let mut consumers = HashSet::new();
+        for hop in FLOW {
+            assert!(
+                STREAM_SUBJECTS
+                    .iter()
+                    .any(|all| hop.subject.starts_with(all.trim_end_matches('>')))
+            );
+            if let Reading::Work { consumer, .. } = hop.reading {
+                assert!(consumers.insert(consumer), "{consumer} twice");
+                assert!(consumer.starts_with(hop.to), "{consumer} is named after its service");
+            }
+        }
+    }
+
+    #[test]
+    fn back_off_grows_and_ends() {
+        assert_eq!(
+            [0, 1, 2, 3, 4, 99].map(|n| back_off(n).as_secs()),
+            [1, 1, 4, 16, 60, 60]
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! OperationsService: how the flow stands, and the dead letters, as every service can tell from the bus.
+//!
+//! It never touches a store of a service.
+
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use proto::operations::v1::operations_service_server::OperationsService;
+use proto::operations::v1::{
+    DropDeadLetterRequest, DropDeadLetterResponse, GetDeadLetterRequest, GetDeadLetterResponse, GetStatusRequest,
+    GetStatusResponse, HopStatus, ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
+    ReplayDeadLetterResponse,
+};
+use tonic::{Request, Response, Status};
+
+use crate::bus::{Bus, BusError, request};
+use crate::flow::{self, FLOW, Hop, Reading};
+use crate::streams::WorkConsumer;
+use crate::{dead_letters, status};
+
+/// Answers from the bus.
+pub struct Operations {
+    bus: Bus,
+}
+
+impl Operations {
+    /// Over a connected bus.
+    pub fn new(bus: Bus) -> Self {
+        Self { bus }
+    }
+
+    async fn hop_status(&self, hop: &Hop) -> Result<HopStatus, BusError> {
+        let mut found = HopStatus {
+            subject: hop.subject.to_owned(),
+            from: hop.from.to_owned(),
+            to: hop.to.to_owned(),
+            ..HopStatus::default()
+        };
+        let Reading::Work { consumer, .. } = hop.reading else {
+            return Ok(found);
+        };
+        consumer.clone_into(&mut found.consumer);
+        let stream = self.bus.context.get_stream(flow::STREAM).await.map_err(request)?;
+        // A consumer exists once its service has run for the first time.
+        let Ok(mut consumer) = stream.get_consumer(consumer).await as Result<WorkConsumer, _> else {
+            return Ok(found);
+        };
+        let info = consumer.info().await.map_err(request)?;
+        found.pending = info.num_pending;
+        found.in_flight = info.num_ack_pending as u64;
+        found.redelivered = info.num_redelivered as u64;
+        Ok(found)
+    }
+}
+
+fn sequence(id: &str) -> Result<u64, Status> {
+    id.parse().map_err(|_| status::not_found("dead letter", id))
+}
+
+fn failed(error: BusError) -> Status {
+    status::unavailable(error)
+}
+
+#[tonic::async_trait]
+impl OperationsService for Operations {
+    async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
+        let mut hops = Vec::with_capacity(FLOW.len());
+        for hop in &FLOW {
+            hops.push(self.hop_status(hop).await.map_err(failed)?);
+        }
+        let mut stream = self
+            .bus
+            .context
+            .get_stream(flow::STREAM)
+            .await
+            .map_err(request)
+            .map_err(failed)?;
+        let state = stream.info().await.map_err(request).map_err(failed)?.state.clone();
+        Ok(Response::new(GetStatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hops,
+            dead_letters: dead_letters::count(&self.bus).await.map_err(failed)?,
+            stream_messages: state.messages,
+            stream_bytes: state.bytes,
+        }))
+    }
+
+    async fn list_dead_letters(
+        &self,
+        request: Request<ListDeadLettersRequest>,
+    ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        let request = request.into_inner();
+        let size = status::page_size(request.page_size, 100, 1_000)?;
+        let from = match request.page_token.as_str() {
+            "" => 0,
+            token => token
+                .parse()
+                .map_err(|_| status::invalid("page_token", "is not one that a response gave"))?,
+        };
+        let mut letters = dead_letters::list(&self.bus, from, size + 1).await.map_err(failed)?;
+        let next = if letters.len() > size {
+            letters.pop().map(|letter| letter.id)
+        } else {
+            None
+        };
+        for letter in &mut letters {
+            letter.payload.clear();
+        }
+        Ok(Response::new(ListDeadLettersResponse {
+            dead_letters: letters,
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+
+    async fn get_dead_letter(
+        &self,
+        request: Request<GetDeadLetterRequest>,
+    ) -> Result<Response<GetDeadLetterResponse>, Status> {
+        let id = request.into_inner().id;
+        let letter = dead_letters::get(&self.bus, sequence(&id)?).await.map_err(failed)?;
+        let letter = letter.ok_or_else(|| status::not_found("dead letter", &id))?;
+        let payload_json = to_json(&letter.message_type, &letter.payload).unwrap_or_default();
+        Ok(Response::new(GetDeadLetterResponse {
+            dead_letter: Some(letter),
+            payload_json,
+        }))
+    }
+
+    async fn replay_dead_letter(
+        &self,
+        request: Request<ReplayDeadLetterRequest>,
+    ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
+        let id = request.into_inner().id;
+        if !dead_letters::replay(&self.bus, sequence(&id)?).await.map_err(failed)? {
+            return Err(status::not_found("dead letter", &id));
+        }
+        Ok(Response::new(ReplayDeadLetterResponse {}))
+    }
+
+    async fn drop_dead_letter(
+        &self,
+        request: Request<DropDeadLetterRequest>,
+    ) -> Result<Response<DropDeadLetterResponse>, Status> {
+        let id = request.into_inner().id;
+        if !dead_letters::drop_letter(&self.bus, sequence(&id)?)
+            .await
+            .map_err(failed)?
+        {
+            return Err(status::not_found("dead letter", &id));
+        }
+        Ok(Response::new(DropDeadLetterResponse {}))
+    }
+}
+
+fn to_json(message_type: &str, payload: &[u8]) -> Option<String> {
+    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).ok()?;
+    let message = DynamicMessage::decode(pool.get_message_by_name(message_type)?, payload).ok()?;
+    serde_json::to_string_pretty(&message).ok()
+}

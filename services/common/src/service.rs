@@ -1,0 +1,393 @@
+//! Puts services together into a process: one bus, one gRPC server, one operator's port, tasks that run until the stop.
+//!
+//! The same parts make one service per process on Kubernetes and the whole platform in one process on a laptop. It knows
+//! no service by name.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::Next;
+use axum::response::Response;
+use proto::operations::v1::operations_service_server::OperationsServiceServer;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::{Routes, RoutesBuilder};
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tracing::{error, info, info_span};
+
+use crate::admin::{self, Readiness};
+use crate::bus::{Bus, BusError};
+use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
+use crate::operations::Operations;
+use crate::telemetry::Telemetry;
+use crate::{dead_letters, grpc, lifecycle, telemetry};
+
+/// What keeps a process from starting or makes it end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A port that cannot be had.
+    #[error("cannot listen on {address} ({key}): {problem}; choose another address or stop what listens there")]
+    Listen {
+        /// Address and port.
+        address: SocketAddr,
+        /// The setting that names it.
+        key: &'static str,
+        /// Why.
+        problem: std::io::Error,
+    },
+    /// Something a service needs at its start.
+    #[error("{service} cannot start: {problem}")]
+    Start {
+        /// Which service.
+        service: &'static str,
+        /// Why, with what to do.
+        problem: String,
+    },
+    /// A task ended that should run until the stop.
+    #[error("{0}")]
+    Task(String),
+}
+
+impl ServiceError {
+    /// A service cannot start.
+    pub fn start(service: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self::Start {
+            service,
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// A listener for HTTP, bound before anything else starts.
+pub struct Bound {
+    listener: TcpListener,
+    /// The address, with the port the system chose where 0 was asked for.
+    pub address: SocketAddr,
+}
+
+/// Binds a port.
+pub async fn bind(address: SocketAddr, key: &'static str) -> Result<Bound, ServiceError> {
+    let listen_error = |problem| ServiceError::Listen { address, key, problem };
+    let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+    let address = listener.local_addr().map_err(listen_error)?;
+    Ok(Bound { listener, address })
+}
+
+/// What services add themselves to.
+pub struct Assembly {
+    /// The bus.
+    pub bus: Bus,
+    /// Cancelled at the stop.
+    pub stop: CancellationToken,
+    /// Held by parts that are not ready yet.
+    pub readiness: Readiness,
+    routes: RoutesBuilder,
+    names: Vec<&'static str>,
+    tasks: JoinSet<Result<(), ServiceError>>,
+}
+
+impl Assembly {
+    /// Connects the bus. Nothing is served yet.
+    pub async fn connect(config: &CommonConfig, process: &str, stop: CancellationToken) -> Result<Self, ServiceError> {
+        let bus = Bus::connect(config.bus.clone(), process).await?;
+        Ok(Self {
+            bus,
+            readiness: Readiness::new(stop.clone()),
+            stop,
+            routes: RoutesBuilder::default(),
+            names: Vec::new(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    /// Adds a gRPC service, with health under its name.
+    pub fn add_grpc<S>(&mut self, service: S)
+    where
+        S: tower::Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes.add_service(service);
+    }
+
+    /// Runs something until the stop. When it ends with an error, the process stops with that error.
+    pub fn task(&mut self, task: impl Future<Output = Result<(), ServiceError>> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Runs a stage of the flow.
+    pub fn stage<S: crate::stage::Stage>(&mut self, stage: S) {
+        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        self.task(async move { Ok(crate::stage::run(bus, std::sync::Arc::new(stage), stop).await?) });
+    }
+
+    /// Collects the dead letters of a service.
+    pub fn collect_dead_letters(&mut self, service: &'static str) {
+        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        self.task(async move { Ok(dead_letters::collect(bus, service, stop).await?) });
+    }
+
+    /// Serves HTTP until the stop.
+    pub fn serve_http(&mut self, bound: Bound, router: Router) {
+        let stop = self.stop.clone();
+        self.task(async move {
+            let served = axum::serve(
+                bound.listener,
+                router.into_make_service_with_connect_info::<SocketAddr>(),
+            );
+            served
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await
+                .map_err(|error| ServiceError::Task(format!("http server ended: {error}")))
+        });
+    }
+
+    /// Serves gRPC and the operator's port, and runs everything until the stop.
+    pub async fn run(mut self, config: &CommonConfig, grpc: Bound, admin: Bound) -> Result<(), ServiceError> {
+        self.serve_http(admin, admin::router(self.readiness.clone()));
+        let routes = self.finished_routes(config).await?;
+        let mut server = server_builder(config)?;
+        let stop = self.stop.clone();
+        let incoming = TcpListenerStream::new(grpc.listener);
+        self.task(async move {
+            server
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+                .await
+                .map_err(|error| ServiceError::Task(format!("grpc server ended: {error}")))
+        });
+        info!(grpc = %grpc.address, services = ?self.names, "serving");
+        self.until_stopped().await
+    }
+
+    async fn until_stopped(mut self) -> Result<(), ServiceError> {
+        let mut first_error = None;
+        while let Some(ended) = self.tasks.join_next().await {
+            let ended = ended.unwrap_or_else(|panic| Err(ServiceError::Task(format!("a task panicked: {panic}"))));
+            if let Err(problem) = ended {
+                error!(%problem, "stopping because a part of the process ended");
+                self.stop.cancel();
+                first_error.get_or_insert(problem);
+            }
+        }
+        if let Err(error) = self.bus.client.flush().await {
+            tracing::debug!(%error, "bus not flushed");
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// All gRPC services with operations, health and reflection, behind the token.
+    async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
+        self.routes
+            .add_service(OperationsServiceServer::new(Operations::new(self.bus.clone())));
+        self.names
+            .push(<OperationsServiceServer<Operations> as NamedService>::NAME);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        for name in &self.names {
+            health
+                .set_service_status(name, tonic_health::ServingStatus::Serving)
+                .await;
+        }
+        self.routes.add_service(health_service);
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let broken = |error| ServiceError::start("grpc reflection", error);
+        self.routes.add_service(reflection().build_v1().map_err(broken)?);
+        self.routes.add_service(reflection().build_v1alpha().map_err(broken)?);
+        let (names, stop) = (self.names.clone(), self.stop.clone());
+        self.task(async move {
+            stop.cancelled().await;
+            for name in names {
+                health
+                    .set_service_status(name, tonic_health::ServingStatus::NotServing)
+                    .await;
+            }
+            Ok(())
+        });
+        let routes = std::mem::take(&mut self.routes).routes();
+        let Some(token) = config.grpc.token.clone() else {
+            return Ok(routes);
+        };
+        let token: Arc<str> = format!("Bearer {token}").into();
+        let guarded = routes
+            .into_axum_router()
+            .layer(axum::middleware::from_fn_with_state(token, require_token));
+        Ok(Routes::from(guarded))
+    }
+}
+
+/// Refuses calls without the token, except to what is open to every reader.
+async fn require_token(State(token): State<Arc<str>>, request: axum::extract::Request, next: Next) -> Response {
+    let presented = request
+        .headers()
+        .get(http::header::AUTHORIZATION)
+        .map(http::HeaderValue::as_bytes);
+    if grpc::is_open(request.uri().path())
+        || presented.is_some_and(|presented| grpc::token_matches(presented, token.as_bytes()))
+    {
+        return next.run(request).await;
+    }
+    let refusal = if presented.is_some() {
+        "the token is not the right one"
+    } else {
+        "a token is required"
+    };
+    Status::unauthenticated(format!("{refusal}; send `authorization: Bearer <grpc.token>`")).into_http()
+}
+
+fn server_builder(config: &CommonConfig) -> Result<Server, ServiceError> {
+    let server = Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .trace_fn(|request| {
+            let path = request.uri().path().trim_start_matches('/');
+            let span = info_span!("rpc", otel.name = path, otel.kind = "server");
+            telemetry::set_parent_from_http(&span, request.headers());
+            span
+        });
+    let Some((certificate, key)) = &config.grpc.tls else {
+        return Ok(server);
+    };
+    let read = |path: &str| std::fs::read(path).map_err(|error| ServiceError::start("tls", format!("{path}: {error}")));
+    let identity = Identity::from_pem(read(certificate)?, read(key)?);
+    server
+        .tls_config(ServerTlsConfig::new().identity(identity))
+        .map_err(|error| ServiceError::start("tls", error))
+}
+
+/// The `main` of a service that runs as a process of its own: reads the configuration, starts, drains, and says what went
+/// wrong with an exit status that scripts can use.
+pub fn main<C, S>(
+    name: &'static str,
+    defaults: &[&str],
+    read: impl FnOnce(&mut Settings, &CommonConfig) -> C,
+    start: S,
+) -> ExitCode
+where
+    C: Send + 'static,
+    S: AsyncFnOnce(C, &mut Assembly) -> Result<(), ServiceError>,
+{
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(text) => return complain(name, &text),
+    };
+    let documents: Vec<&str> = std::iter::once(COMMON_DEFAULTS)
+        .chain(defaults.iter().copied())
+        .collect();
+    if let Arguments::Print = arguments {
+        return print(&documents.join("\n"));
+    }
+    let (file, check_only) = match &arguments {
+        Arguments::Run { config } => (config.as_deref(), false),
+        Arguments::Check { config } => (config.as_deref(), true),
+        Arguments::Help => return print(&usage(name)),
+        Arguments::Print => (None, true),
+    };
+    let mut settings = Settings::load(&documents, file, std::env::vars());
+    let common = CommonConfig::read(&mut settings);
+    let config = read(&mut settings, &common);
+    if let Err(mistakes) = settings.finish() {
+        return complain(name, &mistakes.to_string());
+    }
+    if check_only {
+        return print("the configuration holds\n");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(name, &error.to_string()),
+    };
+    match runtime.block_on(run_process(name, &common, config, start)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "stopped");
+            complain_with(name, &error.to_string(), ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn run_process<C, S>(name: &'static str, common: &CommonConfig, config: C, start: S) -> Result<(), ServiceError>
+where
+    S: AsyncFnOnce(C, &mut Assembly) -> Result<(), ServiceError>,
+{
+    let telemetry = Telemetry::start(name, &common.telemetry).map_err(|error| ServiceError::start(name, error))?;
+    let stop = CancellationToken::new();
+    lifecycle::on_signals(stop.clone(), common.drain).map_err(|error| ServiceError::start(name, error))?;
+    let grpc = bind(common.grpc.listen, "grpc.listen").await?;
+    let admin = bind(common.admin_listen, "admin.listen").await?;
+    let mut assembly = Assembly::connect(common, name, stop).await?;
+    start(config, &mut assembly).await?;
+    let ended = assembly.run(common, grpc, admin).await;
+    telemetry.shutdown();
+    ended
+}
+
+enum Arguments {
+    Run { config: Option<PathBuf> },
+    Check { config: Option<PathBuf> },
+    Print,
+    Help,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut config = None;
+        let mut check = false;
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--config" => config = Some(PathBuf::from(arguments.next().ok_or("--config needs a file")?)),
+                "--check-config" => check = true,
+                "--print-config" => return Ok(Self::Print),
+                "--help" | "-h" => return Ok(Self::Help),
+                other => return Err(format!("{other:?} is not an option; see --help")),
+            }
+        }
+        Ok(if check {
+            Self::Check { config }
+        } else {
+            Self::Run { config }
+        })
+    }
+}
+
+fn usage(name: &str) -> String {
+    format!(
+        "The {name} service of Broadsheet.\n\nUsage: {name} [--config FILE] [--check-config]\n\n         --config FILE    TOML that overrides the defaults\n         --check-config   say what is wrong with the configuration and exit\n         --print-config   print the defaults with their meaning and exit\n\n         Environment: BROADSHEET_<SECTION>__<KEY> overrides the file.\n         Exit status: 0 after a clean stop, 64 for mistakes in the configuration or the arguments, 1 for other errors,\n         130 when it was not drained in time.\n"
+    )
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn complain(name: &str, text: &str) -> ExitCode {
+    complain_with(name, text, ExitCode::from(EXIT_CONFIG))
+}
+
+fn complain_with(name: &str, text: &str, status: ExitCode) -> ExitCode {
+    // Where standard error is closed there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{name}: {}", text.trim_end());
+    status
+}

@@ -1,0 +1,69 @@
+//! Errors to gRPC statuses, in one place.
+//!
+//! A client error says which field, which value and what is allowed, with `google.rpc` details. An internal error carries
+//! an id for the log and never its cause.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+use tracing::{error, warn};
+
+/// INVALID_ARGUMENT for one field.
+pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Status {
+    invalid_fields([(field.into(), description.into())])
+}
+
+/// INVALID_ARGUMENT for several fields, each with what is wrong.
+pub fn invalid_fields(violations: impl IntoIterator<Item = (String, String)>) -> Status {
+    let violations: Vec<FieldViolation> = violations
+        .into_iter()
+        .map(|(field, description)| FieldViolation::new(field, description))
+        .collect();
+    let message: Vec<String> = violations
+        .iter()
+        .map(|v| format!("{} {}", v.field, v.description))
+        .collect();
+    Status::with_error_details(
+        Code::InvalidArgument,
+        message.join("; "),
+        ErrorDetails::with_bad_request(violations),
+    )
+}
+
+/// NOT_FOUND, naming what was looked for.
+pub fn not_found(kind: &str, name: &str) -> Status {
+    let shown = domain::text::shorten(name);
+    let details = ErrorDetails::with_resource_info(kind, &shown, "", "not found");
+    Status::with_error_details(Code::NotFound, format!("{kind} {shown:?} is not known"), details)
+}
+
+/// UNAVAILABLE: something this service needs does not answer; the client may try again.
+pub fn unavailable(problem: impl std::fmt::Display) -> Status {
+    warn!(%problem, "call not served, something needed is unavailable");
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+    Status::with_error_details(
+        Code::Unavailable,
+        "something needed for this is unavailable; try again",
+        details,
+    )
+}
+
+/// INTERNAL: the cause is logged under an id, which the client gets.
+pub fn internal(cause: impl std::fmt::Display) -> Status {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    error!(error_id = id, %cause, "internal error");
+    Status::internal(format!("internal error; the operator finds it in the log under {id}"))
+}
+
+/// A page size as AIP-158 has it: 0 means the default, negative or too large is refused.
+pub fn page_size(asked: i32, default: usize, most: usize) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Ok(0) => Ok(default),
+        Ok(size) if size <= most => Ok(size),
+        _ => Err(invalid(
+            "page_size",
+            format!("is {asked}; allowed are 1 to {most}, or 0 for {default}"),
+        )),
+    }
+}

@@ -1,0 +1,110 @@
+//! Makes streams and consumers as the flow table wants them, and brings existing ones up to date.
+//!
+//! It never deletes a stream or a consumer: what an older release left behind is for an operator to judge.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{consumer, stream};
+
+use crate::bus::{Bus, BusError};
+use crate::flow::{self, Hop, Reading};
+
+const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
+const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
+
+/// A durable pull consumer.
+pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
+
+pub(crate) async fn ensure(bus: &Bus) -> Result<(), BusError> {
+    let base = stream::Config {
+        num_replicas: bus.config.replicas,
+        storage: stream::StorageType::File,
+        retention: stream::RetentionPolicy::Limits,
+        duplicate_window: DEDUPLICATION_WINDOW,
+        allow_direct: true,
+        ..stream::Config::default()
+    };
+    let papers = stream::Config {
+        name: flow::STREAM.to_owned(),
+        description: Some("papers and attention on their way through Broadsheet".to_owned()),
+        subjects: flow::STREAM_SUBJECTS.map(str::to_owned).to_vec(),
+        max_age: bus.config.max_age,
+        compression: Some(stream::Compression::S2),
+        ..base.clone()
+    };
+    let advisories = stream::Config {
+        name: flow::ADVISORY_STREAM.to_owned(),
+        description: Some("what the server said about messages that were given up".to_owned()),
+        subjects: ["MAX_DELIVERIES", "MSG_TERMINATED"]
+            .map(|kind| format!("$JS.EVENT.ADVISORY.CONSUMER.{kind}.{}.>", flow::STREAM))
+            .to_vec(),
+        max_age: DEAD_LETTER_AGE,
+        ..base.clone()
+    };
+    let dead_letters = stream::Config {
+        name: flow::DEAD_LETTER_STREAM.to_owned(),
+        description: Some("messages that could not be handled, with their reasons".to_owned()),
+        subjects: vec![format!("{}.>", flow::DEAD_LETTER_PREFIX)],
+        max_age: DEAD_LETTER_AGE,
+        ..base
+    };
+    for config in [papers, advisories, dead_letters] {
+        let name = config.name.clone();
+        bus.context
+            .create_or_update_stream(config)
+            .await
+            .map_err(|error| BusError::Setup {
+                name,
+                problem: error.to_string(),
+            })?;
+    }
+    Ok(())
+}
+
+/// The durable consumer of a hop.
+pub(crate) async fn work_consumer(bus: &Bus, hop: &Hop) -> Result<WorkConsumer, BusError> {
+    let Reading::Work {
+        consumer: name,
+        max_deliver,
+        ack_wait,
+        batch,
+    } = hop.reading
+    else {
+        return Err(BusError::Setup {
+            name: hop.subject.to_owned(),
+            problem: "it is read as a window".to_owned(),
+        });
+    };
+    let config = consumer::pull::Config {
+        durable_name: Some(name.to_owned()),
+        filter_subject: hop.subject.to_owned(),
+        ack_policy: consumer::AckPolicy::Explicit,
+        ack_wait,
+        max_deliver,
+        max_ack_pending: i64::try_from(batch * 16).unwrap_or(i64::MAX),
+        ..consumer::pull::Config::default()
+    };
+    durable(bus, flow::STREAM, name, config).await
+}
+
+/// A durable consumer of any stream.
+pub(crate) async fn durable(
+    bus: &Bus,
+    stream: &str,
+    name: &str,
+    config: consumer::pull::Config,
+) -> Result<WorkConsumer, BusError> {
+    let setup = |problem: String| BusError::Setup {
+        name: name.to_owned(),
+        problem,
+    };
+    let stream = bus
+        .context
+        .get_stream(stream)
+        .await
+        .map_err(|error| setup(error.to_string()))?;
+    stream
+        .create_consumer(config)
+        .await
+        .map_err(|error| setup(error.to_string()))
+}

@@ -1,0 +1,73 @@
+//! AttentionService: checks an act of attention and puts it on the bus. What it weighs is decided by indexing.
+
+use common::bus::Bus;
+use common::status;
+use domain::PaperId;
+use domain::identity::hex;
+use jiff::Timestamp;
+use proto::attention::v1::attention_service_server::AttentionService;
+use proto::attention::v1::{AttentionKind, AttentionRecorded, RecordAttentionRequest, RecordAttentionResponse};
+use proto::convert::to_wire_time;
+use sha2::{Digest as _, Sha256};
+use tonic::{Request, Response, Status};
+
+const MAX_ID_BYTES: usize = 128;
+
+/// The service.
+pub struct Attention {
+    bus: Bus,
+}
+
+impl Attention {
+    /// Over a connected bus.
+    pub fn new(bus: Bus) -> Self {
+        Self { bus }
+    }
+}
+
+#[tonic::async_trait]
+impl AttentionService for Attention {
+    async fn record_attention(
+        &self,
+        request: Request<RecordAttentionRequest>,
+    ) -> Result<Response<RecordAttentionResponse>, Status> {
+        let request = request.into_inner();
+        let now = Timestamp::now();
+        let kind = request.kind();
+        if kind == AttentionKind::Unspecified {
+            return Err(status::invalid(
+                "kind",
+                format!("is {}; allowed are CLICK, READ, SAVE and VOTE", request.kind),
+            ));
+        }
+        let id = PaperId::parse(&request.paper_id).map_err(|error| status::invalid("paper_id", error.to_string()))?;
+        for (field, value, least) in [("reader_id", &request.reader_id, 1), ("event_id", &request.event_id, 0)] {
+            if !(least..=MAX_ID_BYTES).contains(&value.len()) {
+                let description = format!("has {} bytes; {least} to {MAX_ID_BYTES} are allowed", value.len());
+                return Err(status::invalid(field, description));
+            }
+        }
+        let event_id = if request.event_id.is_empty() {
+            let day = now.as_second() / 86_400;
+            hex(&Sha256::digest(format!(
+                "{id}\n{}\n{}\n{day}",
+                kind.as_str_name(),
+                request.reader_id
+            )))
+        } else {
+            request.event_id
+        };
+        let event = AttentionRecorded {
+            event_id: event_id.clone(),
+            paper_id: id.to_string(),
+            kind: kind.into(),
+            reader_id: request.reader_id,
+            event_time: Some(to_wire_time(now)),
+        };
+        self.bus
+            .publish(&format!("attention:{event_id}"), &event)
+            .await
+            .map_err(status::unavailable)?;
+        Ok(Response::new(RecordAttentionResponse {}))
+    }
+}

@@ -1,0 +1,10 @@
+//! The ingest service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    common::service::main(
+        ingest::NAME,
+        &[ingest::DEFAULTS],
+        ingest::Config::read,
+        async |config, assembly| ingest::start(config, assembly).await,
+    )
+}

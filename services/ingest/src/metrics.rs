@@ -1,0 +1,22 @@
+//! Metrics of ingest. They exist from the start, so that a dashboard shows zeros rather than gaps.
+
+use std::sync::LazyLock;
+
+use prometheus::{IntCounterVec, register_int_counter_vec};
+
+/// Submitted papers by outcome.
+pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_ingest_papers_total",
+        "Submitted papers by outcome.",
+        &["outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// Makes every series exist.
+pub fn touch() {
+    for outcome in ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"] {
+        PAPERS.with_label_values(&[outcome]);
+    }
+}
