@@ -54,7 +54,7 @@ impl Telemetry {
             LogFormat::Text => log.with_filter(filter).boxed(),
             LogFormat::Json => log.json().with_filter(filter).boxed(),
         };
-        let ours = tracing_subscriber::filter::filter_fn(tracing::Metadata::is_span);
+        let ours = tracing_subscriber::filter::filter_fn(|metadata| !metadata.is_event());
         let traces = tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("broadsheet"))
             .with_filter(ours);

@@ -1,1 +1,113 @@
-//! web
+//! Web: the search page and the links inside the mail. Speaks gRPC alone and holds no data.
+//!
+//! GET never changes anything, because mail scanners follow links; what changes is a POST.
+
+mod metrics;
+mod pages;
+mod subscriptions;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::routing::get;
+use common::config::{CommonConfig, Settings};
+use common::grpc::{self, ServiceChannel};
+use common::service::{Assembly, Bound, ServiceError};
+use proto::search::v1::search_service_client::SearchServiceClient;
+use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+/// Name of the service.
+pub const NAME: &str = "web";
+/// Its defaults.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Longest a page may take, gRPC calls included.
+const PAGE_DEADLINE: Duration = Duration::from_secs(10);
+/// No script, no third party, no frame: the pages need none.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Settings of the service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address and port of the pages.
+    pub listen: SocketAddr,
+    /// gRPC address of indexing.
+    pub search_url: String,
+    /// gRPC address of notification.
+    pub subscriptions_url: String,
+    /// Token for both.
+    pub token: Option<String>,
+}
+
+impl Config {
+    /// Reads the section.
+    pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
+        Self {
+            listen: settings.address("web.listen"),
+            search_url: settings.url("web.search_url", &["http://", "https://"]),
+            subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
+            token: common.grpc.token.clone(),
+        }
+    }
+}
+
+/// What the handlers share.
+pub(crate) struct Front {
+    search: SearchServiceClient<ServiceChannel>,
+    subscriptions: SubscriptionServiceClient<ServiceChannel>,
+    pages: pages::Pages,
+}
+
+/// Binds the port of the pages.
+pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
+    common::service::bind(config.listen, "web.listen").await
+}
+
+/// Adds the service to a process.
+pub fn start(config: Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
+    metrics::touch();
+    let channel =
+        |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
+    let front = Front {
+        search: SearchServiceClient::new(channel(&config.search_url)?),
+        subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
+        pages: pages::Pages::new(),
+    };
+    tracing::info!(address = %bound.address, "pages");
+    assembly.serve_http(bound, router(Arc::new(front)));
+    Ok(())
+}
+
+fn router(front: Arc<Front>) -> Router {
+    let header = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    Router::new()
+        .route("/", get(pages::search))
+        .route("/style.css", get(pages::style))
+        .route(
+            "/confirm",
+            get(subscriptions::confirm_page).post(subscriptions::confirm),
+        )
+        .route(
+            "/unsubscribe",
+            get(subscriptions::unsubscribe_page).post(subscriptions::unsubscribe),
+        )
+        .route("/preferences", get(subscriptions::preferences_page))
+        .fallback(pages::not_found)
+        .layer(axum::middleware::from_fn(metrics::count))
+        .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            PAGE_DEADLINE,
+        ))
+        .with_state(front)
+}
