@@ -70,7 +70,7 @@ pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
 }
 
 /// Adds the service to a process.
-pub fn start(config: Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
+pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
     let channel =
         |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));

@@ -7,7 +7,7 @@ fn main() -> std::process::ExitCode {
         web::Config::read,
         async |config, assembly| {
             let pages = web::bind(&config).await?;
-            web::start(config, pages, assembly)
+            web::start(&config, pages, assembly)
         },
     )
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use proto::papers::v1::{LinkKind, Paper};
 use proto::search::v1::{SearchPapersRequest, SearchResult};
@@ -85,7 +86,7 @@ pub struct SearchQuery {
     page: String,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct ShownPaper {
     title: String,
     url: Option<String>,
@@ -121,7 +122,8 @@ pub async fn search(State(front): State<Arc<Front>>, Query(query): Query<SearchQ
         Ok(answer) => {
             let answer = answer.into_inner();
             let papers: Vec<ShownPaper> = answer.results.into_iter().filter_map(shown).collect();
-            let context = context! { query => text, searched => true, papers, next => answer.next_page_token };
+            let context =
+                context! { query => text, searched => true, papers => Serde(papers), next => answer.next_page_token };
             front.pages.render(StatusCode::OK, "search.html", context)
         }
         Err(error) => front.pages.failure(&error),

@@ -98,14 +98,12 @@ async fn show(front: &Front, template: &str, link: Link) -> Response {
             .ok_or_else(|| Status::internal("an answer without a subscription"))
     });
     match subscription {
-        Ok(subscription) => front
-            .pages
-            .render(StatusCode::OK, template, shown(&subscription, &token)),
+        Ok(subscription) => front.pages.render(StatusCode::OK, template, shown(subscription, token)),
         Err(error) => front.pages.failure(&error),
     }
 }
 
-fn shown(subscription: &Subscription, token: &str) -> Value {
+fn shown(subscription: Subscription, token: String) -> Value {
     let state = match subscription.state() {
         SubscriptionState::Active => "active",
         SubscriptionState::Pending => "waiting for confirmation",
@@ -113,12 +111,12 @@ fn shown(subscription: &Subscription, token: &str) -> Value {
         SubscriptionState::Suppressed => "ended because the address takes no mail",
         SubscriptionState::Unspecified => "unknown",
     };
-    let interests: Vec<&str> = subscription
+    let interests: Vec<String> = subscription
         .interests
         .iter()
-        .map(|interest| interest.text.as_str())
+        .map(|interest| interest.text.clone())
         .collect();
-    let schedule = subscription.schedule.clone().unwrap_or_default();
+    let schedule = subscription.schedule.unwrap_or_default();
     context! {
         token,
         state,
