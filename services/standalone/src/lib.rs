@@ -1,1 +1,19 @@
-//! standalone
+//! What a single machine needs: finding or fetching servers and models, a data folder with one owner, and supervised children.
+//!
+//! [`Toolbox`] answers where a program or a model lies, [`DataFolder`] is the one place where a machine's data lives, and
+//! [`Children`] keeps `nats-server` and Redis running inside it. No service is known here: this crate never speaks to one.
+
+mod catalogue;
+mod data_folder;
+mod fetch;
+mod keeper;
+mod server;
+mod shim;
+mod supervise;
+mod toolbox;
+
+pub use data_folder::{DataFolder, DataFolderError, Endpoint, EndpointError, default_data_folder};
+pub use fetch::FetchError;
+pub use shim::become_supervised_child;
+pub use supervise::{Children, Programs, SuperviseError};
+pub use toolbox::Toolbox;

@@ -1,0 +1,55 @@
+//! The text of a paper that is embedded, composed in this one place for both kinds of vector.
+//!
+//! It never shortens or normalises: papers were normalised when they were accepted, and encoders report what they leave out.
+
+use domain::Paper;
+
+/// Title and abstract as one text, `title. abstract`. A title that ends a sentence by itself gets no second mark.
+pub fn document_text(paper: &Paper) -> String {
+    let (title, body) = (paper.title.trim(), paper.abstract_text.trim());
+    if title.is_empty() || body.is_empty() {
+        return format!("{title}{body}");
+    }
+    let mark = if title.ends_with(['.', '?', '!', '。', '？', '！']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{title}{mark} {body}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::PaperId;
+    use jiff::Timestamp;
+
+    fn text(title: &str, abstract_text: &str) -> String {
+        document_text(&Paper {
+            id: PaperId::parse("arxiv:2402.14776").expect("a valid id"),
+            title: title.into(),
+            abstract_text: abstract_text.into(),
+            authors: vec![],
+            categories: vec![],
+            published: Timestamp::UNIX_EPOCH,
+            updated: None,
+            links: vec![],
+            source: "test".into(),
+            revision: 1,
+            content_hash: String::new(),
+            language: String::new(),
+            accepted: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    #[test]
+    fn title_and_abstract_become_two_sentences() {
+        assert_eq!(text("Attention", "We study it."), "Attention. We study it.");
+        assert_eq!(text("Is it all you need?", "No."), "Is it all you need? No.");
+    }
+
+    #[test]
+    fn a_missing_abstract_leaves_the_title_alone() {
+        assert_eq!(text("Attention", ""), "Attention");
+    }
+}

@@ -1,0 +1,10 @@
+//! The embedding service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    common::service::main(
+        embedding::NAME,
+        &[embedding::DEFAULTS],
+        embedding::Config::read,
+        async |config, assembly| embedding::start(config, assembly).await,
+    )
+}

@@ -1,0 +1,149 @@
+//! What differs between the two servers: their arguments, and how each one says that it is ready.
+//!
+//! Nothing is started here. Both listen on loopback alone, without passwords: the machine is the boundary.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::data_folder::DataFolder;
+
+/// Bytes that the streams of one machine may take together.
+const MAX_FILE_STORE: u64 = 16 << 30;
+
+/// A server that can be supervised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    Nats,
+    Redis,
+}
+
+impl Server {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::Redis => "redis",
+        }
+    }
+
+    /// Written when the server starts, removed when it has ended.
+    pub fn pid_file(self, data: &DataFolder) -> PathBuf {
+        data.root().join(format!("{}.pid", self.name()))
+    }
+
+    pub fn log_file(self, data: &DataFolder) -> PathBuf {
+        data.logs().join(format!("{}.log", self.name()))
+    }
+
+    /// Writes the configuration where the server wants a file, and returns the arguments.
+    ///
+    /// The arguments name the data folder, which is how a server left over by a crash is recognised.
+    pub fn arguments(self, data: &DataFolder, port: u16) -> io::Result<Vec<OsString>> {
+        match self {
+            Self::Nats => {
+                let config_file = data.nats().join("nats.conf");
+                fs::write(&config_file, nats_config(&data.nats().join("store"), port)?)?;
+                Ok(vec!["-c".into(), config_file.into()])
+            }
+            Self::Redis => {
+                let port = port.to_string();
+                let mut arguments: Vec<OsString> =
+                    vec!["--port".into(), port.into(), "--dir".into(), data.redis().into()];
+                arguments.extend(
+                    [
+                        "--bind",
+                        "127.0.0.1",
+                        "--appendonly",
+                        "yes",
+                        "--appendfsync",
+                        "everysec",
+                    ]
+                    .map(OsString::from),
+                );
+                // Without a title of its own the process keeps showing its arguments.
+                arguments.extend(["--save", "", "--set-proc-title", "no"].map(OsString::from));
+                // A subscriber's hash with its vector stays compact.
+                arguments.extend(["--hash-max-listpack-value", "2048"].map(OsString::from));
+                Ok(arguments)
+            }
+        }
+    }
+
+    /// Whether the server on this port answers as a ready one.
+    pub async fn is_ready(self, port: u16) -> bool {
+        self.greet(port).await.unwrap_or(false)
+    }
+
+    async fn greet(self, port: u16) -> io::Result<bool> {
+        let mut stream = TcpStream::connect(loopback(port)).await?;
+        let mut answer = [0; 5];
+        match self {
+            // The banner is sent once JetStream has recovered its streams.
+            Self::Nats => {
+                stream.read_exact(&mut answer).await?;
+                Ok(&answer == b"INFO ")
+            }
+            // While the append-only file is read the answer is -LOADING.
+            Self::Redis => {
+                stream.write_all(b"PING\r\n").await?;
+                stream.read_exact(&mut answer).await?;
+                Ok(&answer == b"+PONG")
+            }
+        }
+    }
+}
+
+/// The configuration format is a superset of JSON, which takes care of odd characters in paths.
+fn nats_config(store: &Path, port: u16) -> io::Result<String> {
+    let Some(store) = store.to_str() else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path is not UTF-8, which nats-server needs",
+        ));
+    };
+    let config = json!({
+        "server_name": "broadsheet",
+        "listen": loopback(port).to_string(),
+        // The default of two minutes is what a power cut would take.
+        "jetstream": { "store_dir": store, "sync_interval": "1s", "max_file_store": MAX_FILE_STORE },
+    });
+    Ok(format!("{config:#}\n"))
+}
+
+/// A loopback port that nobody listens on.
+///
+/// Taken from below the range of outgoing connections: there, a client that keeps reconnecting to a server that is down may
+/// be given the very port it dials, and then holds it against the server.
+pub(crate) fn free_port() -> io::Result<u16> {
+    let mut refusal = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..100 {
+        match TcpListener::bind(loopback(rand::random_range(20_000..30_000))) {
+            Ok(listener) => return Ok(listener.local_addr()?.port()),
+            Err(error) => refusal = error,
+        }
+    }
+    Err(refusal)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nats_configuration_quotes_its_path() {
+        let config = nats_config(Path::new("/data/a \"b\"/nats"), 20_001).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&config).unwrap();
+        assert_eq!(read["jetstream"]["store_dir"], "/data/a \"b\"/nats");
+        assert_eq!(read["listen"], "127.0.0.1:20001");
+    }
+}

@@ -1,0 +1,196 @@
+//! Answers where a program or a model lies: named by the user, else installed on the machine, else in the cache, else fetched.
+//!
+//! All calls block, the first one perhaps for as long as a download takes. Nothing is ever started here but `--version`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tracing::info;
+
+use crate::catalogue::{Artefact, MODELS, NATS_SERVER, VALKEY_SERVER};
+use crate::fetch::{self, FetchError};
+
+/// How an installed server is recognised.
+struct Wanted {
+    variable: &'static str,
+    programs: &'static [&'static str],
+    /// The oldest (major, minor) that will do.
+    oldest: (u32, u32),
+    fallback: &'static Artefact,
+}
+
+// Before 2.11 the server silently ignores options that the streams rely on.
+const NATS: Wanted = Wanted {
+    variable: "BROADSHEET_NATS_SERVER",
+    programs: &["nats-server"],
+    oldest: (2, 11),
+    fallback: &NATS_SERVER,
+};
+
+const REDIS: Wanted = Wanted {
+    variable: "BROADSHEET_REDIS_SERVER",
+    programs: &["redis-server", "valkey-server"],
+    oldest: (7, 0),
+    fallback: &VALKEY_SERVER,
+};
+
+/// Where this machine's programs and models come from.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    cache: PathBuf,
+    search_path: OsString,
+    nats_override: Option<PathBuf>,
+    redis_override: Option<PathBuf>,
+}
+
+impl Toolbox {
+    /// Follows `BROADSHEET_NATS_SERVER`, `BROADSHEET_REDIS_SERVER`, `PATH` and `BROADSHEET_CACHE` (default
+    /// `$XDG_CACHE_HOME/broadsheet`, else `~/.cache/broadsheet`).
+    pub fn from_env() -> Self {
+        Self {
+            cache: crate::data_folder::folder_from_env("BROADSHEET_CACHE", "XDG_CACHE_HOME", ".cache"),
+            search_path: std::env::var_os("PATH").unwrap_or_default(),
+            nats_override: std::env::var_os(NATS.variable).map(PathBuf::from),
+            redis_override: std::env::var_os(REDIS.variable).map(PathBuf::from),
+        }
+    }
+
+    /// Uses this cache folder and nothing else: no overrides, no installed servers.
+    pub fn with_cache(cache: PathBuf) -> Self {
+        Self {
+            cache,
+            search_path: OsString::new(),
+            nats_override: None,
+            redis_override: None,
+        }
+    }
+
+    /// The cache folder.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// A `nats-server` of version 2.11 or later.
+    pub fn nats_server(&self) -> Result<PathBuf, FetchError> {
+        self.server(&NATS, self.nats_override.as_deref())
+    }
+
+    /// A `redis-server` or `valkey-server` of version 7 or later.
+    pub fn redis_server(&self) -> Result<PathBuf, FetchError> {
+        self.server(&REDIS, self.redis_override.as_deref())
+    }
+
+    /// The folder of a model (`potion-base-8M`), with `model.safetensors`, `tokenizer.json` and `config.json`.
+    pub fn model(&self, name: &str) -> Result<PathBuf, FetchError> {
+        let Some(artefact) = MODELS.iter().find(|model| model.name == name) else {
+            let known = MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", ");
+            return Err(FetchError::UnknownModel {
+                name: name.to_owned(),
+                known,
+            });
+        };
+        fetch::ensure(artefact, &self.cache)
+    }
+
+    fn server(&self, wanted: &Wanted, named: Option<&Path>) -> Result<PathBuf, FetchError> {
+        if let Some(path) = named {
+            return match usable(path, wanted) {
+                Ok(()) => Ok(path.to_owned()),
+                Err(problem) => Err(FetchError::Override {
+                    variable: wanted.variable,
+                    path: path.to_owned(),
+                    problem,
+                }),
+            };
+        }
+        for folder in std::env::split_paths(&self.search_path) {
+            for program in wanted.programs {
+                let path = folder.join(program);
+                if !path.is_file() {
+                    continue;
+                }
+                match usable(&path, wanted) {
+                    Ok(()) => return Ok(path),
+                    Err(problem) => info!(path = %path.display(), problem, "installed server is not used"),
+                }
+            }
+        }
+        let folder = fetch::ensure(wanted.fallback, &self.cache)?;
+        Ok(folder.join(wanted.fallback.name))
+    }
+}
+
+fn usable(path: &Path, wanted: &Wanted) -> Result<(), String> {
+    let output = Command::new(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let Some(found) = version_in(&said) else {
+        return Err(format!("`--version` names no version: {:?}", said.trim()));
+    };
+    if found < wanted.oldest {
+        let (major, minor) = wanted.oldest;
+        return Err(format!(
+            "version {}.{} is too old, the oldest that will do is {major}.{minor}",
+            found.0, found.1
+        ));
+    }
+    Ok(())
+}
+
+/// The (major, minor) of texts such as `nats-server: v2.15.1` and `Redis server v=7.0.15 sha=00000000:0`.
+fn version_in(said: &str) -> Option<(u32, u32)> {
+    for word in said.split_whitespace() {
+        let digits = word.trim_start_matches('v').trim_start_matches('=');
+        let mut parts = digits.split('.');
+        if let (Some(major), Some(minor)) = (parts.next(), parts.next())
+            && let (Ok(major), Ok(minor)) = (major.parse(), minor.parse())
+        {
+            return Some((major, minor));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn reads_the_version_out_of_what_servers_say() {
+        assert_eq!(version_in("nats-server: v2.15.1\n"), Some((2, 15)));
+        assert_eq!(
+            version_in("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64"),
+            Some((7, 0))
+        );
+        assert_eq!(version_in("Valkey server v=9.1.2 sha=00000000:1"), Some((9, 1)));
+        assert_eq!(version_in("no such option"), None);
+    }
+
+    #[test]
+    fn a_named_server_that_is_too_old_is_refused_and_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = folder.path().join("nats-server");
+        std::fs::write(&old, "#!/bin/sh\necho 'nats-server: v2.9.10'\n").unwrap();
+        std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut toolbox = Toolbox::with_cache(folder.path().join("cache"));
+        toolbox.nats_override = Some(old);
+        let refusal = toolbox.nats_server().unwrap_err().to_string();
+        assert!(refusal.contains("BROADSHEET_NATS_SERVER"), "{refusal}");
+        assert!(refusal.contains("version 2.9 is too old"), "{refusal}");
+    }
+
+    #[test]
+    fn an_unknown_model_is_refused_with_the_known_ones() {
+        let refusal = Toolbox::with_cache("/nonexistent".into())
+            .model("gpt")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(refusal, "model \"gpt\" is unknown; known models: potion-base-8M");
+    }
+}
