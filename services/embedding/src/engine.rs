@@ -81,3 +81,47 @@ fn embed_all(encoder: &dyn Encoder, kind: TextKind, texts: &[String]) -> Result<
     }
     Ok(embedded)
 }
+
+#[cfg(test)]
+pub mod fake {
+    //! An encoder that fails on demand.
+
+    use domain::DenseVector;
+
+    use super::{EncodeError, Encoded, Encoder, EncoderDescription, Text};
+
+    /// Refuses texts with the word `refused`, panics at `panic`, and gives all others the same vector.
+    pub struct Fake(EncoderDescription);
+
+    impl Default for Fake {
+        fn default() -> Self {
+            Self(EncoderDescription::new("fake", "0123456789abcdef", 2, 8).expect("a sound description"))
+        }
+    }
+
+    impl Encoder for Fake {
+        fn description(&self) -> &EncoderDescription {
+            &self.0
+        }
+
+        fn encode(&self, texts: &[Text<'_>]) -> Result<Vec<Encoded>, EncodeError> {
+            let one = |text: &Text<'_>| {
+                assert!(!text.content.contains("panic"), "asked to panic");
+                if text.content.contains("refused") {
+                    return Err(EncodeError::Tokens {
+                        position: 1,
+                        count: texts.len(),
+                        reason: "asked to refuse".to_owned(),
+                    });
+                }
+                let dense = DenseVector::new(vec![0.6, 0.8]).expect("a sound vector");
+                Ok(Encoded {
+                    dense,
+                    tokens: 1,
+                    truncated: false,
+                })
+            };
+            texts.iter().map(one).collect()
+        }
+    }
+}

@@ -80,3 +80,59 @@ impl EmbeddingService for Embedding {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tonic::Code;
+
+    use super::*;
+    use crate::engine::fake::Fake;
+
+    async fn embed(kind: WireKind, texts: Vec<String>) -> Result<EmbedResponse, Status> {
+        let service = Embedding::new(Engine::new(Arc::new(Fake::default())));
+        let kind = kind.into();
+        let response = service.embed(Request::new(EmbedRequest { texts, kind })).await?;
+        Ok(response.into_inner())
+    }
+
+    #[tokio::test]
+    async fn each_text_gets_both_vectors() {
+        let texts = vec!["graph".to_owned(), "trees and graphs".to_owned()];
+        let response = embed(WireKind::Query, texts).await.expect("vectors");
+        assert_eq!(response.encoder_id, "fake@0123456789ab");
+        let terms: Vec<usize> = response
+            .embeddings
+            .iter()
+            .map(|one| one.sparse.as_ref().map_or(0, |sparse| sparse.indices.len()))
+            .collect();
+        assert_eq!(terms, [1, 2]);
+        assert_eq!(response.embeddings[0].dense, [0.6, 0.8]);
+    }
+
+    #[tokio::test]
+    async fn requests_beyond_the_contract_are_refused_by_field() {
+        let long = "x".repeat(MAX_TEXT_BYTES + 1);
+        let cases = [
+            (WireKind::Unspecified, vec!["a".to_owned()], "kind"),
+            (WireKind::Query, vec![], "texts"),
+            (WireKind::Query, vec!["a".to_owned(); MAX_TEXTS + 1], "texts"),
+            (WireKind::Query, vec!["a".to_owned(), long], "texts[1]"),
+        ];
+        for (kind, texts, field) in cases {
+            let status = embed(kind, texts).await.expect_err("a refusal");
+            assert_eq!(status.code(), Code::InvalidArgument);
+            assert!(status.message().starts_with(field), "{}", status.message());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failing_encoder_is_an_internal_error_without_its_cause() {
+        let status = embed(WireKind::Query, vec!["refused".to_owned()])
+            .await
+            .expect_err("a failure");
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!status.message().contains("refuse"), "{}", status.message());
+    }
+}

@@ -28,7 +28,6 @@ impl Pipeline {
                 .zip(embedded)
                 .map(|(paper, one)| self.done(paper, one))
                 .collect(),
-            Err(EngineError::Cut(reason)) => papers.iter().map(|_| Outcome::Retry(reason.clone())).collect(),
             // One bad text must not take its neighbours along: each is tried alone.
             Err(_) if papers.len() > 1 => {
                 let mut outcomes = Vec::with_capacity(papers.len());
@@ -37,6 +36,7 @@ impl Pipeline {
                 }
                 outcomes
             }
+            Err(EngineError::Cut(reason)) => papers.iter().map(|_| Outcome::Retry(reason.clone())).collect(),
             Err(error) => papers.iter().map(|_| Outcome::Discard(error.to_string())).collect(),
         }
     }
@@ -77,5 +77,70 @@ impl Stage for Pipeline {
             });
         }
         answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::engine::fake::Fake;
+
+    fn accepted(title: &str) -> PaperAccepted {
+        let time = Some(prost_types::Timestamp::default());
+        PaperAccepted {
+            paper: Some(proto::papers::v1::Paper {
+                id: "arxiv:2402.14776".to_owned(),
+                title: title.to_owned(),
+                published_time: time,
+                accepted_time: time,
+                revision: 2,
+                ..Default::default()
+            }),
+        }
+    }
+
+    async fn outcomes(batch: Vec<PaperAccepted>) -> Vec<Outcome<PaperEmbedded>> {
+        Pipeline::new(Engine::new(Arc::new(Fake::default())))
+            .handle(batch)
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_paper_becomes_itself_with_its_vectors() {
+        let outcomes = outcomes(vec![accepted("Graphs")]).await;
+        let [Outcome::Done(published)] = &outcomes[..] else {
+            panic!("{outcomes:?}");
+        };
+        let (id, event) = &published[0];
+        assert_eq!(id, "embedded:arxiv:2402.14776:2:fake@0123456789ab");
+        assert_eq!(event.paper, accepted("Graphs").paper);
+        assert_eq!(event.vectors.as_ref().expect("vectors").dense, [0.6, 0.8]);
+    }
+
+    #[tokio::test]
+    async fn bad_papers_do_not_take_their_neighbours_along() {
+        let batch = vec![
+            accepted("Graphs"),
+            PaperAccepted::default(),
+            accepted("refused"),
+            accepted("panic"),
+            accepted("Trees"),
+        ];
+        let outcomes = outcomes(batch).await;
+        assert!(
+            matches!(
+                &outcomes[..],
+                [
+                    Outcome::Done(_),
+                    Outcome::Discard(_),
+                    Outcome::Discard(_),
+                    Outcome::Retry(_),
+                    Outcome::Done(_)
+                ]
+            ),
+            "{outcomes:?}"
+        );
     }
 }
