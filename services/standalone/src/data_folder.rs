@@ -1,138 +1,132 @@
-//! The one folder where a machine's data lives: its layout, its single owner, and where the running platform can be reached.
+//! The one folder that holds everything a single machine's platform keeps, and the lock that lets only one use it.
 //!
-//! A folder is owned through a lock that the operating system drops with its holder, so nothing is left to clean up after a
-//! crash. What lies inside the sub-folders is their users' business.
+//! ```text
+//! nats/ redis/ index/ mail/ logs/   data of each part, and the logs of the servers
+//! lock                              locked by the running platform; holds its process id
+//! endpoint.json                     where the running platform answers (see `Endpoint`)
+//! nats.pid redis.pid                the servers it started
+//! ```
+//!
+//! It never looks inside the parts' folders.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
+use crate::endpoint::{Endpoint, EndpointError};
+
+const LOCK: &str = "lock";
+const PARTS: [&str; 5] = ["nats", "redis", "index", "mail", "logs"];
+
+/// Enough to notice a full disk before any server does.
+const PROBE_BYTES: usize = 64 * 1024;
+
+/// How often a lock file may vanish under us, because its holder just stopped, before we give up.
+const LOCK_ATTEMPTS: usize = 10;
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataFolderError {
-    #[error("data folder {} is in use by the process with pid {pid}; stop it, or name another folder in BROADSHEET_HOME", path.display())]
-    InUse { path: PathBuf, pid: String },
-    #[error("data folder {} cannot be used: {source}; it must be writable and have free space", path.display())]
-    Unusable { path: PathBuf, source: io::Error },
-}
-
-/// Why the running platform cannot be found.
-#[derive(Debug, thiserror::Error)]
-pub enum EndpointError {
-    #[error("broadsheet is not running on data folder {}; start it with `broadsheet up`", folder.display())]
-    NotRunning { folder: PathBuf },
-    #[error("broadsheet on data folder {} has died (pid {pid}); start it with `broadsheet up`", folder.display())]
-    Dead { folder: PathBuf, pid: u32 },
-    #[error("{} cannot be read: {problem}; restart the platform with `broadsheet up`", path.display())]
-    Unreadable { path: PathBuf, problem: String },
+    #[error("no data folder: name one with --data, or set BROADSHEET_HOME, XDG_DATA_HOME or HOME")]
+    NoDefault,
+    #[error("the data folder {path} is not valid UTF-8; choose another name", path = path.display())]
+    NotUtf8 { path: PathBuf },
+    #[error("the data folder {path} cannot be written: {source}; make it writable, free space, or name another one with --data", path = path.display())]
+    NotWritable { path: PathBuf, source: io::Error },
+    #[error("the data folder {path} is in use by the platform with process id {pid}; stop that one, or name another folder with --data", path = path.display())]
+    Held { path: PathBuf, pid: String },
 }
 
 /// `$BROADSHEET_HOME`, else `$XDG_DATA_HOME/broadsheet`, else `~/.local/share/broadsheet`.
-pub fn default_data_folder() -> PathBuf {
-    folder_from_env("BROADSHEET_HOME", "XDG_DATA_HOME", ".local/share")
+pub fn default_data_folder() -> Result<PathBuf, DataFolderError> {
+    folder_from_env("BROADSHEET_HOME", "XDG_DATA_HOME", ".local/share").ok_or(DataFolderError::NoDefault)
 }
 
 /// `$own`, else `$xdg/broadsheet`, else `~/under_home/broadsheet`. Empty variables count as unset.
-pub(crate) fn folder_from_env(own: &str, xdg: &str, under_home: &str) -> PathBuf {
+pub(crate) fn folder_from_env(own: &str, xdg: &str, under_home: &str) -> Option<PathBuf> {
     let value = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    if let Some(folder) = value(own) {
-        return folder;
-    }
-    let base = value(xdg).unwrap_or_else(|| value("HOME").unwrap_or_default().join(under_home));
-    base.join("broadsheet")
+    let base = || value(xdg).or_else(|| value("HOME").map(|home| home.join(under_home)));
+    value(own).or_else(|| base().map(|base| base.join("broadsheet")))
 }
 
-/// A data folder that this process owns until the value is dropped.
+/// A data folder that exists, can be written, and is locked by this process until dropped.
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
+    /// Holds the lock; the file itself is removed on drop.
     _lock: File,
 }
 
 impl DataFolder {
-    /// Creates the folder where needed, takes its lock, and checks that it can be written to.
+    /// Creates the folder and its parts where absent (readable by their owner alone) and locks it.
     pub fn open(path: &Path) -> Result<Self, DataFolderError> {
-        let unusable = |source| DataFolderError::Unusable {
+        let not_writable = |source| DataFolderError::NotWritable {
             path: path.to_owned(),
             source,
         };
-        // Subscribers' addresses and mails lie inside: for the owner alone.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(unusable)?;
-        let root = path.canonicalize().map_err(unusable)?;
-        let mut options = OpenOptions::new();
-        let mut lock = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(root.join("lock"))
-            .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                lock.read_to_string(&mut pid).map_err(unusable)?;
-                return Err(DataFolderError::InUse {
-                    path: root,
-                    pid: pid.trim().to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        create_private(path).map_err(not_writable)?;
+        let root = fs::canonicalize(path).map_err(not_writable)?;
+        if root.to_str().is_none() {
+            return Err(DataFolderError::NotUtf8 { path: root });
         }
-        write_pid(&mut lock).map_err(unusable)?;
+        let lock = lock(&root)?;
         let folder = Self { root, _lock: lock };
-        for subfolder in [
-            folder.nats(),
-            folder.redis(),
-            folder.index(),
-            folder.mail(),
-            folder.logs(),
-        ] {
-            fs::create_dir_all(&subfolder).map_err(|source| DataFolderError::Unusable {
-                path: subfolder,
-                source,
-            })?;
-        }
-        folder.check_writable().map_err(unusable)?;
+        folder.prepare().map_err(not_writable)?;
         Ok(folder)
     }
 
-    /// The folder itself, absolute and without links.
+    fn prepare(&self) -> io::Result<()> {
+        for part in PARTS {
+            create_private(&self.root.join(part))?;
+        }
+        let mut probe = tempfile::Builder::new().prefix(".probe-").tempfile_in(&self.root)?;
+        probe.write_all(&vec![0x5a; PROBE_BYTES])?;
+        probe.as_file().sync_all()
+    }
+
+    /// Publishes where the platform answers; readers see the old endpoint or the new one, never a part.
+    pub fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), EndpointError> {
+        endpoint.write(&self.root)
+    }
+
+    /// Withdraws the endpoint on a clean stop. Fine when there is none; one that stays is recognised as dead.
+    pub fn remove_endpoint(&self) {
+        if let Err(error) = Endpoint::remove(&self.root) {
+            tracing::warn!(%error, "cannot withdraw the endpoint");
+        }
+    }
+
+    /// The endpoint of the platform that runs with a folder, which need not be ours.
+    pub fn endpoint(folder: &Path) -> Result<Endpoint, EndpointError> {
+        Endpoint::read(folder)
+    }
+
+    /// Absolute, with symbolic links resolved.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What `nats-server` keeps: its configuration and its streams.
+    /// Where JetStream keeps its streams.
     pub fn nats(&self) -> PathBuf {
         self.root.join("nats")
     }
 
-    /// What Redis keeps: its append-only file.
+    /// Where Redis keeps its append-only file.
     pub fn redis(&self) -> PathBuf {
         self.root.join("redis")
     }
 
-    /// What the embedded index keeps.
+    /// Where the embedded store keeps the catalogue.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
     }
 
-    /// The maildir that mails go to when no relay is configured.
+    /// The maildir used when no SMTP server is configured.
     pub fn mail(&self) -> PathBuf {
         self.root.join("mail")
     }
@@ -141,149 +135,144 @@ impl DataFolder {
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }
-
-    /// A full disk often still takes an empty file, so something is written and synced.
-    fn check_writable(&self) -> io::Result<()> {
-        let mut probe = tempfile::NamedTempFile::new_in(&self.root)?;
-        probe.write_all(&vec![0; 1 << 16])?;
-        probe.as_file().sync_all()
-    }
 }
 
-fn write_pid(lock: &mut File) -> io::Result<()> {
-    lock.rewind()?;
-    lock.set_len(0)?;
-    writeln!(lock, "{}", std::process::id())
-}
-
-/// Where the platform that runs on a data folder can be reached: the file `endpoint.json` inside it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// The process that serves.
-    pub pid: u32,
-    /// URL of the gRPC endpoint, `http://host:port`.
-    pub grpc: String,
-    /// URL of the web pages.
-    pub web: String,
-    /// URL of metrics and probes.
-    pub admin: String,
-    /// When it began to serve.
-    pub started: Timestamp,
-    /// The version of the program.
-    pub version: String,
-}
-
-impl Endpoint {
-    const FILE: &str = "endpoint.json";
-
-    /// Publishes the endpoint; readers see the old file or the new one, never a part.
-    pub fn write(&self, folder: &DataFolder) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder.root())?;
-        serde_json::to_writer_pretty(&mut file, self)?;
-        file.write_all(b"\n")?;
-        file.persist(folder.root().join(Self::FILE))?;
-        Ok(())
-    }
-
-    /// Withdraws the endpoint. Fine when there is none.
-    pub fn remove(folder: &DataFolder) -> io::Result<()> {
-        match fs::remove_file(folder.root().join(Self::FILE)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result,
+impl Drop for DataFolder {
+    fn drop(&mut self) {
+        // Still locked here, so nobody else can hold this file; whoever waits for it sees that it is gone and makes a new one.
+        if let Err(error) = fs::remove_file(self.root.join(LOCK)) {
+            tracing::warn!(path = %self.root.display(), %error, "cannot remove the lock file");
         }
     }
+}
 
-    /// The endpoint of the platform that runs on `folder`, which need not be ours.
-    pub fn read(folder: &Path) -> Result<Self, EndpointError> {
-        let path = folder.join(Self::FILE);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(EndpointError::NotRunning {
-                    folder: folder.to_owned(),
-                });
-            }
-            Err(error) => {
-                return Err(EndpointError::Unreadable {
-                    path,
-                    problem: error.to_string(),
-                });
-            }
-        };
-        let endpoint: Self = serde_json::from_slice(&text).map_err(|error| EndpointError::Unreadable {
-            path,
-            problem: error.to_string(),
-        })?;
-        if !is_alive(endpoint.pid) {
-            return Err(EndpointError::Dead {
-                folder: folder.to_owned(),
-                pid: endpoint.pid,
-            });
+fn create_private(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn lock(root: &Path) -> Result<File, DataFolderError> {
+    let path = root.join(LOCK);
+    let not_writable = |source| DataFolderError::NotWritable {
+        path: root.to_owned(),
+        source,
+    };
+    for _ in 0..LOCK_ATTEMPTS {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(not_writable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(held(root, file)),
+            Err(fs::TryLockError::Error(error)) => return Err(not_writable(error)),
         }
-        Ok(endpoint)
+        if !is_same_file(&file, &path) {
+            continue;
+        }
+        file.set_len(0).and_then(|()| file.rewind()).map_err(not_writable)?;
+        write!(file, "{}", std::process::id()).map_err(not_writable)?;
+        return Ok(file);
+    }
+    Err(DataFolderError::Held {
+        path: root.to_owned(),
+        pid: "unknown".to_owned(),
+    })
+}
+
+fn held(root: &Path, mut file: File) -> DataFolderError {
+    let mut pid = String::new();
+    if file.read_to_string(&mut pid).is_err() || pid.trim().is_empty() {
+        "unknown".clone_into(&mut pid);
+    }
+    DataFolderError::Held {
+        path: root.to_owned(),
+        pid: pid.trim().to_owned(),
     }
 }
 
-fn is_alive(pid: u32) -> bool {
-    let Ok(pid) = i32::try_from(pid) else { return false };
-    // Not permitted means that it is there, under another user.
-    matches!(kill(Pid::from_raw(pid), None), Ok(()) | Err(Errno::EPERM))
+/// Whether the opened file is still the one at the path: its last holder removes it while holding the lock.
+fn is_same_file(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(ours), Ok(there)) => ours.dev() == there.dev() && ours.ino() == there.ino(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn endpoint(pid: u32) -> Endpoint {
-        Endpoint {
-            pid,
-            grpc: "http://127.0.0.1:7100".to_owned(),
-            web: "http://127.0.0.1:7180".to_owned(),
-            admin: "http://127.0.0.1:7190".to_owned(),
-            started: "2026-03-01T08:00:00Z".parse().unwrap(),
-            version: "0.1.0".to_owned(),
-        }
-    }
-
     #[test]
-    fn a_folder_has_one_owner_at_a_time() {
+    fn the_second_user_is_refused_with_the_process_id_of_the_first() {
         let temporary = tempfile::tempdir().unwrap();
-        let path = temporary.path().join("new/data");
-        let owner = DataFolder::open(&path).unwrap();
-        let refusal = DataFolder::open(&path).unwrap_err().to_string();
-        assert!(refusal.contains(&format!("pid {};", std::process::id())), "{refusal}");
-        drop(owner);
+        let path = temporary.path().join("deep/data");
+        let first = DataFolder::open(&path).unwrap();
+        let refused = DataFolder::open(&path).unwrap_err().to_string();
+        assert!(
+            refused.contains(&format!("process id {}", std::process::id())),
+            "{refused}"
+        );
+        assert!(refused.contains(&path.display().to_string()), "{refused}");
+        drop(first);
+        assert!(!path.join(LOCK).exists(), "no lock stays behind");
         DataFolder::open(&path).unwrap();
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_named() {
+    fn a_lock_left_by_a_killed_platform_does_not_matter() {
         let temporary = tempfile::tempdir().unwrap();
-        let file = temporary.path().join("file");
-        fs::write(&file, "").unwrap();
-        let refusal = DataFolder::open(&file.join("data")).unwrap_err().to_string();
-        assert!(refusal.contains("file/data cannot be used"), "{refusal}");
+        fs::write(temporary.path().join(LOCK), "999999999999").unwrap();
+        let folder = DataFolder::open(temporary.path()).unwrap();
+        assert_eq!(
+            fs::read_to_string(folder.root().join(LOCK)).unwrap(),
+            std::process::id().to_string()
+        );
     }
 
     #[test]
-    fn an_endpoint_is_found_while_its_process_lives() {
+    fn every_part_exists_and_only_its_owner_may_look() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = DataFolder::open(temporary.path()).unwrap();
-        let absent = Endpoint::read(temporary.path()).unwrap_err();
-        assert!(matches!(absent, EndpointError::NotRunning { .. }), "{absent}");
+        let folder = DataFolder::open(&temporary.path().join("data")).unwrap();
+        for part in [
+            folder.nats(),
+            folder.redis(),
+            folder.index(),
+            folder.mail(),
+            folder.logs(),
+        ] {
+            assert_eq!(fs::metadata(&part).unwrap().mode() & 0o777, 0o700, "{}", part.display());
+        }
+    }
 
-        endpoint(std::process::id()).write(&folder).unwrap();
-        assert_eq!(Endpoint::read(temporary.path()).unwrap(), endpoint(std::process::id()));
+    #[test]
+    fn a_folder_that_cannot_be_written_is_refused_by_name() {
+        let temporary = tempfile::tempdir().unwrap();
+        let file = temporary.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("below"), PathBuf::from("/proc/broadsheet")] {
+            let refused = DataFolder::open(&path).unwrap_err();
+            assert!(
+                matches!(&refused, DataFolderError::NotWritable { path: named, .. } if *named == path),
+                "{refused}"
+            );
+        }
+    }
 
-        endpoint(u32::MAX).write(&folder).unwrap();
-        let dead = Endpoint::read(temporary.path()).unwrap_err().to_string();
-        assert!(dead.contains("start it with `broadsheet up`"), "{dead}");
-
-        Endpoint::remove(&folder).unwrap();
-        Endpoint::remove(&folder).unwrap();
-        assert!(matches!(
-            Endpoint::read(temporary.path()),
-            Err(EndpointError::NotRunning { .. })
-        ));
+    #[test]
+    fn many_openers_at_once_end_with_exactly_one_holder() {
+        let temporary = tempfile::tempdir().unwrap();
+        let holders: Vec<_> = std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| DataFolder::open(temporary.path()).ok()))
+                .collect();
+            openers
+                .into_iter()
+                .filter_map(|opener| opener.join().unwrap())
+                .collect()
+        });
+        assert_eq!(holders.len(), 1);
     }
 }

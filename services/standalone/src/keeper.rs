@@ -21,8 +21,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// A child that lived this long starts again with the first back-off.
 const STEADY: Duration = Duration::from_mins(1);
-/// Time to end by itself after SIGTERM.
-const GRACE: Duration = Duration::from_secs(10);
+/// Time to end by itself after SIGTERM. The servers are ended one after the other, and the platform stops within five seconds.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What to run, and where its traces go.
 #[derive(Debug)]

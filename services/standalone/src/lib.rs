@@ -5,15 +5,21 @@
 
 mod catalogue;
 mod data_folder;
+mod endpoint;
 mod fetch;
 mod keeper;
+mod model;
+mod pip;
 mod server;
 mod shim;
 mod supervise;
 mod toolbox;
 
-pub use data_folder::{DataFolder, DataFolderError, Endpoint, EndpointError, default_data_folder};
+pub use data_folder::{DataFolder, DataFolderError, default_data_folder};
+pub use endpoint::{Endpoint, EndpointError};
 pub use fetch::FetchError;
+pub use model::check_model_folder;
+pub use server::SyncInterval;
 pub use shim::become_supervised_child;
 pub use supervise::{Children, Programs, SuperviseError};
 pub use toolbox::Toolbox;

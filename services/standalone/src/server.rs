@@ -17,6 +17,25 @@ use crate::data_folder::DataFolder;
 /// Bytes that the streams of one machine may take together.
 const MAX_FILE_STORE: u64 = 16 << 30;
 
+/// How often JetStream forces its files to disk. Acknowledgements do not wait for the interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncInterval {
+    /// A power cut may take what was acknowledged within the last second; a killed process takes nothing.
+    #[default]
+    EverySecond,
+    /// Before every acknowledgement, at a small fraction of the speed.
+    Always,
+}
+
+impl SyncInterval {
+    fn as_setting(self) -> &'static str {
+        match self {
+            Self::EverySecond => "1s",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// A server that can be supervised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
@@ -44,11 +63,11 @@ impl Server {
     /// Writes the configuration where the server wants a file, and returns the arguments.
     ///
     /// The arguments name the data folder, which is how a server left over by a crash is recognised.
-    pub fn arguments(self, data: &DataFolder, port: u16) -> io::Result<Vec<OsString>> {
+    pub fn arguments(self, data: &DataFolder, port: u16, sync: SyncInterval) -> io::Result<Vec<OsString>> {
         match self {
             Self::Nats => {
                 let config_file = data.nats().join("nats.conf");
-                fs::write(&config_file, nats_config(&data.nats().join("store"), port)?)?;
+                fs::write(&config_file, nats_config(&data.nats().join("store"), port, sync)?)?;
                 Ok(vec!["-c".into(), config_file.into()])
             }
             Self::Redis => {
@@ -100,7 +119,7 @@ impl Server {
 }
 
 /// The configuration format is a superset of JSON, which takes care of odd characters in paths.
-fn nats_config(store: &Path, port: u16) -> io::Result<String> {
+fn nats_config(store: &Path, port: u16, sync: SyncInterval) -> io::Result<String> {
     let Some(store) = store.to_str() else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -111,7 +130,7 @@ fn nats_config(store: &Path, port: u16) -> io::Result<String> {
         "server_name": "broadsheet",
         "listen": loopback(port).to_string(),
         // The default of two minutes is what a power cut would take.
-        "jetstream": { "store_dir": store, "sync_interval": "1s", "max_file_store": MAX_FILE_STORE },
+        "jetstream": { "store_dir": store, "sync_interval": sync.as_setting(), "max_file_store": MAX_FILE_STORE },
     });
     Ok(format!("{config:#}\n"))
 }
@@ -141,9 +160,10 @@ mod tests {
 
     #[test]
     fn the_nats_configuration_quotes_its_path() {
-        let config = nats_config(Path::new("/data/a \"b\"/nats"), 20_001).unwrap();
+        let config = nats_config(Path::new("/data/a \"b\"/nats"), 20_001, SyncInterval::Always).unwrap();
         let read: serde_json::Value = serde_json::from_str(&config).unwrap();
         assert_eq!(read["jetstream"]["store_dir"], "/data/a \"b\"/nats");
         assert_eq!(read["listen"], "127.0.0.1:20001");
+        assert_eq!(read["jetstream"]["sync_interval"], "always");
     }
 }

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::data_folder::DataFolder;
 use crate::keeper::{Keeper, Launch};
-use crate::server::{Server, free_port};
+use crate::server::{Server, SyncInterval, free_port};
 
 /// Recovering a large store takes a while.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
@@ -83,10 +83,20 @@ impl Children {
     /// `shim` is this program's own executable, whose sub-command `supervised-child PID -- PROGRAM ARGS…` calls
     /// [`crate::become_supervised_child`]; without it a child survives a supervisor that is killed.
     pub async fn start(data: &DataFolder, programs: Programs, shim: Option<PathBuf>) -> Result<Self, SuperviseError> {
+        Self::start_with(data, programs, shim, SyncInterval::default()).await
+    }
+
+    /// The same with a choice of how often NATS forces its files to disk.
+    pub async fn start_with(
+        data: &DataFolder,
+        programs: Programs,
+        shim: Option<PathBuf>,
+        sync: SyncInterval,
+    ) -> Result<Self, SuperviseError> {
         let mut children = Self { running: Vec::new() };
         for (server, program) in [(Server::Nats, programs.nats), (Server::Redis, programs.redis)] {
             let Some(program) = program else { continue };
-            match start_server(data, server, &program, shim.as_deref()).await {
+            match start_server(data, server, &program, shim.as_deref(), sync).await {
                 Ok(running) => children.running.push(running),
                 Err(error) => {
                     children.stop().await;
@@ -107,7 +117,7 @@ impl Children {
         self.port(Server::Redis).map(|port| format!("redis://127.0.0.1:{port}"))
     }
 
-    /// Ends all servers and waits until they are gone; one that does not end within ten seconds is killed.
+    /// Ends all servers and waits until they are gone; one that does not end within two seconds is killed.
     pub async fn stop(self) {
         for running in &self.running {
             running.keeper.stop().await;
@@ -127,6 +137,7 @@ async fn start_server(
     server: Server,
     program: &Path,
     shim: Option<&Path>,
+    sync: SyncInterval,
 ) -> Result<Running, SuperviseError> {
     end_leftover(data, server).await?;
     let log_file = server.log_file(data);
@@ -140,7 +151,7 @@ async fn start_server(
     }
     let mut attempt = 1;
     loop {
-        match start_once(data, server, program, shim).await {
+        match start_once(data, server, program, shim, sync).await {
             Err(SuperviseError::Died { death, .. }) if attempt < START_ATTEMPTS => {
                 warn!(
                     server = server.name(),
@@ -158,6 +169,7 @@ async fn start_once(
     server: Server,
     program: &Path,
     shim: Option<&Path>,
+    sync: SyncInterval,
 ) -> Result<Running, SuperviseError> {
     let name = server.name();
     let prepare = |source| SuperviseError::Prepare {
@@ -170,7 +182,7 @@ async fn start_once(
     let launch = Launch {
         name,
         program: program.to_owned(),
-        arguments: server.arguments(data, port).map_err(prepare)?,
+        arguments: server.arguments(data, port, sync).map_err(prepare)?,
         shim: shim.map(Path::to_owned),
         log_file: log.clone(),
         pid_file: server.pid_file(data),

@@ -3,8 +3,12 @@
 //! All calls block, the first one perhaps for as long as a download takes. Nothing is ever started here but `--version`.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use tracing::info;
 
@@ -36,34 +40,57 @@ const REDIS: Wanted = Wanted {
 };
 
 /// Where this machine's programs and models come from.
-#[derive(Debug, Clone)]
 pub struct Toolbox {
     cache: PathBuf,
     search_path: OsString,
     nats_override: Option<PathBuf>,
     redis_override: Option<PathBuf>,
+    progress: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Toolbox")
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Toolbox {
     /// Follows `BROADSHEET_NATS_SERVER`, `BROADSHEET_REDIS_SERVER`, `PATH` and `BROADSHEET_CACHE` (default
-    /// `$XDG_CACHE_HOME/broadsheet`, else `~/.cache/broadsheet`).
+    /// `$XDG_CACHE_HOME/broadsheet`, else `~/.cache/broadsheet`, else a folder for temporary files).
     pub fn from_env() -> Self {
+        let named = |wanted: &Wanted| {
+            std::env::var_os(wanted.variable)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let cache = crate::data_folder::folder_from_env("BROADSHEET_CACHE", "XDG_CACHE_HOME", ".cache");
         Self {
-            cache: crate::data_folder::folder_from_env("BROADSHEET_CACHE", "XDG_CACHE_HOME", ".cache"),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
-            nats_override: std::env::var_os(NATS.variable).map(PathBuf::from),
-            redis_override: std::env::var_os(REDIS.variable).map(PathBuf::from),
+            nats_override: named(&NATS),
+            redis_override: named(&REDIS),
+            ..Self::with_cache(cache.unwrap_or_else(|| std::env::temp_dir().join("broadsheet-cache")))
         }
     }
 
-    /// Uses this cache folder and nothing else: no overrides, no installed servers.
+    /// Uses this cache folder and nothing else: no overrides, no installed servers. Progress goes to the log.
     pub fn with_cache(cache: PathBuf) -> Self {
         Self {
             cache,
             search_path: OsString::new(),
             nats_override: None,
             redis_override: None,
+            progress: Box::new(|line| info!("{line}")),
         }
+    }
+
+    /// Gives each line of progress ("fetching nats-server 2.15.1 (7 MB)") to `progress` instead of the log.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.progress = Box::new(progress);
+        self
     }
 
     /// The cache folder.
@@ -90,10 +117,11 @@ impl Toolbox {
                 known,
             });
         };
-        fetch::ensure(artefact, &self.cache)
+        fetch::ensure(artefact, &self.cache, &self.progress)
     }
 
     fn server(&self, wanted: &Wanted, named: Option<&Path>) -> Result<PathBuf, FetchError> {
+        let by_hand = wanted.fallback.by_hand;
         if let Some(path) = named {
             return match usable(path, wanted) {
                 Ok(()) => Ok(path.to_owned()),
@@ -101,10 +129,12 @@ impl Toolbox {
                     variable: wanted.variable,
                     path: path.to_owned(),
                     problem,
+                    by_hand,
                 }),
             };
         }
-        for folder in std::env::split_paths(&self.search_path) {
+        // A relative entry of PATH would mean another program after a change of folder.
+        for folder in std::env::split_paths(&self.search_path).filter(|folder| folder.is_absolute()) {
             for program in wanted.programs {
                 let path = folder.join(program);
                 if !path.is_file() {
@@ -116,17 +146,16 @@ impl Toolbox {
                 }
             }
         }
-        let folder = fetch::ensure(wanted.fallback, &self.cache)?;
-        Ok(folder.join(wanted.fallback.name))
+        let path = fetch::ensure(wanted.fallback, &self.cache, &self.progress)?.join(wanted.fallback.name);
+        match usable(&path, wanted) {
+            Ok(()) => Ok(path),
+            Err(problem) => Err(FetchError::Unfit { path, problem, by_hand }),
+        }
     }
 }
 
 fn usable(path: &Path, wanted: &Wanted) -> Result<(), String> {
-    let output = Command::new(path)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
+    let output = ask_version(path).map_err(|error| format!("it cannot be run: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     let Some(found) = version_in(&said) else {
         return Err(format!("`--version` names no version: {:?}", said.trim()));
@@ -139,6 +168,19 @@ fn usable(path: &Path, wanted: &Wanted) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A file just written may for a moment be held open for writing by a process that another thread is starting; then the
+/// kernel refuses to run it, and asking again is the remedy.
+fn ask_version(path: &Path) -> io::Result<Output> {
+    let ask = || Command::new(path).arg("--version").stdin(Stdio::null()).output();
+    for _ in 0..20 {
+        match ask() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(10)),
+            answer => return answer,
+        }
+    }
+    ask()
 }
 
 /// The (major, minor) of texts such as `nats-server: v2.15.1` and `Redis server v=7.0.15 sha=00000000:0`.
@@ -183,6 +225,26 @@ mod tests {
         let refusal = toolbox.nats_server().unwrap_err().to_string();
         assert!(refusal.contains("BROADSHEET_NATS_SERVER"), "{refusal}");
         assert!(refusal.contains("version 2.9 is too old"), "{refusal}");
+        assert!(
+            refusal.contains("brew install") && refusal.contains("docker"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_server_on_the_search_path_is_used_when_it_is_new_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, says) in [
+            ("redis-server", "Redis server v=6.0.16"),
+            ("valkey-server", "Valkey server v=8.0.1"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\necho '{says} sha=0'\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut toolbox = Toolbox::with_cache("/nonexistent".into());
+        toolbox.search_path = folder.path().into();
+        assert_eq!(toolbox.redis_server().unwrap(), folder.path().join("valkey-server"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use standalone::Toolbox;
 
@@ -68,4 +69,45 @@ fn a_damaged_file_in_the_cache_is_fetched_anew() {
             .starts_with("fetching-")
     });
     assert_eq!(leavings.count(), 0);
+}
+
+#[test]
+fn of_many_that_ask_at_once_one_fetches_and_all_are_served() {
+    let temporary = tempfile::tempdir().unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let servers: Vec<_> = std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4)
+            .map(|_| {
+                let told = Arc::clone(&told);
+                let toolbox = Toolbox::with_cache(temporary.path().to_owned())
+                    .on_progress(move |line| told.lock().unwrap().push(line.to_owned()));
+                scope.spawn(move || toolbox.redis_server().unwrap())
+            })
+            .collect();
+        askers.into_iter().map(|asker| asker.join().unwrap()).collect()
+    });
+    assert!(servers.iter().all(|server| *server == servers[0]), "{servers:?}");
+    let told = told.lock().unwrap();
+    assert_eq!(
+        told.iter()
+            .filter(|line| line.starts_with("fetching valkey-server 9.1.2"))
+            .count(),
+        1,
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_refused_by_name() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("file");
+    fs::write(&file, "").unwrap();
+    let refused = Toolbox::with_cache(file.join("cache"))
+        .nats_server()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("file/cache") && refused.contains("BROADSHEET_CACHE"),
+        "{refused}"
+    );
 }
