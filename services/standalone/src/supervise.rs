@@ -93,6 +93,10 @@ impl Children {
         shim: Option<PathBuf>,
         sync: SyncInterval,
     ) -> Result<Self, SuperviseError> {
+        // Also of a server that is no longer a child of ours: it would hold the folder for ever.
+        for server in [Server::Nats, Server::Redis] {
+            end_leftover(data, server).await?;
+        }
         let mut children = Self { running: Vec::new() };
         for (server, program) in [(Server::Nats, programs.nats), (Server::Redis, programs.redis)] {
             let Some(program) = program else { continue };
@@ -139,7 +143,6 @@ async fn start_server(
     shim: Option<&Path>,
     sync: SyncInterval,
 ) -> Result<Running, SuperviseError> {
-    end_leftover(data, server).await?;
     let log_file = server.log_file(data);
     if log_file.exists() {
         let prepare = |source| SuperviseError::Prepare {
