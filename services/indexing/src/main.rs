@@ -1,0 +1,10 @@
+//! The indexing service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    common::service::main(
+        indexing::NAME,
+        &[indexing::DEFAULTS],
+        indexing::Config::read,
+        async |config, assembly| indexing::start(config, assembly),
+    )
+}
