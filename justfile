@@ -1,0 +1,66 @@
+# Recipes for people and for CI, which runs these and nothing else. Tools other than cargo come from tests/tools.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+tools := "tests/tools/setup"
+services := "ingest embedding indexing notification web broadsheet"
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Install the tools of the checks (the other recipes do it when they need them) and fetch what cargo needs.
+setup:
+    {{ tools }} true
+    cargo fetch --locked
+
+# Show the main job: start the platform, take in papers, search them, mail a digest.
+demo *arguments:
+    cargo run --locked -p broadsheet -- demo {{ arguments }}
+
+# Format code and contracts.
+fmt:
+    cargo fmt --all
+    {{ tools }} buf format -w proto
+
+# Everything CI runs, the fast checks first.
+ci: typos deny proto k8s images lint test
+
+# Check spelling.
+typos:
+    {{ tools }} typos --config tests/tools/typos.toml
+
+# Check licences, sources and bans of the dependencies.
+deny:
+    {{ tools }} cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+# Check the contracts: lint, format, and no breaking change since the last published state.
+proto:
+    {{ tools }} buf lint proto
+    {{ tools }} buf format -d --exit-code proto
+    {{ tools }} tests/tools/breaking
+
+# Build the manifests of both overlays and check them against strict schemas.
+k8s:
+    {{ tools }} tests/tools/manifests
+
+# Lint the Dockerfile and say how the images are built.
+images:
+    {{ tools }} hadolint deploy/Dockerfile
+    @echo "build all images (deploy/README.md):"
+    @for service in {{ services }}; do echo "  docker build -f deploy/Dockerfile --build-arg SERVICE=$service -t broadsheet/$service ."; done
+
+# Check format and lints of the code.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Build everything and run all tests, on real servers of their own.
+test:
+    cargo build --workspace --locked
+    cargo test --workspace --locked
+
+# Kill each stage at its worst moments and count that nothing is lost and nothing is mailed twice.
+kill-stages:
+    cargo build --workspace --locked
+    cargo test -p tests --locked --test kill_stages -- --nocapture
