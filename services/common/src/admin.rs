@@ -2,50 +2,58 @@
 //!
 //! It never shows a paper or a subscriber.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Whether the process can serve: each part holds a ticket until it is ready.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Readiness {
-    waiting: Arc<AtomicUsize>,
+    waiting: watch::Sender<usize>,
     stopping: CancellationToken,
 }
 
 /// Held by a part of the process until it is ready; dropping it says so.
-pub struct NotReady(Arc<AtomicUsize>);
+pub struct NotReady(watch::Sender<usize>);
 
 impl Readiness {
     /// Ready until `stopping` is cancelled, once no ticket is out.
     pub fn new(stopping: CancellationToken) -> Self {
         Self {
-            waiting: Arc::default(),
+            waiting: watch::Sender::new(0),
             stopping,
         }
     }
 
     /// A part that is not ready yet.
     pub fn ticket(&self) -> NotReady {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        NotReady(Arc::clone(&self.waiting))
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        NotReady(self.waiting.clone())
     }
 
     /// Whether everything is ready and nothing is stopping.
     pub fn is_ready(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) == 0 && !self.stopping.is_cancelled()
+        *self.waiting.borrow() == 0 && !self.stopping.is_cancelled()
+    }
+
+    /// Returns when everything is ready, or something is stopping.
+    pub async fn wait(&self) {
+        let mut waiting = self.waiting.subscribe();
+        tokio::select! {
+            () = self.stopping.cancelled() => {}
+            // Fails only when every sender is gone, and this one is not.
+            _ = waiting.wait_for(|waiting| *waiting == 0) => {}
+        }
     }
 }
 
 impl Drop for NotReady {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.send_modify(|waiting| *waiting -= 1);
     }
 }
 

@@ -1,1 +1,207 @@
-//! notification
+//! Notification: subscribers, their editions, and the mail.
+//!
+//! It owns subscriber state in Redis and the way to the mail server. It never touches the catalogue: papers come from the
+//! bus.
+
+mod editions;
+mod grpc;
+mod interests;
+mod mailer;
+mod metrics;
+mod pipeline;
+mod scheduler;
+mod subscribers;
+mod tokens;
+mod window;
+
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use common::config::{CommonConfig, Settings};
+use common::service::{Assembly, ServiceError};
+use domain::schedule::Schedule;
+use jiff::SignedDuration;
+use lettre::message::Mailbox;
+use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
+use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceServer;
+
+use crate::editions::{Editions, Parts};
+use crate::mailer::{Maildir, Smtp, Transport};
+use crate::subscribers::Subscribers;
+use crate::tokens::Tokens;
+
+/// Name of the service.
+pub const NAME: &str = "notification";
+/// Its defaults.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Settings of the service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    redis_url: String,
+    embedding_url: String,
+    token: Option<String>,
+    smtp_url: Option<String>,
+    maildir: PathBuf,
+    from: Mailbox,
+    public_url: Option<String>,
+    token_key: String,
+    state_folder: PathBuf,
+    defaults: Defaults,
+    window: SignedDuration,
+}
+
+/// What holds for who says nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Defaults {
+    pub time: String,
+    pub time_zone: String,
+    pub paper_count: usize,
+}
+
+impl Config {
+    /// Reads the section.
+    pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
+        let token_key = settings.get(
+            "notification.token_key",
+            "must be empty or have 32 characters at least",
+            |value| {
+                value
+                    .as_str()
+                    .filter(|key| key.is_empty() || key.len() >= 32)
+                    .map(str::to_owned)
+            },
+        );
+        let defaults = Defaults {
+            time: settings.get("notification.time", "must be a time of day such as 07:00", |value| {
+                value
+                    .as_str()
+                    .filter(|time| Schedule::parse(time, "UTC").is_ok())
+                    .map(str::to_owned)
+            }),
+            time_zone: settings.get(
+                "notification.time_zone",
+                "must be an IANA time zone such as Europe/Berlin",
+                |value| {
+                    value
+                        .as_str()
+                        .filter(|zone| Schedule::parse("00:00", zone).is_ok())
+                        .map(str::to_owned)
+                },
+            ),
+            paper_count: usize::try_from(settings.number("notification.paper_count", 1..=50)).unwrap_or(10),
+        };
+        let days = i64::try_from(settings.number("notification.window_days", 1..=365)).unwrap_or(7);
+        Self {
+            redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
+            embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
+            token: common.grpc.token.clone(),
+            smtp_url: settings.optional_url("notification.smtp_url", &["smtp://", "smtps://"]),
+            maildir: PathBuf::from(settings.text("notification.maildir")),
+            from: settings.get(
+                "notification.from",
+                "must be a mailbox such as Broadsheet <digest@example.org>",
+                |value| value.as_str()?.parse().ok(),
+            ),
+            public_url: settings.optional_url("notification.public_url", &["http://", "https://"]),
+            token_key,
+            state_folder: PathBuf::from(settings.text("notification.state_folder")),
+            defaults,
+            window: SignedDuration::from_hours(24 * days),
+        }
+    }
+
+    /// With links that begin like this, where the configuration names nothing.
+    #[must_use]
+    pub fn with_default_public_url(mut self, url: &str) -> Self {
+        self.public_url.get_or_insert_with(|| url.to_owned());
+        self
+    }
+}
+
+/// Adds the service to a process. It becomes ready once it has read the window.
+pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
+    metrics::touch();
+    let failed = |problem: String| ServiceError::start(NAME, problem);
+    let subscribers = Subscribers::connect(&config.redis_url)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let tokens = Arc::new(Tokens::new(&secret(&config).map_err(failed)?));
+    let window = Arc::new(RwLock::new(window::Window::default()));
+    let encoder = interests::Embedding::new(&config.embedding_url, config.token.as_deref()).map_err(failed)?;
+    let public_url = config.public_url.clone();
+    let public_url = public_url
+        .ok_or_else(|| failed("notification.public_url is empty; set it to where readers find the pages".to_owned()))?;
+    let editions = Arc::new(Editions::new(Parts {
+        subscribers: subscribers.clone(),
+        window: Arc::clone(&window),
+        encoder: Arc::new(encoder),
+        transport: transport(&config).map_err(failed)?,
+        tokens: Arc::clone(&tokens),
+        public_url: public_url.trim_end_matches('/').to_owned(),
+        mail_domain: config.from.email.domain().to_owned(),
+    }));
+    let service = grpc::Notification {
+        subscribers: subscribers.clone(),
+        editions: Arc::clone(&editions),
+        tokens,
+        defaults: Arc::new(config.defaults),
+    };
+    assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
+    assembly.add_grpc(DeliveryServiceServer::new(service));
+    let filling = pipeline::fill(
+        assembly.bus.clone(),
+        window,
+        config.window,
+        assembly.readiness.ticket(),
+        assembly.stop.clone(),
+    );
+    assembly.task(async move { Ok(filling.await?) });
+    let (readiness, stop) = (assembly.readiness.clone(), assembly.stop.clone());
+    assembly.task(async move {
+        // An edition made before the window is read would be an empty one.
+        readiness.wait().await;
+        scheduler::run(subscribers, editions, stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+fn transport(config: &Config) -> Result<Arc<dyn Transport>, String> {
+    if let Some(url) = &config.smtp_url {
+        return Ok(Arc::new(Smtp::new(url, config.from.clone())?));
+    }
+    if config.maildir.as_os_str().is_empty() {
+        return Err("neither notification.smtp_url nor notification.maildir is set; mail has nowhere to go".to_owned());
+    }
+    Ok(Arc::new(Maildir::new(&config.maildir, config.from.clone())?))
+}
+
+/// The configured secret, or one that is made once and kept.
+fn secret(config: &Config) -> Result<Vec<u8>, String> {
+    if !config.token_key.is_empty() {
+        return Ok(config.token_key.clone().into_bytes());
+    }
+    if config.state_folder.as_os_str().is_empty() {
+        return Err("notification.token_key is empty; make one with openssl rand -hex 32".to_owned());
+    }
+    let path = config.state_folder.join("token.key");
+    let problem = |error: std::io::Error| format!("{}: {error}", path.display());
+    match std::fs::read(&path) {
+        Ok(key) if key.len() >= 32 => return Ok(key),
+        Ok(_) => {
+            return Err(format!(
+                "{} is shorter than 32 bytes; remove it to have a new one made",
+                path.display()
+            ));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(problem(error)),
+    }
+    let key: [u8; 32] = rand::random();
+    let fresh = path.with_extension("new");
+    std::fs::write(&fresh, key)
+        .and_then(|()| std::fs::rename(&fresh, &path))
+        .map_err(problem)?;
+    Ok(key.to_vec())
+}

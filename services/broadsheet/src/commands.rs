@@ -1,0 +1,11 @@
+//! The commands, one file each.
+
+pub mod dead_letters;
+pub mod demo;
+pub mod digest;
+pub mod fetch;
+pub mod ingest;
+pub mod search;
+pub mod status;
+pub mod subscribe;
+pub mod up;

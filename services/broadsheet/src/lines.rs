@@ -1,0 +1,139 @@
+//! Papers as JSON lines: what a line may hold, and what is wrong with one that cannot be read.
+//!
+//! Whether the paper is sound is for ingest to say.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use proto::convert::to_wire_time;
+use proto::ingest::v1::PaperSubmission;
+use serde::Deserialize;
+
+/// Longest line in bytes; what is longer is refused before it is parsed.
+pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
+
+/// One line. Unknown fields are passed over, so that files of other programs can be read.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default, alias = "summary")]
+    r#abstract: String,
+    #[serde(default)]
+    authors: Vec<Author>,
+    #[serde(default)]
+    categories: Categories,
+    #[serde(default, alias = "date", alias = "published_time")]
+    published: String,
+    #[serde(default, alias = "updated_time")]
+    updated: String,
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    pdf_url: String,
+    #[serde(default)]
+    code_url: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    language: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Author {
+    Name(String),
+    Object { name: String },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Categories {
+    List(Vec<String>),
+    Words(String),
+}
+
+impl Default for Categories {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn parse(line: &[u8]) -> Result<PaperSubmission, String> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(format!(
+            "has {} bytes; at most {MAX_LINE_BYTES} are allowed",
+            line.len()
+        ));
+    }
+    let line: Line = serde_json::from_slice(line).map_err(|error| format!("is not a paper in JSON: {error}"))?;
+    Ok(PaperSubmission {
+        id: line.id,
+        title: line.title,
+        r#abstract: line.r#abstract,
+        authors: line
+            .authors
+            .into_iter()
+            .map(|author| match author {
+                Author::Name(name) | Author::Object { name } => name,
+            })
+            .collect(),
+        categories: match line.categories {
+            Categories::List(list) => list,
+            Categories::Words(words) => words.split_whitespace().map(str::to_owned).collect(),
+        },
+        published_time: date("published", &line.published)?,
+        updated_time: date("updated", &line.updated)?,
+        url: line.url,
+        pdf_url: line.pdf_url,
+        code_url: line.code_url,
+        source: line.source,
+        language: line.language,
+    })
+}
+
+/// A moment in RFC 3339, or a day, which begins at midnight UTC.
+fn date(field: &str, text: &str) -> Result<Option<prost_types::Timestamp>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let moment = text.parse::<Timestamp>().ok().or_else(|| {
+        let day: Date = text.parse().ok()?;
+        Some(day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
+    });
+    let moment = moment.ok_or_else(|| {
+        format!("{field} is {text:?}; it must be a day such as 2026-03-01 or a moment such as 2026-03-01T12:00:00Z")
+    })?;
+    Ok(Some(to_wire_time(moment)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_spellings_are_read() {
+        let line = br#"{"id":"x","title":"T","abstract":"A","authors":["Ada",{"name":"Bob"}],"categories":"cs.CL cs.AI","date":"2026-03-01","other":1}"#;
+        let paper = parse(line).expect("a paper");
+        assert_eq!(paper.authors, ["Ada", "Bob"]);
+        assert_eq!(paper.categories, ["cs.CL", "cs.AI"]);
+        assert_eq!(paper.published_time.expect("a date").seconds, 1_772_323_200);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        assert!(parse(b"{").expect_err("broken").contains("is not a paper in JSON"));
+        assert!(parse(br#"{"title":3}"#).expect_err("a number").contains("invalid type"));
+        assert!(
+            parse(br#"{"title":"T","published":"soon"}"#)
+                .expect_err("no date")
+                .contains("published is \"soon\"")
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! The notification service as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    common::service::main(
+        notification::NAME,
+        &[notification::DEFAULTS],
+        notification::Config::read,
+        async |config, assembly| notification::start(config, assembly).await,
+    )
+}

@@ -1,0 +1,44 @@
+//! Metrics of notification. They exist from the start: silence is never success.
+
+use std::sync::LazyLock;
+
+use prometheus::{
+    IntCounter, IntCounterVec, IntGauge, register_int_counter, register_int_counter_vec, register_int_gauge,
+};
+
+/// Editions by outcome.
+pub static EDITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_notification_editions_total",
+        "Editions by outcome.",
+        &["outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// Editions handed over a second time because a crash hid whether the first time worked.
+pub static RESENT: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_editions_resent_total",
+        "Editions handed over again under the same Message-ID because a crash hid the first outcome."
+    )
+    .expect("the only metric of this name")
+});
+
+/// Papers editions can choose from.
+pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "broadsheet_notification_window_papers",
+        "Papers editions can choose from."
+    )
+    .expect("the only metric of this name")
+});
+
+/// Makes every series exist.
+pub fn touch() {
+    for outcome in ["sent", "failed", "empty", "deferred", "already_delivered"] {
+        EDITIONS.with_label_values(&[outcome]);
+    }
+    LazyLock::force(&RESENT);
+    LazyLock::force(&WINDOW);
+}

@@ -1,0 +1,185 @@
+//! The papers editions choose from: those indexed lately, in memory, read anew from the bus at every start.
+//!
+//! It chooses nothing and knows no subscriber.
+
+use std::collections::HashMap;
+
+use domain::matching::{self, Candidate, Match};
+use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::metrics::WINDOW;
+
+/// One paper of the window.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The paper.
+    pub paper: Paper,
+    /// Its vectors.
+    pub vectors: PaperVectors,
+    /// When it became searchable.
+    pub indexed: Timestamp,
+}
+
+/// A paper chosen for a subscriber.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The paper.
+    pub paper: Paper,
+    /// Cosine with the interest that fits best; 0 without interests.
+    pub score: f32,
+    /// That interest's place in the list.
+    pub interest: Option<usize>,
+}
+
+/// The window.
+#[derive(Debug, Default)]
+pub struct Window {
+    entries: HashMap<PaperId, Entry>,
+    withdrawn: HashMap<PaperId, u64>,
+}
+
+impl Window {
+    /// Puts a paper in, unless a newer revision or a withdrawal is known.
+    pub fn add(&mut self, entry: Entry) {
+        let id = &entry.paper.id;
+        let revision = entry.paper.revision;
+        let newer = self
+            .entries
+            .get(id)
+            .is_some_and(|known| known.paper.revision > revision);
+        if newer || self.withdrawn.get(id).is_some_and(|known| *known > revision) {
+            return;
+        }
+        self.entries.insert(id.clone(), entry);
+        self.count();
+    }
+
+    /// Takes a withdrawn paper out and keeps it out.
+    pub fn withdraw(&mut self, id: PaperId, revision: u64) {
+        if self
+            .entries
+            .get(&id)
+            .is_some_and(|known| known.paper.revision < revision)
+        {
+            self.entries.remove(&id);
+        }
+        self.withdrawn.insert(id, revision);
+        self.count();
+    }
+
+    /// Forgets what is older than the window.
+    pub fn expire(&mut self, now: Timestamp, length: SignedDuration) {
+        let oldest = now.saturating_sub(length).unwrap_or(Timestamp::MIN);
+        self.entries.retain(|_, entry| entry.indexed >= oldest);
+        self.count();
+    }
+
+    /// Whose vectors the newest paper has; interests are embedded by the same one.
+    pub fn encoder(&self) -> Option<&EncoderId> {
+        self.entries
+            .values()
+            .max_by_key(|entry| entry.indexed)
+            .map(|entry| &entry.vectors.encoder)
+    }
+
+    /// A paper by id.
+    pub fn get(&self, id: &PaperId) -> Option<&Paper> {
+        self.entries.get(id).map(|entry| &entry.paper)
+    }
+
+    /// The best papers for interests, without those seen. Papers of another encoder take no part.
+    pub fn choose(
+        &self,
+        encoder: &EncoderId,
+        interests: &[DenseVector],
+        seen: &std::collections::HashSet<PaperId>,
+        limit: usize,
+    ) -> Vec<Chosen> {
+        let entries: Vec<&Entry> = self
+            .entries
+            .values()
+            .filter(|entry| entry.vectors.encoder == *encoder)
+            .collect();
+        let candidates: Vec<Candidate<'_>> = entries
+            .iter()
+            .map(|entry| Candidate {
+                id: &entry.paper.id,
+                dense: &entry.vectors.dense,
+                indexed_ms: entry.indexed.as_millisecond(),
+            })
+            .collect();
+        let best = matching::best_papers(&candidates, interests, seen, limit);
+        best.into_iter()
+            .map(
+                |Match {
+                     candidate,
+                     score,
+                     interest,
+                 }| Chosen {
+                    paper: entries[candidate].paper.clone(),
+                    score,
+                    interest,
+                },
+            )
+            .collect()
+    }
+
+    fn count(&self) {
+        WINDOW.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::SparseVector;
+
+    fn entry(id: &str, revision: u64) -> Entry {
+        Entry {
+            paper: Paper {
+                id: PaperId::parse(id).expect("an id"),
+                title: format!("{id} {revision}"),
+                abstract_text: String::new(),
+                authors: Vec::new(),
+                categories: Vec::new(),
+                published: Timestamp::UNIX_EPOCH,
+                updated: None,
+                links: Vec::new(),
+                source: "test".into(),
+                revision,
+                content_hash: String::new(),
+                language: String::new(),
+                accepted: Timestamp::UNIX_EPOCH,
+            },
+            vectors: PaperVectors {
+                encoder: EncoderId::parse("test@1").expect("an encoder id"),
+                dense: DenseVector::new(vec![1.0, 0.0]).expect("dense"),
+                sparse: SparseVector::default(),
+                truncated: false,
+            },
+            indexed: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_newest_revision_stays_and_withdrawn_papers_stay_out() {
+        let id = PaperId::parse("x:a").expect("an id");
+        let mut window = Window::default();
+        window.add(entry("x:a", 2));
+        window.add(entry("x:a", 1));
+        assert_eq!(window.get(&id).map(|paper| paper.revision), Some(2));
+        window.withdraw(id.clone(), 3);
+        window.add(entry("x:a", 2));
+        assert!(window.get(&id).is_none(), "out of order");
+        window.add(entry("x:a", 4));
+        assert!(window.get(&id).is_some(), "a newer revision brings it back");
+        window.expire(
+            Timestamp::UNIX_EPOCH
+                .saturating_add(SignedDuration::from_hours(1))
+                .expect("a timestamp"),
+            SignedDuration::from_mins(1),
+        );
+        assert!(window.get(&id).is_none());
+    }
+}
