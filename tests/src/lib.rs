@@ -1,1 +1,207 @@
-//! t
+//! A platform under test: the real binary over its own folder and ports, spoken to as a user would.
+//!
+//! It knows no internals: what a test needs, it gets from the command line, gRPC, pages and the maildir.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a broken test environment should stop a test where it breaks"
+)]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The `broadsheet` binary, built once per test program; nothing happens when it is fresh.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "broadsheet", "--bin", "broadsheet"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(status.success(), "the binary under test does not build");
+        // target/<profile>/deps/<this test> -> target/<profile>/broadsheet
+        let this = std::env::current_exe().unwrap();
+        this.parent().unwrap().parent().unwrap().join("broadsheet")
+    })
+}
+
+/// A running platform. Dropping it ends the process at once.
+pub struct Platform {
+    process: Child,
+    folder: PathBuf,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit status.
+    pub status: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// The one JSON object a command printed.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Platform {
+    /// Starts one over a folder, on free ports, and returns when it is ready.
+    pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with more environment.
+    pub fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut process = up(folder)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let ready = lines.any(|line| line.unwrap().starts_with("Broadsheet is up"));
+        assert!(ready, "the platform ended before it was up: {:?}", process.wait());
+        Self {
+            process,
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Runs a client command against it.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with_input(arguments, "")
+    }
+
+    /// Runs a client command with standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut client = Command::new(binary())
+            .args(arguments)
+            .arg("--data")
+            .arg(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        client.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        ran(client.wait_with_output().unwrap())
+    }
+
+    /// Runs a client command that must succeed.
+    pub fn must(&self, arguments: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.status, 0, "{arguments:?}: {ran:?}");
+        ran
+    }
+
+    /// Where it can be reached: `grpc`, `web` or `admin`.
+    pub fn endpoint(&self, which: &str) -> String {
+        let text = std::fs::read_to_string(self.folder.join("endpoint.json")).unwrap();
+        let endpoint: Value = serde_json::from_str(&text).unwrap();
+        endpoint[which].as_str().unwrap().to_owned()
+    }
+
+    /// Every mail it delivered into its maildir, whole.
+    pub fn mails(&self) -> Vec<String> {
+        mails(&self.folder)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills it without warning.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Asks it to stop and gives its exit status.
+    pub fn stop(mut self) -> i32 {
+        let status = Command::new("kill")
+            .args(["-TERM", &self.process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        self.process.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // Fails where the test has ended it already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `up` over a folder on free ports, not started yet.
+pub fn up(folder: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("up").arg("--data").arg(folder);
+    for section in ["GRPC", "ADMIN", "WEB"] {
+        command.env(format!("BROADSHEET_{section}__LISTEN"), "127.0.0.1:0");
+    }
+    command
+}
+
+/// What a finished process printed.
+pub fn ran(output: Output) -> Ran {
+    Ran {
+        status: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Every mail in the maildir of a data folder, whole, with soft line breaks undone.
+pub fn mails(folder: &Path) -> Vec<String> {
+    let Ok(files) = std::fs::read_dir(folder.join("mail/new")) else {
+        return Vec::new();
+    };
+    files
+        .map(|file| {
+            std::fs::read_to_string(file.unwrap().path())
+                .unwrap()
+                .replace("=\r\n", "")
+                .replace("=3D", "=")
+        })
+        .collect()
+}
+
+/// The token of the first link to a page in a mail.
+pub fn token(mail: &str, page: &str) -> String {
+    let start = mail
+        .find(&format!("/{page}?token="))
+        .unwrap_or_else(|| panic!("no link to {page} in {mail}"));
+    let rest = &mail[start + page.len() + "/?token=".len()..];
+    rest.chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+        .collect()
+}
+
+/// Processes whose command line names a folder, for "nothing is left running".
+pub fn processes_over(folder: &Path) -> Vec<String> {
+    let needle = folder.display().to_string();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(command) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        if command.contains(&needle) {
+            found.push(command);
+        }
+    }
+    found
+}

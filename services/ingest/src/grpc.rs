@@ -92,7 +92,9 @@ impl IngestService for Ingest {
         request: Request<WithdrawPaperRequest>,
     ) -> Result<Response<WithdrawPaperResponse>, Status> {
         let WithdrawPaperRequest { paper_id, reason } = request.into_inner();
-        let id = PaperId::from_submission(paper_id.trim(), submission::DEFAULT_SOURCE);
+        let asked = paper_id.trim();
+        // A canonical id stands for itself; anything else is read as a submitter would write it.
+        let id = PaperId::parse(asked).or_else(|_| PaperId::from_submission(asked, submission::DEFAULT_SOURCE));
         let id = id.map_err(|error| status::invalid("paper_id", error.to_string()))?;
         let length = reason.chars().count();
         if length > MAX_REASON_CHARS {

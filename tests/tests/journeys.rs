@@ -1,0 +1,239 @@
+//! What people do, through the front doors of a real platform: command line, gRPC, pages, mail.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use tests::{Platform, processes_over, ran, token, up};
+
+const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy  consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"],"published":"2026-01-02"}
+{"id":"p2","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
+not json
+{"id":"p3","title":"  ","abstract":"No title."}
+{"id":"p4","title":"A paper from tomorrow's tomorrow","published":"2999-01-01"}
+
+{"id":"p5","title":"Control\u0000 characters","abstract":"A\u0007 bell."}
+"#;
+
+fn ids(results: &serde_json::Value) -> Vec<String> {
+    results["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_paper_travels_from_a_file_to_an_inbox_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+
+    let taken = platform.run_with_input(&["ingest", "-", "--wait", "--json", "--source", "test"], PAPERS);
+    assert_eq!(taken.status, 65, "{taken:?}");
+    let report = taken.json();
+    assert_eq!(report["accepted"], 3);
+    let refused = report["refused"].as_array().unwrap();
+    assert_eq!(
+        refused
+            .iter()
+            .map(|one| one["line"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [3, 4, 5]
+    );
+    assert!(
+        refused[1]["problem"].as_str().unwrap().starts_with("title is"),
+        "{refused:?}"
+    );
+    assert!(
+        refused[2]["problem"].as_str().unwrap().contains("2999-01-01"),
+        "{refused:?}"
+    );
+
+    let found = platform.must(&["search", "leader election", "--json"]).json();
+    assert_eq!(ids(&found)[0], "arxiv:2402.14776");
+    assert_eq!(found["results"][0]["title"], "Sleepy consensus");
+
+    let again = platform
+        .run_with_input(&["ingest", "-", "--json", "--source", "test"], PAPERS)
+        .json();
+    assert_eq!((&again["accepted"], &again["unchanged"]), (&0.into(), &3.into()));
+
+    platform.must(&[
+        "subscribe",
+        "Ada@Example.ORG",
+        "--interest",
+        "drones over fields",
+        "--confirm",
+    ]);
+    let preview = platform.must(&["digest", "preview", "ada@example.org"]).out;
+    assert!(preview.contains("Subject: Counting seedlings from drones"), "{preview}");
+    let sent = platform
+        .must(&["digest", "send", "--to", "ada@example.org", "--now", "--json"])
+        .json();
+    assert_eq!(sent["deliveries"][0]["state"], "sent");
+    let second = platform.must(&["digest", "send", "--now", "--json"]).json();
+    assert_eq!(second["deliveries"][0]["already_delivered"], true);
+    let mails = platform.mails();
+    assert_eq!(mails.len(), 1);
+    assert!(
+        mails[0].contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click"),
+        "{}",
+        mails[0]
+    );
+
+    assert_eq!(platform.stop(), 0);
+    assert!(!folder.path().join("endpoint.json").exists());
+    assert_eq!(processes_over(folder.path()), Vec::<String>::new());
+
+    let platform = Platform::start(folder.path());
+    assert_eq!(
+        ids(&platform.must(&["search", "leader election", "--json"]).json())[0],
+        "arxiv:2402.14776"
+    );
+    let third = platform.must(&["digest", "send", "--now", "--json"]).json();
+    assert_eq!(third["deliveries"][0]["already_delivered"], true);
+}
+
+#[test]
+fn a_reader_confirms_and_unsubscribes_by_the_links_and_looking_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let web = platform.endpoint("web");
+    platform.run_with_input(&["ingest", "-", "--wait", "--source", "test"], PAPERS);
+    platform.must(&["subscribe", "eve@example.org"]);
+    let refused = platform.run(&["digest", "send", "--to", "eve@example.org", "--now"]);
+    assert_eq!(refused.status, 1, "{refused:?}");
+
+    let confirm = token(&platform.mails()[0], "confirm");
+    let page = ureq::get(format!("{web}/confirm?token={confirm}"))
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap();
+    assert!(
+        page.contains("eve@example.org") && page.contains("method=\"post\""),
+        "{page}"
+    );
+    assert_eq!(
+        platform
+            .run(&["digest", "send", "--to", "eve@example.org", "--now"])
+            .status,
+        1,
+        "GET changed something"
+    );
+    ureq::post(format!("{web}/confirm"))
+        .send_form([("token", confirm.as_str())])
+        .unwrap();
+    platform.must(&["digest", "send", "--to", "eve@example.org", "--now"]);
+
+    let mails = platform.mails();
+    let digest = mails
+        .iter()
+        .find(|mail| mail.contains("/unsubscribe?token=") && !mail.contains("/confirm?"))
+        .unwrap();
+    let manage = token(digest, "unsubscribe");
+    let url = format!("{web}/unsubscribe?token={manage}");
+    ureq::get(&url).call().unwrap();
+    let still = platform.must(&["digest", "send", "--now", "--json"]).json();
+    assert_eq!(
+        still["deliveries"].as_array().unwrap().len(),
+        1,
+        "GET changed something"
+    );
+    ureq::post(&url).send_form([("List-Unsubscribe", "One-Click")]).unwrap();
+    let nobody = platform.must(&["digest", "send", "--now", "--json"]).json();
+    assert_eq!(nobody["deliveries"].as_array().unwrap().len(), 0);
+
+    let forged = ureq::get(format!("{web}/unsubscribe?token=forged.token")).call();
+    assert!(matches!(forged, Err(ureq::Error::StatusCode(400))), "{forged:?}");
+}
+
+#[test]
+fn a_withdrawn_paper_is_not_found_and_the_page_shows_results_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let web = platform.endpoint("web");
+    let hostile = r#"{"id":"h1","title":"<script>alert(1)</script> hedgehogs","abstract":"About hedgehogs."}"#;
+    let taken = platform.run_with_input(&["ingest", "-", "--wait", "--source", "test"], hostile);
+    assert_eq!(taken.status, 0, "{taken:?}");
+    let page = ureq::get(format!("{web}/?q=hedgehogs"))
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap();
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
+    platform.must(&["withdraw", "test:h1", "--reason", "by its author"]);
+    // The withdrawal travels over the bus; the status says when it has arrived.
+    loop {
+        let status = platform.must(&["status", "--json"]).json();
+        if status["index"]["withdrawn"] == 1 {
+            break;
+        }
+    }
+    assert!(ids(&platform.must(&["search", "hedgehogs", "--json"]).json()).is_empty());
+    let resubmitted = platform
+        .run_with_input(&["ingest", "-", "--json", "--source", "test"], hostile)
+        .json();
+    assert_eq!(resubmitted["unchanged"], 1, "the same revision does not bring it back");
+}
+
+#[test]
+fn mistakes_of_configuration_come_all_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = up(folder.path())
+        .env("BROADSHEET_NATS__REPLICAS", "nine")
+        .env("BROADSHEET_NOTIFICATION__TIME_ZONE", "Mars/Olympus")
+        .env("BROADSHEET_INDEXING__FOLDR", "x")
+        .arg("--check-config")
+        .output()
+        .unwrap();
+    let checked = ran(output);
+    assert_eq!(checked.status, 64, "{checked:?}");
+    for expected in [
+        "3 mistakes",
+        "nats.replicas",
+        "notification.time_zone",
+        "did you mean indexing.folder?",
+    ] {
+        assert!(checked.err.contains(expected), "{expected}: {checked:?}");
+    }
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let second = ran(up(folder.path()).output().unwrap());
+    assert_eq!(second.status, 1, "{second:?}");
+    assert!(
+        second.err.contains(&platform.pid().to_string()),
+        "names who holds the folder: {second:?}"
+    );
+    let other = tempfile::tempdir().unwrap();
+    let taken = platform.endpoint("grpc").replace("http://", "");
+    let port = ran(up(other.path())
+        .env("BROADSHEET_GRPC__LISTEN", &taken)
+        .output()
+        .unwrap());
+    assert_eq!(port.status, 1, "{port:?}");
+    assert!(
+        port.err.contains("grpc.listen") && port.err.contains(&taken),
+        "{port:?}"
+    );
+    let bad = platform.run(&["subscribe", "not an address"]);
+    assert_eq!(bad.status, 65, "{bad:?}");
+    assert!(
+        bad.err.contains("ada@example.org"),
+        "shows what an address looks like: {bad:?}"
+    );
+    let absent = platform.run(&["digest", "preview", "nobody@example.org"]);
+    assert!(absent.err.contains("nobody@example.org"), "{absent:?}");
+    platform.stop();
+    let down = ran(std::process::Command::new(tests::binary())
+        .args(["search", "x", "--data"])
+        .arg(other.path())
+        .output()
+        .unwrap());
+    assert_eq!(down.status, 69, "{down:?}");
+    assert!(down.err.contains("broadsheet up"), "{down:?}");
+}
