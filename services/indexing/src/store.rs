@@ -4,9 +4,12 @@
 //! suite in [`conformance`].
 
 pub mod embedded;
+pub mod qdrant;
 
 #[cfg(test)]
 mod conformance;
+
+use std::cmp::Ordering;
 
 use async_trait::async_trait;
 use domain::fusion::Hit;
@@ -60,12 +63,12 @@ pub struct Query {
 }
 
 /// What each leg found, best first; equal scores by paper id.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Legs {
-    /// Cosine.
+    /// Cosine; papers whose own vector is zero are not among them.
     pub dense: Vec<Hit>,
     /// Sum over shared terms of query weight, document weight and inverse document frequency
-    /// ln((N - n + 0.5) / (n + 0.5) + 1), above zero.
+    /// ln((N - n + 0.5) / (n + 0.5) + 1), above zero. N counts the papers that have any term, n those that have this one.
     pub sparse: Vec<Hit>,
 }
 
@@ -117,6 +120,17 @@ pub enum StoreError {
         /// The paper's.
         found: EncoderId,
     },
+    /// The store does not take what it was given; no retry helps.
+    #[error("store refuses: {0}")]
+    Refused(String),
+    /// What the store keeps of a paper cannot be read; an operator must act, or the paper must be indexed again.
+    #[error("entry {entry} of the store cannot be read: {problem}")]
+    Damaged {
+        /// Id of the paper.
+        entry: String,
+        /// Why.
+        problem: String,
+    },
     /// The vector has another length than the collection's; no retry helps.
     #[error("dense vector has {found} values, the collection has {expected}")]
     Dimension {
@@ -164,13 +178,21 @@ pub(crate) fn check_vectors(vectors: &PaperVectors, encoder: &EncoderId, dimensi
             found: vectors.encoder.clone(),
         });
     }
-    if vectors.dense.dimension() != dimension {
-        return Err(StoreError::Dimension {
-            expected: dimension,
-            found: vectors.dense.dimension(),
-        });
+    check_dimension(&vectors.dense, dimension)
+}
+
+/// Checks the length of a vector.
+pub(crate) fn check_dimension(vector: &DenseVector, expected: usize) -> Result<(), StoreError> {
+    let found = vector.dimension();
+    if found != expected {
+        return Err(StoreError::Dimension { expected, found });
     }
     Ok(())
+}
+
+/// Best first, equal scores by id.
+pub(crate) fn by_score(a: &Hit, b: &Hit) -> Ordering {
+    b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id))
 }
 
 /// Name of the collection that holds an encoder's vectors.

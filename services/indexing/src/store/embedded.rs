@@ -15,8 +15,8 @@ use domain::{EncoderId, Paper, PaperId};
 use self::database::Database;
 use self::memory::Memory;
 use super::{
-    Description, Filter, IndexedPaper, Legs, Position, Query, Store, StoreError, Upserted, check_vectors,
-    collection_name,
+    Description, Filter, IndexedPaper, Legs, Position, Query, Store, StoreError, Upserted, check_dimension,
+    check_vectors, collection_name,
 };
 
 /// The store; clones share it.
@@ -35,7 +35,7 @@ struct Inner {
 impl EmbeddedStore {
     /// Opens or makes the store in a folder and reads it into memory. Blocks; a second process is refused.
     pub fn open(folder: &Path, encoder: &EncoderId, dimension: usize) -> Result<Self, StoreError> {
-        let database = Database::open(folder, &collection_name(encoder))?;
+        let database = Database::open(folder, encoder, dimension)?;
         let mut memory = Memory::new(dimension);
         database.load(encoder, |row| memory.put(row))?;
         Ok(Self {
@@ -104,13 +104,7 @@ impl Store for EmbeddedStore {
 
     async fn search(&self, query: Query) -> Result<Legs, StoreError> {
         self.blocking(move |inner| {
-            let found = query.dense.dimension();
-            if found != inner.dimension {
-                return Err(StoreError::Dimension {
-                    expected: inner.dimension,
-                    found,
-                });
-            }
+            check_dimension(&query.dense, inner.dimension)?;
             Ok(inner.read(|memory| memory.search(&query)))
         })
         .await

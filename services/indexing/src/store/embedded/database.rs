@@ -9,7 +9,7 @@ use prost::Message as _;
 use proto::papers::v1 as wire;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::store::{IndexedPaper, StoreError, Upserted};
+use crate::store::{IndexedPaper, StoreError, Upserted, collection_name};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS papers (
@@ -20,6 +20,10 @@ const SCHEMA: &str = "
         dense BLOB,
         sparse BLOB
     ) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS vectors (
+        encoder TEXT NOT NULL,
+        dimension INTEGER NOT NULL
+    );
 ";
 
 /// An open file.
@@ -28,30 +32,21 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens or makes the file and keeps other processes out.
-    pub fn open(folder: &Path, collection: &str) -> Result<Self, StoreError> {
+    /// Opens or makes the encoder's file and keeps other processes out.
+    pub fn open(folder: &Path, encoder: &EncoderId, dimension: usize) -> Result<Self, StoreError> {
         let unusable = |problem: String| StoreError::Unusable {
             place: folder.display().to_string(),
             problem,
         };
         std::fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
-        let connection = Connection::open(folder.join(format!("{collection}.sqlite")))
-            .and_then(|connection| {
-                connection.execute_batch(
-                    "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-                )?;
-                connection.execute_batch(SCHEMA)?;
-                Ok(connection)
-            })
-            .map_err(|error| match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DatabaseBusy) => {
-                    unusable("another process has it open; stop that one first".to_owned())
-                }
-                Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => unusable(format!(
-                    "the file is damaged ({error}); move it away and let the papers be indexed again"
-                )),
-                _ => unusable(error.to_string()),
-            })?;
+        let file = folder.join(format!("{}.sqlite", collection_name(encoder)));
+        let connection = prepare(&file).map_err(|error| unusable(advice(&error)))?;
+        let (holder, length) = holder(&connection, encoder, dimension).map_err(|error| unusable(advice(&error)))?;
+        if holder != encoder.as_str() || length != dimension as u64 {
+            return Err(unusable(format!(
+                "it holds vectors of {holder} with {length} values, not of {encoder} with {dimension}; use another folder"
+            )));
+        }
         Ok(Self { connection })
     }
 
@@ -59,15 +54,16 @@ impl Database {
     pub fn load(&self, encoder: &EncoderId, mut each: impl FnMut(IndexedPaper)) -> Result<(), StoreError> {
         let mut statement = self
             .connection
-            .prepare("SELECT paper, dense, sparse FROM papers WHERE withdrawn = 0")
+            .prepare("SELECT id, paper, dense, sparse FROM papers WHERE withdrawn = 0")
             .map_err(unavailable)?;
         let mut rows = statement.query([]).map_err(unavailable)?;
         while let Some(row) = rows.next().map_err(unavailable)? {
-            let column = |index| row.get::<_, Vec<u8>>(index).map_err(unavailable);
-            let paper = paper_from(&column(0)?)?;
-            let dense = DenseVector::new(floats(&column(1)?)).map_err(unavailable)?;
-            let sparse = wire::SparseVector::decode(column(2)?.as_slice()).map_err(unavailable)?;
-            let sparse = SparseVector::try_from(sparse).map_err(unavailable)?;
+            let id: String = row.get(0).map_err(unavailable)?;
+            let column = |index| row.get::<_, Vec<u8>>(index).map_err(|error| damaged(&id, &error));
+            let paper = paper_from(&id, &column(1)?)?;
+            let dense = DenseVector::new(floats(&column(2)?)).map_err(|error| damaged(&id, &error))?;
+            let sparse = wire::SparseVector::decode(column(3)?.as_slice()).map_err(|error| damaged(&id, &error))?;
+            let sparse = SparseVector::try_from(sparse).map_err(|error| damaged(&id, &error))?;
             let vectors = PaperVectors {
                 encoder: encoder.clone(),
                 dense,
@@ -119,7 +115,7 @@ impl Database {
                 .query_row([id.as_str()], |row| row.get::<_, Vec<u8>>(0))
                 .optional();
             if let Some(bytes) = found.map_err(unavailable)? {
-                papers.push(paper_from(&bytes)?);
+                papers.push(paper_from(id.as_str(), &bytes)?);
             }
         }
         Ok(papers)
@@ -134,6 +130,36 @@ impl Database {
         );
         let (papers, withdrawn) = counted.map_err(unavailable)?;
         Ok((papers.unsigned_abs(), withdrawn.unsigned_abs()))
+    }
+}
+
+fn prepare(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+/// Whose vectors the file holds, and how long they are: the given ones when it is new.
+fn holder(connection: &Connection, encoder: &EncoderId, dimension: usize) -> rusqlite::Result<(String, u64)> {
+    connection.execute(
+        "INSERT INTO vectors (encoder, dimension) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM vectors)",
+        params![encoder.as_str(), as_sql(dimension as u64)],
+    )?;
+    connection.query_row("SELECT encoder, dimension FROM vectors", [], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })
+}
+
+/// What an operator can do about a file that does not open.
+fn advice(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy) => "another process has it open; stop that one first".to_owned(),
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            format!("the file is damaged ({error}); move it away and let the papers be indexed again")
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -179,9 +205,9 @@ fn revision_of(transaction: &Transaction<'_>, id: &PaperId) -> Result<Option<u64
     Ok(known.map(i64::unsigned_abs))
 }
 
-fn paper_from(bytes: &[u8]) -> Result<Paper, StoreError> {
-    let paper = wire::Paper::decode(bytes).map_err(unavailable)?;
-    Paper::try_from(paper).map_err(unavailable)
+fn paper_from(id: &str, bytes: &[u8]) -> Result<Paper, StoreError> {
+    let paper = wire::Paper::decode(bytes).map_err(|error| damaged(id, &error))?;
+    Paper::try_from(paper).map_err(|error| damaged(id, &error))
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -194,6 +220,13 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 /// SQLite has signed numbers; revisions count from one and never come near the end of either.
 fn as_sql(revision: u64) -> i64 {
     i64::try_from(revision).unwrap_or(i64::MAX)
+}
+
+fn damaged(entry: &str, problem: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Damaged {
+        entry: entry.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 fn unavailable(error: impl std::fmt::Display) -> StoreError {

@@ -2,6 +2,7 @@
 //!
 //! Exact: every paper that passes the filter is scored. It knows no file.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use domain::fusion::Hit;
@@ -17,15 +18,31 @@ pub struct Memory {
     slots: HashMap<PaperId, usize>,
     free: Vec<usize>,
     terms: HashMap<u32, Vec<(u32, f32)>>,
+    with_terms: usize,
+    names: Names,
 }
 
+/// What a filter, a list and a removal read of a paper.
 struct Columns {
     id: PaperId,
     published_ms: i64,
-    categories: Vec<String>,
-    source: String,
-    authors: Vec<String>,
-    terms: Vec<u32>,
+    categories: Box<[u32]>,
+    source: u32,
+    authors: Box<[u32]>,
+    terms: Box<[u32]>,
+    has_meaning: bool,
+}
+
+/// Numbers for the categories, sources and folded authors that ever came.
+#[derive(Default)]
+struct Names(HashMap<Box<str>, u32>);
+
+/// A filter in numbers. `None` restricts nothing; a list without known names lets nothing pass.
+struct Wanted<'a> {
+    filter: &'a Filter,
+    categories: Option<Vec<u32>>,
+    sources: Option<Vec<u32>>,
+    authors: Option<Vec<u32>>,
 }
 
 impl Memory {
@@ -38,6 +55,8 @@ impl Memory {
             slots: HashMap::new(),
             free: Vec::new(),
             terms: HashMap::new(),
+            with_terms: 0,
+            names: Names::default(),
         }
     }
 
@@ -49,34 +68,38 @@ impl Memory {
             self.dense.resize(self.dense.len() + self.dimension, 0.0);
             self.columns.len() - 1
         });
+        let (dense, sparse) = (one.vectors.dense, one.vectors.sparse);
         let begin = slot * self.dimension;
-        self.dense[begin..begin + self.dimension].copy_from_slice(one.vectors.dense.as_slice());
-        let mark = u32::try_from(slot).unwrap_or(u32::MAX);
-        for (term, weight) in one.vectors.sparse.iter() {
-            self.terms.entry(term).or_default().push((mark, weight));
+        self.dense[begin..begin + self.dimension].copy_from_slice(&unit(&dense));
+        for (term, weight) in sparse.iter() {
+            self.terms.entry(term).or_default().push((number(slot), weight));
         }
-        self.slots.insert(one.paper.id.clone(), slot);
+        self.with_terms += usize::from(!sparse.is_empty());
+        let names = &mut self.names;
         self.columns[slot] = Some(Columns {
             published_ms: one.paper.published.as_millisecond(),
-            authors: one.paper.authors.iter().map(|author| text::fold(author)).collect(),
-            categories: one.paper.categories,
-            source: one.paper.source,
-            id: one.paper.id,
-            terms: one.vectors.sparse.indices().to_vec(),
+            authors: (one.paper.authors.iter())
+                .map(|author| names.enter(&text::fold(author)))
+                .collect(),
+            categories: one.paper.categories.iter().map(|name| names.enter(name)).collect(),
+            source: names.enter(&one.paper.source),
+            id: one.paper.id.clone(),
+            terms: sparse.indices().into(),
+            has_meaning: !dense.is_zero(),
         });
+        self.slots.insert(one.paper.id, slot);
     }
 
     /// Takes a paper out.
     pub fn remove(&mut self, id: &PaperId) {
         let Some(slot) = self.slots.remove(id) else { return };
-        let terms = self.columns[slot]
-            .take()
-            .map(|columns| columns.terms)
-            .unwrap_or_default();
-        let mark = u32::try_from(slot).unwrap_or(u32::MAX);
-        for term in terms {
+        let Some(columns) = self.columns[slot].take() else {
+            return;
+        };
+        self.with_terms -= usize::from(!columns.terms.is_empty());
+        for term in columns.terms {
             if let Some(postings) = self.terms.get_mut(&term) {
-                postings.retain(|(other, _)| *other != mark);
+                postings.retain(|(other, _)| *other != number(slot));
                 if postings.is_empty() {
                     self.terms.remove(&term);
                 }
@@ -87,52 +110,49 @@ impl Memory {
 
     /// Both legs.
     pub fn search(&self, query: &Query) -> Legs {
-        let passing: Vec<bool> = self
+        let wanted = self.names.translate(&query.filter);
+        let passing: Vec<Option<&Columns>> = self
             .columns
             .iter()
-            .map(|one| one.as_ref().is_some_and(|columns| passes(columns, &query.filter)))
+            .map(|one| one.as_ref().filter(|columns| wanted.lets_pass(columns)))
             .collect();
         Legs {
-            dense: self.best(self.dense_scores(&query.dense, &passing), query.limit),
-            sparse: self.best(self.sparse_scores(&query.sparse, &passing), query.limit),
+            dense: best(self.dense_scores(&query.dense, &passing), query.limit),
+            sparse: best(self.sparse_scores(&query.sparse, &passing), query.limit),
         }
     }
 
     /// Ids newest first, equal times by id, behind a position.
     pub fn list(&self, filter: &Filter, after: Option<&Position>, limit: usize) -> Vec<PaperId> {
+        let wanted = self.names.translate(filter);
         let mut found: Vec<&Columns> = self
             .columns
             .iter()
             .flatten()
-            .filter(|columns| passes(columns, filter))
-            .filter(|columns| {
-                after.is_none_or(|after| {
-                    let (published, id) = (columns.published_ms, columns.id.as_str());
-                    published < after.published_ms || (published == after.published_ms && id > after.id.as_str())
-                })
-            })
+            .filter(|columns| wanted.lets_pass(columns) && after.is_none_or(|after| columns.is_behind(after)))
             .collect();
-        found.sort_by(|a, b| b.published_ms.cmp(&a.published_ms).then_with(|| a.id.cmp(&b.id)));
-        found
-            .into_iter()
-            .take(limit)
-            .map(|columns| columns.id.clone())
-            .collect()
+        first(&mut found, limit, |a, b| {
+            b.published_ms.cmp(&a.published_ms).then_with(|| a.id.cmp(&b.id))
+        });
+        found.into_iter().map(|columns| columns.id.clone()).collect()
     }
 
-    fn dense_scores(&self, query: &DenseVector, passing: &[bool]) -> Vec<(usize, f64)> {
+    fn dense_scores<'a>(&self, query: &DenseVector, passing: &[Option<&'a Columns>]) -> Vec<(&'a Columns, f64)> {
         if query.is_zero() {
             return Vec::new();
         }
-        let query = query.as_slice();
-        let rows = self.dense.chunks_exact(self.dimension).enumerate();
-        rows.filter(|(slot, _)| passing[*slot])
-            .map(|(slot, row)| (slot, f64::from(dot(query, row))))
-            .collect()
+        let query = unit(query);
+        let mut scores = Vec::new();
+        for (row, columns) in self.dense.chunks_exact(self.dimension).zip(passing) {
+            if let Some(columns) = columns.filter(|columns| columns.has_meaning) {
+                scores.push((columns, f64::from(dot(&query, row))));
+            }
+        }
+        scores
     }
 
-    fn sparse_scores(&self, query: &SparseVector, passing: &[bool]) -> Vec<(usize, f64)> {
-        let papers = self.slots.len() as f64;
+    fn sparse_scores<'a>(&self, query: &SparseVector, passing: &[Option<&'a Columns>]) -> Vec<(&'a Columns, f64)> {
+        let papers = self.with_terms as f64;
         let mut scores: HashMap<usize, f64> = HashMap::new();
         for (term, asked) in query.iter() {
             let Some(postings) = self.terms.get(&term) else {
@@ -142,39 +162,97 @@ impl Memory {
             let rarity = ((papers - holding + 0.5) / (holding + 0.5)).ln_1p();
             for (slot, weight) in postings {
                 let slot = *slot as usize;
-                if passing[slot] {
+                if passing[slot].is_some() {
                     *scores.entry(slot).or_default() += f64::from(asked) * f64::from(*weight) * rarity;
                 }
             }
         }
-        scores.into_iter().filter(|(_, score)| *score > 0.0).collect()
-    }
-
-    fn best(&self, mut scores: Vec<(usize, f64)>, limit: usize) -> Vec<Hit> {
-        let id = |slot: usize| self.columns[slot].as_ref().map(|columns| &columns.id);
-        scores.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| id(*a).cmp(&id(*b))));
-        let best = scores.into_iter().take(limit);
-        best.filter_map(|(slot, score)| {
-            Some(Hit {
-                id: id(slot)?.clone(),
-                score,
-            })
-        })
-        .collect()
+        let positive = scores.into_iter().filter(|(_, score)| *score > 0.0);
+        positive
+            .filter_map(|(slot, score)| Some((passing[slot]?, score)))
+            .collect()
     }
 }
 
-fn passes(columns: &Columns, filter: &Filter) -> bool {
-    let any = |asked: &[String], held: &[String]| asked.is_empty() || asked.iter().any(|one| held.contains(one));
-    any(&filter.categories, &columns.categories)
-        && any(&filter.authors, &columns.authors)
-        && (filter.sources.is_empty() || filter.sources.contains(&columns.source))
-        && filter
-            .published_after
-            .is_none_or(|time| columns.published_ms >= time.as_millisecond())
-        && filter
-            .published_before
-            .is_none_or(|time| columns.published_ms < time.as_millisecond())
+impl Columns {
+    fn is_behind(&self, position: &Position) -> bool {
+        self.published_ms < position.published_ms
+            || (self.published_ms == position.published_ms && self.id.as_str() > position.id.as_str())
+    }
+}
+
+impl Names {
+    fn enter(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.0.get(name) {
+            return *known;
+        }
+        let next = number(self.0.len());
+        self.0.insert(name.into(), next);
+        next
+    }
+
+    fn translate<'a>(&self, filter: &'a Filter) -> Wanted<'a> {
+        let known = |names: &[String]| {
+            let numbers = || names.iter().filter_map(|name| self.0.get(name.as_str()).copied());
+            (!names.is_empty()).then(|| numbers().collect::<Vec<_>>())
+        };
+        Wanted {
+            categories: known(&filter.categories),
+            sources: known(&filter.sources),
+            authors: known(&filter.authors),
+            filter,
+        }
+    }
+}
+
+impl Wanted<'_> {
+    fn lets_pass(&self, columns: &Columns) -> bool {
+        let any = |wanted: &Option<Vec<u32>>, held: &[u32]| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| held.iter().any(|one| wanted.contains(one)))
+        };
+        let published = columns.published_ms;
+        let (after, before) = (self.filter.published_after, self.filter.published_before);
+        after.is_none_or(|time| published >= time.as_millisecond())
+            && before.is_none_or(|time| published < time.as_millisecond())
+            && any(&self.categories, &columns.categories)
+            && any(&self.sources, &[columns.source])
+            && any(&self.authors, &columns.authors)
+    }
+}
+
+fn best(mut scores: Vec<(&Columns, f64)>, limit: usize) -> Vec<Hit> {
+    first(&mut scores, limit, |(a, x), (b, y)| {
+        y.total_cmp(x).then_with(|| a.id.cmp(&b.id))
+    });
+    let hit = |(columns, score): (&Columns, f64)| Hit {
+        id: columns.id.clone(),
+        score,
+    };
+    scores.into_iter().map(hit).collect()
+}
+
+/// Keeps the first of an order, sorted, without sorting the rest.
+fn first<T>(all: &mut Vec<T>, limit: usize, order: impl Fn(&T, &T) -> Ordering) {
+    if limit < all.len() {
+        all.select_nth_unstable_by(limit, &order);
+        all.truncate(limit);
+    }
+    all.sort_by(order);
+}
+
+/// Slots and names are far fewer than this can count.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// At length one, so that a dot product is a cosine; zeros stay zeros.
+fn unit(vector: &DenseVector) -> Vec<f32> {
+    let values = vector.as_slice();
+    let norm = dot(values, values).sqrt();
+    let scale = if norm > 0.0 { norm.recip() } else { 0.0 };
+    values.iter().map(|value| value * scale).collect()
 }
 
 /// Dot product in eight lanes, which the compiler turns into vector instructions.

@@ -1,0 +1,82 @@
+//! Lists ids newest first without losing or doubling any.
+//!
+//! The server orders by time but breaks ties in its own way, and gives no place to go on from. So papers of one moment
+//! are always read together, by point id, which the server does page without loss, and are ordered here.
+
+use domain::PaperId;
+use qdrant_client::qdrant::{Direction, Filter as Conditions, OrderByBuilder, PointId, ScrollPointsBuilder};
+
+use super::{QdrantStore, failed, filter, payload};
+use crate::store::{Filter, Position, StoreError};
+
+/// Ids read at once.
+const PAGE: u32 = 1_000;
+
+impl QdrantStore {
+    /// Ids of papers newest first, equal times by id, behind a position.
+    pub(super) async fn newest(
+        &self,
+        filter: &Filter,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<PaperId>, StoreError> {
+        let all = filter::conditions(filter);
+        let (mut found, mut rest) = (Vec::new(), all.clone());
+        if let Some(after) = after {
+            found = self.at_once(&all, after.published_ms).await?;
+            found.retain(|id| id.as_str() > after.id.as_str());
+            rest = filter::before(rest, after.published_ms);
+        }
+        if found.len() < limit {
+            let mut older = self.older(rest, limit - found.len()).await?;
+            // The last moment may hold more papers than fit, and not the first by id.
+            if let Some((last, _)) = older.last().cloned() {
+                older.retain(|(published_ms, _)| *published_ms != last);
+                found.extend(older.into_iter().map(|(_, id)| id));
+                found.extend(self.at_once(&all, last).await?);
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// The newest, equal times by id as far as they are complete.
+    async fn older(&self, conditions: Conditions, limit: usize) -> Result<Vec<(i64, PaperId)>, StoreError> {
+        let request = ScrollPointsBuilder::new(&self.collection)
+            .filter(conditions)
+            .order_by(OrderByBuilder::new(payload::PUBLISHED_MS).direction(Direction::Desc.into()))
+            .limit(u32::try_from(limit).unwrap_or(u32::MAX))
+            .with_payload(payload::only([payload::ID, payload::PUBLISHED_MS]));
+        let mut found = Vec::new();
+        for point in self.client.scroll(request).await.map_err(failed)?.result {
+            found.push(payload::published_of(point.payload)?);
+        }
+        found.sort_by(|(a, a_id), (b, b_id)| b.cmp(a).then_with(|| a_id.cmp(b_id)));
+        Ok(found)
+    }
+
+    /// All papers of one moment by id.
+    async fn at_once(&self, conditions: &Conditions, published_ms: i64) -> Result<Vec<PaperId>, StoreError> {
+        let mut found = Vec::new();
+        let mut offset: Option<PointId> = None;
+        loop {
+            let mut request = ScrollPointsBuilder::new(&self.collection)
+                .filter(filter::at(conditions.clone(), published_ms))
+                .limit(PAGE)
+                .with_payload(payload::only([payload::ID]));
+            if let Some(offset) = offset {
+                request = request.offset(offset);
+            }
+            let page = self.client.scroll(request).await.map_err(failed)?;
+            for point in page.result {
+                found.push(payload::id_of(point.payload)?);
+            }
+            offset = page.next_page_offset;
+            if offset.is_none() {
+                break;
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
