@@ -292,7 +292,8 @@ async fn filters_hold(it: Subject) {
 
 async fn lists_page_without_loss(it: Subject) {
     let named = |n: usize| format!("{}{n:02}", "p".repeat(n % 3));
-    it.write((0..23).map(|n| it.paper(&named(n), 1, [1.0, 0.0], &[])).collect())
+    // Backwards, so that the order of arrival is not the one asked for.
+    it.write((0..23).rev().map(|n| it.paper(&named(n), 1, [1.0, 0.0], &[])).collect())
         .await;
     let mut sorted: Vec<(usize, String)> = (0..23).map(|n| (n % 3, format!("x:{}", named(n)))).collect();
     sorted.sort_by(|(a, a_id), (b, b_id)| b.cmp(a).then_with(|| a_id.cmp(b_id)));
@@ -366,6 +367,11 @@ async fn embedded_finds_everything_after_reopening_and_keeps_others_out() {
     let refused = refusal(&it.encoder, 2);
     assert!(refused.contains("another process has it open"), "{refused}");
     let before = it.find([1.0, 0.0], &[(1, 1.0)], Filter::default()).await;
+    let asked = query([1.0, 0.0], &[(1, 1.0)], Filter::default());
+    let killed = copy_of(folder.path());
+    let survived = EmbeddedStore::open(killed.path(), &it.encoder, 2).expect("a store");
+    assert_eq!(survived.search(asked.clone()).await.expect("search"), before);
+
     let encoder_id = it.encoder.clone();
     drop(it);
     let refused = refusal(&encoder_id, 3);
@@ -373,9 +379,18 @@ async fn embedded_finds_everything_after_reopening_and_keeps_others_out() {
     let refused = refusal(&encoder("embedded-1"), 2);
     assert!(refused.contains("embedded@1 with 2 values"), "{refused}");
     let again = open(&encoder_id, 2).expect("a store");
-    let asked = query([1.0, 0.0], &[(1, 1.0)], Filter::default());
     assert_eq!(again.search(asked).await.expect("search"), before);
     assert_eq!(again.describe().await.expect("describe").withdrawn, 1);
+}
+
+/// The files as they are while the store is open, which is how a killed process leaves them.
+fn copy_of(folder: &std::path::Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    copy
 }
 
 #[test]
