@@ -153,7 +153,8 @@ impl Memory {
 
     fn sparse_scores<'a>(&self, query: &SparseVector, passing: &[Option<&'a Columns>]) -> Vec<(&'a Columns, f64)> {
         let papers = self.with_terms as f64;
-        let mut scores: HashMap<usize, f64> = HashMap::new();
+        // One cell per slot is several times faster than a map: common words are in most papers.
+        let mut scores = vec![0.0_f64; passing.len()];
         for (term, asked) in query.iter() {
             let Some(postings) = self.terms.get(&term) else {
                 continue;
@@ -161,16 +162,16 @@ impl Memory {
             let holding = postings.len() as f64;
             let rarity = ((papers - holding + 0.5) / (holding + 0.5)).ln_1p();
             for (slot, weight) in postings {
-                let slot = *slot as usize;
-                if passing[slot].is_some() {
-                    *scores.entry(slot).or_default() += f64::from(asked) * f64::from(*weight) * rarity;
-                }
+                scores[*slot as usize] += f64::from(asked) * f64::from(*weight) * rarity;
             }
         }
-        let positive = scores.into_iter().filter(|(_, score)| *score > 0.0);
-        positive
-            .filter_map(|(slot, score)| Some((passing[slot]?, score)))
-            .collect()
+        let mut found = Vec::new();
+        for (columns, score) in passing.iter().zip(scores) {
+            if let Some(columns) = columns.filter(|_| score > 0.0) {
+                found.push((columns, score));
+            }
+        }
+        found
     }
 }
 
