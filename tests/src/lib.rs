@@ -68,7 +68,7 @@ impl Platform {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let ready = lines.any(|line| line.unwrap().starts_with("Broadsheet is up"));
+        let ready = lines.any(|line| line.unwrap().starts_with("Stop it with"));
         assert!(ready, "the platform ended before it was up: {:?}", process.wait());
         Self {
             process,

@@ -1,5 +1,7 @@
 //! `up`: the platform until a signal.
 
+use std::io::Write as _;
+
 use crate::Start;
 use crate::failure::Failure;
 use crate::platform::Platform;
@@ -11,12 +13,13 @@ pub async fn run(start: &Start) -> Result<(), Failure> {
     platform.until_stopped().await
 }
 
-/// Says where everything is.
+/// Says where everything is. Whoever started us may have stopped listening; that ends nothing.
 pub fn announce(platform: &Platform) {
     let endpoint = &platform.endpoint;
-    println!("Broadsheet is up.");
-    println!("  pages    {}", endpoint.web);
-    println!("  gRPC     {}", endpoint.grpc);
-    println!("  metrics  {}/metrics", endpoint.admin);
-    println!("Stop it with Ctrl-C.");
+    let text = format!(
+        "Broadsheet is up.\n  pages    {}\n  gRPC     {}\n  metrics  {}/metrics\nStop it with Ctrl-C.\n",
+        endpoint.web, endpoint.grpc, endpoint.admin
+    );
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
