@@ -4,19 +4,21 @@
 //! under the same Message-ID. A crash between the mail server's yes and our record leads to one more attempt, which is
 //! counted: that is the one window SMTP leaves open.
 
+pub mod letters;
+
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{DenseVector, EncoderId, LinkKind, Paper};
+use domain::{DenseVector, EncoderId, Paper, PaperId};
 use jiff::{SignedDuration, Timestamp};
-use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
-use serde::Serialize;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, Span, error, info, warn};
 
+use crate::editions::letters::{Letters, Links};
 use crate::mailer::{Mail, SendError, Transport};
 use crate::metrics::{EDITIONS, RESENT};
-use crate::subscribers::{Claim, Record, State, Subscriber, Subscribers, SubscribersError};
+use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
+use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
 use crate::window::{Chosen, Window};
 
@@ -32,10 +34,21 @@ pub trait InterestEncoder: Send + Sync {
 pub struct Edition {
     /// The moment it is due.
     pub slot: Timestamp,
-    /// The papers, in order, each with its reason.
-    pub papers: Vec<(Chosen, String)>,
+    /// The papers, in order.
+    pub papers: Vec<EditionPaper>,
     /// The mail.
     pub mail: Mail,
+}
+
+/// A paper of an edition.
+#[derive(Debug, Clone)]
+pub struct EditionPaper {
+    /// The paper.
+    pub paper: Paper,
+    /// Its score for this subscriber.
+    pub score: f32,
+    /// Why it is there, in words.
+    pub reason: String,
 }
 
 /// What became of an edition.
@@ -45,7 +58,7 @@ pub struct Delivered {
     pub slot: Timestamp,
     /// The record.
     pub record: Record,
-    /// True when it was done before this call.
+    /// True when it was sent before this call.
     pub before: bool,
 }
 
@@ -66,21 +79,15 @@ pub enum EditionError {
         /// Why.
         problem: String,
     },
+    /// A confirmation was not taken by the mail server.
+    #[error("confirmation is not mailed: {0}")]
+    Confirmation(#[from] SendError),
     /// A template.
     #[error("template does not render: {0}")]
     Template(#[from] minijinja::Error),
-}
-
-/// Makes and delivers editions.
-pub struct Editions {
-    subscribers: Subscribers,
-    window: Arc<RwLock<Window>>,
-    encoder: Arc<dyn InterestEncoder>,
-    transport: Arc<dyn Transport>,
-    tokens: Arc<Tokens>,
-    templates: Environment<'static>,
-    public_url: String,
-    mail_domain: String,
+    /// The process is ending.
+    #[error("the attempt was cut off by the end of the process")]
+    CutOff,
 }
 
 /// What [`Editions`] is made from.
@@ -101,159 +108,203 @@ pub struct Parts {
     pub mail_domain: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Shown {
-    title: String,
-    authors: String,
-    reason: String,
-    url: Option<String>,
-    abstract_text: String,
+/// Makes and delivers editions.
+pub struct Editions {
+    parts: Parts,
+    letters: Letters,
 }
+
+/// No attempt at handing a mail over takes longer; the lease is longer still.
+const SEND_TIMEOUT: Duration = Duration::from_secs(45);
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 impl Editions {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        let mut templates = Environment::new();
-        let sources = [
-            ("digest.txt", include_str!("templates/digest.txt")),
-            ("digest.html", include_str!("templates/digest.html")),
-            ("confirm.txt", include_str!("templates/confirm.txt")),
-            ("confirm.html", include_str!("templates/confirm.html")),
-        ];
-        for (name, source) in sources {
-            templates
-                .add_template(name, source)
-                .unwrap_or_else(|error| panic!("template {name}: {error}"));
-        }
         Self {
-            subscribers: parts.subscribers,
-            window: parts.window,
-            encoder: parts.encoder,
-            transport: parts.transport,
-            tokens: parts.tokens,
-            templates,
-            public_url: parts.public_url,
-            mail_domain: parts.mail_domain,
+            parts,
+            letters: Letters::new(),
         }
     }
 
     /// Mails a confirmation.
     pub async fn ask_to_confirm(&self, subscriber: &Subscriber, now: Timestamp) -> Result<(), EditionError> {
-        let token = self.tokens.issue(Scope::Confirm, &subscriber.id, now);
-        let confirm_url = format!("{}/confirm?token={token}", self.public_url);
-        let subject = "Confirm your subscription to Broadsheet";
-        let context = context! { email => subscriber.email.clone(), confirm_url, subject };
-        let mail = Mail {
-            to: subscriber.email.clone(),
-            subject: subject.to_owned(),
-            text: self.render("confirm.txt", &context)?,
-            html: self.render("confirm.html", &context)?,
-            message_id: format!(
-                "<{}.confirm.{}@{}>",
-                subscriber.id,
-                now.as_millisecond(),
-                self.mail_domain
-            ),
-            unsubscribe_url: self.manage_url("unsubscribe", subscriber, now),
-        };
-        let sent = self.transport.send(&mail).await;
-        sent.map_err(|error| EditionError::Subscriber {
-            id: subscriber.id.clone(),
-            problem: error.to_string(),
-        })
+        let token = self.parts.tokens.issue(Scope::Confirm, &subscriber.id, now);
+        let url = format!("{}/confirm?token={token}", self.parts.public_url);
+        let serial = format!("confirm.{}", now.as_millisecond());
+        let mail = self
+            .letters
+            .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
+        Ok(self.hand_over(&mail).await?)
     }
 
-    /// The edition a subscriber would get now.
+    /// The edition a subscriber would get now. Records nothing but the vectors of the interests.
     pub async fn compose(&self, subscriber: &Subscriber, now: Timestamp) -> Result<Edition, EditionError> {
-        let schedule = subscriber.schedule().map_err(|error| EditionError::Subscriber {
-            id: subscriber.id.clone(),
-            problem: error.to_string(),
-        })?;
-        let slot = schedule.current_slot(now);
-        let chosen = match self.subscribers.record(&subscriber.id, slot).await? {
-            Some(record) if !record.papers.is_empty() && record.state != "sent" => self.fixed(&record),
-            _ => self.choose(subscriber).await?,
+        let slot = slots(subscriber, now)?.0;
+        let record = self.parts.subscribers.record(&subscriber.id, slot).await?;
+        let papers = if record.picks.is_empty() || record.stage == Stage::Sent {
+            self.choose(subscriber).await?
+        } else {
+            self.find(&record.picks)
         };
-        self.write(subscriber, slot, chosen, now)
+        let mail = self.write(subscriber, slot, &papers, now)?;
+        Ok(Edition { slot, papers, mail })
+    }
+
+    /// Delivers as [`Self::deliver`] does, to its end even when nobody waits for it any more.
+    pub async fn deliver_to_the_end(
+        self: &Arc<Self>,
+        subscriber: Subscriber,
+        now: Timestamp,
+    ) -> Result<Delivered, EditionError> {
+        let this = Arc::clone(self);
+        let delivery = async move { this.deliver(&subscriber, now).await };
+        let delivery = tokio::spawn(delivery.instrument(Span::current()));
+        delivery.await.map_err(|_| EditionError::CutOff)?
     }
 
     /// Delivers the edition of the current slot, once.
     pub async fn deliver(&self, subscriber: &Subscriber, now: Timestamp) -> Result<Delivered, EditionError> {
-        let edition = self.compose(subscriber, now).await?;
-        let (id, slot) = (&subscriber.id, edition.slot);
-        let known = self.subscribers.record(id, slot).await?;
-        if let Some(record) = known.filter(|record| matches!(record.state.as_str(), "sent" | "failed")) {
-            return Ok(already(slot, record));
-        }
-        let papers: Vec<_> = edition
-            .papers
-            .iter()
-            .map(|(chosen, _)| chosen.paper.id.clone())
-            .collect();
-        let mut record = Record {
-            papers,
-            message_id: edition.mail.message_id.clone(),
-            at: now,
-            ..Record::default()
+        let (slot, next) = slots(subscriber, now)?;
+        let owner = uuid::Uuid::new_v4().simple().to_string();
+        let attempt = Attempt {
+            owner: &owner,
+            id: &subscriber.id,
+            slot,
         };
-        if record.papers.is_empty() {
+        let mut record = self.parts.subscribers.record(attempt.id, slot).await?;
+        if record.stage.is_final() {
+            return Ok(not_mine(slot, record));
+        }
+        record.message_id = self.message_id(attempt.id, &slot.as_millisecond().to_string());
+        record.at = now;
+        if record.picks.is_empty() {
+            record.picks = match self.choose(subscriber).await {
+                Ok(papers) => picks(&papers),
+                Err(EditionError::Embedding(problem)) => {
+                    let detail = format!("interests cannot be embedded: {problem}");
+                    return self.put_off(attempt, record, next, detail, Certainty::Untaken).await;
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        if record.picks.is_empty() {
             let detail = "no paper in the window that this subscriber has not been sent";
-            return self.settle(subscriber, slot, record, "empty", detail).await;
+            return self.end(attempt, record, Stage::Empty, detail).await;
         }
-        match self
+        let claim = self
+            .parts
             .subscribers
-            .claim(id, slot, &record.papers, &record.message_id, now)
-            .await?
-        {
-            Claim::Go => {}
-            Claim::Again => {
+            .intend(attempt, &record.picks, &record.message_id, now);
+        record.picks = match claim.await? {
+            Claim::Go(picks) => picks,
+            Claim::Again(picks) => {
                 RESENT.inc();
-                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
+                warn!(subscriber = %attempt.id, %slot, "an earlier attempt ended without a word; sending the same mail again");
+                picks
             }
-            Claim::Busy | Claim::Done => {
-                let record = self.subscribers.record(id, slot).await?.unwrap_or_default();
-                return Ok(already(slot, record));
+            Claim::Busy | Claim::Done => return self.of_somebody_else(attempt).await,
+        };
+        self.send(subscriber, attempt, record, next).await
+    }
+
+    async fn send(
+        &self,
+        subscriber: &Subscriber,
+        attempt: Attempt<'_>,
+        mut record: Record,
+        next: Timestamp,
+    ) -> Result<Delivered, EditionError> {
+        let papers = self.find(&record.picks);
+        record.picks = picks(&papers);
+        if papers.is_empty() {
+            let detail = "the papers chosen for it were withdrawn";
+            return self.end(attempt, record, Stage::Empty, detail).await;
+        }
+        let mail = self.write(subscriber, attempt.slot, &papers, record.at)?;
+        match self.parts.subscribers.begin(attempt, Timestamp::now()).await? {
+            Begin::Go => {}
+            Begin::Lost => return self.of_somebody_else(attempt).await,
+            Begin::Ended => {
+                let detail = "the subscription is not active";
+                return self.end(attempt, record, Stage::Empty, detail).await;
             }
         }
-        let current = self.subscribers.get(id).await?;
-        if current.is_none_or(|current| current.state != State::Active) {
-            return self
-                .settle(subscriber, slot, record, "failed", "the subscription ended")
-                .await;
-        }
-        match self.transport.send(&edition.mail).await {
-            Ok(()) => {
-                record.at = Timestamp::now();
-                self.settle(subscriber, slot, record, "sent", "").await
+        let outcome = self.hand_over(&mail).await;
+        record.at = Timestamp::now();
+        match outcome {
+            Ok(()) => self.end(attempt, record, Stage::Sent, "").await,
+            Err(SendError::NoSuchAddress(problem)) => {
+                self.parts.subscribers.suppress(attempt.id, record.at).await?;
+                self.end(attempt, record, Stage::Failed, &problem).await
             }
-            Err(SendError::Transient(problem)) => self.settle(subscriber, slot, record, "deferred", &problem).await,
-            Err(SendError::Permanent(problem)) => {
-                let suppressed = Subscriber {
-                    state: State::Suppressed,
-                    ..subscriber.clone()
-                };
-                self.subscribers.put(&suppressed, None).await?;
-                self.settle(subscriber, slot, record, "failed", &problem).await
+            Err(SendError::Refused(problem)) => self.end(attempt, record, Stage::Failed, &problem).await,
+            Err(SendError::Transient(problem)) => {
+                self.put_off(attempt, record, next, problem, Certainty::Untaken).await
             }
+            Err(SendError::Lost(problem)) => self.put_off(attempt, record, next, problem, Certainty::Unknown).await,
         }
+    }
+
+    async fn hand_over(&self, mail: &Mail) -> Result<(), SendError> {
+        let sending = self.parts.transport.send(mail);
+        let Ok(outcome) = tokio::time::timeout(SEND_TIMEOUT, sending).await else {
+            return Err(SendError::Lost(format!(
+                "no answer within {} s",
+                SEND_TIMEOUT.as_secs()
+            )));
+        };
+        outcome
+    }
+
+    async fn end(
+        &self,
+        attempt: Attempt<'_>,
+        mut record: Record,
+        stage: Stage,
+        detail: &str,
+    ) -> Result<Delivered, EditionError> {
+        record.stage = stage;
+        detail.clone_into(&mut record.detail);
+        self.settle(attempt, record, None, Certainty::Untaken).await
+    }
+
+    /// Tries again after a pause that doubles, and at the next slot at the latest.
+    async fn put_off(
+        &self,
+        attempt: Attempt<'_>,
+        mut record: Record,
+        next: Timestamp,
+        detail: String,
+        certainty: Certainty,
+    ) -> Result<Delivered, EditionError> {
+        record.stage = Stage::Deferred;
+        record.detail = detail;
+        let due = record
+            .at
+            .saturating_add(pause(record.attempts))
+            .unwrap_or(next)
+            .min(next);
+        self.settle(attempt, record, Some(due), certainty).await
     }
 
     async fn settle(
         &self,
-        subscriber: &Subscriber,
-        slot: Timestamp,
-        mut record: Record,
-        state: &str,
-        detail: &str,
+        attempt: Attempt<'_>,
+        record: Record,
+        due: Option<Timestamp>,
+        certainty: Certainty,
     ) -> Result<Delivered, EditionError> {
-        state.clone_into(&mut record.state);
-        detail.clone_into(&mut record.detail);
-        self.subscribers.settle(&subscriber.id, slot, &record).await?;
+        if !self.parts.subscribers.settle(attempt, &record, due, certainty).await? {
+            return self.of_somebody_else(attempt).await;
+        }
+        let (slot, state, detail) = (attempt.slot, record.stage.name(), record.detail.as_str());
         EDITIONS.with_label_values(&[state]).inc();
-        if state == "failed" {
-            error!(subscriber = %subscriber.id, %slot, detail, "edition failed");
+        if record.stage == Stage::Failed {
+            error!(subscriber = %attempt.id, %slot, detail, "edition failed");
         } else {
-            info!(subscriber = %subscriber.id, %slot, state, detail, papers = record.papers.len(), "edition settled");
+            info!(subscriber = %attempt.id, %slot, state, detail, papers = record.picks.len(), "edition settled");
         }
         Ok(Delivered {
             slot,
@@ -262,123 +313,142 @@ impl Editions {
         })
     }
 
-    /// The papers an earlier attempt fixed; those withdrawn since are left out.
-    fn fixed(&self, record: &Record) -> Vec<Chosen> {
-        let window = self.window.read().unwrap_or_else(PoisonError::into_inner);
-        let papers = record.papers.iter().filter_map(|id| window.get(id).cloned());
-        papers
-            .map(|paper| Chosen {
-                paper,
-                score: 0.0,
-                interest: None,
-            })
-            .collect()
+    async fn of_somebody_else(&self, attempt: Attempt<'_>) -> Result<Delivered, EditionError> {
+        let record = self.parts.subscribers.record(attempt.id, attempt.slot).await?;
+        Ok(not_mine(attempt.slot, record))
     }
 
-    async fn choose(&self, subscriber: &Subscriber) -> Result<Vec<Chosen>, EditionError> {
-        let seen = self.subscribers.sent_papers(&subscriber.id).await?;
-        let interests = if subscriber.interests.is_empty() {
-            None
-        } else {
-            Some(
-                self.encoder
-                    .embed(&subscriber.interests)
-                    .await
-                    .map_err(EditionError::Embedding)?,
-            )
+    /// The papers an earlier step fixed; those withdrawn since are left out.
+    fn find(&self, picks: &[Pick]) -> Vec<EditionPaper> {
+        let window = self.parts.window.read().unwrap_or_else(PoisonError::into_inner);
+        let found = picks.iter().filter_map(|pick| {
+            let id = PaperId::parse(&pick.id).ok()?;
+            Some(EditionPaper {
+                paper: window.get(&id)?.clone(),
+                score: pick.score,
+                reason: pick.reason.clone(),
+            })
+        });
+        found.collect()
+    }
+
+    async fn choose(&self, subscriber: &Subscriber) -> Result<Vec<EditionPaper>, EditionError> {
+        let window = || self.parts.window.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(encoder) = window().encoder().cloned() else {
+            return Ok(Vec::new());
         };
-        let window = self.window.read().unwrap_or_else(PoisonError::into_inner);
-        let (encoder, vectors) = match interests {
-            Some(interests) => interests,
-            None => match window.encoder() {
-                Some(encoder) => (encoder.clone(), Vec::new()),
-                None => return Ok(Vec::new()),
-            },
-        };
-        Ok(window.choose(&encoder, &vectors, &seen, subscriber.paper_count))
+        let seen = self.parts.subscribers.sent_papers(&subscriber.id).await?;
+        let (encoder, vectors) = self.interests(subscriber, encoder).await?;
+        let chosen = window().choose(&encoder, &vectors, &seen, subscriber.paper_count);
+        Ok(chosen.into_iter().map(|chosen| explained(subscriber, chosen)).collect())
+    }
+
+    /// The vectors of the interests, made anew when the window's papers come from another encoder than the kept ones.
+    async fn interests(
+        &self,
+        subscriber: &Subscriber,
+        encoder: EncoderId,
+    ) -> Result<(EncoderId, Vec<DenseVector>), EditionError> {
+        if subscriber.interests.is_empty() {
+            return Ok((encoder, Vec::new()));
+        }
+        let kept = self.parts.subscribers.vectors(subscriber).await?;
+        if let Some(kept) = kept.filter(|(of, _)| *of == encoder) {
+            return Ok(kept);
+        }
+        let embedded = self.parts.encoder.embed(&subscriber.interests).await;
+        let (encoder, vectors) = embedded.map_err(EditionError::Embedding)?;
+        if vectors.len() != subscriber.interests.len() {
+            let problem = format!("{} vectors for {} interests", vectors.len(), subscriber.interests.len());
+            return Err(EditionError::Embedding(problem));
+        }
+        self.parts
+            .subscribers
+            .keep_vectors(subscriber, &encoder, &vectors)
+            .await?;
+        Ok((encoder, vectors))
     }
 
     fn write(
         &self,
         subscriber: &Subscriber,
         slot: Timestamp,
-        chosen: Vec<Chosen>,
+        papers: &[EditionPaper],
         now: Timestamp,
-    ) -> Result<Edition, EditionError> {
-        let papers: Vec<(Chosen, String)> = chosen
-            .into_iter()
-            .map(|one| {
-                let reason = reason(subscriber, &one);
-                (one, reason)
-            })
-            .collect();
-        let shown: Vec<Shown> = papers
-            .iter()
-            .map(|(chosen, reason)| shown(&chosen.paper, reason))
-            .collect();
-        let subject = match papers.first() {
-            Some((first, _)) if papers.len() > 1 => format!("{} and {} more", first.paper.title, papers.len() - 1),
-            Some((first, _)) => first.paper.title.clone(),
-            None => "No new papers today".to_owned(),
+    ) -> Result<Mail, EditionError> {
+        let schedule = subscriber.schedule().map_err(|error| odd(subscriber, &error))?;
+        let zone = jiff::tz::TimeZone::get(schedule.zone()).map_err(|error| odd(subscriber, &error))?;
+        let date = slot.to_zoned_datetime(zone).strftime("%A, %-d %B %Y").to_string();
+        let token = self.parts.tokens.issue(Scope::Manage, &subscriber.id, now);
+        let links = Links {
+            preferences: format!("{}/preferences?token={token}", self.parts.public_url),
+            unsubscribe: format!("{}/unsubscribe?token={token}", self.parts.public_url),
         };
-        let unsubscribe_url = self.manage_url("unsubscribe", subscriber, now);
-        let context = context! {
-            subject => subject.clone(),
-            date => slot.strftime("%A, %-d %B %Y").to_string(),
-            papers => Serde(shown),
-            email => subscriber.email.clone(),
-            preferences_url => self.manage_url("preferences", subscriber, now),
-            unsubscribe_url => unsubscribe_url.clone(),
-        };
-        let mail = Mail {
-            to: subscriber.email.clone(),
-            subject,
-            text: self.render("digest.txt", &context)?,
-            html: self.render("digest.html", &context)?,
-            message_id: format!("<{}.{}@{}>", subscriber.id, slot.as_millisecond(), self.mail_domain),
-            unsubscribe_url,
-        };
-        Ok(Edition { slot, papers, mail })
+        let message_id = self.message_id(&subscriber.id, &slot.as_millisecond().to_string());
+        Ok(self
+            .letters
+            .digest(&subscriber.email, &date, papers, &links, message_id)?)
     }
 
-    fn render(&self, template: &str, context: &Value) -> Result<String, EditionError> {
-        Ok(self.templates.get_template(template)?.render(context.clone())?)
-    }
-
-    fn manage_url(&self, page: &str, subscriber: &Subscriber, now: Timestamp) -> String {
-        let token = self.tokens.issue(Scope::Manage, &subscriber.id, now);
-        format!("{}/{page}?token={token}", self.public_url)
+    fn message_id(&self, id: &str, serial: &str) -> String {
+        format!("<{id}.{serial}@{}>", self.parts.mail_domain)
     }
 }
 
-/// How long a refused or unmade edition waits before the next attempt.
-pub const RETRY_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// The slot an edition sent now belongs to, and the one after it.
+fn slots(subscriber: &Subscriber, now: Timestamp) -> Result<(Timestamp, Timestamp), EditionError> {
+    let schedule = subscriber.schedule().map_err(|error| odd(subscriber, &error))?;
+    Ok((schedule.current_slot(now), schedule.next_slot(now)))
+}
 
-fn already(slot: Timestamp, record: Record) -> Delivered {
-    EDITIONS.with_label_values(&["already_delivered"]).inc();
-    Delivered {
-        slot,
-        record,
-        before: true,
+fn odd(subscriber: &Subscriber, problem: &dyn std::fmt::Display) -> EditionError {
+    EditionError::Subscriber {
+        id: subscriber.id.clone(),
+        problem: problem.to_string(),
     }
 }
 
-fn reason(subscriber: &Subscriber, chosen: &Chosen) -> String {
-    match chosen.interest.and_then(|index| subscriber.interests.get(index)) {
-        Some(interest) => format!("Because you follow “{interest}” (match {:.2})", chosen.score),
-        None => "New in the catalogue".to_owned(),
+fn pause(attempts: u32) -> SignedDuration {
+    FIRST_PAUSE
+        .saturating_mul(2_i32.saturating_pow(attempts))
+        .min(LONGEST_PAUSE)
+}
+
+fn picks(papers: &[EditionPaper]) -> Vec<Pick> {
+    let pick = |one: &EditionPaper| Pick {
+        id: one.paper.id.to_string(),
+        score: one.score,
+        reason: one.reason.clone(),
+    };
+    papers.iter().map(pick).collect()
+}
+
+fn not_mine(slot: Timestamp, record: Record) -> Delivered {
+    let before = record.stage == Stage::Sent;
+    let outcome = if record.stage.is_final() {
+        "already_delivered"
+    } else {
+        "busy"
+    };
+    EDITIONS.with_label_values(&[outcome]).inc();
+    Delivered { slot, record, before }
+}
+
+fn explained(subscriber: &Subscriber, chosen: Chosen) -> EditionPaper {
+    let interest = chosen.interest.and_then(|index| subscriber.interests.get(index));
+    // An interest without a word the encoder knows is near nothing; the papers are then the newest ones.
+    let reason = match interest {
+        Some(interest) if chosen.score > 0.0 => {
+            format!("because you follow “{interest}” (match {:.2})", chosen.score)
+        }
+        _ => "new today".to_owned(),
+    };
+    EditionPaper {
+        paper: chosen.paper,
+        score: chosen.score,
+        reason,
     }
 }
 
-fn shown(paper: &Paper, reason: &str) -> Shown {
-    Shown {
-        title: paper.title.clone(),
-        authors: paper.authors.join(", "),
-        reason: reason.to_owned(),
-        url: paper
-            .link(LinkKind::Abstract)
-            .or_else(|| paper.link(LinkKind::Pdf))
-            .map(str::to_owned),
-        abstract_text: paper.abstract_text.clone(),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use common::status;
 use domain::schedule::{Schedule as DailySchedule, ScheduleError};
 use domain::{EmailAddress, text};
-use futures::{Stream, StreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
@@ -21,17 +22,19 @@ use proto::subscriptions::v1::{
     Subscription, SubscriptionState, UnsubscribeRequest, UnsubscribeResponse,
 };
 use tonic::{Request, Response, Status};
+use tracing::error;
 
 use crate::Defaults;
 use crate::editions::{Delivered, EditionError, Editions};
-use crate::subscribers::{Record, State, Subscriber, Subscribers, SubscribersError};
+use crate::metrics::EDITIONS;
+use crate::subscribers::deliveries::{Record, Stage};
+use crate::subscribers::{Next, Opting, State, Subscriber, Subscribers, SubscribersError, Wishes};
 use crate::tokens::{Scope, Tokens};
 
 const MAX_INTERESTS: usize = 20;
 const MAX_INTEREST_CHARS: usize = 1_000;
 const MAX_PAPERS: i32 = 50;
-/// One confirmation mail per address and this long, against subscription bombing.
-const CONFIRMATION_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+const SENT_AT_ONCE: usize = 16;
 
 /// Both services.
 #[derive(Clone)]
@@ -44,12 +47,6 @@ pub struct Notification {
     pub tokens: Arc<Tokens>,
     /// For who says nothing.
     pub defaults: Arc<Defaults>,
-}
-
-struct Wishes {
-    interests: Vec<String>,
-    schedule: DailySchedule,
-    paper_count: usize,
 }
 
 impl Notification {
@@ -66,22 +63,50 @@ impl Notification {
         found.ok_or_else(|| status::not_found("subscriber", address.as_str()))
     }
 
-    async fn shown(&self, subscriber: &Subscriber) -> Result<Subscription, Status> {
-        let due = self.subscribers.due(&subscriber.id).await.map_err(unavailable)?;
-        Ok(to_wire(subscriber, due))
+    async fn shown(&self, id: &str) -> Result<Subscription, Status> {
+        let found = self.subscribers.get(id).await.map_err(unavailable)?;
+        let subscriber = found.ok_or_else(|| status::not_found("subscription", id))?;
+        let due = self.subscribers.due(id).await.map_err(unavailable)?;
+        Ok(to_wire(&subscriber, due))
     }
 
-    async fn activate(&self, mut subscriber: Subscriber, now: Timestamp) -> Result<Subscriber, Status> {
-        if subscriber.state != State::Active {
-            subscriber.state = State::Active;
-            subscriber.confirmed = Some(now);
+    async fn ask_to_confirm(&self, id: &str, now: Timestamp) -> Result<(), Status> {
+        let found = self.subscribers.get(id).await.map_err(unavailable)?;
+        let subscriber = found.ok_or_else(|| status::internal("a subscriber that was just written is not there"))?;
+        let Err(error) = self.editions.ask_to_confirm(&subscriber, now).await else {
+            return Ok(());
+        };
+        // Else the reader's next try within the minute would be answered as if a mail were on its way.
+        self.subscribers.not_asked(id).await.map_err(unavailable)?;
+        Err(edition_failed(error))
+    }
+
+    /// Ids to send to: the given subscriber, or all active ones, page by page.
+    async fn recipients(&self, email: &str) -> Result<BoxStream<'static, Result<String, Status>>, Status> {
+        if !email.is_empty() {
+            let subscriber = self.by_email(email).await?;
+            if subscriber.state != State::Active {
+                let problem = format!(
+                    "{} is not an active subscriber; the subscription must be confirmed",
+                    subscriber.email
+                );
+                return Err(Status::failed_precondition(problem));
+            }
+            return Ok(futures::stream::iter([Ok(subscriber.id)]).boxed());
         }
-        let schedule = subscriber.schedule().map_err(status::internal)?;
-        self.subscribers
-            .put(&subscriber, Some(schedule.next_slot(now)))
-            .await
-            .map_err(unavailable)?;
-        Ok(subscriber)
+        let subscribers = self.subscribers.clone();
+        let pages = futures::stream::try_unfold(Some(0), move |cursor| {
+            let subscribers = subscribers.clone();
+            async move {
+                let Some(cursor) = cursor else {
+                    return Ok::<_, Status>(None);
+                };
+                let (next, ids) = subscribers.active(cursor).await.map_err(unavailable)?;
+                let page = futures::stream::iter(ids.into_iter().map(Ok));
+                Ok(Some((page, (next != 0).then_some(next))))
+            }
+        });
+        Ok(pages.try_flatten().boxed())
     }
 
     fn wishes(&self, request: &SubscribeRequest) -> Result<Wishes, Status> {
@@ -126,23 +151,37 @@ impl Notification {
         })
     }
 
-    async fn deliver(&self, id: &str) -> Result<Option<SendEditionsResponse>, Status> {
-        let Some(subscriber) = self.subscribers.get(id).await.map_err(unavailable)? else {
-            return Ok(None);
+    /// One subscriber's outcome. A problem is one, too: it must not end the stream for the others.
+    async fn deliver(&self, id: String) -> Option<SendEditionsResponse> {
+        let now = Timestamp::now();
+        let (email, outcome) = match self.subscribers.get(&id).await {
+            Ok(None) => return None,
+            Ok(Some(subscriber)) => {
+                let email = subscriber.email.clone();
+                (email, self.editions.deliver_to_the_end(subscriber, now).await)
+            }
+            Err(error) => (String::new(), Err(error.into())),
         };
-        let delivered = self
-            .editions
-            .deliver(&subscriber, Timestamp::now())
-            .await
-            .map_err(edition_failed)?;
-        let Delivered { slot, record, before } = delivered;
-        let delivery = Delivery {
-            already_delivered: before,
-            ..delivery(&subscriber.email, slot, record)
+        let delivery = match outcome {
+            Ok(Delivered { slot, record, before }) => Delivery {
+                already_delivered: before,
+                ..delivery(&email, slot, record)
+            },
+            Err(error) => {
+                EDITIONS.with_label_values(&["error"]).inc();
+                error!(subscriber = %id, %error, "edition not made");
+                Delivery {
+                    email,
+                    state: DeliveryState::Failed.into(),
+                    detail: "not made because of a problem here; the log of notification says which".to_owned(),
+                    state_time: Some(to_wire_time(now)),
+                    ..Delivery::default()
+                }
+            }
         };
-        Ok(Some(SendEditionsResponse {
+        Some(SendEditionsResponse {
             delivery: Some(delivery),
-        }))
+        })
     }
 }
 
@@ -153,44 +192,18 @@ impl SubscriptionService for Notification {
         let email = address(&request.email)?;
         let wishes = self.wishes(&request)?;
         let now = Timestamp::now();
-        let on_record = request.consent() == Consent::OnRecord;
-        let answer = Response::new(SubscribeResponse {
-            confirmation_required: !on_record,
-        });
-        let fresh = uuid::Uuid::now_v7().simple().to_string();
-        let id = self.subscribers.reserve(&email, &fresh).await.map_err(unavailable)?;
-        let known = self.subscribers.get(&id).await.map_err(unavailable)?;
-        if let Some(known) = &known {
-            let settled = matches!(known.state, State::Active | State::Suppressed);
-            let asked_lately = known
-                .asked
-                .is_some_and(|asked| now.duration_since(asked) < CONFIRMATION_PAUSE);
-            if !on_record && (settled || asked_lately) {
-                return Ok(answer);
-            }
-        }
-        let subscriber = Subscriber {
-            id,
-            email: email.to_string(),
-            state: State::Pending,
-            interests: wishes.interests,
-            time: wishes.schedule.time(),
-            time_zone: wishes.schedule.zone().to_owned(),
-            paper_count: wishes.paper_count,
-            created: known.as_ref().map_or(now, |known| known.created),
-            confirmed: None,
-            asked: (!on_record).then_some(now),
+        let opting = match request.consent() {
+            Consent::OnRecord => Opting::OnRecord,
+            Consent::Unspecified | Consent::DoubleOptIn => Opting::Ask,
         };
-        if on_record {
-            self.activate(subscriber, now).await?;
-            return Ok(answer);
+        let fresh = uuid::Uuid::now_v7().simple().to_string();
+        let next = self.subscribers.subscribe(&email, &fresh, &wishes, opting, now).await;
+        if let Next::Ask(id) = next.map_err(unavailable)? {
+            self.ask_to_confirm(&id, now).await?;
         }
-        self.editions
-            .ask_to_confirm(&subscriber, now)
-            .await
-            .map_err(edition_failed)?;
-        self.subscribers.put(&subscriber, None).await.map_err(unavailable)?;
-        Ok(answer)
+        Ok(Response::new(SubscribeResponse {
+            confirmation_required: opting == Opting::Ask,
+        }))
     }
 
     async fn confirm_subscription(
@@ -198,28 +211,25 @@ impl SubscriptionService for Notification {
         request: Request<ConfirmSubscriptionRequest>,
     ) -> Result<Response<ConfirmSubscriptionResponse>, Status> {
         let subscriber = self.by_token(&[Scope::Confirm], &request.into_inner().token).await?;
-        let subscriber = match subscriber.state {
-            State::Pending => self.activate(subscriber, Timestamp::now()).await?,
-            State::Active => subscriber,
-            State::Unsubscribed | State::Suppressed => {
-                return Err(Status::failed_precondition(
-                    "this subscription has ended; subscribe again",
-                ));
-            }
-        };
+        let now = Timestamp::now();
+        let schedule = subscriber.schedule().map_err(status::internal)?;
+        let confirmed = self.subscribers.confirm(&subscriber.id, schedule.next_slot(now), now);
+        if confirmed.await.map_err(unavailable)? != Some(State::Active) {
+            return Err(Status::failed_precondition(
+                "this subscription has ended; subscribe again",
+            ));
+        }
         Ok(Response::new(ConfirmSubscriptionResponse {
-            subscription: Some(self.shown(&subscriber).await?),
+            subscription: Some(self.shown(&subscriber.id).await?),
         }))
     }
 
     async fn unsubscribe(&self, request: Request<UnsubscribeRequest>) -> Result<Response<UnsubscribeResponse>, Status> {
-        let mut subscriber = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
-        if subscriber.state != State::Suppressed {
-            subscriber.state = State::Unsubscribed;
-        }
-        self.subscribers.put(&subscriber, None).await.map_err(unavailable)?;
+        let subscriber = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
+        let ended = self.subscribers.unsubscribe(&subscriber.id, Timestamp::now()).await;
+        ended.map_err(unavailable)?;
         Ok(Response::new(UnsubscribeResponse {
-            subscription: Some(to_wire(&subscriber, None)),
+            subscription: Some(self.shown(&subscriber.id).await?),
         }))
     }
 
@@ -230,7 +240,7 @@ impl SubscriptionService for Notification {
         let scopes = [Scope::Confirm, Scope::Manage];
         let subscriber = self.by_token(&scopes, &request.into_inner().token).await?;
         Ok(Response::new(GetSubscriptionResponse {
-            subscription: Some(self.shown(&subscriber).await?),
+            subscription: Some(self.shown(&subscriber.id).await?),
         }))
     }
 
@@ -240,7 +250,7 @@ impl SubscriptionService for Notification {
     ) -> Result<Response<GetSubscriberResponse>, Status> {
         let subscriber = self.by_email(&request.into_inner().email).await?;
         Ok(Response::new(GetSubscriberResponse {
-            subscription: Some(self.shown(&subscriber).await?),
+            subscription: Some(self.shown(&subscriber.id).await?),
         }))
     }
 }
@@ -257,10 +267,10 @@ impl DeliveryService for Notification {
             .compose(&subscriber, Timestamp::now())
             .await
             .map_err(edition_failed)?;
-        let papers = edition.papers.iter().map(|(chosen, reason)| EditionPaper {
-            paper: Some((&chosen.paper).into()),
-            reason: reason.clone(),
-            score: f64::from(chosen.score),
+        let papers = edition.papers.iter().map(|one| EditionPaper {
+            paper: Some((&one.paper).into()),
+            reason: one.reason.clone(),
+            score: f64::from(one.score),
         });
         let edition = WireEdition {
             email: subscriber.email,
@@ -279,31 +289,19 @@ impl DeliveryService for Notification {
         &self,
         request: Request<SendEditionsRequest>,
     ) -> Result<Response<Self::SendEditionsStream>, Status> {
-        let email = request.into_inner().email;
-        let ids = if email.is_empty() {
-            self.subscribers.active().await.map_err(unavailable)?
-        } else {
-            let subscriber = self.by_email(&email).await?;
-            if subscriber.state != State::Active {
-                let problem = format!(
-                    "{} is not an active subscriber; the subscription must be confirmed",
-                    subscriber.email
-                );
-                return Err(Status::failed_precondition(problem));
-            }
-            vec![subscriber.id]
-        };
+        let recipients = self.recipients(&request.into_inner().email).await?;
         let this = self.clone();
-        let deliveries = futures::stream::iter(ids).map(move |id| {
+        let outcomes = recipients.map(move |id| {
             let this = this.clone();
-            async move { this.deliver(&id).await.transpose() }
+            async move {
+                match id {
+                    Ok(id) => this.deliver(id).await.map(Ok),
+                    Err(status) => Some(Err(status)),
+                }
+            }
         });
-        Ok(Response::new(
-            deliveries
-                .buffer_unordered(16)
-                .filter_map(async |delivery| delivery)
-                .boxed(),
-        ))
+        let outcomes = outcomes.buffer_unordered(SENT_AT_ONCE).filter_map(async |one| one);
+        Ok(Response::new(outcomes.boxed()))
     }
 
     async fn list_deliveries(
@@ -341,7 +339,7 @@ impl DeliveryService for Notification {
                 .record(&subscriber.id, slot)
                 .await
                 .map_err(unavailable)?;
-            deliveries.push(delivery(&subscriber.email, slot, record.unwrap_or_default()));
+            deliveries.push(delivery(&subscriber.email, slot, record));
         }
         Ok(Response::new(ListDeliveriesResponse {
             deliveries,
@@ -397,22 +395,26 @@ fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription {
 }
 
 fn delivery(email: &str, slot: Timestamp, record: Record) -> Delivery {
-    let state = match record.state.as_str() {
-        "sending" => DeliveryState::Sending,
-        "sent" => DeliveryState::Sent,
-        "failed" => DeliveryState::Failed,
-        "empty" => DeliveryState::Empty,
-        "deferred" => DeliveryState::Deferred,
-        _ => DeliveryState::Unspecified,
+    let state = match record.stage {
+        Stage::None => DeliveryState::Unspecified,
+        Stage::Intended => DeliveryState::Intended,
+        Stage::Sending => DeliveryState::Sending,
+        Stage::Sent => DeliveryState::Sent,
+        Stage::Failed => DeliveryState::Failed,
+        Stage::Empty => DeliveryState::Empty,
+        Stage::Deferred => DeliveryState::Deferred,
     };
     Delivery {
         email: email.to_owned(),
         slot_time: Some(to_wire_time(slot)),
         state: state.into(),
         message_id: record.message_id,
-        paper_ids: record.papers.iter().map(ToString::to_string).collect(),
+        paper_ids: record.picks.into_iter().map(|pick| pick.id).collect(),
         detail: record.detail,
         state_time: Some(to_wire_time(record.at)),
         already_delivered: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

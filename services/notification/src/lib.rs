@@ -11,6 +11,8 @@ mod metrics;
 mod pipeline;
 mod scheduler;
 mod subscribers;
+#[cfg(test)]
+mod testing;
 mod tokens;
 mod window;
 

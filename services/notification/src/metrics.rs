@@ -6,7 +6,8 @@ use prometheus::{
     IntCounter, IntCounterVec, IntGauge, register_int_counter, register_int_counter_vec, register_int_gauge,
 };
 
-/// Editions by outcome.
+/// Editions by outcome: how attempts ended, `already_delivered` and `busy` for those that found the work done or in other
+/// hands, `error` for those that could not be made or recorded.
 pub static EDITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "broadsheet_notification_editions_total",
@@ -36,7 +37,15 @@ pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
 
 /// Makes every series exist.
 pub fn touch() {
-    for outcome in ["sent", "failed", "empty", "deferred", "already_delivered"] {
+    for outcome in [
+        "sent",
+        "failed",
+        "empty",
+        "deferred",
+        "already_delivered",
+        "busy",
+        "error",
+    ] {
         EDITIONS.with_label_values(&[outcome]);
     }
     LazyLock::force(&RESENT);

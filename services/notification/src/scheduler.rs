@@ -10,18 +10,20 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::editions::{EditionError, Editions, RETRY_AFTER};
+use crate::editions::{EditionError, Editions};
+use crate::metrics::EDITIONS;
+use crate::subscribers::deliveries::Stage;
 use crate::subscribers::{State, Subscriber, Subscribers, SubscribersError};
 
 const CLAIMED_AT_ONCE: usize = 64;
 const SENT_AT_ONCE: usize = 16;
-/// Longest sleep; a subscriber added meanwhile is due in the future, so this bounds clock changes only.
+/// Longest sleep: subscribers added by another replica are found within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// Runs until the stop.
 pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let pause = match round(&subscribers, &editions).await {
+        let pause = match round(&subscribers, &editions, &stop).await {
             Ok(0) => until_next(&subscribers).await,
             Ok(_) => continue,
             Err(error) => {
@@ -31,16 +33,26 @@ pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, stop: Cancel
         };
         tokio::select! {
             () = stop.cancelled() => {}
+            () = subscribers.changed() => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-async fn round(subscribers: &Subscribers, editions: &Editions) -> Result<usize, SubscribersError> {
+async fn round(
+    subscribers: &Subscribers,
+    editions: &Editions,
+    stop: &CancellationToken,
+) -> Result<usize, SubscribersError> {
     let ids = subscribers.claim_due(Timestamp::now(), CLAIMED_AT_ONCE).await?;
     let count = ids.len();
     let sending = futures::stream::iter(ids).for_each_concurrent(SENT_AT_ONCE, |id| async move {
+        // What is not begun at the stop is due again after the lease.
+        if stop.is_cancelled() {
+            return;
+        }
         if let Err(error) = one(subscribers, editions, &id).await {
+            EDITIONS.with_label_values(&["error"]).inc();
             error!(subscriber = %id, %error, "edition not made, it is due again after the lease");
         }
     });
@@ -56,12 +68,11 @@ async fn one(subscribers: &Subscribers, editions: &Editions, id: &str) -> Result
         return Ok(());
     }
     let delivered = editions.deliver(&subscriber, Timestamp::now()).await?;
-    let due = if matches!(delivered.record.state.as_str(), "deferred" | "sending") {
-        Timestamp::now().saturating_add(RETRY_AFTER).unwrap_or(Timestamp::MAX)
-    } else {
-        next_slot(&subscriber)?
-    };
-    Ok(subscribers.set_due(id, due).await?)
+    match delivered.record.stage {
+        Stage::Sent | Stage::Failed | Stage::Empty => Ok(subscribers.set_due(id, next_slot(&subscriber)?).await?),
+        // The record of a deferred edition said when it is due; one in other hands is looked at after the lease.
+        Stage::Deferred | Stage::None | Stage::Intended | Stage::Sending => Ok(()),
+    }
 }
 
 fn next_slot(subscriber: &Subscriber) -> Result<Timestamp, EditionError> {
@@ -79,4 +90,56 @@ async fn until_next(subscribers: &Subscribers) -> Duration {
     let wait = wait.map_or(LONGEST_SLEEP, |wait| Duration::try_from(wait).unwrap_or(Duration::ZERO));
     // A moment of rest keeps a claim that has just been leased from spinning.
     wait.clamp(Duration::from_millis(100), LONGEST_SLEEP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::House;
+
+    #[tokio::test]
+    async fn what_is_due_is_sent_once_and_due_again_at_the_next_slot() {
+        let house = House::build().await;
+        house.add_paper("x:a", "on cats", "test@1");
+        let stop = CancellationToken::new();
+        let (subscribers, editions) = (house.subscribers.clone(), Arc::clone(&house.editions));
+        // Slots of three days were missed.
+        let reader = house.reader("ada@example.org", &[]).await;
+        house
+            .subscribers
+            .set_due(&reader.id, house.later(-3 * 24 * 60))
+            .await
+            .expect("set");
+        let running = tokio::spawn(run(subscribers, editions, stop.clone()));
+        house.post.taken.notified().await;
+        stop.cancel();
+        running.await.expect("a clean end");
+        assert_eq!(house.mails().len(), 1);
+        let due = house
+            .subscribers
+            .due(&reader.id)
+            .await
+            .expect("redis answers")
+            .expect("due");
+        let next = next_slot(&reader).expect("a slot");
+        assert_eq!(due.as_millisecond(), next.as_millisecond());
+    }
+
+    #[tokio::test]
+    async fn a_deferred_edition_keeps_the_moment_of_its_retry() {
+        let house = House::build().await;
+        house.add_paper("x:a", "on cats", "test@1");
+        let reader = house.reader("ada@example.org", &[]).await;
+        house.answer(Err(crate::mailer::SendError::Transient("451".into())));
+        one(&house.subscribers, &house.editions, &reader.id)
+            .await
+            .expect("put off");
+        let due = house
+            .subscribers
+            .due(&reader.id)
+            .await
+            .expect("redis answers")
+            .expect("due");
+        assert!(due < next_slot(&reader).expect("a slot"), "before the next slot");
+    }
 }

@@ -1,22 +1,38 @@
-//! Subscribers and deliveries in Redis.
+//! Subscribers and deliveries in Redis. Each change is one script, so nobody ever sees half of it.
 //!
-//! `broadsheet:subscriber:<id>` hash, `broadsheet:email:<key>` id, `broadsheet:due` sorted set of ids by the moment of the
-//! next digest, `broadsheet:active` set of ids, `broadsheet:delivery:<id>:<slot>` hash, `broadsheet:deliveries:<id>` sorted
-//! set of slots, `broadsheet:sent:<id>` set of paper ids. Changes that belong together are one transaction or one script.
+//! | key | what it holds |
+//! |---|---|
+//! | `broadsheet:subscriber:<id>` | hash: `email`, `state`, `interests` (JSON), `time`, `time_zone`, `paper_count`, `created`, `confirmed`, `unsubscribed`, `asked` (ms), `encoder` and `vectors` (f32, little-endian, one after the other) |
+//! | `broadsheet:email:<key>` | the id that stands for an address; the first one stays |
+//! | `broadsheet:due` | sorted set of active ids by the moment their next digest is due, in ms |
+//! | `broadsheet:active` | set of active ids |
+//! | `broadsheet:delivery:<id>:<slot ms>` | hash: one edition, see [`deliveries`] |
+//! | `broadsheet:deliveries:<id>` | sorted set of slots with a delivery |
+//! | `broadsheet:sent:<id>` | set of the paper ids a subscriber was sent |
+//!
+//! An unsubscription is in force when the call returns: it waits for the append-only file (`WAITAOF`, Redis 7.2), and
+//! where the server has no such command it is as durable as the server's `appendfsync`. A mail that is already in the
+//! mail server's hands at that moment cannot be called back.
+//!
 //! It sends nothing and composes nothing.
 
-use std::collections::{HashMap, HashSet};
+pub mod deliveries;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use domain::schedule::{Schedule, ScheduleError};
-use domain::{EmailAddress, PaperId};
-use jiff::Timestamp;
-use redis::aio::ConnectionManager;
-use redis::{AsyncCommands as _, Script};
-use serde::{Deserialize, Serialize};
+use domain::{DenseVector, EmailAddress, EncoderId};
+use jiff::{SignedDuration, Timestamp};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError, Script};
+use tokio::sync::Notify;
+use tracing::{debug, warn};
 
 /// Where a subscription stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Waits for confirmation.
     Pending,
@@ -29,7 +45,7 @@ pub enum State {
 }
 
 /// A subscriber.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Subscriber {
     /// Opaque id.
     pub id: String,
@@ -49,8 +65,6 @@ pub struct Subscriber {
     pub created: Timestamp,
     /// When it was confirmed.
     pub confirmed: Option<Timestamp>,
-    /// When a confirmation was last mailed.
-    pub asked: Option<Timestamp>,
 }
 
 impl Subscriber {
@@ -60,32 +74,35 @@ impl Subscriber {
     }
 }
 
-/// The record of sending one edition.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Record {
-    /// `sending`, `sent`, `failed`, `empty` or `deferred`; empty when there is none.
-    pub state: String,
-    /// The papers, fixed at the first attempt.
-    pub papers: Vec<PaperId>,
-    /// The same at every attempt.
-    pub message_id: String,
-    /// What happened, in words.
-    pub detail: String,
-    /// When the state was reached.
-    pub at: Timestamp,
+/// What somebody who subscribes wants.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    /// Interests in the reader's words.
+    pub interests: Vec<String>,
+    /// When the digest is due.
+    pub schedule: Schedule,
+    /// Papers per digest.
+    pub paper_count: usize,
 }
 
-/// Whether an edition may be handed over now.
+/// How consent is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opting {
+    /// By a mail that the reader confirms.
+    Ask,
+    /// The operator has it. Ends an unsubscription or a suppression, too.
+    OnRecord,
+}
+
+/// What is to follow a wish to subscribe.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// Yes, for the first time or after a refusal.
-    Go,
-    /// Yes, and an earlier attempt ended without saying how.
-    Again,
-    /// Somebody else is doing it.
-    Busy,
-    /// It is done.
-    Done,
+pub enum Next {
+    /// A confirmation is to be mailed to this subscriber.
+    Ask(String),
+    /// Nothing: active already, suppressed, or asked a moment ago.
+    Quiet,
+    /// Nothing: the subscription holds.
+    Active,
 }
 
 /// Redis does not answer, or holds what it should not. Callers try again.
@@ -93,7 +110,7 @@ pub enum Claim {
 pub enum SubscribersError {
     /// No answer.
     #[error("redis does not answer: {0}")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] RedisError),
     /// A value that does not parse.
     #[error("redis holds {key} that does not parse: {problem}")]
     Corrupt {
@@ -104,241 +121,346 @@ pub enum SubscribersError {
     },
 }
 
-/// How long a claim holds when its owner falls silent.
-const LEASE_MS: i64 = 60_000;
+/// How long a claim holds when its owner falls silent. Longer than any attempt to send.
+pub const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// One confirmation mail per address and this long, against subscription bombing.
+const CONFIRMATION_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// An answer of Redis may wait for its disk.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an unsubscription waits for the disk; `everysec` takes a second at most.
+const DISK_TIMEOUT_MS: i64 = 3_000;
 
-const CLAIM_DUE: &str = "
-    local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
-    for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], ARGV[2], id) end
-    return ids";
+const DUE: &str = "broadsheet:due";
+const ACTIVE: &str = "broadsheet:active";
 
-const CLAIM_DELIVERY: &str = "
-    local state = redis.call('HGET', KEYS[1], 'state')
-    if state == 'sent' or state == 'failed' then return 'done' end
-    local lease = tonumber(redis.call('HGET', KEYS[1], 'lease') or '0')
-    if state == 'sending' and lease > tonumber(ARGV[1]) then return 'busy' end
-    redis.call('HSETNX', KEYS[1], 'papers', ARGV[3])
-    redis.call('HSET', KEYS[1], 'state', 'sending', 'lease', ARGV[2], 'message_id', ARGV[4], 'at', ARGV[1])
-    if state == 'sending' then return 'again' end
-    return 'go'";
+static SUBSCRIBE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/subscribe.lua")));
+static MOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/move.lua")));
+static CLAIM_DUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/claim_due.lua")));
+static KEEP_VECTORS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/keep_vectors.lua")));
 
 /// The store; clones share one connection.
 #[derive(Clone)]
 pub struct Subscribers {
+    client: redis::Client,
     redis: ConnectionManager,
+    changed: Arc<Notify>,
 }
 
 impl Subscribers {
     /// Connects.
     pub async fn connect(url: &str) -> Result<Self, SubscribersError> {
-        let client = redis::Client::open(url)?;
+        let info = url.into_connection_info()?;
+        let client = redis::Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
+        let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
         Ok(Self {
-            redis: ConnectionManager::new(client).await?,
+            redis: ConnectionManager::new_with_config(client.clone(), config).await?,
+            client,
+            changed: Arc::new(Notify::new()),
         })
+    }
+
+    /// Returns when a subscriber was made active here since the last time; the scheduler looks for what is due.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// A subscriber by id.
     pub async fn get(&self, id: &str) -> Result<Option<Subscriber>, SubscribersError> {
         let key = subscriber_key(id);
-        let data: Option<String> = self.redis.clone().hget(&key, "data").await?;
-        data.map(|data| serde_json::from_str(&data).map_err(|error| corrupt(&key, &error)))
-            .transpose()
+        let fields: HashMap<String, Vec<u8>> = self.ask(redis::cmd("HGETALL").arg(&key)).await?;
+        if !fields.contains_key("state") {
+            return Ok(None);
+        }
+        subscriber(id, &fields).map(Some)
     }
 
     /// A subscriber by address.
     pub async fn by_email(&self, email: &EmailAddress) -> Result<Option<Subscriber>, SubscribersError> {
-        let id: Option<String> = self.redis.clone().get(email_key(email)).await?;
+        let id: Option<String> = self.ask(redis::cmd("GET").arg(email_key(email))).await?;
         match id {
             Some(id) => self.get(&id).await,
             None => Ok(None),
         }
     }
 
-    /// The id that stands for an address: the given one, or the one that was there first.
-    pub async fn reserve(&self, email: &EmailAddress, id: &str) -> Result<String, SubscribersError> {
-        let mut redis = self.redis.clone();
-        let _: bool = redis.set_nx(email_key(email), id).await?;
-        Ok(redis.get(email_key(email)).await?)
+    /// Takes a wish to subscribe. `fresh` becomes the id of an address that was not known.
+    pub async fn subscribe(
+        &self,
+        email: &EmailAddress,
+        fresh: &str,
+        wishes: &Wishes,
+        opting: Opting,
+        now: Timestamp,
+    ) -> Result<Next, SubscribersError> {
+        let address = email_key(email);
+        let _: Option<String> = self.ask(redis::cmd("SET").arg(&address).arg(fresh).arg("NX")).await?;
+        let id: String = self.ask(redis::cmd("GET").arg(&address)).await?;
+        let interests = serde_json::to_string(&wishes.interests).map_err(|error| corrupt("interests", &error))?;
+        let mut call = SUBSCRIBE.key(subscriber_key(&id));
+        call.key(DUE).key(ACTIVE).arg(&id);
+        call.arg(if opting == Opting::Ask { "ask" } else { "on_record" });
+        call.arg(now.as_millisecond())
+            .arg(millis(CONFIRMATION_PAUSE))
+            .arg(wishes.schedule.next_slot(now).as_millisecond())
+            .arg(&["email", email.as_str(), "interests", &interests])
+            .arg(&["time", &wishes.schedule.time(), "time_zone", wishes.schedule.zone()])
+            .arg("paper_count")
+            .arg(wishes.paper_count);
+        // Not tried twice: the second try would say that the reader was asked a moment ago, and nobody would ask.
+        let next: String = call.invoke_async(&mut self.redis.clone()).await?;
+        Ok(match next.as_str() {
+            "ask" => Next::Ask(id),
+            "active" => {
+                self.changed.notify_one();
+                Next::Active
+            }
+            _ => Next::Quiet,
+        })
     }
 
-    /// Writes a subscriber; an active one is due at the given moment, any other never.
-    pub async fn put(&self, subscriber: &Subscriber, due: Option<Timestamp>) -> Result<(), SubscribersError> {
-        let key = subscriber_key(&subscriber.id);
-        let data = serde_json::to_string(subscriber).map_err(|error| corrupt(&key, &error))?;
-        let mut pipe = redis::pipe();
-        pipe.atomic().hset(&key, "data", data).ignore();
-        match due {
-            Some(due) if subscriber.state == State::Active => {
-                pipe.zadd("broadsheet:due", &subscriber.id, due.as_millisecond())
-                    .ignore();
-                pipe.sadd("broadsheet:active", &subscriber.id).ignore();
-            }
-            _ => {
-                pipe.zrem("broadsheet:due", &subscriber.id).ignore();
-                pipe.srem("broadsheet:active", &subscriber.id).ignore();
-            }
-        }
-        let () = pipe.query_async(&mut self.redis.clone()).await?;
+    /// Forgets that a confirmation was mailed, because it was not; the next wish to subscribe mails one at once.
+    pub async fn not_asked(&self, id: &str) -> Result<(), SubscribersError> {
+        self.ask(redis::cmd("HDEL").arg(subscriber_key(id)).arg("asked")).await
+    }
+
+    /// Confirms a pending subscription, due at the given moment. Changes nothing in any other state, which is answered.
+    pub async fn confirm(&self, id: &str, due: Timestamp, now: Timestamp) -> Result<Option<State>, SubscribersError> {
+        let due = due.as_millisecond().to_string();
+        let to = [
+            "pending",
+            "active",
+            "confirmed",
+            &now.as_millisecond().to_string(),
+            &due,
+        ];
+        let state = self.script(&MOVE, &move_keys(id), &move_arguments(id, to)).await?;
+        self.changed.notify_one();
+        parse_state(id, state)
+    }
+
+    /// Ends a subscription. When it returns nothing more is sent, whatever crashes.
+    pub async fn unsubscribe(&self, id: &str, now: Timestamp) -> Result<Option<State>, SubscribersError> {
+        let to = [
+            "pending active",
+            "unsubscribed",
+            "unsubscribed",
+            &now.as_millisecond().to_string(),
+            "",
+        ];
+        // A connection of its own: waiting for the disk holds up everything behind it on the same one.
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        let mut redis = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        let state = invocation(&MOVE, &move_keys(id), &move_arguments(id, to))
+            .invoke_async(&mut redis)
+            .await?;
+        wait_for_disk(&mut redis).await;
+        parse_state(id, state)
+    }
+
+    /// Sends nothing more to an address that takes no mail.
+    pub async fn suppress(&self, id: &str, now: Timestamp) -> Result<(), SubscribersError> {
+        let to = [
+            "pending active",
+            "suppressed",
+            "suppressed",
+            &now.as_millisecond().to_string(),
+            "",
+        ];
+        let _: Option<String> = self.script(&MOVE, &move_keys(id), &move_arguments(id, to)).await?;
         Ok(())
     }
 
-    /// Ids of active subscribers, sorted.
-    pub async fn active(&self) -> Result<Vec<String>, SubscribersError> {
-        let mut ids: Vec<String> = self.redis.clone().smembers("broadsheet:active").await?;
-        ids.sort();
-        Ok(ids)
+    /// The kept vectors of a subscriber's interests, and whose they are.
+    pub async fn vectors(&self, of: &Subscriber) -> Result<Option<(EncoderId, Vec<DenseVector>)>, SubscribersError> {
+        let key = subscriber_key(&of.id);
+        let mut command = redis::cmd("HMGET");
+        let fields: (Option<String>, Option<Vec<u8>>) =
+            self.ask(command.arg(&key).arg("encoder").arg("vectors")).await?;
+        let (Some(encoder), Some(bytes)) = fields else {
+            return Ok(None);
+        };
+        let wrong = |problem: &dyn std::fmt::Display| corrupt(&key, problem);
+        let encoder = EncoderId::parse(&encoder).map_err(|error| wrong(&error))?;
+        let length = bytes.len() / of.interests.len().max(1);
+        if length == 0 || !length.is_multiple_of(4) {
+            return Err(wrong(&"vectors do not fit the interests"));
+        }
+        let vectors = bytes.chunks(length).map(|vector| {
+            let (values, _) = vector.as_chunks::<4>();
+            DenseVector::new(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
+        });
+        let vectors: Result<Vec<DenseVector>, _> = vectors.collect();
+        Ok(Some((encoder, vectors.map_err(|error| wrong(&error))?)))
+    }
+
+    /// Keeps the vectors of a subscriber's interests, unless the interests changed meanwhile.
+    pub async fn keep_vectors(
+        &self,
+        of: &Subscriber,
+        encoder: &EncoderId,
+        vectors: &[DenseVector],
+    ) -> Result<(), SubscribersError> {
+        let interests = serde_json::to_string(&of.interests).map_err(|error| corrupt(&of.id, &error))?;
+        let values = vectors.iter().flat_map(DenseVector::as_slice);
+        let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+        let arguments = [interests.into_bytes(), encoder.as_str().as_bytes().to_vec(), bytes];
+        self.script(&KEEP_VECTORS, &[subscriber_key(&of.id)], &arguments).await
+    }
+
+    /// One page of active ids, and where to go on; 0 at the end. An id may come twice.
+    pub async fn active(&self, cursor: u64) -> Result<(u64, Vec<String>), SubscribersError> {
+        let mut command = redis::cmd("SSCAN");
+        self.ask(command.arg(ACTIVE).arg(cursor).arg("COUNT").arg(500)).await
     }
 
     /// Takes up to `most` subscribers that are due; nobody else gets them for the length of the lease.
     pub async fn claim_due(&self, now: Timestamp, most: usize) -> Result<Vec<String>, SubscribersError> {
-        let script = Script::new(CLAIM_DUE);
-        let ids = script
-            .key("broadsheet:due")
-            .arg(now.as_millisecond())
-            .arg(now.as_millisecond() + LEASE_MS)
-            .arg(most)
-            .invoke_async(&mut self.redis.clone())
-            .await?;
-        Ok(ids)
+        let now = now.as_millisecond();
+        let arguments = [now, now + millis(LEASE)].map(|ms| ms.to_string().into_bytes());
+        let [now, lease] = arguments;
+        self.script(
+            &CLAIM_DUE,
+            &[DUE.to_owned()],
+            &[now, lease, most.to_string().into_bytes()],
+        )
+        .await
     }
 
     /// Sets when a subscriber is due next, unless the subscription ended meanwhile.
     pub async fn set_due(&self, id: &str, due: Timestamp) -> Result<(), SubscribersError> {
-        let () = redis::cmd("ZADD")
-            .arg("broadsheet:due")
-            .arg("XX")
-            .arg(due.as_millisecond())
-            .arg(id)
-            .query_async(&mut self.redis.clone())
-            .await?;
-        Ok(())
+        let mut command = redis::cmd("ZADD");
+        self.ask(command.arg(DUE).arg("XX").arg(due.as_millisecond()).arg(id))
+            .await
     }
 
     /// When a subscriber is due next.
     pub async fn due(&self, id: &str) -> Result<Option<Timestamp>, SubscribersError> {
-        let score: Option<f64> = self.redis.clone().zscore("broadsheet:due", id).await?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "milliseconds since the epoch are whole and far below 2^53"
-        )]
-        let due = score.and_then(|score| Timestamp::from_millisecond(score as i64).ok());
-        Ok(due)
+        let score: Option<f64> = self.ask(redis::cmd("ZSCORE").arg(DUE).arg(id)).await?;
+        Ok(score.and_then(from_score))
     }
 
     /// When the next digest of anybody is due.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, SubscribersError> {
-        let first: Vec<(String, f64)> = self.redis.clone().zrange_withscores("broadsheet:due", 0, 0).await?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "milliseconds since the epoch are whole and far below 2^53"
-        )]
-        let due = first
-            .first()
-            .and_then(|(_, score)| Timestamp::from_millisecond(*score as i64).ok());
-        Ok(due)
+        let mut command = redis::cmd("ZRANGE");
+        let first: Vec<(String, f64)> = self.ask(command.arg(DUE).arg(0).arg(0).arg("WITHSCORES")).await?;
+        Ok(first.first().and_then(|(_, score)| from_score(*score)))
     }
 
-    /// Papers a subscriber was sent before.
-    pub async fn sent_papers(&self, id: &str) -> Result<HashSet<PaperId>, SubscribersError> {
-        let ids: Vec<String> = self.redis.clone().smembers(sent_key(id)).await?;
-        Ok(ids.iter().filter_map(|id| PaperId::parse(id).ok()).collect())
-    }
-
-    /// The record of an edition.
-    pub async fn record(&self, id: &str, slot: Timestamp) -> Result<Option<Record>, SubscribersError> {
-        let key = delivery_key(id, slot);
-        let fields: HashMap<String, String> = self.redis.clone().hgetall(&key).await?;
-        if fields.is_empty() {
-            return Ok(None);
+    /// One command that does the same when it is done twice; tried again once when the connection broke under it.
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, SubscribersError> {
+        match command.query_async(&mut self.redis.clone()).await {
+            Err(error) if broken(&error) => Ok(command.query_async(&mut self.redis.clone()).await?),
+            answer => Ok(answer?),
         }
-        let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-        let papers: Vec<String> = match fields.get("papers") {
-            Some(papers) => serde_json::from_str(papers).map_err(|error| corrupt(&key, &error))?,
-            None => Vec::new(),
-        };
-        Ok(Some(Record {
-            state: field("state"),
-            papers: papers.iter().filter_map(|id| PaperId::parse(id).ok()).collect(),
-            message_id: field("message_id"),
-            detail: field("detail"),
-            at: field("at")
-                .parse()
-                .ok()
-                .and_then(|at| Timestamp::from_millisecond(at).ok())
-                .unwrap_or_default(),
-        }))
     }
 
-    /// Claims an edition for handing over, and fixes its papers.
-    pub async fn claim(
+    /// The same for a script.
+    async fn script<T: FromRedisValue>(
         &self,
-        id: &str,
-        slot: Timestamp,
-        papers: &[PaperId],
-        message_id: &str,
-        now: Timestamp,
-    ) -> Result<Claim, SubscribersError> {
-        let key = delivery_key(id, slot);
-        let papers: Vec<&str> = papers.iter().map(PaperId::as_str).collect();
-        let papers = serde_json::to_string(&papers).map_err(|error| corrupt(&key, &error))?;
-        let script = Script::new(CLAIM_DELIVERY);
-        let answer: String = script
-            .key(&key)
-            .arg(now.as_millisecond())
-            .arg(now.as_millisecond() + LEASE_MS)
-            .arg(papers)
-            .arg(message_id)
-            .invoke_async(&mut self.redis.clone())
-            .await?;
-        Ok(match answer.as_str() {
-            "go" => Claim::Go,
-            "again" => Claim::Again,
-            "busy" => Claim::Busy,
-            _ => Claim::Done,
+        script: &Script,
+        keys: &[String],
+        arguments: &[Vec<u8>],
+    ) -> Result<T, SubscribersError> {
+        let call = invocation(script, keys, arguments);
+        match call.invoke_async(&mut self.redis.clone()).await {
+            Err(error) if broken(&error) => Ok(call.invoke_async(&mut self.redis.clone()).await?),
+            answer => Ok(answer?),
+        }
+    }
+}
+
+fn invocation<'a>(script: &'a Script, keys: &[String], arguments: &[Vec<u8>]) -> redis::ScriptInvocation<'a> {
+    let mut call = script.prepare_invoke();
+    for key in keys {
+        call.key(key);
+    }
+    for argument in arguments {
+        call.arg(argument);
+    }
+    call
+}
+
+fn broken(error: &RedisError) -> bool {
+    error.is_connection_dropped() || error.is_io_error()
+}
+
+async fn wait_for_disk(redis: &mut MultiplexedConnection) {
+    let mut command = redis::cmd("WAITAOF");
+    let answer: Result<(i64, i64), RedisError> = command.arg(1).arg(0).arg(DISK_TIMEOUT_MS).query_async(redis).await;
+    match answer {
+        Ok((0, _)) => warn!("unsubscription is in force but not on the disk of redis yet"),
+        Ok(_) => {}
+        Err(error) => debug!(%error, "redis cannot say when it is on disk, relying on its appendfsync"),
+    }
+}
+
+fn move_keys(id: &str) -> [String; 3] {
+    [subscriber_key(id), DUE.to_owned(), ACTIVE.to_owned()]
+}
+
+fn move_arguments(id: &str, to: [&str; 5]) -> Vec<Vec<u8>> {
+    std::iter::once(id)
+        .chain(to)
+        .map(|argument| argument.as_bytes().to_vec())
+        .collect()
+}
+
+fn parse_state(id: &str, state: Option<String>) -> Result<Option<State>, SubscribersError> {
+    state
+        .map(|state| State::parse(&state).ok_or_else(|| corrupt(&subscriber_key(id), &state)))
+        .transpose()
+}
+
+impl State {
+    fn parse(state: &str) -> Option<Self> {
+        Some(match state {
+            "pending" => Self::Pending,
+            "active" => Self::Active,
+            "unsubscribed" => Self::Unsubscribed,
+            "suppressed" => Self::Suppressed,
+            _ => return None,
         })
     }
+}
 
-    /// Records how an edition ended. With `sent` the papers count as sent from now on.
-    pub async fn settle(&self, id: &str, slot: Timestamp, record: &Record) -> Result<(), SubscribersError> {
-        let key = delivery_key(id, slot);
-        let mut pipe = redis::pipe();
-        let at = record.at.as_millisecond();
-        pipe.atomic();
-        pipe.hset(&key, "state", &record.state).ignore();
-        pipe.hset(&key, "detail", &record.detail).ignore();
-        pipe.hset(&key, "at", at).ignore();
-        pipe.zadd(deliveries_key(id), slot.as_millisecond(), slot.as_millisecond())
-            .ignore();
-        if record.state == "sent" {
-            let papers: Vec<&str> = record.papers.iter().map(PaperId::as_str).collect();
-            pipe.sadd(sent_key(id), papers).ignore();
-        }
-        let () = pipe.query_async(&mut self.redis.clone()).await?;
-        Ok(())
-    }
+fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscriber, SubscribersError> {
+    let key = subscriber_key(id);
+    let text = |name: &str| {
+        fields
+            .get(name)
+            .and_then(|bytes| String::from_utf8(bytes.clone()).ok())
+            .ok_or_else(|| corrupt(&key, &name))
+    };
+    let time = |name: &str| {
+        let ms = text(name).ok()?.parse().ok()?;
+        Timestamp::from_millisecond(ms).ok()
+    };
+    Ok(Subscriber {
+        id: id.to_owned(),
+        email: text("email")?,
+        state: State::parse(&text("state")?).ok_or_else(|| corrupt(&key, &"state"))?,
+        interests: serde_json::from_str(&text("interests")?).map_err(|error| corrupt(&key, &error))?,
+        time: text("time")?,
+        time_zone: text("time_zone")?,
+        paper_count: text("paper_count")?.parse().map_err(|error| corrupt(&key, &error))?,
+        created: time("created").ok_or_else(|| corrupt(&key, &"created"))?,
+        confirmed: time("confirmed"),
+    })
+}
 
-    /// Slots with a record, newest first, older than a given one.
-    pub async fn slots(
-        &self,
-        id: &str,
-        before: Option<Timestamp>,
-        most: usize,
-    ) -> Result<Vec<Timestamp>, SubscribersError> {
-        let from = before.map_or("+inf".to_owned(), |before| format!("({}", before.as_millisecond()));
-        let slots: Vec<i64> = redis::cmd("ZREVRANGEBYSCORE")
-            .arg(deliveries_key(id))
-            .arg(from)
-            .arg("-inf")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(most)
-            .query_async(&mut self.redis.clone())
-            .await?;
-        Ok(slots
-            .into_iter()
-            .filter_map(|slot| Timestamp::from_millisecond(slot).ok())
-            .collect())
-    }
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "milliseconds since the epoch are whole and far below 2^53"
+)]
+fn from_score(score: f64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(score as i64).ok()
+}
+
+fn millis(duration: SignedDuration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn subscriber_key(id: &str) -> String {
@@ -349,21 +471,12 @@ fn email_key(email: &EmailAddress) -> String {
     format!("broadsheet:email:{}", email.key())
 }
 
-fn delivery_key(id: &str, slot: Timestamp) -> String {
-    format!("broadsheet:delivery:{id}:{}", slot.as_millisecond())
-}
-
-fn deliveries_key(id: &str) -> String {
-    format!("broadsheet:deliveries:{id}")
-}
-
-fn sent_key(id: &str) -> String {
-    format!("broadsheet:sent:{id}")
-}
-
 fn corrupt(key: &str, problem: &dyn std::fmt::Display) -> SubscribersError {
     SubscribersError::Corrupt {
         key: key.to_owned(),
         problem: problem.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,9 @@ pub struct Chosen {
     pub interest: Option<usize>,
 }
 
+/// The window never holds more; above it the oldest papers leave. Some 300 MB with vectors of 256 values.
+const MOST_PAPERS: usize = 100_000;
+
 /// The window.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -52,6 +55,10 @@ impl Window {
             return;
         }
         self.entries.insert(id.clone(), entry);
+        // A tenth at a time, so that a full window does not look for its oldest paper at each new one.
+        if self.entries.len() > MOST_PAPERS + MOST_PAPERS / 10 {
+            self.keep_newest(MOST_PAPERS);
+        }
         self.count();
     }
 
@@ -123,6 +130,17 @@ impl Window {
                 },
             )
             .collect()
+    }
+
+    fn keep_newest(&mut self, most: usize) {
+        let mut times: Vec<Timestamp> = self.entries.values().map(|entry| entry.indexed).collect();
+        let excess = times.len().saturating_sub(most);
+        if excess == 0 {
+            return;
+        }
+        let (_, newest_to_go, _) = times.select_nth_unstable(excess - 1);
+        let newest_to_go = *newest_to_go;
+        self.entries.retain(|_, entry| entry.indexed > newest_to_go);
     }
 
     fn count(&self) {

@@ -1,0 +1,203 @@
+use super::*;
+use crate::subscribers::State;
+use crate::testing::House;
+
+const ADA: &str = "ada@example.org";
+
+async fn deliver(house: &House, reader: &Subscriber, minutes: i64) -> Delivered {
+    house
+        .editions
+        .deliver(reader, house.later(minutes))
+        .await
+        .expect("delivered")
+}
+
+#[tokio::test]
+async fn of_many_deliverers_one_sends() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &["cats"]).await;
+    let all: Vec<_> = (0..8).map(|_| deliver(&house, &reader, 0)).collect();
+    let all = futures::future::join_all(all).await;
+    assert_eq!(house.mails().len(), 1);
+    assert_eq!(
+        all.iter()
+            .filter(|one| one.record.stage == Stage::Sent && !one.before)
+            .count(),
+        1
+    );
+    let later = deliver(&house, &reader, 5).await;
+    assert!(later.before, "already delivered");
+    assert_eq!(house.mails().len(), 1);
+    let [mail] = &house.mails()[..] else { panic!("one mail") };
+    assert_eq!(
+        mail.message_id,
+        format!("<{ADA}.{}@example.org>", later.slot.as_millisecond())
+    );
+    assert!(
+        mail.text.contains("because you follow “cats” (match 1.00)"),
+        "{}",
+        mail.text
+    );
+}
+
+#[tokio::test]
+async fn no_paper_comes_twice_and_an_empty_slot_says_why() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &[]).await;
+    assert_eq!(deliver(&house, &reader, 0).await.record.stage, Stage::Sent);
+    let next_day = deliver(&house, &reader, 24 * 60).await;
+    assert_eq!(next_day.record.stage, Stage::Empty);
+    assert!(next_day.record.detail.contains("no paper in the window"));
+    house.add_paper("x:b", "on dogs", "test@1");
+    let filled = deliver(&house, &reader, 24 * 60 + 5).await;
+    assert_eq!(filled.record.stage, Stage::Sent, "an empty slot may still be filled");
+    assert_eq!(
+        filled
+            .record
+            .picks
+            .iter()
+            .map(|pick| pick.id.as_str())
+            .collect::<Vec<_>>(),
+        ["x:b"]
+    );
+}
+
+#[tokio::test]
+async fn a_crash_after_the_mail_was_taken_leads_to_the_same_mail_once_more() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &["cats"]).await;
+    house.post.hand.forget_permits(64);
+    let (editions, crashing) = (Arc::clone(&house.editions), reader.clone());
+    let now = house.now;
+    let process = tokio::spawn(async move { editions.deliver(&crashing, now).await });
+    house.post.taken.notified().await;
+    process.abort();
+    assert!(process.await.is_err(), "cut off");
+    house.post.hand.add_permits(64);
+    house.add_paper("x:b", "more on cats", "test@1");
+
+    let at_once = deliver(&house, &reader, 0).await;
+    assert_eq!(
+        (at_once.record.stage, at_once.before),
+        (Stage::Sending, false),
+        "the lease holds"
+    );
+    assert_eq!(house.mails().len(), 1);
+    let resent = RESENT.get();
+    assert_eq!(deliver(&house, &reader, 5).await.record.stage, Stage::Sent);
+    assert!(RESENT.get() > resent);
+    let [first, second] = &house.mails()[..] else {
+        panic!("two mails")
+    };
+    assert_eq!((&first.message_id, &first.text), (&second.message_id, &second.text));
+    deliver(&house, &reader, 10).await;
+    assert_eq!(house.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn an_unsubscription_in_between_stops_the_mail() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &["cats"]).await;
+    *house.meaning.unsubscribes.lock().expect("unpoisoned") = Some((house.subscribers.clone(), ADA.to_owned()));
+    let delivered = deliver(&house, &reader, 0).await;
+    assert_eq!(delivered.record.stage, Stage::Empty);
+    assert_eq!(delivered.record.detail, "the subscription is not active");
+    assert!(house.mails().is_empty());
+    assert!(
+        house
+            .subscribers
+            .sent_papers(ADA)
+            .await
+            .expect("redis answers")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_address_is_suppressed_and_a_refused_mail_is_not() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let ada = house.reader(ADA, &[]).await;
+    let eve = house.reader("eve@example.org", &[]).await;
+    house.answer(Err(SendError::NoSuchAddress("550 5.1.1".into())));
+    house.answer(Err(SendError::Refused("554".into())));
+    assert_eq!(deliver(&house, &ada, 0).await.record.stage, Stage::Failed);
+    assert_eq!(deliver(&house, &eve, 0).await.record.stage, Stage::Failed);
+    assert_eq!(house.again(ADA).await.state, State::Suppressed);
+    assert_eq!(house.subscribers.due(ADA).await.expect("redis answers"), None);
+    assert_eq!(house.again("eve@example.org").await.state, State::Active);
+    let again = deliver(&house, &ada, 5).await;
+    assert_eq!((again.record.stage, again.before), (Stage::Failed, false));
+    assert!(house.mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_for_now_is_tried_again_later_and_later() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &[]).await;
+    for attempt in 0..3_u32 {
+        house.answer(Err(SendError::Transient("451".into())));
+        let delivered = deliver(&house, &reader, 0).await;
+        assert_eq!(delivered.record.stage, Stage::Deferred);
+        let due = house.subscribers.due(ADA).await.expect("redis answers").expect("due");
+        let expected = delivered
+            .record
+            .at
+            .saturating_add(SignedDuration::from_mins(1 << attempt));
+        assert_eq!(due.as_millisecond(), expected.expect("a timestamp").as_millisecond());
+    }
+    let resent = house.subscribers.record(
+        ADA,
+        house.editions.compose(&reader, house.now).await.expect("composed").slot,
+    );
+    assert_eq!(resent.await.expect("redis answers").attempts, 3);
+    assert_eq!(deliver(&house, &reader, 0).await.record.stage, Stage::Sent);
+}
+
+#[tokio::test]
+async fn a_lost_answer_makes_the_next_attempt_a_resend() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &[]).await;
+    house.answer(Err(SendError::Lost("connection reset".into())));
+    assert_eq!(deliver(&house, &reader, 0).await.record.stage, Stage::Deferred);
+    let resent = RESENT.get();
+    assert_eq!(deliver(&house, &reader, 1).await.record.stage, Stage::Sent);
+    assert!(RESENT.get() > resent);
+}
+
+#[tokio::test]
+async fn interests_that_cannot_be_embedded_put_the_edition_off_and_say_so() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &["cats"]).await;
+    *house.meaning.broken.lock().expect("unpoisoned") = Some("no model".into());
+    let delivered = deliver(&house, &reader, 0).await;
+    assert_eq!(delivered.record.stage, Stage::Deferred);
+    assert_eq!(delivered.record.detail, "interests cannot be embedded: no model");
+    *house.meaning.broken.lock().expect("unpoisoned") = None;
+    assert_eq!(deliver(&house, &reader, 1).await.record.stage, Stage::Sent);
+}
+
+#[tokio::test]
+async fn interests_are_embedded_once_per_encoder() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &["cats"]).await;
+    let calls = || house.meaning.calls.load(std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..2 {
+        house.editions.compose(&reader, house.now).await.expect("composed");
+        assert_eq!(calls(), 1);
+    }
+    house.add_paper("x:b", "on cats", "test@2");
+    "test@2".clone_into(&mut house.meaning.name.lock().expect("unpoisoned"));
+    let edition = house.editions.compose(&reader, house.now).await.expect("composed");
+    assert_eq!(calls(), 2);
+    let ids: Vec<_> = edition.papers.iter().map(|one| one.paper.id.as_str()).collect();
+    assert_eq!(ids, ["x:b"], "papers of another encoder cannot be compared");
+}

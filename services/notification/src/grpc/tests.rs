@@ -1,0 +1,246 @@
+use super::*;
+use crate::subscribers::deliveries::Stage as DeliveryStage;
+use crate::testing::House;
+use tonic::Code;
+
+const ADA: &str = "ada@example.org";
+
+fn front_door(house: &House) -> Notification {
+    Notification {
+        subscribers: house.subscribers.clone(),
+        editions: Arc::clone(&house.editions),
+        tokens: Arc::clone(&house.tokens),
+        defaults: Arc::new(Defaults {
+            time: "07:00".to_owned(),
+            time_zone: "UTC".to_owned(),
+            paper_count: 10,
+        }),
+    }
+}
+
+fn wish(email: &str) -> Request<SubscribeRequest> {
+    Request::new(SubscribeRequest {
+        email: email.to_owned(),
+        ..SubscribeRequest::default()
+    })
+}
+
+fn token_in(mail: &crate::mailer::Mail) -> String {
+    let (_, rest) = mail.text.split_once("token=").expect("a link");
+    rest.lines().next().expect("a line").to_owned()
+}
+
+#[tokio::test]
+async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let door = front_door(&house);
+    assert!(
+        door.subscribe(wish(ADA))
+            .await
+            .expect("taken")
+            .into_inner()
+            .confirmation_required
+    );
+    let token = token_in(&house.mails()[0]);
+    for _ in 0..2 {
+        let request = Request::new(ConfirmSubscriptionRequest { token: token.clone() });
+        let confirmed = door
+            .confirm_subscription(request)
+            .await
+            .expect("confirmed")
+            .into_inner();
+        let subscription = confirmed.subscription.expect("a subscription");
+        assert_eq!(subscription.state(), SubscriptionState::Active);
+        assert!(subscription.next_due_time.is_some() && subscription.confirmed_time.is_some());
+    }
+    let known = door.subscribe(wish(ADA)).await.expect("taken").into_inner();
+    assert!(
+        known.confirmation_required,
+        "the answer does not tell that the address is known"
+    );
+    assert_eq!(house.mails().len(), 1, "and no mail");
+
+    let request = Request::new(SendEditionsRequest { email: ADA.to_owned() });
+    let outcomes: Vec<_> = door
+        .send_editions(request)
+        .await
+        .expect("a stream")
+        .into_inner()
+        .collect()
+        .await;
+    let [
+        Ok(SendEditionsResponse {
+            delivery: Some(delivery),
+        }),
+    ] = &outcomes[..]
+    else {
+        panic!("one outcome, not {outcomes:?}");
+    };
+    assert_eq!(delivery.state(), DeliveryState::Sent);
+    let digest = house.mails().pop().expect("a digest");
+    let token = digest
+        .list_unsubscribe_url
+        .expect("a link")
+        .rsplit_once('=')
+        .expect("a token")
+        .1
+        .to_owned();
+    let request = Request::new(UnsubscribeRequest { token });
+    let ended = door.unsubscribe(request).await.expect("ended").into_inner();
+    assert_eq!(
+        ended.subscription.expect("a subscription").state(),
+        SubscriptionState::Unsubscribed
+    );
+    let request = Request::new(SendEditionsRequest { email: ADA.to_owned() });
+    let Err(refused) = door.send_editions(request).await else {
+        panic!("sent to somebody who left")
+    };
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn one_broken_subscriber_does_not_stop_the_others() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    for email in [ADA, "eve@example.org", "joe@example.org"] {
+        house.reader(email, &[]).await;
+    }
+    let client = redis::Client::open(house.redis.url.as_str()).expect("a url");
+    let mut redis = client.get_multiplexed_async_connection().await.expect("redis answers");
+    let mut break_it = redis::cmd("HSET");
+    break_it
+        .arg("broadsheet:subscriber:eve@example.org")
+        .arg("interests")
+        .arg("{");
+    let () = break_it.query_async(&mut redis).await.expect("broken");
+    let request = Request::new(SendEditionsRequest::default());
+    let stream = front_door(&house)
+        .send_editions(request)
+        .await
+        .expect("a stream")
+        .into_inner();
+    let outcomes: Vec<_> = stream.collect().await;
+    let states: Vec<_> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.expect("an outcome").delivery.expect("a delivery").state())
+        .collect();
+    assert_eq!(
+        states.iter().filter(|state| **state == DeliveryState::Sent).count(),
+        2,
+        "{states:?}"
+    );
+    assert_eq!(
+        states.iter().filter(|state| **state == DeliveryState::Failed).count(),
+        1,
+        "{states:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_sending_that_nobody_waits_for_is_brought_to_its_end() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    house.reader(ADA, &[]).await;
+    house.post.hand.forget_permits(64);
+    let request = Request::new(SendEditionsRequest::default());
+    let mut stream = front_door(&house)
+        .send_editions(request)
+        .await
+        .expect("a stream")
+        .into_inner();
+    tokio::select! {
+        _ = stream.next() => panic!("the mail server has not answered"),
+        () = house.post.taken.notified() => drop(stream),
+    }
+    house.post.hand.add_permits(64);
+    let slot = house
+        .editions
+        .compose(&house.again(ADA).await, house.now)
+        .await
+        .expect("composed")
+        .slot;
+    let sent = async {
+        while house.subscribers.record(ADA, slot).await.expect("redis answers").stage != DeliveryStage::Sent {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), sent)
+        .await
+        .expect("recorded");
+}
+
+#[tokio::test]
+async fn bad_requests_name_the_field_and_unknown_addresses_themselves() {
+    let house = House::build().await;
+    let door = front_door(&house);
+    let mut request = wish(ADA);
+    request.get_mut().paper_count = 51;
+    let refused = door.subscribe(request).await.expect_err("refused");
+    assert_eq!(
+        (refused.code(), refused.message().contains("paper_count is 51")),
+        (Code::InvalidArgument, true)
+    );
+    assert_eq!(
+        door.subscribe(wish("ada")).await.expect_err("refused").code(),
+        Code::InvalidArgument
+    );
+    let request = Request::new(GetSubscriberRequest { email: ADA.to_owned() });
+    let unknown = door.get_subscriber(request).await.expect_err("unknown");
+    assert_eq!(
+        (unknown.code(), unknown.message().contains(ADA)),
+        (Code::NotFound, true)
+    );
+    let nobody = house.tokens.issue(Scope::Manage, "nobody", house.now);
+    let request = Request::new(UnsubscribeRequest { token: nobody });
+    assert_eq!(
+        door.unsubscribe(request).await.expect_err("unknown").code(),
+        Code::NotFound
+    );
+    let request = Request::new(UnsubscribeRequest { token: "x".to_owned() });
+    assert_eq!(
+        door.unsubscribe(request).await.expect_err("forged").code(),
+        Code::InvalidArgument
+    );
+}
+
+#[tokio::test]
+async fn a_confirmation_that_was_not_mailed_can_be_asked_for_again_at_once() {
+    let house = House::build().await;
+    let door = front_door(&house);
+    house.answer(Err(crate::mailer::SendError::Transient("451".into())));
+    assert_eq!(
+        door.subscribe(wish(ADA)).await.expect_err("not mailed").code(),
+        Code::Unavailable
+    );
+    door.subscribe(wish(ADA)).await.expect("mailed");
+    assert_eq!(house.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn deliveries_are_listed_page_by_page() {
+    let house = House::build().await;
+    let reader = house.reader(ADA, &[]).await;
+    for day in 0..3 {
+        let delivered = house.editions.deliver(&reader, house.later(day * 24 * 60)).await;
+        assert_eq!(delivered.expect("delivered").record.stage, DeliveryStage::Empty);
+    }
+    let door = front_door(&house);
+    let (mut slots, mut page_token) = (Vec::new(), String::new());
+    for expected in [2, 1] {
+        let request = ListDeliveriesRequest {
+            email: ADA.to_owned(),
+            page_size: 2,
+            page_token,
+        };
+        let page = door
+            .list_deliveries(Request::new(request))
+            .await
+            .expect("a page")
+            .into_inner();
+        assert_eq!(page.deliveries.len(), expected);
+        slots.extend(page.deliveries.iter().map(|one| one.slot_time.expect("a slot").seconds));
+        page_token = page.next_page_token;
+    }
+    assert!(page_token.is_empty() && slots.is_sorted_by(|a, b| a > b), "{slots:?}");
+}

@@ -1,0 +1,131 @@
+use super::*;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+fn mail() -> Mail {
+    Mail {
+        to: "ada@example.org".into(),
+        subject: "Zürich: 3 papers".into(),
+        text: "plain".into(),
+        html: "<p>rich</p>".into(),
+        message_id: "<a.1@example.org>".into(),
+        list_unsubscribe_url: Some(format!("https://example.org/unsubscribe?token={}", "x".repeat(150))),
+    }
+}
+
+fn from() -> Mailbox {
+    "B <b@example.org>".parse().expect("a mailbox")
+}
+
+#[tokio::test]
+async fn a_mail_sent_twice_is_one_file_with_the_headers_readers_need() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let maildir = Maildir::new(folder.path(), from()).expect("a maildir");
+    maildir.send(&mail()).await.expect("sent");
+    maildir.send(&mail()).await.expect("sent again");
+    let files = |part: &str| {
+        std::fs::read_dir(folder.path().join(part))
+            .expect("a folder")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((files("new").len(), files("tmp").len()), (1, 0));
+    let path = files("new")[0].as_ref().expect("an entry").path();
+    let text = std::fs::read_to_string(path).expect("a mail").replace("\r\n ", " ");
+    for expected in [
+        "From: B <b@example.org>\r\n",
+        "To: ada@example.org\r\n",
+        "Message-ID: <a.1@example.org>\r\n",
+        "Subject: =?utf-8?b?",
+        "MIME-Version: 1.0\r\n",
+        "Date: ",
+        "\r\n\r\nplain\r\n",
+        "\r\n\r\n<p>rich</p>\r\n",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    let url = mail().list_unsubscribe_url.expect("a url");
+    assert!(
+        text.contains(&format!("List-Unsubscribe: <{url}>\r\n")),
+        "unbroken in {text}"
+    );
+    assert!(text.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+    assert!(text.contains("multipart/alternative"));
+}
+
+#[tokio::test]
+async fn a_mail_without_a_list_has_no_list_header() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let maildir = Maildir::new(folder.path(), from()).expect("a maildir");
+    let mail = Mail {
+        list_unsubscribe_url: None,
+        ..mail()
+    };
+    maildir.send(&mail).await.expect("sent");
+    let path = folder.path().join("new/a.1@example.org");
+    assert!(
+        !std::fs::read_to_string(path)
+            .expect("a mail")
+            .contains("List-Unsubscribe")
+    );
+}
+
+/// Speaks SMTP to one client; answers the recipient and the mail as told, and hangs up instead of an empty answer.
+async fn serve(to_recipient: &'static str, to_mail: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let (reading, mut writing) = stream.into_split();
+        let mut lines = BufReader::new(reading).lines();
+        let mut in_mail = false;
+        writing.write_all(b"220 test\r\n").await.expect("written");
+        while let Ok(Some(line)) = lines.next_line().await {
+            let answer = match line.get(..4) {
+                _ if in_mail && line != "." => continue,
+                _ if in_mail => to_mail,
+                Some("RCPT") => to_recipient,
+                Some("DATA") => "354 go on",
+                _ => "250 fine",
+            };
+            in_mail = answer.starts_with("354");
+            if answer.is_empty() {
+                return;
+            }
+            writing
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .await
+                .expect("written");
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn answers_of_a_mail_server_are_told_apart() {
+    for (to_recipient, to_mail, expected) in [
+        ("250 fine", "250 taken", "taken"),
+        ("550 5.1.1 no such user", "", "address"),
+        ("451 4.2.0 greylisted", "", "later"),
+        ("250 fine", "554 5.7.1 looks like spam", "mail"),
+        ("250 fine", "", "lost"),
+    ] {
+        let smtp = Smtp::new(&serve(to_recipient, to_mail).await, from()).expect("a transport");
+        let told = match smtp.send(&mail()).await {
+            Ok(()) => "taken",
+            Err(SendError::NoSuchAddress(_)) => "address",
+            Err(SendError::Transient(_)) => "later",
+            Err(SendError::Refused(_)) => "mail",
+            Err(SendError::Lost(_)) => "lost",
+        };
+        assert_eq!(told, expected, "{to_recipient} {to_mail}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_took_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    drop(listener);
+    let smtp = Smtp::new(&url, from()).expect("a transport");
+    assert!(matches!(smtp.send(&mail()).await, Err(SendError::Transient(_))));
+}

@@ -1,0 +1,247 @@
+//! What the tests of this crate share: a real Redis of their own, and stand-ins for the mail server and the encoder.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use async_trait::async_trait;
+use domain::schedule::Schedule;
+use domain::{DenseVector, EmailAddress, EncoderId, Paper, PaperId, PaperVectors, SparseVector};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, Semaphore};
+
+use crate::editions::{Editions, InterestEncoder, Parts};
+use crate::mailer::{Mail, SendError, Transport};
+use crate::subscribers::{Next, Opting, Subscriber, Subscribers, Wishes};
+use crate::tokens::Tokens;
+use crate::window::{Entry, Window};
+
+/// A Redis that ends with the test.
+pub struct Redis {
+    child: Child,
+    pub url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        let program = standalone::Toolbox::from_env().redis_server().expect("a redis-server");
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("redis.sock");
+        let mut child = Command::new(program)
+            .args(["--port", "0", "--save", "", "--appendonly", "yes", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("redis-server starts");
+        let log = BufReader::new(child.stdout.take().expect("a pipe"));
+        let ready = log
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("eady to accept connections"));
+        assert!(ready, "redis-server ended");
+        Self {
+            child,
+            url: format!("redis+unix://{}", socket.display()),
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A mail server that answers as told and keeps what it took.
+pub struct Post {
+    pub mails: Mutex<Vec<Mail>>,
+    pub answers: Mutex<VecDeque<Result<(), SendError>>>,
+    pub taken: Notify,
+    /// One permit per answer it may give; a closed hand is a crash to the sender.
+    pub hand: Semaphore,
+}
+
+#[async_trait]
+impl Transport for Post {
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+        let answer = self.answers.lock().expect("unpoisoned").pop_front().unwrap_or(Ok(()));
+        if answer.is_ok() {
+            self.mails.lock().expect("unpoisoned").push(mail.clone());
+        }
+        self.taken.notify_one();
+        let _permit = self.hand.acquire().await.expect("open");
+        answer
+    }
+}
+
+/// Two dimensions: texts about cats, and all others.
+pub struct Meaning {
+    pub calls: AtomicUsize,
+    pub name: Mutex<String>,
+    pub broken: Mutex<Option<String>>,
+    /// Whom it unsubscribes while it works.
+    pub unsubscribes: Mutex<Option<(Subscribers, String)>>,
+}
+
+#[async_trait]
+impl InterestEncoder for Meaning {
+    async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let whom = self.unsubscribes.lock().expect("unpoisoned").take();
+        if let Some((subscribers, id)) = whom {
+            subscribers
+                .unsubscribe(&id, Timestamp::now())
+                .await
+                .expect("unsubscribed");
+        }
+        if let Some(problem) = self.broken.lock().expect("unpoisoned").clone() {
+            return Err(problem);
+        }
+        let encoder = EncoderId::parse(&self.name.lock().expect("unpoisoned")).expect("an encoder id");
+        Ok((encoder, texts.iter().map(|text| vector(text)).collect()))
+    }
+}
+
+fn vector(text: &str) -> DenseVector {
+    let values = if text.contains("cats") { [1.0, 0.0] } else { [0.0, 1.0] };
+    DenseVector::new(values.to_vec()).expect("a vector")
+}
+
+/// The service without its front door.
+pub struct House {
+    pub subscribers: Subscribers,
+    pub editions: Arc<Editions>,
+    pub window: Arc<RwLock<Window>>,
+    pub post: Arc<Post>,
+    pub meaning: Arc<Meaning>,
+    pub tokens: Arc<Tokens>,
+    pub now: Timestamp,
+    pub redis: Redis,
+}
+
+impl House {
+    pub async fn build() -> Self {
+        let redis = Redis::start();
+        let subscribers = Subscribers::connect(&redis.url).await.expect("redis answers");
+        let window = Arc::new(RwLock::new(Window::default()));
+        let post = Arc::new(Post {
+            mails: Mutex::default(),
+            answers: Mutex::default(),
+            taken: Notify::new(),
+            hand: Semaphore::new(64),
+        });
+        let meaning = Arc::new(Meaning {
+            calls: AtomicUsize::new(0),
+            name: Mutex::new("test@1".to_owned()),
+            broken: Mutex::default(),
+            unsubscribes: Mutex::default(),
+        });
+        let tokens = Arc::new(Tokens::new(b"secret"));
+        let editions = Arc::new(Editions::new(Parts {
+            subscribers: subscribers.clone(),
+            window: Arc::clone(&window),
+            encoder: Arc::clone(&meaning) as Arc<dyn InterestEncoder>,
+            transport: Arc::clone(&post) as Arc<dyn Transport>,
+            tokens: Arc::clone(&tokens),
+            public_url: "https://example.org".to_owned(),
+            mail_domain: "example.org".to_owned(),
+        }));
+        Self {
+            subscribers,
+            editions,
+            window,
+            post,
+            meaning,
+            tokens,
+            now: Timestamp::now(),
+            redis,
+        }
+    }
+
+    pub fn add_paper(&self, id: &str, title: &str, encoder: &str) {
+        let mut entry = entry(id, title, encoder);
+        entry.indexed = Timestamp::now();
+        self.window.write().expect("unpoisoned").add(entry);
+    }
+
+    /// An active subscriber whose current slot was an hour ago.
+    pub async fn reader(&self, email: &str, interests: &[&str]) -> Subscriber {
+        let address = EmailAddress::parse(email).expect("an address");
+        let wishes = self.wishes(interests);
+        let next = self
+            .subscribers
+            .subscribe(&address, email, &wishes, Opting::OnRecord, self.now)
+            .await;
+        assert_eq!(next.expect("redis answers"), Next::Active);
+        self.again(email).await
+    }
+
+    pub fn wishes(&self, interests: &[&str]) -> Wishes {
+        let hour_ago = self
+            .later(-60)
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+            .strftime("%H:%M");
+        Wishes {
+            interests: interests.iter().map(|&text| text.to_owned()).collect(),
+            schedule: Schedule::parse(&hour_ago.to_string(), "UTC").expect("a schedule"),
+            paper_count: 10,
+        }
+    }
+
+    pub async fn again(&self, id: &str) -> Subscriber {
+        self.subscribers
+            .get(id)
+            .await
+            .expect("redis answers")
+            .expect("a subscriber")
+    }
+
+    pub fn later(&self, minutes: i64) -> Timestamp {
+        self.now
+            .saturating_add(SignedDuration::from_mins(minutes))
+            .expect("a timestamp")
+    }
+
+    pub fn mails(&self) -> Vec<Mail> {
+        self.post.mails.lock().expect("unpoisoned").clone()
+    }
+
+    pub fn answer(&self, answer: Result<(), SendError>) {
+        self.post.answers.lock().expect("unpoisoned").push_back(answer);
+    }
+}
+
+/// A paper of the window.
+pub fn entry(id: &str, title: &str, encoder: &str) -> Entry {
+    Entry {
+        paper: Paper {
+            id: PaperId::parse(id).expect("an id"),
+            title: title.to_owned(),
+            abstract_text: String::new(),
+            authors: Vec::new(),
+            categories: Vec::new(),
+            published: Timestamp::UNIX_EPOCH,
+            updated: None,
+            links: Vec::new(),
+            source: "test".into(),
+            revision: 1,
+            content_hash: String::new(),
+            language: String::new(),
+            accepted: Timestamp::UNIX_EPOCH,
+        },
+        vectors: PaperVectors {
+            encoder: EncoderId::parse(encoder).expect("an encoder id"),
+            dense: vector(title),
+            sparse: SparseVector::default(),
+            truncated: false,
+        },
+        indexed: Timestamp::UNIX_EPOCH,
+    }
+}
