@@ -41,6 +41,7 @@ impl Servers {
             Programs {
                 nats: Some(toolbox.nats_server().unwrap()),
                 redis: Some(toolbox.redis_server().unwrap()),
+                qdrant: None,
             }
         });
         let data = DataFolder::open(folder.path()).unwrap();

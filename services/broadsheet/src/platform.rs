@@ -2,6 +2,8 @@
 //!
 //! It holds no rule of any service; it gives each what it would otherwise be configured with.
 
+mod catalogue;
+
 use std::path::PathBuf;
 
 use common::config::{COMMON_DEFAULTS, CommonConfig, Settings};
@@ -53,6 +55,7 @@ pub struct Platform {
 pub fn check(start: &Start) -> Result<(), Failure> {
     let mut settings = load(start);
     settings.set_default("embedding.model", MODEL, "fetched at start");
+    settings.set_default("indexing.folder", "index", "the data folder");
     read(settings).map(drop)
 }
 
@@ -85,7 +88,8 @@ impl Platform {
         lifecycle::on_signals(stop.clone(), common.drain).map_err(Failure::other)?;
         let folder = data_folder(start)?;
         let data = DataFolder::open(&folder).map_err(Failure::other)?;
-        let tools = fetch(&settings).await?;
+        catalogue::follow_environment(&mut settings);
+        let tools = fetch(&settings, &data).await?;
         let grpc = bind(common.grpc.listen, "grpc.listen").await.map_err(Failure::other)?;
         let admin = bind(common.admin_listen, "admin.listen")
             .await
@@ -132,21 +136,39 @@ struct Tools {
     model: Option<PathBuf>,
 }
 
-async fn fetch(settings: &Settings) -> Result<Tools, Failure> {
+async fn fetch(settings: &Settings, data: &DataFolder) -> Result<Tools, Failure> {
     let needs_nats = !settings.is_set("nats.url");
     let needs_redis = !settings.is_set("notification.redis_url");
     let needs_model = !settings.is_set("embedding.model");
+    let keeping = if settings.is_set("indexing.qdrant_url") {
+        None
+    } else {
+        Some(catalogue::kept(data))
+    };
     let fetching = tokio::task::spawn_blocking(move || {
         let toolbox = Toolbox::from_env();
-        Ok::<_, standalone::FetchError>(Tools {
-            programs: Programs {
-                nats: needs_nats.then(|| toolbox.nats_server()).transpose()?,
-                redis: needs_redis.then(|| toolbox.redis_server()).transpose()?,
-            },
-            model: needs_model.then(|| toolbox.model(MODEL)).transpose()?,
+        let qdrant = match keeping {
+            Some(kept) => catalogue::server(&toolbox, kept)?,
+            None => None,
+        };
+        let programs = Programs {
+            nats: needs_nats
+                .then(|| toolbox.nats_server())
+                .transpose()
+                .map_err(Failure::other)?,
+            redis: needs_redis
+                .then(|| toolbox.redis_server())
+                .transpose()
+                .map_err(Failure::other)?,
+            qdrant,
+        };
+        let model = needs_model.then(|| toolbox.model(MODEL)).transpose();
+        Ok(Tools {
+            programs,
+            model: model.map_err(Failure::other)?,
         })
     });
-    fetching.await.map_err(Failure::other)?.map_err(Failure::other)
+    fetching.await.map_err(Failure::other)?
 }
 
 /// Tells each service what it would otherwise be configured with.
@@ -157,6 +179,9 @@ fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc:
     }
     if let Some(url) = children.redis_url() {
         settings.set_default("notification.redis_url", url, child);
+    }
+    if let Some(url) = children.qdrant_url() {
+        settings.set_default("indexing.qdrant_url", url, child);
     }
     if let Some(model) = model {
         settings.set_default("embedding.model", model.display().to_string(), "fetched");

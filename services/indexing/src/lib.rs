@@ -25,8 +25,9 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::store::Store;
 use crate::store::embedded::EmbeddedStore;
+use crate::store::qdrant::QdrantStore;
+use crate::store::{Store, StoreError};
 
 /// Name of the service.
 pub const NAME: &str = "indexing";
@@ -34,12 +35,28 @@ pub const NAME: &str = "indexing";
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Papers a watcher may fall behind.
 const WATCH_BUFFER: usize = 4_096;
+/// Between two looks at something that does not answer yet.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What holds the catalogue.
+#[derive(Clone)]
+pub enum Place {
+    /// The embedded store, in a folder.
+    Embedded(PathBuf),
+    /// A Qdrant server.
+    Qdrant {
+        /// Its gRPC address.
+        url: String,
+        /// Its API key, where it wants one.
+        api_key: Option<String>,
+    },
+}
 
 /// Settings of the service.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
-    /// Folder of the embedded store.
-    pub folder: PathBuf,
+    /// What holds the catalogue.
+    pub place: Place,
     /// Encoder and dimension are asked here at start.
     pub embedding_url: String,
     /// Token for it.
@@ -52,13 +69,34 @@ impl Config {
     /// Reads the section.
     pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
         Self {
-            folder: PathBuf::from(settings.text("indexing.folder")),
+            place: Place::read(settings),
             embedding_url: settings.url("indexing.embedding_url", &["http://", "https://"]),
             token: common.grpc.token.clone(),
             dense_weight: settings.get("indexing.dense_weight", "must be a number from 0 to 10", |value| {
                 value.as_float().filter(|weight| (0.0..=10.0).contains(weight))
             }),
         }
+    }
+}
+
+impl Place {
+    fn read(settings: &mut Settings) -> Self {
+        let folder = settings.text("indexing.folder");
+        let url = settings.optional_url("indexing.qdrant_url", &["http://", "https://"]);
+        let api_key = settings.text("indexing.qdrant_api_key");
+        if let Some(url) = url {
+            return Self::Qdrant {
+                url,
+                api_key: Some(api_key).filter(|key| !key.is_empty()),
+            };
+        }
+        if folder.is_empty() {
+            settings.problem(
+                "indexing.folder",
+                "must be a folder to keep papers in, because indexing.qdrant_url names no server",
+            );
+        }
+        Self::Embedded(PathBuf::from(folder))
     }
 }
 
@@ -74,12 +112,6 @@ pub(crate) type CatalogueCell = Arc<OnceLock<Catalogue>>;
 /// Adds the service to a process. It becomes ready once the embedding service has said which encoder it runs.
 pub fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
-    if config.folder.as_os_str().is_empty() {
-        return Err(ServiceError::start(
-            NAME,
-            "indexing.folder is empty; set it to the folder the papers are kept in",
-        ));
-    }
     let channel = channel(&config.embedding_url, config.token.as_deref());
     let embedding = EmbeddingServiceClient::new(channel.map_err(|error| ServiceError::start(NAME, error))?);
     let cell = CatalogueCell::default();
@@ -99,8 +131,9 @@ pub fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError
         let Some((encoder, dimension)) = ask_encoder(embedding.clone(), &stop).await? else {
             return Ok(());
         };
-        let store = open(&config, &encoder, dimension).await?;
-        info!(%encoder, "catalogue open");
+        let Some(store) = open(&config.place, &encoder, dimension, &stop).await? else {
+            return Ok(());
+        };
         let search = search::Search::new(Arc::clone(&store), embedding, encoder, config.dense_weight);
         // Nobody else fills the cell.
         let _ = cell.set(Catalogue {
@@ -136,16 +169,58 @@ async fn ask_encoder(
             }
             Err(error) => warn!(code = ?error.code(), "embedding does not say its encoder yet"),
         }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+        if !pause(&stop).await {
+            return Ok(None);
         }
     }
 }
 
-async fn open(config: &Config, encoder: &EncoderId, dimension: usize) -> Result<Arc<dyn Store>, ServiceError> {
-    let (folder, encoder) = (config.folder.clone(), encoder.clone());
-    let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder, &encoder, dimension));
-    let store = opening.await.map_err(|error| ServiceError::start(NAME, error))?;
-    Ok(Arc::new(store.map_err(|error| ServiceError::start(NAME, error))?))
+/// Opens the store. A server that does not answer yet is asked again; `None` when the stop came first.
+async fn open(
+    place: &Place,
+    encoder: &EncoderId,
+    dimension: usize,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<dyn Store>>, ServiceError> {
+    loop {
+        match try_open(place, encoder, dimension).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(error) if error.is_transient() => warn!(%error, "the store does not open yet"),
+            Err(error) => return Err(ServiceError::start(NAME, error)),
+        }
+        if !pause(stop).await {
+            return Ok(None);
+        }
+    }
+}
+
+async fn try_open(place: &Place, encoder: &EncoderId, dimension: usize) -> Result<Arc<dyn Store>, StoreError> {
+    match place {
+        Place::Embedded(folder) => {
+            let (path, id) = (folder.clone(), encoder.clone());
+            let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, &id, dimension));
+            let store = opening
+                .await
+                .map_err(|error| StoreError::Unavailable(error.to_string()))??;
+            info!(
+                %encoder, folder = %folder.display(),
+                "catalogue open in the embedded store: exact, for this process alone and up to a few hundred thousand \
+                 papers; for more, name a Qdrant server in indexing.qdrant_url"
+            );
+            Ok(Arc::new(store))
+        }
+        Place::Qdrant { url, api_key } => {
+            let store = QdrantStore::connect(url, api_key.as_deref(), encoder, dimension).await?;
+            info!(%encoder, url, "catalogue open in Qdrant");
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+/// Waits a moment; false when the stop came.
+async fn pause(stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(PAUSE) => true,
+    }
 }

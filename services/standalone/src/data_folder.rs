@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! nats/ redis/ index/ mail/ logs/   data of each part, and the logs of the servers
+//! qdrant/                           the catalogue, where Qdrant holds it instead of index/
 //! lock                              locked by the running platform; holds its process id
 //! endpoint.json                     where the running platform answers (see `Endpoint`)
-//! nats.pid redis.pid                the servers it started
+//! nats.pid redis.pid qdrant.pid     the servers it started
 //! ```
 //!
 //! It never looks inside the parts' folders.
@@ -124,6 +125,11 @@ impl DataFolder {
     /// Where the embedded store keeps the catalogue.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
+    }
+
+    /// Where a Qdrant server keeps the catalogue; made when there is one.
+    pub fn qdrant(&self) -> PathBuf {
+        self.root.join("qdrant")
     }
 
     /// The maildir used when no SMTP server is configured.

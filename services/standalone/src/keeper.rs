@@ -21,7 +21,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// A child that lived this long starts again with the first back-off.
 const STEADY: Duration = Duration::from_mins(1);
-/// Time to end by itself after SIGTERM. The servers are ended one after the other, and the platform stops within five seconds.
+/// Time to end by itself after SIGTERM: the platform stops within five seconds.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What to run, and where its traces go.
@@ -30,6 +30,8 @@ pub(crate) struct Launch {
     pub name: &'static str,
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
+    /// Where it works.
+    pub folder: PathBuf,
     pub shim: Option<PathBuf>,
     pub log_file: PathBuf,
     pub pid_file: PathBuf,
@@ -53,6 +55,7 @@ impl Launch {
         // A group of its own: Ctrl-C in a terminal must reach us first, so that work in hand can be finished.
         command.args(&self.arguments).process_group(0);
         command
+            .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

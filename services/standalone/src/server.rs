@@ -1,6 +1,6 @@
-//! What differs between the two servers: their arguments, and how each one says that it is ready.
+//! What differs between the servers: their arguments, and how each one says that it is ready.
 //!
-//! Nothing is started here. Both listen on loopback alone, without passwords: the machine is the boundary.
+//! Nothing is started here. All listen on loopback alone, without passwords: the machine is the boundary.
 
 use std::ffi::OsString;
 use std::fs;
@@ -41,6 +41,7 @@ impl SyncInterval {
 pub(crate) enum Server {
     Nats,
     Redis,
+    Qdrant,
 }
 
 impl Server {
@@ -48,12 +49,22 @@ impl Server {
         match self {
             Self::Nats => "nats",
             Self::Redis => "redis",
+            Self::Qdrant => "qdrant",
         }
     }
 
     /// Written when the server starts, removed when it has ended.
     pub fn pid_file(self, data: &DataFolder) -> PathBuf {
         data.root().join(format!("{}.pid", self.name()))
+    }
+
+    /// Where it works: a server that writes beside itself writes there.
+    pub fn folder(self, data: &DataFolder) -> PathBuf {
+        match self {
+            Self::Nats => data.nats(),
+            Self::Redis => data.redis(),
+            Self::Qdrant => data.qdrant(),
+        }
     }
 
     pub fn log_file(self, data: &DataFolder) -> PathBuf {
@@ -91,6 +102,11 @@ impl Server {
                 arguments.extend(["--hash-max-listpack-value", "2048"].map(OsString::from));
                 Ok(arguments)
             }
+            Self::Qdrant => {
+                let config_file = data.qdrant().join("config.yaml");
+                fs::write(&config_file, qdrant_config(&data.qdrant(), free_port()?, port))?;
+                Ok(vec!["--config-path".into(), config_file.into()])
+            }
         }
     }
 
@@ -114,6 +130,8 @@ impl Server {
                 stream.read_exact(&mut answer).await?;
                 Ok(&answer == b"+PONG")
             }
+            // The gRPC port opens once the collections are loaded.
+            Self::Qdrant => Ok(true),
         }
     }
 }
@@ -133,6 +151,16 @@ fn nats_config(store: &Path, port: u16, sync: SyncInterval) -> io::Result<String
         "jetstream": { "store_dir": store, "sync_interval": sync.as_setting(), "max_file_store": MAX_FILE_STORE },
     });
     Ok(format!("{config:#}\n"))
+}
+
+/// JSON is YAML too, which takes care of odd characters in paths.
+fn qdrant_config(folder: &Path, http_port: u16, grpc_port: u16) -> String {
+    let config = json!({
+        "storage": { "storage_path": folder.join("storage"), "snapshots_path": folder.join("snapshots") },
+        "service": { "host": Ipv4Addr::LOCALHOST, "http_port": http_port, "grpc_port": grpc_port },
+        "telemetry_disabled": true,
+    });
+    format!("{config:#}\n")
 }
 
 /// A loopback port that nobody listens on.

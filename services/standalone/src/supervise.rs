@@ -62,6 +62,18 @@ pub struct Programs {
     pub nats: Option<PathBuf>,
     /// `redis-server` or `valkey-server`.
     pub redis: Option<PathBuf>,
+    /// `qdrant`.
+    pub qdrant: Option<PathBuf>,
+}
+
+impl Programs {
+    fn each(self) -> [(Server, Option<PathBuf>); 3] {
+        [
+            (Server::Nats, self.nats),
+            (Server::Redis, self.redis),
+            (Server::Qdrant, self.qdrant),
+        ]
+    }
 }
 
 #[derive(Debug)]
@@ -93,12 +105,13 @@ impl Children {
         shim: Option<PathBuf>,
         sync: SyncInterval,
     ) -> Result<Self, SuperviseError> {
+        let programs = programs.each();
         // Also of a server that is no longer a child of ours: it would hold the folder for ever.
-        for server in [Server::Nats, Server::Redis] {
-            end_leftover(data, server).await?;
+        for (server, _) in &programs {
+            end_leftover(data, *server).await?;
         }
         let mut children = Self { running: Vec::new() };
-        for (server, program) in [(Server::Nats, programs.nats), (Server::Redis, programs.redis)] {
+        for (server, program) in programs {
             let Some(program) = program else { continue };
             match start_server(data, server, &program, shim.as_deref(), sync).await {
                 Ok(running) => children.running.push(running),
@@ -121,11 +134,15 @@ impl Children {
         self.port(Server::Redis).map(|port| format!("redis://127.0.0.1:{port}"))
     }
 
+    /// `http://127.0.0.1:PORT`, its gRPC port, where Qdrant is a child. The same for as long as it is supervised.
+    pub fn qdrant_url(&self) -> Option<String> {
+        self.port(Server::Qdrant).map(|port| format!("http://127.0.0.1:{port}"))
+    }
+
     /// Ends all servers and waits until they are gone; one that does not end within two seconds is killed.
     pub async fn stop(self) {
-        for running in &self.running {
-            running.keeper.stop().await;
-        }
+        let stopping = self.running.iter().map(|running| running.keeper.stop());
+        futures::future::join_all(stopping).await;
     }
 
     fn port(&self, server: Server) -> Option<u16> {
@@ -180,11 +197,14 @@ async fn start_once(
         folder: data.root().to_owned(),
         source,
     };
+    let folder = server.folder(data);
+    fs::create_dir_all(&folder).map_err(prepare)?;
     let port = free_port().map_err(prepare)?;
     let log = server.log_file(data);
     let launch = Launch {
         name,
-        program: program.to_owned(),
+        program: std::path::absolute(program).map_err(prepare)?,
+        folder,
         arguments: server.arguments(data, port, sync).map_err(prepare)?,
         shim: shim.map(Path::to_owned),
         log_file: log.clone(),

