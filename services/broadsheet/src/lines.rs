@@ -2,6 +2,8 @@
 //!
 //! Whether the paper is sound is for ingest to say.
 
+use std::io::BufRead;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -9,8 +11,31 @@ use proto::convert::to_wire_time;
 use proto::ingest::v1::PaperSubmission;
 use serde::Deserialize;
 
-/// Longest line in bytes; what is longer is refused before it is parsed.
-pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
+/// Longest line in bytes; what is longer is neither kept nor parsed. A message of the bus or of gRPC holds no more.
+const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Reads the next line without its end into `line`, of a longer one no more than is needed to see that it is too long.
+/// False at the end of the input.
+pub fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    line.clear();
+    let mut any = false;
+    loop {
+        let there = reader.fill_buf()?;
+        if there.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let end = there.iter().position(|byte| *byte == b'\n');
+        let part = &there[..end.unwrap_or(there.len())];
+        let room = (MAX_LINE_BYTES + 1).saturating_sub(line.len());
+        line.extend_from_slice(&part[..part.len().min(room)]);
+        let read = part.len() + usize::from(end.is_some());
+        reader.consume(read);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
 
 /// One line. Unknown fields are passed over, so that files of other programs can be read.
 #[derive(Deserialize)]
@@ -68,8 +93,7 @@ impl Default for Categories {
 pub fn parse(line: &[u8]) -> Result<PaperSubmission, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(format!(
-            "has {} bytes; at most {MAX_LINE_BYTES} are allowed",
-            line.len()
+            "is longer than {MAX_LINE_BYTES} bytes, which is the most a paper may have"
         ));
     }
     let line: Line = serde_json::from_slice(line).map_err(|error| format!("is not a paper in JSON: {error}"))?;
@@ -116,6 +140,19 @@ fn date(field: &str, text: &str) -> Result<Option<prost_types::Timestamp>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_line_is_refused_and_the_next_one_is_read() {
+        let long = vec![b'x'; MAX_LINE_BYTES + 100_000];
+        let mut input = [b"a\n\n".as_slice(), &long, b"\nlast"].concat();
+        let mut reader = std::io::BufReader::with_capacity(1_000, input.as_mut_slice() as &[u8]);
+        let (mut line, mut lengths) = (Vec::new(), Vec::new());
+        while next(&mut reader, &mut line).expect("a line") {
+            lengths.push(line.len());
+        }
+        assert_eq!(lengths, [1, 0, MAX_LINE_BYTES + 1, 4]);
+        assert!(parse(&long).expect_err("too long").contains("2097152 bytes"));
+    }
 
     #[test]
     fn usual_spellings_are_read() {

@@ -1,7 +1,7 @@
 //! `ingest`: papers from JSON lines, with progress, and a report of the lines that were refused. `withdraw` undoes one.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, IsTerminal as _, Read};
+use std::io::{BufReader, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ pub async fn submit(channel: ServiceChannel, reader: Box<dyn Read + Send>, sourc
         .submit_papers(ReceiverStream::new(outgoing))
         .await?
         .into_inner();
-    let bar = progress_bar();
+    let bar = progress_bar("{spinner} {pos} papers submitted, {per_sec}");
     let mut report = Report::default();
     while let Some(result) = results.message().await? {
         bar.inc(1);
@@ -143,6 +143,9 @@ pub async fn wait(
         .map(|(id, revision)| (id.clone(), *revision))
         .collect();
     let mut search = SearchServiceClient::new(channel);
+    let bar = progress_bar("{bar:40} {pos} of {len} papers can be found, {eta} to go");
+    bar.set_length(waiting.len() as u64);
+    let found = |waiting: &HashMap<String, u64>| bar.set_position(bar.length().unwrap_or(0) - waiting.len() as u64);
     let all = async {
         // What was indexed before the watch began is not in it.
         let ids: Vec<String> = waiting.keys().cloned().collect();
@@ -153,6 +156,7 @@ pub async fn wait(
             for paper in search.batch_get_papers(request).await?.into_inner().papers {
                 seen(&mut waiting, &paper);
             }
+            found(&waiting);
         }
         while !waiting.is_empty() {
             let Some(news) = watch.message().await? else {
@@ -161,10 +165,13 @@ pub async fn wait(
                 ));
             };
             seen(&mut waiting, &news.paper.unwrap_or_default());
+            found(&waiting);
         }
         Ok(())
     };
-    match tokio::time::timeout(deadline, all).await {
+    let ended = tokio::time::timeout(deadline, all).await;
+    bar.finish_and_clear();
+    match ended {
         Ok(result) => result,
         Err(_) => Err(Failure::other(format!(
             "{} papers cannot be found after {} s; see broadsheet status and broadsheet dead-letters list",
@@ -189,8 +196,9 @@ fn read_lines(
     papers: &mpsc::Sender<SubmitPapersRequest>,
 ) -> std::io::Result<Vec<(u64, String)>> {
     let mut refused = Vec::new();
-    for (number, line) in (1_u64..).zip(BufReader::new(reader).split(b'\n')) {
-        let line = line?;
+    let (mut reader, mut line, mut number) = (BufReader::new(reader), Vec::new(), 0);
+    while lines::next(&mut reader, &mut line)? {
+        number += 1;
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -271,10 +279,10 @@ fn show(report: &Report, as_json: bool) {
     );
 }
 
-fn progress_bar() -> ProgressBar {
+fn progress_bar(template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {pos} papers submitted, {per_sec}");
+    let style = ProgressStyle::with_template(template);
     ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }

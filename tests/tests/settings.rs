@@ -1,0 +1,68 @@
+//! Every setting that a manifest, a compose file or a text names is one that the platform knows.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What is read: deployments, recipes and texts.
+const PLACES: [&str; 5] = ["deploy", "k8s", "README.md", "ARCHITECTURE.md", ".github"];
+
+#[test]
+fn every_setting_that_is_named_anywhere_exists() {
+    let known = known();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut named = 0;
+    for place in PLACES {
+        for file in files(&root.join(place)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for setting in settings(&text) {
+                assert!(
+                    known.contains(&setting),
+                    "{}: {setting} is not a setting",
+                    file.display()
+                );
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 20, "only {named} settings are named: the search is broken");
+}
+
+/// Settings as environment variables, from what the program prints of itself.
+fn known() -> BTreeSet<String> {
+    let output = Command::new(tests::binary())
+        .args(["up", "--print-config"])
+        .output()
+        .unwrap();
+    let mut section = String::new();
+    let mut known = BTreeSet::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_uppercase();
+        } else if let Some((key, _)) = line.split_once(" = ")
+            && !key.starts_with('#')
+        {
+            known.insert(format!("BROADSHEET_{section}__{}", key.to_uppercase()));
+        }
+    }
+    known
+}
+
+fn settings(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("BROADSHEET_") && word.contains("__") && !word.ends_with("__"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        found.extend(files(&entry.unwrap().path()));
+    }
+    found
+}
