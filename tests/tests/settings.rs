@@ -1,9 +1,12 @@
-//! Every setting that a manifest, a compose file or a text names is one that the platform knows.
+//! What manifests, dashboards and texts name exists: every setting is one that the platform knows, and every metric is
+//! there before anything has happened.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tests::{Platform, get};
 
 /// What is read: deployments, recipes and texts.
 const PLACES: [&str; 5] = ["deploy", "k8s", "README.md", "ARCHITECTURE.md", ".github"];
@@ -29,6 +32,27 @@ fn every_setting_that_is_named_anywhere_exists() {
     assert!(named > 20, "only {named} settings are named: the search is broken");
 }
 
+#[test]
+fn every_metric_that_a_dashboard_names_exists_from_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let (_, exposed) = get(&format!("{}/metrics", platform.endpoint("admin")));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut named = 0;
+    for file in files(&root.join("deploy/observability")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for metric in words(&text).filter(|word| word.starts_with("broadsheet_")) {
+            let there = exposed.lines().any(|line| {
+                line.strip_prefix(metric)
+                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
+            });
+            assert!(there, "{}: {metric} is not exposed", file.display());
+            named += 1;
+        }
+    }
+    assert!(named > 10, "only {named} metrics are named: the search is broken");
+}
+
 /// Settings as environment variables, from what the program prints of itself.
 fn known() -> BTreeSet<String> {
     let output = Command::new(tests::binary())
@@ -50,10 +74,14 @@ fn known() -> BTreeSet<String> {
 }
 
 fn settings(text: &str) -> BTreeSet<String> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+    words(text)
         .filter(|word| word.starts_with("BROADSHEET_") && word.contains("__") && !word.ends_with("__"))
         .map(str::to_owned)
         .collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
 }
 
 fn files(path: &Path) -> Vec<PathBuf> {

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::bus::{Bus, BusError, request};
-use crate::flow::{self, FLOW, Reading};
-use crate::streams;
+use crate::flow::{self, FLOW};
+use crate::{metrics, streams};
 
 /// What the server says about a message it gave up.
 #[derive(Debug, Deserialize)]
@@ -28,14 +28,7 @@ struct Advisory {
 
 /// Turns advisories about the consumers of one service into dead letters, until shutdown.
 pub async fn collect(bus: Bus, service: &str, shutdown: CancellationToken) -> Result<(), BusError> {
-    let consumers: Vec<&str> = FLOW
-        .iter()
-        .filter(|hop| hop.to == service)
-        .filter_map(|hop| match hop.reading {
-            Reading::Work { consumer, .. } => Some(consumer),
-            Reading::Window => None,
-        })
-        .collect();
+    let consumers = metrics::consumers_of(service);
     if consumers.is_empty() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod flow;
 pub mod grpc;
 pub mod lifecycle;
+pub mod metrics;
 pub mod operations;
 pub mod service;
 pub mod stage;

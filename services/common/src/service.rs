@@ -32,7 +32,7 @@ use crate::bus::{Bus, BusError};
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
 use crate::operations::Operations;
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, grpc, lifecycle, telemetry};
+use crate::{dead_letters, grpc, lifecycle, metrics, telemetry};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -137,8 +137,13 @@ impl Assembly {
         self.task(async move { Ok(crate::stage::run(bus, std::sync::Arc::new(stage), stop).await?) });
     }
 
-    /// Collects the dead letters of a service.
+    /// Collects the dead letters of a service, and keeps the metrics of its consumers.
     pub fn collect_dead_letters(&mut self, service: &'static str) {
+        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        self.task(async move {
+            metrics::watch(bus, service, stop).await;
+            Ok(())
+        });
         let (bus, stop) = (self.bus.clone(), self.stop.clone());
         self.task(async move { Ok(dead_letters::collect(bus, service, stop).await?) });
     }

@@ -5,7 +5,7 @@
 //! message.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, AckKind};
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span, debug, info_span, warn};
 
 use crate::bus::{Bus, BusError};
 use crate::flow::{self, Hop, Reading};
+use crate::metrics::{HANDLING_SECONDS, MESSAGES};
 use crate::streams::{self, WorkConsumer};
 use crate::telemetry;
 
@@ -138,14 +139,19 @@ async fn handle_batch<S: Stage>(bus: &Bus, stage: &S, hop: &Hop, messages: Vec<j
             }
             Err(error) => {
                 let reason = format!("message does not parse as {}: {error}", hop.message);
-                terminate(bus, &one, &reason).await;
+                terminate(bus, hop, &one, &reason).await;
             }
         }
     }
     if taken.is_empty() {
         return;
     }
+    let begun = Instant::now();
     let outcomes = with_progress(&taken, hop, stage.handle(inputs)).await;
+    if let Reading::Work { consumer, .. } = hop.reading {
+        let seconds = HANDLING_SECONDS.with_label_values(&[consumer]);
+        seconds.observe(begun.elapsed().as_secs_f64());
+    }
     debug_assert_eq!(outcomes.len(), taken.len(), "one outcome per message");
     let mut settling = Vec::with_capacity(taken.len());
     for (one, outcome) in taken.iter().zip(outcomes) {
@@ -186,10 +192,18 @@ async fn settle<Output: Message + Name>(bus: &Bus, hop: &Hop, one: &Taken, outco
             }
             if let Err(error) = one.message.double_ack().await {
                 warn!(subject = hop.subject, %error, "acknowledgement lost; the message will come again");
+                return;
             }
+            count(hop, "done");
         }
         Outcome::Retry(reason) => retry(bus, hop, one, &reason).await,
-        Outcome::Discard(reason) => terminate(bus, one, &reason).await,
+        Outcome::Discard(reason) => terminate(bus, hop, one, &reason).await,
+    }
+}
+
+fn count(hop: &Hop, outcome: &str) {
+    if let Reading::Work { consumer, .. } = hop.reading {
+        MESSAGES.with_label_values(&[consumer, outcome]).inc();
     }
 }
 
@@ -200,11 +214,13 @@ async fn retry(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
     if one.deliveries >= max_deliver {
         return terminate(
             bus,
+            hop,
             one,
             &format!("gave up after {} deliveries: {reason}", one.deliveries),
         )
         .await;
     }
+    count(hop, "retried");
     let delay = flow::back_off(one.deliveries);
     warn!(
         subject = hop.subject,
@@ -219,7 +235,8 @@ async fn retry(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
 }
 
 /// Ends the message with a reason, which the server repeats in its advisory: the dead letter is made from that.
-async fn terminate(bus: &Bus, one: &Taken, reason: &str) {
+async fn terminate(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
+    count(hop, "discarded");
     tracing::error!(subject = %one.message.subject, reason, "set aside as a dead letter");
     let one_line = reason.replace(['\r', '\n'], " ");
     let Some(reply) = one.message.reply.clone() else { return };
