@@ -10,7 +10,7 @@ use async_nats::jetstream::{self, consumer};
 use futures::StreamExt as _;
 use prost::{Message, Name};
 use tokio::time::{Instant, sleep};
-use tracing::{debug, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::{flow, telemetry};
 
@@ -115,13 +115,22 @@ impl Bus {
     /// Publishes on the subject of the message's type and returns when the stream has it. The same `id` within two
     /// minutes is stored once, so a retry is harmless.
     pub async fn publish<M: Message + Name>(&self, id: &str, message: &M) -> Result<(), BusError> {
+        let subject = flow::subject_of::<M>();
+        let span = info_span!(
+            "publish",
+            otel.name = format!("publish {subject}"),
+            otel.kind = "producer",
+            messaging.system = "nats",
+            messaging.destination.name = subject
+        );
         let mut headers = HeaderMap::new();
         headers.insert(
             "content-type",
             format!("application/protobuf; proto={}", M::full_name()).as_str(),
         );
-        telemetry::inject_into_headers(&mut headers);
-        self.publish_raw(flow::subject_of::<M>(), id, headers, message.encode_to_vec().into())
+        telemetry::inject_into_headers(&span, &mut headers);
+        self.publish_raw(subject, id, headers, message.encode_to_vec().into())
+            .instrument(span)
             .await
     }
 

@@ -2,13 +2,14 @@
 //!
 //! It knows no method's meaning.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
+use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tower::Service;
+use tracing::instrument::Instrumented;
+use tracing::{Instrument as _, info_span};
 
 use crate::telemetry;
 
@@ -35,22 +36,31 @@ pub fn token_matches(presented: &[u8], expected: &[u8]) -> bool {
             == 0
 }
 
-/// A channel that presents the token and passes on the trace.
-pub type ServiceChannel = InterceptedService<Channel, Outgoing>;
-
-/// Adds the token and the trace to each call.
-#[derive(Clone)]
-pub struct Outgoing {
-    token: Option<MetadataValue<Ascii>>,
+/// A channel that presents the token, makes each call a span, and passes on the trace.
+#[derive(Debug, Clone)]
+pub struct ServiceChannel {
+    channel: Channel,
+    authorization: Option<http::HeaderValue>,
 }
 
-impl Interceptor for Outgoing {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.token {
-            request.metadata_mut().insert("authorization", token.clone());
+impl Service<http::Request<Body>> for ServiceChannel {
+    type Response = http::Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = Instrumented<<Channel as Service<http::Request<Body>>>::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let method = request.uri().path().trim_start_matches('/');
+        let span = info_span!("call", otel.name = method, otel.kind = "client", rpc.system = "grpc");
+        telemetry::inject_into_http(&span, request.headers_mut());
+        if let Some(authorization) = &self.authorization {
+            let headers = request.headers_mut();
+            headers.insert(http::header::AUTHORIZATION, authorization.clone());
         }
-        telemetry::inject_into_metadata(request.metadata_mut());
-        Ok(request)
+        self.channel.call(request).instrument(span)
     }
 }
 
@@ -73,11 +83,14 @@ pub fn channel(url: &str, token: Option<&str>) -> Result<ServiceChannel, Channel
         .connect_timeout(Duration::from_secs(5))
         .http2_keep_alive_interval(Duration::from_secs(30))
         .tcp_nodelay(true);
-    let token = token
+    let authorization = token
         .map(|token| format!("Bearer {token}").parse())
         .transpose()
         .map_err(|_| wrong("the token holds characters that a header cannot".to_owned()))?;
-    Ok(InterceptedService::new(endpoint.connect_lazy(), Outgoing { token }))
+    Ok(ServiceChannel {
+        channel: endpoint.connect_lazy(),
+        authorization,
+    })
 }
 
 #[cfg(test)]

@@ -1,18 +1,19 @@
 //! Logs and traces: sets them up, and carries a trace through NATS headers and gRPC metadata.
 //!
-//! The log filter belongs to the log alone: as a global filter it would silently cut traces. It never logs payloads.
+//! The log filter belongs to the log alone: as a global filter it would silently cut traces. Spans are ours alone: those
+//! that libraries make for their own debugging stay out. It never logs payloads.
 
 use std::str::FromStr as _;
 
 use async_nats::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Span;
+use tracing::{Level, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -54,7 +55,8 @@ impl Telemetry {
             LogFormat::Text => log.with_filter(filter).boxed(),
             LogFormat::Json => log.json().with_filter(filter).boxed(),
         };
-        let ours = tracing_subscriber::filter::filter_fn(|metadata| !metadata.is_event());
+        let ours =
+            tracing_subscriber::filter::filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO);
         let traces = tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("broadsheet"))
             .with_filter(ours);
@@ -108,19 +110,38 @@ impl Extractor for HttpIn<'_> {
     }
 }
 
-struct MetadataOut<'a>(&'a mut tonic::metadata::MetadataMap);
+struct HttpOut<'a>(&'a mut http::HeaderMap);
 
-impl Injector for MetadataOut<'_> {
+impl Injector for HttpOut<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if let (Ok(key), Ok(value)) = (tonic::metadata::MetadataKey::from_str(key), value.parse()) {
+        if let (Ok(key), Ok(value)) = (http::HeaderName::from_str(key), value.parse()) {
             self.0.insert(key, value);
         }
     }
 }
 
-/// Writes the trace of the current span into NATS headers.
-pub fn inject_into_headers(headers: &mut HeaderMap) {
-    let context = Span::current().context();
+/// The span a message came from, to be pointed at from another trace.
+#[derive(Debug, Clone)]
+pub struct TraceLink(SpanContext);
+
+impl TraceLink {
+    /// From the headers of a message; `None` where they carry no trace.
+    pub fn from_headers(headers: Option<&HeaderMap>) -> Option<Self> {
+        let headers = HeadersIn(headers?);
+        let context = global::get_text_map_propagator(|p| p.extract_with_context(&Context::new(), &headers));
+        let span = context.span().span_context().clone();
+        span.is_valid().then_some(Self(span))
+    }
+}
+
+/// Points from a span at another trace, such as from a mail at a paper in it.
+pub fn link(span: &Span, to: &TraceLink) {
+    span.add_link(to.0.clone());
+}
+
+/// Writes the trace of a span into NATS headers.
+pub fn inject_into_headers(span: &Span, headers: &mut HeaderMap) {
+    let context = span.context();
     global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut HeadersOut(headers)));
 }
 
@@ -137,8 +158,8 @@ pub fn set_parent_from_http(span: &Span, headers: &http::HeaderMap) {
     let _ = span.set_parent(context); // fails only where no trace layer runs, as in tests
 }
 
-/// Writes the trace of the current span into gRPC metadata.
-pub fn inject_into_metadata(metadata: &mut tonic::metadata::MetadataMap) {
-    let context = Span::current().context();
-    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut MetadataOut(metadata)));
+/// Writes the trace of a span into the headers of an HTTP or gRPC request.
+pub fn inject_into_http(span: &Span, headers: &mut http::HeaderMap) {
+    let context = span.context();
+    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut HttpOut(headers)));
 }

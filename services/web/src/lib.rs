@@ -101,7 +101,7 @@ fn router(front: Arc<Front>) -> Router {
         )
         .route("/preferences", get(subscriptions::preferences_page))
         .fallback(pages::not_found)
-        .layer(axum::middleware::from_fn(metrics::count))
+        .layer(axum::middleware::from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))

@@ -1,11 +1,13 @@
-//! Metrics of the web front. They exist from the start.
+//! Metrics and spans of the web front. The metrics exist from the start.
 
 use std::sync::LazyLock;
 
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use common::telemetry;
 use prometheus::{IntCounterVec, register_int_counter_vec};
+use tracing::{Instrument as _, field, info_span};
 
 static RESPONSES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
@@ -23,14 +25,23 @@ pub fn touch() {
     }
 }
 
-/// Counts a response under its route, never under its path, which may hold a token.
-pub async fn count(request: Request, next: Next) -> Response {
+/// Counts a response under its route and makes it a span, never under its path, which may hold a token.
+pub async fn observe(request: Request, next: Next) -> Response {
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("other", MatchedPath::as_str)
         .to_owned();
-    let response = next.run(request).await;
+    let span = info_span!(
+        "page",
+        otel.name = format!("{} {route}", request.method()),
+        otel.kind = "server",
+        http.route = route,
+        http.response.status_code = field::Empty
+    );
+    telemetry::set_parent_from_http(&span, request.headers());
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     RESPONSES.with_label_values(&[&route, response.status().as_str()]).inc();
     response
 }

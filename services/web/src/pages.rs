@@ -11,7 +11,7 @@ use proto::papers::v1::{LinkKind, Paper};
 use proto::search::v1::{SearchPapersRequest, SearchResult};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
-use tracing::{Instrument as _, info_span, warn};
+use tracing::warn;
 
 use crate::Front;
 
@@ -116,8 +116,7 @@ pub async fn search(State(front): State<Arc<Front>>, Query(query): Query<SearchQ
         page_token: query.page,
         ..SearchPapersRequest::default()
     };
-    let span = info_span!("page", otel.name = "GET /", otel.kind = "server");
-    let answer = front.search.clone().search_papers(request).instrument(span).await;
+    let answer = front.search.clone().search_papers(request).await;
     match answer {
         Ok(answer) => {
             let answer = answer.into_inner();
