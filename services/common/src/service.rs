@@ -4,6 +4,7 @@
 //! no service by name.
 
 use std::convert::Infallible;
+use std::future::IntoFuture as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -163,9 +164,13 @@ impl Assembly {
         });
     }
 
-    /// Serves gRPC and the operator's port, and runs everything until the stop.
+    /// Serves gRPC and the operator's port, and runs everything until the stop. The operator's port outlives the rest:
+    /// it says "not ready" while the process drains, and its last numbers can still be read.
     pub async fn run(mut self, config: &CommonConfig, grpc: Bound, admin: Bound) -> Result<(), ServiceError> {
-        self.serve_http(admin, admin::router(self.readiness.clone()));
+        let drained = CancellationToken::new();
+        let answering = axum::serve(admin.listener, admin::router(self.readiness.clone()))
+            .with_graceful_shutdown(drained.clone().cancelled_owned());
+        let answering = tokio::spawn(answering.into_future());
         let routes = self.finished_routes(config).await?;
         let mut server = server_builder(config)?;
         let stop = self.stop.clone();
@@ -178,7 +183,11 @@ impl Assembly {
                 .map_err(|error| ServiceError::Task(format!("grpc server ended: {error}")))
         });
         info!(grpc = %grpc.address, services = ?self.names, "serving");
-        self.until_stopped().await
+        let ended = self.until_stopped().await;
+        drained.cancel();
+        // It has nothing left to fail at that would matter now.
+        let _ = answering.await;
+        ended
     }
 
     async fn until_stopped(mut self) -> Result<(), ServiceError> {
