@@ -10,12 +10,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use common::telemetry;
 use domain::{DenseVector, EncoderId, Paper, PaperId};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument as _, Span, error, info, warn};
 
 use crate::editions::letters::{Letters, Links};
-use crate::mailer::{Mail, SendError, Transport};
+use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::metrics::{EDITIONS, RESENT};
 use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
 use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
@@ -106,6 +107,8 @@ pub struct Parts {
     pub public_url: String,
     /// What Message-IDs end with.
     pub mail_domain: String,
+    /// Before the second attempt; doubles after that.
+    pub first_pause: SignedDuration,
 }
 
 /// Makes and delivers editions.
@@ -116,7 +119,6 @@ pub struct Editions {
 
 /// No attempt at handing a mail over takes longer; the lease is longer still.
 const SEND_TIMEOUT: Duration = Duration::from_secs(45);
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 impl Editions {
@@ -136,7 +138,7 @@ impl Editions {
         let mail = self
             .letters
             .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
-        Ok(self.hand_over(&mail).await?)
+        Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
     }
 
     /// The edition a subscriber would get now. Records nothing but the vectors of the interests.
@@ -231,7 +233,7 @@ impl Editions {
                 return self.end(attempt, record, Stage::Empty, detail).await;
             }
         }
-        let outcome = self.hand_over(&mail).await;
+        let outcome = self.hand_over(&mail, self.sending(&papers)).await;
         record.at = Timestamp::now();
         match outcome {
             Ok(()) => self.end(attempt, record, Stage::Sent, "").await,
@@ -247,15 +249,25 @@ impl Editions {
         }
     }
 
-    async fn hand_over(&self, mail: &Mail) -> Result<(), SendError> {
-        let sending = self.parts.transport.send(mail);
-        let Ok(outcome) = tokio::time::timeout(SEND_TIMEOUT, sending).await else {
-            return Err(SendError::Lost(format!(
-                "no answer within {} s",
-                SEND_TIMEOUT.as_secs()
-            )));
-        };
+    async fn hand_over(&self, mail: &Mail, span: Span) -> Result<(), SendError> {
+        let sending = self.parts.transport.send(mail).instrument(span.clone());
+        let outcome = tokio::time::timeout(SEND_TIMEOUT, sending).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            let problem = format!("no answer within {} s", SEND_TIMEOUT.as_secs());
+            Err(SendError::Lost(problem))
+        });
+        spans::ended(&span, &outcome);
         outcome
+    }
+
+    /// The span of sending a digest, which points at the traces of its papers.
+    fn sending(&self, papers: &[EditionPaper]) -> Span {
+        let span = spans::sending("digest");
+        let window = self.parts.window.read().unwrap_or_else(PoisonError::into_inner);
+        for trace in papers.iter().filter_map(|one| window.trace(&one.paper.id)) {
+            telemetry::link(&span, trace);
+        }
+        span
     }
 
     async fn end(
@@ -283,7 +295,7 @@ impl Editions {
         record.detail = detail;
         let due = record
             .at
-            .saturating_add(pause(record.attempts))
+            .saturating_add(pause(self.parts.first_pause, record.attempts))
             .unwrap_or(next)
             .min(next);
         self.settle(attempt, record, Some(due), certainty).await
@@ -408,10 +420,8 @@ fn odd(subscriber: &Subscriber, problem: &dyn std::fmt::Display) -> EditionError
     }
 }
 
-fn pause(attempts: u32) -> SignedDuration {
-    FIRST_PAUSE
-        .saturating_mul(2_i32.saturating_pow(attempts))
-        .min(LONGEST_PAUSE)
+fn pause(first: SignedDuration, attempts: u32) -> SignedDuration {
+    first.saturating_mul(2_i32.saturating_pow(attempts)).min(LONGEST_PAUSE)
 }
 
 fn picks(papers: &[EditionPaper]) -> Vec<Pick> {

@@ -22,7 +22,7 @@ use proto::subscriptions::v1::{
     Subscription, SubscriptionState, UnsubscribeRequest, UnsubscribeResponse,
 };
 use tonic::{Request, Response, Status};
-use tracing::error;
+use tracing::{Instrument as _, Span, error};
 
 use crate::Defaults;
 use crate::editions::{Delivered, EditionError, Editions};
@@ -291,14 +291,17 @@ impl DeliveryService for Notification {
     ) -> Result<Response<Self::SendEditionsStream>, Status> {
         let recipients = self.recipients(&request.into_inner().email).await?;
         let this = self.clone();
+        // The answers are made after this call has returned; their spans belong to it all the same.
+        let span = Span::current();
         let outcomes = recipients.map(move |id| {
             let this = this.clone();
-            async move {
+            let outcome = async move {
                 match id {
                     Ok(id) => this.deliver(id).await.map(Ok),
                     Err(status) => Some(Err(status)),
                 }
-            }
+            };
+            outcome.instrument(span.clone())
         });
         let outcomes = outcomes.buffer_unordered(SENT_AT_ONCE).filter_map(async |one| one);
         Ok(Response::new(outcomes.boxed()))

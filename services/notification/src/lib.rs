@@ -51,6 +51,7 @@ pub struct Config {
     state_folder: PathBuf,
     defaults: Defaults,
     window: SignedDuration,
+    first_pause: SignedDuration,
 }
 
 /// What holds for who says nothing else.
@@ -93,6 +94,7 @@ impl Config {
             ),
             paper_count: usize::try_from(settings.number("notification.paper_count", 1..=50)).unwrap_or(10),
         };
+        let pause = i64::try_from(settings.number("notification.retry_seconds", 1..=3600)).unwrap_or(60);
         let days = i64::try_from(settings.number("notification.window_days", 1..=365)).unwrap_or(7);
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
@@ -110,6 +112,7 @@ impl Config {
             state_folder: PathBuf::from(settings.text("notification.state_folder")),
             defaults,
             window: SignedDuration::from_hours(24 * days),
+            first_pause: SignedDuration::from_secs(pause),
         }
     }
 
@@ -142,6 +145,7 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         tokens: Arc::clone(&tokens),
         public_url: public_url.trim_end_matches('/').to_owned(),
         mail_domain: config.from.email.domain().to_owned(),
+        first_pause: config.first_pause,
     }));
     let service = grpc::Notification {
         subscribers: subscribers.clone(),

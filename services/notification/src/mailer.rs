@@ -4,6 +4,7 @@
 
 mod message;
 mod refusal;
+pub mod spans;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,8 +84,16 @@ impl Transport for Smtp {
     async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let message = message(&self.from, mail)?;
         match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(refusal::meaning(&error)),
+            Ok(answer) => {
+                spans::answered(u16::from(answer.code()));
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(code) = error.status() {
+                    spans::answered(u16::from(code));
+                }
+                Err(refusal::meaning(&error))
+            }
         }
     }
 }

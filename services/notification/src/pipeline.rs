@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use common::admin::NotReady;
 use common::bus::{Bus, BusError, WindowItem};
-use common::telemetry;
+use common::telemetry::{self, TraceLink};
 use domain::{Paper, PaperId, PaperVectors};
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -61,8 +61,9 @@ fn put_in(window: &RwLock<Window>, item: WindowItem<PaperIndexed>) {
     );
     telemetry::set_parent_from_headers(&span, item.headers.as_ref());
     let _entered = span.enter();
+    let trace = TraceLink::from_headers(item.headers.as_ref());
     match parse(item.message) {
-        Ok(entry) => write(window).add(entry),
+        Ok(entry) => write(window).add(Entry { trace, ..entry }),
         Err(problem) => warn!(problem, "indexed paper left out of the window"),
     }
 }
@@ -80,6 +81,7 @@ fn parse(event: PaperIndexed) -> Result<Entry, String> {
         paper: Paper::try_from(event.paper.unwrap_or_default()).map_err(|error| error.to_string())?,
         vectors: PaperVectors::try_from(event.vectors.unwrap_or_default()).map_err(|error| error.to_string())?,
         indexed: from_wire_time("indexed_time", indexed).map_err(|error| error.to_string())?,
+        trace: None,
     })
 }
 

@@ -152,6 +152,7 @@ impl House {
             tokens: Arc::clone(&tokens),
             public_url: "https://example.org".to_owned(),
             mail_domain: "example.org".to_owned(),
+            first_pause: SignedDuration::from_mins(1),
         }));
         Self {
             subscribers,
@@ -243,5 +244,6 @@ pub fn entry(id: &str, title: &str, encoder: &str) -> Entry {
             truncated: false,
         },
         indexed: Timestamp::UNIX_EPOCH,
+        trace: None,
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use common::telemetry::TraceLink;
 use domain::matching::{self, Candidate, Match};
 use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +20,8 @@ pub struct Entry {
     pub vectors: PaperVectors,
     /// When it became searchable.
     pub indexed: Timestamp,
+    /// Where its trace ended when it came in; mails point back at it.
+    pub trace: Option<TraceLink>,
 }
 
 /// A paper chosen for a subscriber.
@@ -93,6 +96,11 @@ impl Window {
     /// A paper by id.
     pub fn get(&self, id: &PaperId) -> Option<&Paper> {
         self.entries.get(id).map(|entry| &entry.paper)
+    }
+
+    /// Where a paper's trace ended when it came in.
+    pub fn trace(&self, id: &PaperId) -> Option<&TraceLink> {
+        self.entries.get(id).and_then(|entry| entry.trace.as_ref())
     }
 
     /// The best papers for interests, without those seen. Papers of another encoder take no part.
@@ -177,6 +185,7 @@ mod tests {
                 truncated: false,
             },
             indexed: Timestamp::UNIX_EPOCH,
+            trace: None,
         }
     }
 

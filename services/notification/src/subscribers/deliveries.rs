@@ -256,7 +256,12 @@ impl Subscribers {
         }
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
         let keys = [key, deliveries_key(attempt.id), sent_key(attempt.id), DUE.to_owned()];
-        self.script(&SETTLE, &keys, &arguments).await
+        let settled = self.script(&SETTLE, &keys, &arguments).await?;
+        if due.is_some() {
+            // The scheduler may be waiting for a later moment.
+            self.changed.notify_one();
+        }
+        Ok(settled)
     }
 
     /// Slots with a record, newest first, older than a given one.
