@@ -6,27 +6,108 @@
     reason = "a broken test environment should stop a test where it breaks"
 )]
 
+pub mod otlp;
+pub mod python;
+pub mod servers;
+pub mod services;
+pub mod smtp;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// The `broadsheet` binary, built once per test program; nothing happens when it is fresh.
+/// The `broadsheet` binary.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "broadsheet", "--bin", "broadsheet"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(status.success(), "the binary under test does not build");
-        // target/<profile>/deps/<this test> -> target/<profile>/broadsheet
+    BINARY.get_or_init(|| binaries().join("broadsheet"))
+}
+
+/// The folder of the binaries under test, built once per test program; nothing happens when they are fresh.
+pub fn binaries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--workspace", "--bins"]);
+        build.current_dir(env!("CARGO_MANIFEST_DIR"));
+        // What cargo tells this test about its own package changes what build scripts see: they would run again, and
+        // everything above them be compiled anew, now and at the next build outside a test.
+        for (name, _) in std::env::vars_os() {
+            let of_this_test = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+            if of_this_test
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
+                build.env_remove(name);
+            }
+        }
+        assert!(
+            build.status().unwrap().success(),
+            "the binaries under test do not build"
+        );
+        // target/<profile>/deps/<this test> -> target/<profile>
         let this = std::env::current_exe().unwrap();
-        this.parent().unwrap().parent().unwrap().join("broadsheet")
+        this.parent().unwrap().parent().unwrap().to_owned()
     })
+}
+
+/// Asks until there is an answer: for what has no way to call us. `what` says what was waited for in vain.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// [`until`] for questions over gRPC.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let answer = tokio::time::timeout(PATIENCE, asking).await;
+    answer.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
+
+/// Longest wait for anything, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Status and body of a page; the status is 0 where nobody answers.
+pub fn get(url: &str) -> (u16, String) {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let agent = ureq::Agent::new_with_config(config);
+    match agent.get(url).call() {
+        Ok(mut answer) => (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap()),
+        Err(_) => (0, String::new()),
+    }
+}
+
+/// Posts a form.
+pub fn post(url: &str, form: &[(&str, &str)]) -> (u16, String) {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+    let agent = ureq::Agent::new_with_config(config);
+    let mut answer = agent.post(url).send_form(form.iter().copied()).unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+}
+
+/// The value of a counter, with its labels as they are printed; 0 where it is not.
+pub fn counted(admin: &str, series: &str) -> u64 {
+    let (_, text) = get(&format!("{admin}/metrics"));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
 }
 
 /// A running platform. Dropping it ends the process at once.
@@ -61,12 +142,19 @@ impl Platform {
 
     /// The same with more environment.
     pub fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut process = up(folder)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+        let mut command = up(folder);
+        command.envs(environment.iter().copied());
+        Self::spawn(command, folder)
+    }
+
+    /// The same from a command of the test's own, to which only folder and ports are added.
+    pub fn start_command(mut command: Command, folder: &Path) -> Self {
+        over(&mut command, folder);
+        Self::spawn(command, folder)
+    }
+
+    fn spawn(mut command: Command, folder: &Path) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.any(|line| line.unwrap().starts_with("Stop it with"));
         assert!(ready, "the platform ended before it was up: {:?}", process.wait());
@@ -148,11 +236,16 @@ impl Drop for Platform {
 /// `up` over a folder on free ports, not started yet.
 pub fn up(folder: &Path) -> Command {
     let mut command = Command::new(binary());
-    command.arg("up").arg("--data").arg(folder);
+    command.arg("up");
+    over(&mut command, folder);
+    command
+}
+
+fn over(command: &mut Command, folder: &Path) {
+    command.arg("--data").arg(folder);
     for section in ["GRPC", "ADMIN", "WEB"] {
         command.env(format!("BROADSHEET_{section}__LISTEN"), "127.0.0.1:0");
     }
-    command
 }
 
 /// What a finished process printed.

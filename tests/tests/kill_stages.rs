@@ -14,8 +14,8 @@ use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{PaperSubmission, SubmissionStatus, SubmitPapersRequest};
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{BatchGetPapersRequest, ListPapersRequest};
-use standalone::{Children, DataFolder, Programs, Toolbox};
 use tests::Platform;
+use tests::servers::Servers;
 
 const PAPERS_PER_KILL: usize = 40;
 /// What is seen right before the kill: a message of a hop, or the acknowledgement of one.
@@ -28,39 +28,16 @@ const STRIKES: [&str; 5] = [
 ];
 const PATIENCE: Duration = Duration::from_mins(2);
 
-struct Servers {
-    children: Children,
-    folder: tempfile::TempDir,
-}
-
-impl Servers {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let programs = tokio::task::spawn_blocking(|| {
-            let toolbox = Toolbox::from_env();
-            Programs {
-                nats: Some(toolbox.nats_server().unwrap()),
-                redis: Some(toolbox.redis_server().unwrap()),
-                qdrant: None,
-            }
-        });
-        let data = DataFolder::open(folder.path()).unwrap();
-        let children = Children::start(&data, programs.await.unwrap(), None).await.unwrap();
-        Self { children, folder }
-    }
-
-    async fn platform(&self, folder: &Path) -> Platform {
-        let (nats, redis) = (self.children.nats_url().unwrap(), self.children.redis_url().unwrap());
-        let folder = folder.to_owned();
-        let starting = tokio::task::spawn_blocking(move || {
-            let environment = [
-                ("BROADSHEET_NATS__URL", nats.as_str()),
-                ("BROADSHEET_NOTIFICATION__REDIS_URL", redis.as_str()),
-            ];
-            Platform::start_with(&folder, &environment)
-        });
-        starting.await.unwrap()
-    }
+async fn start(servers: &Servers, folder: &Path) -> Platform {
+    let (nats, redis, folder) = (servers.nats(), servers.redis(), folder.to_owned());
+    let starting = tokio::task::spawn_blocking(move || {
+        let environment = [
+            ("BROADSHEET_NATS__URL", nats.as_str()),
+            ("BROADSHEET_NOTIFICATION__REDIS_URL", redis.as_str()),
+        ];
+        Platform::start_with(&folder, &environment)
+    });
+    starting.await.unwrap()
 }
 
 fn paper(round: usize, number: usize) -> PaperSubmission {
@@ -153,11 +130,11 @@ async fn kill_at_the_mail(platform: Platform, folder: &Path, reader: String) {
 async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_two_stages() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let nats = async_nats::connect(servers.children.nats_url().unwrap()).await.unwrap();
+    let nats = async_nats::connect(servers.nats()).await.unwrap();
     let mut acknowledged = BTreeSet::new();
     let mut kills = 0;
     for (round, subject) in STRIKES.into_iter().enumerate() {
-        let platform = servers.platform(folder.path()).await;
+        let platform = start(&servers, folder.path()).await;
         let mut seen = nats.subscribe(subject).await.unwrap();
         nats.flush().await.unwrap();
         let submitting = tokio::spawn(submit(platform.endpoint("grpc"), round));
@@ -169,7 +146,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
     let mut editions = BTreeSet::new();
     for round in 0..2 {
         let reader = format!("reader{round}@example.org");
-        let platform = servers.platform(folder.path()).await;
+        let platform = start(&servers, folder.path()).await;
         acknowledged.extend(submit(platform.endpoint("grpc"), STRIKES.len() + round).await);
         find_all(&platform.endpoint("grpc"), &acknowledged).await;
         platform.must(&["subscribe", &reader, "--confirm"]);
@@ -177,7 +154,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
         kills += 1;
         editions.insert(reader);
     }
-    let platform = servers.platform(folder.path()).await;
+    let platform = start(&servers, folder.path()).await;
     let url = platform.endpoint("grpc");
     find_all(&url, &acknowledged).await;
     let counts = listed(&url).await;
@@ -195,8 +172,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
     assert_eq!(once, acknowledged.len());
     assert_eq!(delivered, editions.len());
     platform.stop();
-    servers.children.stop().await;
-    drop(servers.folder);
+    servers.stop().await;
 }
 
 /// Sends what is due until it is recorded as sent; counts readers with exactly one mail. A claim whose owner was killed

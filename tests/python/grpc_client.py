@@ -1,0 +1,96 @@
+"""A foreign gRPC client: knows nothing of the contract but what reflection tells it.
+
+Takes an address, host:port, and prints one JSON object: what each version of reflection lists, the health of each service,
+and what came of calls made with dynamic messages. It never imports generated code of Broadsheet.
+"""
+
+import json
+import sys
+
+import grpc
+from google.protobuf import descriptor_pool, json_format, message_factory
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_status import rpc_status
+
+DEADLINE_S = 20
+
+
+def listed(channel, version):
+    """Names of the services; both versions of the protocol have the same messages."""
+    ask = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    answer = next(ask(iter([request]), timeout=DEADLINE_S))
+    return [service.name for service in answer.list_services_response.service]
+
+
+def health(channel, services):
+    stub = health_pb2_grpc.HealthStub(channel)
+    answers = {}
+    for service in services:
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=DEADLINE_S)
+        answers[service] = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return answers
+
+
+class Dynamic:
+    """Calls unary methods by name with plain dictionaries."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+
+    def call(self, service, method, request):
+        described = self.pool.FindServiceByName(service).FindMethodByName(method)
+        takes = message_factory.GetMessageClass(described.input_type)
+        gives = message_factory.GetMessageClass(described.output_type)
+        call = self.channel.unary_unary(
+            f"/{service}/{method}", request_serializer=takes.SerializeToString, response_deserializer=gives.FromString
+        )
+        answer = call(json_format.ParseDict(request, takes()), timeout=DEADLINE_S)
+        return json_format.MessageToDict(answer, preserving_proto_field_name=True)
+
+
+def refusal(error):
+    """What a failed call says, with the violations of google.rpc.BadRequest."""
+    violations = []
+    for detail in rpc_status.from_call(error).details:
+        bad = error_details_pb2.BadRequest()
+        if detail.Unpack(bad):
+            violations += [[one.field, one.description] for one in bad.field_violations]
+    return {"code": error.code().name, "message": error.details(), "violations": violations}
+
+
+def search_until_found(client, query, wanted):
+    """The paper is on its way through the services; asks until it is there or the caller gives up."""
+    while True:
+        found = client.call("broadsheet.search.v1.SearchService", "SearchPapers", {"query": query})
+        if any(one["paper"]["id"] == wanted for one in found.get("results", [])):
+            return found
+
+
+def main(address):
+    with grpc.insecure_channel(address) as channel:
+        client = Dynamic(channel)
+        ingest = "broadsheet.ingest.v1.IngestService"
+        said = {version: listed(channel, version) for version in ("v1", "v1alpha")}
+        said["health"] = health(channel, [name for name in said["v1"] if name.startswith("broadsheet.")])
+        good = {"id": "foreign-1", "title": "Whales by drone", "abstract": "Counting whales.", "source": "python"}
+        said["submitted"] = client.call(ingest, "SubmitPaper", {"paper": good})
+        paper_id = said["submitted"]["result"]["paper_id"]
+        said["found"] = search_until_found(client, "counting whales", paper_id)
+        try:
+            client.call(ingest, "SubmitPaper", {"paper": {"title": " ", "published_time": "2999-01-01T00:00:00Z"}})
+        except grpc.RpcError as error:
+            said["refused"] = refusal(error)
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,80 @@
+"""A real SMTP server for tests: aiosmtpd on a free loopback port, which answers by the name it is to deliver to.
+
+    greylisted@…   451 at the first attempt, 250 afterwards
+    busy@…         451, always
+    nobody@…       550 5.1.1, always
+    dropped@…      takes the first mail and hangs up without an answer; 250 afterwards
+    anybody else   250
+
+Prints one JSON object a line: {"port": N} when it is ready, then {"to": …, "answer": …} for each recipient it refuses and
+{"to": …, "answer": …, "mail": …} for each mail that came whole, read by Python's own parser. An answer of null is a
+connection it closed. It keeps and delivers nothing, listens on loopback alone, and ends when standard input closes.
+"""
+
+import asyncio
+import json
+import sys
+from email import message_from_bytes, policy
+
+from aiosmtpd.smtp import SMTP
+
+TAKEN = "250 2.0.0 taken"
+
+
+def say(**event):
+    print(json.dumps(event), flush=True)
+
+
+def read(content):
+    """A mail as its reader's program sees it."""
+    mail = message_from_bytes(content, policy=policy.default)
+    parts = {kind: mail.get_body((kind,)).get_content() for kind in ("plain", "html")}
+    return {
+        "headers": [[name.lower(), str(value)] for name, value in mail.items()],
+        "content_type": mail.get_content_type(),
+        "defects": [str(defect) for defect in mail.defects],
+        **parts,
+    }
+
+
+class Answers:
+    def __init__(self):
+        self.attempts = {}
+
+    def attempt(self, address):
+        self.attempts[address] = self.attempts.get(address, 0) + 1
+        return self.attempts[address]
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        name = address.partition("@")[0]
+        attempt = self.attempt(address)
+        refusal = None
+        if name == "busy" or (name == "greylisted" and attempt == 1):
+            refusal = "451 4.2.0 come back later"
+        elif name == "nobody":
+            refusal = "550 5.1.1 no such user here"
+        if refusal:
+            say(to=address, answer=refusal)
+            return refusal
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 go on"
+
+    async def handle_DATA(self, server, session, envelope):
+        address = envelope.rcpt_tos[0]
+        drop = address.startswith("dropped@") and self.attempts[address] == 1
+        if drop:
+            server.transport.abort()
+        say(to=address, answer=None if drop else TAKEN, mail=read(envelope.original_content))
+        return TAKEN
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    answers = Answers()
+    server = await loop.create_server(lambda: SMTP(answers, hostname="localhost"), "127.0.0.1", 0)
+    say(port=server.sockets[0].getsockname()[1])
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

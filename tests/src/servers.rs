@@ -1,0 +1,44 @@
+//! Real NATS and Redis of a test's own, which outlive the platform or the services under test.
+
+use standalone::{Children, DataFolder, Programs, Toolbox};
+
+/// The servers, over a folder of their own.
+pub struct Servers {
+    /// Where they are.
+    pub children: Children,
+    folder: tempfile::TempDir,
+}
+
+impl Servers {
+    /// Starts both and returns when they answer.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = tokio::task::spawn_blocking(|| {
+            let toolbox = Toolbox::from_env();
+            Programs {
+                nats: Some(toolbox.nats_server().unwrap()),
+                redis: Some(toolbox.redis_server().unwrap()),
+                qdrant: None,
+            }
+        });
+        let data = DataFolder::open(folder.path()).unwrap();
+        let children = Children::start(&data, programs.await.unwrap(), None).await.unwrap();
+        Self { children, folder }
+    }
+
+    /// `nats://…`
+    pub fn nats(&self) -> String {
+        self.children.nats_url().unwrap()
+    }
+
+    /// `redis://…`
+    pub fn redis(&self) -> String {
+        self.children.redis_url().unwrap()
+    }
+
+    /// Ends both.
+    pub async fn stop(self) {
+        self.children.stop().await;
+        drop(self.folder);
+    }
+}

@@ -1,0 +1,133 @@
+//! A real SMTP server that answers by recipient; `tests/python/smtp_server.py` says how.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+
+use crate::{PATIENCE, python};
+
+/// The server. It ends with the test.
+pub struct SmtpServer {
+    process: Child,
+    port: u64,
+    events: Receiver<Value>,
+}
+
+/// What it did at one attempt to hand over a mail.
+#[derive(Debug)]
+pub struct Answered {
+    /// The recipient.
+    pub to: String,
+    /// Its answer; `None` where it hung up instead.
+    pub answer: Option<String>,
+    /// The mail, where it got that far.
+    pub mail: Option<Mail>,
+}
+
+/// A mail as a reader's program sees it.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    headers: Vec<(String, String)>,
+    /// `multipart/alternative`, and the like.
+    pub content_type: String,
+    /// The text part.
+    pub plain: String,
+    /// The HTML part.
+    pub html: String,
+    /// What a strict parser finds wrong with it.
+    pub defects: Vec<Value>,
+}
+
+impl Mail {
+    /// The one header of a name, decoded and unfolded.
+    pub fn header(&self, name: &str) -> &str {
+        let mut found = self.headers.iter().filter(|(known, _)| known == name);
+        let (_, value) = found.next().unwrap_or_else(|| panic!("no {name} in {self:?}"));
+        assert!(found.next().is_none(), "{name} comes twice in {self:?}");
+        value
+    }
+}
+
+impl SmtpServer {
+    /// Starts it.
+    pub fn start() -> Self {
+        let mut process = Command::new(python::python())
+            .arg(python::script("smtp_server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (said, events) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // Fails when the test has what it wants.
+                let _ = said.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        let ready: Value = events.recv_timeout(PATIENCE).expect("the SMTP server starts");
+        Self {
+            process,
+            port: ready["port"].as_u64().unwrap(),
+            events,
+        }
+    }
+
+    /// `smtp://…`
+    pub fn url(&self) -> String {
+        format!("smtp://127.0.0.1:{}", self.port)
+    }
+
+    /// Waits for the next mail that is taken; nothing else may come before it.
+    pub fn mail(&self) -> Mail {
+        let next = self.next();
+        assert!(
+            next.answer.as_ref().is_some_and(|answer| answer.starts_with("250")),
+            "{next:?}"
+        );
+        next.mail.unwrap()
+    }
+
+    /// Waits for the next attempt.
+    pub fn next(&self) -> Answered {
+        let event = self
+            .events
+            .recv_timeout(PATIENCE)
+            .expect("an attempt to hand over a mail");
+        answered(&event)
+    }
+
+    /// What it did that nobody has asked for yet.
+    pub fn others(&self) -> Vec<Answered> {
+        self.events.try_iter().map(|event| answered(&event)).collect()
+    }
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn answered(event: &Value) -> Answered {
+    Answered {
+        to: event["to"].as_str().unwrap().to_owned(),
+        answer: event["answer"].as_str().map(str::to_owned),
+        mail: event.get("mail").map(mail),
+    }
+}
+
+fn mail(mail: &Value) -> Mail {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let headers = mail["headers"].as_array().unwrap().iter();
+    Mail {
+        headers: headers.map(|one| (text(&one[0]), text(&one[1]))).collect(),
+        content_type: text(&mail["content_type"]),
+        plain: text(&mail["plain"]),
+        html: text(&mail["html"]),
+        defects: mail["defects"].as_array().unwrap().clone(),
+    }
+}
