@@ -6,7 +6,6 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use uuid::Uuid;
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/qdrant-loopback");
 
@@ -58,50 +57,11 @@ impl Server {
     }
 }
 
-/// A Python with the packages, installed on first use into the user's cache.
+/// A Python with the packages.
 async fn python() -> PathBuf {
     let requirements = Path::new(SCRIPTS).join("requirements.txt");
-    let content = std::fs::read(&requirements).expect("the requirements");
-    let version = Uuid::new_v5(&Uuid::NAMESPACE_OID, &content).simple();
-    let environment = cache().join(format!("venv-qdrant-{version}"));
-    if !environment.exists() {
-        install(&environment, &requirements).await;
-    }
-    environment.join("bin/python3")
-}
-
-/// Installs beside and renames, so that nobody meets half an environment. Of two at once the first stays.
-async fn install(environment: &Path, requirements: &Path) {
-    std::fs::create_dir_all(cache()).expect("the cache folder");
-    let beside = tempfile::tempdir_in(cache()).expect("a folder");
-    run(Command::new("python3").args(["-m", "venv"]).arg(beside.path())).await;
-    run(Command::new(beside.path().join("bin/python3"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(["--require-hashes", "--only-binary", ":all:", "-r"])
-        .arg(requirements))
-    .await;
-    if let Err(error) = std::fs::rename(beside.path(), environment) {
-        assert!(environment.exists(), "{}: {error}", environment.display());
-    }
-}
-
-async fn run(command: &mut Command) {
-    let status = command.status().await;
-    assert!(
-        status.as_ref().is_ok_and(std::process::ExitStatus::success),
-        "Qdrant's Python package was not installed ({status:?}); python3 (3.11 or newer) with its venv module and a \
-         package index are needed, or set QDRANT_URL to a server's gRPC address"
-    );
-}
-
-fn cache() -> PathBuf {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("BROADSHEET_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|folder| folder.join("broadsheet")))
-        .or_else(|| set("HOME").map(|folder| folder.join(".cache/broadsheet")))
-        .expect("HOME, XDG_CACHE_HOME or BROADSHEET_CACHE is set")
+    let installing = tokio::task::spawn_blocking(move || tests::python::with("qdrant", &requirements));
+    installing
+        .await
+        .expect("Qdrant's Python package, or QDRANT_URL set to a server's gRPC address")
 }
