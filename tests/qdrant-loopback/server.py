@@ -3,11 +3,14 @@
 It speaks the calls that the catalogue makes. It is stricter than a server in one thing: a filter on a field without a
 payload index is refused, as a server in strict mode does. It never listens anywhere but on loopback and keeps nothing.
 
-Prints {"port": N} on standard output when it is ready, and ends when standard input closes.
+Prints {"port": N} on standard output when it is ready, and ends when standard input closes. With `--config-path FILE` it
+takes its gRPC port from Qdrant's own configuration instead and ends with a signal; `--version` answers as Qdrant's does.
 """
 
+import argparse
 import functools
 import json
+import signal
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +194,11 @@ def done():
 
 
 def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--config-path")
+    arguments.add_argument("--version", action="version", version=f"qdrant {version('qdrant-client')}")
+    config = arguments.parse_args().config_path
+    port = json.load(open(config))["service"]["grpc_port"] if config else 0
     # The engine says at every search that it is exact and takes no notice of indexes.
     warnings.simplefilter("ignore")
     engine = Engine()
@@ -199,10 +207,13 @@ def main():
     add_QdrantServicer_to_server(Health(), server)
     add_CollectionsServicer_to_server(Collections(engine), server)
     add_PointsServicer_to_server(Points(engine), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     print(json.dumps({"port": port}), flush=True)
-    sys.stdin.read()
+    if config:
+        signal.sigwait([signal.SIGTERM, signal.SIGINT])
+    else:
+        sys.stdin.read()
     server.stop(None)
 
 

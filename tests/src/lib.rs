@@ -8,6 +8,7 @@
 
 pub mod otlp;
 pub mod python;
+pub mod qdrant;
 pub mod servers;
 pub mod services;
 pub mod smtp;
@@ -246,6 +247,8 @@ fn over(command: &mut Command, folder: &Path) {
     for section in ["GRPC", "ADMIN", "WEB"] {
         command.env(format!("BROADSHEET_{section}__LISTEN"), "127.0.0.1:0");
     }
+    // A server that other tests use is not shared: each platform has a catalogue of its own.
+    command.env("QDRANT_URL", "");
 }
 
 /// What a finished process printed.

@@ -1,6 +1,10 @@
 //! Real NATS and Redis of a test's own, which outlive the platform or the services under test.
 
+use std::path::Path;
+
 use standalone::{Children, DataFolder, Programs, Toolbox};
+
+use crate::Platform;
 
 /// The servers, over a folder of their own.
 pub struct Servers {
@@ -34,6 +38,19 @@ impl Servers {
     /// `redis://…`
     pub fn redis(&self) -> String {
         self.children.redis_url().unwrap()
+    }
+
+    /// A platform over them, ready.
+    pub async fn platform(&self, folder: &Path) -> Platform {
+        let (nats, redis, folder) = (self.nats(), self.redis(), folder.to_owned());
+        let starting = tokio::task::spawn_blocking(move || {
+            let environment = [
+                ("BROADSHEET_NATS__URL", nats.as_str()),
+                ("BROADSHEET_NOTIFICATION__REDIS_URL", redis.as_str()),
+            ];
+            Platform::start_with(&folder, &environment)
+        });
+        starting.await.unwrap()
     }
 
     /// Ends both.

@@ -2,8 +2,6 @@
 //! dropped by an operator.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::Path;
-
 use async_nats::jetstream::{self, AckKind, consumer::PullConsumer};
 use futures::StreamExt as _;
 use prost::Message as _;
@@ -14,18 +12,6 @@ use tests::{Platform, until};
 
 /// Deliveries that the flow table gives a paper on its way to embedding.
 const DELIVERIES: usize = 6;
-
-async fn platform(servers: &Servers, folder: &Path) -> Platform {
-    let (nats, redis, folder) = (servers.nats(), servers.redis(), folder.to_owned());
-    let starting = tokio::task::spawn_blocking(move || {
-        let environment = [
-            ("BROADSHEET_NATS__URL", nats.as_str()),
-            ("BROADSHEET_NOTIFICATION__REDIS_URL", redis.as_str()),
-        ];
-        Platform::start_with(&folder, &environment)
-    });
-    starting.await.unwrap()
-}
 
 /// Waits until this many dead letters are listed.
 fn letters(platform: &Platform, count: usize) -> Vec<Value> {
@@ -40,7 +26,7 @@ fn text<'a>(letter: &'a Value, field: &str) -> &'a str {
     letter[field].as_str().unwrap()
 }
 
-/// A paper that no encoder of ours takes: it has no id.
+/// A paper that no stage takes: it has neither id nor date.
 fn nameless() -> Vec<u8> {
     let paper = Paper {
         title: "A paper without an id".to_owned(),
@@ -53,7 +39,7 @@ fn nameless() -> Vec<u8> {
 async fn what_cannot_be_handled_is_kept_read_replayed_and_dropped() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let running = platform(&servers, folder.path()).await;
+    let running = servers.platform(folder.path()).await;
     let stream = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
     for payload in [b"no message at all".to_vec(), nameless()] {
         let stored = stream.publish("papers.accepted", payload.into()).await.unwrap();
@@ -62,7 +48,10 @@ async fn what_cannot_be_handled_is_kept_read_replayed_and_dropped() {
 
     let both = letters(&running, 2);
     assert!(text(&both[0], "reason").contains("does not parse"), "{both:?}");
-    assert!(text(&both[1], "reason").contains("paper.id"), "{both:?}");
+    assert!(
+        text(&both[1], "reason").contains("published_time is missing"),
+        "{both:?}"
+    );
     let second = text(&both[1], "id");
     let shown = running.must(&["dead-letters", "show", second, "--json"]).json();
     assert_eq!(shown["message"]["paper"]["title"], "A paper without an id");
@@ -85,7 +74,7 @@ async fn a_message_given_up_while_no_worker_runs_becomes_a_dead_letter_at_the_ne
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     // The first start makes the consumers.
-    assert_eq!(platform(&servers, folder.path()).await.stop(), 0);
+    assert_eq!(servers.platform(folder.path()).await.stop(), 0);
 
     let context = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
     let stored = context.publish("papers.accepted", nameless().into()).await.unwrap();
@@ -101,7 +90,7 @@ async fn a_message_given_up_while_no_worker_runs_becomes_a_dead_letter_at_the_ne
     let mut none_left = consumer.fetch().max_messages(1).messages().await.unwrap();
     assert!(none_left.next().await.is_none());
 
-    let running = platform(&servers, folder.path()).await;
+    let running = servers.platform(folder.path()).await;
     let kept = letters(&running, 1);
     assert!(
         text(&kept[0], "reason").contains("did not answer on 6 deliveries"),

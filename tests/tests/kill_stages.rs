@@ -28,18 +28,6 @@ const STRIKES: [&str; 5] = [
 ];
 const PATIENCE: Duration = Duration::from_mins(2);
 
-async fn start(servers: &Servers, folder: &Path) -> Platform {
-    let (nats, redis, folder) = (servers.nats(), servers.redis(), folder.to_owned());
-    let starting = tokio::task::spawn_blocking(move || {
-        let environment = [
-            ("BROADSHEET_NATS__URL", nats.as_str()),
-            ("BROADSHEET_NOTIFICATION__REDIS_URL", redis.as_str()),
-        ];
-        Platform::start_with(&folder, &environment)
-    });
-    starting.await.unwrap()
-}
-
 fn paper(round: usize, number: usize) -> PaperSubmission {
     PaperSubmission {
         id: format!("{round}-{number}"),
@@ -134,7 +122,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
     let mut acknowledged = BTreeSet::new();
     let mut kills = 0;
     for (round, subject) in STRIKES.into_iter().enumerate() {
-        let platform = start(&servers, folder.path()).await;
+        let platform = servers.platform(folder.path()).await;
         let mut seen = nats.subscribe(subject).await.unwrap();
         nats.flush().await.unwrap();
         let submitting = tokio::spawn(submit(platform.endpoint("grpc"), round));
@@ -146,7 +134,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
     let mut editions = BTreeSet::new();
     for round in 0..2 {
         let reader = format!("reader{round}@example.org");
-        let platform = start(&servers, folder.path()).await;
+        let platform = servers.platform(folder.path()).await;
         acknowledged.extend(submit(platform.endpoint("grpc"), STRIKES.len() + round).await);
         find_all(&platform.endpoint("grpc"), &acknowledged).await;
         platform.must(&["subscribe", &reader, "--confirm"]);
@@ -154,7 +142,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
         kills += 1;
         editions.insert(reader);
     }
-    let platform = start(&servers, folder.path()).await;
+    let platform = servers.platform(folder.path()).await;
     let url = platform.endpoint("grpc");
     find_all(&url, &acknowledged).await;
     let counts = listed(&url).await;

@@ -78,6 +78,9 @@ pub fn channel(url: &str, token: Option<&str>) -> Result<ServiceChannel, Channel
         url: url.to_owned(),
         problem,
     };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(wrong("it does not begin with http:// or https://".to_owned()));
+    }
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(|error| wrong(error.to_string()))?
         .connect_timeout(Duration::from_secs(5))
@@ -102,6 +105,15 @@ mod tests {
         assert!(is_open("/broadsheet.search.v1.SearchService/SearchPapers"));
         assert!(!is_open("/broadsheet.ingest.v1.IngestService/SubmitPaper"));
         assert!(!is_open("/broadsheet.search.v1.SearchServiceX/Anything"));
+    }
+
+    #[tokio::test]
+    async fn an_address_without_a_scheme_is_refused_by_name() {
+        for wrong in ["127.0.0.1:7100", "localhost", "", "ftp://x"] {
+            let refusal = channel(wrong, None).expect_err("no address").to_string();
+            assert!(refusal.contains(&format!("{wrong:?} is not an address")), "{refusal}");
+        }
+        assert!(channel("http://127.0.0.1:7100", None).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The log filter belongs to the log alone: as a global filter it would silently cut traces. Spans are ours alone: those
 //! that libraries make for their own debugging stay out. It never logs payloads.
 
+use std::io::IsTerminal as _;
 use std::str::FromStr as _;
 
 use async_nats::{HeaderMap, HeaderName};
@@ -50,7 +51,9 @@ impl Telemetry {
         }
         let provider = builder.build();
         let filter = EnvFilter::try_new(&config.log).map_err(|error| TelemetryError(error.to_string()))?;
-        let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let log = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
         let log = match config.log_format {
             LogFormat::Text => log.with_filter(filter).boxed(),
             LogFormat::Json => log.json().with_filter(filter).boxed(),

@@ -1,14 +1,12 @@
 //! What every adapter must do, as tests over the port.
 
-mod loopback;
-
 use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
 use jiff::Timestamp;
 use qdrant_client::Qdrant;
 use tempfile::TempDir;
+use tests::qdrant::Server;
 use uuid::Uuid;
 
-use self::loopback::Server;
 use super::embedded::EmbeddedStore;
 use super::qdrant::QdrantStore;
 use super::{Filter, IndexedPaper, Position, Query, Store, StoreError, Upserted, collection_name};

@@ -1,13 +1,16 @@
 //! A Qdrant server to test against: the one that `QDRANT_URL` names, else one made of Qdrant's own Python package on a
 //! free loopback port, which ends with the test.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/qdrant-loopback");
+use crate::python;
+
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/qdrant-loopback");
 
 /// A server that answers.
 pub struct Server {
@@ -57,10 +60,22 @@ impl Server {
     }
 }
 
+/// An executable that behaves as `qdrant` does, made of the same package: it says its version, and serves what
+/// `--config-path` says until it is told to end. It keeps nothing.
+pub fn program(folder: &Path) -> PathBuf {
+    let requirements = Path::new(SCRIPTS).join("requirements.txt");
+    let python = python::with("qdrant", &requirements);
+    let path = folder.join("qdrant");
+    let script = format!("#!/bin/sh\nexec '{}' '{SCRIPTS}/server.py' \"$@\"\n", python.display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
 /// A Python with the packages.
 async fn python() -> PathBuf {
     let requirements = Path::new(SCRIPTS).join("requirements.txt");
-    let installing = tokio::task::spawn_blocking(move || tests::python::with("qdrant", &requirements));
+    let installing = tokio::task::spawn_blocking(move || python::with("qdrant", &requirements));
     installing
         .await
         .expect("Qdrant's Python package, or QDRANT_URL set to a server's gRPC address")
