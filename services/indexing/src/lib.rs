@@ -169,7 +169,7 @@ async fn ask_encoder(
             }
             Err(error) => warn!(code = ?error.code(), "embedding does not say its encoder yet"),
         }
-        if !pause(&stop).await {
+        if !pause(stop).await {
             return Ok(None);
         }
     }
