@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tonic::body::Body;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 use tracing::instrument::Instrumented;
@@ -34,6 +35,26 @@ pub fn token_matches(presented: &[u8], expected: &[u8]) -> bool {
             .zip(expected)
             .fold(0, |differing, (a, b)| differing | (a ^ b))
             == 0
+}
+
+/// How long a caller is still willing to wait, from its `grpc-timeout`. `None` when it did not say, or said it wrongly:
+/// gRPC wants a malformed timeout ignored.
+pub fn time_left(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_hours(amount)),
+        "M" => Some(Duration::from_mins(amount)),
+        "S" => Some(Duration::from_secs(amount)),
+        "m" => Some(Duration::from_millis(amount)),
+        "u" => Some(Duration::from_micros(amount)),
+        "n" => Some(Duration::from_nanos(amount)),
+        _ => None,
+    }
 }
 
 /// A channel that presents the token, makes each call a span, and passes on the trace.
@@ -98,6 +119,8 @@ pub fn channel(url: &str, token: Option<&str>) -> Result<ServiceChannel, Channel
 
 #[cfg(test)]
 mod tests {
+    use tonic::Request;
+
     use super::*;
 
     #[test]
@@ -114,6 +137,22 @@ mod tests {
             assert!(refusal.contains(&format!("{wrong:?} is not an address")), "{refusal}");
         }
         assert!(channel("http://127.0.0.1:7100", None).is_ok());
+    }
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        let left = |text: &str| {
+            let mut request = Request::new(());
+            request.metadata_mut().insert("grpc-timeout", text.parse().expect("a value"));
+            time_left(request.metadata())
+        };
+        assert_eq!(left("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(left("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(left("99999999H"), Some(Duration::from_hours(99_999_999)));
+        for malformed in ["", "S", "-1S", "+1S", "1", "1x", "123456789S", "1.5S"] {
+            assert_eq!(left(malformed), None, "{malformed:?}");
+        }
+        assert_eq!(time_left(&MetadataMap::new()), None);
     }
 
     #[test]

@@ -49,6 +49,23 @@ pub fn unavailable(problem: impl std::fmt::Display) -> Status {
     )
 }
 
+/// RESOURCE_EXHAUSTED: more was asked than fits now; the client may try again after the delay.
+pub fn exhausted(problem: impl Into<String>, retry_after: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(retry_after));
+    Status::with_error_details(Code::ResourceExhausted, problem, details)
+}
+
+/// When a status says to try again.
+pub fn retry_delay(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
+}
+
+/// The first field that a status blames.
+pub fn blamed_field(status: &Status) -> Option<String> {
+    let violations = status.get_details_bad_request()?.field_violations;
+    violations.into_iter().next().map(|violation| violation.field)
+}
+
 /// INTERNAL: the cause is logged under an id, which the client gets.
 pub fn internal(cause: impl std::fmt::Display) -> Status {
     let id = uuid::Uuid::new_v4().simple().to_string();
@@ -65,5 +82,21 @@ pub fn page_size(asked: i32, default: usize, most: usize) -> Result<usize, Statu
             "page_size",
             format!("is {asked}; allowed are 1 to {most}, or 0 for {default}"),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_read_back_as_they_were_given() {
+        let full = exhausted("the queue is full", Duration::from_millis(250));
+        assert_eq!(full.code(), Code::ResourceExhausted);
+        assert_eq!(retry_delay(&full), Some(Duration::from_millis(250)));
+        assert_eq!(blamed_field(&full), None);
+        let wrong = invalid("texts[3]", "is empty");
+        assert_eq!(blamed_field(&wrong).as_deref(), Some("texts[3]"));
+        assert_eq!(retry_delay(&wrong), None);
     }
 }

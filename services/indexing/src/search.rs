@@ -112,6 +112,7 @@ impl Search {
         let request = EmbedRequest {
             texts: vec![text],
             kind: TextKind::Query.into(),
+            ..EmbedRequest::default()
         };
         let answer = self
             .embedding

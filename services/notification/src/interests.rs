@@ -29,6 +29,7 @@ impl InterestEncoder for Embedding {
         let request = EmbedRequest {
             texts: texts.to_vec(),
             kind: TextKind::Query.into(),
+            ..EmbedRequest::default()
         };
         let answer = self
             .client
