@@ -143,7 +143,9 @@ mod tests {
     fn timeouts_are_read_as_grpc_writes_them() {
         let left = |text: &str| {
             let mut request = Request::new(());
-            request.metadata_mut().insert("grpc-timeout", text.parse().expect("a value"));
+            request
+                .metadata_mut()
+                .insert("grpc-timeout", text.parse().expect("a value"));
             time_left(request.metadata())
         };
         assert_eq!(left("250m"), Some(Duration::from_millis(250)));

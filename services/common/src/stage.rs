@@ -42,6 +42,15 @@ pub trait Stage: Send + Sync + 'static {
     type Output: Message + Name + Send + Sync;
     /// Name of the service, as in the flow table.
     const SERVICE: &'static str;
+    /// Batches in hand at the same time, each pulled, handled and settled by itself. More than one keeps a stage busy
+    /// while results are published.
+    const LANES: usize = 1;
+
+    /// Most messages to take for the next batch; the flow table bounds it. Asked for each batch: a stage whose work is
+    /// slow says how much it can finish well within ack-wait, so that memory, waiting and the stop stay bounded.
+    fn appetite(&self) -> usize {
+        usize::MAX
+    }
 
     /// Handles a batch; the answer holds one outcome per message, in the same order. Must be idempotent.
     async fn handle(&self, batch: Vec<Self::Input>) -> Vec<Outcome<Self::Output>>;
@@ -57,15 +66,21 @@ pub async fn run<S: Stage>(bus: Bus, stage: Arc<S>, shutdown: CancellationToken)
         problem: format!("the flow table has no work hop to {}", S::SERVICE),
     })?;
     let consumer = streams::work_consumer(&bus, hop).await?;
+    let lane = || run_lane(&bus, stage.as_ref(), hop, &consumer, &shutdown);
+    futures::future::join_all((0..S::LANES).map(|_| lane())).await;
+    Ok(())
+}
+
+async fn run_lane<S: Stage>(bus: &Bus, stage: &S, hop: &Hop, consumer: &WorkConsumer, shutdown: &CancellationToken) {
     while !shutdown.is_cancelled() {
         let pulled = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            pulled = pull(&consumer, hop) => pulled,
+            pulled = pull(consumer, hop, stage) => pulled,
         };
         match pulled {
             Ok(messages) if messages.is_empty() => {}
-            Ok(messages) => handle_batch(&bus, stage.as_ref(), hop, messages).await,
+            Ok(messages) => handle_batch(bus, stage, hop, messages).await,
             Err(problem) => {
                 warn!(subject = hop.subject, problem, "pull failed, trying again");
                 tokio::select! {
@@ -75,12 +90,16 @@ pub async fn run<S: Stage>(bus: Bus, stage: Arc<S>, shutdown: CancellationToken)
             }
         }
     }
-    Ok(())
+}
+
+/// Messages to take at once: at least one, or a stage would stand still.
+fn batch_size(most: usize, appetite: usize) -> usize {
+    appetite.clamp(1, most.max(1))
 }
 
 /// Waits for one message, then takes all that is there up to the batch size: no linger, no pre-fetch that would be
 /// delivered late after a stop.
-async fn pull(consumer: &WorkConsumer, hop: &Hop) -> Result<Vec<jetstream::Message>, String> {
+async fn pull<S: Stage>(consumer: &WorkConsumer, hop: &Hop, stage: &S) -> Result<Vec<jetstream::Message>, String> {
     let Reading::Work { batch, .. } = hop.reading else {
         return Ok(Vec::new());
     };
@@ -95,11 +114,13 @@ async fn pull(consumer: &WorkConsumer, hop: &Hop) -> Result<Vec<jetstream::Messa
     while let Some(message) = first.next().await {
         messages.push(message.map_err(|error| error.to_string())?);
     }
-    if messages.is_empty() || batch == 1 {
+    // Asked now rather than before the wait for the first message, when it may have been long out of date.
+    let size = batch_size(batch, stage.appetite());
+    if messages.is_empty() || size == 1 {
         return Ok(messages);
     }
     // What was taken already must be handled even when the second pull fails.
-    let Ok(mut rest) = consumer.fetch().max_messages(batch - 1).messages().await else {
+    let Ok(mut rest) = consumer.fetch().max_messages(size - 1).messages().await else {
         return Ok(messages);
     };
     while let Some(Ok(message)) = rest.next().await {
@@ -242,5 +263,18 @@ async fn terminate(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
     let Some(reply) = one.message.reply.clone() else { return };
     if let Err(error) = bus.client.publish(reply, format!("+TERM {one_line}").into()).await {
         debug!(%error, "termination lost; the message comes again after ack-wait");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_as_large_as_the_stage_and_the_table_want() {
+        assert_eq!(batch_size(64, usize::MAX), 64);
+        assert_eq!(batch_size(64, 6), 6);
+        assert_eq!(batch_size(64, 0), 1);
+        assert_eq!(batch_size(1, 6), 1);
     }
 }

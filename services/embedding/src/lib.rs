@@ -4,18 +4,21 @@
 
 pub mod document;
 pub mod encoder;
-mod engine;
-mod grpc;
+pub mod engine;
+pub mod grpc;
 pub mod metrics;
 mod pipeline;
 pub mod sparse;
 
-use std::path::PathBuf;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use common::config::{CommonConfig, Settings};
 use common::service::{Assembly, ServiceError};
-use proto::embedding::v1::embedding_service_server::EmbeddingServiceServer;
+use encoder::Model;
+use engine::{Capacity, Engine, EngineConfig};
 
 /// Name of the service.
 pub const NAME: &str = "embedding";
@@ -27,6 +30,8 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub struct Config {
     /// Folder of the model; its last part is the model's name.
     pub model: PathBuf,
+    /// How the engine runs. Zero threads stand for as many as the machine is good for.
+    pub engine: EngineConfig,
 }
 
 impl Config {
@@ -39,27 +44,67 @@ impl Config {
                 "must be the folder of a model, such as /models/potion-base-8M",
             );
         }
+        let mut number = |key, allowed| usize::try_from(settings.number(key, allowed)).unwrap_or(usize::MAX);
+        let engine = EngineConfig {
+            threads: number("embedding.threads", 0..=1024),
+            tokenizer_threads: number("embedding.tokenizer_threads", 0..=1024),
+            capacity: Capacity {
+                queries: number("embedding.waiting_query_tokens", 512..=1 << 30),
+                documents: number("embedding.waiting_document_tokens", 512..=1 << 30),
+            },
+            query_cache: number("embedding.query_cache", 0..=1 << 20),
+        };
         Self {
             model: PathBuf::from(model),
+            engine,
         }
     }
 }
 
 /// Adds the service to a process.
 pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
-    metrics::register();
+    let metrics = metrics::registered();
     let folder = config.model;
-    let name = folder
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let loading = tokio::task::spawn_blocking(move || encoder::StaticModel::load(&name, &folder));
+    let loading = tokio::task::spawn_blocking(move || load(&folder));
     let model = loading.await.map_err(|error| ServiceError::start(NAME, error))?;
     let model = model.map_err(|error| ServiceError::start(NAME, error))?;
-    let engine = engine::Engine::new(Arc::new(model));
-    tracing::info!(encoder = %engine.description().id, "encoder loaded");
-    assembly.add_grpc(EmbeddingServiceServer::new(grpc::Embedding::new(engine.clone())));
+    let engine_config = with_threads(config.engine, model.as_ref());
+    let engine = Engine::start(model, engine_config, metrics).map_err(|error| ServiceError::start(NAME, error))?;
+    tracing::info!(
+        encoder = %engine.encoder(),
+        threads = engine_config.threads,
+        tokenizer_threads = engine_config.tokenizer_threads,
+        "encoder loaded"
+    );
+    let service = grpc::Embedding::new(engine.clone(), assembly.stop.clone());
+    assembly.add_grpc(service.into_server());
     assembly.stage(pipeline::Pipeline::new(engine));
     assembly.collect_dead_letters(NAME);
     Ok(())
+}
+
+/// Loads the model in a folder, whose last part is its name.
+pub fn load(folder: &Path) -> Result<Arc<dyn Model>, encoder::ModelError> {
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    Ok(Arc::new(encoder::StaticModel::load(&name, folder)?))
+}
+
+/// Puts numbers in the place of zero threads: one per core computes; one splits texts into tokens, and with a static
+/// model, where that is nearly all of the work, one per core does that too.
+pub fn with_threads(config: EngineConfig, model: &dyn Model) -> EngineConfig {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let tokenizers = if model.description().architecture == "static" {
+        cores
+    } else {
+        1
+    };
+    let or = |asked, otherwise| if asked == 0 { otherwise } else { asked };
+    EngineConfig {
+        threads: or(config.threads, cores),
+        tokenizer_threads: or(config.tokenizer_threads, tokenizers),
+        ..config
+    }
 }

@@ -1,5 +1,7 @@
 //! What one accepted paper becomes: the same paper with its vectors.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use common::stage::{Outcome, Stage};
 use domain::Paper;
@@ -7,7 +9,15 @@ use proto::papers::v1::{PaperAccepted, PaperEmbedded};
 
 use crate::document::document_text;
 use crate::encoder::TextKind;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Embedded, Engine, Pending, Text, TextError, Truncate};
+
+/// How long one batch should take the encoder: well within the time after which the server gives it to somebody else,
+/// long enough that fetching and publishing do not count, and short enough for a stop.
+const BATCH_SECONDS: f64 = 2.0;
+/// Tokens of a paper, a little above the mean of arXiv's abstracts.
+const PAPER_TOKENS: f64 = 256.0;
+/// Papers in a batch before the encoder's pace is known.
+const FIRST_BATCH: usize = 4;
 
 /// The stage.
 pub struct Pipeline {
@@ -20,28 +30,18 @@ impl Pipeline {
         Self { engine }
     }
 
-    async fn embed(&self, papers: &[Paper]) -> Vec<Outcome<PaperEmbedded>> {
-        let texts = papers.iter().map(document_text).collect();
-        match self.engine.embed(TextKind::Document, texts).await {
-            Ok(embedded) => papers
-                .iter()
-                .zip(embedded)
-                .map(|(paper, one)| self.done(paper, one))
-                .collect(),
-            // One bad text must not take its neighbours along: each is tried alone.
-            Err(_) if papers.len() > 1 => {
-                let mut outcomes = Vec::with_capacity(papers.len());
-                for paper in papers {
-                    outcomes.extend(Box::pin(self.embed(std::slice::from_ref(paper))).await);
-                }
-                outcomes
+    async fn outcome(&self, paper: &Paper, pending: Pending) -> Outcome<PaperEmbedded> {
+        match pending.answer().await {
+            Ok(embedded) => self.done(paper, embedded),
+            // A panic may have come from what lay in memory; the other errors come from the text alone.
+            Err(error @ (TextError::Panicked(_) | TextError::Stopped | TextError::Deadline)) => {
+                Outcome::Retry(error.to_string())
             }
-            Err(EngineError::Cut(reason)) => papers.iter().map(|_| Outcome::Retry(reason.clone())).collect(),
-            Err(error) => papers.iter().map(|_| Outcome::Discard(error.to_string())).collect(),
+            Err(error) => Outcome::Discard(error.to_string()),
         }
     }
 
-    fn done(&self, paper: &Paper, embedded: crate::engine::Embedded) -> Outcome<PaperEmbedded> {
+    fn done(&self, paper: &Paper, embedded: Embedded) -> Outcome<PaperEmbedded> {
         let vectors = self.engine.paper_vectors(embedded);
         let id = format!("embedded:{}:{}:{}", paper.id, paper.revision, vectors.encoder);
         Outcome::Done(vec![(
@@ -59,33 +59,57 @@ impl Stage for Pipeline {
     type Input = PaperAccepted;
     type Output = PaperEmbedded;
     const SERVICE: &'static str = crate::NAME;
+    /// One is computed while the other is published and the next one fetched.
+    const LANES: usize = 2;
+
+    fn appetite(&self) -> usize {
+        appetite(self.engine.tokens_per_second())
+    }
 
     async fn handle(&self, batch: Vec<PaperAccepted>) -> Vec<Outcome<PaperEmbedded>> {
         let parsed: Vec<Result<Paper, String>> = batch
             .into_iter()
             .map(|event| Paper::try_from(event.paper.unwrap_or_default()).map_err(|error| error.to_string()))
             .collect();
-        let papers: Vec<Paper> = parsed.iter().filter_map(|paper| paper.as_ref().ok().cloned()).collect();
-        let mut outcomes = self.embed(&papers).await.into_iter();
-        let mut answers = Vec::with_capacity(parsed.len());
+        let texts = parsed.iter().flatten().map(text).collect();
+        // What was pulled is bounded by the appetite, so it is never refused.
+        let mut pending = self.engine.submit_anyway(texts).into_iter();
+        let mut outcomes = Vec::with_capacity(parsed.len());
         for paper in parsed {
-            answers.push(match paper {
-                Ok(_) => outcomes
-                    .next()
-                    .unwrap_or_else(|| Outcome::Retry("no answer from the encoder".to_owned())),
+            let outcome = match paper {
+                Ok(paper) => match pending.next() {
+                    Some(pending) => self.outcome(&paper, pending).await,
+                    None => Outcome::Retry("no answer from the encoder".to_owned()),
+                },
                 Err(problem) => Outcome::Discard(problem),
-            });
+            };
+            outcomes.push(outcome);
         }
-        answers
+        outcomes
     }
+}
+
+fn text(paper: &Paper) -> Text {
+    Text {
+        kind: TextKind::Document,
+        content: document_text(paper),
+        truncate: Truncate::Report,
+    }
+}
+
+/// Papers that an encoder of this pace computes in the time for one batch.
+fn appetite(tokens_per_second: Option<f64>) -> usize {
+    let Some(pace) = tokens_per_second else {
+        return FIRST_BATCH;
+    };
+    let papers = Duration::try_from_secs_f64(pace * BATCH_SECONDS / PAPER_TOKENS).map_or(u64::MAX, |n| n.as_secs());
+    usize::try_from(papers).unwrap_or(usize::MAX).max(1)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::engine::fake::Fake;
+    use crate::engine::tests::engine;
 
     fn accepted(title: &str) -> PaperAccepted {
         let time = Some(prost_types::Timestamp::default());
@@ -102,9 +126,7 @@ mod tests {
     }
 
     async fn outcomes(batch: Vec<PaperAccepted>) -> Vec<Outcome<PaperEmbedded>> {
-        Pipeline::new(Engine::new(Arc::new(Fake::default())))
-            .handle(batch)
-            .await
+        Pipeline::new(engine()).handle(batch).await
     }
 
     #[tokio::test]
@@ -142,5 +164,14 @@ mod tests {
             ),
             "{outcomes:?}"
         );
+    }
+
+    #[test]
+    fn a_slow_encoder_takes_few_papers_at_once() {
+        assert_eq!(appetite(None), FIRST_BATCH);
+        assert_eq!(appetite(Some(7000.0)), 54);
+        assert_eq!(appetite(Some(800.0)), 6);
+        assert_eq!(appetite(Some(3.0)), 1);
+        assert!(appetite(Some(f64::MAX)) > 1_000_000);
     }
 }

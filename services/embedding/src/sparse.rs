@@ -9,7 +9,7 @@ use domain::SparseVector;
 use domain::vectors::VectorError;
 use sha2::{Digest as _, Sha256};
 
-use crate::encoder::{Text, TextKind};
+use crate::encoder::TextKind;
 
 mod latex;
 mod stop_words;
@@ -26,8 +26,8 @@ const B: f32 = 0.75;
 const AVERAGE_TERMS: f32 = 152.0;
 
 /// The sparse vector of a text; empty when it has no word.
-pub fn sparse_vector(text: Text<'_>) -> Result<SparseVector, VectorError> {
-    let terms = terms(text.content);
+pub fn sparse_vector(kind: TextKind, content: &str) -> Result<SparseVector, VectorError> {
+    let terms = terms(content);
     let length = terms.len() as f32;
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for term in terms {
@@ -36,7 +36,7 @@ pub fn sparse_vector(text: Text<'_>) -> Result<SparseVector, VectorError> {
     let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
     for (term, count) in counts {
         // Two terms with one id share their weight there.
-        *weights.entry(term_id(&term)).or_default() += match text.kind {
+        *weights.entry(term_id(&term)).or_default() += match kind {
             TextKind::Query => 1.0,
             TextKind::Document => document_weight(count as f32, length),
         };
@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn vector(kind: TextKind, content: &str) -> SparseVector {
-        sparse_vector(Text { kind, content }).expect("a sound vector")
+        sparse_vector(kind, content).expect("a sound vector")
     }
 
     fn weight(vector: &SparseVector, term: &str) -> f32 {

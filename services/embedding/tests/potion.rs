@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use embedding::encoder::{Encoder as _, StaticModel, Text, TextKind};
+use embedding::encoder::{Model as _, StaticModel, TextKind, Tokens, Workspace};
 
 const NAME: &str = "potion-base-8M";
 
@@ -15,11 +15,20 @@ fn model() -> StaticModel {
     StaticModel::load(NAME, &folder).expect("the model")
 }
 
+fn tokens(model: &StaticModel, content: &str) -> Tokens {
+    model.tokenize(TextKind::Query, content).expect("tokens")
+}
+
 fn vectors(contents: &[&str]) -> Vec<Vec<f32>> {
-    let kind = TextKind::Query;
-    let texts: Vec<Text<'_>> = contents.iter().map(|content| Text { kind, content }).collect();
-    let encoded = model().encode(&texts).expect("vectors");
-    encoded.into_iter().map(|encoded| encoded.dense.into_vec()).collect()
+    let model = model();
+    let dimension = model.description().dimension as usize;
+    let sequences: Vec<Vec<u32>> = contents.iter().map(|content| tokens(&model, content).ids).collect();
+    let batch: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+    let mut out = vec![0.0; batch.len() * dimension];
+    model
+        .encode(&batch, &mut Workspace::default(), &mut out)
+        .expect("vectors");
+    out.chunks_exact(dimension).map(<[f32]>::to_vec).collect()
 }
 
 #[test]
@@ -40,20 +49,14 @@ fn cosines_are_those_of_the_reference() {
 fn the_model_is_the_one_it_says() {
     let model = model();
     let description = model.description();
-    assert_eq!(description.id.as_str(), "potion-base-8M@f65d0f325faa");
+    assert_eq!(description.name, NAME);
+    assert!(description.weights_sha256.starts_with("f65d0f325faa"));
     assert_eq!((description.dimension, description.max_tokens), (256, 512));
 }
 
 #[test]
 fn a_huge_text_is_cut_and_said_to_be() {
     let content = "neural networks ".repeat(100_000);
-    let kind = TextKind::Document;
-    let encoded = model()
-        .encode(&[Text {
-            kind,
-            content: &content,
-        }])
-        .expect("vectors")
-        .remove(0);
-    assert_eq!((encoded.tokens, encoded.truncated), (512, true));
+    let tokens = tokens(&model(), &content);
+    assert_eq!((tokens.ids.len(), tokens.truncated), (512, true));
 }

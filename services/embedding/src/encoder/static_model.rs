@@ -8,15 +8,13 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use domain::DenseVector;
 use domain::identity::hex;
-use domain::text::shorten;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokenizers::Tokenizer;
 
-use super::{EncodeError, Encoded, Encoder, EncoderDescription, ModelError, Text};
+use super::{Description, EncodeError, Model, ModelError, TextKind, TokenizeError, Tokens, Workspace};
 
 /// Most tokens read of a text: the default of the model's reference implementation, and above the length of nearly every
 /// abstract. A lower `seq_length` in the model's `config.json` wins.
@@ -30,7 +28,7 @@ const TENSOR: &str = "embeddings";
 
 /// A model2vec model in memory. The weights are held once, as the bytes of their file.
 pub struct StaticModel {
-    description: EncoderDescription,
+    description: Description,
     tokenizer: Tokenizer,
     unknown: Option<u32>,
     weights: Weights,
@@ -58,11 +56,14 @@ impl StaticModel {
         let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), weights.rows)?;
         let max_tokens = config.seq_length.map_or(MAX_TOKENS, |length| length.min(MAX_TOKENS));
         let dimension = u32::try_from(weights.columns).unwrap_or(u32::MAX);
-        let description =
-            EncoderDescription::new(name, &sha256, dimension, max_tokens).map_err(|source| ModelError::Name {
-                name: shorten(name),
-                source,
-            })?;
+        let description = Description {
+            name: name.to_owned(),
+            weights_sha256: sha256,
+            dimension,
+            max_tokens,
+            dtype: "f32".to_owned(),
+            architecture: "static".to_owned(),
+        };
         Ok(Self {
             description,
             unknown: tokenizer.token_to_id(UNKNOWN_TOKEN),
@@ -70,52 +71,44 @@ impl StaticModel {
             weights,
         })
     }
-
-    fn encode_one(&self, content: &str) -> Result<(Vec<f32>, u32, bool), tokenizers::Error> {
-        let max_tokens = self.description.max_tokens as usize;
-        let read = &content[..content.floor_char_boundary(max_tokens * MAX_BYTES_PER_TOKEN)];
-        let encoding = self.tokenizer.encode_fast(read, false)?;
-        let mut known = encoding.get_ids().iter().filter(|id| Some(**id) != self.unknown);
-
-        let mut sum = vec![0.0; self.weights.columns];
-        let mut tokens = 0;
-        for id in known.by_ref().take(max_tokens) {
-            self.weights.add_row(*id as usize, &mut sum);
-            tokens += 1;
-        }
-        let truncated = known.next().is_some() || read.len() < content.len();
-        // The length of the mean and of the sum differ by a factor that normalising takes away.
-        normalise(&mut sum);
-        Ok((sum, tokens, truncated))
-    }
 }
 
-impl Encoder for StaticModel {
-    fn description(&self) -> &EncoderDescription {
+impl Model for StaticModel {
+    fn description(&self) -> &Description {
         &self.description
     }
 
-    fn encode(&self, texts: &[Text<'_>]) -> Result<Vec<Encoded>, EncodeError> {
-        let count = texts.len();
-        let mut results = Vec::with_capacity(count);
-        for (position, text) in (1..).zip(texts) {
-            let (values, tokens, truncated) = self.encode_one(text.content).map_err(|error| EncodeError::Tokens {
-                position,
-                count,
-                reason: error.to_string(),
-            })?;
-            let dense = DenseVector::new(values).map_err(|source| EncodeError::Vector {
-                position,
-                count,
-                source,
-            })?;
-            results.push(Encoded {
-                dense,
-                tokens,
-                truncated,
-            });
+    fn tokenize(&self, _kind: TextKind, text: &str) -> Result<Tokens, TokenizeError> {
+        let max_tokens = self.description.max_tokens as usize;
+        let read = &text[..text.floor_char_boundary(max_tokens * MAX_BYTES_PER_TOKEN)];
+        let encoding = self
+            .tokenizer
+            .encode_fast(read, false)
+            .map_err(|error| TokenizeError(error.to_string()))?;
+        let mut known = encoding.get_ids().iter().filter(|id| Some(**id) != self.unknown);
+        let ids: Vec<u32> = known.by_ref().take(max_tokens).copied().collect();
+        let truncated = known.next().is_some() || read.len() < text.len();
+        Ok(Tokens { ids, truncated })
+    }
+
+    fn encode(&self, batch: &[&[u32]], _workspace: &mut Workspace, out: &mut [f32]) -> Result<(), EncodeError> {
+        let columns = self.weights.columns;
+        if out.len() != batch.len() * columns {
+            return Err(EncodeError(format!(
+                "room for {} values; {} sequences have {columns} each",
+                out.len(),
+                batch.len()
+            )));
         }
-        Ok(results)
+        for (ids, sum) in batch.iter().zip(out.chunks_exact_mut(columns)) {
+            sum.fill(0.0);
+            for id in *ids {
+                self.weights.add_row(*id, sum)?;
+            }
+            // The length of the mean and of the sum differ by a factor that normalising takes away.
+            normalise(sum);
+        }
+        Ok(())
     }
 }
 
@@ -166,10 +159,18 @@ impl Weights {
         bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value))
     }
 
-    fn add_row(&self, row: usize, sum: &mut [f32]) {
+    fn add_row(&self, id: u32, sum: &mut [f32]) -> Result<(), EncodeError> {
+        let row = id as usize;
+        if row >= self.rows {
+            return Err(EncodeError(format!(
+                "token id {id}; the model has {} tokens",
+                self.rows
+            )));
+        }
         for (total, value) in sum.iter_mut().zip(self.row(row)) {
             *total += value;
         }
+        Ok(())
     }
 }
 
@@ -240,7 +241,6 @@ fn normalise(values: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoder::TextKind;
     use tempfile::TempDir;
 
     /// Rows: [UNK], "a", "b", "c"; two columns.
@@ -279,11 +279,18 @@ mod tests {
         folder
     }
 
-    fn encode(content: &str) -> Encoded {
-        let folder = model_folder();
-        let model = StaticModel::load("tiny", folder.path()).expect("a sound model");
-        let kind = TextKind::Document;
-        model.encode(&[Text { kind, content }]).expect("vectors").remove(0)
+    fn model() -> StaticModel {
+        StaticModel::load("tiny", model_folder().path()).expect("a sound model")
+    }
+
+    fn encode(content: &str) -> (Vec<f32>, Tokens) {
+        let model = model();
+        let tokens = model.tokenize(TextKind::Document, content).expect("tokens");
+        let mut out = vec![f32::NAN; 2];
+        model
+            .encode(&[&tokens.ids], &mut Workspace, &mut out)
+            .expect("a vector");
+        (out, tokens)
     }
 
     /// The refusal of a folder in which one file has this content.
@@ -303,43 +310,57 @@ mod tests {
 
     #[test]
     fn a_vector_is_the_normalised_mean_of_known_rows() {
-        let encoded = encode("a what b");
-        assert_eq!(encoded.dense.as_slice(), [0.6, 0.8]);
-        assert_eq!((encoded.tokens, encoded.truncated), (2, false));
+        let (vector, tokens) = encode("a what b");
+        assert_eq!(vector, [0.6, 0.8]);
+        assert_eq!((tokens.ids, tokens.truncated), (vec![1, 2], false));
     }
 
     #[test]
     fn text_without_known_tokens_is_all_zeros() {
         for content in ["", "what is this"] {
-            let encoded = encode(content);
-            assert!(encoded.dense.is_zero());
-            assert_eq!((encoded.tokens, encoded.truncated), (0, false));
+            let (vector, tokens) = encode(content);
+            assert_eq!(vector, [0.0, 0.0]);
+            assert_eq!((tokens.ids, tokens.truncated), (vec![], false));
         }
     }
 
     #[test]
     fn what_does_not_fit_is_left_out_and_reported() {
-        let encoded = encode("a a a b");
-        assert_eq!(encoded.dense.as_slice(), [1.0, 0.0]);
-        assert_eq!((encoded.tokens, encoded.truncated), (3, true));
-        assert!(!encode("a a what a").truncated);
-        assert!(encode(&format!("a{}", " ".repeat(3 * MAX_BYTES_PER_TOKEN))).truncated);
+        let (vector, tokens) = encode("a a a b");
+        assert_eq!(vector, [1.0, 0.0]);
+        assert_eq!((tokens.ids.len(), tokens.truncated), (3, true));
+        assert!(!encode("a a what a").1.truncated);
+        assert!(encode(&format!("a{}", " ".repeat(3 * MAX_BYTES_PER_TOKEN))).1.truncated);
     }
 
     #[test]
-    fn the_id_holds_name_and_revision() {
-        let folder = model_folder();
-        let model = StaticModel::load("tiny", folder.path()).expect("a sound model");
+    fn sequences_of_one_batch_do_not_touch_each_other() {
+        let mut out = vec![f32::NAN; 6];
+        let batch: [&[u32]; 3] = [&[1], &[], &[2, 2]];
+        model().encode(&batch, &mut Workspace, &mut out).expect("vectors");
+        assert_eq!(out, [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn ids_and_room_that_do_not_fit_the_weights_are_refused() {
+        let refusal = |ids: &[u32], values: usize| {
+            let mut out = vec![0.0; values];
+            let refused = model().encode(&[ids], &mut Workspace, &mut out);
+            refused.expect_err("a refusal").to_string()
+        };
+        assert!(refusal(&[4], 2).contains("token id 4"));
+        assert!(refusal(&[1], 3).contains("room for 3 values"));
+    }
+
+    #[test]
+    fn the_description_says_what_was_loaded() {
+        let model = model();
         let description = model.description();
         assert_eq!(
-            description.id.as_str(),
-            format!("tiny@{}", &description.weights_sha256[..12])
+            (description.name.as_str(), description.weights_sha256.len()),
+            ("tiny", 64)
         );
         assert_eq!((description.dimension, description.max_tokens), (2, 3));
-        assert!(matches!(
-            StaticModel::load("a b", folder.path()),
-            Err(ModelError::Name { .. })
-        ));
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! Outcomes of the engine as answers and statuses of the contract. The one place that says which error has which code.
+
+use std::time::Duration;
+
+use common::status;
+use proto::embedding::v1::embed_result::Outcome;
+use proto::embedding::v1::{EmbedError, EmbedResult, GetModelResponse, TextEmbedding};
+use tonic::Status;
+
+use super::{MAX_STREAM_TEXTS, MAX_TEXT_BYTES, MAX_TEXTS};
+use crate::engine::{Embedded, Engine, Refused, TextError};
+
+/// The vectors of one text.
+pub fn embedding(embedded: Embedded) -> TextEmbedding {
+    TextEmbedding {
+        dense: embedded.dense.into_vec(),
+        sparse: Some((&embedded.sparse).into()),
+        tokens: embedded.tokens,
+        truncated: embedded.truncated,
+        queue_time: Some(duration(embedded.queue_time)),
+        compute_time: Some(duration(embedded.compute_time)),
+        cached: embedded.cached,
+    }
+}
+
+/// What a text fails with when it is alone; `field` is where it stood in the request.
+pub fn status(field: &str, error: TextError) -> Status {
+    match error {
+        TextError::TooLong { .. } => status::invalid(field, error.to_string()),
+        TextError::Deadline => Status::deadline_exceeded(error.to_string()),
+        TextError::Stopped => status::unavailable(error),
+        TextError::Tokenize(_)
+        | TextError::Encode(_)
+        | TextError::Vector(_)
+        | TextError::Sparse(_)
+        | TextError::Panicked(_) => status::internal(error),
+    }
+}
+
+/// What texts fail with that found the queue full.
+pub fn refused(refused: Refused) -> Status {
+    status::exhausted(refused.to_string(), refused.retry_after)
+}
+
+/// The result of one text of several.
+pub fn result(outcome: Result<TextEmbedding, Status>) -> EmbedResult {
+    let outcome = match outcome {
+        Ok(embedding) => Outcome::Embedding(embedding),
+        Err(status) => Outcome::Error(EmbedError {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            field: status::blamed_field(&status).unwrap_or_default(),
+            retry_delay: status::retry_delay(&status).map(duration),
+        }),
+    };
+    EmbedResult { outcome: Some(outcome) }
+}
+
+/// The encoder, and what may be asked of it.
+pub fn model(engine: &Engine) -> GetModelResponse {
+    let model = engine.description();
+    let capacity = engine.capacity();
+    GetModelResponse {
+        encoder_id: engine.encoder().to_string(),
+        name: model.name.clone(),
+        weights_sha256: model.weights_sha256.clone(),
+        dimension: model.dimension,
+        max_tokens: model.max_tokens,
+        architecture: model.architecture.clone(),
+        dtype: model.dtype.clone(),
+        max_texts: as_u32(MAX_TEXTS),
+        max_text_bytes: as_u32(MAX_TEXT_BYTES),
+        max_stream_texts: as_u32(MAX_STREAM_TEXTS),
+        max_waiting_query_tokens: capacity.queries as u64,
+        max_waiting_document_tokens: capacity.documents as u64,
+    }
+}
+
+fn as_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn duration(duration: Duration) -> prost_types::Duration {
+    // Only durations of more than two hundred billion years do not fit.
+    prost_types::Duration::try_from(duration).unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! What a caller asks for: checked against the contract, field by field. It never changes a text.
+
+use common::status;
+use proto::embedding::v1::{EmbedRequest, TextInput, TextKind as WireKind, TruncatePolicy};
+use tonic::Status;
+
+use super::{MAX_TEXT_BYTES, MAX_TEXTS};
+use crate::encoder::TextKind;
+use crate::engine::{Text, Truncate};
+
+/// The texts of an Embed.
+pub fn texts(request: EmbedRequest) -> Result<Vec<Text>, Status> {
+    let kind = kind(request.kind)?;
+    let truncate = truncate(request.truncate)?;
+    check_count(request.texts.len())?;
+    for (index, content) in request.texts.iter().enumerate() {
+        check_content(&format!("texts[{index}]"), content)?;
+    }
+    let text = |content| Text {
+        kind,
+        content,
+        truncate,
+    };
+    Ok(request.texts.into_iter().map(text).collect())
+}
+
+/// One text of several.
+pub fn text(input: TextInput) -> Result<Text, Status> {
+    let kind = kind(input.kind)?;
+    let truncate = truncate(input.truncate)?;
+    check_content("content", &input.content)?;
+    Ok(Text {
+        kind,
+        content: input.content,
+        truncate,
+    })
+}
+
+/// Refuses none and too many.
+pub fn check_count(count: usize) -> Result<(), Status> {
+    if (1..=MAX_TEXTS).contains(&count) {
+        return Ok(());
+    }
+    let description = format!("has {count} entries; 1 to {MAX_TEXTS} are allowed");
+    Err(status::invalid("texts", description))
+}
+
+fn check_content(field: &str, content: &str) -> Result<(), Status> {
+    if content.trim().is_empty() {
+        let description = "is empty; a text has at least one character that is not a space";
+        return Err(status::invalid(field, description));
+    }
+    let length = content.len();
+    if length > MAX_TEXT_BYTES {
+        let description = format!("has {length} bytes; at most {MAX_TEXT_BYTES} are allowed");
+        return Err(status::invalid(field, description));
+    }
+    Ok(())
+}
+
+fn kind(number: i32) -> Result<TextKind, Status> {
+    match WireKind::try_from(number) {
+        Ok(WireKind::Query) => Ok(TextKind::Query),
+        Ok(WireKind::Document) => Ok(TextKind::Document),
+        Ok(WireKind::Unspecified) | Err(_) => Err(status::invalid(
+            "kind",
+            format!("is {number}; allowed are TEXT_KIND_QUERY (1) and TEXT_KIND_DOCUMENT (2)"),
+        )),
+    }
+}
+
+fn truncate(number: i32) -> Result<Truncate, Status> {
+    match TruncatePolicy::try_from(number) {
+        Ok(TruncatePolicy::Unspecified | TruncatePolicy::Report) => Ok(Truncate::Report),
+        Ok(TruncatePolicy::Refuse) => Ok(Truncate::Refuse),
+        Err(_) => Err(status::invalid(
+            "truncate",
+            format!("is {number}; allowed are TRUNCATE_POLICY_REPORT (1) and TRUNCATE_POLICY_REFUSE (2)"),
+        )),
+    }
+}
