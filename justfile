@@ -64,3 +64,7 @@ test:
 kill-stages:
     cargo build --workspace --locked
     cargo test -p tests --locked --test kill_stages -- --nocapture
+
+# Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
+bench-embedding *arguments:
+    cargo run --release --locked -p embedding --example load -- {{ arguments }}

@@ -11,7 +11,7 @@ mod pipeline;
 pub mod sparse;
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -65,9 +65,10 @@ impl Config {
 pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
     let metrics = metrics::registered();
     let folder = config.model;
-    let loading = tokio::task::spawn_blocking(move || load(&folder));
+    let loading = tokio::task::spawn_blocking(move || encoder::load(&folder));
     let model = loading.await.map_err(|error| ServiceError::start(NAME, error))?;
     let model = model.map_err(|error| ServiceError::start(NAME, error))?;
+    let model: Arc<dyn Model> = Arc::from(model);
     let engine_config = with_threads(config.engine, model.as_ref());
     let engine = Engine::start(model, engine_config, metrics).map_err(|error| ServiceError::start(NAME, error))?;
     tracing::info!(
@@ -81,15 +82,6 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     assembly.stage(pipeline::Pipeline::new(engine));
     assembly.collect_dead_letters(NAME);
     Ok(())
-}
-
-/// Loads the model in a folder, whose last part is its name.
-pub fn load(folder: &Path) -> Result<Arc<dyn Model>, encoder::ModelError> {
-    let name = folder
-        .file_name()
-        .map(|name| name.to_string_lossy())
-        .unwrap_or_default();
-    Ok(Arc::new(encoder::StaticModel::load(&name, folder)?))
 }
 
 /// Puts numbers in the place of zero threads: one per core computes; one splits texts into tokens, and with a static

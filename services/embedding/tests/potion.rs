@@ -2,27 +2,30 @@
 
 use std::path::PathBuf;
 
-use embedding::encoder::{Model as _, StaticModel, TextKind, Tokens, Workspace};
+use embedding::encoder::{self, Model, TextKind, Tokens, Workspace};
 
 const NAME: &str = "potion-base-8M";
 
 /// The model in the folder that `BROADSHEET_MODEL_DIR` names, else in the cache, where it is fetched once.
-fn model() -> StaticModel {
+fn model() -> Box<dyn Model> {
     let folder = match std::env::var_os("BROADSHEET_MODEL_DIR") {
         Some(folder) => PathBuf::from(folder),
         None => standalone::Toolbox::from_env().model(NAME).expect("the model's folder"),
     };
-    StaticModel::load(NAME, &folder).expect("the model")
+    encoder::load(&folder).expect("the model")
 }
 
-fn tokens(model: &StaticModel, content: &str) -> Tokens {
+fn tokens(model: &dyn Model, content: &str) -> Tokens {
     model.tokenize(TextKind::Query, content).expect("tokens")
 }
 
 fn vectors(contents: &[&str]) -> Vec<Vec<f32>> {
     let model = model();
-    let dimension = model.description().dimension as usize;
-    let sequences: Vec<Vec<u32>> = contents.iter().map(|content| tokens(&model, content).ids).collect();
+    let dimension = model.description().dimension;
+    let sequences: Vec<Vec<u32>> = contents
+        .iter()
+        .map(|content| tokens(model.as_ref(), content).ids)
+        .collect();
     let batch: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
     let mut out = vec![0.0; batch.len() * dimension];
     model
@@ -57,6 +60,6 @@ fn the_model_is_the_one_it_says() {
 #[test]
 fn a_huge_text_is_cut_and_said_to_be() {
     let content = "neural networks ".repeat(100_000);
-    let tokens = tokens(&model(), &content);
+    let tokens = tokens(model().as_ref(), &content);
     assert_eq!((tokens.ids.len(), tokens.truncated), (512, true));
 }

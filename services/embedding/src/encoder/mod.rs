@@ -6,5 +6,17 @@
 mod model;
 mod static_model;
 
-pub use model::{Crew, Description, EncodeError, Model, ModelError, TextKind, TokenizeError, Tokens, Workspace};
-pub use static_model::StaticModel;
+use std::path::Path;
+
+pub use model::{
+    Crew, CrewError, Description, EncodeError, LoadError, Model, TextKind, TokenizeError, Tokens, Workspace,
+};
+
+/// Loads the model in a folder, whose last part is its name.
+pub fn load(folder: &Path) -> Result<Box<dyn Model>, LoadError> {
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    Ok(Box::new(static_model::StaticModel::load(&name, folder)?))
+}

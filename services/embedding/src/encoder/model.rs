@@ -40,13 +40,13 @@ pub struct Description {
     /// SHA-256 of the weights file, hex.
     pub weights_sha256: String,
     /// Values in a dense vector.
-    pub dimension: u32,
+    pub dimension: usize,
     /// Most tokens the model reads of one text; it leaves out the rest and reports it.
-    pub max_tokens: u32,
-    /// What the weights are held as while computing, such as `f32`.
-    pub dtype: String,
+    pub max_tokens: usize,
+    /// Arithmetic, such as `f32`.
+    pub dtype: &'static str,
     /// Kind of network, such as `static`.
-    pub architecture: String,
+    pub architecture: &'static str,
 }
 
 /// What a text is; some models and the term weights treat questions and documents differently.
@@ -69,32 +69,76 @@ pub struct Tokens {
 
 /// Memory that one thread computes in, kept from batch to batch.
 #[derive(Debug, Default)]
-pub struct Workspace;
+pub struct Workspace(());
 
-/// Threads that help with one sequence.
+/// Threads that share the work of one sequence.
 #[derive(Debug)]
-pub struct Crew;
+pub struct Crew {
+    threads: usize,
+}
+
+/// Threads could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("{threads} threads for splitting a sequence cannot be started: {reason}")]
+pub struct CrewError {
+    /// How many were wanted.
+    pub threads: usize,
+    /// What the system said.
+    pub reason: String,
+}
 
 impl Crew {
-    /// Helpers for a machine on which so many threads compute.
-    pub fn new(_threads: usize) -> Self {
-        Self
+    /// Starts threads; at least one.
+    pub fn new(threads: usize) -> Result<Self, CrewError> {
+        Ok(Self {
+            threads: threads.max(1),
+        })
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 }
 
 /// A text that could not be split into tokens.
 #[derive(Debug, thiserror::Error)]
-#[error("text could not be split into tokens: {0}")]
-pub struct TokenizeError(pub String);
+#[error("text could not be split into tokens: {reason}")]
+pub struct TokenizeError {
+    /// What the tokenizer said.
+    pub reason: String,
+}
 
-/// A batch that could not be encoded.
-#[derive(Debug, thiserror::Error)]
-#[error("sequence could not be encoded: {0}")]
-pub struct EncodeError(pub String);
+/// Sequences that could not be encoded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The room for results does not fit the batch.
+    #[error("room for {found} values was given; {sequences} sequences of {dimension} values need {}", sequences * dimension)]
+    Room {
+        /// Values there is room for.
+        found: usize,
+        /// Sequences in the batch.
+        sequences: usize,
+        /// Values per sequence.
+        dimension: usize,
+    },
+    /// A token id has no row in the model.
+    #[error("sequence {position} of {count} has token id {id}; the model's ids are below {ids}")]
+    UnknownId {
+        /// Position in the batch, from 1.
+        position: usize,
+        /// Sequences in the batch.
+        count: usize,
+        /// The id.
+        id: u32,
+        /// Number of ids.
+        ids: usize,
+    },
+}
 
 /// A model that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
-pub enum ModelError {
+pub enum LoadError {
     /// A file is missing or cannot be read.
     #[error(
         "cannot read model file {path}: {source}; a model folder holds model.safetensors, tokenizer.json and config.json; \

@@ -14,11 +14,11 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokenizers::Tokenizer;
 
-use super::{Description, EncodeError, Model, ModelError, TextKind, TokenizeError, Tokens, Workspace};
+use super::{Description, EncodeError, LoadError, Model, TextKind, TokenizeError, Tokens, Workspace};
 
 /// Most tokens read of a text: the default of the model's reference implementation, and above the length of nearly every
 /// abstract. A lower `seq_length` in the model's `config.json` wins.
-const MAX_TOKENS: u32 = 512;
+const MAX_TOKENS: usize = 512;
 /// Bytes of text looked at per token read, so that a huge text costs no more than a long one.
 const MAX_BYTES_PER_TOKEN: usize = 64;
 /// Largest weights file read, so that a wrong path does not fill the memory.
@@ -44,25 +44,24 @@ struct Weights {
 #[derive(Deserialize)]
 struct Config {
     hidden_dim: Option<usize>,
-    seq_length: Option<u32>,
+    seq_length: Option<usize>,
 }
 
 impl StaticModel {
     /// Loads a model by name from a folder with `model.safetensors` (one F32 tensor `embeddings`, one row per token),
     /// `tokenizer.json` and `config.json`.
-    pub fn load(name: &str, folder: &Path) -> Result<Self, ModelError> {
+    pub fn load(name: &str, folder: &Path) -> Result<Self, LoadError> {
         let (weights, sha256) = Weights::read(&folder.join("model.safetensors"))?;
         let config = read_config(&folder.join("config.json"), weights.columns)?;
         let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), weights.rows)?;
         let max_tokens = config.seq_length.map_or(MAX_TOKENS, |length| length.min(MAX_TOKENS));
-        let dimension = u32::try_from(weights.columns).unwrap_or(u32::MAX);
         let description = Description {
             name: name.to_owned(),
             weights_sha256: sha256,
-            dimension,
+            dimension: weights.columns,
             max_tokens,
-            dtype: "f32".to_owned(),
-            architecture: "static".to_owned(),
+            dtype: "f32",
+            architecture: "static",
         };
         Ok(Self {
             description,
@@ -79,12 +78,11 @@ impl Model for StaticModel {
     }
 
     fn tokenize(&self, _kind: TextKind, text: &str) -> Result<Tokens, TokenizeError> {
-        let max_tokens = self.description.max_tokens as usize;
+        let max_tokens = self.description.max_tokens;
         let read = &text[..text.floor_char_boundary(max_tokens * MAX_BYTES_PER_TOKEN)];
-        let encoding = self
-            .tokenizer
-            .encode_fast(read, false)
-            .map_err(|error| TokenizeError(error.to_string()))?;
+        let encoding = self.tokenizer.encode_fast(read, false).map_err(|error| TokenizeError {
+            reason: error.to_string(),
+        })?;
         let mut known = encoding.get_ids().iter().filter(|id| Some(**id) != self.unknown);
         let ids: Vec<u32> = known.by_ref().take(max_tokens).copied().collect();
         let truncated = known.next().is_some() || read.len() < text.len();
@@ -94,16 +92,24 @@ impl Model for StaticModel {
     fn encode(&self, batch: &[&[u32]], _workspace: &mut Workspace, out: &mut [f32]) -> Result<(), EncodeError> {
         let columns = self.weights.columns;
         if out.len() != batch.len() * columns {
-            return Err(EncodeError(format!(
-                "room for {} values; {} sequences have {columns} each",
-                out.len(),
-                batch.len()
-            )));
+            return Err(EncodeError::Room {
+                found: out.len(),
+                sequences: batch.len(),
+                dimension: columns,
+            });
         }
-        for (ids, sum) in batch.iter().zip(out.chunks_exact_mut(columns)) {
+        for (position, (ids, sum)) in (1..).zip(batch.iter().zip(out.chunks_exact_mut(columns))) {
+            if let Some(id) = ids.iter().find(|id| **id as usize >= self.weights.rows) {
+                return Err(EncodeError::UnknownId {
+                    position,
+                    count: batch.len(),
+                    id: *id,
+                    ids: self.weights.rows,
+                });
+            }
             sum.fill(0.0);
             for id in *ids {
-                self.weights.add_row(*id, sum)?;
+                self.weights.add_row(*id as usize, sum);
             }
             // The length of the mean and of the sum differ by a factor that normalising takes away.
             normalise(sum);
@@ -114,7 +120,7 @@ impl Model for StaticModel {
 
 impl Weights {
     /// Reads and checks the weights; also returns the file's SHA-256, hex.
-    fn read(path: &Path) -> Result<(Self, String), ModelError> {
+    fn read(path: &Path) -> Result<(Self, String), LoadError> {
         let expected = || format!("a safetensors file with one tensor {TENSOR:?}, F32, one row per token");
         let corrupt = |found: String| corrupt(path, found, expected());
 
@@ -159,23 +165,15 @@ impl Weights {
         bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value))
     }
 
-    fn add_row(&self, id: u32, sum: &mut [f32]) -> Result<(), EncodeError> {
-        let row = id as usize;
-        if row >= self.rows {
-            return Err(EncodeError(format!(
-                "token id {id}; the model has {} tokens",
-                self.rows
-            )));
-        }
+    fn add_row(&self, row: usize, sum: &mut [f32]) {
         for (total, value) in sum.iter_mut().zip(self.row(row)) {
             *total += value;
         }
-        Ok(())
     }
 }
 
-fn read_limited(path: &Path) -> Result<Vec<u8>, ModelError> {
-    let read = |source| ModelError::Read {
+fn read_limited(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let read = |source| LoadError::Read {
         path: path.to_owned(),
         source,
     };
@@ -190,7 +188,7 @@ fn read_limited(path: &Path) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-fn read_config(path: &Path, columns: usize) -> Result<Config, ModelError> {
+fn read_config(path: &Path, columns: usize) -> Result<Config, LoadError> {
     let expected = format!("a JSON object whose \"hidden_dim\" is {columns} and whose \"seq_length\" is above 0");
     let config: Config = serde_json::from_slice(&read_limited(path)?)
         .map_err(|error| corrupt(path, format!("no such JSON ({error})"), expected.clone()))?;
@@ -203,7 +201,7 @@ fn read_config(path: &Path, columns: usize) -> Result<Config, ModelError> {
     Ok(config)
 }
 
-fn read_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, ModelError> {
+fn read_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, LoadError> {
     let expected = format!("a tokenizer in JSON whose token ids are below {rows}, the rows of model.safetensors");
     let mut tokenizer = Tokenizer::from_bytes(read_limited(path)?)
         .map_err(|error| corrupt(path, format!("no such JSON ({error})"), expected.clone()))?;
@@ -220,8 +218,8 @@ fn read_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, ModelError> {
     Ok(tokenizer)
 }
 
-fn corrupt(path: &Path, found: String, expected: String) -> ModelError {
-    ModelError::Corrupt {
+fn corrupt(path: &Path, found: String, expected: String) -> LoadError {
+    LoadError::Corrupt {
         path: PathBuf::from(path),
         found,
         expected,
@@ -288,7 +286,7 @@ mod tests {
         let tokens = model.tokenize(TextKind::Document, content).expect("tokens");
         let mut out = vec![f32::NAN; 2];
         model
-            .encode(&[&tokens.ids], &mut Workspace, &mut out)
+            .encode(&[&tokens.ids], &mut Workspace::default(), &mut out)
             .expect("a vector");
         (out, tokens)
     }
@@ -337,7 +335,9 @@ mod tests {
     fn sequences_of_one_batch_do_not_touch_each_other() {
         let mut out = vec![f32::NAN; 6];
         let batch: [&[u32]; 3] = [&[1], &[], &[2, 2]];
-        model().encode(&batch, &mut Workspace, &mut out).expect("vectors");
+        model()
+            .encode(&batch, &mut Workspace::default(), &mut out)
+            .expect("vectors");
         assert_eq!(out, [1.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
     }
 
@@ -345,7 +345,7 @@ mod tests {
     fn ids_and_room_that_do_not_fit_the_weights_are_refused() {
         let refusal = |ids: &[u32], values: usize| {
             let mut out = vec![0.0; values];
-            let refused = model().encode(&[ids], &mut Workspace, &mut out);
+            let refused = model().encode(&[ids], &mut Workspace::default(), &mut out);
             refused.expect_err("a refusal").to_string()
         };
         assert!(refusal(&[4], 2).contains("token id 4"));
@@ -397,7 +397,7 @@ mod tests {
         let folder = model_folder();
         fs::remove_file(folder.path().join("tokenizer.json")).expect("a removed file");
         let error = StaticModel::load("tiny", folder.path()).err().expect("a refusal");
-        assert!(matches!(&error, ModelError::Read { .. }));
+        assert!(matches!(&error, LoadError::Read { .. }));
         assert!(error.to_string().contains("tokenizer.json"));
     }
 }

@@ -128,6 +128,6 @@ impl Desk<'_> {
     }
 
     fn dimension(&self) -> usize {
-        self.shared.model.description().dimension as usize
+        self.shared.model.description().dimension
     }
 }

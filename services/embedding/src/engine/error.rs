@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::vectors::VectorError;
 
 use super::admission::Full;
-use crate::encoder::{EncodeError, TextKind, TokenizeError};
+use crate::encoder::{CrewError, EncodeError, TextKind, TokenizeError};
 
 /// A text that was not embedded.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum TextError {
     #[error("has more than the {max_tokens} tokens that this encoder reads; shorten it, or have its end left out")]
     TooLong {
         /// What the model reads.
-        max_tokens: u32,
+        max_tokens: usize,
     },
     /// Its deadline passed before its turn came.
     #[error("the deadline passed while the text waited for the encoder")]
@@ -88,4 +88,7 @@ pub enum EngineError {
     /// The system gives no thread.
     #[error("cannot start a thread for the encoder: {0}")]
     Thread(#[source] std::io::Error),
+    /// The system gives no threads to share a query.
+    #[error(transparent)]
+    Crew(#[from] CrewError),
 }

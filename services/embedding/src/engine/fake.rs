@@ -61,8 +61,8 @@ impl Default for Fake {
             weights_sha256: "0123456789abcdef".to_owned(),
             dimension: 2,
             max_tokens: 8,
-            dtype: "f32".to_owned(),
-            architecture: "fake".to_owned(),
+            dtype: "f32",
+            architecture: "fake",
         };
         Self {
             description,
@@ -99,7 +99,12 @@ impl Fake {
         for (ids, row) in batch.iter().zip(out.chunks_exact_mut(2)) {
             assert!(!ids.contains(&PANIC), "asked to panic");
             if ids.contains(&REFUSED) {
-                return Err(EncodeError("asked to refuse".to_owned()));
+                return Err(EncodeError::UnknownId {
+                    position: 1,
+                    count: batch.len(),
+                    id: REFUSED,
+                    ids: 0,
+                });
             }
             row.copy_from_slice(if ids.contains(&UNSOUND) {
                 &[3.0, 4.0]
@@ -122,7 +127,9 @@ impl Model for Fake {
 
     fn tokenize(&self, _kind: TextKind, text: &str) -> Result<Tokens, TokenizeError> {
         if text.contains("unsplittable") {
-            return Err(TokenizeError("asked not to".to_owned()));
+            return Err(TokenizeError {
+                reason: "asked not to".to_owned(),
+            });
         }
         assert!(!text.contains("panicsplit"), "asked to panic early");
         let id = |word: &str| match word.trim_end_matches('.') {

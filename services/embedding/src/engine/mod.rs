@@ -115,9 +115,9 @@ impl Engine {
             name: domain::text::shorten(&description.name),
             source,
         })?;
-        metrics.show_model(&id, revision, &description.architecture, &description.dtype);
+        metrics.show_model(&id, revision, description.architecture, description.dtype);
         let admission = Admission::new(config.capacity, metrics.queue_gauges());
-        let shared = Arc::new(Shared::new(model, &config, metrics));
+        let shared = Arc::new(Shared::new(model, &config, metrics)?);
         let threads = Threads::start(&shared, &config)?;
         Ok(Self(Arc::new(Inner {
             encoder,

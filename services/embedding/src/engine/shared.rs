@@ -61,15 +61,15 @@ pub struct Shared {
 
 impl Shared {
     /// Queues for the threads of this configuration.
-    pub fn new(model: Arc<dyn Model>, config: &EngineConfig, metrics: Arc<Metrics>) -> Self {
-        Self {
+    pub fn new(model: Arc<dyn Model>, config: &EngineConfig, metrics: Arc<Metrics>) -> Result<Self, EngineError> {
+        Ok(Self {
             model,
-            crew: Crew::new(config.threads),
+            crew: Crew::new(config.threads)?,
             raw: WorkQueue::new(BUDGET, config.tokenizer_threads),
             ready: WorkQueue::new(BUDGET, config.threads),
             metrics,
             pace: Pace::default(),
-        }
+        })
     }
 }
 

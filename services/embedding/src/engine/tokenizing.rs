@@ -19,9 +19,8 @@ const BYTES_PER_TOKEN: usize = 3;
 const FRAME_TOKENS: usize = 2;
 
 /// What a text of so many bytes will cost, before it is split into tokens.
-pub fn estimated_tokens(bytes: usize, max_tokens: u32) -> usize {
-    let most = usize::try_from(max_tokens).unwrap_or(usize::MAX).max(1);
-    (bytes / BYTES_PER_TOKEN + FRAME_TOKENS).min(most)
+pub fn estimated_tokens(bytes: usize, max_tokens: usize) -> usize {
+    (bytes / BYTES_PER_TOKEN + FRAME_TOKENS).min(max_tokens.max(1))
 }
 
 /// Works until the queue is closed and empty.

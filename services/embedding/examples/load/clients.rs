@@ -1,0 +1,147 @@
+//! Clients, each with a connection of its own: most send abstracts as fast as they are answered, some ask queries with
+//! a pause between, as people do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use proto::embedding::v1::embed_result::Outcome;
+use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
+use proto::embedding::v1::{EmbedBatchRequest, EmbedRequest, TextInput, TextKind};
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::corpus::Corpus;
+use crate::figures::cpu_of;
+use crate::server::Server;
+
+const BULK_CLIENTS: usize = 24;
+const QUERY_CLIENTS: usize = 8;
+const TEXTS_PER_CALL: usize = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+const MOST_QUERIES: usize = 5_000;
+
+type Client = EmbeddingServiceClient<Channel>;
+
+/// All clients.
+pub struct Load {
+    bulk: Vec<Client>,
+    queries: Vec<Client>,
+}
+
+/// What a run took.
+pub struct Served {
+    /// Abstracts per second.
+    pub rate: f64,
+    /// By the clock.
+    pub wall: Duration,
+    /// Processor time of the service, where the system says.
+    pub cpu: Option<Duration>,
+    /// Abstracts.
+    pub texts: usize,
+    /// How long each query took, as its client saw it.
+    pub queries: Vec<Duration>,
+}
+
+impl Load {
+    /// To a service.
+    pub fn connect(url: &str) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::from_shared(url.to_owned())?.tcp_nodelay(true);
+        let clients = |count| (0..count).map(|_| Client::new(endpoint.connect_lazy())).collect();
+        Ok(Self {
+            bulk: clients(BULK_CLIENTS),
+            queries: clients(QUERY_CLIENTS),
+        })
+    }
+
+    /// Sends all abstracts so many times, and queries until they are answered.
+    pub async fn run(&self, corpus: &Corpus, repeats: usize, server: &Server) -> anyhow::Result<Served> {
+        let papers: Arc<[String]> = corpus.papers.clone().into();
+        let texts: Arc<[String]> = corpus.queries.clone().into();
+        let total = papers.len() * repeats;
+        let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let pid = server.pid.to_string();
+        let (begun, cpu) = (Instant::now(), cpu_of(&pid));
+        let mut asking = JoinSet::new();
+        for (number, client) in self.queries.iter().enumerate() {
+            asking.spawn(ask(client.clone(), Arc::clone(&texts), number * 31, Arc::clone(&done)));
+        }
+        let mut sending = JoinSet::new();
+        for client in &self.bulk {
+            sending.spawn(send(client.clone(), Arc::clone(&papers), total, Arc::clone(&next)));
+        }
+        while let Some(sent) = sending.join_next().await {
+            sent??;
+        }
+        let wall = begun.elapsed();
+        let cpu = cpu_of(&pid)
+            .zip(cpu)
+            .map(|(after, before)| after.saturating_sub(before));
+        done.store(true, Ordering::Relaxed);
+        let mut queries = Vec::new();
+        while let Some(asked) = asking.join_next().await {
+            queries.extend(asked??);
+        }
+        Ok(Served {
+            rate: total as f64 / wall.as_secs_f64(),
+            wall,
+            cpu,
+            texts: total,
+            queries,
+        })
+    }
+}
+
+async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc<AtomicUsize>) -> anyhow::Result<()> {
+    loop {
+        let first = next.fetch_add(TEXTS_PER_CALL, Ordering::Relaxed);
+        if first >= total {
+            return Ok(());
+        }
+        let input = |index: usize| TextInput {
+            content: papers[index % papers.len()].clone(),
+            kind: TextKind::Document.into(),
+            ..TextInput::default()
+        };
+        let texts: Vec<TextInput> = (first..total.min(first + TEXTS_PER_CALL)).map(input).collect();
+        let count = texts.len();
+        let answer = client.embed_batch(EmbedBatchRequest { texts }).await?.into_inner();
+        ensure!(
+            answer.results.len() == count,
+            "{} results of {count} texts",
+            answer.results.len()
+        );
+        for result in answer.results {
+            ensure!(
+                matches!(result.outcome, Some(Outcome::Embedding(_))),
+                "{:?}",
+                result.outcome
+            );
+        }
+    }
+}
+
+async fn ask(
+    mut client: Client,
+    texts: Arc<[String]>,
+    first: usize,
+    done: Arc<AtomicBool>,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    for number in 0..MOST_QUERIES {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        let request = EmbedRequest {
+            texts: vec![texts[(first + number) % texts.len()].clone()],
+            kind: TextKind::Query.into(),
+            ..EmbedRequest::default()
+        };
+        let begun = Instant::now();
+        client.embed(request).await?;
+        took.push(begun.elapsed());
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(took)
+}

@@ -1,0 +1,79 @@
+//! The texts: titles with abstracts, and short queries made of titles.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::figures::say;
+
+const FILE: &str = "seed-papers/papers.jsonl";
+/// Words of a title that make a query.
+const QUERY_WORDS: usize = 6;
+
+/// What is embedded.
+pub struct Corpus {
+    /// `title. abstract`.
+    pub papers: Vec<String>,
+    /// Short.
+    pub queries: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Paper {
+    title: String,
+    r#abstract: String,
+}
+
+impl Corpus {
+    /// Reads the papers under `BROADSHEET_DATA`. Where they are absent it says so and makes texts of the same size.
+    pub fn read() -> anyhow::Result<Self> {
+        let file = std::env::var_os("BROADSHEET_DATA").map(|folder| PathBuf::from(folder).join(FILE));
+        let papers = if let Some(file) = file.filter(|file| file.exists()) {
+            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let papers: Result<Vec<Paper>, _> = text.lines().map(serde_json::from_str).collect();
+            papers?
+        } else {
+            say(&format!(
+                "NOTE: no {FILE} under BROADSHEET_DATA; these figures are of made-up texts, not of papers"
+            ));
+            (0..247).map(made_up).collect()
+        };
+        let query = |paper: &Paper| {
+            let words: Vec<&str> = paper.title.split_whitespace().take(QUERY_WORDS).collect();
+            words.join(" ")
+        };
+        Ok(Self {
+            queries: papers.iter().map(query).collect(),
+            papers: papers
+                .iter()
+                .map(|paper| format!("{}. {}", paper.title, paper.r#abstract))
+                .collect(),
+        })
+    }
+}
+
+fn made_up(number: usize) -> Paper {
+    const WORDS: [&str; 12] = [
+        "graph",
+        "neural",
+        "of",
+        "learning",
+        "the",
+        "robust",
+        "retrieval",
+        "a",
+        "language",
+        "with",
+        "quantum",
+        "model",
+    ];
+    let text = |words: usize, step: usize| {
+        let words: Vec<&str> = (0..words).map(|i| WORDS[(number + i * step) % WORDS.len()]).collect();
+        words.join(" ")
+    };
+    Paper {
+        title: text(9, 5),
+        r#abstract: text(150 + number % 120, 7),
+    }
+}

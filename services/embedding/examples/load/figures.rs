@@ -1,0 +1,105 @@
+//! What was measured, as lines for people and one line for scripts.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::bare::Alone;
+use crate::clients::Served;
+
+/// Prints a line.
+#[expect(clippy::print_stdout, reason = "printing is what this program is for")]
+pub fn say(text: &str) {
+    println!("{text}");
+}
+
+/// What all rounds gave.
+#[derive(Default)]
+pub struct Report {
+    of_bare: Vec<f64>,
+    of_bare_cpu: Vec<f64>,
+    rates: Vec<f64>,
+    batches: Vec<Duration>,
+    queries: Vec<Duration>,
+}
+
+impl Report {
+    /// Adds a round: the service between two runs of the bare encoder.
+    pub fn add(&mut self, round: usize, alone: &[Alone; 2], served: Served) {
+        let [before, after] = alone;
+        let bare = f64::midpoint(before.rate, after.rate);
+        let of_bare = served.rate / bare;
+        let busy = served.cpu.map(|cpu| cpu.as_secs_f64() / served.wall.as_secs_f64());
+        let cpu_per_text = |cpu: Option<Duration>, texts: usize| cpu.map(|cpu| cpu.as_secs_f64() / texts as f64);
+        let bare_cpu = cpu_per_text(before.cpu, before.texts).zip(cpu_per_text(after.cpu, after.texts));
+        let of_bare_cpu = cpu_per_text(served.cpu, served.texts)
+            .zip(bare_cpu)
+            .map(|(served, (before, after))| f64::midpoint(before, after) / served);
+        say(&format!(
+            "round {round}: bare {:.1} and {:.1} papers/s; service {:.1} papers/s ({of_bare:.3} of bare by the clock, \
+             {:.3} by processor time), {} queries, {:.0} % of one core busy",
+            before.rate,
+            after.rate,
+            served.rate,
+            of_bare_cpu.unwrap_or(f64::NAN),
+            served.queries.len(),
+            busy.unwrap_or(f64::NAN) * 100.0
+        ));
+        self.of_bare.push(of_bare);
+        self.of_bare_cpu.extend(of_bare_cpu);
+        self.rates.push(served.rate);
+        self.batches.extend([before.batch, after.batch]);
+        self.queries.extend(served.queries);
+    }
+
+    /// The last lines.
+    pub fn end(mut self) -> anyhow::Result<()> {
+        let batch = median(&mut self.batches).context("no round was measured")?;
+        let of_bare = median(&mut self.of_bare).context("no round was measured")?;
+        let rate = median(&mut self.rates).context("no round was measured")?;
+        self.queries.sort_unstable();
+        let p50 = quantile(&self.queries, 0.50).context("no query was answered")?;
+        let p99 = quantile(&self.queries, 0.99).context("no query was answered")?;
+        let in_batches = p99.as_secs_f64() / batch.as_secs_f64();
+        say(&format!(
+            "a full micro-batch takes {:.1} ms; {} queries beside bulk: p50 {:.1} ms, p99 {:.1} ms; by processor time {:.3} \
+             of bare, tokenising and term weights included in the service's",
+            millis(batch),
+            self.queries.len(),
+            millis(p50),
+            millis(p99),
+            median(&mut self.of_bare_cpu).unwrap_or(f64::NAN),
+        ));
+        say(&format!(
+            "embedding: of_bare={of_bare:.3} query_p99_batches={in_batches:.2} papers_per_s={rate:.1}"
+        ));
+        Ok(())
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// The one in the middle.
+pub fn median<T: PartialOrd + Copy>(values: &mut [T]) -> Option<T> {
+    values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    values.get(values.len() / 2).copied()
+}
+
+/// The smallest value that at least this share of the sorted ones do not exceed.
+fn quantile(sorted: &[Duration], share: f64) -> Option<Duration> {
+    let rank = (1..=sorted.len()).find(|rank| *rank as f64 >= share * sorted.len() as f64)?;
+    sorted.get(rank - 1).copied()
+}
+
+/// Processor time a process has used, on Linux.
+pub fn cpu_of(pid: &str) -> Option<Duration> {
+    /// What the kernel counts in for user space, on every architecture.
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name, which may hold spaces: state is the first field, user and system time the 12th and 13th.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}

@@ -1,0 +1,78 @@
+//! Puts the service under load over gRPC and compares it with the bare encoder on the same texts, in turn.
+//!
+//! `cargo run --release -p embedding --example load -- [MODEL] [ROUNDS]` with the name of a model that can be fetched;
+//! `BROADSHEET_MODEL_DIR` names a folder instead. The service runs in a process of its own. Everything ends after a
+//! number of texts known beforehand. It measures; it never judges, except that a failing call ends it.
+
+mod bare;
+mod clients;
+mod corpus;
+mod figures;
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use embedding::encoder;
+
+use bare::Bare;
+use clients::Load;
+use corpus::Corpus;
+use figures::{Report, say};
+use server::Server;
+
+const DEFAULT_MODEL: &str = "potion-base-8M";
+const DEFAULT_ROUNDS: usize = 3;
+/// How long the bare encoder should work in one round.
+const ROUND: Duration = Duration::from_secs(6);
+const MOST_REPEATS: usize = 400;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match arguments[..] {
+        [server::ARGUMENT, folder] => runtime.block_on(server::serve(&PathBuf::from(folder))),
+        [] => runtime.block_on(measure(DEFAULT_MODEL, DEFAULT_ROUNDS)),
+        [model] => runtime.block_on(measure(model, DEFAULT_ROUNDS)),
+        [model, rounds] => runtime.block_on(measure(model, rounds.parse().context("ROUNDS is a number")?)),
+        _ => bail!("usage: load [MODEL] [ROUNDS]"),
+    }
+}
+
+async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
+    let folder = match std::env::var_os("BROADSHEET_MODEL_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => standalone::Toolbox::from_env().model(name)?,
+    };
+    let corpus = Corpus::read()?;
+    let bare = Bare::new(encoder::load(&folder)?);
+    let mut server = Server::start(&folder)?;
+    let load = Load::connect(&server.url)?;
+    say(&format!(
+        "{} {} {}, {} threads, {} texts of {} tokens on average",
+        bare.description().name,
+        bare.description().architecture,
+        bare.description().dtype,
+        bare.threads(),
+        corpus.papers.len(),
+        bare.mean_tokens(&corpus.papers)?
+    ));
+    // Both warm: files read, buffers grown, connections open.
+    let once = bare.run(&corpus.papers, 1)?;
+    load.run(&corpus, 1, &server).await?;
+    let repeats = (ROUND.as_secs_f64() / once.wall.as_secs_f64()).ceil().max(1.0);
+    let repeats = (1..=MOST_REPEATS)
+        .find(|n| *n as f64 >= repeats)
+        .unwrap_or(MOST_REPEATS);
+    let mut report = Report::default();
+    for round in 1..=rounds {
+        let alone = bare.run(&corpus.papers, repeats)?;
+        let loaded = load.run(&corpus, repeats, &server).await?;
+        let again = bare.run(&corpus.papers, repeats)?;
+        report.add(round, &[alone, again], loaded);
+    }
+    server.stop()?;
+    report.end()
+}

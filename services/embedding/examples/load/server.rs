@@ -1,0 +1,95 @@
+//! The service in a process of its own, so that its processor time is its own too.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use embedding::encoder::{self, Model};
+use embedding::engine::{Capacity, Engine, EngineConfig};
+use embedding::grpc::Embedding;
+use embedding::{metrics, with_threads};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+
+/// What makes this program the service.
+pub const ARGUMENT: &str = "serve";
+
+/// As the service's defaults have it, but for the memory of queries, which would hide what is measured.
+const CONFIG: EngineConfig = EngineConfig {
+    threads: 0,
+    tokenizer_threads: 0,
+    capacity: Capacity {
+        queries: 16_384,
+        documents: 131_072,
+    },
+    query_cache: 0,
+};
+
+/// Serves a model until standard input ends; says where on standard output.
+pub async fn serve(folder: &Path) -> anyhow::Result<()> {
+    let model: Arc<dyn Model> = Arc::from(encoder::load(folder)?);
+    let config = with_threads(CONFIG, model.as_ref());
+    let engine = Engine::start(model, config, metrics::registered())?;
+    let stop = CancellationToken::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "http://{}", listener.local_addr()?)?;
+    out.flush()?;
+    let ended = stop.clone();
+    std::thread::spawn(move || {
+        // Ends with the process that holds the other side.
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        ended.cancel();
+    });
+    let service = Embedding::new(engine, stop.clone()).into_server();
+    let server = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .add_service(service);
+    let incoming = TcpListenerStream::new(listener);
+    server
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+/// The service's process.
+pub struct Server {
+    /// Where it is.
+    pub url: String,
+    /// Its id.
+    pub pid: u32,
+    process: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Server {
+    /// Starts this program again as the service and returns when it is ready.
+    pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg(ARGUMENT)
+            .arg(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = process.stdout.take().context("standard output is piped")?;
+        let mut url = String::new();
+        BufReader::new(out).read_line(&mut url)?;
+        Ok(Self {
+            url: url.trim().to_owned(),
+            pid: process.id(),
+            stdin: process.stdin.take(),
+            process,
+        })
+    }
+
+    /// Ends it.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        drop(self.stdin.take());
+        let status = self.process.wait()?;
+        anyhow::ensure!(status.success(), "the service ended with {status}");
+        Ok(())
+    }
+}
