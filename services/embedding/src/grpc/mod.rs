@@ -10,7 +10,7 @@ mod stream;
 mod tests;
 
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{grpc, status};
 use futures::Stream;
@@ -54,9 +54,12 @@ impl Embedding {
     }
 }
 
-/// When the caller stops waiting.
+/// When an answer has to leave to reach the caller before it stops waiting. The transport stops waiting too, and would
+/// say CANCELLED; this is early enough for the caller to get DEADLINE_EXCEEDED instead.
 fn deadline(metadata: &MetadataMap) -> Option<Instant> {
-    Instant::now().checked_add(grpc::time_left(metadata)?)
+    const JOURNEY: Duration = Duration::from_millis(5);
+    let left = grpc::time_left(metadata)?;
+    Instant::now().checked_add(left - JOURNEY.min(left / 10))
 }
 
 #[tonic::async_trait]
@@ -81,18 +84,20 @@ impl EmbeddingService for Embedding {
         let deadline = deadline(request.metadata());
         let inputs = request.into_inner().texts;
         request::check_count(inputs.len())?;
-        let parsed: Vec<_> = inputs.into_iter().map(request::text).collect();
-        let texts = parsed.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
-        let mut pending = self
-            .engine
-            .submit(texts, deadline)
-            .map_err(answer::refused)?
-            .into_iter();
-        let mut results = Vec::with_capacity(parsed.len());
-        for one in parsed {
-            let outcome = match one {
-                Ok(_) => answered(pending.next()).await,
-                Err(status) => Err(status),
+        let mut texts = Vec::with_capacity(inputs.len());
+        let mut refusals = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let parsed = request::text(input);
+            refusals.push(parsed.as_ref().err().cloned());
+            texts.extend(parsed);
+        }
+        let pending = self.engine.submit(texts, deadline).map_err(answer::refused)?;
+        let mut pending = pending.into_iter();
+        let mut results = Vec::with_capacity(refusals.len());
+        for refusal in refusals {
+            let outcome = match refusal {
+                Some(status) => Err(status),
+                None => answered(pending.next()).await,
             };
             results.push(answer::result(outcome));
         }

@@ -323,8 +323,8 @@ async fn a_deadline_ends_a_call_and_the_work_for_it() {
     let (model, keeper) = Fake::gated();
     let mut served = serve(model, config(1)).await;
     let mut late = Request::new(request(WireKind::Document, &["#1"]));
-    late.set_timeout(Duration::from_millis(20));
-    // The model does not answer before it is let go.
+    late.set_timeout(Duration::from_millis(100));
+    // The model does not answer before it is let go. The client's own clock may be the first to say so.
     let status = served.client.embed(late).await.expect_err("too late");
     assert!(
         matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled),

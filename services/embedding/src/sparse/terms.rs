@@ -1,31 +1,31 @@
-//! Splits text into terms: words in lower case without accents or LaTeX, no stop words, English ones stemmed.
+//! Splits text into terms: words in lower case without accents or LaTeX, no stop words, brought to their stems.
 //!
-//! Queries and documents take the same way, or they would never meet. It never guesses a language: only words of plain
-//! ASCII letters are stemmed; what other scripts write is kept as it is.
+//! Queries and documents take the same way, or they would never meet. It never guesses a language; see [`stem`] for what
+//! it goes by instead.
 
-use std::sync::LazyLock;
-
-use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::latex::without_latex;
+use super::stems::stem;
 use super::stop_words::is_stop_word;
-
-static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
-/// Longer runs of letters are no English words.
-const MAX_STEMMED_BYTES: usize = 64;
 
 /// The terms of a text in their order, with repetitions.
 ///
 /// A word of two parts joined by a hyphen gives both parts and their joined form, so that `GPT-4` meets `GPT4` and
-/// `pre-training` meets `pretraining`. `C++`, `C#` and decimal numbers stay whole.
+/// `pre-training` meets `pretraining`. `C++`, `C#` and decimal numbers stay whole. Chinese characters give each one and
+/// each two that stand together, because nothing else says where a word ends.
 pub fn terms(text: &str) -> Vec<String> {
     let folded = fold(&without_latex(text));
     let mut terms = Vec::new();
     let mut compound: Vec<&str> = Vec::new();
+    let mut before = "";
     let mut end = 0;
     for (start, word) in folded.unicode_word_indices() {
+        if end == start && is_ideograph(before) && is_ideograph(word) {
+            terms.push(format!("{before}{word}"));
+        }
+        before = word;
         if &folded[end..start] != "-" {
             push_joined(&compound, &mut terms);
             compound.clear();
@@ -38,10 +38,16 @@ pub fn terms(text: &str) -> Vec<String> {
     terms
 }
 
-/// Lower case, compatibility forms, Latin, Greek and Cyrillic accents gone. Marks of other scripts spell words and stay.
+/// Lower case, compatibility forms, Latin, Greek and Cyrillic accents gone, but for the one that tells й from и. Marks of
+/// other scripts spell words and stay.
 fn fold(text: &str) -> String {
+    let mut before = ' ';
     text.nfkd()
-        .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
+        .filter(|c| {
+            let short_i = *c == '\u{306}' && matches!(before, 'и' | 'И');
+            before = *c;
+            short_i || !matches!(c, '\u{300}'..='\u{36f}')
+        })
         .nfc()
         .flat_map(char::to_lowercase)
         .fold(String::with_capacity(text.len()), |mut folded, c| {
@@ -96,17 +102,16 @@ fn push_joined(compound: &[&str], terms: &mut Vec<String>) {
     }
 }
 
-fn stem(word: &str) -> String {
-    let english = word.len() <= MAX_STEMMED_BYTES && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'\'');
-    if english {
-        STEMMER.stem(word).into_owned()
-    } else {
-        word.to_owned()
-    }
-}
-
 fn is_number(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b',')
+}
+
+fn is_ideograph(word: &str) -> bool {
+    let mut chars = word.chars();
+    matches!(
+        (chars.next(), chars.next()),
+        (Some('\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'), None)
+    )
 }
 
 /// Marks that spell words in scripts of India and others; Unicode does not count them as letters.
@@ -173,9 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn other_scripts_keep_their_words() {
-        assert_eq!(terms("Привет мир"), ["привет", "мир"]);
-        assert_eq!(terms("深度学习").len(), 4);
+    fn other_scripts_are_stemmed_or_keep_their_words() {
+        assert_eq!(joined("Нейронные сети, нейронных сетей"), "нейрон сет нейрон сет");
+        assert_eq!(joined("новый край, ёлка"), "нов кра елк");
         assert_eq!(terms("हिन्दी"), ["हिन्दी"]);
+    }
+
+    #[test]
+    fn chinese_gives_characters_and_pairs() {
+        assert_eq!(terms("深度学习"), ["深", "深度", "度", "度学", "学", "学习", "习"]);
+        assert_eq!(terms("深。度 学"), ["深", "度", "学"]);
     }
 }
