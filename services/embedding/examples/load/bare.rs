@@ -1,7 +1,6 @@
 //! The encoder by itself: one thread per core, each taking the next micro-batch, and nothing around it.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,15 +18,13 @@ pub struct Bare {
 
 /// What a run took.
 pub struct Alone {
-    /// Texts per second.
-    pub rate: f64,
+    /// Tokens.
+    pub tokens: usize,
     /// By the clock.
     pub wall: Duration,
     /// Processor time of all threads, where the system says.
     pub cpu: Option<Duration>,
-    /// Texts.
-    pub texts: usize,
-    /// The median time of a full micro-batch.
+    /// The median time of a full micro-batch; zero when there was none.
     pub batch: Duration,
 }
 
@@ -48,83 +45,77 @@ impl Bare {
         self.threads
     }
 
-    /// Mean tokens of texts.
-    pub fn mean_tokens(&self, texts: &[String]) -> anyhow::Result<usize> {
-        let mut tokens = 0;
-        for text in texts {
-            tokens += self.model.tokenize(TextKind::Document, text)?.ids.len();
-        }
-        Ok(tokens / texts.len().max(1))
-    }
-
-    /// Encodes all texts so many times, from text to vector.
-    pub fn run(&self, texts: &[String], repeats: usize) -> anyhow::Result<Alone> {
-        let total = texts.len() * repeats;
-        let next = AtomicUsize::new(0);
-        let batches = Mutex::new(Vec::new());
+    /// Encodes all texts, from text to vector.
+    pub fn run(&self, texts: &[&str]) -> anyhow::Result<Alone> {
+        let list = Mutex::new(texts.iter());
         let (begun, cpu) = (Instant::now(), cpu_of("self"));
-        thread::scope(|scope| {
-            let work = || self.work(texts, total, &next, &batches);
-            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().try_for_each(|thread| match thread.join() {
+        let worked = thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(|| self.work(&list))).collect();
+            let results = threads.into_iter().map(|thread| match thread.join() {
                 Ok(result) => result,
                 Err(_) => anyhow::bail!("the encoder panicked"),
-            })
+            });
+            results.collect::<anyhow::Result<Vec<Worked>>>()
         })?;
         let wall = begun.elapsed();
-        let mut batches = batches.into_inner().unwrap_or_default();
+        let mut batches: Vec<Duration> = worked.iter().flat_map(|one| one.full_batches.iter().copied()).collect();
         Ok(Alone {
-            rate: total as f64 / wall.as_secs_f64(),
+            tokens: worked.iter().map(|one| one.tokens).sum(),
             wall,
             cpu: cpu_of("self")
                 .zip(cpu)
                 .map(|(after, before)| after.saturating_sub(before)),
-            texts: total,
             batch: median(&mut batches).unwrap_or_default(),
         })
     }
 
-    fn work(
-        &self,
-        texts: &[String],
-        total: usize,
-        next: &AtomicUsize,
-        batches: &Mutex<Vec<Duration>>,
-    ) -> anyhow::Result<()> {
+    /// What one thread does.
+    fn work(&self, list: &Mutex<std::slice::Iter<'_, &str>>) -> anyhow::Result<Worked> {
         let dimension = self.model.description().dimension;
         let (mut workspace, mut out) = (Workspace::default(), Vec::new());
-        let mut left: Option<Vec<u32>> = None;
+        let mut worked = Worked::default();
+        let mut left = None;
         loop {
-            let mut batch: Vec<Vec<u32>> = left.take().into_iter().collect();
-            let mut tokens = batch.iter().map(Vec::len).sum::<usize>();
-            let mut full = false;
-            while !full {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= total {
-                    break;
-                }
-                let ids = self
-                    .model
-                    .tokenize(TextKind::Document, &texts[index % texts.len()])?
-                    .ids;
-                full = !batch.is_empty() && tokens + ids.len() > BUDGET;
-                if full {
-                    left = Some(ids);
-                } else {
-                    tokens += ids.len();
-                    batch.push(ids);
-                }
-            }
+            let batch = self.next_batch(list, &mut left)?;
             if batch.is_empty() {
-                return Ok(());
+                return Ok(worked);
             }
             let sequences: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
             out.resize(sequences.len() * dimension, 0.0);
             let begun = Instant::now();
             self.model.encode(&sequences, &mut workspace, &mut out)?;
-            if full && let Ok(mut batches) = batches.lock() {
-                batches.push(begun.elapsed());
+            worked.tokens += batch.iter().map(Vec::len).sum::<usize>();
+            if left.is_some() {
+                worked.full_batches.push(begun.elapsed());
             }
         }
     }
+
+    /// As many texts as fit the budget; the first one that does not is left for the next batch.
+    fn next_batch(
+        &self,
+        list: &Mutex<std::slice::Iter<'_, &str>>,
+        left: &mut Option<Vec<u32>>,
+    ) -> anyhow::Result<Vec<Vec<u32>>> {
+        let mut batch: Vec<Vec<u32>> = left.take().into_iter().collect();
+        let mut tokens: usize = batch.iter().map(Vec::len).sum();
+        loop {
+            let next = list.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(text) = next else { return Ok(batch) };
+            let ids = self.model.tokenize(TextKind::Document, text)?.ids;
+            if !batch.is_empty() && tokens + ids.len() > BUDGET {
+                *left = Some(ids);
+                return Ok(batch);
+            }
+            tokens += ids.len();
+            batch.push(ids);
+        }
+    }
+}
+
+/// What one thread did.
+#[derive(Default)]
+struct Worked {
+    tokens: usize,
+    full_batches: Vec<Duration>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use proto::embedding::v1::embed_result::Outcome;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedBatchRequest, EmbedRequest, TextInput, TextKind};
@@ -18,6 +18,8 @@ use crate::server::Server;
 
 const BULK_CLIENTS: usize = 24;
 const QUERY_CLIENTS: usize = 8;
+/// Clients together.
+pub const COUNT: usize = BULK_CLIENTS + QUERY_CLIENTS;
 const TEXTS_PER_CALL: usize = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 const MOST_QUERIES: usize = 5_000;
@@ -32,16 +34,23 @@ pub struct Load {
 
 /// What a run took.
 pub struct Served {
-    /// Abstracts per second.
-    pub rate: f64,
+    /// Abstracts.
+    pub papers: usize,
+    /// Tokens of abstracts and queries.
+    pub tokens: usize,
     /// By the clock.
     pub wall: Duration,
     /// Processor time of the service, where the system says.
     pub cpu: Option<Duration>,
-    /// Abstracts.
-    pub texts: usize,
     /// How long each query took, as its client saw it.
     pub queries: Vec<Duration>,
+}
+
+/// What one client got.
+#[derive(Default)]
+struct Got {
+    tokens: usize,
+    took: Vec<Duration>,
 }
 
 impl Load {
@@ -71,8 +80,9 @@ impl Load {
         for client in &self.bulk {
             sending.spawn(send(client.clone(), Arc::clone(&papers), total, Arc::clone(&next)));
         }
+        let mut tokens = 0;
         while let Some(sent) = sending.join_next().await {
-            sent??;
+            tokens += sent??.tokens;
         }
         let wall = begun.elapsed();
         let cpu = cpu_of(&pid)
@@ -81,23 +91,26 @@ impl Load {
         done.store(true, Ordering::Relaxed);
         let mut queries = Vec::new();
         while let Some(asked) = asking.join_next().await {
-            queries.extend(asked??);
+            let asked = asked??;
+            tokens += asked.tokens;
+            queries.extend(asked.took);
         }
         Ok(Served {
-            rate: total as f64 / wall.as_secs_f64(),
+            papers: total,
+            tokens,
             wall,
             cpu,
-            texts: total,
             queries,
         })
     }
 }
 
-async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc<AtomicUsize>) -> anyhow::Result<()> {
+async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc<AtomicUsize>) -> anyhow::Result<Got> {
+    let mut got = Got::default();
     loop {
         let first = next.fetch_add(TEXTS_PER_CALL, Ordering::Relaxed);
         if first >= total {
-            return Ok(());
+            return Ok(got);
         }
         let input = |index: usize| TextInput {
             content: papers[index % papers.len()].clone(),
@@ -113,22 +126,16 @@ async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc
             answer.results.len()
         );
         for result in answer.results {
-            ensure!(
-                matches!(result.outcome, Some(Outcome::Embedding(_))),
-                "{:?}",
-                result.outcome
-            );
+            match result.outcome {
+                Some(Outcome::Embedding(embedding)) => got.tokens += embedding.tokens as usize,
+                other => bail!("not an embedding: {other:?}"),
+            }
         }
     }
 }
 
-async fn ask(
-    mut client: Client,
-    texts: Arc<[String]>,
-    first: usize,
-    done: Arc<AtomicBool>,
-) -> anyhow::Result<Vec<Duration>> {
-    let mut took = Vec::new();
+async fn ask(mut client: Client, texts: Arc<[String]>, first: usize, done: Arc<AtomicBool>) -> anyhow::Result<Got> {
+    let mut got = Got::default();
     for number in 0..MOST_QUERIES {
         if done.load(Ordering::Relaxed) {
             break;
@@ -139,9 +146,10 @@ async fn ask(
             ..EmbedRequest::default()
         };
         let begun = Instant::now();
-        client.embed(request).await?;
-        took.push(begun.elapsed());
+        let answer = client.embed(request).await?.into_inner();
+        got.took.push(begun.elapsed());
+        got.tokens += answer.embeddings.iter().map(|one| one.tokens as usize).sum::<usize>();
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(took)
+    Ok(got)
 }

@@ -53,6 +53,24 @@ impl Corpus {
     }
 }
 
+impl Corpus {
+    /// All papers so many times, with so many queries to each paper among them.
+    pub fn mix(&self, repeats: usize, queries_per_paper: f64) -> Vec<&str> {
+        let mut mix = Vec::new();
+        let mut queries = self.queries.iter().cycle();
+        let mut owed = 0.0;
+        for paper in (0..repeats).flat_map(|_| &self.papers) {
+            mix.push(paper.as_str());
+            owed += queries_per_paper;
+            while owed >= 1.0 {
+                mix.extend(queries.next().map(String::as_str));
+                owed -= 1.0;
+            }
+        }
+        mix
+    }
+}
+
 fn made_up(number: usize) -> Paper {
     const WORDS: [&str; 12] = [
         "graph",

@@ -24,32 +24,27 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a round: the service between two runs of the bare encoder.
-    pub fn add(&mut self, round: usize, alone: &[Alone; 2], served: Served) {
-        let [before, after] = alone;
-        let bare = f64::midpoint(before.rate, after.rate);
-        let of_bare = served.rate / bare;
+    /// Adds a round: the service between two runs of the bare encoder. They are compared by tokens, because the queries
+    /// in a round are as many as there was time for.
+    pub fn add(&mut self, round: usize, alone: &[Alone; 2], served: &Served) {
+        let [before, after] = alone.each_ref().map(|one| per_second(one.tokens, one.wall));
+        let rate = per_second(served.tokens, served.wall);
+        let of_bare = rate / f64::midpoint(before, after);
+        let cpu_of_bare = cpu_of_bare(alone, served);
         let busy = served.cpu.map(|cpu| cpu.as_secs_f64() / served.wall.as_secs_f64());
-        let cpu_per_text = |cpu: Option<Duration>, texts: usize| cpu.map(|cpu| cpu.as_secs_f64() / texts as f64);
-        let bare_cpu = cpu_per_text(before.cpu, before.texts).zip(cpu_per_text(after.cpu, after.texts));
-        let of_bare_cpu = cpu_per_text(served.cpu, served.texts)
-            .zip(bare_cpu)
-            .map(|(served, (before, after))| f64::midpoint(before, after) / served);
         say(&format!(
-            "round {round}: bare {:.1} and {:.1} papers/s; service {:.1} papers/s ({of_bare:.3} of bare by the clock, \
-             {:.3} by processor time), {} queries, {:.0} % of one core busy",
-            before.rate,
-            after.rate,
-            served.rate,
-            of_bare_cpu.unwrap_or(f64::NAN),
-            served.queries.len(),
-            busy.unwrap_or(f64::NAN) * 100.0
+            "round {round}: bare {before:.0} and {after:.0} tokens/s; service {rate:.0} tokens/s, {:.1} papers/s and {:.0} \
+             queries/s ({of_bare:.3} of bare by the clock, {:.3} by processor time; {:.2} cores busy)",
+            per_second(served.papers, served.wall),
+            per_second(served.queries.len(), served.wall),
+            cpu_of_bare.unwrap_or(f64::NAN),
+            busy.unwrap_or(f64::NAN)
         ));
         self.of_bare.push(of_bare);
-        self.of_bare_cpu.extend(of_bare_cpu);
-        self.rates.push(served.rate);
-        self.batches.extend([before.batch, after.batch]);
-        self.queries.extend(served.queries);
+        self.of_bare_cpu.extend(cpu_of_bare);
+        self.rates.push(per_second(served.papers, served.wall));
+        self.batches.extend(alone.each_ref().map(|one| one.batch));
+        self.queries.extend(&served.queries);
     }
 
     /// The last lines.
@@ -75,6 +70,20 @@ impl Report {
         ));
         Ok(())
     }
+}
+
+fn per_second(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
+/// Tokens per second of processor time, the service's against the bare encoder's.
+fn cpu_of_bare(alone: &[Alone; 2], served: &Served) -> Option<f64> {
+    let [before, after] = alone;
+    let bare = f64::midpoint(
+        per_second(before.tokens, before.cpu?),
+        per_second(after.tokens, after.cpu?),
+    );
+    Some(per_second(served.tokens, served.cpu?) / bare)
 }
 
 fn millis(duration: Duration) -> f64 {

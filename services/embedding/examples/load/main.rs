@@ -51,27 +51,32 @@ async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
     let mut server = Server::start(&folder)?;
     let load = Load::connect(&server.url)?;
     say(&format!(
-        "{} {} {}, {} threads, {} texts of {} tokens on average",
+        "{} {} {}, {} threads; ready after {} ms; {} papers, {} clients",
         bare.description().name,
         bare.description().architecture,
         bare.description().dtype,
         bare.threads(),
+        server.ready_after.as_millis(),
         corpus.papers.len(),
-        bare.mean_tokens(&corpus.papers)?
+        clients::COUNT
     ));
-    // Both warm: files read, buffers grown, connections open.
-    let once = bare.run(&corpus.papers, 1)?;
-    load.run(&corpus, 1, &server).await?;
+    // Both warm: files read, buffers grown, connections open. The first run also tells how many queries come to a paper.
+    let once = bare.run(&corpus.mix(1, 0.0))?;
     let repeats = (ROUND.as_secs_f64() / once.wall.as_secs_f64()).ceil().max(1.0);
     let repeats = (1..=MOST_REPEATS)
         .find(|n| *n as f64 >= repeats)
         .unwrap_or(MOST_REPEATS);
+    let mut loaded = load.run(&corpus, repeats, &server).await?;
     let mut report = Report::default();
     for round in 1..=rounds {
-        let alone = bare.run(&corpus.papers, repeats)?;
-        let loaded = load.run(&corpus, repeats, &server).await?;
-        let again = bare.run(&corpus.papers, repeats)?;
-        report.add(round, &[alone, again], loaded);
+        let mix = corpus.mix(repeats, loaded.queries.len() as f64 / loaded.papers as f64);
+        let before = bare.run(&mix)?;
+        loaded = load.run(&corpus, repeats, &server).await?;
+        let after = bare.run(&mix)?;
+        report.add(round, &[before, after], &loaded);
+    }
+    if let Some(megabytes) = server.peak_megabytes() {
+        say(&format!("the service held at most {megabytes} MB"));
     }
     server.stop()?;
     report.end()

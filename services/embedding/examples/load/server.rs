@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use embedding::encoder::{self, Model};
@@ -61,6 +62,8 @@ pub struct Server {
     pub url: String,
     /// Its id.
     pub pid: u32,
+    /// From its start until it served.
+    pub ready_after: Duration,
     process: Child,
     stdin: Option<ChildStdin>,
 }
@@ -68,6 +71,7 @@ pub struct Server {
 impl Server {
     /// Starts this program again as the service and returns when it is ready.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
+        let begun = Instant::now();
         let mut process = Command::new(std::env::current_exe()?)
             .arg(ARGUMENT)
             .arg(folder)
@@ -80,9 +84,18 @@ impl Server {
         Ok(Self {
             url: url.trim().to_owned(),
             pid: process.id(),
+            ready_after: begun.elapsed(),
             stdin: process.stdin.take(),
             process,
         })
+    }
+
+    /// The most memory it has held, where the system says.
+    pub fn peak_megabytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kilobytes / 1024)
     }
 
     /// Ends it.

@@ -281,6 +281,47 @@ async fn dropping_the_engine_finishes_what_waits() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_on_many_threads_all_get_their_own_answer() {
+    let metrics = Metrics::unregistered();
+    let config = EngineConfig {
+        tokenizer_threads: 2,
+        query_cache: 16,
+        ..config(4)
+    };
+    let engine = Engine::start(Arc::new(Fake::default()), config, Arc::clone(&metrics)).expect("an engine");
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..32_usize {
+        let engine = engine.clone();
+        callers.spawn(async move {
+            for call in 0..25 {
+                let kind = if (caller + call) % 3 == 0 { Query } else { Document };
+                let words = 1 + (caller * 25 + call) % 8;
+                let texts = vec![
+                    text(kind, &"a ".repeat(words)),
+                    text(kind, "refused"),
+                    text(kind, "b c"),
+                ];
+                let mut pending = engine.submit(texts, None).expect("room");
+                if call % 5 == 0 {
+                    drop(pending.remove(2));
+                }
+                let answers = answers(pending).await;
+                assert_eq!(answers[0].as_ref().expect("vectors").tokens as usize, words);
+                assert!(matches!(answers[1], Err(TextError::Encode(_))));
+                assert!(
+                    answers
+                        .get(2)
+                        .is_none_or(|last| last.as_ref().is_ok_and(|one| one.tokens == 2))
+                );
+            }
+        });
+    }
+    callers.join_all().await;
+    drop(engine);
+    assert_eq!(metrics.queue_gauges().map(|gauge| gauge.get()), [0, 0]);
+}
+
 #[test]
 fn a_model_whose_name_cannot_be_an_id_is_refused() {
     let error = EngineError::Name {

@@ -59,7 +59,7 @@ impl Embedding {
 fn deadline(metadata: &MetadataMap) -> Option<Instant> {
     const JOURNEY: Duration = Duration::from_millis(5);
     let left = grpc::time_left(metadata)?;
-    Instant::now().checked_add(left - JOURNEY.min(left / 10))
+    Instant::now().checked_add(left.saturating_sub(JOURNEY.min(left / 10)))
 }
 
 #[tonic::async_trait]
