@@ -88,20 +88,20 @@ impl Metrics {
                 &["encoder_id", "revision", "architecture", "dtype"],
             ),
         };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Vectors have a series only for labels that were asked for once.
+    fn begin_at_zero(&self) {
+        let counters = [&self.texts, &self.dropped, &self.refused, &self.expired, &self.failed];
         for kind in KINDS.map(label) {
-            for vector in [
-                &metrics.texts,
-                &metrics.dropped,
-                &metrics.refused,
-                &metrics.expired,
-                &metrics.failed,
-            ] {
+            for vector in counters {
                 vector.with_label_values(&[kind]);
             }
-            metrics.queue_tokens.with_label_values(&[kind]);
-            metrics.queue_seconds.with_label_values(&[kind]);
+            self.queue_tokens.with_label_values(&[kind]);
+            self.queue_seconds.with_label_values(&[kind]);
         }
-        metrics
     }
 
     /// Metrics that nobody sees, for tests and tools.

@@ -10,15 +10,15 @@ use proto::embedding::v1::embed_result::Outcome;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedError, EmbedResult, TextEmbedding, TextInput, TextKind as WireKind, TruncatePolicy};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Server};
-use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::encoder::TextKind;
-use crate::engine::fake::{Fake, Seen};
+use crate::engine::fake::{Fake, Keeper, Seen};
 use crate::engine::tests::config;
 use crate::engine::{Capacity, EngineConfig};
 use crate::metrics::Metrics;
@@ -159,58 +159,52 @@ async fn a_failing_model_is_an_internal_error_without_its_cause() {
 #[tokio::test]
 async fn a_batch_answers_each_text_by_itself() {
     let mut served = plain().await;
+    let long = input("a b c d e f g h i");
     let query = TextInput {
         kind: WireKind::Query.into(),
         ..input("trees")
     };
     let whole = TextInput {
         truncate: TruncatePolicy::Refuse.into(),
-        ..input("a b c d e f g h i")
+        ..long.clone()
     };
-    let long = input("a b c d e f g h i");
     let texts = vec![
         input("graph"),
+        query,
+        long,
         input(""),
         input("panic"),
-        query,
         whole,
-        long,
         TextInput::default(),
     ];
-    let response = served
-        .client
-        .embed_batch(EmbedBatchRequest { texts })
-        .await
-        .expect("results")
-        .into_inner();
-    assert_eq!(
-        (response.encoder_id.as_str(), response.results.len()),
-        ("fake@0123456789ab", 7)
-    );
-    for good in [0, 3] {
-        assert_eq!(embedding(&response.results[good]).dense, [0.6, 0.8]);
+    let response = served.client.embed_batch(EmbedBatchRequest { texts }).await;
+    let response = response.expect("results").into_inner();
+    assert_eq!(response.encoder_id, "fake@0123456789ab");
+    let (good, bad) = response.results.split_at(3);
+    let truncated: Vec<bool> = good.iter().map(|one| embedding(one).truncated).collect();
+    assert_eq!(truncated, [false, false, true]);
+    let errors: Vec<(Code, &str)> = bad
+        .iter()
+        .map(|one| (error(one).code.into(), error(one).field.as_str()))
+        .collect();
+    let expected = [
+        (Code::InvalidArgument, "content"),
+        (Code::Internal, ""),
+        (Code::InvalidArgument, "content"),
+        (Code::InvalidArgument, "kind"),
+    ];
+    assert_eq!(errors, expected);
+}
+
+#[tokio::test]
+async fn a_batch_of_too_many_texts_is_refused_whole() {
+    let mut served = plain().await;
+    for count in [0, MAX_TEXTS + 1] {
+        let texts = vec![input("a"); count];
+        let refused = served.client.embed_batch(EmbedBatchRequest { texts }).await;
+        let status = refused.expect_err("a refusal");
+        assert_eq!(status::blamed_field(&status).as_deref(), Some("texts"));
     }
-    assert!(embedding(&response.results[5]).truncated);
-    for (bad, code, field) in [
-        (1, Code::InvalidArgument, "content"),
-        (2, Code::Internal, ""),
-        (4, Code::InvalidArgument, "content"),
-        (6, Code::InvalidArgument, "kind"),
-    ] {
-        let error = error(&response.results[bad]);
-        assert_eq!(
-            (Code::from(error.code), error.field.as_str()),
-            (code, field),
-            "{error:?}"
-        );
-    }
-    let texts = vec![input("a"); MAX_TEXTS + 1];
-    let status = served
-        .client
-        .embed_batch(EmbedBatchRequest { texts })
-        .await
-        .expect_err("a refusal");
-    assert_eq!(status::blamed_field(&status).as_deref(), Some("texts"));
 }
 
 #[tokio::test]
@@ -250,71 +244,59 @@ async fn one_bad_text_does_not_end_a_stream() {
     assert_eq!(outcomes, expected.map(|(reference, code)| (reference.to_owned(), code)));
 }
 
-#[tokio::test]
-async fn overload_is_refused_alike_in_every_kind_of_call() {
+/// A service whose model is busy and whose queue is full until the keeper lets go of the two calls that are returned.
+async fn full() -> (Served, Keeper, [JoinHandle<Result<Response<EmbedResponse>, Status>>; 2]) {
     let (model, keeper) = Fake::gated();
     let capacity = Capacity {
         queries: 10_000,
         documents: 4,
     };
-    let served = serve(model, EngineConfig { capacity, ..config(1) }).await;
+    let config = EngineConfig { capacity, ..config(1) };
+    let served = serve(model, config).await;
     let call = |text: &'static str| {
         let mut client = served.client.clone();
         tokio::spawn(async move { client.embed(request(WireKind::Document, &[text])).await })
     };
-    let (first, waiting) = (
-        call("#1"),
-        tokio::task::spawn_blocking(move || (keeper.seen.recv(), keeper)),
-    );
-    let (seen, keeper) = waiting.await.expect("no panic");
+    let first = call("#1");
+    let (seen, keeper) = tokio::task::spawn_blocking(move || (keeper.seen.recv(), keeper))
+        .await
+        .expect("no panic");
     assert_eq!(seen, Ok(Seen::Batch(vec![1])));
     let second = call("#2 a b c");
     while served.metrics.queue_gauges()[1].get() < 4 {
         tokio::task::yield_now().await;
     }
-    let mut client = served.client.clone();
-    let check = |code: Code, retry: Option<Duration>| {
-        assert_eq!((code, retry), (Code::ResourceExhausted, Some(Duration::from_secs(1))));
-    };
-    let status = client
-        .embed(request(WireKind::Document, &["#3"]))
-        .await
-        .expect_err("a refusal");
-    check(
-        status.code(),
-        status.get_details_retry_info().and_then(|info| info.retry_delay),
-    );
+    (served, keeper, [first, second])
+}
+
+#[tokio::test]
+async fn overload_is_refused_alike_in_every_kind_of_call() {
+    let (mut served, keeper, calls) = full().await;
+    let expected = (Code::ResourceExhausted, Some(Duration::from_secs(1)));
+    let of_status = |status: &Status| (status.code(), status::retry_delay(status));
+    let client = &mut served.client;
+
+    let refused = client.embed(request(WireKind::Document, &["#3"])).await;
+    assert_eq!(of_status(&refused.expect_err("a refusal")), expected);
+
     let texts = vec![input("#3")];
-    let status = client
-        .embed_batch(EmbedBatchRequest { texts })
-        .await
-        .expect_err("a refusal");
-    check(
-        status.code(),
-        status.get_details_retry_info().and_then(|info| info.retry_delay),
-    );
-    let text = Some(input("#3"));
+    let refused = client.embed_batch(EmbedBatchRequest { texts }).await;
+    assert_eq!(of_status(&refused.expect_err("a refusal")), expected);
+
     let sent = stream::iter([EmbedStreamRequest {
-        text,
+        text: Some(input("#3")),
         ..EmbedStreamRequest::default()
     }]);
     let mut results = client.embed_stream(sent).await.expect("a stream").into_inner();
-    let result = results
-        .message()
-        .await
-        .expect("a result")
-        .expect("a result")
-        .result
-        .expect("a result");
-    let delay = error(&result).retry_delay;
-    check(
-        error(&result).code.into(),
-        delay.and_then(|delay| delay.try_into().ok()),
-    );
-    keeper.let_go();
-    keeper.let_go();
-    first.await.expect("no panic").expect("vectors");
-    second.await.expect("no panic").expect("vectors");
+    let response = results.message().await.expect("a result").expect("a result");
+    let result = response.result.expect("a result");
+    let delay = error(&result).retry_delay.and_then(|delay| delay.try_into().ok());
+    assert_eq!((Code::from(error(&result).code), delay), expected);
+
+    for call in calls {
+        keeper.let_go();
+        call.await.expect("no panic").expect("vectors");
+    }
     assert_eq!(served.metrics.not_computed(TextKind::Document), [0, 3, 0, 0]);
 }
 
