@@ -1,0 +1,186 @@
+//! Reads a BERT encoder from its folder and packs its weights.
+//!
+//! Layers are packed by several threads while another one hashes the file; a tensor is dropped once it is packed, so at no
+//! time is the whole file in memory.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::error::LoadError;
+use crate::kernel::{self, Norm};
+use crate::layout::{self, BertShape, Config};
+use crate::model::{Description, name_of};
+use crate::options::{Instructions, Options, Precision};
+use crate::tensors::Tensors;
+use crate::tokens::TextReader;
+
+use super::attention::Shape;
+use super::linear::{Activation, Linear};
+use super::{Bert, Embeddings, Layer};
+
+/// Most threads that pack layers; more would hold more of the file in memory for little gain.
+const MOST_PACKERS: usize = 4;
+
+impl Bert {
+    pub(crate) fn load(folder: &Path, config: &Config, options: &Options) -> Result<Self, LoadError> {
+        let shape = config.bert()?;
+        let pooling = layout::pooling(folder, shape.hidden, options)?;
+        let max_tokens = layout::max_tokens(folder, shape.positions, options)?;
+        let prefixes = layout::prefixes(folder, options)?;
+        let tensors = Tensors::open(folder)?;
+        let source = Source {
+            tensors: &tensors,
+            shape: &shape,
+            precision: options.precision,
+        };
+        let (weights_sha256, reader, embeddings, layers) = thread::scope(|scope| {
+            let hash = scope.spawn(|| tensors.sha256(options));
+            let reader =
+                scope.spawn(|| TextReader::with_special_tokens(folder, shape.vocabulary, max_tokens, prefixes));
+            let layers = source.layers();
+            let embeddings = source.embeddings();
+            (joined(hash), joined(reader), embeddings, layers)
+        });
+        let kernel = match options.instructions {
+            Instructions::Auto => kernel::choose(),
+            Instructions::Portable => kernel::portable(),
+        };
+        let description = Description {
+            name: name_of(folder, options),
+            weights_sha256: weights_sha256?,
+            dimension: shape.hidden,
+            max_tokens,
+            dtype: options.precision.as_str(),
+            architecture: "bert",
+            instructions: kernel.name(),
+        };
+        Ok(Self {
+            description,
+            reader: reader?,
+            kernel,
+            pooling,
+            shape: Shape {
+                heads: shape.heads,
+                width: shape.hidden / shape.heads,
+                precision: options.precision,
+            },
+            embeddings: embeddings?,
+            layers: layers?,
+        })
+    }
+}
+
+fn joined<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A weights file together with what should be in it.
+struct Source<'a> {
+    tensors: &'a Tensors,
+    shape: &'a BertShape,
+    precision: Precision,
+}
+
+impl Source<'_> {
+    fn embeddings(&self) -> Result<Embeddings, LoadError> {
+        let BertShape {
+            hidden,
+            positions,
+            types,
+            vocabulary,
+            ..
+        } = *self.shape;
+        let words = self.read("embeddings.word_embeddings.weight", &[vocabulary, hidden])?;
+        let mut places = self.read("embeddings.position_embeddings.weight", &[positions, hidden])?;
+        let kinds = self.read("embeddings.token_type_embeddings.weight", &[types, hidden])?;
+        for place in places.chunks_exact_mut(hidden) {
+            for (value, kind) in place.iter_mut().zip(&kinds) {
+                *value += kind;
+            }
+        }
+        Ok(Embeddings {
+            words,
+            positions: places,
+            norm: self.norm("embeddings.LayerNorm")?,
+        })
+    }
+
+    /// All layers, each packed by whichever thread is free.
+    fn layers(&self) -> Result<Vec<Layer>, LoadError> {
+        let next = AtomicUsize::new(0);
+        let pack = || {
+            let mut packed = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= self.shape.layers {
+                    return packed;
+                }
+                packed.push((number, self.layer(number)));
+            }
+        };
+        let packers = thread::available_parallelism().map_or(1, usize::from).min(MOST_PACKERS);
+        let mut layers = thread::scope(|scope| {
+            let handles: Vec<_> = (0..packers).map(|_| scope.spawn(pack)).collect();
+            handles.into_iter().flat_map(joined).collect::<Vec<_>>()
+        });
+        layers.sort_by_key(|(number, _)| *number);
+        layers.into_iter().map(|(_, layer)| layer).collect()
+    }
+
+    fn layer(&self, number: usize) -> Result<Layer, LoadError> {
+        let BertShape { hidden, inner, .. } = *self.shape;
+        let name = |part: &str| format!("encoder.layer.{number}.{part}");
+        let linear = |part: &str, depth, columns, activation| {
+            let weights = self.read(&name(&format!("{part}.weight")), &[columns, depth])?;
+            let bias = self.read(&name(&format!("{part}.bias")), &[columns])?;
+            Ok(Linear::pack(&weights, bias, activation, self.precision))
+        };
+        Ok(Layer {
+            project: self.projection(&name("attention.self"))?,
+            output: linear("attention.output.dense", hidden, hidden, Activation::Identity)?,
+            attention_norm: self.norm(&name("attention.output.LayerNorm"))?,
+            up: linear("intermediate.dense", hidden, inner, Activation::Gelu)?,
+            down: linear("output.dense", inner, hidden, Activation::Identity)?,
+            output_norm: self.norm(&name("output.LayerNorm"))?,
+        })
+    }
+
+    /// Queries, keys and values as one layer.
+    fn projection(&self, name: &str) -> Result<Linear, LoadError> {
+        let hidden = self.shape.hidden;
+        let factor = 1.0 / ((hidden / self.shape.heads) as f32).sqrt();
+        let mut weights = self.read(&format!("{name}.query.weight"), &[hidden, hidden])?;
+        let mut bias = self.read(&format!("{name}.query.bias"), &[hidden])?;
+        for value in weights.iter_mut().chain(&mut bias) {
+            *value *= factor;
+        }
+        for part in ["key", "value"] {
+            weights.extend(self.read(&format!("{name}.{part}.weight"), &[hidden, hidden])?);
+            bias.extend(self.read(&format!("{name}.{part}.bias"), &[hidden])?);
+        }
+        Ok(Linear::pack(&weights, bias, Activation::Identity, self.precision))
+    }
+
+    fn norm(&self, name: &str) -> Result<Norm, LoadError> {
+        // Old checkpoints call gain and shift gamma and beta.
+        let part = |names: [&str; 2]| {
+            let [new, old] = names.map(|part| format!("{name}.{part}"));
+            let is_old = self.tensors.find(&[&new, &format!("bert.{new}")]).is_none()
+                && self.tensors.find(&[&old, &format!("bert.{old}")]).is_some();
+            self.read(if is_old { &old } else { &new }, &[self.shape.hidden])
+        };
+        Ok(Norm {
+            gain: part(["weight", "gamma"])?,
+            shift: part(["bias", "beta"])?,
+            epsilon: self.shape.epsilon,
+        })
+    }
+
+    /// A tensor by its name, which some files precede by `bert.`.
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let prefixed = format!("bert.{name}");
+        self.tensors
+            .read(self.tensors.find(&[name, &prefixed]).unwrap_or(name), shape)
+    }
+}

@@ -1,0 +1,177 @@
+//! The arithmetic of the encoder, as a port with one adapter per kind of processor.
+//!
+//! A kernel multiplies packed matrices, and turns rows of numbers into other rows. It knows no model, allocates nothing
+//! and never reads past a slice: every adapter checks the shapes first, by the `check` functions here. To serve another
+//! processor (AVX-512, NEON), implement [`Kernel`] and name it in [`choose`]; the property tests then run over it too.
+//!
+//! Weights lie in *panels* of [`PANEL`] columns. In f32, a panel is `[depth][PANEL]`. In i16, two values that follow each
+//! other in depth lie side by side, `[depth / 2][PANEL][2]`, because that is what one multiply-add instruction eats.
+//!
+//! All kernels compute the same integers. In f32 they differ by the order of additions and by whether a product is
+//! rounded before it is added: about 1e-6 of the largest value in a row.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+#[cfg(test)]
+mod tests;
+
+/// Columns in a panel of weights.
+pub(crate) const PANEL: usize = 16;
+
+/// Largest absolute value of a quantised activation: 13 bits with the sign. A column of weights may then hold up to
+/// [`MAX_COLUMN_SUM`] in absolute values, which leaves a MiniLM weight 12 to 14 bits.
+pub(crate) const ACTIVATION_LIMIT: i16 = 4095;
+/// Largest sum of the absolute values of a column of quantised weights. A product with activations of at most
+/// [`ACTIVATION_LIMIT`] then stays within 32 bits, whatever the depth: `524_416 * 4095 <= i32::MAX`.
+pub(crate) const MAX_COLUMN_SUM: i64 = (i32::MAX as i64) / (ACTIVATION_LIMIT as i64);
+
+/// Largest absolute value of a quantised value row of attention.
+pub(crate) const VALUE_LIMIT: i16 = 16_383;
+/// Largest sum of a row of quantised probabilities, before rounding: `(120_000 + keys / 2) * 16_383 <= i32::MAX` for up
+/// to [`MAX_KEYS`] keys.
+pub(crate) const PROBABILITY_SUM: f32 = 120_000.0;
+/// Most keys in one attention.
+pub(crate) const MAX_KEYS: usize = 16_384;
+
+/// Quantised rows: row `r` is `values[r * stride..][..depth]`, and stands for these integers times `scales[r]`. There are
+/// as many rows as scales.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowsI16<'a> {
+    pub values: &'a [i16],
+    pub stride: usize,
+    pub scales: &'a [f32],
+}
+
+/// Rows of f32: row `r` is `values[r * stride..][..depth]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowsF32<'a> {
+    pub values: &'a [f32],
+    pub stride: usize,
+    pub count: usize,
+}
+
+/// A packed matrix of i16; column `c` stands for its integers times `scales[c]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PanelsI16<'a> {
+    pub values: &'a [i16],
+    pub scales: &'a [f32],
+    pub depth: usize,
+}
+
+/// A packed matrix of f32.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PanelsF32<'a> {
+    pub values: &'a [f32],
+    pub columns: usize,
+    pub depth: usize,
+}
+
+/// What happens to a product before it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum After<'a> {
+    /// Nothing.
+    Nothing,
+    /// A value per column is added.
+    Bias(&'a [f32]),
+    /// A value per column is added, then GELU (by the error function) is applied.
+    BiasGelu(&'a [f32]),
+}
+
+/// Where a product goes: row `r` is `values[r * stride..][..columns]`.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    pub values: &'a mut [f32],
+    pub stride: usize,
+}
+
+/// The arithmetic that depends on the processor.
+pub(crate) trait Kernel: Send + Sync {
+    /// Its name, for people.
+    fn name(&self) -> &'static str;
+
+    /// `target = after(rows * panels)`, exact in 32-bit integers before scaling.
+    fn multiply_i16(&self, rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_>, target: Target<'_>);
+
+    /// `target = after(rows * panels)` in f32.
+    fn multiply_f32(&self, rows: RowsF32<'_>, panels: PanelsF32<'_>, after: After<'_>, target: Target<'_>);
+
+    /// Brings each row of `width` values into ±`limit` by a scale of its own, rounding to the nearest, ties to even.
+    /// `out` is dense, `scales` has one entry per row; a row of zeros stays zeros.
+    fn quantise(&self, rows: RowsF32<'_>, width: usize, limit: i16, out: &mut [i16], scales: &mut [f32]);
+
+    /// Repacks dense rows of `width` (even) into panels with a row of the input per column: `[row / PANEL][width / 2][PANEL][2]`.
+    /// Columns past the last row become zeros.
+    fn pack_keys(&self, rows: &[i16], width: usize, out: &mut [i16]);
+
+    /// Quantises a matrix by column into ±[`VALUE_LIMIT`] and packs it into panels of its columns, depth being its rows,
+    /// padded with zeros to an even number: `[width / PANEL][rows.div_ceil(2)][PANEL][2]`.
+    fn pack_values(&self, rows: RowsF32<'_>, width: usize, out: &mut [i16], scales: &mut [f32]);
+
+    /// Softmax over the first `keys` of a row of scores, quantised so that the row's sum is at most [`PROBABILITY_SUM`];
+    /// `out` past `keys` becomes zeros. Returns the scale by which the integers become probabilities that add up to one.
+    /// Scribbles over `scores`.
+    fn softmax_i16(&self, scores: &mut [f32], keys: usize, out: &mut [i16]) -> f32;
+
+    /// Softmax over the first `keys` of a row of scores, in place; the rest of the row becomes zeros.
+    fn softmax_f32(&self, scores: &mut [f32], keys: usize);
+
+    /// `row = normalise(row + residual) * gain + shift`, with mean zero and variance one before gain (LayerNorm).
+    fn add_norm(&self, row: &mut [f32], residual: &[f32], norm: &Norm);
+}
+
+/// The parameters of a layer normalisation, one gain and one shift per value.
+#[derive(Debug)]
+pub(crate) struct Norm {
+    pub gain: Vec<f32>,
+    pub shift: Vec<f32>,
+    pub epsilon: f32,
+}
+
+/// The fastest kernel that this processor runs.
+pub(crate) fn choose() -> &'static dyn Kernel {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(kernel) = avx2::Avx2::detect() {
+        return kernel;
+    }
+    portable()
+}
+
+/// The kernel that every processor runs.
+pub(crate) fn portable() -> &'static dyn Kernel {
+    &portable::Portable
+}
+
+/// Panics unless the shapes of a product in i16 fit together; adapters that skip bounds checks rely on it.
+fn check_i16(rows: &RowsI16<'_>, panels: &PanelsI16<'_>, after: &After<'_>, target: &Target<'_>) {
+    let (count, columns) = (rows.scales.len(), panels.scales.len());
+    assert!(panels.depth.is_multiple_of(2) && columns.is_multiple_of(PANEL));
+    assert!(panels.values.len() >= columns * panels.depth);
+    check_area(rows.values.len(), count, rows.stride, panels.depth);
+    check_after(after, columns);
+    check_area(target.values.len(), count, target.stride, columns);
+}
+
+/// Panics unless the shapes of a product in f32 fit together; adapters that skip bounds checks rely on it.
+fn check_f32(rows: &RowsF32<'_>, panels: &PanelsF32<'_>, after: &After<'_>, target: &Target<'_>) {
+    assert!(panels.columns.is_multiple_of(PANEL));
+    assert!(panels.values.len() >= panels.columns * panels.depth);
+    check_area(rows.values.len(), rows.count, rows.stride, panels.depth);
+    check_after(after, panels.columns);
+    check_area(target.values.len(), rows.count, target.stride, panels.columns);
+}
+
+fn check_after(after: &After<'_>, columns: usize) {
+    if let After::Bias(bias) | After::BiasGelu(bias) = after {
+        assert!(bias.len() >= columns);
+    }
+}
+
+/// Panics unless `count` rows of `width` values, `stride` apart, lie within `length` and do not overlap.
+fn check_area(length: usize, count: usize, stride: usize, width: usize) {
+    assert!(count <= 1 || stride >= width);
+    if let Some(last) = count.checked_sub(1) {
+        let end = last.checked_mul(stride).and_then(|start| start.checked_add(width));
+        assert!(end.is_some_and(|end| end <= length));
+    }
+}

@@ -1,0 +1,146 @@
+//! Text to token ids, by the model's own `tokenizer.json`.
+
+use std::path::Path;
+
+use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
+
+use crate::error::{LoadError, TokenizeError};
+use crate::files::{corrupt, read};
+use crate::layout::Prefixes;
+
+/// Bytes of text looked at per token read, so that a huge text costs no more than a long one.
+const MAX_BYTES_PER_TOKEN: usize = 64;
+
+/// What a text is; some models want to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextKind {
+    /// A search query, or an interest in a reader's words.
+    Query,
+    /// A title and abstract.
+    Document,
+}
+
+/// The token ids of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// Rows of the model's table, special tokens included.
+    pub ids: Vec<u32>,
+    /// True when the text was longer than the model reads and its end was left out.
+    pub truncated: bool,
+}
+
+/// A tokenizer whose ids all have a row in the model.
+pub(crate) struct TextReader {
+    tokenizer: Tokenizer,
+    prefixes: Prefixes,
+    max_tokens: usize,
+    special: Special,
+}
+
+/// What becomes of special tokens.
+enum Special {
+    /// The tokenizer adds this many, as the model was trained.
+    Added(usize),
+    /// None is added, and the one that stands for unknown words is left out.
+    Dropped(Option<u32>),
+}
+
+impl TextReader {
+    /// Reads a tokenizer whose ids must be below `rows`, for a model that wants special tokens.
+    pub(crate) fn with_special_tokens(
+        folder: &Path,
+        rows: usize,
+        max_tokens: usize,
+        prefixes: Prefixes,
+    ) -> Result<Self, LoadError> {
+        let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), rows)?;
+        let added = tokenizer
+            .get_post_processor()
+            .map_or(0, |processor| processor.added_tokens(false));
+        if added >= max_tokens {
+            let found = format!("{added} special tokens around a text");
+            let expected = format!("fewer than {max_tokens}, the most that the model reads");
+            return Err(corrupt(&folder.join("tokenizer.json"), found, expected));
+        }
+        Ok(Self {
+            tokenizer,
+            prefixes,
+            max_tokens,
+            special: Special::Added(added),
+        })
+    }
+
+    /// Reads a tokenizer whose ids must be below `rows`, for a model of bare words.
+    pub(crate) fn without_special_tokens(
+        folder: &Path,
+        rows: usize,
+        max_tokens: usize,
+        prefixes: Prefixes,
+    ) -> Result<Self, LoadError> {
+        let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), rows)?;
+        let special = Special::Dropped(tokenizer.token_to_id("[UNK]"));
+        Ok(Self {
+            tokenizer,
+            prefixes,
+            max_tokens,
+            special,
+        })
+    }
+
+    pub(crate) fn tokenize(&self, kind: TextKind, text: &str) -> Result<Tokens, TokenizeError> {
+        let read = &text[..text.floor_char_boundary(self.max_tokens * MAX_BYTES_PER_TOKEN)];
+        let prefix = match kind {
+            TextKind::Query => &self.prefixes.query,
+            TextKind::Document => &self.prefixes.document,
+        };
+        let mut tokens = if prefix.is_empty() {
+            self.split(read)
+        } else {
+            self.split(&format!("{prefix}{read}"))
+        }
+        .map_err(|error| TokenizeError {
+            reason: error.to_string(),
+        })?;
+        tokens.truncated |= read.len() < text.len();
+        Ok(tokens)
+    }
+
+    fn split(&self, text: &str) -> tokenizers::Result<Tokens> {
+        let mut encoding = self.tokenizer.encode_fast(text, false)?;
+        match self.special {
+            Special::Added(added) => {
+                let room = self.max_tokens - added;
+                let truncated = encoding.len() > room;
+                if truncated {
+                    encoding.truncate(room, 0, TruncationDirection::Right);
+                }
+                let encoding = self.tokenizer.post_process(encoding, None, true)?;
+                let ids = encoding.get_ids().to_vec();
+                Ok(Tokens { ids, truncated })
+            }
+            Special::Dropped(unknown) => {
+                let mut known = encoding.get_ids().iter().copied().filter(|id| Some(*id) != unknown);
+                let ids = known.by_ref().take(self.max_tokens).collect();
+                let truncated = known.next().is_some();
+                Ok(Tokens { ids, truncated })
+            }
+        }
+    }
+}
+
+fn read_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, LoadError> {
+    let expected = format!("a tokenizer in JSON whose token ids are below {rows}, the rows of model.safetensors");
+    let mut tokenizer = Tokenizer::from_bytes(read(path)?)
+        .map_err(|error| corrupt(path, format!("no such JSON ({error})"), expected.clone()))?;
+    let highest = tokenizer.get_vocab(true).into_values().max();
+    match highest {
+        None => return Err(corrupt(path, "no token".to_owned(), expected)),
+        Some(id) if id as usize >= rows => return Err(corrupt(path, format!("token id {id}"), expected)),
+        Some(_) => {}
+    }
+    tokenizer
+        .with_padding(None)
+        .with_truncation(None)
+        .map_err(|error| corrupt(path, format!("settings that cannot be changed ({error})"), expected))?;
+    Ok(tokenizer)
+}
