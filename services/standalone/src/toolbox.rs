@@ -131,7 +131,7 @@ impl Toolbox {
         self.installed(&QDRANT, self.qdrant_override.as_deref())
     }
 
-    /// The folder of a model (`potion-base-8M`), with `model.safetensors`, `tokenizer.json` and `config.json`.
+    /// The folder of a model (`all-MiniLM-L6-v2`, `potion-base-8M`), with `model.safetensors`, `tokenizer.json` and `config.json`.
     pub fn model(&self, name: &str) -> Result<PathBuf, FetchError> {
         let Some(artefact) = MODELS.iter().find(|model| model.name == name) else {
             let known = MODELS.iter().map(|model| model.name).collect::<Vec<_>>().join(", ");
@@ -284,6 +284,9 @@ mod tests {
             .model("gpt")
             .unwrap_err()
             .to_string();
-        assert_eq!(refusal, "model \"gpt\" is unknown; known models: potion-base-8M");
+        assert_eq!(
+            refusal,
+            "model \"gpt\" is unknown; known models: all-MiniLM-L6-v2, potion-base-8M"
+        );
     }
 }
