@@ -131,3 +131,127 @@ impl Model for StaticModel {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load;
+    use std::fs;
+    use tempfile::TempDir;
+
+    /// Rows: [UNK], "a", "b", "c"; two columns.
+    const ROWS: [[f32; 2]; 4] = [[9.0, 9.0], [3.0, 0.0], [0.0, 4.0], [0.0, 0.0]];
+    const CONFIG: &str = r#"{"hidden_dim": 2, "seq_length": 3}"#;
+
+    fn weights(dtype: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
+        let header = format!(
+            r#"{{"embeddings":{{"dtype":"{dtype}","shape":{shape},"data_offsets":[0,{}]}}}}"#,
+            bytes.len()
+        );
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), bytes].concat()
+    }
+
+    fn values(rows: &[[f32; 2]]) -> Vec<u8> {
+        rows.as_flattened()
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+
+    fn tokenizer(highest: u32) -> String {
+        format!(
+            r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+            "pre_tokenizer":{{"type":"Whitespace"}},"post_processor":null,"decoder":null,
+            "model":{{"type":"WordLevel","unk_token":"[UNK]","vocab":{{"[UNK]":0,"a":1,"b":2,"c":{highest}}}}}}}"#
+        )
+    }
+
+    fn model_folder() -> TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).expect("a written file");
+        write("model.safetensors", &weights("F32", "[4,2]", &values(&ROWS)));
+        write("tokenizer.json", tokenizer(3).as_bytes());
+        write("config.json", CONFIG.as_bytes());
+        folder
+    }
+
+    /// The vector of a text, its tokens, and whether it was cut.
+    fn encode(content: &str) -> ([f32; 2], usize, bool) {
+        let model = load(model_folder().path(), &Options::default()).expect("a sound model");
+        let tokens = model.tokenize(TextKind::Document, content).expect("tokens");
+        let mut out = [0.0; 2];
+        model
+            .encode(&[&tokens.ids], &mut Workspace::default(), &mut out)
+            .expect("a vector");
+        (out, tokens.ids.len(), tokens.truncated)
+    }
+
+    /// The refusal of a folder in which one file has this content.
+    fn refusal(name: &str, content: &[u8]) -> String {
+        let folder = model_folder();
+        fs::write(folder.path().join(name), content).expect("a written file");
+        let error = load(folder.path(), &Options::default())
+            .err()
+            .expect("a refusal")
+            .to_string();
+        assert!(
+            error.contains(name) && error.contains("fetch the model again"),
+            "{error}"
+        );
+        error
+    }
+
+    #[test]
+    fn a_vector_is_the_normalised_mean_of_known_rows() {
+        assert_eq!(encode("a what b"), ([0.6, 0.8], 2, false));
+    }
+
+    #[test]
+    fn text_without_known_tokens_is_all_zeros() {
+        for content in ["", "what is this"] {
+            assert_eq!(encode(content), ([0.0, 0.0], 0, false));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_reported() {
+        assert_eq!(encode("a a a b"), ([1.0, 0.0], 3, true));
+        assert!(!encode("a a what a").2);
+        assert!(encode(&format!("a{}", " ".repeat(3 * 64))).2);
+    }
+
+    #[test]
+    fn an_id_without_a_row_is_refused() {
+        let model = load(model_folder().path(), &Options::default()).expect("a sound model");
+        let result = model.encode(&[&[1], &[4]], &mut Workspace::default(), &mut [0.0; 4]);
+        let error = result.expect_err("a refusal").to_string();
+        assert_eq!(error, "sequence 2 of 2 has token id 4; the model's ids are below 4");
+    }
+
+    #[test]
+    fn corrupt_weights_are_refused_by_name() {
+        let whole = weights("F32", "[4,2]", &values(&ROWS));
+        let file = "model.safetensors";
+        assert!(refusal(file, &whole[..whole.len() - 1]).contains("no whole safetensors file"));
+        assert!(refusal(file, b"").contains("0 bytes"));
+        assert!(refusal(file, &weights("I32", "[4,2]", &values(&ROWS))).contains("of type I32"));
+        assert!(refusal(file, &weights("F32", "[8]", &values(&ROWS))).contains("of shape [8]"));
+        assert!(refusal(file, &weights("F32", "[0,2]", &[])).contains("of shape [0, 2]"));
+        let renamed = String::from_utf8(weights("F32", "[0,2]", &[]))
+            .expect("text")
+            .replace("embeddings", "embeddingz");
+        assert!(refusal(file, renamed.as_bytes()).contains("1 tensors (embeddingz, …) and no \"embeddings\""));
+        let nan = values(&[[1.0, 2.0], [3.0, f32::NAN], [0.0, 0.0], [0.0, 0.0]]);
+        assert!(refusal(file, &weights("F32", "[4,2]", &nan)).contains("at 3, that is not a finite number"));
+    }
+
+    #[test]
+    fn corrupt_tokenizers_and_configurations_are_refused_by_name() {
+        assert!(refusal("tokenizer.json", b"{\"version\"").contains("no such JSON"));
+        let larger = refusal("tokenizer.json", tokenizer(4).as_bytes());
+        assert!(larger.contains("token id 4") && larger.contains("below 4"), "{larger}");
+        assert!(refusal("config.json", b"[").contains("no such JSON"));
+        assert!(refusal("config.json", br#"{"hidden_dim": 256}"#).contains("\"hidden_dim\" 256"));
+        assert!(refusal("config.json", br#"{"seq_length": 0}"#).contains("\"seq_length\" 0"));
+    }
+}

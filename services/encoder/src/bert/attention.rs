@@ -13,7 +13,7 @@ use crate::options::Precision;
 use super::workspace::{Attention, Part, grow, share_columns};
 
 /// Queries that are taken at once.
-const BLOCK: usize = 6;
+const BLOCK: usize = 10;
 
 /// The shape of attention in a model.
 #[derive(Debug, Clone, Copy)]

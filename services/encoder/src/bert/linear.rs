@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::crew::Crew;
 use crate::kernel::{
-    ACTIVATION_LIMIT, After, Kernel, MAX_COLUMN_SUM, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target,
+    ACTIVATION_LIMIT, After, Kernel, MAX_COLUMN_SUM, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target, round_i16,
 };
 use crate::options::Precision;
 
@@ -171,8 +171,7 @@ fn pack_i16(weights: &[f32], depth: usize) -> Weights {
         let pairs = panel.as_chunks_mut::<{ 2 * PANEL }>().0;
         for (place, pair) in pairs.iter_mut().zip(weights.as_chunks::<2>().0) {
             for (half, weight) in pair.iter().enumerate() {
-                #[expect(clippy::cast_possible_truncation, reason = "the scale brings it into ±32767")]
-                let value = (weight / scale).round_ties_even() as i16;
+                let value = round_i16(weight / scale);
                 place[(column % PANEL) * 2 + half] = value;
                 sum += i64::from(value).abs();
             }

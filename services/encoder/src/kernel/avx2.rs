@@ -12,14 +12,15 @@
     reason = "processor instructions; the rules are stated above and at each use"
 )]
 
+use std::arch::asm;
 use std::arch::x86_64::{
     __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps, _mm256_andnot_ps,
     _mm256_blend_epi16, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtps_epi32,
-    _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_max_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_permute4x64_epi64,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
-    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps,
+    _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_permute4x64_epi64, _mm256_round_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_storeu_ps,
+    _mm256_storeu_si256, _mm256_sub_ps, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
+    _mm256_unpacklo_epi64,
 };
 
 use super::portable::{ERF, ERF_P, EXP2, EXP2_FLOOR, Portable, factor, step};
@@ -30,9 +31,11 @@ use super::{
 
 /// Values in a register.
 const LANES: usize = 8;
-/// Rows that are multiplied at once: with two registers of columns each they leave four of the sixteen registers for
+/// Rows that are multiplied at once: with two registers of columns each they leave six of the sixteen registers for
 /// operands.
-const TILE_ROWS: usize = 6;
+const TILE_ROWS: usize = 5;
+/// Pairs in depth that the inner loop takes in one turn.
+const UNROLL: usize = 2;
 
 /// Proof that this processor has AVX2 and FMA.
 pub(super) struct Avx2(());
@@ -117,9 +120,9 @@ impl Kernel for Avx2 {
         if scores.len() < padded {
             return Portable.softmax_f32(scores, keys);
         }
-        scores[padded..].fill(0.0);
         // SAFETY: the processor has the instructions (self).
         unsafe { softmax_f32(&mut scores[..padded], keys) }
+        scores[keys..].fill(0.0);
     }
 
     fn add_norm(&self, row: &mut [f32], residual: &[f32], norm: &Norm) {
@@ -145,7 +148,6 @@ unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_
             // SAFETY: the tile lies within the shapes that were checked.
             unsafe {
                 match height {
-                    6 => tile_i16::<6>(&rows, row, &panels, panel, &after, &mut target),
                     5 => tile_i16::<5>(&rows, row, &panels, panel, &after, &mut target),
                     4 => tile_i16::<4>(&rows, row, &panels, panel, &after, &mut target),
                     3 => tile_i16::<3>(&rows, row, &panels, panel, &after, &mut target),
@@ -158,7 +160,7 @@ unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_
     }
 }
 
-/// Rows of the next tile when so many are left: six, but the last two tiles are of like height (8 is 4 and 4).
+/// Rows of the next tile when so many are left; the last two tiles are of like height (6 is 3 and 3).
 fn next_height(left: usize) -> usize {
     if left > TILE_ROWS && left < 2 * TILE_ROWS {
         left.div_ceil(2)
@@ -181,20 +183,20 @@ unsafe fn tile_i16<const HEIGHT: usize>(
     after: &After<'_>,
     target: &mut Target<'_>,
 ) {
+    let pairs = panels.depth / 2;
     let mut sums = [[_mm256_setzero_si256(); 2]; HEIGHT];
-    // SAFETY: row `row + HEIGHT - 1` ends within `rows.values`, and panel `panel` within `panels.values`, as checked. A
-    // pair of i16 is read as one f32 to broadcast it, unaligned; no arithmetic is done on it as such.
+    // SAFETY: row `row + HEIGHT - 1` ends within `rows.values`, and panel `panel` within `panels.values`, as checked; the
+    // steps taken add up to `pairs`.
     unsafe {
         let mut values = rows.values.as_ptr().add(row * rows.stride);
         let mut weights = panels.values.as_ptr().add(panel * panels.depth * PANEL);
-        for _ in 0..panels.depth / 2 {
-            let low = _mm256_loadu_si256(weights.cast());
-            let high = _mm256_loadu_si256(weights.add(PANEL).cast());
-            for (offset, sums) in sums.iter_mut().enumerate() {
-                let pair = _mm256_set1_epi32(values.add(offset * rows.stride).cast::<i32>().read_unaligned());
-                sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(pair, low));
-                sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(pair, high));
-            }
+        for _ in 0..pairs / UNROLL {
+            sums = step_i16::<HEIGHT, UNROLL>(sums, values, rows.stride, weights);
+            values = values.add(2 * UNROLL);
+            weights = weights.add(2 * PANEL * UNROLL);
+        }
+        for _ in 0..pairs % UNROLL {
+            sums = step_i16::<HEIGHT, 1>(sums, values, rows.stride, weights);
             values = values.add(2);
             weights = weights.add(2 * PANEL);
         }
@@ -211,6 +213,55 @@ unsafe fn tile_i16<const HEIGHT: usize>(
     write_tile(products, row, panel, after, target);
 }
 
+/// Adds the products of `PAIRS` pairs in depth to the sums of a tile.
+///
+/// # Safety
+/// AVX2 and FMA must exist; `values` must be good for reading `2 * PAIRS` values in each of `HEIGHT` rows, `stride` apart, and
+/// `weights` for `2 * PANEL * PAIRS` values.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn step_i16<const HEIGHT: usize, const PAIRS: usize>(
+    mut sums: [[__m256i; 2]; HEIGHT],
+    values: *const i16,
+    stride: usize,
+    weights: *const i16,
+) -> [[__m256i; 2]; HEIGHT] {
+    for pair in 0..PAIRS {
+        // SAFETY: as the caller promises. A pair of i16 is read as one i32, unaligned, to be repeated in all lanes.
+        unsafe {
+            let low = _mm256_loadu_si256(weights.add(2 * PANEL * pair).cast());
+            let high = _mm256_loadu_si256(weights.add(2 * PANEL * pair + PANEL).cast());
+            for (offset, sums) in sums.iter_mut().enumerate() {
+                let both = values.add(offset * stride + 2 * pair).cast::<i32>().read_unaligned();
+                let both = _mm256_set1_epi32(both);
+                sums[0] = add_products(sums[0], both, low);
+                sums[1] = add_products(sums[1], both, high);
+            }
+        }
+    }
+    sums
+}
+
+/// `sums + pairs of products`. In assembly, because the optimiser would add up the products of several steps first, for
+/// which the registers do not suffice.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_products(mut sums: __m256i, values: __m256i, weights: __m256i) -> __m256i {
+    // SAFETY: two instructions of AVX2 on registers; neither memory nor flags are touched.
+    unsafe {
+        asm!(
+            "vpmaddwd {products}, {values}, {weights}",
+            "vpaddd {sums}, {sums}, {products}",
+            products = out(ymm_reg) _,
+            values = in(ymm_reg) values,
+            weights = in(ymm_reg) weights,
+            sums = inout(ymm_reg) sums,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sums
+}
+
 /// As `multiply_i16`.
 ///
 /// # Safety
@@ -224,7 +275,6 @@ unsafe fn multiply_f32(rows: RowsF32<'_>, panels: PanelsF32<'_>, after: After<'_
             // SAFETY: the tile lies within the shapes that were checked.
             unsafe {
                 match height {
-                    6 => tile_f32::<6>(&rows, row, &panels, panel, &after, &mut target),
                     5 => tile_f32::<5>(&rows, row, &panels, panel, &after, &mut target),
                     4 => tile_f32::<4>(&rows, row, &panels, panel, &after, &mut target),
                     3 => tile_f32::<3>(&rows, row, &panels, panel, &after, &mut target),

@@ -16,6 +16,8 @@ mod portable;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use portable::round_i16;
+
 /// Columns in a panel of weights.
 pub(crate) const PANEL: usize = 16;
 

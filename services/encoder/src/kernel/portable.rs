@@ -192,11 +192,12 @@ fn exponentials(scores: &mut [f32]) -> f32 {
     sum
 }
 
+/// The nearest integer, ties to even, of a value that a scale has brought into range.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "values are within ±32767 by their scale, and the cast saturates"
 )]
-fn round_i16(value: f32) -> i16 {
+pub(crate) fn round_i16(value: f32) -> i16 {
     ((value + ROUNDER) - ROUNDER) as i16
 }
 

@@ -1,0 +1,117 @@
+//! The real models against cosines computed by their reference implementations.
+
+use std::path::PathBuf;
+
+use encoder::{Instructions, Model, Options, Precision, TextKind, Workspace, load};
+
+const HAPPY: [&str; 4] = [
+    "That is a happy person",
+    "That is a happy dog",
+    "That is a very happy person",
+    "Today is a sunny day",
+];
+const WEATHER: [&str; 3] = [
+    "The weather is lovely today.",
+    "It's so sunny outside!",
+    "He drove to the stadium.",
+];
+
+/// A model in the cache, where it is fetched once.
+fn folder(name: &str) -> PathBuf {
+    standalone::Toolbox::from_env().model(name).expect("the model's folder")
+}
+
+fn vectors(model: &dyn Model, texts: &[&str]) -> Vec<Vec<f32>> {
+    let tokens: Vec<_> = texts
+        .iter()
+        .map(|text| model.tokenize(TextKind::Query, text).expect("tokens").ids)
+        .collect();
+    let batch: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+    let dimension = model.description().dimension;
+    let mut out = vec![0.0; batch.len() * dimension];
+    model
+        .encode(&batch, &mut Workspace::default(), &mut out)
+        .expect("vectors");
+    out.chunks(dimension).map(<[f32]>::to_vec).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn check(vectors: &[Vec<f32>], pairs: &[(usize, usize, f32)]) {
+    for (a, b, expected) in pairs {
+        let found = cosine(&vectors[*a], &vectors[*b]);
+        assert!(
+            (found - expected).abs() < 1e-3,
+            "texts {a} and {b}: {found} instead of {expected}"
+        );
+    }
+}
+
+#[test]
+fn minilm_gives_the_cosines_of_the_reference_in_every_arithmetic() {
+    let folder = folder("all-MiniLM-L6-v2");
+    for instructions in [Instructions::Auto, Instructions::Portable] {
+        for precision in [Precision::Int16, Precision::F32] {
+            let options = Options {
+                precision,
+                instructions,
+                ..Options::default()
+            };
+            let model = load(&folder, &options).expect("the model");
+            let happy = vectors(&*model, &HAPPY);
+            check(&happy, &[(0, 1, 0.6946), (0, 2, 0.9429), (0, 3, 0.2569)]);
+            let weather = vectors(&*model, &WEATHER);
+            check(&weather, &[(0, 1, 0.6660), (0, 2, 0.1046), (1, 2, 0.1411)]);
+        }
+    }
+}
+
+#[test]
+fn minilm_in_integers_keeps_what_f32_says() {
+    let folder = folder("all-MiniLM-L6-v2");
+    let of = |precision| {
+        let options = Options {
+            precision,
+            ..Options::default()
+        };
+        let model = load(&folder, &options).expect("the model");
+        let long = "We propose a method for adapting large language models to scientific text. ".repeat(12);
+        vectors(&*model, &[HAPPY[0], WEATHER[2], "ratio", "", &long])
+    };
+    for (int16, f32) in of(Precision::Int16).iter().zip(of(Precision::F32)) {
+        let cosine = cosine(int16, &f32);
+        assert!(cosine > 0.9999, "cosine {cosine}");
+    }
+}
+
+#[test]
+fn minilm_says_what_it_is_and_cuts_a_huge_text() {
+    let model = load(&folder("all-MiniLM-L6-v2"), &Options::default()).expect("the model");
+    let description = model.description();
+    assert!(description.weights_sha256.starts_with("53aa51172d14"));
+    assert_eq!((description.dimension, description.max_tokens), (384, 256));
+    let huge = model
+        .tokenize(TextKind::Document, &"neural networks ".repeat(70_000))
+        .expect("tokens");
+    assert_eq!((huge.ids.len(), huge.truncated), (256, true));
+    assert_eq!((huge.ids[0], huge.ids[255]), (101, 102));
+}
+
+#[test]
+fn potion_gives_the_cosines_of_the_reference() {
+    let model = load(&folder("potion-base-8M"), &Options::default()).expect("the model");
+    let description = model.description();
+    assert!(description.weights_sha256.starts_with("f65d0f325faa"));
+    assert_eq!(
+        (description.architecture, description.dimension, description.max_tokens),
+        ("static", 256, 512)
+    );
+    let happy = vectors(&*model, &HAPPY);
+    check(&happy, &[(0, 1, 0.5762), (0, 2, 0.9372), (0, 3, 0.2804)]);
+    let huge = model
+        .tokenize(TextKind::Document, &"neural networks ".repeat(100_000))
+        .expect("tokens");
+    assert_eq!((huge.ids.len(), huge.truncated), (512, true));
+}
