@@ -68,3 +68,7 @@ kill-stages:
 # Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
 bench-embedding *arguments:
     cargo run --release --locked -p embedding --example load -- {{ arguments }}
+
+# Time the encoder against Python onnxruntime fp32 on a file of papers (JSON lines with title and abstract).
+bench-encoder papers="../shared/data/seed-papers/papers.jsonl" rounds="8":
+    tests/bench-encoder/run {{ papers }} {{ rounds }}

@@ -1,11 +1,14 @@
 //! Holds a model and obeys a driver line by line, so that several encoders can be timed in turn on the same texts.
 //!
-//! It takes no time itself but that of the wall: the driver reads the process's CPU time from outside, for all workers in
-//! the same way. `worker FOLDER SEQUENCES [int16|f32] [auto|portable]`, where a line of the file SEQUENCES is the token ids of
-//! one text. Commands, one a line; each is answered by one line:
+//! It takes no time itself but that of the wall: the driver, `tests/bench-encoder`, reads the process's CPU time from
+//! outside, for all workers in the same way. `worker FOLDER [f32] [portable]`; at first it says how long loading took.
+//! Commands, one a line; each is answered by one line:
 //!
-//! * `batches THREADS SIZE STEP`: cut the list into batches of SIZE and encode every STEP-th; answers nanoseconds and tokens
-//! * `alone THREADS NUMBER COUNT`: encode one sequence COUNT times by itself; answers the same
+//! * `tokens TEXTS IDS`: write the token ids of each line of the file TEXTS into the file IDS
+//! * `sequences IDS`: read a list of sequences, one a line
+//! * `batches THREADS SIZE FIRST STEP`: cut the list into batches of SIZE and encode every STEP-th from FIRST on; answers
+//!   nanoseconds and tokens
+//! * `alone THREADS COUNT ID…`: encode one sequence COUNT times by itself; answers the same
 //! * `vectors SIZE PATH`: encode everything in batches of SIZE and write the vectors as little-endian f32
 
 use std::io::{BufRead as _, Write as _};
@@ -13,7 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use encoder::{Crew, Instructions, Model, Options, Precision, Workspace, encode_all, load};
+use encoder::{Crew, Instructions, Model, Options, Precision, TextKind, Workspace, encode_all, load};
 
 struct Worker {
     model: Box<dyn Model>,
@@ -23,10 +26,10 @@ struct Worker {
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, sequences, rest @ ..] = &arguments[..] else {
-        bail!("usage: worker FOLDER SEQUENCES [int16|f32] [auto|portable]")
+    let [folder, choices @ ..] = &arguments[..] else {
+        bail!("usage: worker FOLDER [f32] [portable]")
     };
-    let has = |word: &str| rest.iter().any(|argument| argument == word);
+    let has = |word: &str| choices.iter().any(|choice| choice == word);
     let options = Options {
         precision: if has("f32") { Precision::F32 } else { Precision::Int16 },
         instructions: if has("portable") {
@@ -34,17 +37,16 @@ fn main() -> anyhow::Result<()> {
         } else {
             Instructions::Auto
         },
+        // As many as the model has places for: nothing is cut.
+        max_tokens: Some(512),
         ..Options::default()
     };
     let start = Instant::now();
     let model = load(Path::new(folder), &options)?;
     let loaded = start.elapsed();
-    let text = std::fs::read_to_string(sequences).with_context(|| sequences.clone())?;
-    let parse = |line: &str| line.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>();
-    let sequences = text.lines().map(parse).collect::<Result<Vec<_>, _>>()?;
     let mut worker = Worker {
         model,
-        sequences,
+        sequences: Vec::new(),
         workspaces: Vec::new(),
     };
     let mut out = std::io::stdout();
@@ -61,20 +63,43 @@ impl Worker {
     fn obey(&mut self, line: &str) -> anyhow::Result<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
-            ["batches", threads, size, step] => self.batches(threads.parse()?, size.parse()?, step.parse()?),
-            ["alone", threads, number, count] => self.alone(threads.parse()?, number.parse()?, count.parse()?),
+            ["tokens", texts, ids] => self.tokens(texts, ids),
+            ["sequences", path] => self.sequences(path),
+            ["batches", threads, size, first, step] => {
+                self.batches(threads.parse()?, size.parse()?, first.parse()?, step.parse()?)
+            }
+            ["alone", threads, count, ref ids @ ..] => self.alone(threads.parse()?, count.parse()?, &parse(ids)?),
             ["vectors", size, path] => self.vectors(size.parse()?, path),
             _ => bail!("no such command: {line}"),
         }
     }
 
-    fn batches(&mut self, threads: usize, size: usize, step: usize) -> anyhow::Result<String> {
+    fn tokens(&self, texts: &str, ids: &str) -> anyhow::Result<String> {
+        let mut lines = Vec::new();
+        for text in std::fs::read_to_string(texts)?.lines() {
+            let tokens = self.model.tokenize(TextKind::Document, text)?;
+            lines.push(tokens.ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" "));
+        }
+        std::fs::write(ids, lines.join("\n"))?;
+        Ok(format!("{} texts", lines.len()))
+    }
+
+    fn sequences(&mut self, path: &str) -> anyhow::Result<String> {
+        let text = std::fs::read_to_string(path).with_context(|| path.to_owned())?;
+        let lines = text
+            .lines()
+            .map(|line| parse(&line.split_whitespace().collect::<Vec<_>>()));
+        self.sequences = lines.collect::<Result<_, _>>()?;
+        Ok(format!("{} sequences", self.sequences.len()))
+    }
+
+    fn batches(&mut self, threads: usize, size: usize, first: usize, step: usize) -> anyhow::Result<String> {
         ensure!(threads > 0 && size > 0 && step > 0);
         self.workspaces
             .resize_with(threads.max(self.workspaces.len()), Workspace::default);
         let mut tokens = 0;
         let start = Instant::now();
-        for batch in self.sequences.chunks(size).step_by(step) {
+        for batch in self.sequences.chunks(size).skip(first).step_by(step) {
             let ids: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
             let mut vectors = vec![0.0; ids.len() * self.model.description().dimension];
             encode_all(&*self.model, &ids, &mut self.workspaces[..threads], &mut vectors)?;
@@ -83,8 +108,7 @@ impl Worker {
         Ok(format!("{} {tokens}", start.elapsed().as_nanos()))
     }
 
-    fn alone(&mut self, threads: usize, number: usize, count: usize) -> anyhow::Result<String> {
-        let ids = self.sequences.get(number).context("no such sequence")?;
+    fn alone(&self, threads: usize, count: usize, ids: &[u32]) -> anyhow::Result<String> {
         let crew = Crew::new(threads)?;
         let mut workspace = Workspace::default();
         let mut vector = vec![0.0; self.model.description().dimension];
@@ -112,4 +136,8 @@ impl Worker {
         std::fs::write(path, bytes)?;
         Ok(format!("{} sequences", self.sequences.len()))
     }
+}
+
+fn parse(ids: &[&str]) -> Result<Vec<u32>, std::num::ParseIntError> {
+    ids.iter().copied().map(str::parse).collect()
 }

@@ -38,25 +38,29 @@ impl Crew {
         self.pool.current_num_threads()
     }
 
-    /// Runs something on a thread of the crew, where [`Crew::share`] is cheap.
+    /// Runs something on a thread of the crew, where [`share`] may be called.
     pub(crate) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.pool.install(work)
     }
-
-    /// Runs work on each part, at the same time as far as threads are free, and waits for all.
-    pub(crate) fn share<T: Send>(&self, parts: &mut [T], work: &(impl Fn(usize, &mut T) + Sync)) {
-        share(0, parts, work);
-    }
 }
 
-fn share<T: Send>(first: usize, parts: &mut [T], work: &(impl Fn(usize, &mut T) + Sync)) {
+/// Runs work on each part, at the same time as far as threads of the crew are free, and waits for all. To be called on a
+/// thread of the crew.
+pub(crate) fn share<T: Send>(parts: &mut [T], work: &(impl Fn(usize, &mut T) + Sync)) {
+    share_from(0, parts, work);
+}
+
+fn share_from<T: Send>(first: usize, parts: &mut [T], work: &(impl Fn(usize, &mut T) + Sync)) {
     match parts {
         [] => {}
         [part] => work(first, part),
         _ => {
             let middle = parts.len() / 2;
             let (left, right) = parts.split_at_mut(middle);
-            rayon::join(|| share(first, left, work), || share(first + middle, right, work));
+            rayon::join(
+                || share_from(first, left, work),
+                || share_from(first + middle, right, work),
+            );
         }
     }
 }

@@ -85,7 +85,7 @@ impl Shape {
         let stride = columns.len();
         for (place, offset) in columns.step_by(self.width).enumerate() {
             let parts = [0, 1, 2].map(|part| sequence.rows(part * self.hidden() + offset));
-            let target = Target {
+            let target = &mut Target {
                 values: &mut out[place * self.width..],
                 stride,
             };
@@ -101,7 +101,7 @@ impl Shape {
         kernel: &dyn Kernel,
         [queries, keys, values]: [RowsF32<'_>; 3],
         buffers: &mut Attention,
-        target: Target<'_>,
+        target: &mut Target<'_>,
     ) {
         let (count, width) = (queries.count, self.width);
         let padded = count.next_multiple_of(PANEL);
@@ -148,10 +148,11 @@ impl Shape {
                 stride: padded,
             };
             kernel.multiply_i16(queries, keys, After::Nothing, products);
-            for row in 0..height {
-                let places = row * padded..(row + 1) * padded;
-                probability_scales[row] =
-                    kernel.softmax_i16(&mut scores[places.clone()], count, &mut probabilities[places]);
+            let rows = scores
+                .chunks_exact_mut(padded)
+                .zip(probabilities.chunks_exact_mut(padded));
+            for ((scores, probabilities), scale) in rows.zip(&mut probability_scales[..height]) {
+                *scale = kernel.softmax_i16(scores, count, probabilities);
             }
             let probabilities = RowsI16 {
                 values: probabilities,
@@ -171,7 +172,7 @@ impl Shape {
         kernel: &dyn Kernel,
         [queries, keys, values]: [RowsF32<'_>; 3],
         buffers: &mut Attention,
-        target: Target<'_>,
+        target: &mut Target<'_>,
     ) {
         let (count, width) = (queries.count, self.width);
         let padded = count.next_multiple_of(PANEL);

@@ -87,7 +87,7 @@ fn a_row_depends_neither_on_its_neighbours_nor_on_threads() {
 
         let crew = Crew::new(3).expect("threads");
         for (ids, expected) in batch.iter().zip(together.chunks(tiny::HIDDEN)).take(8) {
-            let mut out = [0.0; tiny::HIDDEN];
+            let mut out = vec![0.0; tiny::HIDDEN];
             model
                 .encode_split(ids, &crew, &mut workspaces[0], &mut out)
                 .expect("a vector");

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::crew::Crew;
+use crate::crew::{Crew, share};
 
 /// The buffers of one thread. It starts empty, grows to what the largest batch needs, and fits any model.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ pub(super) fn share_columns(
         parts.resize_with(count, Part::default);
     }
     let parts = &mut parts[..count];
-    crew.share(parts, &|number, part: &mut Part| {
+    share(parts, &|number, part: &mut Part| {
         let columns = columns_of(number);
         part.values.resize(rows * columns.len(), 0.0);
         work(columns, part);

@@ -232,9 +232,8 @@ fn erf(x: f64) -> f64 {
 #[test]
 fn the_largest_sums_fit_into_32_bits() {
     assert!(MAX_COLUMN_SUM * i64::from(ACTIVATION_LIMIT) <= i64::from(i32::MAX));
-    #[expect(clippy::cast_possible_truncation, reason = "the constant is whole")]
-    let probabilities = PROBABILITY_SUM as i64 + MAX_KEYS as i64 / 2;
-    assert!(probabilities * i64::from(VALUE_LIMIT) <= i64::from(i32::MAX));
+    let probabilities = f64::from(PROBABILITY_SUM) + MAX_KEYS as f64 / 2.0;
+    assert!(probabilities * f64::from(VALUE_LIMIT) <= f64::from(i32::MAX));
 }
 
 #[test]

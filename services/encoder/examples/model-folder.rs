@@ -1,0 +1,9 @@
+//! Prints the folder of all-MiniLM-L6-v2 in the cache, where it is fetched once; for scripts.
+
+fn main() -> anyhow::Result<()> {
+    use std::io::Write as _;
+
+    let folder = standalone::Toolbox::from_env().model("all-MiniLM-L6-v2")?;
+    writeln!(std::io::stdout(), "{}", folder.display())?;
+    Ok(())
+}
