@@ -97,7 +97,7 @@ fn time(criterion: &mut Criterion, group: &str, model: &dyn Model, name: &str, s
         bencher.iter(|| {
             model
                 .encode(black_box(&batch), &mut workspace, &mut out)
-                .expect("vectors")
+                .expect("vectors");
         });
     });
     group.finish();
@@ -155,7 +155,7 @@ fn forward(criterion: &mut Criterion) {
         bencher.iter(|| {
             model
                 .encode_split(black_box(&query), &crew, &mut workspace, &mut out)
-                .expect("a vector")
+                .expect("a vector");
         });
     });
 }

@@ -1,7 +1,7 @@
 //! Holds a model and obeys a driver line by line, so that several encoders can be timed in turn on the same texts.
 //!
 //! It takes no time itself but that of the wall: the driver, `tests/bench-encoder`, reads the process's CPU time from
-//! outside, for all workers in the same way. `worker FOLDER [f32] [portable]`; at first it says how long loading took.
+//! outside, for all workers in the same way. `worker FOLDER [f32] [avx2|portable]`; at first it says how long loading took.
 //! Commands, one a line; each is answered by one line:
 //!
 //! * `tokens TEXTS IDS`: write the token ids of each line of the file TEXTS into the file IDS
@@ -27,15 +27,15 @@ struct Worker {
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, choices @ ..] = &arguments[..] else {
-        bail!("usage: worker FOLDER [f32] [portable]")
+        bail!("usage: worker FOLDER [f32] [avx2|portable]")
     };
     let has = |word: &str| choices.iter().any(|choice| choice == word);
     let options = Options {
         precision: if has("f32") { Precision::F32 } else { Precision::Int16 },
-        instructions: if has("portable") {
-            Instructions::Portable
-        } else {
-            Instructions::Auto
+        instructions: match choices {
+            _ if has("portable") => Instructions::Portable,
+            _ if has("avx2") => Instructions::Avx2,
+            _ => Instructions::Auto,
         },
         // As many as the model has places for: nothing is cut.
         max_tokens: Some(512),

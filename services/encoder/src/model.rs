@@ -53,7 +53,7 @@ pub struct Description {
     pub dtype: &'static str,
     /// `bert` or `static`.
     pub architecture: &'static str,
-    /// Instructions that it computes with: `avx2` or `portable`.
+    /// Instructions that it computes with: `avx512vnni`, `avx2` or `portable`.
     pub instructions: &'static str,
 }
 

@@ -49,6 +49,8 @@ pub enum Instructions {
     /// The best that this processor has.
     #[default]
     Auto,
+    /// AVX2 and FMA at most, even where there is more; those that every processor has where they are missing.
+    Avx2,
     /// Those that every processor has.
     Portable,
 }

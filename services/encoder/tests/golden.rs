@@ -52,7 +52,7 @@ fn check(vectors: &[Vec<f32>], pairs: &[(usize, usize, f32)]) {
 #[test]
 fn minilm_gives_the_cosines_of_the_reference_in_every_arithmetic() {
     let folder = folder("all-MiniLM-L6-v2");
-    for instructions in [Instructions::Auto, Instructions::Portable] {
+    for instructions in [Instructions::Auto, Instructions::Avx2, Instructions::Portable] {
         for precision in [Precision::Int16, Precision::F32] {
             let options = Options {
                 precision,

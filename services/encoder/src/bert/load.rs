@@ -11,7 +11,7 @@ use crate::error::LoadError;
 use crate::kernel::{self, Norm};
 use crate::layout::{self, BertShape, Config};
 use crate::model::{Description, name_of};
-use crate::options::{Instructions, Options, Precision};
+use crate::options::{Options, Precision};
 use crate::tensors::Tensors;
 use crate::tokens::TextReader;
 
@@ -42,10 +42,7 @@ impl Bert {
             let embeddings = source.embeddings();
             (joined(hash), joined(reader), embeddings, layers)
         });
-        let kernel = match options.instructions {
-            Instructions::Auto => kernel::choose(),
-            Instructions::Portable => kernel::portable(),
-        };
+        let kernel = kernel::choose(options.instructions);
         let description = Description {
             name: name_of(folder, options),
             weights_sha256: weights_sha256?,

@@ -49,7 +49,7 @@ fn every_arithmetic_agrees_with_bert_written_out() {
         let tiny = Tiny::new(pooling);
         let sequences = sequences();
         let expected: Vec<Vec<f64>> = sequences.iter().map(|ids| naive::encode(&tiny, ids)).collect();
-        for instructions in [Instructions::Auto, Instructions::Portable] {
+        for instructions in [Instructions::Auto, Instructions::Avx2, Instructions::Portable] {
             for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Int16, 2e-3)] {
                 let found = encode(&*model(&tiny, precision, instructions), &borrowed(&sequences));
                 for (found, expected) in found.chunks(tiny::HIDDEN).zip(&expected) {

@@ -1,8 +1,9 @@
-//! The arithmetic with AVX2 and FMA: the only module with unsafe code.
+//! The arithmetic with AVX2 and FMA, and in [`vnni`] one product with newer instructions: the only unsafe code there is.
 //!
 //! What makes it sound, and where each part is seen to:
-//! * The instructions exist: an [`Avx2`] comes from [`Avx2::detect`] alone, and every entry is a method of it.
-//! * Nothing is read or written past a slice: the entries check all shapes (`check_i16`, `check_f32`) before the two tile
+//! * The instructions exist: an [`Avx2`] comes from [`Avx2::detect`] alone, and every entry is a method of it; likewise
+//!   for [`vnni::Vnni`].
+//! * Nothing is read or written past a slice: the entries check all shapes (`check_i16`, `check_f32`) before the tile
 //!   functions, the only code here that goes through raw pointers. Everything else loads and stores through references
 //!   to arrays of the right length, so that the bounds are checked by the language.
 //! * No alignment is assumed anywhere.
@@ -12,15 +13,17 @@
     reason = "processor instructions; the rules are stated above and at each use"
 )]
 
+pub(super) mod vnni;
+
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm256_add_epi32, _mm256_add_ps, _mm256_andnot_ps,
-    _mm256_blend_epi16, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtps_epi32,
-    _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_max_ps,
-    _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_permute4x64_epi64, _mm256_round_ps,
-    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_storeu_ps,
-    _mm256_storeu_si256, _mm256_sub_ps, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32,
-    _mm256_unpacklo_epi64,
+    __m256, __m256i, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32,
+    _mm256_add_ps, _mm256_andnot_ps, _mm256_blend_epi16, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps,
+    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_max_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute2x128_si256, _mm256_permute4x64_epi64,
+    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_slli_epi32,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_sub_ps, _mm256_unpackhi_epi32, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
 };
 
 use super::portable::{ERF, ERF_P, EXP2, EXP2_FLOOR, Portable, factor, step};
@@ -147,12 +150,15 @@ unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_
             let height = next_height(count - row);
             // SAFETY: the tile lies within the shapes that were checked.
             unsafe {
-                match height {
-                    5 => tile_i16::<5>(&rows, row, &panels, panel, &after, &mut target),
-                    4 => tile_i16::<4>(&rows, row, &panels, panel, &after, &mut target),
-                    3 => tile_i16::<3>(&rows, row, &panels, panel, &after, &mut target),
-                    2 => tile_i16::<2>(&rows, row, &panels, panel, &after, &mut target),
-                    _ => tile_i16::<1>(&rows, row, &panels, panel, &after, &mut target),
+                match (height, row + height == count) {
+                    (5, false) => tile_i16::<5, false>(&rows, row, &panels, panel, &after, &mut target),
+                    (5, true) => tile_i16::<5, true>(&rows, row, &panels, panel, &after, &mut target),
+                    (4, false) => tile_i16::<4, false>(&rows, row, &panels, panel, &after, &mut target),
+                    (4, true) => tile_i16::<4, true>(&rows, row, &panels, panel, &after, &mut target),
+                    (3, false) => tile_i16::<3, false>(&rows, row, &panels, panel, &after, &mut target),
+                    (3, true) => tile_i16::<3, true>(&rows, row, &panels, panel, &after, &mut target),
+                    (2, _) => tile_i16::<2, true>(&rows, row, &panels, panel, &after, &mut target),
+                    _ => tile_i16::<1, true>(&rows, row, &panels, panel, &after, &mut target),
                 }
             }
             row += height;
@@ -169,13 +175,13 @@ fn next_height(left: usize) -> usize {
     }
 }
 
-/// One tile of `HEIGHT` rows and one panel, from `row` on.
+/// One tile of `HEIGHT` rows and one panel, from `row` on. The last tile of a panel fetches the next panel meanwhile.
 ///
 /// # Safety
 /// AVX2 and FMA must exist, `check_i16` must have accepted the arguments, `row + HEIGHT` must be at most the number of
 /// rows, and `panel` below the number of panels.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile_i16<const HEIGHT: usize>(
+unsafe fn tile_i16<const HEIGHT: usize, const LAST: bool>(
     rows: &RowsI16<'_>,
     row: usize,
     panels: &PanelsI16<'_>,
@@ -191,6 +197,11 @@ unsafe fn tile_i16<const HEIGHT: usize>(
         let mut values = rows.values.as_ptr().add(row * rows.stride);
         let mut weights = panels.values.as_ptr().add(panel * panels.depth * PANEL);
         for _ in 0..pairs / UNROLL {
+            if LAST {
+                for step in 0..UNROLL {
+                    prefetch(weights, panels.depth * PANEL + 2 * PANEL * step);
+                }
+            }
             sums = step_i16::<HEIGHT, UNROLL>(sums, values, rows.stride, weights);
             values = values.add(2 * UNROLL);
             weights = weights.add(2 * PANEL * UNROLL);
@@ -201,10 +212,32 @@ unsafe fn tile_i16<const HEIGHT: usize>(
             weights = weights.add(2 * PANEL);
         }
     }
-    let scales = load_panel(panels.scales, panel);
+    write_sums(sums, rows.scales, row, panels.scales, panel, after, target);
+}
+
+/// Asks for the cache line that lies so many values ahead, which may be past the end.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn prefetch(values: *const i16, ahead: usize) {
+    _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(ahead).cast());
+}
+
+/// Scales the sums of a tile and writes it.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn write_sums<const HEIGHT: usize>(
+    sums: [[__m256i; 2]; HEIGHT],
+    row_scales: &[f32],
+    row: usize,
+    column_scales: &[f32],
+    panel: usize,
+    after: &After<'_>,
+    target: &mut Target<'_>,
+) {
+    let scales = load_panel(column_scales, panel);
     let mut products = [[_mm256_setzero_ps(); 2]; HEIGHT];
     for (offset, (products, sums)) in products.iter_mut().zip(sums).enumerate() {
-        let row_scale = _mm256_set1_ps(rows.scales[row + offset]);
+        let row_scale = _mm256_set1_ps(row_scales[row + offset]);
         for half in 0..2 {
             let sum = _mm256_mul_ps(_mm256_cvtepi32_ps(sums[half]), row_scale);
             products[half] = _mm256_mul_ps(sum, scales[half]);

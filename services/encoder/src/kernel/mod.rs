@@ -2,7 +2,7 @@
 //!
 //! A kernel multiplies packed matrices, and turns rows of numbers into other rows. It knows no model, allocates nothing
 //! and never reads past a slice: every adapter checks the shapes first, by the `check` functions here. To serve another
-//! processor (AVX-512, NEON), implement [`Kernel`] and name it in [`choose`]; the property tests then run over it too.
+//! processor (NEON), implement [`Kernel`] and name it in [`choose`]; the property tests then run over it too.
 //!
 //! Weights lie in *panels* of [`PANEL`] columns. In f32, a panel is `[depth][PANEL]`. In i16, two values that follow each
 //! other in depth lie side by side, `[depth / 2][PANEL][2]`, because that is what one multiply-add instruction eats.
@@ -17,6 +17,8 @@ mod portable;
 mod tests;
 
 pub(crate) use portable::round_i16;
+
+use crate::options::Instructions;
 
 /// Columns in a panel of weights.
 pub(crate) const PANEL: usize = 16;
@@ -130,17 +132,21 @@ pub(crate) struct Norm {
     pub epsilon: f32,
 }
 
-/// The fastest kernel that this processor runs.
-pub(crate) fn choose() -> &'static dyn Kernel {
+/// The fastest kernel among those that a caller wants and this processor runs.
+pub(crate) fn choose(instructions: Instructions) -> &'static dyn Kernel {
     #[cfg(target_arch = "x86_64")]
-    if let Some(kernel) = avx2::Avx2::detect() {
-        return kernel;
+    {
+        if instructions == Instructions::Auto
+            && let Some(kernel) = avx2::vnni::Vnni::detect()
+        {
+            return kernel;
+        }
+        if instructions != Instructions::Portable
+            && let Some(kernel) = avx2::Avx2::detect()
+        {
+            return kernel;
+        }
     }
-    portable()
-}
-
-/// The kernel that every processor runs.
-pub(crate) fn portable() -> &'static dyn Kernel {
     &portable::Portable
 }
 
