@@ -1,7 +1,7 @@
 //! Folders that are not right, each refused with the file, what is in it and what should be.
 
 use super::tiny::{CONFIG, TOKENIZER, Tiny, encode_bf16, encode_f32};
-use crate::{LoadError, Options, Pooling, load};
+use crate::{LoadError, Options, Pooling, TextKind, Workspace, load};
 
 fn error(tiny: &Tiny, options: &Options) -> LoadError {
     load(tiny.path(), options).err().expect("a refusal")
@@ -144,4 +144,42 @@ fn other_names_and_types_of_tensors_are_understood() {
     tiny.tensors = renamed.collect();
     tiny.write("model.safetensors", &tiny.weights("F32", encode_f32));
     assert!(load(tiny.path(), &Options::default()).is_ok());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// A byte changed or an end cut off: such a model is refused or computes something, but nothing panics.
+    #[test]
+    fn damage_anywhere_never_panics(
+        file in 0_usize..6,
+        place: proptest::sample::Index,
+        value: u8,
+        is_cut: bool,
+        is_header: bool,
+    ) {
+        let names = [
+            "model.safetensors",
+            "config.json",
+            "tokenizer.json",
+            "modules.json",
+            "1_Pooling/config.json",
+            "sentence_bert_config.json",
+        ];
+        let tiny = Tiny::new(Pooling::Mean);
+        let mut content = std::fs::read(tiny.path().join(names[file])).expect("a file");
+        // The header is what a loader trips over, and a small part of the weights.
+        let place = place.index(if is_header { content.len().min(2000) } else { content.len() });
+        if is_cut {
+            content.truncate(place);
+        } else {
+            content[place] = value;
+        }
+        tiny.write(names[file], &content);
+        if let Ok(model) = load(tiny.path(), &Options::default()) {
+            let mut out = vec![0.0; 2 * model.description().dimension];
+            let _ = model.tokenize(TextKind::Query, "a b c d");
+            let _ = model.encode(&[&[1, 2, 3], &[4]], &mut Workspace::default(), &mut out);
+        }
+    }
 }
