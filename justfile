@@ -63,7 +63,7 @@ test:
 # Kill each stage at its worst moments and count that nothing is lost and nothing is mailed twice.
 kill-stages:
     cargo build --workspace --locked
-    cargo test -p tests --locked --test kill_stages -- --nocapture
+    cargo test --workspace --locked --test kill_stages -- --nocapture
 
 # Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
 bench-embedding *arguments:

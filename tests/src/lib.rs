@@ -247,6 +247,8 @@ fn over(command: &mut Command, folder: &Path) {
     for section in ["GRPC", "ADMIN", "WEB"] {
         command.env(format!("BROADSHEET_{section}__LISTEN"), "127.0.0.1:0");
     }
+    // The cheap model, where the model is not what is tested.
+    command.env("BROADSHEET_EMBEDDING__MODEL", "static");
     // A server that other tests use is not shared: each platform has a catalogue of its own.
     command.env("QDRANT_URL", "");
 }

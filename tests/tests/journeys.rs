@@ -178,6 +178,30 @@ fn a_withdrawn_paper_is_not_found_and_the_page_shows_results_escaped() {
 }
 
 #[test]
+fn each_profile_runs_its_model_and_their_vectors_stay_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    for (profile, encoder) in [
+        ("minilm", "all-MiniLM-L6-v2@53aa51172d14"),
+        ("static", "potion-base-8M@f65d0f325faa"),
+    ] {
+        let platform = Platform::start_with(folder.path(), &[("BROADSHEET_EMBEDDING__MODEL", profile)]);
+        let index = platform.must(&["status", "--json"]).json()["index"].clone();
+        assert_eq!((&index["encoder"], &index["papers"]), (&encoder.into(), &0.into()));
+        let paper = format!(r#"{{"title":"Naps of leaders, by {profile}","abstract":"Consensus that sleeps."}}"#);
+        assert_eq!(platform.run_with_input(&["ingest", "-", "--wait"], &paper).status, 0);
+        let found = platform.must(&["search", "sleepy elections", "--json"]).json();
+        assert_eq!(ids(&found).len(), 1, "{found}");
+        assert_eq!(platform.stop(), 0);
+    }
+    let unknown = ran(up(folder.path())
+        .env("BROADSHEET_EMBEDDING__MODEL", "gigantic")
+        .output()
+        .unwrap());
+    assert_eq!(unknown.status, 1, "{unknown:?}");
+    assert!(unknown.err.contains("gigantic/config.json"), "{unknown:?}");
+}
+
+#[test]
 fn mistakes_of_configuration_come_all_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let output = up(folder.path())

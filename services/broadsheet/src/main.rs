@@ -147,6 +147,9 @@ enum Command {
         /// Copy the model into this folder too
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
+        /// Which model: minilm or static
+        #[arg(long, value_name = "NAME", default_value = platform::model::DEFAULT)]
+        model: String,
     },
     /// Become a server that ends with its parent; used by `up` itself
     #[command(hide = true)]
@@ -199,7 +202,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Digest { place, command } => commands::digest::run(&place, command).await,
         Command::Status { place, json } => commands::status::run(&place, json).await,
         Command::DeadLetters { place, command } => commands::dead_letters::run(&place, command).await,
-        Command::Fetch { into } => commands::fetch::run(into).await,
+        Command::Fetch { into, model } => commands::fetch::run(into, model).await,
         Command::SupervisedChild { .. } => Ok(()),
     }
 }

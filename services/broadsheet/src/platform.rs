@@ -3,6 +3,7 @@
 //! It holds no rule of any service; it gives each what it would otherwise be configured with.
 
 mod catalogue;
+pub mod model;
 
 use std::path::PathBuf;
 
@@ -28,8 +29,6 @@ pub const DEFAULTS: [&str; 7] = [
     include_str!("defaults.toml"),
 ];
 
-const MODEL: &str = "potion-base-8M";
-
 struct Configs {
     common: CommonConfig,
     ingest: ingest::Config,
@@ -54,7 +53,7 @@ pub struct Platform {
 /// Says what is wrong with the configuration.
 pub fn check(start: &Start) -> Result<(), Failure> {
     let mut settings = load(start);
-    settings.set_default("embedding.model", MODEL, "fetched at start");
+    settings.set_default("embedding.model", model::DEFAULT, "fetched at start");
     settings.set_default("indexing.folder", "index", "the data folder");
     read(settings).map(drop)
 }
@@ -139,7 +138,7 @@ struct Tools {
 async fn fetch(settings: &Settings, data: &DataFolder) -> Result<Tools, Failure> {
     let needs_nats = !settings.is_set("nats.url");
     let needs_redis = !settings.is_set("notification.redis_url");
-    let needs_model = !settings.is_set("embedding.model");
+    let needs_model = model::wanted(settings);
     let keeping = if settings.is_set("indexing.qdrant_url") {
         None
     } else {
@@ -162,7 +161,7 @@ async fn fetch(settings: &Settings, data: &DataFolder) -> Result<Tools, Failure>
                 .map_err(Failure::other)?,
             qdrant,
         };
-        let model = needs_model.then(|| toolbox.model(MODEL)).transpose();
+        let model = needs_model.map(|name| toolbox.model(name)).transpose();
         Ok(Tools {
             programs,
             model: model.map_err(Failure::other)?,
@@ -183,8 +182,8 @@ fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc:
     if let Some(url) = children.qdrant_url() {
         settings.set_default("indexing.qdrant_url", url, child);
     }
-    if let Some(model) = model {
-        settings.set_default("embedding.model", model.display().to_string(), "fetched");
+    if let Some(folder) = model {
+        model::settle(settings, &folder);
     }
     let own = format!("http://{}", grpc.address);
     for key in [

@@ -115,6 +115,18 @@ impl Settings {
         }
     }
 
+    /// Replaces a value by what it stands for, such as a name by the folder found for it. Where it came from stays.
+    pub fn replace(&mut self, key: &str, value: impl Into<Value>) {
+        if let Some(setting) = self.settings.get_mut(key) {
+            setting.value = value.into();
+        }
+    }
+
+    /// Text as it stands now, without taking it for read. `None` where it is no text.
+    pub fn shown(&self, key: &str) -> Option<String> {
+        self.settings.get(key)?.value.as_str().map(str::to_owned)
+    }
+
     /// True when a file or the environment says something about a key.
     pub fn is_set(&self, key: &str) -> bool {
         self.settings

@@ -3,7 +3,6 @@
 //! The only crate that touches the model. It stores nothing and ranks nothing.
 
 pub mod document;
-pub mod encoder;
 pub mod engine;
 pub mod grpc;
 pub mod metrics;
@@ -17,7 +16,7 @@ use std::thread;
 
 use common::config::{CommonConfig, Settings};
 use common::service::{Assembly, ServiceError};
-use encoder::Model;
+use encoder::{Instructions, Model, Options, Precision};
 use engine::{Capacity, Engine, EngineConfig};
 
 /// Name of the service.
@@ -28,8 +27,10 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Folder of the model; its last part is the model's name.
+    /// Folder of the model.
     pub model: PathBuf,
+    /// How it is loaded.
+    pub options: Options,
     /// How the engine runs. Zero threads stand for as many as the machine is good for.
     pub engine: EngineConfig,
 }
@@ -41,9 +42,10 @@ impl Config {
         if model.is_empty() {
             settings.problem(
                 "embedding.model",
-                "must be the folder of a model, such as /models/potion-base-8M",
+                "must be the folder of a model, such as /models/all-MiniLM-L6-v2",
             );
         }
+        let options = read_options(settings);
         let mut number = |key, allowed| usize::try_from(settings.number(key, allowed)).unwrap_or(usize::MAX);
         let engine = EngineConfig {
             threads: number("embedding.threads", 0..=1024),
@@ -56,16 +58,53 @@ impl Config {
         };
         Self {
             model: PathBuf::from(model),
+            options,
             engine,
         }
+    }
+}
+
+fn read_options(settings: &mut Settings) -> Options {
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    Options {
+        name: some(settings.text("embedding.model_name")),
+        weights_sha256: settings.get(
+            "embedding.weights_sha256",
+            "must be empty or 64 hexadecimal digits",
+            |value| {
+                let text = value.as_str()?;
+                let sound = text.is_empty() || text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                sound.then(|| some(text.to_lowercase()))
+            },
+        ),
+        precision: settings.get("embedding.precision", "must be int16 or f32", |value| {
+            match value.as_str()? {
+                "int16" => Some(Precision::Int16),
+                "f32" => Some(Precision::F32),
+                _ => None,
+            }
+        }),
+        instructions: settings.get(
+            "embedding.instructions",
+            "must be auto, avx2 or portable",
+            |value| match value.as_str()? {
+                "auto" => Some(Instructions::Auto),
+                "avx2" => Some(Instructions::Avx2),
+                "portable" => Some(Instructions::Portable),
+                _ => None,
+            },
+        ),
+        query_prefix: some(settings.text("embedding.query_prefix")),
+        document_prefix: some(settings.text("embedding.document_prefix")),
+        ..Options::default()
     }
 }
 
 /// Adds the service to a process.
 pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
     let metrics = metrics::registered();
-    let folder = config.model;
-    let loading = tokio::task::spawn_blocking(move || encoder::load(&folder));
+    let (folder, options) = (config.model, config.options);
+    let loading = tokio::task::spawn_blocking(move || encoder::load(&folder, &options));
     let model = loading.await.map_err(|error| ServiceError::start(NAME, error))?;
     let model = model.map_err(|error| ServiceError::start(NAME, error))?;
     let model: Arc<dyn Model> = Arc::from(model);
@@ -73,6 +112,8 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let engine = Engine::start(model, engine_config, metrics).map_err(|error| ServiceError::start(NAME, error))?;
     tracing::info!(
         encoder = %engine.encoder(),
+        dtype = engine.description().dtype,
+        instructions = engine.description().instructions,
         threads = engine_config.threads,
         tokenizer_threads = engine_config.tokenizer_threads,
         "encoder loaded"

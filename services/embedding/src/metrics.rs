@@ -10,7 +10,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use crate::encoder::TextKind;
+use encoder::TextKind;
 
 /// The metrics of this process, in the default registry.
 static REGISTERED: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(prometheus::default_registry())));

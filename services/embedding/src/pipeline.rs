@@ -8,8 +8,8 @@ use domain::Paper;
 use proto::papers::v1::{PaperAccepted, PaperEmbedded};
 
 use crate::document::document_text;
-use crate::encoder::TextKind;
 use crate::engine::{Embedded, Engine, Pending, Text, TextError, Truncate};
+use encoder::TextKind;
 
 /// How long one batch should take the encoder: well within the time after which the server gives it to somebody else,
 /// long enough that fetching and publishing do not count, and short enough for a stop.

@@ -9,7 +9,7 @@ use domain::SparseVector;
 use domain::vectors::VectorError;
 use sha2::{Digest as _, Sha256};
 
-use crate::encoder::TextKind;
+use encoder::TextKind;
 
 mod latex;
 mod stems;

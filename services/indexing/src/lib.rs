@@ -207,6 +207,14 @@ async fn try_open(place: &Place, encoder: &EncoderId, dimension: usize) -> Resul
                 "catalogue open in the embedded store: exact, for this process alone and up to a few hundred thousand \
                  papers; for more, name a Qdrant server in indexing.qdrant_url"
             );
+            let others = EmbeddedStore::others(folder, encoder);
+            if !others.is_empty() && store.describe().await?.papers == 0 {
+                warn!(
+                    %encoder, ?others,
+                    "the catalogue of this encoder is empty, and there are catalogues of others; their papers are found \
+                     with their model in embedding.model, or when they are submitted again"
+                );
+            }
             Ok(Arc::new(store))
         }
         Place::Qdrant { url, api_key } => {

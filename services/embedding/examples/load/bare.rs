@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use embedding::encoder::{Description, Model, TextKind, Workspace};
+use encoder::{Description, Model, TextKind, Workspace};
 
 use crate::figures::{cpu_of, median};
 

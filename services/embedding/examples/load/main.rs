@@ -14,7 +14,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use embedding::encoder;
 
 use bare::Bare;
 use clients::Load;
@@ -22,7 +21,7 @@ use corpus::Corpus;
 use figures::{Report, say};
 use server::Server;
 
-const DEFAULT_MODEL: &str = "potion-base-8M";
+const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
 const DEFAULT_ROUNDS: usize = 3;
 /// How long the bare encoder should work in one round.
 const ROUND: Duration = Duration::from_secs(6);
@@ -47,7 +46,7 @@ async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
         None => standalone::Toolbox::from_env().model(name)?,
     };
     let corpus = Corpus::read()?;
-    let bare = Bare::new(encoder::load(&folder)?);
+    let bare = Bare::new(encoder::load(&folder, &encoder::Options::default())?);
     let mut server = Server::start(&folder)?;
     let load = Load::connect(&server.url)?;
     say(&format!(

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use embedding::encoder::{self, Model};
 use embedding::engine::{Capacity, Engine, EngineConfig};
 use embedding::grpc::Embedding;
 use embedding::{metrics, with_threads};
+use encoder::{Model, Options};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ const CONFIG: EngineConfig = EngineConfig {
 
 /// Serves a model until standard input ends; says where on standard output.
 pub async fn serve(folder: &Path) -> anyhow::Result<()> {
-    let model: Arc<dyn Model> = Arc::from(encoder::load(folder)?);
+    let model: Arc<dyn Model> = Arc::from(encoder::load(folder, &Options::default())?);
     let config = with_threads(CONFIG, model.as_ref());
     let engine = Engine::start(model, config, metrics::registered())?;
     let stop = CancellationToken::new();

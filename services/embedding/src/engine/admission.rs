@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus::IntGauge;
 
-use crate::encoder::TextKind;
+use encoder::TextKind;
 
 /// Most tokens that may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use super::errand::Item;
 use super::error::TextError;
 use super::shared::{Sequence, Shared, panic_text};
 use super::work_queue::Others;
-use crate::encoder::{TextKind, Workspace};
 use crate::metrics::TextTraits;
+use encoder::{TextKind, Workspace};
 
 /// Works until the queue is closed and empty.
 pub fn run(shared: &Shared) {

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::admission::Permit;
 use super::{Embedded, TextError};
-use crate::encoder::TextKind;
 use crate::metrics::Metrics;
+use encoder::TextKind;
 
 /// What is known about a text that waits, apart from the text.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::vectors::VectorError;
 
 use super::admission::Full;
-use crate::encoder::{CrewError, EncodeError, TextKind, TokenizeError};
+use encoder::{CrewError, EncodeError, TextKind, TokenizeError};
 
 /// A text that was not embedded.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use crate::encoder::{Crew, Description, EncodeError, Model, TextKind, TokenizeError, Tokens, Workspace};
+use encoder::{Crew, Description, EncodeError, Model, TextKind, TokenizeError, Tokens, Workspace};
 
 const PLAIN: u32 = 0;
 const REFUSED: u32 = 1;
@@ -63,6 +63,7 @@ impl Default for Fake {
             max_tokens: 8,
             dtype: "f32",
             architecture: "fake",
+            instructions: "portable",
         };
         Self {
             description,

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::encoder::TextKind;
+use encoder::TextKind;
 
 /// Batches of queries in a row, after which waiting documents get a turn.
 const PATIENCE: u32 = 8;

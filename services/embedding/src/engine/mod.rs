@@ -30,9 +30,9 @@ pub use admission::{Capacity, Full};
 pub use error::{EngineError, Refused, TextError};
 pub use pending::Pending;
 
-use crate::encoder::{Description, Model, TextKind};
 use crate::metrics::{Lookup, Metrics};
 use admission::{Admission, Permit};
+use encoder::{Description, Model, TextKind};
 use errand::{Errand, Item};
 use query_cache::QueryCache;
 use shared::{Raw, Shared, Threads};

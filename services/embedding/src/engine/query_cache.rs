@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use hashlink::LruCache;
 
 use super::Embedded;
-use crate::encoder::TextKind;
+use encoder::TextKind;
 
 /// Longer queries are rare and not worth the memory.
 const MAX_BYTES: usize = 1024;

@@ -13,8 +13,8 @@ use super::error::EngineError;
 use super::lanes::Budget;
 use super::work_queue::WorkQueue;
 use super::{EngineConfig, Truncate, computing, tokenizing};
-use crate::encoder::{Crew, Model};
 use crate::metrics::Metrics;
+use encoder::{Crew, Model};
 
 /// The most tokens computed at once. Abstracts fill the encoder's kernels with half of that, so more only makes others
 /// wait; short queries are worth packing together.

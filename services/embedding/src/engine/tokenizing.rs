@@ -10,8 +10,8 @@ use super::Truncate;
 use super::errand::Item;
 use super::error::TextError;
 use super::shared::{Raw, Sequence, Shared, panic_text};
-use crate::encoder::{Model, TextKind};
 use crate::sparse;
+use encoder::{Model, TextKind};
 
 /// Bytes of text per token, on the low side of what abstracts have, for the estimate before a text is split.
 const BYTES_PER_TOKEN: usize = 3;

@@ -5,7 +5,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::lanes::{Batch, Budget, Lanes};
-use crate::encoder::TextKind;
+use encoder::TextKind;
 
 /// The shared lanes.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use proto::embedding::v1::{EmbedRequest, TextInput, TextKind as WireKind, Trunca
 use tonic::Status;
 
 use super::{MAX_TEXT_BYTES, MAX_TEXTS};
-use crate::encoder::TextKind;
 use crate::engine::{Text, Truncate};
+use encoder::TextKind;
 
 /// The texts of an Embed.
 pub fn texts(request: EmbedRequest) -> Result<Vec<Text>, Status> {

@@ -17,11 +17,11 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Server};
 
 use super::*;
-use crate::encoder::TextKind;
 use crate::engine::fake::{Fake, Keeper, Seen};
 use crate::engine::tests::config;
 use crate::engine::{Capacity, EngineConfig};
 use crate::metrics::Metrics;
+use encoder::TextKind;
 
 struct Served {
     channel: Channel,

@@ -48,6 +48,21 @@ impl EmbeddedStore {
         })
     }
 
+    /// Collections of other encoders in a folder, by name. Their papers are not found by this one.
+    pub fn others(folder: &Path, encoder: &EncoderId) -> Vec<String> {
+        let ours = collection_name(encoder);
+        let Ok(files) = std::fs::read_dir(folder) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = files
+            .flatten()
+            .filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".sqlite")?.to_owned()))
+            .filter(|name| *name != ours)
+            .collect();
+        names.sort();
+        names
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
