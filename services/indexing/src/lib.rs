@@ -212,7 +212,7 @@ async fn try_open(place: &Place, encoder: &EncoderId, dimension: usize) -> Resul
                 warn!(
                     %encoder, ?others,
                     "the catalogue of this encoder is empty, and there are catalogues of others; their papers are found \
-                     with their model in embedding.model, or when they are submitted again"
+                     with their model in embedding.model"
                 );
             }
             Ok(Arc::new(store))
