@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use proto::embedding::v1::embed_result::Outcome;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedBatchRequest, EmbedRequest, TextInput, TextKind};
@@ -23,6 +23,7 @@ pub const COUNT: usize = BULK_CLIENTS + QUERY_CLIENTS;
 const TEXTS_PER_CALL: usize = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 const MOST_QUERIES: usize = 5_000;
+const LONE_QUERIES: usize = 100;
 
 type Client = EmbeddingServiceClient<Channel>;
 
@@ -62,6 +63,18 @@ impl Load {
             bulk: clients(BULK_CLIENTS),
             queries: clients(QUERY_CLIENTS),
         })
+    }
+
+    /// Asks queries one after the other, when nobody else asks anything.
+    pub async fn lone(&self, corpus: &Corpus) -> anyhow::Result<Vec<Duration>> {
+        let mut client = self.queries.first().context("there are clients")?.clone();
+        let mut took = Vec::new();
+        for text in corpus.queries.iter().take(LONE_QUERIES) {
+            let begun = Instant::now();
+            client.embed(query(text)).await?;
+            took.push(begun.elapsed());
+        }
+        Ok(took)
     }
 
     /// Sends all abstracts so many times, and queries until they are answered.
@@ -140,16 +153,20 @@ async fn ask(mut client: Client, texts: Arc<[String]>, first: usize, done: Arc<A
         if done.load(Ordering::Relaxed) {
             break;
         }
-        let request = EmbedRequest {
-            texts: vec![texts[(first + number) % texts.len()].clone()],
-            kind: TextKind::Query.into(),
-            ..EmbedRequest::default()
-        };
         let begun = Instant::now();
+        let request = query(&texts[(first + number) % texts.len()]);
         let answer = client.embed(request).await?.into_inner();
         got.took.push(begun.elapsed());
         got.tokens += answer.embeddings.iter().map(|one| one.tokens as usize).sum::<usize>();
         tokio::time::sleep(PAUSE).await;
     }
     Ok(got)
+}
+
+fn query(text: &str) -> EmbedRequest {
+    EmbedRequest {
+        texts: vec![text.to_owned()],
+        kind: TextKind::Query.into(),
+        ..EmbedRequest::default()
+    }
 }

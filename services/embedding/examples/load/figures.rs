@@ -13,6 +13,13 @@ pub fn say(text: &str) {
     println!("{text}");
 }
 
+/// Queries that came one by one to a service with nothing else to do.
+pub fn say_lone(took: &mut [Duration]) {
+    if let Some(p50) = median(took) {
+        say(&format!("a lone query on an idle service: p50 {:.1} ms", millis(p50)));
+    }
+}
+
 /// What all rounds gave.
 #[derive(Default)]
 pub struct Report {

@@ -67,6 +67,7 @@ async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
         .unwrap_or(MOST_REPEATS);
     let mut loaded = load.run(&corpus, repeats, &server).await?;
     let mut report = Report::default();
+    figures::say_lone(&mut load.lone(&corpus).await?);
     for round in 1..=rounds {
         let mix = corpus.mix(repeats, loaded.queries.len() as f64 / loaded.papers as f64);
         let before = bare.run(&mix)?;
