@@ -12,8 +12,8 @@ use embedding::grpc::Embedding;
 use embedding::{metrics, with_threads};
 use encoder::{Model, Options};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
 
 /// What makes this program the service.
 pub const ARGUMENT: &str = "serve";
@@ -49,7 +49,7 @@ pub async fn serve(folder: &Path) -> anyhow::Result<()> {
     let server = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .add_service(service);
-    let incoming = TcpListenerStream::new(listener);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     server
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await?;

@@ -11,9 +11,9 @@ use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedError, EmbedResult, TextEmbedding, TextInput, TextKind as WireKind, TruncatePolicy};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::Code;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 
 use super::*;
@@ -38,7 +38,7 @@ async fn serve(model: Arc<Fake>, config: EngineConfig) -> Served {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let service = Embedding::new(engine, stop.clone()).into_server();
     let server = Server::builder().add_service(service);
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let channel = Channel::from_shared(url).expect("a url").connect_lazy();
     Served {
         client: EmbeddingServiceClient::new(channel.clone()),
