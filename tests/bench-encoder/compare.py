@@ -1,8 +1,9 @@
-"""Times the encoder against Python onnxruntime fp32 on the same token ids: compare.py WORKER MODEL PAPERS [ROUNDS].
+"""Times the encoder against Python onnxruntime fp32 on the same token ids: compare.py WORKER MODEL PAPERS [ROUNDS [CHOICE…]].
 
 Both are held in processes of their own and given each command in turn, A B B A; a ratio is the reference's time divided by
 ours for the same command and round, and the median over the rounds is told. CPU time is read from the processes' clocks,
-so work beside it on the machine moves it less than wall time. The last line names the smaller of both ratios.
+so work beside it on the machine moves it less than wall time. The last line names the smaller of both ratios. CHOICE is
+what the worker takes: f32, avx2, portable.
 """
 
 import json
@@ -95,11 +96,12 @@ def prepare(ours, papers, folder):
 
 def main():
     worker, model, papers, *rest = sys.argv[1:]
-    rounds = int(rest[0]) if rest else 8
+    rounds, *choices = rest or ["8"]
+    rounds = int(rounds)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         subprocess.run([sys.executable, HERE / "export.py", model, folder / "onnx"], check=True)
-        ours = Worker(worker, model)
+        ours = Worker(worker, model, *choices)
         loaded, description = ours.greeting.split(maxsplit=1)
         print(description)
         print(f"loaded in {int(loaded) / 1e9:.2f} s")

@@ -1,5 +1,6 @@
 //! Text to token ids, by the model's own `tokenizer.json`.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
@@ -93,14 +94,11 @@ impl TextReader {
             TextKind::Query => &self.prefixes.query,
             TextKind::Document => &self.prefixes.document,
         };
-        let mut tokens = if prefix.is_empty() {
-            self.split(read)
-        } else {
-            self.split(&format!("{prefix}{read}"))
-        }
-        .map_err(|error| TokenizeError {
-            reason: error.to_string(),
-        })?;
+        let split = || match prefix.as_str() {
+            "" => self.split(read),
+            prefix => self.split(&format!("{prefix}{read}")),
+        };
+        let mut tokens = guarded(split).map_err(|reason| TokenizeError { reason })?;
         tokens.truncated |= read.len() < text.len();
         Ok(tokens)
     }
@@ -128,10 +126,19 @@ impl TextReader {
     }
 }
 
+/// Runs a part of the tokenizers library, which panics over some damaged files where it should refuse them.
+fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the tokenizer gave up".to_owned()),
+    }
+}
+
 fn read_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, LoadError> {
     let expected = format!("a tokenizer in JSON whose token ids are below {rows}, the rows of model.safetensors");
-    let mut tokenizer = Tokenizer::from_bytes(read(path)?)
-        .map_err(|error| corrupt(path, format!("no such JSON ({error})"), expected.clone()))?;
+    let bytes = read(path)?;
+    let mut tokenizer = guarded(|| Tokenizer::from_bytes(bytes))
+        .map_err(|reason| corrupt(path, format!("no such JSON ({reason})"), expected.clone()))?;
     let highest = tokenizer.get_vocab(true).into_values().max();
     match highest {
         None => return Err(corrupt(path, "no token".to_owned(), expected)),

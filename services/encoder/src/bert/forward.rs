@@ -12,7 +12,7 @@ use super::workspace::{Workspace, grow};
 use super::{Bert, Layer};
 
 /// Rows that go through the second half of a layer together.
-const BLOCK_ROWS: usize = 96;
+const BLOCK_ROWS: usize = 48;
 /// Tokens that are computed at once; a larger batch is cut between sequences, so that buffers stay small.
 const PASS_TOKENS: usize = 512;
 

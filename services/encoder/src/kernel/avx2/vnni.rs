@@ -6,7 +6,8 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_si512,
 };
 
-use super::{AVX2, Avx2, prefetch, write_sums};
+use super::product::{prefetch, write_sums};
+use super::{AVX2, Avx2};
 use crate::kernel::{After, Kernel, Norm, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target, check_i16};
 
 /// Rows that are multiplied at once: enough to hide that a sum is ready only after four cycles.
