@@ -133,6 +133,10 @@ pub(crate) struct Norm {
 }
 
 /// The fastest kernel among those that a caller wants and this processor runs.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "there is only one kernel for this processor")
+)]
 pub(crate) fn choose(instructions: Instructions) -> &'static dyn Kernel {
     #[cfg(target_arch = "x86_64")]
     {
