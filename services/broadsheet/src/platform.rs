@@ -77,10 +77,11 @@ fn read(mut settings: Settings) -> Result<Configs, Failure> {
 }
 
 impl Platform {
-    /// Starts everything and returns when it is ready.
-    pub async fn start(start: &Start) -> Result<Self, Failure> {
+    /// Starts everything and returns when it is ready. `log` is what is logged where the configuration says nothing.
+    pub async fn start(start: &Start, log: &str) -> Result<Self, Failure> {
         check(start)?;
         let mut settings = load(start);
+        settings.set_default("telemetry.log", log, "this command");
         let common = CommonConfig::read(&mut settings);
         let telemetry = Telemetry::start("broadsheet", &common.telemetry).map_err(Failure::other)?;
         let stop = CancellationToken::new();
@@ -145,7 +146,7 @@ async fn fetch(settings: &Settings, data: &DataFolder) -> Result<Tools, Failure>
         Some(catalogue::kept(data))
     };
     let fetching = tokio::task::spawn_blocking(move || {
-        let toolbox = Toolbox::from_env();
+        let toolbox = Toolbox::from_env().on_progress(|line| eprintln!("{line}"));
         let qdrant = match keeping {
             Some(kept) => catalogue::server(&toolbox, kept)?,
             None => None,

@@ -24,7 +24,8 @@ pub async fn run(start: &Start, papers: Option<PathBuf>, once: bool) -> Result<(
         None => Box::new(SAMPLE),
     };
     println!("Starting the platform; the first time, servers and model are fetched …");
-    let platform = Platform::start(start).await?;
+    // What happens is shown here; the log is for what goes wrong.
+    let platform = Platform::start(start, "warn").await?;
     up::announce(&platform);
     let token = std::env::var("BROADSHEET_GRPC__TOKEN").ok();
     let channel = channel(&platform.endpoint.grpc, token.as_deref()).map_err(Failure::other)?;

@@ -16,7 +16,7 @@ pub async fn run(into: Option<PathBuf>, profile: String) -> Result<(), Failure> 
 fn fetch(into: Option<PathBuf>, profile: &str) -> Result<(), Failure> {
     // A name that is none of ours is refused with those that are.
     let name = model::of_profile(profile).unwrap_or(profile);
-    let toolbox = Toolbox::from_env();
+    let toolbox = Toolbox::from_env().on_progress(|line| eprintln!("{line}"));
     if into.is_none() {
         println!(
             "nats-server  {}",

@@ -8,7 +8,7 @@ use crate::platform::Platform;
 
 /// Runs the platform.
 pub async fn run(start: &Start) -> Result<(), Failure> {
-    let platform = Platform::start(start).await?;
+    let platform = Platform::start(start, "info").await?;
     announce(&platform);
     platform.until_stopped().await
 }

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use crate::figures::say;
 
 const FILE: &str = "seed-papers/papers.jsonl";
+/// Where the data is unless `BROADSHEET_DATA` says otherwise: beside the checkout.
+const DATA: &str = "../shared/data";
 /// Words of a title that make a query.
 const QUERY_WORDS: usize = 6;
 
@@ -26,16 +28,18 @@ struct Paper {
 }
 
 impl Corpus {
-    /// Reads the papers under `BROADSHEET_DATA`. Where they are absent it says so and makes texts of the same size.
+    /// Reads the papers under `BROADSHEET_DATA`, or beside the checkout. Where they are absent it says so and makes texts of the same size.
     pub fn read() -> anyhow::Result<Self> {
-        let file = std::env::var_os("BROADSHEET_DATA").map(|folder| PathBuf::from(folder).join(FILE));
-        let papers = if let Some(file) = file.filter(|file| file.exists()) {
+        let folder = std::env::var_os("BROADSHEET_DATA").unwrap_or_else(|| DATA.into());
+        let file = PathBuf::from(folder).join(FILE);
+        let papers = if file.exists() {
             let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
             let papers: Result<Vec<Paper>, _> = text.lines().map(serde_json::from_str).collect();
             papers?
         } else {
             say(&format!(
-                "NOTE: no {FILE} under BROADSHEET_DATA; these figures are of made-up texts, not of papers"
+                "NOTE: there is no {}; these figures are of made-up texts, not of papers",
+                file.display()
             ));
             (0..247).map(made_up).collect()
         };
