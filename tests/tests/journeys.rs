@@ -1,7 +1,7 @@
 //! What people do, through the front doors of a real platform: command line, gRPC, pages, mail.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use tests::{Platform, processes_over, ran, token, up};
+use tests::{Platform, get, processes_over, ran, token, up};
 
 const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy  consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"],"published":"2026-01-02"}
 {"id":"p2","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
@@ -175,6 +175,34 @@ fn a_withdrawn_paper_is_not_found_and_the_page_shows_results_escaped() {
         .run_with_input(&["ingest", "-", "--json", "--source", "test"], hostile)
         .json();
     assert_eq!(resubmitted["unchanged"], 1, "the same revision does not bring it back");
+}
+
+#[test]
+fn a_long_list_of_results_is_read_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let papers: Vec<String> = (0..25)
+        .map(|n| format!(r#"{{"title":"Hedgehogs, volume {n} of many","abstract":"About hedgehogs."}}"#))
+        .collect();
+    let taken = platform.run_with_input(&["ingest", "-", "--wait"], &papers.join("\n"));
+    assert_eq!(taken.status, 0, "{taken:?}");
+    let web = platform.endpoint("web");
+    let mut seen = std::collections::BTreeSet::new();
+    let mut address = "/?q=hedgehogs".to_owned();
+    for expected in [20, 25] {
+        let (status, page) = get(&format!("{web}{address}"));
+        assert_eq!(status, 200, "{page}");
+        seen.extend(
+            page.match_indices("volume ")
+                .map(|(at, _)| page[at + 7..at + 9].trim().to_owned()),
+        );
+        assert_eq!(seen.len(), expected, "{page}");
+        let next = page.split_once("rel=\"next\" href=\"").map(|(_, rest)| rest);
+        address = next.map_or_else(String::new, |rest| {
+            rest[..rest.find('"').unwrap()].replace("&amp;", "&")
+        });
+    }
+    assert_eq!(address, "", "the last page leads nowhere");
 }
 
 #[test]

@@ -214,6 +214,27 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn every_part_of_the_search_page_renders() {
+        let paper = ShownPaper {
+            title: "T".to_owned(),
+            url: Some("https://example.org/".to_owned()),
+            authors: "A".to_owned(),
+            published: "1 May 2026".to_owned(),
+            categories: "cs.CL".to_owned(),
+            abstract_text: "Text.".to_owned(),
+            why: "score 1".to_owned(),
+        };
+        let context = context! {
+            query => "a & b", searched => true, papers => Serde(vec![paper]), next => "x=1", problem => "none"
+        };
+        let response = Pages::new().render(StatusCode::OK, "search.html", context);
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        let html = String::from_utf8(body.expect("a body").to_vec()).expect("text");
+        assert!(html.contains("/?q=a%20%26%20b&amp;page=x%3D1"), "{html}");
+    }
+
+    #[tokio::test]
     async fn hostile_text_is_escaped() {
         let title = "<script>alert(1)</script>";
         let response = Pages::new().message(StatusCode::OK, title, "\"><img src=x>");
