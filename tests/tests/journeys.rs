@@ -1,6 +1,8 @@
 //! What people do, through the front doors of a real platform: command line, gRPC, pages, mail.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::io::Write as _;
+
 use tests::{Platform, get, processes_over, ran, token, up};
 
 const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy  consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"],"published":"2026-01-02"}
@@ -227,6 +229,25 @@ fn each_profile_runs_its_model_and_their_vectors_stay_apart() {
         .unwrap());
     assert_eq!(unknown.status, 1, "{unknown:?}");
     assert!(unknown.err.contains("gigantic/config.json"), "{unknown:?}");
+}
+
+#[test]
+fn clients_that_hang_do_not_hold_the_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let mut hanging = Vec::new();
+    for door in ["web", "admin", "grpc"] {
+        let address = platform.endpoint(door).replace("http://", "");
+        for said in ["", "GET / HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let mut client = std::net::TcpStream::connect(&address).unwrap();
+            client.write_all(said.as_bytes()).unwrap();
+            hanging.push(client);
+        }
+    }
+    // Held until the drain deadline it would end with 130.
+    assert_eq!(platform.stop(), 0);
+    assert_eq!(processes_over(folder.path()), Vec::<String>::new());
+    drop(hanging);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
-use tracing::{error, info, info_span};
+use tracing::{error, info, info_span, warn};
 
 use crate::admin::{self, Readiness};
 use crate::bus::{Bus, BusError};
@@ -73,6 +73,12 @@ impl ServiceError {
         }
     }
 }
+
+/// Between the stop and the end of every connection. Calls take far less, and every effect is idempotent; without an end a
+/// client that hangs in the middle of a request would hold the process until the drain deadline.
+const LAST_CALLS: Duration = Duration::from_secs(3);
+/// The same for the operator's port, once the rest has drained.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// A listener for HTTP, bound before anything else starts.
 pub struct Bound {
@@ -157,8 +163,8 @@ impl Assembly {
                 bound.listener,
                 router.into_make_service_with_connect_info::<SocketAddr>(),
             );
-            served
-                .with_graceful_shutdown(stop.cancelled_owned())
+            let served = served.with_graceful_shutdown(stop.clone().cancelled_owned());
+            until_cut(&stop, served.into_future())
                 .await
                 .map_err(|error| ServiceError::Task(format!("http server ended: {error}")))
         });
@@ -178,17 +184,19 @@ impl Assembly {
         // late waits 40 ms for the end of each answer.
         let incoming = TcpIncoming::from(grpc.listener).with_nodelay(Some(true));
         self.task(async move {
-            server
-                .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+            let routes = server.add_routes(routes);
+            let serving = routes.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+            until_cut(&stop, serving)
                 .await
                 .map_err(|error| ServiceError::Task(format!("grpc server ended: {error}")))
         });
         info!(grpc = %grpc.address, services = ?self.names, "serving");
         let ended = self.until_stopped().await;
         drained.cancel();
-        // It has nothing left to fail at that would matter now.
-        let _ = answering.await;
+        // A look at the last numbers may end; whoever keeps a connection open without asking is not waited for.
+        if tokio::time::timeout(LAST_LOOK, answering).await.is_err() {
+            tracing::debug!("the operator's port was cut off");
+        }
         ended
     }
 
@@ -248,6 +256,21 @@ impl Assembly {
             .into_axum_router()
             .layer(axum::middleware::from_fn_with_state(token, require_token));
         Ok(Routes::from(guarded))
+    }
+}
+
+/// Serves until it ends by itself, or [`LAST_CALLS`] after the stop.
+async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+    let cut = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_CALLS).await;
+    };
+    tokio::select! {
+        ended = served => ended,
+        () = cut => {
+            warn!("connections that did not end after the stop are cut off");
+            Ok(())
+        }
     }
 }
 
