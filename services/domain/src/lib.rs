@@ -3,6 +3,8 @@
 //! Pure functions and types that cannot hold a wrong value. Nothing here does I/O, awaits, reads a clock or draws a
 //! random number; callers pass those in.
 
+pub mod bm25;
+pub mod document;
 pub mod email;
 pub mod fusion;
 pub mod identity;

@@ -2,12 +2,10 @@
 //!
 //! The only crate that touches the model. It stores nothing and ranks nothing.
 
-pub mod document;
 pub mod engine;
 pub mod grpc;
 pub mod metrics;
 mod pipeline;
-pub mod sparse;
 
 use std::num::NonZero;
 use std::path::PathBuf;

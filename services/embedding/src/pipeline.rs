@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::stage::{Outcome, Stage};
 use domain::Paper;
+use domain::document::document_text;
 use proto::papers::v1::{PaperAccepted, PaperEmbedded};
 
-use crate::document::document_text;
 use crate::engine::{Embedded, Engine, Pending, Text, TextError, Truncate};
 use encoder::TextKind;
 

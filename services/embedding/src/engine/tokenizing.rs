@@ -10,7 +10,7 @@ use super::Truncate;
 use super::errand::Item;
 use super::error::TextError;
 use super::shared::{Raw, Sequence, Shared, panic_text};
-use crate::sparse;
+use domain::bm25;
 use encoder::{Model, TextKind};
 
 /// Bytes of text per token, on the low side of what abstracts have, for the estimate before a text is split.
@@ -53,7 +53,11 @@ fn tokenized(model: &dyn Model, kind: TextKind, raw: &Raw) -> Result<Sequence, T
             let max_tokens = model.description().max_tokens;
             return Err(TextError::TooLong { max_tokens });
         }
-        let sparse = sparse::sparse_vector(kind, &raw.content).map_err(|error| TextError::Sparse(error.to_string()))?;
+        let sparse = match kind {
+            TextKind::Query => bm25::query_vector(&raw.content),
+            TextKind::Document => bm25::document_vector(&raw.content),
+        };
+        let sparse = sparse.map_err(|error| TextError::Sparse(error.to_string()))?;
         Ok(Sequence {
             ids: tokens.ids,
             truncated: tokens.truncated,

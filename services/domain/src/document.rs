@@ -2,7 +2,7 @@
 //!
 //! It never shortens or normalises: papers were normalised when they were accepted, and encoders report what they leave out.
 
-use domain::Paper;
+use crate::Paper;
 
 /// Title and abstract as one text, `title. abstract`. A title that ends a sentence by itself gets no second mark.
 pub fn document_text(paper: &Paper) -> String {
@@ -21,7 +21,7 @@ pub fn document_text(paper: &Paper) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::PaperId;
+    use crate::PaperId;
     use jiff::Timestamp;
 
     fn text(title: &str, abstract_text: &str) -> String {

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::SparseVector;
-use domain::vectors::VectorError;
 use sha2::{Digest as _, Sha256};
 
-use encoder::TextKind;
+use crate::SparseVector;
+use crate::vectors::VectorError;
 
 mod latex;
 mod stems;
@@ -26,10 +25,19 @@ const B: f32 = 0.75;
 /// A constant, so that a document's weights never depend on when it came.
 const AVERAGE_TERMS: f32 = 152.0;
 
-/// The sparse vector of a text; empty when it has no word.
-pub fn sparse_vector(kind: TextKind, content: &str) -> Result<SparseVector, VectorError> {
+/// The term weights of a document, without the inverse document frequency; empty when it has no word.
+pub fn document_vector(content: &str) -> Result<SparseVector, VectorError> {
     let terms = terms(content);
     let length = terms.len() as f32;
+    weighted(terms, |count| document_weight(count, length))
+}
+
+/// The term weights of a query, one for each term it has; empty when it has no word.
+pub fn query_vector(content: &str) -> Result<SparseVector, VectorError> {
+    weighted(terms(content), |_| 1.0)
+}
+
+fn weighted(terms: Vec<String>, weight: impl Fn(f32) -> f32) -> Result<SparseVector, VectorError> {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for term in terms {
         *counts.entry(term).or_default() += 1;
@@ -37,10 +45,7 @@ pub fn sparse_vector(kind: TextKind, content: &str) -> Result<SparseVector, Vect
     let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
     for (term, count) in counts {
         // Two terms with one id share their weight there.
-        *weights.entry(term_id(&term)).or_default() += match kind {
-            TextKind::Query => 1.0,
-            TextKind::Document => document_weight(count as f32, length),
-        };
+        *weights.entry(term_id(&term)).or_default() += weight(count as f32);
     }
     let (indices, values) = weights.into_iter().unzip();
     SparseVector::new(indices, values)
@@ -63,8 +68,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn vector(kind: TextKind, content: &str) -> SparseVector {
-        sparse_vector(kind, content).expect("a sound vector")
+    fn document(content: &str) -> SparseVector {
+        document_vector(content).expect("a sound vector")
+    }
+
+    fn query(content: &str) -> SparseVector {
+        query_vector(content).expect("a sound vector")
     }
 
     fn weight(vector: &SparseVector, term: &str) -> f32 {
@@ -80,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_terms_of_a_text_never_change() {
-        let ids = |content| vector(TextKind::Query, content).indices().to_vec();
+        let ids = |content| query(content).indices().to_vec();
         assert_eq!(
             ids("Pre-training the Transformers"),
             [706_336_136, 2_739_806_634, 3_293_867_793, 4_132_590_185]
@@ -107,38 +116,37 @@ mod tests {
     #[test]
     fn repeating_a_term_adds_ever_less() {
         let filler = "one two three four five six seven eight nine";
-        let once = weight(&vector(TextKind::Document, &format!("graph {filler}")), "graph");
-        let twice = weight(&vector(TextKind::Document, &format!("graph graph {filler}")), "graph");
+        let once = weight(&document(&format!("graph {filler}")), "graph");
+        let twice = weight(&document(&format!("graph graph {filler}")), "graph");
         assert!(once > 1.0 && twice > once && twice < 2.0 * once, "{once} {twice}");
-        let often = vector(TextKind::Document, &"graph ".repeat(1000));
+        let often = document(&"graph ".repeat(1000));
         assert!(weight(&often, "graph") < K1 + 1.0);
     }
 
     #[test]
     fn a_term_once_in_an_average_document_weighs_one() {
-        let document = vector(TextKind::Document, &format!("graph{}", " word".repeat(151)));
-        assert!((weight(&document, "graph") - 1.0).abs() < 0.01);
+        let average = document(&format!("graph{}", " word".repeat(151)));
+        assert!((weight(&average, "graph") - 1.0).abs() < 0.01);
     }
 
     #[test]
     fn query_terms_weigh_one_each() {
-        let query = vector(TextKind::Query, "graphs, a graph and the Transformers");
-        assert_eq!(query.values(), [1.0, 1.0]);
+        let asked = query("graphs, a graph and the Transformers");
+        assert_eq!(asked.values(), [1.0, 1.0]);
         let mut expected = [term_id("graph"), term_id("transform")];
         expected.sort_unstable();
-        assert_eq!(query.indices(), expected);
+        assert_eq!(asked.indices(), expected);
     }
 
     #[test]
     fn text_without_words_has_an_empty_vector() {
-        assert!(vector(TextKind::Document, "the of and … $$ ---").is_empty());
+        assert!(document("the of and … $$ ---").is_empty());
     }
 
     proptest! {
         #[test]
         fn any_text_has_a_sound_vector(content in any::<String>()) {
-            for kind in [TextKind::Query, TextKind::Document] {
-                let vector = vector(kind, &content);
+            for vector in [query(&content), document(&content)] {
                 prop_assert!(vector.indices().is_sorted_by(|a, b| a < b));
                 prop_assert!(vector.values().iter().all(|weight| *weight > 0.0));
             }
@@ -146,17 +154,17 @@ mod tests {
 
         #[test]
         fn spacing_and_case_do_not_matter(words in prop::collection::vec("[a-zA-Z]{1,9}|[0-9]{1,4}", 1..20)) {
-            let plain = vector(TextKind::Document, &words.join(" "));
+            let plain = document(&words.join(" "));
             let odd = format!("\n {} \t", words.join("  \n").to_uppercase());
-            prop_assert_eq!(plain, vector(TextKind::Document, &odd));
+            prop_assert_eq!(plain, document(&odd));
         }
 
         #[test]
         fn the_order_of_words_does_not_matter(words in prop::collection::vec("[a-z]{2,9}", 1..20)) {
             let mut reversed = words.clone();
             reversed.reverse();
-            let there = vector(TextKind::Document, &words.join(" "));
-            prop_assert_eq!(there, vector(TextKind::Document, &reversed.join(" ")));
+            let there = document(&words.join(" "));
+            prop_assert_eq!(there, document(&reversed.join(" ")));
         }
     }
 }
