@@ -16,7 +16,7 @@ pub struct PaperId(String);
 pub const MAX_ID_CHARS: usize = 256;
 
 /// An id that cannot be one.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
     /// Nothing there.
     #[error("is empty; give an id such as arxiv:2402.14776 or doi:10.1145/3292500")]

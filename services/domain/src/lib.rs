@@ -6,10 +6,14 @@
 pub mod bm25;
 pub mod document;
 pub mod email;
+pub mod evaluation;
 pub mod fusion;
+pub mod highlight;
 pub mod identity;
 pub mod matching;
 pub mod paper;
+pub mod query;
+pub mod ranking;
 pub mod schedule;
 pub mod submission;
 pub mod text;

@@ -43,6 +43,23 @@ pub fn fold(text: &str) -> String {
     letters.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What an author can be asked for by, from a printed name: the whole name, its first and last word, and each word, all
+/// folded and each once. `Ada K. Lovelace` answers to `ada k lovelace`, `ada lovelace`, `ada`, `k` and `lovelace`.
+pub fn author_keys(name: &str) -> Vec<String> {
+    let whole = fold(name);
+    let words: Vec<&str> = whole.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut keys = Vec::with_capacity(words.len() + 2);
+    if let [first, _, .., last] = words.as_slice() {
+        keys.push(format!("{first} {last}"));
+    }
+    keys.extend(words.iter().map(|word| (*word).to_owned()));
+    keys.push(whole.clone());
+    keys.retain(|key| !key.is_empty());
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
 /// The first characters of a value, for an error message.
 pub fn shorten(value: &str) -> String {
     const SHOWN: usize = 60;
@@ -64,7 +81,7 @@ fn space_or_self(c: char) -> char {
 
 /// Control characters and marks that change how surrounding text is displayed without being seen. The joiners U+200C and
 /// U+200D stay: several scripts need them to spell words.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
@@ -98,6 +115,16 @@ mod tests {
     #[test]
     fn fold_ignores_case_accents_and_punctuation() {
         assert_eq!(fold("Gödel's  Théorème: A-B"), fold("godel s theoreme a b"));
+    }
+
+    #[test]
+    fn authors_answer_to_their_name_its_ends_and_each_word() {
+        assert_eq!(
+            author_keys("Ada K. Lovelace"),
+            ["ada", "ada k lovelace", "ada lovelace", "k", "lovelace"]
+        );
+        assert_eq!(author_keys("Plato"), ["plato"]);
+        assert!(author_keys(" - ").is_empty());
     }
 
     proptest! {

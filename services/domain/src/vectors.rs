@@ -109,6 +109,32 @@ impl DenseVector {
         self.0.len()
     }
 
+    /// The weighted mean of vectors, brought to norm 1; a negative weight turns away from its vector. None where there are
+    /// none, where they cancel each other out, or where they differ in dimension.
+    pub fn mean<'a>(weighted: impl IntoIterator<Item = (f32, &'a Self)>) -> Option<Self> {
+        let mut sum: Vec<f32> = Vec::new();
+        for (weight, vector) in weighted {
+            if sum.is_empty() {
+                sum = vec![0.0; vector.dimension()];
+            }
+            if sum.len() != vector.dimension() {
+                return None;
+            }
+            for (total, value) in sum.iter_mut().zip(&vector.0) {
+                *total += weight * value;
+            }
+        }
+        let norm = sum.iter().map(|v| v * v).sum::<f32>().sqrt();
+        // Below it, what is left is rounding.
+        if !norm.is_finite() || norm < 1e-4 {
+            return None;
+        }
+        for value in &mut sum {
+            *value /= norm;
+        }
+        Some(Self(sum))
+    }
+
     /// True for text without a known word: such a vector is near nothing.
     pub fn is_zero(&self) -> bool {
         self.0.iter().all(|v| *v == 0.0)
@@ -180,6 +206,20 @@ pub struct PaperVectors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn means_have_norm_one_and_may_turn_away() {
+        let dense = |values: [f32; 2]| DenseVector::new(values.into()).expect("a sound vector");
+        let (east, north, west) = (dense([1.0, 0.0]), dense([0.0, 1.0]), dense([-1.0, 0.0]));
+        let mean = DenseVector::mean([(3.0, &east), (4.0, &north)]).expect("a mean");
+        assert!((mean.as_slice()[0] - 0.6).abs() < 1e-6 && (mean.as_slice()[1] - 0.8).abs() < 1e-6);
+        let away = DenseVector::mean([(1.0, &north), (-1.0, &east)]).expect("a mean");
+        assert!(away.as_slice()[0] < 0.0);
+        assert_eq!(DenseVector::mean([(1.0, &east), (1.0, &west)]), None);
+        assert_eq!(DenseVector::mean([]), None);
+        let other = DenseVector::new(vec![1.0]).expect("a sound vector");
+        assert_eq!(DenseVector::mean([(1.0, &east), (1.0, &other)]), None);
+    }
 
     #[test]
     fn unsound_dense_vectors_are_refused() {

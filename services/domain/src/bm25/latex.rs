@@ -84,6 +84,37 @@ pub fn without_latex(text: &str) -> String {
     result
 }
 
+/// True for a word that ends in a command which takes the letter behind the next space: `\c`, `Stra\ss`.
+pub fn joins_next(word: &str) -> bool {
+    let Some((_, name)) = word.rsplit_once('\\') else {
+        return false;
+    };
+    matches!(
+        name,
+        "H" | "b"
+            | "c"
+            | "d"
+            | "k"
+            | "r"
+            | "t"
+            | "u"
+            | "v"
+            | "ae"
+            | "AE"
+            | "oe"
+            | "OE"
+            | "aa"
+            | "AA"
+            | "ss"
+            | "o"
+            | "O"
+            | "l"
+            | "L"
+            | "i"
+            | "j"
+    )
+}
+
 /// Reads what follows a backslash.
 fn command(chars: &mut Peekable<Chars<'_>>, result: &mut String) {
     let mut name = String::new();

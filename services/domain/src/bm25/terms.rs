@@ -3,10 +3,13 @@
 //! Queries and documents take the same way, or they would never meet. It never guesses a language; see [`stem`] for what
 //! it goes by instead.
 
+use std::ops::Range;
+
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::latex::without_latex;
+use super::latex::{joins_next, without_latex};
 use super::stems::stem;
 use super::stop_words::is_stop_word;
 
@@ -18,24 +21,106 @@ use super::stop_words::is_stop_word;
 pub fn terms(text: &str) -> Vec<String> {
     let folded = fold(&without_latex(text));
     let mut terms = Vec::new();
-    let mut compound: Vec<&str> = Vec::new();
-    let mut before = "";
-    let mut end = 0;
-    for (start, word) in folded.unicode_word_indices() {
-        if end == start && is_ideograph(before) && is_ideograph(word) {
-            terms.push(format!("{before}{word}"));
+    each_term(&folded, |term, _| terms.push(term));
+    terms
+}
+
+/// The terms of a text, each with the bytes of the text it comes from, in their order.
+///
+/// They are the terms of [`terms`], but for what LaTeX puts together across white space. Where a word holds LaTeX all its
+/// terms come from the whole word.
+pub fn terms_with_places(text: &str) -> Vec<(String, Range<usize>)> {
+    let mut found = Vec::new();
+    for word in words(text) {
+        if text[word.clone()].contains(['\\', '{', '}']) {
+            push_latex(text, word, &mut found);
+        } else {
+            push_places(text, word, &mut found);
         }
-        before = word;
-        if &folded[end..start] != "-" {
-            push_joined(&compound, &mut terms);
+    }
+    found
+}
+
+/// What stands between white space, where an accent of LaTeX and the letter behind it stay together.
+fn words(text: &str) -> Vec<Range<usize>> {
+    let mut words: Vec<Range<usize>> = Vec::new();
+    let mut goes_on = false;
+    for word in text.split_whitespace() {
+        let start = word.as_ptr().addr() - text.as_ptr().addr();
+        let end = start + word.len();
+        match words.last_mut() {
+            Some(last) if goes_on => last.end = end,
+            _ => words.push(start..end),
+        }
+        goes_on = joins_next(word);
+    }
+    words
+}
+
+/// Adds the terms of a word with LaTeX, whose place leaves out the punctuation around it where that changes nothing.
+fn push_latex(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<usize>)>) {
+    let terms_of_word = terms(&text[word.clone()]);
+    let trimmed = text[word.clone()].trim_matches(|c: char| !c.is_alphanumeric());
+    let start = trimmed.as_ptr().addr() - text.as_ptr().addr();
+    let place = if terms(trimmed) == terms_of_word {
+        start..start + trimmed.len()
+    } else {
+        word
+    };
+    found.extend(terms_of_word.into_iter().map(|term| (term, place.clone())));
+}
+
+/// Adds the terms of a word without LaTeX, each with its own place in it.
+fn push_places(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<usize>)>) {
+    let letters = &text[word.clone()];
+    if letters.is_ascii() {
+        let folded = letters.to_ascii_lowercase().replace('_', " ");
+        each_term(&folded, |term, place| {
+            found.push((term, word.start + place.start..word.start + place.end));
+        });
+        return;
+    }
+    // Letters are folded with their marks, one after the other; what came of each says where it stood.
+    let mut folded = String::with_capacity(letters.len());
+    let mut places: Vec<Range<usize>> = Vec::with_capacity(letters.len());
+    let mut chars = letters.char_indices().peekable();
+    while let Some((start, c)) = chars.next() {
+        let mut end = start + c.len_utf8();
+        while let Some((at, mark)) = chars.next_if(|(_, c)| canonical_combining_class(*c) != 0) {
+            end = at + mark.len_utf8();
+        }
+        folded.push_str(&fold(&letters[start..end]));
+        places.resize(folded.len(), word.start + start..word.start + end);
+    }
+    if folded != fold(letters) {
+        // Letters that are put together from several, as in Hangul spelt in parts.
+        let folded = fold(letters);
+        each_term(&folded, |term, _| found.push((term, word.clone())));
+        return;
+    }
+    each_term(&folded, |term, place| {
+        found.push((term, places[place.start].start..places[place.end - 1].end));
+    });
+}
+
+/// Calls `found` with every term of a folded text and the bytes it comes from.
+fn each_term(folded: &str, mut found: impl FnMut(String, Range<usize>)) {
+    let mut compound: Vec<Range<usize>> = Vec::new();
+    let mut before = 0..0;
+    for (start, word) in folded.unicode_word_indices() {
+        let end = start + word.len();
+        if before.end == start && is_ideograph(&folded[before.clone()]) && is_ideograph(word) {
+            found(folded[before.start..end].to_owned(), before.start..end);
+        }
+        if &folded[before.end..start] != "-" {
+            push_joined(folded, &compound, &mut found);
             compound.clear();
         }
-        compound.push(word);
-        end = start + word.len();
-        push_word(word, &folded[end..], &mut terms);
+        compound.push(start..end);
+        before = start..end;
+        push_word(folded, start..end, &mut found);
     }
-    push_joined(&compound, &mut terms);
-    terms
+    push_joined(folded, &compound, &mut found);
 }
 
 /// Lower case, compatibility forms, Latin, Greek and Cyrillic accents gone, but for the one that tells й from и. Marks of
@@ -70,34 +155,37 @@ fn fold(text: &str) -> String {
         })
 }
 
-/// Adds the terms of one word; `rest` is the text behind it.
-fn push_word(word: &str, rest: &str, terms: &mut Vec<String>) {
+/// Finds the terms of one word.
+fn push_word(folded: &str, place: Range<usize>, found: &mut impl FnMut(String, Range<usize>)) {
+    let word = &folded[place.clone()];
     if is_stop_word(word) {
         return;
     }
+    let rest = &folded[place.end..];
     if let [b'a'..=b'z'] = word.as_bytes()
         && let Some(suffix) = ["++", "#"].into_iter().find(|suffix| rest.starts_with(suffix))
     {
-        terms.push(format!("{word}{suffix}"));
+        found(format!("{word}{suffix}"), place.start..place.end + suffix.len());
         return;
     }
     if is_number(word) {
-        terms.push(word.replace(',', ""));
+        found(word.replace(',', ""), place);
         return;
     }
     // What segmentation leaves together and readers see apart: `results.We`, `arxiv.org`, `10.1145`-like mixtures.
     for part in word.split(|c: char| !c.is_alphanumeric() && c != '\'' && !is_mark(c)) {
         if part.chars().any(char::is_alphanumeric) && !is_stop_word(part) {
-            terms.push(stem(part));
+            let start = part.as_ptr().addr() - folded.as_ptr().addr();
+            found(stem(part), start..start + part.len());
         }
     }
 }
 
-fn push_joined(compound: &[&str], terms: &mut Vec<String>) {
+fn push_joined(folded: &str, compound: &[Range<usize>], found: &mut impl FnMut(String, Range<usize>)) {
     if let [first, second] = compound {
-        let joined = format!("{first}{second}");
+        let joined = format!("{}{}", &folded[first.clone()], &folded[second.clone()]);
         if joined.chars().all(char::is_alphanumeric) {
-            terms.push(stem(&joined));
+            found(stem(&joined), first.start..second.end);
         }
     }
 }
@@ -122,6 +210,7 @@ fn is_mark(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn joined(text: &str) -> String {
         terms(text).join(" ")
@@ -182,6 +271,51 @@ mod tests {
         assert_eq!(joined("Нейронные сети, нейронных сетей"), "нейрон сет нейрон сет");
         assert_eq!(joined("новый край, ёлка"), "нов кра елк");
         assert_eq!(terms("हिन्दी"), ["हिन्दी"]);
+    }
+
+    #[test]
+    fn terms_know_the_words_they_come_from() {
+        let text =
+            "The Gödel–C++ pre-training of $\\alpha$-stable \\textbf{ﬁne} nets.We {\\em graphs}, Fran\\c cois 深度学";
+        let found: Vec<(String, &str)> = terms_with_places(text)
+            .into_iter()
+            .map(|(term, place)| (term, &text[place]))
+            .collect();
+        let found: Vec<(&str, &str)> = found.iter().map(|(term, word)| (term.as_str(), *word)).collect();
+        assert_eq!(
+            found,
+            [
+                ("godel", "Gödel"),
+                ("c++", "C++"),
+                ("pre", "pre"),
+                ("train", "training"),
+                ("pretrain", "pre-training"),
+                ("alpha", "alpha$-stable"),
+                ("stabl", "alpha$-stable"),
+                ("fine", "\\textbf{ﬁne}"),
+                ("net", "nets"),
+                ("graph", "graphs"),
+                ("francoi", "Fran\\c cois"),
+                ("深", "深"),
+                ("深度", "深度"),
+                ("度", "度"),
+                ("度学", "度学"),
+                ("学", "学"),
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn places_change_no_term(text in "([a-zA-Z0-9éßİ\u{301}ø深度ガ한ﬁ½ -’'._+#(),]|\\PC){0,40}") {
+            let text = text.replace(['\\', '{', '}'], "");
+            let found = terms_with_places(&text);
+            for (term, place) in &found {
+                prop_assert!(text.get(place.clone()).is_some_and(|word| !word.is_empty()), "{} {:?}", term, place);
+            }
+            let found: Vec<String> = found.into_iter().map(|(term, _)| term).collect();
+            prop_assert_eq!(found, terms(&text));
+        }
     }
 
     #[test]

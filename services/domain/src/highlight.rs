@@ -1,0 +1,169 @@
+//! What of a paper's text fits a query: the sentence that fits best, the words that fit, whether phrases are in it.
+//!
+//! Words are compared by their terms as in [`crate::bm25`], phrases letter by letter without case and accents. Nothing
+//! here writes markup, and nothing is cut out or changed: all answers are places in the text as it was given.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::bm25::{self, term_id};
+use crate::text;
+
+mod sentences;
+
+pub use sentences::sentences;
+
+/// The terms of a query and what each weighs.
+#[derive(Debug, Clone, Default)]
+pub struct QueryTerms(HashMap<String, f32>);
+
+/// What of a paper's text fits a query. Places are in bytes at the bounds of characters, in order, and do not overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Highlight {
+    /// The sentence of the abstract that fits best; the first where none fits, empty where there is none.
+    pub sentence: Range<usize>,
+    /// Words of the query in that sentence, as places in the abstract.
+    pub sentence_spans: Vec<Range<usize>>,
+    /// Words of the query in the title.
+    pub title_spans: Vec<Range<usize>>,
+}
+
+impl QueryTerms {
+    /// The terms of the words of a query, all of which weigh the same.
+    pub fn new(words: &str) -> Self {
+        Self::weighted(words, |_| 1.0)
+    }
+
+    /// The terms of the words of a query, weighed by the id of each, such as by how rare it is.
+    pub fn weighted(words: &str, weight: impl Fn(u32) -> f32) -> Self {
+        let terms = bm25::terms(words).into_iter();
+        Self(
+            terms
+                .map(|term| (weight(term_id(&term)), term))
+                .map(|(weight, term)| (term, weight))
+                .collect(),
+        )
+    }
+}
+
+/// Finds the sentence whose different terms weigh most in a query, the first of equal ones, and the words that fit.
+pub fn highlight(query: &QueryTerms, title: &str, abstract_text: &str) -> Highlight {
+    let found = matches(query, abstract_text);
+    let mut best = Highlight::default();
+    let mut best_weight = -1.0;
+    let mut rest = found.as_slice();
+    for sentence in sentences(abstract_text) {
+        let end = rest.iter().take_while(|(_, place)| place.start < sentence.end).count();
+        let (here, behind) = rest.split_at(end);
+        rest = behind;
+        let weight = weight(query, here);
+        if weight > best_weight {
+            best_weight = weight;
+            best.sentence_spans = merged(here, sentence.end);
+            best.sentence = sentence;
+        }
+    }
+    best.title_spans = merged(&matches(query, title), title.len());
+    best
+}
+
+/// True when a text holds a phrase: its words in their order and whole, without case, accents, punctuation and LaTeX.
+/// A phrase without letters and digits is in every text.
+pub fn contains_phrase(text: &str, phrase: &str) -> bool {
+    holds(&folded(text), phrase)
+}
+
+/// True when the title or the abstract holds each of `phrases`, and neither holds any of `without`.
+///
+/// Of `without`, one word is meant in any of its forms, and several, or what folds to several, as a phrase; `GPT-4` is
+/// `GPT4` too.
+pub fn passes(title: &str, abstract_text: &str, phrases: &[String], without: &[String]) -> bool {
+    if phrases.is_empty() && without.is_empty() {
+        return true;
+    }
+    let texts = [folded(title), folded(abstract_text)];
+    let in_one = |phrase: &str| texts.iter().any(|text| holds(text, phrase));
+    if !phrases.iter().all(|phrase| in_one(phrase)) {
+        return false;
+    }
+    if without.is_empty() {
+        return true;
+    }
+    let mut terms = bm25::terms(title);
+    terms.extend(bm25::terms(abstract_text));
+    !without.iter().any(|unwanted| {
+        let words = folded(unwanted);
+        let parts = words.split(' ').count();
+        let spaced = unwanted.trim().contains(char::is_whitespace);
+        let forms = match parts {
+            1 => bm25::terms(unwanted),
+            2 if !spaced => bm25::terms(&words.replace(' ', "")),
+            _ => Vec::new(),
+        };
+        // Several terms of one word are characters of Chinese, which only together mean it.
+        let by_form = matches!(forms.as_slice(), [form] if terms.contains(form));
+        let literally = forms.len() != 1 || parts > 1;
+        by_form || literally && !words.is_empty() && in_one(unwanted)
+    })
+}
+
+/// Terms of the query in a text and their places.
+fn matches(query: &QueryTerms, text: &str) -> Vec<(String, Range<usize>)> {
+    let mut found = bm25::terms_with_places(text);
+    found.retain(|(term, _)| query.0.contains_key(term));
+    // The joined form of a compound is found behind its parts.
+    found.sort_by_key(|(_, place)| (place.start, place.end));
+    found
+}
+
+fn weight(query: &QueryTerms, found: &[(String, Range<usize>)]) -> f32 {
+    let mut terms: Vec<&str> = found.iter().map(|(term, _)| term.as_str()).collect();
+    terms.sort_unstable();
+    terms.dedup();
+    terms.iter().filter_map(|term| query.0.get(*term)).sum()
+}
+
+/// The places, those that overlap as one, without any that go beyond `end`.
+fn merged(found: &[(String, Range<usize>)], end: usize) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for (_, place) in found.iter().filter(|(_, place)| place.end <= end) {
+        match spans.last_mut() {
+            Some(last) if place.start < last.end => last.end = last.end.max(place.end),
+            _ => spans.push(place.clone()),
+        }
+    }
+    spans
+}
+
+fn folded(text: &str) -> String {
+    text::fold(&bm25::without_latex(text))
+}
+
+/// Whether folded text holds a phrase as whole words.
+fn holds(folded_text: &str, phrase: &str) -> bool {
+    let phrase = folded(phrase);
+    let (Some(first), Some(last)) = (phrase.chars().next(), phrase.chars().next_back()) else {
+        return true;
+    };
+    let mut from = 0;
+    // Found again from the next character on, because an occurrence inside words can hide one of whole words.
+    while let Some(found) = folded_text[from..].find(&phrase) {
+        let at = from + found;
+        let before = folded_text[..at].chars().next_back();
+        let behind = folded_text[at + phrase.len()..].chars().next();
+        if is_bound(before, first) && is_bound(behind, last) {
+            return true;
+        }
+        from = at + first.len_utf8();
+    }
+    false
+}
+
+/// Whether a word can end between a character of a phrase and the one outside it. Scripts without spaces never say.
+fn is_bound(outside: Option<char>, inside: char) -> bool {
+    let unspaced = |c: char| matches!(c, '\u{e00}'..='\u{eff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}');
+    outside.is_none_or(|outside| outside == ' ' || unspaced(inside) || unspaced(outside))
+}
+
+#[cfg(test)]
+mod tests;
