@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{self, consumer};
 use futures::StreamExt as _;
 use prost::{Message, Name};
@@ -71,6 +72,12 @@ pub enum BusError {
         /// The last error.
         problem: String,
     },
+    /// Messages behind a place are not there.
+    #[error("the stream does not reach back, or on, to place {place}")]
+    Forgotten {
+        /// The place.
+        place: u64,
+    },
     /// A request failed.
     #[error("request to the stream failed: {0}")]
     Request(String),
@@ -115,6 +122,11 @@ impl Bus {
     /// Publishes on the subject of the message's type and returns when the stream has it. The same `id` within two
     /// minutes is stored once, so a retry is harmless.
     pub async fn publish<M: Message + Name>(&self, id: &str, message: &M) -> Result<(), BusError> {
+        self.publish_numbered(id, message).await.map(drop)
+    }
+
+    /// [`Bus::publish`] that says at which sequence of the stream the message lies, for [`Bus::stored`].
+    pub async fn publish_numbered<M: Message + Name>(&self, id: &str, message: &M) -> Result<u64, BusError> {
         let subject = flow::subject_of::<M>();
         let span = info_span!(
             "publish",
@@ -134,14 +146,30 @@ impl Bus {
             .await
     }
 
-    /// Publishes bytes under the same id until they are acknowledged or the deadline passes.
+    /// The message of a type that lies at a sequence of the stream. `None` where the stream keeps it no longer, or where
+    /// another message lies there because the stream was made anew.
+    pub async fn stored<M: Message + Name + Default>(&self, sequence: u64) -> Result<Option<M>, BusError> {
+        let stream = self.context.get_stream_no_info(flow::STREAM).await.map_err(request)?;
+        let raw = match stream.get_raw_message(sequence).await {
+            Ok(raw) => raw,
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            Err(error) => return Err(request(error)),
+        };
+        if raw.subject.as_str() != flow::subject_of::<M>() {
+            return Ok(None);
+        }
+        Ok(M::decode(raw.payload).ok())
+    }
+
+    /// Publishes bytes under the same id until they are acknowledged or the deadline passes, and says at which sequence
+    /// they lie.
     pub(crate) async fn publish_raw(
         &self,
         subject: &str,
         id: &str,
         mut headers: HeaderMap,
         payload: bytes::Bytes,
-    ) -> Result<(), BusError> {
+    ) -> Result<u64, BusError> {
         headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
         let deadline = Instant::now() + PUBLISH_DEADLINE;
         let mut pause = Duration::from_millis(50);
@@ -153,7 +181,7 @@ impl Bus {
                 Ok(acknowledgement) => match acknowledgement.await {
                     Ok(stored) => {
                         debug!(subject, id, duplicate = stored.duplicate, "published");
-                        return Ok(());
+                        return Ok(stored.sequence);
                     }
                     Err(error) => error.to_string(),
                 },
@@ -173,6 +201,49 @@ impl Bus {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
+    }
+
+    /// Follows the messages of a type from now on, or behind a place that an earlier item named. The stream ends with the
+    /// connection. [`BusError::Forgotten`] when messages behind that place are gone, or the stream never came that far.
+    pub async fn follow<M: Message + Name + Default>(
+        &self,
+        after: Option<u64>,
+    ) -> Result<futures::stream::BoxStream<'static, FollowItem<M>>, BusError> {
+        let mut stream = self.context.get_stream(flow::STREAM).await.map_err(request)?;
+        if let Some(after) = after {
+            let state = &stream.info().await.map_err(request)?.state;
+            if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
+                return Err(BusError::Forgotten { place: after });
+            }
+        }
+        let config = consumer::pull::OrderedConfig {
+            filter_subject: flow::subject_of::<M>().to_owned(),
+            deliver_policy: after.map_or(consumer::DeliverPolicy::New, |after| {
+                consumer::DeliverPolicy::ByStartSequence {
+                    start_sequence: after.saturating_add(1),
+                }
+            }),
+            ..Default::default()
+        };
+        let consumer = stream.create_consumer(config).await.map_err(request)?;
+        let messages = consumer.messages().await.map_err(request)?;
+        let decoded = messages.filter_map(|message| async move {
+            let message = message
+                .inspect_err(|error| warn!(%error, "following the stream hiccuped"))
+                .ok()?;
+            let place = message.info().ok()?.stream_sequence;
+            match M::decode(message.payload.clone()) {
+                Ok(decoded) => Some(FollowItem {
+                    message: decoded,
+                    place,
+                }),
+                Err(error) => {
+                    warn!(%error, subject = %message.subject, "message does not parse, left out");
+                    None
+                }
+            }
+        });
+        Ok(decoded.boxed())
     }
 
     /// Reads all messages of a type since a moment, then new ones as they come. The stream ends with the connection.
@@ -210,6 +281,14 @@ impl Bus {
             items: decoded.boxed(),
         })
     }
+}
+
+/// One message of those that are followed.
+pub struct FollowItem<M> {
+    /// The message.
+    pub message: M,
+    /// Its place in the stream.
+    pub place: u64,
 }
 
 /// Recent messages, then new ones.

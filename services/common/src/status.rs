@@ -38,6 +38,14 @@ pub fn not_found(kind: &str, name: &str) -> Status {
     Status::with_error_details(Code::NotFound, format!("{kind} {shown:?} is not known"), details)
 }
 
+/// NOT_FOUND, naming what was looked for and everything there is.
+pub fn not_offered(kind: &str, name: &str, offered: &[String]) -> Status {
+    let shown = domain::text::shorten(name);
+    let details = ErrorDetails::with_resource_info(kind, &shown, "", "not offered");
+    let message = format!("{kind} {shown:?} is not offered; offered: {}", offered.join(", "));
+    Status::with_error_details(Code::NotFound, message, details)
+}
+
 /// UNAVAILABLE: something this service needs does not answer; the client may try again.
 pub fn unavailable(problem: impl std::fmt::Display) -> Status {
     warn!(%problem, "call not served, something needed is unavailable");
@@ -75,11 +83,16 @@ pub fn internal(cause: impl std::fmt::Display) -> Status {
 
 /// A page size as AIP-158 has it: 0 means the default, negative or too large is refused.
 pub fn page_size(asked: i32, default: usize, most: usize) -> Result<usize, Status> {
+    count("page_size", asked, default, most)
+}
+
+/// The number of things a request asks for; 0 means `default`.
+pub fn count(field: &str, asked: i32, default: usize, most: usize) -> Result<usize, Status> {
     match usize::try_from(asked) {
         Ok(0) => Ok(default),
         Ok(size) if size <= most => Ok(size),
         _ => Err(invalid(
-            "page_size",
+            field,
             format!("is {asked}; allowed are 1 to {most}, or 0 for {default}"),
         )),
     }

@@ -1,4 +1,5 @@
-//! The figures this service shows: every metric of `embedding` is declared here and exists before the first request.
+//! The figures this service shows: every metric of `embedding` is declared here and exists before the first request,
+//! once for each encoder that is offered.
 //!
 //! It never decides what is slow or wrong; alerts do. Tokens per second are the rate of `tokens_total`.
 
@@ -13,112 +14,150 @@ use prometheus::{
 use encoder::TextKind;
 
 /// The metrics of this process, in the default registry.
-static REGISTERED: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(prometheus::default_registry())));
+static REGISTERED: LazyLock<Families> = LazyLock::new(|| Families::new(prometheus::default_registry()));
 
-const KINDS: [TextKind; 2] = [TextKind::Query, TextKind::Document];
-
-/// All of them.
+/// All of them, each with a series per encoder.
 #[derive(Debug)]
-pub struct Metrics {
+pub struct Families {
     texts: IntCounterVec,
-    tokens: IntCounter,
-    truncated: IntCounter,
-    unknown: IntCounter,
+    tokens: IntCounterVec,
+    truncated: IntCounterVec,
+    unknown: IntCounterVec,
     dropped: IntCounterVec,
     refused: IntCounterVec,
     expired: IntCounterVec,
     failed: IntCounterVec,
     queue_tokens: IntGaugeVec,
     queue_seconds: HistogramVec,
+    batch_texts: HistogramVec,
+    batch_tokens: HistogramVec,
+    batch_seconds: HistogramVec,
+    cache_hits: IntCounterVec,
+    cache_misses: IntCounterVec,
+    model: IntGaugeVec,
+}
+
+/// The metrics of one encoder.
+#[derive(Debug)]
+pub struct Metrics {
+    texts: ByKind<IntCounter>,
+    tokens: IntCounter,
+    truncated: IntCounter,
+    unknown: IntCounter,
+    dropped: ByKind<IntCounter>,
+    refused: ByKind<IntCounter>,
+    expired: ByKind<IntCounter>,
+    failed: ByKind<IntCounter>,
+    queue_tokens: ByKind<IntGauge>,
+    queue_seconds: ByKind<Histogram>,
     batch_texts: Histogram,
     batch_tokens: Histogram,
     batch_seconds: Histogram,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
-    model: IntGaugeVec,
 }
 
-/// The metrics of this process; every one of them exists after the first call.
-pub fn registered() -> Arc<Metrics> {
-    Arc::clone(&REGISTERED)
+/// The metrics of this process. The series of an encoder exist from its start.
+pub fn registered() -> &'static Families {
+    &REGISTERED
 }
 
-impl Metrics {
+impl Families {
     /// Metrics in a registry that has none of them yet.
     pub fn new(registry: &Registry) -> Self {
         let add = Adder(registry);
-        let metrics = Self {
-            texts: add.by_kind("texts_total", "Texts encoded, by kind."),
-            tokens: add.counter("tokens_total", "Tokens the encoder read."),
-            truncated: add.counter(
+        Self {
+            texts: add.counters_by_kind("texts_total", "Texts encoded, by kind."),
+            tokens: add.counters("tokens_total", "Tokens the encoder read."),
+            truncated: add.counters(
                 "truncated_texts_total",
                 "Texts whose end was left out because they were longer than the encoder reads.",
             ),
-            unknown: add.counter(
+            unknown: add.counters(
                 "unknown_texts_total",
                 "Texts without any token the encoder knows; their dense vector is zero.",
             ),
-            dropped: add.by_kind(
+            dropped: add.counters_by_kind(
                 "dropped_texts_total",
                 "Texts not computed because their caller had gone away, by kind.",
             ),
-            refused: add.by_kind(
+            refused: add.counters_by_kind(
                 "refused_texts_total",
                 "Texts refused because the queue was full, by kind.",
             ),
-            expired: add.by_kind(
+            expired: add.counters_by_kind(
                 "expired_texts_total",
                 "Texts not computed because their deadline had passed, by kind.",
             ),
-            failed: add.by_kind("failed_texts_total", "Texts the encoder could not embed, by kind."),
-            queue_tokens: add.gauges("queue_tokens", "Tokens that wait for the encoder, by kind.", &["kind"]),
+            failed: add.counters_by_kind("failed_texts_total", "Texts the encoder could not embed, by kind."),
+            queue_tokens: add.gauges(
+                "queue_tokens",
+                "Tokens that wait for the encoder, by kind.",
+                &["encoder_id", "kind"],
+            ),
             queue_seconds: add.histograms_by_kind(
                 "queue_seconds",
                 "Time from the arrival of a text until the encoder took it, by kind.",
                 seconds(),
             ),
-            batch_texts: add.histogram("batch_texts", "Texts encoded at once.", powers_of_two(1.0, 9)),
-            batch_tokens: add.histogram("batch_tokens", "Tokens encoded at once.", powers_of_two(4.0, 10)),
-            batch_seconds: add.histogram("batch_seconds", "Time to encode one batch.", seconds()),
-            cache_hits: add.counter("query_cache_hits_total", "Queries whose vectors were remembered."),
-            cache_misses: add.counter("query_cache_misses_total", "Queries whose vectors were not remembered."),
+            batch_texts: add.histograms("batch_texts", "Texts encoded at once.", powers_of_two(1.0, 9)),
+            batch_tokens: add.histograms("batch_tokens", "Tokens encoded at once.", powers_of_two(4.0, 10)),
+            batch_seconds: add.histograms("batch_seconds", "Time to encode one batch.", seconds()),
+            cache_hits: add.counters("query_cache_hits_total", "Queries whose vectors were remembered."),
+            cache_misses: add.counters("query_cache_misses_total", "Queries whose vectors were not remembered."),
             model: add.gauges(
                 "model_info",
-                "1 for the model that is loaded, by its id, revision, architecture and type of numbers.",
+                "1 for each model that is loaded, by its id, revision, architecture and type of numbers.",
                 &["encoder_id", "revision", "architecture", "dtype"],
             ),
-        };
-        metrics.begin_at_zero();
-        metrics
-    }
-
-    /// Vectors have a series only for labels that were asked for once.
-    fn begin_at_zero(&self) {
-        let counters = [&self.texts, &self.dropped, &self.refused, &self.expired, &self.failed];
-        for kind in KINDS.map(label) {
-            for vector in counters {
-                vector.with_label_values(&[kind]);
-            }
-            self.queue_tokens.with_label_values(&[kind]);
-            self.queue_seconds.with_label_values(&[kind]);
         }
     }
 
     /// Metrics that nobody sees, for tests and tools.
-    pub fn unregistered() -> Arc<Self> {
-        Arc::new(Self::new(&Registry::new()))
+    pub fn unregistered() -> Self {
+        Self::new(&Registry::new())
     }
 
-    /// Shows which model is loaded.
+    /// Shows that a model is loaded.
     pub fn show_model(&self, encoder_id: &str, revision: &str, architecture: &str, dtype: &str) {
-        self.model.reset();
         let labels = [encoder_id, revision, architecture, dtype];
         self.model.with_label_values(&labels).set(1);
     }
 
+    /// The metrics of one encoder, which all exist from then on.
+    pub fn of(&self, encoder_id: &str) -> Arc<Metrics> {
+        let one = |counters: &IntCounterVec| counters.with_label_values(&[encoder_id]);
+        let histogram = |histograms: &HistogramVec| histograms.with_label_values(&[encoder_id]);
+        let by_kind = |counters: &IntCounterVec| ByKind::new(|kind| counters.with_label_values(&[encoder_id, kind]));
+        Arc::new(Metrics {
+            texts: by_kind(&self.texts),
+            tokens: one(&self.tokens),
+            truncated: one(&self.truncated),
+            unknown: one(&self.unknown),
+            dropped: by_kind(&self.dropped),
+            refused: by_kind(&self.refused),
+            expired: by_kind(&self.expired),
+            failed: by_kind(&self.failed),
+            queue_tokens: ByKind::new(|kind| self.queue_tokens.with_label_values(&[encoder_id, kind])),
+            queue_seconds: ByKind::new(|kind| self.queue_seconds.with_label_values(&[encoder_id, kind])),
+            batch_texts: histogram(&self.batch_texts),
+            batch_tokens: histogram(&self.batch_tokens),
+            batch_seconds: histogram(&self.batch_seconds),
+            cache_hits: one(&self.cache_hits),
+            cache_misses: one(&self.cache_misses),
+        })
+    }
+}
+
+impl Metrics {
+    /// Metrics that nobody sees, for tests and tools.
+    pub fn unregistered() -> Arc<Self> {
+        Families::unregistered().of("unregistered")
+    }
+
     /// The gauges of what waits: queries, then documents.
     pub fn queue_gauges(&self) -> [IntGauge; 2] {
-        KINDS.map(|kind| self.queue_tokens.with_label_values(&[label(kind)]))
+        [self.queue_tokens.queries.clone(), self.queue_tokens.documents.clone()]
     }
 
     /// One batch was encoded.
@@ -130,33 +169,31 @@ impl Metrics {
 
     /// One text of a batch was encoded after it had waited.
     pub fn encoded(&self, kind: TextKind, tokens: u32, waited: Duration, traits: TextTraits) {
-        self.texts.with_label_values(&[label(kind)]).inc();
+        self.texts.of(kind).inc();
         self.tokens.inc_by(u64::from(tokens));
         self.truncated.inc_by(u64::from(traits.truncated));
         self.unknown.inc_by(u64::from(traits.unknown));
-        self.queue_seconds
-            .with_label_values(&[label(kind)])
-            .observe(waited.as_secs_f64());
+        self.queue_seconds.of(kind).observe(waited.as_secs_f64());
     }
 
     /// A text's caller had gone away.
     pub fn dropped(&self, kind: TextKind) {
-        self.dropped.with_label_values(&[label(kind)]).inc();
+        self.dropped.of(kind).inc();
     }
 
     /// Texts found the queue full.
     pub fn refused(&self, kind: TextKind, texts: usize) {
-        self.refused.with_label_values(&[label(kind)]).inc_by(texts as u64);
+        self.refused.of(kind).inc_by(texts as u64);
     }
 
     /// A text's deadline had passed.
     pub fn expired(&self, kind: TextKind) {
-        self.expired.with_label_values(&[label(kind)]).inc();
+        self.expired.of(kind).inc();
     }
 
     /// A text could not be embedded.
     pub fn failed(&self, kind: TextKind) {
-        self.failed.with_label_values(&[label(kind)]).inc();
+        self.failed.of(kind).inc();
     }
 
     /// A query was looked up in the memory of recent ones.
@@ -164,6 +201,29 @@ impl Metrics {
         match lookup {
             Lookup::Hit => self.cache_hits.inc(),
             Lookup::Miss => self.cache_misses.inc(),
+        }
+    }
+}
+
+/// One metric for each kind of text.
+#[derive(Debug)]
+struct ByKind<M> {
+    queries: M,
+    documents: M,
+}
+
+impl<M> ByKind<M> {
+    fn new(of_kind: impl Fn(&str) -> M) -> Self {
+        Self {
+            queries: of_kind("query"),
+            documents: of_kind("document"),
+        }
+    }
+
+    fn of(&self, kind: TextKind) -> &M {
+        match kind {
+            TextKind::Query => &self.queries,
+            TextKind::Document => &self.documents,
         }
     }
 }
@@ -189,27 +249,26 @@ pub enum Lookup {
 struct Adder<'a>(&'a Registry);
 
 impl Adder<'_> {
-    fn counter(&self, noun: &str, help: &str) -> IntCounter {
-        self.add(IntCounter::with_opts(opts(noun, help)))
+    fn counters(&self, noun: &str, help: &str) -> IntCounterVec {
+        self.add(IntCounterVec::new(opts(noun, help), &["encoder_id"]))
     }
 
-    fn by_kind(&self, noun: &str, help: &str) -> IntCounterVec {
-        self.add(IntCounterVec::new(opts(noun, help), &["kind"]))
+    fn counters_by_kind(&self, noun: &str, help: &str) -> IntCounterVec {
+        self.add(IntCounterVec::new(opts(noun, help), &["encoder_id", "kind"]))
     }
 
     fn gauges(&self, noun: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.add(IntGaugeVec::new(opts(noun, help), labels))
     }
 
-    fn histogram(&self, noun: &str, help: &str, buckets: Vec<f64>) -> Histogram {
-        self.add(Histogram::with_opts(
-            HistogramOpts::from(opts(noun, help)).buckets(buckets),
-        ))
+    fn histograms(&self, noun: &str, help: &str, buckets: Vec<f64>) -> HistogramVec {
+        let opts = HistogramOpts::from(opts(noun, help)).buckets(buckets);
+        self.add(HistogramVec::new(opts, &["encoder_id"]))
     }
 
     fn histograms_by_kind(&self, noun: &str, help: &str, buckets: Vec<f64>) -> HistogramVec {
         let opts = HistogramOpts::from(opts(noun, help)).buckets(buckets);
-        self.add(HistogramVec::new(opts, &["kind"]))
+        self.add(HistogramVec::new(opts, &["encoder_id", "kind"]))
     }
 
     fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
@@ -236,24 +295,16 @@ fn powers_of_two(first: f64, count: usize) -> Vec<f64> {
         .collect()
 }
 
-fn label(kind: TextKind) -> &'static str {
-    match kind {
-        TextKind::Query => "query",
-        TextKind::Document => "document",
-    }
-}
-
 #[cfg(test)]
 pub mod reading {
     //! Reads counters back.
 
-    use super::{Metrics, TextKind, label};
+    use super::{Metrics, TextKind};
 
     impl Metrics {
         /// Dropped, refused, expired and failed texts of a kind.
         pub fn not_computed(&self, kind: TextKind) -> [u64; 4] {
-            [&self.dropped, &self.refused, &self.expired, &self.failed]
-                .map(|vector| vector.with_label_values(&[label(kind)]).get())
+            [&self.dropped, &self.refused, &self.expired, &self.failed].map(|counters| counters.of(kind).get())
         }
 
         /// Hits and misses.
@@ -270,7 +321,9 @@ mod tests {
     #[test]
     fn every_metric_exists_before_the_first_request() {
         let registry = Registry::new();
-        Metrics::new(&registry).show_model("potion@123", "123456", "static", "f32");
+        let families = Families::new(&registry);
+        families.show_model("potion@123", "123456", "static", "f32");
+        families.of("potion@123");
         let families = registry.gather();
         let names: Vec<&str> = families.iter().map(prometheus::proto::MetricFamily::name).collect();
         for noun in [
@@ -304,11 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn a_model_takes_the_place_of_the_one_before() {
-        let metrics = Metrics::unregistered();
-        metrics.show_model("a@1", "1", "static", "f32");
-        metrics.show_model("b@2", "2", "bert", "i16");
-        let families = metrics.model.collect();
-        assert_eq!(families[0].get_metric().len(), 1);
+    fn each_encoder_has_its_own_series() {
+        let families = Families::unregistered();
+        let (first, second) = (families.of("a@1"), families.of("b@2"));
+        first.failed(TextKind::Document);
+        families.show_model("a@1", "1", "static", "f32");
+        families.show_model("b@2", "2", "bert", "i16");
+        assert_eq!(first.not_computed(TextKind::Document), [0, 0, 0, 1]);
+        assert_eq!(second.not_computed(TextKind::Document), [0, 0, 0, 0]);
+        assert_eq!(families.model.collect()[0].get_metric().len(), 2);
     }
 }

@@ -24,15 +24,21 @@ pub struct Pipeline {
     engine: Engine,
 }
 
+/// A sound event.
+struct Accepted {
+    paper: Paper,
+    repetition: String,
+}
+
 impl Pipeline {
     /// Over an engine.
     pub fn new(engine: Engine) -> Self {
         Self { engine }
     }
 
-    async fn outcome(&self, paper: &Paper, pending: Pending) -> Outcome<PaperEmbedded> {
+    async fn outcome(&self, Accepted { paper, repetition }: &Accepted, pending: Pending) -> Outcome<PaperEmbedded> {
         match pending.answer().await {
-            Ok(embedded) => self.done(paper, embedded),
+            Ok(embedded) => self.done(paper, repetition, embedded),
             // A panic may have come from what lay in memory; the other errors come from the text alone.
             Err(error @ (TextError::Panicked(_) | TextError::Stopped | TextError::Deadline)) => {
                 Outcome::Retry(error.to_string())
@@ -41,9 +47,12 @@ impl Pipeline {
         }
     }
 
-    fn done(&self, paper: &Paper, embedded: Embedded) -> Outcome<PaperEmbedded> {
+    fn done(&self, paper: &Paper, repetition: &str, embedded: Embedded) -> Outcome<PaperEmbedded> {
         let vectors = self.engine.paper_vectors(embedded);
-        let id = format!("embedded:{}:{}:{}", paper.id, paper.revision, vectors.encoder);
+        let mut id = format!("embedded:{}:{}:{}", paper.id, paper.revision, vectors.encoder);
+        if !repetition.is_empty() {
+            id = format!("{id}:{repetition}");
+        }
         Outcome::Done(vec![(
             id,
             PaperEmbedded {
@@ -67,18 +76,15 @@ impl Stage for Pipeline {
     }
 
     async fn handle(&self, batch: Vec<PaperAccepted>) -> Vec<Outcome<PaperEmbedded>> {
-        let parsed: Vec<Result<Paper, String>> = batch
-            .into_iter()
-            .map(|event| Paper::try_from(event.paper.unwrap_or_default()).map_err(|error| error.to_string()))
-            .collect();
-        let texts = parsed.iter().flatten().map(text).collect();
+        let parsed: Vec<Result<Accepted, String>> = batch.into_iter().map(accepted).collect();
+        let texts = parsed.iter().flatten().map(|accepted| text(&accepted.paper)).collect();
         // What was pulled is bounded by the appetite, so it is never refused.
         let mut pending = self.engine.submit_anyway(texts).into_iter();
         let mut outcomes = Vec::with_capacity(parsed.len());
         for paper in parsed {
             let outcome = match paper {
-                Ok(paper) => match pending.next() {
-                    Some(pending) => self.outcome(&paper, pending).await,
+                Ok(accepted) => match pending.next() {
+                    Some(pending) => self.outcome(&accepted, pending).await,
                     None => Outcome::Retry("no answer from the encoder".to_owned()),
                 },
                 Err(problem) => Outcome::Discard(problem),
@@ -89,10 +95,19 @@ impl Stage for Pipeline {
     }
 }
 
+fn accepted(event: PaperAccepted) -> Result<Accepted, String> {
+    let paper = Paper::try_from(event.paper.unwrap_or_default());
+    Ok(Accepted {
+        paper: paper.map_err(|error| error.to_string())?,
+        repetition: event.repetition,
+    })
+}
+
 fn text(paper: &Paper) -> Text {
     Text {
         kind: TextKind::Document,
         content: document_text(paper),
+        title: paper.title.clone(),
         truncate: Truncate::Report,
     }
 }
@@ -111,7 +126,7 @@ mod tests {
     use super::*;
     use crate::engine::tests::engine;
 
-    fn accepted(title: &str) -> PaperAccepted {
+    fn event(title: &str) -> PaperAccepted {
         let time = Some(prost_types::Timestamp::default());
         PaperAccepted {
             paper: Some(proto::papers::v1::Paper {
@@ -122,6 +137,7 @@ mod tests {
                 revision: 2,
                 ..Default::default()
             }),
+            ..PaperAccepted::default()
         }
     }
 
@@ -131,24 +147,37 @@ mod tests {
 
     #[tokio::test]
     async fn a_paper_becomes_itself_with_its_vectors() {
-        let outcomes = outcomes(vec![accepted("Graphs")]).await;
+        let outcomes = outcomes(vec![event("Graphs")]).await;
         let [Outcome::Done(published)] = &outcomes[..] else {
             panic!("{outcomes:?}");
         };
-        let (id, event) = &published[0];
+        let (id, embedded) = &published[0];
         assert_eq!(id, "embedded:arxiv:2402.14776:2:fake@0123456789ab");
-        assert_eq!(event.paper, accepted("Graphs").paper);
-        assert_eq!(event.vectors.as_ref().expect("vectors").dense, [0.6, 0.8]);
+        assert_eq!(embedded.paper, event("Graphs").paper);
+        assert_eq!(embedded.vectors.as_ref().expect("vectors").dense, [0.6, 0.8]);
+    }
+
+    #[tokio::test]
+    async fn a_repetition_is_told_from_what_it_repeats() {
+        let again = PaperAccepted {
+            repetition: "2nd".to_owned(),
+            ..event("Graphs")
+        };
+        let outcomes = outcomes(vec![again]).await;
+        let [Outcome::Done(published)] = &outcomes[..] else {
+            panic!("{outcomes:?}");
+        };
+        assert_eq!(published[0].0, "embedded:arxiv:2402.14776:2:fake@0123456789ab:2nd");
     }
 
     #[tokio::test]
     async fn bad_papers_do_not_take_their_neighbours_along() {
         let batch = vec![
-            accepted("Graphs"),
+            event("Graphs"),
             PaperAccepted::default(),
-            accepted("refused"),
-            accepted("panic"),
-            accepted("Trees"),
+            event("refused"),
+            event("panic"),
+            event("Trees"),
         ];
         let outcomes = outcomes(batch).await;
         assert!(

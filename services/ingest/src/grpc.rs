@@ -5,21 +5,26 @@ use std::sync::Arc;
 
 use common::status;
 use domain::{LinkKind, PaperId, Submission, Violation, submission};
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use proto::convert::from_wire_time;
 use proto::ingest::v1::ingest_service_server::IngestService;
 use proto::ingest::v1::{
-    FieldViolation, PaperSubmission, SubmissionResult, SubmissionStatus, SubmitPaperRequest, SubmitPaperResponse,
-    SubmitPapersRequest, SubmitPapersResponse, WithdrawPaperRequest, WithdrawPaperResponse,
+    AcceptedPaper, FieldViolation, ListAcceptedPapersRequest, ListAcceptedPapersResponse, PaperSubmission,
+    ResendOutcome, ResendPapersRequest, ResendPapersResponse, ResendResult, SubmissionResult, SubmissionStatus,
+    SubmitPaperRequest, SubmitPaperResponse, SubmitPapersRequest, SubmitPapersResponse, WithdrawPaperRequest,
+    WithdrawPaperResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument as _, info_span};
 
 use crate::metrics::PAPERS;
-use crate::registry::{Registry, RegistryError, Verdict};
+use crate::registry::{Registry, RegistryError, Resent, Verdict};
 
 const MAX_REASON_CHARS: usize = 1_000;
+const DEFAULT_PAGE: usize = 1_000;
+const MAX_PAGE: usize = 10_000;
+const MAX_RESENT: usize = 1_000;
 
 /// The service.
 pub struct Ingest {
@@ -92,10 +97,7 @@ impl IngestService for Ingest {
         request: Request<WithdrawPaperRequest>,
     ) -> Result<Response<WithdrawPaperResponse>, Status> {
         let WithdrawPaperRequest { paper_id, reason } = request.into_inner();
-        let asked = paper_id.trim();
-        // A canonical id stands for itself; anything else is read as a submitter would write it.
-        let id = PaperId::parse(asked).or_else(|_| PaperId::from_submission(asked, submission::DEFAULT_SOURCE));
-        let id = id.map_err(|error| status::invalid("paper_id", error.to_string()))?;
+        let id = paper_id_of("paper_id", &paper_id)?;
         let length = reason.chars().count();
         if length > MAX_REASON_CHARS {
             let description = format!("has {length} characters; at most {MAX_REASON_CHARS} are allowed");
@@ -110,6 +112,88 @@ impl IngestService for Ingest {
             paper_id: id.to_string(),
             revision,
         }))
+    }
+
+    async fn list_accepted_papers(
+        &self,
+        request: Request<ListAcceptedPapersRequest>,
+    ) -> Result<Response<ListAcceptedPapersResponse>, Status> {
+        let ListAcceptedPapersRequest { page_size, page_token } = request.into_inner();
+        let size = status::page_size(page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        let after = match page_token.as_str() {
+            "" => 0,
+            token => token
+                .parse::<u64>()
+                .ok()
+                .filter(|after| *after < u64::MAX)
+                .ok_or_else(|| {
+                    let shown = domain::text::shorten(token);
+                    status::invalid(
+                        "page_token",
+                        format!("is {shown:?}, which is not one that a response gave"),
+                    )
+                })?,
+        };
+        let page = self.registry.page(after, size).await.map_err(status::unavailable)?;
+        let papers = page.records.into_iter().map(|record| AcceptedPaper {
+            paper_id: record.id,
+            revision: record.revision,
+            withdrawn: record.withdrawn,
+        });
+        Ok(Response::new(ListAcceptedPapersResponse {
+            papers: papers.collect(),
+            next_page_token: page.next.map(|next| next.to_string()).unwrap_or_default(),
+        }))
+    }
+
+    async fn resend_papers(
+        &self,
+        request: Request<ResendPapersRequest>,
+    ) -> Result<Response<ResendPapersResponse>, Status> {
+        let asked = request.into_inner().paper_ids;
+        if !(1..=MAX_RESENT).contains(&asked.len()) {
+            let description = format!("has {} entries; 1 to {MAX_RESENT} are allowed", asked.len());
+            return Err(status::invalid("paper_ids", description));
+        }
+        let mut ids = Vec::with_capacity(asked.len());
+        for (index, paper_id) in asked.into_iter().enumerate() {
+            let id = paper_id_of(&format!("paper_ids[{index}]"), &paper_id)?;
+            ids.push((paper_id, id));
+        }
+        let results = stream::iter(ids).map(async |(paper_id, id)| {
+            let resent = self.registry.resend(&id).await?;
+            Ok::<_, RegistryError>(resend_result(paper_id, resent))
+        });
+        let results = results.buffered(self.concurrency).try_collect().await;
+        Ok(Response::new(ResendPapersResponse {
+            results: results.map_err(status::unavailable)?,
+        }))
+    }
+}
+
+/// A canonical id stands for itself; anything else is read as a submitter would write it.
+fn paper_id_of(field: &str, asked: &str) -> Result<PaperId, Status> {
+    let asked = asked.trim();
+    PaperId::parse(asked)
+        .or_else(|_| PaperId::from_submission(asked, submission::DEFAULT_SOURCE))
+        .map_err(|error| status::invalid(field, error.to_string()))
+}
+
+fn resend_result(paper_id: String, resent: Resent) -> ResendResult {
+    let (outcome, revision) = match resent {
+        Resent::Sent { revision } => (ResendOutcome::Sent, revision),
+        Resent::Unknown => (ResendOutcome::Unknown, 0),
+        Resent::Gone { revision } => (ResendOutcome::Gone, revision),
+    };
+    let counted = match outcome {
+        ResendOutcome::Sent => "resent",
+        _ => "not_resent",
+    };
+    PAPERS.with_label_values(&[counted]).inc();
+    ResendResult {
+        paper_id,
+        outcome: outcome.into(),
+        revision,
     }
 }
 
@@ -200,5 +284,65 @@ fn refused_result(refusal: Refusal) -> SubmissionResult {
             error: error.to_string(),
             ..SubmissionResult::default()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::registry::tests::Bench;
+
+    #[tokio::test]
+    async fn accepted_papers_are_listed_page_by_page_and_sent_again() {
+        let bench = Bench::start().await;
+        for number in 0..3 {
+            bench.submit(&number.to_string(), &format!("Paper {number}")).await;
+        }
+        let service = Ingest::new(Registry::open(&bench.bus).await.expect("a register"), 4);
+        let page_of = async |page_size: i32, page_token: &str| {
+            let page_token = page_token.to_owned();
+            let request = ListAcceptedPapersRequest { page_size, page_token };
+            service.list_accepted_papers(Request::new(request)).await
+        };
+        let ids = |page: &ListAcceptedPapersResponse| -> Vec<String> {
+            page.papers.iter().map(|paper| paper.paper_id.clone()).collect()
+        };
+        let first = page_of(2, "").await.expect("a page").into_inner();
+        assert_eq!(ids(&first), ["test:0", "test:1"]);
+        let last = page_of(2, &first.next_page_token).await.expect("a page").into_inner();
+        assert_eq!(
+            (ids(&last), last.next_page_token.as_str()),
+            (vec!["test:2".to_owned()], "")
+        );
+        for (size, token, field) in [(10_001, "", "page_size"), (-1, "", "page_size"), (0, "x", "page_token")] {
+            let refusal = page_of(size, token).await.expect_err("a refusal");
+            assert_eq!(status::blamed_field(&refusal).as_deref(), Some(field));
+        }
+
+        let resend = async |paper_ids: &[&str]| {
+            let paper_ids = paper_ids.iter().map(|id| (*id).to_owned()).collect();
+            service
+                .resend_papers(Request::new(ResendPapersRequest { paper_ids }))
+                .await
+        };
+        let results = resend(&["test:2", "arxiv:2402.14776", "test:0"])
+            .await
+            .expect("results");
+        let outcomes: Vec<ResendOutcome> = results.into_inner().results.iter().map(ResendResult::outcome).collect();
+        let expected = [ResendOutcome::Sent, ResendOutcome::Unknown, ResendOutcome::Sent];
+        assert_eq!(outcomes, expected);
+        let many = vec!["test:1"; MAX_RESENT + 1];
+        for (wrong, field) in [
+            (&[][..], "paper_ids"),
+            (&many[..], "paper_ids"),
+            (&["test:1", "a b"][..], "paper_ids[1]"),
+        ] {
+            let refusal = resend(wrong).await.expect_err("a refusal");
+            assert_eq!(refusal.code(), Code::InvalidArgument);
+            assert_eq!(status::blamed_field(&refusal).as_deref(), Some(field));
+        }
+        bench.stop().await;
     }
 }

@@ -16,7 +16,8 @@ pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 
 /// Makes every series exist.
 pub fn touch() {
-    for outcome in ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"] {
+    let submitted = ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"];
+    for outcome in submitted.into_iter().chain(["resent", "not_resent"]) {
         PAPERS.with_label_values(&[outcome]);
     }
 }

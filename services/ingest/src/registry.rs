@@ -3,19 +3,22 @@
 //! Kept in a bucket of the bus. A paper is published before the register says so: a crash in between leads to the same
 //! message under the same id again, never to a lost paper. It knows nothing of vectors or search.
 
-use async_nats::jetstream::kv;
+mod records;
+
+#[cfg(test)]
+pub mod tests;
+
 use common::bus::{Bus, BusError};
-use domain::identity::hex;
 use domain::submission::text_fingerprint;
 use domain::{Paper, PaperId};
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::papers::v1::{PaperAccepted, PaperWithdrawn};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
+use uuid::Uuid;
 
-const BUCKET: &str = "ingest-papers";
+use records::{Record, Records, hash_of};
+
 const SHARDS: usize = 256;
 /// Other replicas that change the same paper at the same moment are let go first this often.
 const ATTEMPTS: usize = 16;
@@ -56,21 +59,29 @@ pub enum RegistryError {
     Contended(PaperId),
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    id: String,
-    revision: u64,
-    content_hash: String,
-    #[serde(default)]
-    withdrawn: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    alias_of: Option<String>,
+/// What became of a paper that was to be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resent {
+    /// Its last event is on its way again.
+    Sent {
+        /// The revision it stands at.
+        revision: u64,
+    },
+    /// No such paper.
+    Unknown,
+    /// Known, but its text is not kept any more; the next submission is accepted whatever it says.
+    Gone {
+        /// The revision it stands at.
+        revision: u64,
+    },
 }
+
+pub use records::Page;
 
 /// The register.
 pub struct Registry {
     bus: Bus,
-    bucket: kv::Store,
+    records: Records,
     papers: Vec<Mutex<()>>,
     texts: Vec<Mutex<()>>,
 }
@@ -78,18 +89,11 @@ pub struct Registry {
 impl Registry {
     /// Opens the bucket, making it at the first start.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
-        let config = kv::Config {
-            bucket: BUCKET.to_owned(),
-            description: "which content each paper id stands at".to_owned(),
-            history: 1,
-            num_replicas: bus.replicas(),
-            ..kv::Config::default()
-        };
-        let bucket = bus.jetstream().create_key_value(config).await.map_err(unanswered)?;
+        let records = Records::open(bus).await?;
         let locks = || (0..SHARDS).map(|_| Mutex::new(())).collect();
         Ok(Self {
             bus: bus.clone(),
-            bucket,
+            records,
             papers: locks(),
             texts: locks(),
         })
@@ -98,7 +102,7 @@ impl Registry {
     /// Decides whether a paper is new, changed or known, and publishes it when it is news.
     pub async fn submit(&self, mut paper: Paper) -> Result<Decision, RegistryError> {
         let fingerprint = text_fingerprint(&paper);
-        let asked = paper_key(&paper.id);
+        let asked = hash_of(paper.id.as_str());
         let _paper_lock = lock(&self.papers, &asked).await;
         let _text_lock = match &fingerprint {
             Some(fingerprint) => Some(lock(&self.texts, fingerprint).await),
@@ -106,22 +110,22 @@ impl Registry {
         };
         let mut alias = false;
         for _ in 0..ATTEMPTS {
-            let known = self.record(&paper.id).await?;
-            if let Some((record, _)) = &known
-                && let Some(canonical) = &record.alias_of
+            let known = self.records.find(&paper.id).await?;
+            if let Some(found) = &known
+                && let Some(canonical) = &found.record.alias_of
             {
                 alias = true;
                 paper.id = PaperId::parse(canonical).map_err(unanswered)?;
                 continue;
             }
-            if let Some((record, _)) = &known
-                && (record.content_hash == paper.content_hash || alias)
+            if let Some(found) = &known
+                && (found.record.content_hash == paper.content_hash || alias)
             {
                 let verdict = if alias { Verdict::Duplicate } else { Verdict::Unchanged };
                 return Ok(Decision {
                     verdict,
                     id: paper.id,
-                    revision: record.revision,
+                    revision: found.record.revision,
                 });
             }
             if known.is_none()
@@ -129,17 +133,16 @@ impl Registry {
             {
                 return Ok(decision);
             }
-            let (revision, expected) = known.map_or((1, None), |(record, entry)| (record.revision + 1, Some(entry)));
-            paper.revision = revision;
-            self.publish(&paper).await?;
-            if self.write(&record_of(&paper), expected).await? {
+            paper.revision = known.as_ref().map_or(1, |found| found.record.revision + 1);
+            let event = self.publish(&paper).await?;
+            if self.records.write(&record_of(&paper, event), known.as_ref()).await? {
                 if let Some(fingerprint) = &fingerprint {
-                    self.remember_text(fingerprint, &paper.id).await?;
+                    self.records.remember_text(fingerprint, &paper.id).await?;
                 }
                 return Ok(Decision {
                     verdict: Verdict::Accepted,
                     id: paper.id,
-                    revision,
+                    revision: paper.revision,
                 });
             }
         }
@@ -150,45 +153,98 @@ impl Registry {
     pub async fn withdraw(&self, id: PaperId, reason: &str) -> Result<Option<(PaperId, u64)>, RegistryError> {
         let mut id = id;
         for _ in 0..ATTEMPTS {
-            let Some((mut record, entry)) = self.record(&id).await? else {
+            let Some(found) = self.records.find(&id).await? else {
                 return Ok(None);
             };
-            if let Some(canonical) = &record.alias_of {
+            if let Some(canonical) = &found.record.alias_of {
                 id = PaperId::parse(canonical).map_err(unanswered)?;
                 continue;
             }
-            if record.withdrawn {
-                return Ok(Some((id, record.revision)));
+            if found.record.withdrawn {
+                return Ok(Some((id, found.record.revision)));
             }
+            let mut record = found.record.clone();
             record.revision += 1;
             record.withdrawn = true;
-            let event = PaperWithdrawn {
-                paper_id: id.to_string(),
-                revision: record.revision,
-                reason: reason.to_owned(),
-                withdrawn_time: Some(to_wire_time(Timestamp::now())),
-            };
-            self.bus
-                .publish(&format!("withdrawn:{id}:{}", record.revision), &event)
-                .await?;
-            if self.write(&record, Some(entry)).await? {
+            let message_id = format!("withdrawn:{id}:{}", record.revision);
+            let event = withdrawal(&record, reason);
+            record.event = self.bus.publish_numbered(&message_id, &event).await?;
+            if self.records.write(&record, Some(&found)).await? {
                 return Ok(Some((id, record.revision)));
             }
         }
         Err(RegistryError::Contended(id))
     }
 
-    async fn publish(&self, paper: &Paper) -> Result<(), RegistryError> {
+    /// So many papers at most, from where an earlier page ended; 0 is the beginning.
+    pub async fn page(&self, after: u64, size: usize) -> Result<Page, RegistryError> {
+        self.records.page(after, size).await
+    }
+
+    /// Sends the last event of a paper again, under a message id of its own: under its first one the stream would drop
+    /// it as a duplicate for a while.
+    pub async fn resend(&self, id: &PaperId) -> Result<Resent, RegistryError> {
+        let mut id = id.clone();
+        for _ in 0..ATTEMPTS {
+            let Some(found) = self.records.find(&id).await? else {
+                return Ok(Resent::Unknown);
+            };
+            if let Some(canonical) = &found.record.alias_of {
+                id = PaperId::parse(canonical).map_err(unanswered)?;
+                continue;
+            }
+            let revision = found.record.revision;
+            if self.publish_again(&found.record).await? {
+                return Ok(Resent::Sent { revision });
+            }
+            let mut forgetful = found.record.clone();
+            forgetful.content_hash.clear();
+            if found.record.content_hash.is_empty() || self.records.write(&forgetful, Some(&found)).await? {
+                return Ok(Resent::Gone { revision });
+            }
+        }
+        Err(RegistryError::Contended(id))
+    }
+
+    /// Publishes the event of a record again. `false` when the stream does not hold it.
+    async fn publish_again(&self, record: &Record) -> Result<bool, RegistryError> {
+        let repetition = Uuid::new_v4().simple().to_string();
+        let message_id = format!("again:{}:{}:{repetition}", record.id, record.revision);
+        if record.withdrawn {
+            let kept: Option<PaperWithdrawn> = self.event_of(record).await?;
+            let kept = kept.filter(|event| event.paper_id == record.id && event.revision == record.revision);
+            // All that a lost withdrawal takes along is its reason.
+            let event = kept.unwrap_or_else(|| withdrawal(record, ""));
+            self.bus.publish(&message_id, &event).await?;
+            return Ok(true);
+        }
+        let kept: Option<PaperAccepted> = self.event_of(record).await?;
+        let is_it = |paper: &proto::papers::v1::Paper| paper.id == record.id && paper.revision == record.revision;
+        let Some(mut event) = kept.filter(|event| event.paper.as_ref().is_some_and(is_it)) else {
+            return Ok(false);
+        };
+        event.repetition = repetition;
+        self.bus.publish(&message_id, &event).await?;
+        Ok(true)
+    }
+
+    async fn event_of<M: prost::Message + prost::Name + Default>(
+        &self,
+        record: &Record,
+    ) -> Result<Option<M>, RegistryError> {
+        if record.event == 0 {
+            return Ok(None);
+        }
+        Ok(self.bus.stored(record.event).await?)
+    }
+
+    async fn publish(&self, paper: &Paper) -> Result<u64, RegistryError> {
         let message_id = format!("accepted:{}:{}:{}", paper.id, paper.revision, paper.content_hash);
-        Ok(self
-            .bus
-            .publish(
-                &message_id,
-                &PaperAccepted {
-                    paper: Some(paper.into()),
-                },
-            )
-            .await?)
+        let event = PaperAccepted {
+            paper: Some(paper.into()),
+            ..PaperAccepted::default()
+        };
+        Ok(self.bus.publish_numbered(&message_id, &event).await?)
     }
 
     /// A new id whose text is known under another id becomes an alias of that one.
@@ -196,16 +252,14 @@ impl Registry {
         let Some(fingerprint) = fingerprint else {
             return Ok(None);
         };
-        let Some(value) = self.bucket.get(text_key(fingerprint)).await.map_err(unanswered)? else {
+        let Some(canonical) = self.records.id_of_text(fingerprint).await? else {
             return Ok(None);
         };
-        let canonical = std::str::from_utf8(&value).map_err(unanswered)?;
-        let canonical = PaperId::parse(canonical).map_err(unanswered)?;
         if canonical == *id {
             return Ok(None);
         }
         // Without a record the other submission never came through, and this one takes its place.
-        let Some((record, _)) = self.record(&canonical).await? else {
+        let Some(known) = self.records.find(&canonical).await? else {
             return Ok(None);
         };
         let alias = Record {
@@ -214,60 +268,34 @@ impl Registry {
             content_hash: String::new(),
             withdrawn: false,
             alias_of: Some(canonical.to_string()),
+            event: 0,
         };
-        self.write(&alias, None).await?;
+        self.records.write(&alias, None).await?;
         Ok(Some(Decision {
             verdict: Verdict::Duplicate,
             id: canonical,
-            revision: record.revision,
+            revision: known.record.revision,
         }))
-    }
-
-    async fn remember_text(&self, fingerprint: &str, id: &PaperId) -> Result<(), RegistryError> {
-        self.bucket
-            .put(text_key(fingerprint), id.as_str().to_owned().into())
-            .await
-            .map_err(unanswered)?;
-        Ok(())
-    }
-
-    async fn record(&self, id: &PaperId) -> Result<Option<(Record, u64)>, RegistryError> {
-        let Some(entry) = self.bucket.entry(paper_key(id)).await.map_err(unanswered)? else {
-            return Ok(None);
-        };
-        if entry.operation != kv::Operation::Put {
-            return Ok(None);
-        }
-        let record = serde_json::from_slice(&entry.value).map_err(unanswered)?;
-        Ok(Some((record, entry.revision)))
-    }
-
-    /// Writes a record where it still stands as expected. `false` when another replica was faster.
-    async fn write(&self, record: &Record, expected: Option<u64>) -> Result<bool, RegistryError> {
-        let key = hashed_key(&record.id);
-        let value = serde_json::to_vec(record).map_err(unanswered)?.into();
-        let Some(revision) = expected else {
-            return match self.bucket.create(key, value).await {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(unanswered(error)),
-            };
-        };
-        match self.bucket.update(key, value, revision).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
-            Err(error) => Err(unanswered(error)),
-        }
     }
 }
 
-fn record_of(paper: &Paper) -> Record {
+fn record_of(paper: &Paper, event: u64) -> Record {
     Record {
         id: paper.id.to_string(),
         revision: paper.revision,
         content_hash: paper.content_hash.clone(),
         withdrawn: false,
         alias_of: None,
+        event,
+    }
+}
+
+fn withdrawal(record: &Record, reason: &str) -> PaperWithdrawn {
+    PaperWithdrawn {
+        paper_id: record.id.clone(),
+        revision: record.revision,
+        reason: reason.to_owned(),
+        withdrawn_time: Some(to_wire_time(Timestamp::now())),
     }
 }
 
@@ -277,19 +305,6 @@ async fn lock<'a>(locks: &'a [Mutex<()>], key: &str) -> MutexGuard<'a, ()> {
         hash.wrapping_mul(31).wrapping_add(usize::from(byte))
     });
     locks[shard % locks.len()].lock().await
-}
-
-fn paper_key(id: &PaperId) -> String {
-    hashed_key(id.as_str())
-}
-
-/// Bucket keys allow few characters, ids allow many.
-fn hashed_key(id: &str) -> String {
-    format!("paper.{}", hex(&Sha256::digest(id)))
-}
-
-fn text_key(fingerprint: &str) -> String {
-    format!("text.{fingerprint}")
 }
 
 fn unanswered(error: impl std::fmt::Display) -> RegistryError {

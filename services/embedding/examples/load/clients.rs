@@ -132,7 +132,13 @@ async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc
         };
         let texts: Vec<TextInput> = (first..total.min(first + TEXTS_PER_CALL)).map(input).collect();
         let count = texts.len();
-        let answer = client.embed_batch(EmbedBatchRequest { texts }).await?.into_inner();
+        let answer = client
+            .embed_batch(EmbedBatchRequest {
+                texts,
+                ..EmbedBatchRequest::default()
+            })
+            .await?
+            .into_inner();
         ensure!(
             answer.results.len() == count,
             "{} results of {count} texts",

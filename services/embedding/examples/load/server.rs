@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use embedding::engine::{Capacity, Engine, EngineConfig};
 use embedding::grpc::Embedding;
-use embedding::{metrics, with_threads};
+use embedding::{Encoders, metrics, with_threads};
 use encoder::{Model, Options};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ pub async fn serve(folder: &Path) -> anyhow::Result<()> {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         ended.cancel();
     });
-    let service = Embedding::new(engine, stop.clone()).into_server();
+    let service = Embedding::new(Encoders::new(engine, None)?, stop.clone()).into_server();
     let server = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .add_service(service);

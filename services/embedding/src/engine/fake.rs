@@ -73,8 +73,20 @@ impl Default for Fake {
 }
 
 impl Fake {
+    /// One of another name.
+    pub fn named(name: &str) -> Self {
+        let mut fake = Self::default();
+        name.clone_into(&mut fake.description.name);
+        fake
+    }
+
     /// One that tells what it begins with and waits before it finishes.
     pub fn gated() -> (Arc<Self>, Keeper) {
+        Self::gated_as("fake")
+    }
+
+    /// The same under another name.
+    pub fn gated_as(name: &str) -> (Arc<Self>, Keeper) {
         let (told, seen) = channel();
         let (go, wait) = channel();
         let gate = Some(Gate {
@@ -83,7 +95,7 @@ impl Fake {
         });
         let fake = Self {
             gate,
-            ..Self::default()
+            ..Self::named(name)
         };
         (Arc::new(fake), Keeper { seen, go })
     }

@@ -30,7 +30,7 @@ pub use admission::{Capacity, Full};
 pub use error::{EngineError, Refused, TextError};
 pub use pending::Pending;
 
-use crate::metrics::{Lookup, Metrics};
+use crate::metrics::{Families, Lookup};
 use admission::{Admission, Permit};
 use encoder::{Description, Model, TextKind};
 use errand::{Errand, Item};
@@ -58,6 +58,8 @@ pub struct Text {
     pub kind: TextKind,
     /// The text itself.
     pub content: String,
+    /// The part of the content that is the title, whose terms weigh more; empty where nobody told.
+    pub title: String,
     /// What to do when it is too long.
     pub truncate: Truncate,
 }
@@ -106,7 +108,7 @@ struct Inner {
 impl Engine {
     /// Starts the threads over a loaded model. The encoder's id is the model's name and the first twelve hex digits of
     /// its weights' SHA-256.
-    pub fn start(model: Arc<dyn Model>, config: EngineConfig, metrics: Arc<Metrics>) -> Result<Self, EngineError> {
+    pub fn start(model: Arc<dyn Model>, config: EngineConfig, families: &Families) -> Result<Self, EngineError> {
         let description = model.description();
         let sha256 = &description.weights_sha256;
         let revision = sha256.get(..12).unwrap_or(sha256);
@@ -115,7 +117,8 @@ impl Engine {
             name: domain::text::shorten(&description.name),
             source,
         })?;
-        metrics.show_model(&id, revision, description.architecture, description.dtype);
+        families.show_model(&id, revision, description.architecture, description.dtype);
+        let metrics = families.of(&id);
         let admission = Admission::new(config.capacity, metrics.queue_gauges());
         let shared = Arc::new(Shared::new(model, &config, metrics)?);
         let threads = Threads::start(&shared, &config)?;
@@ -233,6 +236,7 @@ impl Engine {
             };
             let payload = Raw {
                 content: text.content,
+                title: text.title,
                 truncate: text.truncate,
             };
             items.push((text.kind, cost, Item { errand, payload }));

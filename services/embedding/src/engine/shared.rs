@@ -28,6 +28,7 @@ const BUDGET: Budget = Budget {
 pub struct Raw {
     /// The text.
     pub content: String,
+    pub title: String,
     /// What to do when it is too long.
     pub truncate: Truncate,
 }

@@ -39,7 +39,7 @@ pub fn engine() -> Engine {
 }
 
 fn start(model: Arc<Fake>, config: EngineConfig) -> Engine {
-    Engine::start(model, config, Metrics::unregistered()).expect("an engine")
+    Engine::start(model, config, &Families::unregistered()).expect("an engine")
 }
 
 fn gated(config: EngineConfig) -> (Engine, Keeper) {
@@ -52,6 +52,7 @@ pub fn text(kind: TextKind, content: &str) -> Text {
     Text {
         kind,
         content: content.to_owned(),
+        title: String::new(),
         truncate: Truncate::Report,
     }
 }
@@ -283,13 +284,14 @@ async fn dropping_the_engine_finishes_what_waits() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_callers_on_many_threads_all_get_their_own_answer() {
-    let metrics = Metrics::unregistered();
+    let families = Families::unregistered();
     let config = EngineConfig {
         tokenizer_threads: 2,
         query_cache: 16,
         ..config(4)
     };
-    let engine = Engine::start(Arc::new(Fake::default()), config, Arc::clone(&metrics)).expect("an engine");
+    let engine = Engine::start(Arc::new(Fake::default()), config, &families).expect("an engine");
+    let metrics = families.of(engine.encoder().as_str());
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..32_usize {
         let engine = engine.clone();

@@ -55,7 +55,7 @@ fn tokenized(model: &dyn Model, kind: TextKind, raw: &Raw) -> Result<Sequence, T
         }
         let sparse = match kind {
             TextKind::Query => bm25::query_vector(&raw.content),
-            TextKind::Document => bm25::document_vector(&raw.content),
+            TextKind::Document => bm25::paper_vector(&raw.title, &raw.content),
         };
         let sparse = sparse.map_err(|error| TextError::Sparse(error.to_string()))?;
         Ok(Sequence {

@@ -8,6 +8,7 @@ use proto::embedding::v1::{EmbedError, EmbedResult, GetModelResponse, TextEmbedd
 use tonic::Status;
 
 use super::{MAX_STREAM_TEXTS, MAX_TEXT_BYTES, MAX_TEXTS};
+use crate::encoders::{Encoders, NotOffered};
 use crate::engine::{Embedded, Engine, Refused, TextError};
 
 /// The vectors of one text.
@@ -42,6 +43,11 @@ pub fn refused(refused: Refused) -> Status {
     status::exhausted(refused.to_string(), refused.retry_after)
 }
 
+/// What a call or a text fails with that wants an encoder which is not offered.
+pub fn not_offered(error: &NotOffered) -> Status {
+    status::not_offered("encoder", &error.asked, &error.offered)
+}
+
 /// The result of one text of several.
 pub fn result(outcome: Result<TextEmbedding, Status>) -> EmbedResult {
     let outcome = match outcome {
@@ -56,8 +62,8 @@ pub fn result(outcome: Result<TextEmbedding, Status>) -> EmbedResult {
     EmbedResult { outcome: Some(outcome) }
 }
 
-/// The encoder, and what may be asked of it.
-pub fn model(engine: &Engine) -> GetModelResponse {
+/// One of the encoders, what may be asked of it, and the ids of all.
+pub fn model(engine: &Engine, encoders: &Encoders) -> GetModelResponse {
     let model = engine.description();
     let capacity = engine.capacity();
     GetModelResponse {
@@ -73,6 +79,7 @@ pub fn model(engine: &Engine) -> GetModelResponse {
         max_stream_texts: as_u32(MAX_STREAM_TEXTS),
         max_waiting_query_tokens: capacity.queries as u64,
         max_waiting_document_tokens: capacity.documents as u64,
+        encoder_ids: encoders.ids(),
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::encoders::Encoders;
 use crate::engine::{Engine, Pending};
 
 /// Most texts in one call.
@@ -38,19 +39,25 @@ const MAX_MESSAGE_BYTES: usize = MAX_TEXTS * (MAX_TEXT_BYTES + 64);
 /// The service.
 #[derive(Clone)]
 pub struct Embedding {
-    engine: Engine,
+    encoders: Encoders,
     stop: CancellationToken,
 }
 
 impl Embedding {
-    /// Over an engine. Streams end at the stop.
-    pub fn new(engine: Engine, stop: CancellationToken) -> Self {
-        Self { engine, stop }
+    /// Over the encoders that are offered. Streams end at the stop.
+    pub fn new(encoders: Encoders, stop: CancellationToken) -> Self {
+        Self { encoders, stop }
     }
 
     /// As a server that reads messages as large as the contract allows.
     pub fn into_server(self) -> EmbeddingServiceServer<Self> {
         EmbeddingServiceServer::new(self).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    fn engine(&self, encoder_id: &str) -> Result<&Engine, Status> {
+        self.encoders
+            .find(encoder_id)
+            .map_err(|error| answer::not_offered(&error))
     }
 }
 
@@ -66,8 +73,10 @@ fn deadline(metadata: &MetadataMap) -> Option<Instant> {
 impl EmbeddingService for Embedding {
     async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedResponse>, Status> {
         let deadline = deadline(request.metadata());
-        let texts = request::texts(request.into_inner())?;
-        let pending = self.engine.submit(texts, deadline).map_err(answer::refused)?;
+        let request = request.into_inner();
+        let engine = self.engine(&request.encoder_id)?;
+        let texts = request::texts(request)?;
+        let pending = engine.submit(texts, deadline).map_err(answer::refused)?;
         let mut embeddings = Vec::with_capacity(pending.len());
         for (index, one) in pending.into_iter().enumerate() {
             let answer = one.answer().await;
@@ -75,14 +84,18 @@ impl EmbeddingService for Embedding {
             embeddings.push(answer::embedding(embedded));
         }
         Ok(Response::new(EmbedResponse {
-            encoder_id: self.engine.encoder().to_string(),
+            encoder_id: engine.encoder().to_string(),
             embeddings,
         }))
     }
 
     async fn embed_batch(&self, request: Request<EmbedBatchRequest>) -> Result<Response<EmbedBatchResponse>, Status> {
         let deadline = deadline(request.metadata());
-        let inputs = request.into_inner().texts;
+        let EmbedBatchRequest {
+            texts: inputs,
+            encoder_id,
+        } = request.into_inner();
+        let engine = self.engine(&encoder_id)?;
         request::check_count(inputs.len())?;
         let mut texts = Vec::with_capacity(inputs.len());
         let mut refusals = Vec::with_capacity(inputs.len());
@@ -91,7 +104,7 @@ impl EmbeddingService for Embedding {
             refusals.push(parsed.as_ref().err().cloned());
             texts.extend(parsed);
         }
-        let pending = self.engine.submit(texts, deadline).map_err(answer::refused)?;
+        let pending = engine.submit(texts, deadline).map_err(answer::refused)?;
         let mut pending = pending.into_iter();
         let mut results = Vec::with_capacity(refusals.len());
         for refusal in refusals {
@@ -102,7 +115,7 @@ impl EmbeddingService for Embedding {
             results.push(answer::result(outcome));
         }
         Ok(Response::new(EmbedBatchResponse {
-            encoder_id: self.engine.encoder().to_string(),
+            encoder_id: engine.encoder().to_string(),
             results,
         }))
     }
@@ -114,12 +127,13 @@ impl EmbeddingService for Embedding {
         request: Request<Streaming<EmbedStreamRequest>>,
     ) -> Result<Response<Self::EmbedStreamStream>, Status> {
         let deadline = deadline(request.metadata());
-        let results = stream::results(self.engine.clone(), request.into_inner(), deadline, self.stop.clone());
+        let results = stream::results(self.encoders.clone(), request.into_inner(), deadline, self.stop.clone());
         Ok(Response::new(Box::pin(results)))
     }
 
-    async fn get_model(&self, _: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
-        Ok(Response::new(answer::model(&self.engine)))
+    async fn get_model(&self, request: Request<GetModelRequest>) -> Result<Response<GetModelResponse>, Status> {
+        let engine = self.engine(&request.into_inner().encoder_id)?;
+        Ok(Response::new(answer::model(engine, &self.encoders)))
     }
 }
 

@@ -19,6 +19,7 @@ pub fn texts(request: EmbedRequest) -> Result<Vec<Text>, Status> {
     let text = |content| Text {
         kind,
         content,
+        title: String::new(),
         truncate,
     };
     Ok(request.texts.into_iter().map(text).collect())
@@ -32,6 +33,7 @@ pub fn text(input: TextInput) -> Result<Text, Status> {
     Ok(Text {
         kind,
         content: input.content,
+        title: String::new(),
         truncate,
     })
 }

@@ -7,16 +7,17 @@ use std::time::Instant;
 
 use common::status;
 use futures::{Stream, StreamExt as _, future, stream};
-use proto::embedding::v1::{EmbedStreamRequest, EmbedStreamResponse};
+use proto::embedding::v1::{EmbedStreamRequest, EmbedStreamResponse, TextEmbedding, TextInput};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
 use super::{MAX_STREAM_TEXTS, answer, answered, request};
+use crate::encoders::Encoders;
 use crate::engine::Engine;
 
 /// The results of the texts of a stream.
 pub fn results(
-    engine: Engine,
+    encoders: Encoders,
     texts: Streaming<EmbedStreamRequest>,
     deadline: Option<Instant>,
     stop: CancellationToken,
@@ -24,29 +25,39 @@ pub fn results(
     let ended = ended(deadline, stop.clone());
     texts
         .take_until(ended)
-        .map(move |item| one(engine.clone(), item, deadline))
+        .map(move |item| one(encoders.clone(), item, deadline))
         .buffer_unordered(MAX_STREAM_TEXTS)
         .chain(stream::once(future::lazy(move |_| farewell(deadline, &stop))).filter_map(future::ready))
 }
 
 async fn one(
-    engine: Engine,
+    encoders: Encoders,
     item: Result<EmbedStreamRequest, Status>,
     deadline: Option<Instant>,
 ) -> Result<EmbedStreamResponse, Status> {
-    let EmbedStreamRequest { reference, text } = item?;
-    let outcome = match request::text(text.unwrap_or_default()) {
-        Ok(text) => match engine.submit(vec![text], deadline) {
-            Ok(pending) => answered(pending.into_iter().next()).await,
-            Err(refused) => Err(answer::refused(refused)),
-        },
-        Err(status) => Err(status),
+    let EmbedStreamRequest {
+        reference,
+        text,
+        encoder_id,
+    } = item?;
+    let (encoder_id, outcome) = match encoders.find(&encoder_id) {
+        Ok(engine) => {
+            let outcome = embedded(engine, text.unwrap_or_default(), deadline).await;
+            (engine.encoder().to_string(), outcome)
+        }
+        Err(error) => (encoder_id, Err(answer::not_offered(&error))),
     };
     Ok(EmbedStreamResponse {
         reference,
-        encoder_id: engine.encoder().to_string(),
+        encoder_id,
         result: Some(answer::result(outcome)),
     })
+}
+
+async fn embedded(engine: &Engine, text: TextInput, deadline: Option<Instant>) -> Result<TextEmbedding, Status> {
+    let text = request::text(text)?;
+    let pending = engine.submit(vec![text], deadline).map_err(answer::refused)?;
+    answered(pending.into_iter().next()).await
 }
 
 async fn ended(deadline: Option<Instant>, stop: CancellationToken) {

@@ -20,7 +20,7 @@ use super::*;
 use crate::engine::fake::{Fake, Keeper, Seen};
 use crate::engine::tests::config;
 use crate::engine::{Capacity, EngineConfig};
-use crate::metrics::Metrics;
+use crate::metrics::{Families, Metrics};
 use encoder::TextKind;
 
 struct Served {
@@ -31,12 +31,33 @@ struct Served {
 }
 
 async fn serve(model: Arc<Fake>, config: EngineConfig) -> Served {
-    let metrics = Metrics::unregistered();
-    let engine = Engine::start(model, config, Arc::clone(&metrics)).expect("an engine");
+    let families = Families::unregistered();
+    let engine = Engine::start(model, config, &families).expect("an engine");
+    let metrics = families.of(engine.encoder().as_str());
+    serve_encoders(Encoders::new(engine, None).expect("one encoder"), metrics).await
+}
+
+/// A service that offers `fake` and `next`, which waits at each batch until the keeper lets it go.
+async fn two() -> (Served, Keeper) {
+    let families = Families::unregistered();
+    let (model, keeper) = Fake::gated_as("next");
+    let capacity = Capacity {
+        queries: 7,
+        documents: 4,
+    };
+    let second = EngineConfig { capacity, ..config(1) };
+    let papers = Engine::start(Arc::new(Fake::default()), config(1), &families).expect("an engine");
+    let next = Engine::start(model, second, &families).expect("an engine");
+    let metrics = families.of(next.encoder().as_str());
+    let encoders = Encoders::new(papers, Some(next)).expect("two encoders");
+    (serve_encoders(encoders, metrics).await, keeper)
+}
+
+async fn serve_encoders(encoders: Encoders, metrics: Arc<Metrics>) -> Served {
     let stop = CancellationToken::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let service = Embedding::new(engine, stop.clone()).into_server();
+    let service = Embedding::new(encoders, stop.clone()).into_server();
     let server = Server::builder().add_service(service);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     let channel = Channel::from_shared(url).expect("a url").connect_lazy();
@@ -65,6 +86,13 @@ fn request(kind: WireKind, texts: &[&str]) -> EmbedRequest {
         texts: texts.iter().map(|text| (*text).to_owned()).collect(),
         kind: kind.into(),
         ..EmbedRequest::default()
+    }
+}
+
+fn batch(texts: Vec<TextInput>) -> EmbedBatchRequest {
+    EmbedBatchRequest {
+        texts,
+        ..EmbedBatchRequest::default()
     }
 }
 
@@ -177,7 +205,7 @@ async fn a_batch_answers_each_text_by_itself() {
         whole,
         TextInput::default(),
     ];
-    let response = served.client.embed_batch(EmbedBatchRequest { texts }).await;
+    let response = served.client.embed_batch(batch(texts)).await;
     let response = response.expect("results").into_inner();
     assert_eq!(response.encoder_id, "fake@0123456789ab");
     let (good, bad) = response.results.split_at(3);
@@ -201,7 +229,7 @@ async fn a_batch_of_too_many_texts_is_refused_whole() {
     let mut served = plain().await;
     for count in [0, MAX_TEXTS + 1] {
         let texts = vec![input("a"); count];
-        let refused = served.client.embed_batch(EmbedBatchRequest { texts }).await;
+        let refused = served.client.embed_batch(batch(texts)).await;
         let status = refused.expect_err("a refusal");
         assert_eq!(status::blamed_field(&status).as_deref(), Some("texts"));
     }
@@ -213,10 +241,11 @@ async fn one_bad_text_does_not_end_a_stream() {
     let texts = ["one", "", "panic", "refused", "two"].map(|content| EmbedStreamRequest {
         reference: format!("<{content}>"),
         text: Some(input(content)),
+        ..EmbedStreamRequest::default()
     });
     let missing = EmbedStreamRequest {
         reference: "<none>".to_owned(),
-        text: None,
+        ..EmbedStreamRequest::default()
     };
     let sent = stream::iter(texts.into_iter().chain([missing]));
     let results = served.client.embed_stream(sent).await.expect("a stream").into_inner();
@@ -280,7 +309,7 @@ async fn overload_is_refused_alike_in_every_kind_of_call() {
     assert_eq!(of_status(&refused.expect_err("a refusal")), expected);
 
     let texts = vec![input("#3")];
-    let refused = client.embed_batch(EmbedBatchRequest { texts }).await;
+    let refused = client.embed_batch(batch(texts)).await;
     assert_eq!(of_status(&refused.expect_err("a refusal")), expected);
 
     let sent = stream::iter([EmbedStreamRequest {
@@ -315,6 +344,7 @@ async fn a_deadline_ends_a_call_and_the_work_for_it() {
     let sent = stream::iter([EmbedStreamRequest {
         reference: "late".to_owned(),
         text: Some(input("#2")),
+        ..EmbedStreamRequest::default()
     }])
     .chain(stream::pending());
     let mut late = Request::new(sent);
@@ -336,6 +366,7 @@ async fn the_stop_ends_a_stream_that_its_caller_keeps_open() {
     let one = EmbedStreamRequest {
         reference: "one".to_owned(),
         text: Some(input("one")),
+        ..EmbedStreamRequest::default()
     };
     let sent = stream::iter([one]).chain(stream::pending());
     let mut results = served.client.embed_stream(sent).await.expect("a stream").into_inner();
@@ -374,7 +405,7 @@ async fn the_model_says_what_it_is_and_what_may_be_asked() {
     let mut served = plain().await;
     let model = served
         .client
-        .get_model(GetModelRequest {})
+        .get_model(GetModelRequest::default())
         .await
         .expect("a model")
         .into_inner();
@@ -391,6 +422,129 @@ async fn the_model_says_what_it_is_and_what_may_be_asked() {
         (model.max_waiting_query_tokens, model.max_waiting_document_tokens),
         (10_000, 10_000)
     );
+}
+
+const FIRST: &str = "fake@0123456789ab";
+const NEXT: &str = "next@0123456789ab";
+
+/// A call for an encoder by its id.
+fn asking(encoder_id: &str, texts: &[&str]) -> EmbedRequest {
+    EmbedRequest {
+        encoder_id: encoder_id.to_owned(),
+        ..request(WireKind::Document, texts)
+    }
+}
+
+#[tokio::test]
+async fn each_call_is_answered_by_the_encoder_it_asks_for() {
+    let (mut served, keeper) = two().await;
+    for _ in 0..3 {
+        keeper.let_go();
+    }
+    let client = &mut served.client;
+    for (asked, answering) in [("", FIRST), (FIRST, FIRST), (NEXT, NEXT)] {
+        let response = client
+            .embed(asking(asked, &["graph"]))
+            .await
+            .expect("vectors")
+            .into_inner();
+        assert_eq!(response.encoder_id, answering);
+        let many = EmbedBatchRequest {
+            encoder_id: asked.to_owned(),
+            ..batch(vec![input("graph")])
+        };
+        let response = client.embed_batch(many).await.expect("vectors").into_inner();
+        assert_eq!(response.encoder_id, answering);
+        embedding(&response.results[0]);
+        let model = GetModelRequest {
+            encoder_id: asked.to_owned(),
+        };
+        let model = client.get_model(model).await.expect("a model").into_inner();
+        assert_eq!(
+            (model.encoder_id.as_str(), model.encoder_ids),
+            (answering, vec![FIRST.to_owned(), NEXT.to_owned()])
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_stream_may_ask_several_encoders() {
+    let (mut served, keeper) = two().await;
+    keeper.let_go();
+    let texts = ["", NEXT, "gone@1"].map(|encoder_id| EmbedStreamRequest {
+        text: Some(input("graph")),
+        encoder_id: encoder_id.to_owned(),
+        ..EmbedStreamRequest::default()
+    });
+    let results = served
+        .client
+        .embed_stream(stream::iter(texts))
+        .await
+        .expect("a stream")
+        .into_inner();
+    let mut outcomes: Vec<(String, Code)> = results
+        .map(|response| {
+            let response = response.expect("a result");
+            let code = match response.result.and_then(|result| result.outcome) {
+                Some(Outcome::Error(error)) => error.code.into(),
+                _ => Code::Ok,
+            };
+            (response.encoder_id, code)
+        })
+        .collect()
+        .await;
+    outcomes.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [(FIRST, Code::Ok), ("gone@1", Code::NotFound), (NEXT, Code::Ok)];
+    assert_eq!(outcomes, expected.map(|(id, code)| (id.to_owned(), code)));
+}
+
+#[tokio::test]
+async fn an_encoder_that_is_not_offered_is_refused_with_those_that_are() {
+    let (mut served, _keeper) = two().await;
+    let client = &mut served.client;
+    let many = EmbedBatchRequest {
+        encoder_id: "gone@1".to_owned(),
+        ..batch(vec![input("graph")])
+    };
+    let model = GetModelRequest {
+        encoder_id: "gone@1".to_owned(),
+    };
+    let refusals = [
+        client.embed(asking("gone@1", &["graph"])).await.err(),
+        client.embed_batch(many).await.err(),
+        client.get_model(model).await.err(),
+    ];
+    for status in refusals {
+        let status = status.expect("a refusal");
+        assert_eq!(status.code(), Code::NotFound);
+        let message = "encoder \"gone@1\" is not offered; offered: fake@0123456789ab, next@0123456789ab";
+        assert_eq!(status.message(), message);
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_of_one_encoder_does_not_close_the_other() {
+    let (mut served, keeper) = two().await;
+    let call = |text: &'static str| {
+        let mut client = served.client.clone();
+        tokio::spawn(async move { client.embed(asking(NEXT, &[text])).await })
+    };
+    let first = call("#1");
+    let (seen, keeper) = tokio::task::spawn_blocking(move || (keeper.seen.recv(), keeper))
+        .await
+        .expect("no panic");
+    assert_eq!(seen, Ok(Seen::Batch(vec![1])));
+    let second = call("#2 a b c");
+    while served.metrics.queue_gauges()[1].get() < 4 {
+        tokio::task::yield_now().await;
+    }
+    let refused = served.client.embed(asking(NEXT, &["#3"])).await;
+    assert_eq!(refused.expect_err("a refusal").code(), Code::ResourceExhausted);
+    served.client.embed(asking("", &["#3"])).await.expect("vectors");
+    for call in [first, second] {
+        keeper.let_go();
+        call.await.expect("no panic").expect("vectors");
+    }
 }
 
 /// Sends bytes as they are.
