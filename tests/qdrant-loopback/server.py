@@ -1,15 +1,21 @@
 """A Qdrant server for tests: Qdrant's own local engine behind Qdrant's own gRPC contract, in memory, on loopback.
 
 It speaks the calls that the catalogue makes. It is stricter than a server in one thing: a filter on a field without a
-payload index is refused, as a server in strict mode does. It never listens anywhere but on loopback and keeps nothing.
+payload index is refused, as a server in strict mode does. It never listens anywhere but on loopback. It keeps nothing,
+unless `--folder` names a place for it; then it is there again after a restart or a kill.
 
-Prints {"port": N} on standard output when it is ready, and ends when standard input closes. With `--config-path FILE` it
-takes its gRPC port from Qdrant's own configuration instead and ends with a signal; `--version` answers as Qdrant's does.
+Prints {"port": N} on standard output when it is ready, and ends when standard input closes. `--port N` asks for a port.
+With `--config-path FILE` it takes its gRPC port from Qdrant's own configuration instead and ends with a signal;
+`--version` answers as Qdrant's does.
+
+What it does not have, because the local engine has not: approximation (vector index, quantisation), segments, shards,
+and rarity that counts what was deleted until the next optimisation.
 """
 
 import argparse
 import functools
 import json
+import os
 import signal
 import sys
 import warnings
@@ -50,13 +56,26 @@ def call(method):
 
 
 class Engine:
-    """The collections and which of their fields are indexed."""
+    """The collections and which of their fields are indexed, kept in a folder if there is one."""
 
-    def __init__(self):
-        self.local = QdrantLocal(":memory:")
+    def __init__(self, folder=None):
+        # Calls are answered by one thread, which is not the one that makes the engine.
+        self.local = QdrantLocal(folder or ":memory:", force_disable_check_same_thread=True)
+        self.indexes = os.path.join(folder, "indexes.json") if folder else None
         self.indexed = {}
+        if self.indexes and os.path.exists(self.indexes):
+            with open(self.indexes) as kept:
+                self.indexed = json.load(kept)
+
+    def save(self):
+        if self.indexes:
+            with open(self.indexes + ".new", "w") as kept:
+                json.dump(self.indexed, kept)
+            os.replace(self.indexes + ".new", self.indexes)
 
     def existing(self, name):
+        """The name of a collection, from its own or that of an alias."""
+        name = self.local.aliases.get(name, name)
         if name not in self.indexed:
             raise Refused(transport.StatusCode.NOT_FOUND, f"Not found: Collection `{name}` doesn't exist!")
         return name
@@ -77,7 +96,7 @@ class Engine:
 
     def filter(self, request, field="filter"):
         given = GrpcToRest.convert_filter(getattr(request, field)) if request.HasField(field) else None
-        return self.check(request.collection_name, given)
+        return self.check(self.existing(request.collection_name), given)
 
 
 class Health(QdrantServicer):
@@ -91,7 +110,7 @@ class Collections(CollectionsServicer):
 
     @call
     def CollectionExists(self, request):
-        exists = request.collection_name in self.engine.indexed
+        exists = self.engine.local.collection_exists(request.collection_name)
         return grpc.CollectionExistsResponse(result=grpc.CollectionExists(exists=exists))
 
     @call
@@ -103,6 +122,7 @@ class Collections(CollectionsServicer):
             metadata=GrpcToRest.convert_payload(request.metadata),
         )
         self.engine.indexed[request.collection_name] = {}
+        self.engine.save()
         return grpc.CollectionOperationResponse(result=True)
 
     @call
@@ -116,7 +136,27 @@ class Collections(CollectionsServicer):
     @call
     def Delete(self, request):
         self.engine.local.delete_collection(request.collection_name)
-        return grpc.CollectionOperationResponse(result=self.engine.indexed.pop(request.collection_name, None) is not None)
+        existed = self.engine.indexed.pop(request.collection_name, None) is not None
+        self.engine.save()
+        return grpc.CollectionOperationResponse(result=existed)
+
+    @call
+    def List(self, request):
+        found = self.engine.local.get_collections().collections
+        return grpc.ListCollectionsResponse(collections=[grpc.CollectionDescription(name=one.name) for one in found])
+
+    @call
+    def UpdateAliases(self, request):
+        for action in request.actions:
+            if action.HasField("create_alias") and action.create_alias.collection_name not in self.engine.indexed:
+                self.engine.existing(action.create_alias.collection_name)
+        actions = [GrpcToRest.convert_alias_operations(one) for one in request.actions]
+        return grpc.CollectionOperationResponse(result=self.engine.local.update_collection_aliases(actions))
+
+    @call
+    def ListAliases(self, request):
+        found = self.engine.local.get_aliases().aliases
+        return grpc.ListAliasesResponse(aliases=[RestToGrpc.convert_alias_description(one) for one in found])
 
 
 class Points(PointsServicer):
@@ -129,6 +169,7 @@ class Points(PointsServicer):
         kind = grpc.FieldType.Name(request.field_type).removeprefix("FieldType")
         indexed = self.engine.indexed[self.engine.existing(request.collection_name)]
         indexed[request.field_name] = grpc.PayloadSchemaType.Value(kind)
+        self.engine.save()
         return done()
 
     @call
@@ -148,6 +189,7 @@ class Points(PointsServicer):
             name,
             [GrpcToRest.convert_point_id(one) for one in request.ids],
             with_payload=GrpcToRest.convert_with_payload_interface(request.with_payload),
+            with_vectors=vectors(request),
         )
         return grpc.GetResponse(result=[RestToGrpc.convert_retrieved_point(one) for one in found])
 
@@ -170,11 +212,29 @@ class Points(PointsServicer):
             order_by=order,
             offset=GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None,
             with_payload=GrpcToRest.convert_with_payload_interface(request.with_payload),
+            with_vectors=vectors(request),
         )
         return grpc.ScrollResponse(
             result=[RestToGrpc.convert_retrieved_point(one) for one in found],
             next_page_offset=None if following is None else RestToGrpc.convert_extended_point_id(following),
         )
+
+    @call
+    def Facet(self, request):
+        name = self.engine.existing(request.collection_name)
+        if request.key not in self.engine.indexed[name]:
+            raise Refused(
+                transport.StatusCode.INVALID_ARGUMENT,
+                f"Bad request: Index required but not found for \"{request.key}\"",
+            )
+        found = self.engine.local.facet(
+            name,
+            request.key,
+            facet_filter=self.engine.filter(request, "filter"),
+            limit=request.limit if request.HasField("limit") else 10,
+            exact=True,
+        )
+        return grpc.FacetResponse(hits=[RestToGrpc.convert_facet_value_hit(one) for one in found.hits])
 
     @call
     def QueryBatch(self, request):
@@ -187,6 +247,13 @@ class Points(PointsServicer):
         return grpc.QueryBatchResponse(result=[grpc.BatchResult(result=result) for result in results])
 
 
+def vectors(request):
+    """Which vectors to give back; none where nothing is said."""
+    if not request.HasField("with_vectors"):
+        return False
+    return GrpcToRest.convert_with_vectors_selector(request.with_vectors)
+
+
 def done():
     return grpc.PointsOperationResponse(
         result=grpc.UpdateResult(operation_id=0, status=grpc.UpdateStatus.Completed)
@@ -196,12 +263,15 @@ def done():
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--config-path")
+    arguments.add_argument("--folder")
+    arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--version", action="version", version=f"qdrant {version('qdrant-client')}")
-    config = arguments.parse_args().config_path
-    port = json.load(open(config))["service"]["grpc_port"] if config else 0
+    given = arguments.parse_args()
+    config = given.config_path
+    port = json.load(open(config))["service"]["grpc_port"] if config else given.port
     # The engine says at every search that it is exact and takes no notice of indexes.
     warnings.simplefilter("ignore")
-    engine = Engine()
+    engine = Engine(given.folder)
     # The engine is made for one caller, so one thread answers.
     server = transport.server(ThreadPoolExecutor(max_workers=1))
     add_QdrantServicer_to_server(Health(), server)

@@ -3,6 +3,7 @@
 //! An adapter finds candidates and keeps papers; fusion, ties and paging are not its business. Every adapter passes the
 //! suite in [`conformance`].
 
+pub mod copy;
 pub mod embedded;
 pub mod qdrant;
 
@@ -10,6 +11,7 @@ pub mod qdrant;
 mod conformance;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::fusion::Hit;
@@ -17,7 +19,7 @@ use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors, SparseVector}
 use jiff::Timestamp;
 
 /// A paper with its vectors, as the store keeps it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IndexedPaper {
     /// The paper.
     pub paper: Paper,
@@ -39,37 +41,119 @@ pub enum Upserted {
 pub struct Filter {
     /// At least one of these categories.
     pub categories: Vec<String>,
+    /// None of these categories.
+    pub without_categories: Vec<String>,
     /// One of these sources.
     pub sources: Vec<String>,
-    /// At least one of these authors, folded by [`domain::text::fold`].
+    /// None of these sources.
+    pub without_sources: Vec<String>,
+    /// At least one of these authors, folded by [`domain::text::fold`]; each is one of the [`domain::text::author_keys`] of
+    /// a printed name.
     pub authors: Vec<String>,
+    /// None of these authors.
+    pub without_authors: Vec<String>,
+    /// One of these languages, BCP 47 tags.
+    pub languages: Vec<String>,
     /// Published at or after.
     pub published_after: Option<Timestamp>,
     /// Published before.
     pub published_before: Option<Timestamp>,
+    /// Whether there must, or must not, be a link to code.
+    pub has_code: Option<bool>,
+    /// Every one of these terms, by the ids of [`domain::bm25::term_id`].
+    pub terms: Vec<u32>,
+    /// None of these terms.
+    pub without_terms: Vec<u32>,
+    /// Only these papers, when it is there; an empty list lets nothing pass.
+    pub within: Option<Vec<PaperId>>,
+    /// None of these papers.
+    pub without: Vec<PaperId>,
 }
 
-/// A search by both kinds of vector.
+/// One question to the vectors of a collection.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// By meaning: cosine. A zero vector finds nothing, and papers whose own vector is zero are not found.
+    Dense(DenseVector),
+    /// By words: the sum over shared terms of query weight, document weight and inverse document frequency
+    /// ln((N - n + 0.5) / (n + 0.5) + 1), above zero. N counts the papers that have any term, n those that have this one,
+    /// whatever the filter. An empty vector finds nothing.
+    Sparse(SparseVector),
+}
+
+/// Several probes under one filter, in one call.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// By meaning; a zero vector finds nothing.
-    pub dense: DenseVector,
-    /// By words; an empty vector finds nothing.
-    pub sparse: SparseVector,
+    /// What to look for; each is answered with a list of its own.
+    pub probes: Vec<Probe>,
     /// Restrictions, applied before scoring.
     pub filter: Filter,
-    /// Most hits of each leg.
+    /// Most hits of each probe.
     pub limit: usize,
 }
 
-/// What each leg found, best first; equal scores by paper id.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Legs {
-    /// Cosine; papers whose own vector is zero are not among them.
-    pub dense: Vec<Hit>,
-    /// Sum over shared terms of query weight, document weight and inverse document frequency
-    /// ln((N - n + 0.5) / (n + 0.5) + 1), above zero. N counts the papers that have any term, n those that have this one.
-    pub sparse: Vec<Hit>,
+/// How many papers pass a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Papers.
+    pub papers: u64,
+    /// False when it is an estimate.
+    pub exact: bool,
+}
+
+/// What papers are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Facet {
+    /// Each of a paper's categories.
+    Category,
+    /// The year of publication, UTC.
+    Year,
+    /// The feed.
+    Source,
+    /// Each author, as printed.
+    Author,
+    /// The language; papers of unknown language do not count.
+    Language,
+}
+
+/// Papers that share a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacetCount {
+    /// The value.
+    pub value: String,
+    /// Papers that have it.
+    pub papers: u64,
+}
+
+/// What a store holds of a paper, as copying, rebuilding and backing up read it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Canonical id.
+    pub id: PaperId,
+    /// Its revision.
+    pub revision: u64,
+    /// The paper with its vectors; `None` for the mark of a withdrawal.
+    pub content: Option<IndexedPaper>,
+}
+
+/// Id and revision of a paper or of the mark of a withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Canonical id.
+    pub id: PaperId,
+    /// Its revision.
+    pub revision: u64,
+    /// Whether only the mark is left.
+    pub withdrawn: bool,
+}
+
+/// A part of everything a store holds, and where the rest begins. The order is the store's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part<T> {
+    /// What was read.
+    pub entries: Vec<T>,
+    /// Where to go on; `None` at the end. What was there when reading began and was not touched since is read once.
+    pub next: Option<String>,
 }
 
 /// Where a list goes on: behind this paper.
@@ -79,6 +163,16 @@ pub struct Position {
     pub published_ms: i64,
     /// Its id.
     pub id: String,
+}
+
+impl Position {
+    /// Behind a paper.
+    pub fn of(paper: &Paper) -> Self {
+        Self {
+            published_ms: paper.published.as_millisecond(),
+            id: paper.id.to_string(),
+        }
+    }
 }
 
 /// What the store is and holds.
@@ -157,17 +251,71 @@ pub trait Store: Send + Sync {
     /// Takes a paper out and keeps the mark, so that a lower revision arriving later stays out. Idempotent.
     async fn withdraw(&self, id: &PaperId, revision: u64) -> Result<(), StoreError>;
 
-    /// Finds candidates.
-    async fn search(&self, query: Query) -> Result<Legs, StoreError>;
+    /// Finds candidates: for each probe a list, best first, equal scores by paper id.
+    async fn search(&self, query: Query) -> Result<Vec<Vec<Hit>>, StoreError>;
 
     /// Papers by id, in the order asked; unknown and withdrawn ones are left out.
     async fn get(&self, ids: &[PaperId]) -> Result<Vec<Paper>, StoreError>;
 
+    /// Papers with their vectors by id, in the order asked; unknown and withdrawn ones are left out.
+    async fn get_with_vectors(&self, ids: &[PaperId]) -> Result<Vec<IndexedPaper>, StoreError>;
+
+    /// Dense vectors by id, in the order asked; unknown and withdrawn ones are left out.
+    async fn dense_vectors(&self, ids: &[PaperId]) -> Result<Vec<(PaperId, DenseVector)>, StoreError>;
+
+    /// Which revisions it holds of papers, in the order asked; unknown ones are left out, withdrawn ones are not.
+    async fn marks_of(&self, ids: &[PaperId]) -> Result<Vec<Mark>, StoreError>;
+
     /// Papers newest first, equal times by id, behind a position.
     async fn list(&self, filter: Filter, after: Option<Position>, limit: usize) -> Result<Vec<Paper>, StoreError>;
 
+    /// How many papers pass a filter.
+    async fn count(&self, filter: Filter) -> Result<Count, StoreError>;
+
+    /// Values of the papers that pass a filter, most papers first, equal counts by value.
+    async fn facet(&self, filter: Filter, facet: Facet, limit: usize) -> Result<Vec<FacetCount>, StoreError>;
+
+    /// Reads everything, part by part.
+    async fn scan(&self, after: Option<String>, limit: usize) -> Result<Part<Stored>, StoreError>;
+
+    /// As [`Store::scan`], ids and revisions alone.
+    async fn marks(&self, after: Option<String>, limit: usize) -> Result<Part<Mark>, StoreError>;
+
     /// What it is and holds.
     async fn describe(&self) -> Result<Description, StoreError>;
+}
+
+/// The name of a place for a collection, which moves from one to another at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Alias {
+    /// The collection that is searched.
+    Current,
+    /// The collection that is being built to become the current one; papers are written to both.
+    Next,
+}
+
+/// All collections of one place, and which of them is what.
+#[async_trait]
+pub trait Collections: Send + Sync {
+    /// Name of the adapter.
+    fn adapter(&self) -> &'static str;
+
+    /// Every collection, by name.
+    async fn all(&self) -> Result<Vec<Description>, StoreError>;
+
+    /// The collection of an encoder, by [`collection_name`]; made where there is none. The same collection opened twice is
+    /// one store.
+    async fn open(&self, encoder: &EncoderId, dimension: usize) -> Result<Arc<dyn Store>, StoreError>;
+
+    /// The encoder and dimension of the collection an alias stands for.
+    async fn alias(&self, alias: Alias) -> Result<Option<(EncoderId, usize)>, StoreError>;
+
+    /// Lets an alias stand for an encoder's collection, which must exist, or for none. Durable and at once.
+    async fn set_alias(&self, alias: Alias, encoder: Option<&EncoderId>) -> Result<(), StoreError>;
+
+    /// Removes an encoder's collection with everything in it. [`StoreError::Refused`] while an alias stands for it or
+    /// when there is none.
+    async fn remove(&self, encoder: &EncoderId) -> Result<(), StoreError>;
 }
 
 /// Checks that vectors belong into a collection.
@@ -196,7 +344,7 @@ pub(crate) fn by_score(a: &Hit, b: &Hit) -> Ordering {
 }
 
 /// Name of the collection that holds an encoder's vectors.
-pub(crate) fn collection_name(encoder: &EncoderId) -> String {
+pub fn collection_name(encoder: &EncoderId) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     format!("papers-{}", encoder.as_str().chars().map(safe).collect::<String>())
 }

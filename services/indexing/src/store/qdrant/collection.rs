@@ -4,74 +4,132 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use domain::EncoderId;
 use qdrant_client::qdrant::vectors_config::Config;
 use qdrant_client::qdrant::{
     CollectionInfo, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
-    IntegerIndexParamsBuilder, KeywordIndexParamsBuilder, Modifier, QuantizationType, ScalarQuantizationBuilder,
-    SparseVectorParams, SparseVectorParamsBuilder, SparseVectorsConfigBuilder, VectorParamsBuilder,
-    VectorsConfigBuilder,
+    HnswConfigDiffBuilder, IntegerIndexParamsBuilder, KeywordIndexParamsBuilder, Modifier, QuantizationType,
+    ScalarQuantizationBuilder, SparseIndexConfigBuilder, SparseVectorParams, SparseVectorParamsBuilder,
+    SparseVectorsConfigBuilder, Value, VectorParams, VectorParamsBuilder, VectorsConfigBuilder,
 };
+use tracing::warn;
 
-use super::{DENSE, QdrantStore, TERMS, failed, payload};
+use super::server::Server;
+use super::settings::Residence;
+use super::{DENSE, QdrantStore, TERMS, payload};
 use crate::store::StoreError;
 
 /// Where the collection says whose vectors it holds.
 const ENCODER: &str = "encoder";
-/// First release that writes on a condition, and that keeps metadata of a collection. Older ones ignore both silently.
-const OLDEST: (u32, u32) = (1, 16);
-/// Share of the values that int8 rounding keeps; outliers beyond are clipped.
-const QUANTILE: f32 = 0.99;
+/// Where it says which fields its points have. Collections of the time before aliases do not say it.
+const LAYOUT: &str = "layout";
+
+/// What a collection of ours says of itself.
+pub struct Identity {
+    /// Whose vectors it holds.
+    pub encoder: EncoderId,
+    /// Values in a dense vector.
+    pub dimension: usize,
+    /// Which fields its points have; `None` for one of the time before aliases.
+    pub layout: Option<i64>,
+}
+
+/// What the collection of a name says of itself; `None` where there is none, or none of ours.
+pub async fn identify(server: &Server, name: &str) -> Result<Option<Identity>, StoreError> {
+    let answer = server.ask_for(|| server.reader().collection_info(name)).await?;
+    Ok(answer.and_then(|answer| identity(&answer.result?)))
+}
+
+fn identity(info: &CollectionInfo) -> Option<Identity> {
+    let metadata = &info.config.as_ref()?.metadata;
+    let encoder = metadata.get(ENCODER)?.as_str()?;
+    Some(Identity {
+        encoder: EncoderId::parse(encoder).ok()?,
+        dimension: usize::try_from(dense_of(info)?.size).ok()?,
+        layout: metadata.get(LAYOUT).and_then(Value::as_integer),
+    })
+}
+
+fn dense_of(info: &CollectionInfo) -> Option<&VectorParams> {
+    match info
+        .config
+        .as_ref()?
+        .params
+        .as_ref()?
+        .vectors_config
+        .as_ref()?
+        .config
+        .as_ref()?
+    {
+        Config::ParamsMap(vectors) => vectors.map.get(DENSE),
+        Config::Params(_) => None,
+    }
+}
 
 impl QdrantStore {
-    /// Checks the server's version, then makes or checks the collection and its indexes.
-    pub(super) async fn prepare(&self, url: &str) -> Result<(), StoreError> {
-        let unusable = |problem: String| StoreError::Unusable {
-            place: url.to_owned(),
-            problem,
-        };
-        let server = self.client.health_check().await.map_err(failed)?;
-        if release(&server.version).is_none_or(|release| release < OLDEST) {
-            let (major, minor) = OLDEST;
-            return Err(unusable(format!(
-                "the server says it is {} {}; Qdrant {major}.{minor} or newer is needed",
-                server.title, server.version
-            )));
-        }
+    /// Makes or checks the collection and its indexes.
+    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
         if !self.exists().await?
-            && let Err(error) = self.create().await
+            && let Err(error) = Box::pin(self.create()).await
             && !self.exists().await?
         {
             return Err(error);
         }
-        let info = self.client.collection_info(&self.collection).await.map_err(failed)?;
+        let reader = self.server.reader();
+        let info = self.server.ask(|| reader.collection_info(&self.collection)).await?;
         let info = info.result.unwrap_or_default();
-        self.check(&info).map_err(unusable)?;
+        self.check(&info).map_err(|problem| self.server.unusable(problem))?;
         self.index(&info.payload_schema.into_keys().collect()).await
     }
 
-    async fn exists(&self) -> Result<bool, StoreError> {
-        self.client.collection_exists(&self.collection).await.map_err(failed)
+    pub(super) async fn exists(&self) -> Result<bool, StoreError> {
+        let reader = self.server.reader();
+        self.server.ask(|| reader.collection_exists(&self.collection)).await
     }
 
     async fn create(&self) -> Result<(), StoreError> {
-        let rounded = ScalarQuantizationBuilder::default()
-            .r#type(QuantizationType::Int8.into())
-            .quantile(QUANTILE)
-            .always_ram(true);
         let mut dense = VectorsConfigBuilder::default();
-        dense.add_named_vector_params(
-            DENSE,
-            VectorParamsBuilder::new(self.dimension as u64, Distance::Cosine).quantization_config(rounded),
-        );
+        dense.add_named_vector_params(DENSE, self.dense());
         let mut sparse = SparseVectorsConfigBuilder::default();
-        sparse.add_named_vector_params(TERMS, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
-        let metadata = HashMap::from([(ENCODER.to_owned(), serde_json::Value::from(self.encoder.as_str()))]);
+        let on_disk = self.settings.vectors.on_disk();
+        let terms = SparseVectorParamsBuilder::default()
+            .modifier(Modifier::Idf)
+            .index(SparseIndexConfigBuilder::default().on_disk(on_disk));
+        sparse.add_named_vector_params(TERMS, terms);
+        let metadata = HashMap::from([
+            (ENCODER.to_owned(), serde_json::Value::from(self.encoder.as_str())),
+            (LAYOUT.to_owned(), serde_json::Value::from(payload::LAYOUT)),
+        ]);
+        let hnsw = self.settings.hnsw;
         let request = CreateCollectionBuilder::new(&self.collection)
             .vectors_config(dense)
             .sparse_vectors_config(sparse)
+            .hnsw_config(
+                HnswConfigDiffBuilder::default()
+                    .m(hnsw.m)
+                    .ef_construct(hnsw.ef_construct),
+            )
+            .on_disk_payload(self.settings.payload.on_disk())
             .metadata(metadata);
-        self.client.create_collection(request).await.map_err(failed)?;
+        let writer = self.server.writer();
+        self.server.write(Box::pin(writer.create_collection(request))).await?;
         Ok(())
+    }
+
+    fn dense(&self) -> VectorParamsBuilder {
+        let vectors =
+            VectorParamsBuilder::new(self.dimension as u64, Distance::Cosine).on_disk(self.settings.vectors.on_disk());
+        let Some(rounding) = self.settings.quantization else {
+            return vectors;
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "a share of values needs few digits")]
+        let quantile = rounding.quantile as f32;
+        vectors.quantization_config(
+            ScalarQuantizationBuilder::default()
+                .r#type(QuantizationType::Int8.into())
+                .quantile(quantile)
+                .always_ram(!rounding.residence.on_disk()),
+        )
     }
 
     /// Says why the collection does not fit, and what to do.
@@ -86,11 +144,7 @@ impl QdrantStore {
                 self.encoder
             ));
         }
-        let params = config.params.unwrap_or_default();
-        let size = match params.vectors_config.and_then(|vectors| vectors.config) {
-            Some(Config::ParamsMap(vectors)) => vectors.map.get(DENSE).map(|vector| vector.size),
-            _ => None,
-        };
+        let size = dense_of(info).map(|vector| vector.size);
         if size != Some(self.dimension as u64) {
             let found = size.map_or("no vector".to_owned(), |size| format!("a vector of {size} values"));
             return Err(format!(
@@ -99,59 +153,67 @@ impl QdrantStore {
                 self.dimension
             ));
         }
-        let sparse = params.sparse_vectors_config.unwrap_or_default();
+        let sparse = config
+            .params
+            .unwrap_or_default()
+            .sparse_vectors_config
+            .unwrap_or_default();
         if sparse.map.get(TERMS).map(SparseVectorParams::modifier) != Some(Modifier::Idf) {
             return Err(format!(
                 "collection {name} has no sparse vector named {TERMS} with modifier idf; delete it and let the papers \
                  be indexed again"
             ));
         }
+        let layout = config.metadata.get(LAYOUT).and_then(Value::as_integer);
+        if layout < Some(payload::LAYOUT) {
+            warn!(
+                collection = name,
+                "papers of an earlier release are found as before, but not by words of authors, language, code, year or \
+                 excluded words until they are indexed again (broadsheet index backup, then restore)"
+            );
+        }
         Ok(())
     }
 
     /// Makes the indexes that are missing. Only categories are worth links in the vector index, which double its cost.
+    /// The indexes with the most entries are where full vectors are.
     async fn index(&self, there: &BTreeSet<String>) -> Result<(), StoreError> {
+        let large = self.settings.vectors;
         let field = |name: &str, kind| CreateFieldIndexCollectionBuilder::new(&self.collection, name, kind).wait(true);
-        let keyword = |name, linked| {
-            field(name, FieldType::Keyword)
-                .field_index_params(KeywordIndexParamsBuilder::default().enable_hnsw(linked).build())
+        let keyword = |name, residence: Residence, linked| {
+            let params = KeywordIndexParamsBuilder::default().on_disk(residence.on_disk());
+            field(name, FieldType::Keyword).field_index_params(params.enable_hnsw(linked).build())
         };
-        let number = |name| {
-            let unlinked = IntegerIndexParamsBuilder::new(true, true).enable_hnsw(false);
-            field(name, FieldType::Integer).field_index_params(unlinked.build())
+        let number = |name, residence: Residence, compared| {
+            let params = IntegerIndexParamsBuilder::new(true, compared).on_disk(residence.on_disk());
+            field(name, FieldType::Integer).field_index_params(params.enable_hnsw(false).build())
         };
+        let flag = |name| field(name, FieldType::Bool);
         let indexes = [
-            (payload::CATEGORIES, keyword(payload::CATEGORIES, true)),
-            (payload::SOURCE, keyword(payload::SOURCE, false)),
-            (payload::AUTHORS_FOLDED, keyword(payload::AUTHORS_FOLDED, false)),
-            (payload::PUBLISHED_MS, number(payload::PUBLISHED_MS)),
-            (payload::REVISION, number(payload::REVISION)),
-            (payload::WITHDRAWN, field(payload::WITHDRAWN, FieldType::Bool)),
+            (
+                payload::CATEGORIES,
+                keyword(payload::CATEGORIES, Residence::Memory, true),
+            ),
+            (payload::SOURCE, keyword(payload::SOURCE, Residence::Memory, false)),
+            (payload::AUTHORS, keyword(payload::AUTHORS, large, false)),
+            (payload::AUTHOR_KEYS, keyword(payload::AUTHOR_KEYS, large, false)),
+            (payload::LANGUAGE, keyword(payload::LANGUAGE, Residence::Memory, false)),
+            (
+                payload::PUBLISHED_MS,
+                number(payload::PUBLISHED_MS, Residence::Memory, true),
+            ),
+            (payload::REVISION, number(payload::REVISION, Residence::Memory, true)),
+            (payload::YEAR, number(payload::YEAR, Residence::Memory, false)),
+            (payload::TERMS, number(payload::TERMS, large, false)),
+            (payload::HAS_CODE, flag(payload::HAS_CODE)),
+            (payload::WITHDRAWN, flag(payload::WITHDRAWN)),
         ];
         for (name, request) in indexes {
             if !there.contains(name) {
-                self.client.create_field_index(request).await.map_err(failed)?;
+                let writer = self.server.writer();
+                self.server.write(writer.create_field_index(request)).await?;
             }
         }
         Ok(())
-    }
-}
-
-/// Major and minor number of a version such as `1.19.0`.
-fn release(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.split('.');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn releases_compare_as_numbers() {
-        assert!(release("1.9.2") < Some(OLDEST));
-        assert!(release("1.16.0") >= Some(OLDEST));
-        assert!(release("1.20.0-dev") >= Some(OLDEST));
-        assert_eq!(release("dev"), None);
     }
 }

@@ -1,27 +1,49 @@
 //! Restrictions in the server's words.
 //!
-//! Every field used here has a payload index; see [`super::collection`].
+//! Every field used here has a payload index; see [`super::collection`]. Times compare by the millisecond.
 
 use jiff::Timestamp;
-use qdrant_client::qdrant::{Condition, Filter as Conditions, Range};
+use qdrant_client::qdrant::{Condition, Filter as Conditions, PointId, Range};
 
 use super::payload;
+use super::points::point_id;
 use crate::store::Filter;
 
-/// Papers that pass a filter and are not withdrawn.
-pub fn conditions(filter: &Filter) -> Conditions {
+/// Papers that pass a filter and are not withdrawn. `None` when no paper can.
+pub fn conditions(filter: &Filter) -> Option<Conditions> {
     let mut conditions = withdrawn(false);
     let lists = [
-        (payload::CATEGORIES, &filter.categories),
-        (payload::SOURCE, &filter.sources),
-        (payload::AUTHORS_FOLDED, &filter.authors),
+        (payload::CATEGORIES, &filter.categories, &filter.without_categories),
+        (payload::SOURCE, &filter.sources, &filter.without_sources),
+        (payload::AUTHOR_KEYS, &filter.authors, &filter.without_authors),
+        (payload::LANGUAGE, &filter.languages, &Vec::new()),
     ];
-    for (field, values) in lists {
-        if !values.is_empty() {
-            // A list matches whole values; a single text with a blank in it would match words.
-            conditions.must.push(Condition::matches(field, values.clone()));
+    for (field, with, without) in lists {
+        // A list matches whole values; a single text with a blank in it would match words.
+        if !with.is_empty() {
+            conditions.must.push(Condition::matches(field, with.clone()));
+        }
+        if !without.is_empty() {
+            conditions.must_not.push(Condition::matches(field, without.clone()));
         }
     }
+    published(filter, &mut conditions);
+    terms(filter, &mut conditions);
+    if let Some(within) = &filter.within {
+        if within.is_empty() {
+            return None;
+        }
+        let points: Vec<PointId> = within.iter().map(point_id).collect();
+        conditions.must.push(Condition::has_id(points));
+    }
+    if !filter.without.is_empty() {
+        let points: Vec<PointId> = filter.without.iter().map(point_id).collect();
+        conditions.must_not.push(Condition::has_id(points));
+    }
+    Some(conditions)
+}
+
+fn published(filter: &Filter, conditions: &mut Conditions) {
     if filter.published_after.is_some() || filter.published_before.is_some() {
         let edge = |time: Option<Timestamp>| time.map(|time| time.as_millisecond() as f64);
         let range = Range {
@@ -31,7 +53,25 @@ pub fn conditions(filter: &Filter) -> Conditions {
         };
         conditions.must.push(Condition::range(payload::PUBLISHED_MS, range));
     }
-    conditions
+    let with_code = Condition::matches(payload::HAS_CODE, true);
+    match filter.has_code {
+        Some(true) => conditions.must.push(with_code),
+        // Points of an earlier layout do not say; theirs counts as none.
+        Some(false) => conditions.must_not.push(with_code),
+        None => {}
+    }
+}
+
+fn terms(filter: &Filter, conditions: &mut Conditions) {
+    for term in &filter.terms {
+        conditions
+            .must
+            .push(Condition::matches(payload::TERMS, i64::from(*term)));
+    }
+    if !filter.without_terms.is_empty() {
+        let terms: Vec<i64> = filter.without_terms.iter().map(|term| i64::from(*term)).collect();
+        conditions.must_not.push(Condition::matches(payload::TERMS, terms));
+    }
 }
 
 /// Papers that are, or are not, withdrawn.

@@ -6,7 +6,7 @@
 use domain::PaperId;
 use qdrant_client::qdrant::{Direction, Filter as Conditions, OrderByBuilder, PointId, ScrollPointsBuilder};
 
-use super::{QdrantStore, failed, filter, payload};
+use super::{QdrantStore, filter, payload};
 use crate::store::{Filter, Position, StoreError};
 
 /// Ids read at once; so few in tests that they need several pages.
@@ -20,7 +20,9 @@ impl QdrantStore {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<PaperId>, StoreError> {
-        let all = filter::conditions(filter);
+        let Some(all) = filter::conditions(filter) else {
+            return Ok(Vec::new());
+        };
         let (mut found, mut rest) = (Vec::new(), all.clone());
         if let Some(after) = after {
             found = self.at_once(&all, after.published_ms).await?;
@@ -46,9 +48,12 @@ impl QdrantStore {
             .filter(conditions)
             .order_by(OrderByBuilder::new(payload::PUBLISHED_MS).direction(Direction::Desc.into()))
             .limit(u32::try_from(limit).unwrap_or(u32::MAX))
-            .with_payload(payload::only([payload::ID, payload::PUBLISHED_MS]));
+            .with_payload(payload::only([payload::ID, payload::PUBLISHED_MS]))
+            .timeout(self.server.seconds())
+            .build();
         let mut found = Vec::new();
-        for point in self.client.scroll(request).await.map_err(failed)?.result {
+        let page = self.server.ask(|| self.server.reader().scroll(request.clone())).await?;
+        for point in page.result {
             found.push(payload::published_of(point.payload)?);
         }
         found.sort_by(|(a, a_id), (b, b_id)| b.cmp(a).then_with(|| a_id.cmp(b_id)));
@@ -63,11 +68,13 @@ impl QdrantStore {
             let mut request = ScrollPointsBuilder::new(&self.collection)
                 .filter(filter::at(conditions.clone(), published_ms))
                 .limit(PAGE)
-                .with_payload(payload::only([payload::ID]));
+                .with_payload(payload::only([payload::ID]))
+                .timeout(self.server.seconds());
             if let Some(offset) = offset {
                 request = request.offset(offset);
             }
-            let page = self.client.scroll(request).await.map_err(failed)?;
+            let request = request.build();
+            let page = self.server.ask(|| self.server.reader().scroll(request.clone())).await?;
             for point in page.result {
                 found.push(payload::id_of(point.payload)?);
             }

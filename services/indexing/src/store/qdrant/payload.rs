@@ -1,16 +1,21 @@
 //! A paper as the payload of its point: flat, for people to read and for filters to find.
 //!
-//! A withdrawn paper keeps its id and revision alone.
+//! A withdrawn paper keeps its id and revision alone. Points that were written before a field existed are read without
+//! it: [`LAYOUT`] says which fields a collection's points can be relied on to have.
 
 use std::collections::HashMap;
 
 use domain::{Link, LinkKind, Paper, PaperId, text};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use qdrant_client::Payload;
-use qdrant_client::qdrant::{PayloadIncludeSelector, Value};
+use qdrant_client::qdrant::{PayloadExcludeSelector, PayloadIncludeSelector, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::store::StoreError;
+use crate::store::{IndexedPaper, Mark, StoreError};
+
+/// Which fields points have. It goes up whenever a filter or a count needs a field that older points have not.
+pub const LAYOUT: i64 = 2;
 
 /// Canonical id of the paper.
 pub const ID: &str = "id";
@@ -22,8 +27,20 @@ pub const WITHDRAWN: &str = "withdrawn";
 pub const CATEGORIES: &str = "categories";
 /// The feed.
 pub const SOURCE: &str = "source";
-/// Authors as filters give them.
-pub const AUTHORS_FOLDED: &str = "authors_folded";
+/// Authors as printed.
+pub const AUTHORS: &str = "authors";
+/// What authors can be asked for by.
+pub const AUTHOR_KEYS: &str = "author_keys";
+/// The year of publication, UTC.
+pub const YEAR: &str = "year";
+/// The language; not there when it is unknown.
+pub const LANGUAGE: &str = "language";
+/// Whether there is a link to code.
+pub const HAS_CODE: &str = "has_code";
+/// Ids of the terms of the paper.
+pub const TERMS: &str = "terms";
+/// Whether the end of the text is not in the vectors.
+const TRUNCATED: &str = "truncated";
 /// When it was published, in milliseconds since the epoch.
 pub const PUBLISHED_MS: &str = "published_ms";
 
@@ -37,18 +54,28 @@ pub struct Entry {
     #[serde(rename = "abstract")]
     abstract_text: String,
     authors: Vec<String>,
-    authors_folded: Vec<String>,
+    #[serde(default)]
+    author_keys: Vec<String>,
     categories: Vec<String>,
     published: Timestamp,
     published_ms: i64,
+    #[serde(default)]
+    year: i16,
     updated: Option<Timestamp>,
     links: Vec<EntryLink>,
     source: String,
     /// The revision as the server can compare it.
     pub revision: i64,
     content_hash: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     language: String,
     accepted: Timestamp,
+    #[serde(default)]
+    has_code: bool,
+    #[serde(default)]
+    terms: Vec<u32>,
+    #[serde(default)]
+    truncated: bool,
     withdrawn: bool,
 }
 
@@ -67,12 +94,12 @@ enum Kind {
 }
 
 /// What every point says of itself.
-#[derive(Debug, Deserialize)]
-pub struct Mark {
-    /// Canonical id of the paper.
-    pub id: String,
-    /// Its revision.
-    pub revision: i64,
+#[derive(Deserialize)]
+struct Marked {
+    id: String,
+    revision: i64,
+    #[serde(default)]
+    withdrawn: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,17 +108,19 @@ struct Published {
     published_ms: i64,
 }
 
-impl From<&Paper> for Entry {
-    fn from(paper: &Paper) -> Self {
+impl From<&IndexedPaper> for Entry {
+    fn from(one: &IndexedPaper) -> Self {
+        let paper = &one.paper;
         Self {
             id: paper.id.to_string(),
             title: paper.title.clone(),
             abstract_text: paper.abstract_text.clone(),
             authors: paper.authors.clone(),
-            authors_folded: paper.authors.iter().map(|author| text::fold(author)).collect(),
+            author_keys: author_keys(&paper.authors),
             categories: paper.categories.clone(),
             published: paper.published,
             published_ms: paper.published.as_millisecond(),
+            year: TimeZone::UTC.to_datetime(paper.published).year(),
             updated: paper.updated,
             links: paper.links.iter().map(EntryLink::from).collect(),
             source: paper.source.clone(),
@@ -99,6 +128,9 @@ impl From<&Paper> for Entry {
             content_hash: paper.content_hash.clone(),
             language: paper.language.clone(),
             accepted: paper.accepted,
+            has_code: paper.link(LinkKind::Code).is_some(),
+            terms: one.vectors.sparse.indices().to_vec(),
+            truncated: one.vectors.truncated,
             withdrawn: false,
         }
     }
@@ -162,6 +194,23 @@ pub fn stored(revision: u64) -> i64 {
     i64::try_from(revision).unwrap_or(i64::MAX)
 }
 
+fn author_keys(authors: &[String]) -> Vec<String> {
+    let mut keys: Vec<String> = authors.iter().flat_map(|author| text::author_keys(author)).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// Asks for what a paper is read from: without what only filters need, which is as much again.
+pub fn of_papers() -> PayloadExcludeSelector {
+    PayloadExcludeSelector::new([AUTHOR_KEYS, TERMS].map(str::to_owned).to_vec())
+}
+
+/// Asks for what a mark is read from.
+pub fn of_marks() -> PayloadIncludeSelector {
+    only([ID, REVISION, WITHDRAWN])
+}
+
 /// Asks for these fields alone.
 pub fn only<const N: usize>(fields: [&str; N]) -> PayloadIncludeSelector {
     PayloadIncludeSelector::new(fields.map(str::to_owned).to_vec())
@@ -177,7 +226,17 @@ pub fn paper_of(fields: Fields) -> Result<Option<Paper>, StoreError> {
 
 /// Id and revision, also of a withdrawn paper.
 pub fn mark_of(fields: Fields) -> Result<Mark, StoreError> {
-    read(fields)
+    let marked: Marked = read(fields)?;
+    Ok(Mark {
+        id: parse_id(&marked.id)?,
+        revision: marked.revision.unsigned_abs(),
+        withdrawn: marked.withdrawn,
+    })
+}
+
+/// Whether the end of the text is not in the vectors.
+pub fn truncated(fields: &Fields) -> bool {
+    fields.get(TRUNCATED).and_then(Value::as_bool) == Some(true)
 }
 
 /// The id alone.
@@ -206,7 +265,8 @@ fn parse_id(id: &str) -> Result<PaperId, StoreError> {
     PaperId::parse(id).map_err(|error| damaged(id, &error))
 }
 
-fn damaged(entry: &str, problem: &dyn std::fmt::Display) -> StoreError {
+/// What is kept of a paper cannot be read.
+pub fn damaged(entry: &str, problem: &dyn std::fmt::Display) -> StoreError {
     StoreError::Damaged {
         entry: entry.to_owned(),
         problem: problem.to_string(),

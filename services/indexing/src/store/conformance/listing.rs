@@ -1,0 +1,72 @@
+//! Lists by time: no paper lost or doubled between pages, however many share a moment.
+
+use super::fixtures::{Place, Subject, time};
+use crate::store::{Filter, Position};
+
+pub async fn conforms(place: &Place) {
+    lists_page_without_loss(place).await;
+    a_position_needs_no_paper(place).await;
+}
+
+async fn lists_page_without_loss(place: &Place) {
+    let it = place.subject().await;
+    let named = |n: usize| format!("{}{n:02}", "p".repeat(n % 3));
+    // Backwards, so that the order of arrival is not the one asked for.
+    it.write((0..23).rev().map(|n| it.paper(&named(n), 1, [1.0, 0.0], &[])).collect())
+        .await;
+    let mut sorted: Vec<(usize, String)> = (0..23).map(|n| (n % 3, format!("x:{}", named(n)))).collect();
+    sorted.sort_by(|(a, a_id), (b, b_id)| b.cmp(a).then_with(|| a_id.cmp(b_id)));
+    let all: Vec<String> = sorted.into_iter().map(|(_, id)| id).collect();
+    for size in [1, 5, 8, 23, 100] {
+        assert_eq!(paged(&it, size).await, all, "pages of {size}");
+    }
+    let none = it.store.list(Filter::default(), None, 0).await.expect("list");
+    assert!(none.is_empty());
+}
+
+async fn paged(it: &Subject, size: usize) -> Vec<String> {
+    let mut paged = Vec::new();
+    let mut after = None;
+    loop {
+        let page = it.store.list(Filter::default(), after, size).await.expect("list");
+        let Some(last) = page.last() else { return paged };
+        assert!(page.len() <= size);
+        after = Some(Position {
+            published_ms: last.published.as_millisecond(),
+            id: last.id.to_string(),
+        });
+        paged.extend(page.into_iter().map(|paper| paper.id.to_string()));
+    }
+}
+
+/// The paper of a position may have been withdrawn, or moved, since.
+async fn a_position_needs_no_paper(place: &Place) {
+    let it = place.subject().await;
+    let mut papers = Vec::new();
+    for (name, published) in [
+        ("new", "2026-01-02T00:00:00Z"),
+        ("same", "2026-01-01T00:00:00Z"),
+        ("old", "1960-01-01T00:00:00Z"),
+    ] {
+        let mut one = it.paper(name, 1, [1.0, 0.0], &[]);
+        one.paper.published = time(published);
+        papers.push(one);
+    }
+    it.write(papers).await;
+    let cases: [(&str, &str, &[&str]); 5] = [
+        ("2027-01-01T00:00:00Z", "x:a", &["x:new", "x:same", "x:old"]),
+        ("2026-01-01T00:00:00Z", "x:a", &["x:same", "x:old"]),
+        ("2026-01-01T00:00:00Z", "x:z", &["x:old"]),
+        ("1960-01-01T00:00:00Z", "x:old", &[]),
+        ("1950-01-01T00:00:00Z", "x:a", &[]),
+    ];
+    for (published, id, expected) in cases {
+        let after = Position {
+            published_ms: time(published).as_millisecond(),
+            id: id.into(),
+        };
+        let page = it.store.list(Filter::default(), Some(after), 10).await.expect("list");
+        let found: Vec<&str> = page.iter().map(|paper| paper.id.as_str()).collect();
+        assert_eq!(found, expected, "behind {id} of {published}");
+    }
+}

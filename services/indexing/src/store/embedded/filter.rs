@@ -1,0 +1,91 @@
+//! Which papers pass a filter, decided for a whole segment at a time from its lists and columns, before anything is scored.
+
+use domain::PaperId;
+use jiff::Timestamp;
+
+use super::bits::Bits;
+use super::segment::Segment;
+use super::snapshot::{Part, Snapshot};
+use super::values::Values;
+use crate::store::Filter;
+
+/// The papers that pass, for each part of a snapshot.
+pub fn passing(filter: &Filter, snapshot: &Snapshot) -> Vec<Bits> {
+    snapshot.parts.iter().map(|part| passing_of(filter, part)).collect()
+}
+
+fn passing_of(filter: &Filter, part: &Part) -> Bits {
+    let segment = &*part.segment;
+    let mut bits = Bits::clone(&part.live);
+    by_values(
+        &mut bits,
+        &segment.categories,
+        &filter.categories,
+        &filter.without_categories,
+    );
+    by_values(&mut bits, &segment.sources, &filter.sources, &filter.without_sources);
+    by_values(
+        &mut bits,
+        &segment.author_keys,
+        &filter.authors,
+        &filter.without_authors,
+    );
+    by_values(&mut bits, &segment.languages, &filter.languages, &[]);
+    by_time(&mut bits, segment, filter);
+    match filter.has_code {
+        Some(true) => bits.keep(&segment.has_code),
+        Some(false) => bits.drop_all(&segment.has_code),
+        None => {}
+    }
+    for term in &filter.terms {
+        bits.keep(&holding(segment, *term));
+    }
+    for term in &filter.without_terms {
+        bits.drop_all(&holding(segment, *term));
+    }
+    if let Some(within) = &filter.within {
+        bits.keep(&named(segment, within));
+    }
+    if !filter.without.is_empty() {
+        bits.drop_all(&named(segment, &filter.without));
+    }
+    bits
+}
+
+fn by_values(bits: &mut Bits, values: &Values, wanted: &[String], unwanted: &[String]) {
+    let slots = bits.words().len() * super::bits::WORD;
+    if !wanted.is_empty() {
+        bits.keep(&values.any_of(wanted, slots));
+    }
+    if !unwanted.is_empty() {
+        bits.drop_all(&values.any_of(unwanted, slots));
+    }
+}
+
+fn by_time(bits: &mut Bits, segment: &Segment, filter: &Filter) {
+    if filter.published_after.is_none() && filter.published_before.is_none() {
+        return;
+    }
+    let after = filter.published_after.map_or(i64::MIN, Timestamp::as_millisecond);
+    let before = filter.published_before.map(Timestamp::as_millisecond);
+    let published = &segment.published_ms;
+    bits.keep(&Bits::where_true(segment.len(), |slot| {
+        published[slot] >= after && before.is_none_or(|before| published[slot] < before)
+    }));
+}
+
+fn holding(segment: &Segment, term: u32) -> Bits {
+    let mut bits = Bits::none(segment.len());
+    for slot in segment.terms.postings(term).slots {
+        bits.insert(usize::from(*slot));
+    }
+    bits
+}
+
+fn named(segment: &Segment, ids: &[PaperId]) -> Bits {
+    let mut bits = Bits::none(segment.len());
+    for slot in ids.iter().filter_map(|id| segment.ids.find(id.as_str())) {
+        bits.insert(slot);
+    }
+    bits
+}

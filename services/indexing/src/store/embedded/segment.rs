@@ -1,0 +1,182 @@
+//! Papers that were sealed together: columns, inverted lists and vectors, by slot. Slots ascend with the papers' ids.
+//!
+//! Immutable, so that readers need no lock. Which of its papers still hold is the snapshot's business.
+
+use super::bits::Bits;
+use super::entry::{Entry, EntryError};
+use super::terms::Terms;
+use super::values::{Texts, Values};
+use super::vectors::Vectors;
+
+/// Most papers of a segment; a slot must fit into 16 bits, and building one must not take long.
+pub const CAPACITY: usize = 16_384;
+
+/// A sealed segment.
+#[derive(Debug)]
+pub struct Segment {
+    /// Ids, ascending.
+    pub ids: Texts,
+    /// When each was published, in milliseconds since the epoch.
+    pub published_ms: Vec<i64>,
+    /// Those with a link to code.
+    pub has_code: Bits,
+    /// Those with any term.
+    pub has_terms: Bits,
+    /// By category.
+    pub categories: Values,
+    /// By feed.
+    pub sources: Values,
+    /// By language; papers of unknown language are in none.
+    pub languages: Values,
+    /// By author as printed.
+    pub authors: Values,
+    /// By what authors can be asked for by.
+    pub author_keys: Values,
+    /// By term.
+    pub terms: Terms,
+    /// By meaning.
+    pub vectors: Vectors,
+}
+
+/// Entries that will be a segment.
+#[derive(Debug)]
+pub struct Builder {
+    dimension: usize,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Builder {
+    /// For vectors of a length.
+    pub fn new(dimension: usize) -> Self {
+        Self {
+            dimension,
+            bytes: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Takes an entry, checked; at most [`CAPACITY`] of them, each of another paper.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
+        let entry = Entry::read(bytes, self.dimension)?;
+        if !entry.dense().all(f32::is_finite) {
+            domain::DenseVector::new(entry.dense().collect())?;
+        }
+        self.bytes.extend(bytes);
+        self.ends.push(self.bytes.len());
+        Ok(())
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Seals the segment.
+    pub fn build(&self) -> Result<Segment, EntryError> {
+        let mut entries = Vec::with_capacity(self.ends.len());
+        let mut begin = 0;
+        for end in &self.ends {
+            entries.push(Entry::read(&self.bytes[begin..*end], self.dimension)?);
+            begin = *end;
+        }
+        entries.sort_unstable_by_key(|entry| entry.id);
+        Ok(seal(self.dimension, &entries))
+    }
+}
+
+impl Segment {
+    /// How many papers it was sealed with.
+    pub fn len(&self) -> usize {
+        self.published_ms.len()
+    }
+
+    /// The papers of several segments that still hold, in one. No two of them share an id.
+    pub fn merge(parts: &[(&Self, &Bits)]) -> Self {
+        let mut all: Vec<(&str, usize, usize)> = Vec::new();
+        for (part, (segment, live)) in parts.iter().enumerate() {
+            all.extend(live.slots().map(|slot| (segment.ids.get(slot), part, slot)));
+        }
+        all.sort_unstable();
+        let mut renumber: Vec<Vec<Option<u16>>> = parts.iter().map(|(segment, _)| vec![None; segment.len()]).collect();
+        let mut ids = Texts::default();
+        for (new, (id, part, slot)) in all.iter().enumerate() {
+            renumber[*part][*slot] = Some(as_slot(new));
+            ids.push(id);
+        }
+        ids.shrink();
+        let of = |at: usize| (parts[all[at].1].0, all[at].2);
+        let values = |pick: fn(&Self) -> &Values| {
+            let held: Vec<&Values> = parts.iter().map(|(segment, _)| pick(segment)).collect();
+            Values::merge(&held, &renumber)
+        };
+        let dimension = parts.first().map_or(0, |(segment, _)| segment.vectors.dimension());
+        let mut dense = Vec::with_capacity(all.len() * dimension);
+        for at in 0..all.len() {
+            let (segment, slot) = of(at);
+            dense.extend_from_slice(segment.vectors.get(slot));
+        }
+        let bits = |pick: fn(&Self) -> &Bits| {
+            Bits::where_true(all.len(), |at| {
+                let (segment, slot) = of(at);
+                pick(segment).contains(slot)
+            })
+        };
+        Self {
+            published_ms: (0..all.len()).map(|at| of(at).0.published_ms[of(at).1]).collect(),
+            has_code: bits(|segment| &segment.has_code),
+            has_terms: bits(|segment| &segment.has_terms),
+            categories: values(|segment| &segment.categories),
+            sources: values(|segment| &segment.sources),
+            languages: values(|segment| &segment.languages),
+            authors: values(|segment| &segment.authors),
+            author_keys: values(|segment| &segment.author_keys),
+            terms: Terms::merge(
+                &parts.iter().map(|(segment, _)| &segment.terms).collect::<Vec<_>>(),
+                &renumber,
+            ),
+            vectors: Vectors::new(dimension, dense),
+            ids,
+        }
+    }
+}
+
+fn seal(dimension: usize, entries: &[Entry<'_>]) -> Segment {
+    let slots = || entries.iter().enumerate().map(|(slot, entry)| (entry, as_slot(slot)));
+    let mut ids = Texts::default();
+    let mut dense = Vec::with_capacity(entries.len() * dimension);
+    for entry in entries {
+        ids.push(entry.id);
+        dense.extend(entry.dense());
+    }
+    ids.shrink();
+    let known_language = |(entry, _): &(&Entry<'_>, u16)| !entry.language.is_empty();
+    Segment {
+        ids,
+        published_ms: entries.iter().map(|entry| entry.published_ms).collect(),
+        has_code: Bits::where_true(entries.len(), |slot| entries[slot].has_code),
+        has_terms: Bits::where_true(entries.len(), |slot| entries[slot].has_terms()),
+        categories: Values::invert(
+            slots().flat_map(|(entry, slot)| entry.categories.iter().map(move |one| (one, slot))),
+        ),
+        sources: Values::invert(slots().map(|(entry, slot)| (entry.source, slot))),
+        languages: Values::invert(
+            slots()
+                .filter(known_language)
+                .map(|(entry, slot)| (entry.language, slot)),
+        ),
+        authors: Values::invert(slots().flat_map(|(entry, slot)| entry.authors.iter().map(move |one| (one, slot)))),
+        author_keys: Values::invert(
+            slots().flat_map(|(entry, slot)| entry.author_keys.iter().map(move |one| (one, slot))),
+        ),
+        terms: Terms::invert(
+            slots().flat_map(|(entry, slot)| entry.sparse().map(move |(term, weight)| (term, slot, weight))),
+        ),
+        vectors: Vectors::new(dimension, dense),
+    }
+}
+
+/// Segments hold at most [`CAPACITY`] papers.
+fn as_slot(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
+}

@@ -1,0 +1,209 @@
+//! All collections of a server that are ours, and the aliases that say which of them is what.
+//!
+//! It never touches a collection that does not name an encoder of ours, and no alias but its own two.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use domain::EncoderId;
+use qdrant_client::qdrant::{AliasDescription, CreateAliasBuilder};
+
+use super::QdrantStore;
+use super::collection::{Identity, identify};
+use super::server::Server;
+use super::settings::Settings;
+use crate::store::{Alias, Collections, Description, Store, StoreError, collection_name};
+
+/// What the names of aliases begin with, as those of collections do.
+const NAMESPACE: &str = "papers";
+
+/// The collections of a server.
+pub struct QdrantCollections {
+    server: Arc<Server>,
+    settings: Settings,
+    namespace: String,
+    open: Mutex<HashMap<String, Arc<QdrantStore>>>,
+}
+
+impl QdrantCollections {
+    /// Checks that the server answers and is new enough.
+    ///
+    /// `url` is its gRPC address, such as `http://127.0.0.1:6334`. [`StoreError::Unavailable`] when it does not answer
+    /// yet; [`StoreError::Unusable`] when an operator must act.
+    pub async fn connect(url: &str, api_key: Option<&str>, settings: Settings) -> Result<Self, StoreError> {
+        let server = Server::new(url, api_key, settings.timeout)?;
+        server.check().await?;
+        Ok(Self {
+            server: Arc::new(server),
+            settings,
+            namespace: NAMESPACE.to_owned(),
+            open: Mutex::default(),
+        })
+    }
+
+    /// With aliases of their own, for tests that share a server.
+    #[cfg(test)]
+    pub(in crate::store) fn in_namespace(self, namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            ..self
+        }
+    }
+
+    fn name_of(&self, alias: Alias) -> String {
+        let name = match alias {
+            Alias::Current => "current",
+            Alias::Next => "next",
+        };
+        format!("{}-{name}", self.namespace)
+    }
+
+    fn store(&self, encoder: &EncoderId, dimension: usize) -> QdrantStore {
+        QdrantStore {
+            server: Arc::clone(&self.server),
+            settings: self.settings.clone(),
+            collection: collection_name(encoder),
+            encoder: encoder.clone(),
+            dimension,
+        }
+    }
+
+    async fn aliases(&self) -> Result<Vec<AliasDescription>, StoreError> {
+        let answer = self.server.ask(|| self.server.reader().list_aliases()).await?;
+        Ok(answer.aliases)
+    }
+
+    /// Collections that are ours, by name. One that goes while this looks is left out.
+    async fn ours(&self) -> Result<Vec<Identity>, StoreError> {
+        let answer = self.server.ask(|| self.server.reader().list_collections()).await?;
+        let mut names: Vec<String> = answer.collections.into_iter().map(|one| one.name).collect();
+        names.sort();
+        let mut ours = Vec::new();
+        for name in names {
+            let found = identify(&self.server, &name).await?;
+            ours.extend(found.filter(|found| collection_name(&found.encoder) == name));
+        }
+        Ok(ours)
+    }
+
+    async fn ours_of(&self, encoder: &EncoderId) -> Result<Option<Identity>, StoreError> {
+        let found = identify(&self.server, &collection_name(encoder)).await?;
+        Ok(found.filter(|found| found.encoder == *encoder))
+    }
+
+    /// The one collection of an installation from before aliases existed becomes the current one. Which of several it was
+    /// cannot be known.
+    async fn adopt(&self) -> Result<Option<(EncoderId, usize)>, StoreError> {
+        let mut ours = self.ours().await?;
+        let (
+            Some(Identity {
+                encoder,
+                dimension,
+                layout: None,
+            }),
+            None,
+        ) = (ours.pop(), ours.pop())
+        else {
+            return Ok(None);
+        };
+        self.set_alias(Alias::Current, Some(&encoder)).await?;
+        Ok(Some((encoder, dimension)))
+    }
+}
+
+#[async_trait]
+impl Collections for QdrantCollections {
+    fn adapter(&self) -> &'static str {
+        super::ADAPTER
+    }
+
+    async fn all(&self) -> Result<Vec<Description>, StoreError> {
+        let mut all = Vec::new();
+        for one in self.ours().await? {
+            all.push(self.store(&one.encoder, one.dimension).describe().await?);
+        }
+        Ok(all)
+    }
+
+    async fn open(&self, encoder: &EncoderId, dimension: usize) -> Result<Arc<dyn Store>, StoreError> {
+        let store = self.store(encoder, dimension);
+        if [Alias::Current, Alias::Next]
+            .map(|alias| self.name_of(alias))
+            .contains(&store.collection)
+        {
+            return Err(StoreError::Refused(format!(
+                "an encoder cannot be named {encoder}: its collection would have the name of an alias"
+            )));
+        }
+        // Large, for the request that makes a collection.
+        Box::pin(store.prepare()).await?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = open.entry(store.collection.clone()).or_insert_with(|| Arc::new(store));
+        Ok(Arc::clone(store) as Arc<dyn Store>)
+    }
+
+    async fn alias(&self, alias: Alias) -> Result<Option<(EncoderId, usize)>, StoreError> {
+        let name = self.name_of(alias);
+        let Some(found) = self.aliases().await?.into_iter().find(|one| one.alias_name == name) else {
+            return match alias {
+                Alias::Current => self.adopt().await,
+                Alias::Next => Ok(None),
+            };
+        };
+        match identify(&self.server, &found.collection_name).await? {
+            Some(Identity { encoder, dimension, .. }) => Ok(Some((encoder, dimension))),
+            None => Err(self.server.unusable(format!(
+                "alias {name} stands for collection {}, which names no encoder; delete the alias or point it to a \
+                 collection of papers",
+                found.collection_name
+            ))),
+        }
+    }
+
+    async fn set_alias(&self, alias: Alias, encoder: Option<&EncoderId>) -> Result<(), StoreError> {
+        let name = self.name_of(alias);
+        let writer = self.server.writer();
+        let Some(encoder) = encoder else {
+            if self.aliases().await?.iter().any(|one| one.alias_name == name) {
+                self.server.write(writer.delete_alias(name)).await?;
+            }
+            return Ok(());
+        };
+        if self.ours_of(encoder).await?.is_none() {
+            return Err(StoreError::Refused(format!(
+                "there is no collection of encoder {encoder}"
+            )));
+        }
+        // On an alias that exists this moves it, at once.
+        let request = CreateAliasBuilder::new(collection_name(encoder), name);
+        self.server.write(writer.create_alias(request)).await?;
+        Ok(())
+    }
+
+    async fn remove(&self, encoder: &EncoderId) -> Result<(), StoreError> {
+        let collection = collection_name(encoder);
+        if self.ours_of(encoder).await?.is_none() {
+            return Err(StoreError::Refused(format!(
+                "there is no collection of encoder {encoder}"
+            )));
+        }
+        // The server would take every alias of the collection with it, also one that somebody else made for a reason.
+        if let Some(alias) = self
+            .aliases()
+            .await?
+            .iter()
+            .find(|one| one.collection_name == collection)
+        {
+            return Err(StoreError::Refused(format!(
+                "alias {} stands for collection {collection}; move it first",
+                alias.alias_name
+            )));
+        }
+        let writer = self.server.writer();
+        self.server.write(writer.delete_collection(&collection)).await?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&collection);
+        Ok(())
+    }
+}
