@@ -1,40 +1,43 @@
 //! Indexing: puts embedded papers into the catalogue, and finds them.
 //!
-//! It owns the store. It never computes a vector of its own: queries are embedded by the embedding service.
+//! It owns the store. It never computes a vector by meaning of its own: the embedding service does.
 
+mod catalogue;
+mod encoders;
 mod grpc;
 mod metrics;
 mod pipeline;
+mod rebuild;
 mod search;
 pub mod store;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::config::{CommonConfig, Settings};
-use common::grpc::{ServiceChannel, channel};
+use common::grpc::channel;
 use common::service::{Assembly, ServiceError};
 use common::stage;
-use domain::EncoderId;
-use proto::embedding::v1::GetModelRequest;
-use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::index::v1::index_admin_service_server::IndexAdminServiceServer;
 use proto::search::v1::search_service_server::SearchServiceServer;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::store::embedded::EmbeddedStore;
-use crate::store::qdrant::QdrantStore;
-use crate::store::{Store, StoreError};
+use crate::catalogue::Catalogue;
+use crate::encoders::{Encoders, Offer};
+use crate::rebuild::Rebuilds;
+use crate::search::{Search, Weights};
+use crate::store::embedded::EmbeddedCollections;
+use crate::store::qdrant::{QdrantCollections, Settings as QdrantSettings};
+use crate::store::{Collections, StoreError};
+use crate::verify::Register;
 
 /// Name of the service.
 pub const NAME: &str = "indexing";
 /// Its defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
-/// Papers a watcher may fall behind.
-const WATCH_BUFFER: usize = 4_096;
 /// Between two looks at something that does not answer yet.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -49,6 +52,8 @@ pub enum Place {
         url: String,
         /// Its API key, where it wants one.
         api_key: Option<String>,
+        /// How collections are made and searched.
+        settings: QdrantSettings,
     },
 }
 
@@ -57,37 +62,48 @@ pub enum Place {
 pub struct Config {
     /// What holds the catalogue.
     pub place: Place,
-    /// Encoder and dimension are asked here at start.
+    /// Makes vectors.
     pub embedding_url: String,
-    /// Token for it.
+    /// Has the register of accepted papers.
+    pub ingest_url: String,
+    /// Token for both.
     pub token: Option<String>,
-    /// Weight of the dense leg.
-    pub dense_weight: f64,
+    /// Weight of the dense leg; `None` is what was measured for the encoder.
+    pub dense_weight: Option<f64>,
 }
 
 impl Config {
     /// Reads the section.
     pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
+        let expected = "must be \"measured\" or a number from 0 to 10";
         Self {
             place: Place::read(settings),
             embedding_url: settings.url("indexing.embedding_url", &["http://", "https://"]),
+            ingest_url: settings.url("indexing.ingest_url", &["http://", "https://"]),
             token: common.grpc.token.clone(),
-            dense_weight: settings.get("indexing.dense_weight", "must be a number from 0 to 10", |value| {
-                value.as_float().filter(|weight| (0.0..=10.0).contains(weight))
+            dense_weight: settings.get("indexing.dense_weight", expected, |value| {
+                if value.as_str() == Some("measured") {
+                    return Some(None);
+                }
+                let number = value.as_float().or(value.as_integer().map(|number| number as f64))?;
+                (0.0..=10.0).contains(&number).then_some(Some(number))
             }),
         }
     }
 }
 
 impl Place {
-    fn read(settings: &mut Settings) -> Self {
+    /// Reads what holds the catalogue.
+    pub fn read(settings: &mut Settings) -> Self {
         let folder = settings.text("indexing.folder");
         let url = settings.optional_url("indexing.qdrant_url", &["http://", "https://"]);
         let api_key = settings.text("indexing.qdrant_api_key");
+        let qdrant = QdrantSettings::read(settings);
         if let Some(url) = url {
             return Self::Qdrant {
                 url,
                 api_key: Some(api_key).filter(|key| !key.is_empty()),
+                settings: qdrant,
             };
         }
         if folder.is_empty() {
@@ -98,93 +114,128 @@ impl Place {
         }
         Self::Embedded(PathBuf::from(folder))
     }
+
+    /// Opens it.
+    pub async fn open(&self) -> Result<Arc<dyn Collections>, StoreError> {
+        match self {
+            Self::Embedded(folder) => {
+                let path = folder.clone();
+                let opening = tokio::task::spawn_blocking(move || EmbeddedCollections::open(&path)).await;
+                let opened = opening.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+                info!(
+                    folder = %folder.display(),
+                    "the catalogue is in the embedded store: exact, for this process alone and up to a few hundred \
+                     thousand papers; for more, copy it into a Qdrant server with `broadsheet index copy` and name that in \
+                     indexing.qdrant_url"
+                );
+                Ok(Arc::new(opened))
+            }
+            Self::Qdrant { url, api_key, settings } => {
+                let opened = QdrantCollections::connect(url, api_key.as_deref(), settings.clone()).await?;
+                info!(url, "the catalogue is in Qdrant");
+                Ok(Arc::new(opened))
+            }
+        }
+    }
 }
 
-/// The catalogue, once it is open.
-pub(crate) struct Catalogue {
-    store: Arc<dyn Store>,
-    search: search::Search,
+/// What the calls need, once the catalogue is open.
+pub(crate) struct Indexing {
+    catalogue: Arc<Catalogue>,
+    search: Search,
+    rebuilds: Arc<Rebuilds>,
+    register: Register,
 }
 
-/// Shared by the calls; empty until the embedding service has said which encoder it runs.
-pub(crate) type CatalogueCell = Arc<OnceLock<Catalogue>>;
+/// Shared by the calls; empty until the embedding service has said which encoders it offers.
+pub(crate) type IndexingCell = Arc<OnceLock<Indexing>>;
 
-/// Adds the service to a process. It becomes ready once the embedding service has said which encoder it runs.
+/// Adds the service to a process. It becomes ready once the embedding service has said which encoders it offers.
 pub fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
-    let channel = channel(&config.embedding_url, config.token.as_deref());
-    let embedding = EmbeddingServiceClient::new(channel.map_err(|error| ServiceError::start(NAME, error))?);
-    let cell = CatalogueCell::default();
-    let (news, _) = broadcast::channel(WATCH_BUFFER);
+    let connect = |url: &str| {
+        let channel = channel(url, config.token.as_deref());
+        channel.map_err(|error| ServiceError::start(NAME, error))
+    };
+    let encoders = Encoders::new(connect(&config.embedding_url)?);
+    let register = Register::new(connect(&config.ingest_url)?);
+    let cell = IndexingCell::default();
     assembly.add_grpc(SearchServiceServer::new(grpc::Searching {
-        catalogue: Arc::clone(&cell),
-        news: news.clone(),
+        indexing: Arc::clone(&cell),
+        bus: assembly.bus.clone(),
         stop: assembly.stop.clone(),
+        pages: search::pages::Pages::default(),
     }));
     assembly.add_grpc(IndexAdminServiceServer::new(grpc::Administration {
-        catalogue: Arc::clone(&cell),
+        indexing: Arc::clone(&cell),
+        stop: assembly.stop.clone(),
     }));
     assembly.collect_dead_letters(NAME);
     let not_ready = assembly.readiness.ticket();
     let (bus, stop) = (assembly.bus.clone(), assembly.stop.clone());
     assembly.task(async move {
-        let Some((encoder, dimension)) = ask_encoder(embedding.clone(), &stop).await? else {
+        let Some(offers) = ask_encoders(&encoders, &stop).await else {
             return Ok(());
         };
-        let Some(store) = open(&config.place, &encoder, dimension, &stop).await? else {
+        let Some(catalogue) = open(&config.place, encoders, &offers, &stop).await? else {
             return Ok(());
         };
-        let search = search::Search::new(Arc::clone(&store), embedding, encoder, config.dense_weight);
+        let rebuilds = Arc::new(Rebuilds::new(Arc::clone(&catalogue), stop.clone()));
         // Nobody else fills the cell.
-        let _ = cell.set(Catalogue {
-            store: Arc::clone(&store),
-            search,
+        let _ = cell.set(Indexing {
+            catalogue: Arc::clone(&catalogue),
+            search: Search::new(Arc::clone(&catalogue), Weights::new(config.dense_weight)),
+            rebuilds: Arc::clone(&rebuilds),
+            register,
         });
         drop(not_ready);
-        let embedded = pipeline::Embedded {
-            store: Arc::clone(&store),
-            news,
+        tokio::spawn(catch_up(Arc::clone(&catalogue), rebuilds, offers));
+        let following = async {
+            catalogue.follow(&stop).await;
+            Ok(())
         };
-        let withdrawn = pipeline::Withdrawn { store };
-        tokio::try_join!(
-            stage::run(bus.clone(), Arc::new(embedded), stop.clone()),
-            stage::run(bus, Arc::new(withdrawn), stop),
-        )?;
+        let embedded = stage::run(
+            bus.clone(),
+            Arc::new(pipeline::Embedded(Arc::clone(&catalogue))),
+            stop.clone(),
+        );
+        let withdrawn = stage::run(bus, Arc::new(pipeline::Withdrawn(Arc::clone(&catalogue))), stop.clone());
+        tokio::try_join!(embedded, withdrawn, following)?;
         Ok(())
     });
     Ok(())
 }
 
 /// Asks until there is an answer. `None` when the stop came first.
-async fn ask_encoder(
-    mut embedding: EmbeddingServiceClient<ServiceChannel>,
-    stop: &CancellationToken,
-) -> Result<Option<(EncoderId, usize)>, ServiceError> {
+async fn ask_encoders(encoders: &Encoders, stop: &CancellationToken) -> Option<Vec<Offer>> {
     loop {
-        match embedding.get_model(GetModelRequest {}).await {
-            Ok(model) => {
-                let model = model.into_inner();
-                let encoder = EncoderId::parse(&model.encoder_id).map_err(|error| ServiceError::start(NAME, error))?;
-                return Ok(Some((encoder, model.dimension as usize)));
-            }
-            Err(error) => warn!(code = ?error.code(), "embedding does not say its encoder yet"),
+        match encoders.offered().await {
+            Ok(offers) => return Some(offers),
+            Err(error) => warn!(%error, "embedding does not say its encoders yet"),
         }
         if !pause(stop).await {
-            return Ok(None);
+            return None;
         }
     }
 }
 
-/// Opens the store. A server that does not answer yet is asked again; `None` when the stop came first.
+/// Opens the catalogue. A server that does not answer yet is asked again; `None` when the stop came first.
 async fn open(
     place: &Place,
-    encoder: &EncoderId,
-    dimension: usize,
+    encoders: Encoders,
+    offers: &[Offer],
     stop: &CancellationToken,
-) -> Result<Option<Arc<dyn Store>>, ServiceError> {
+) -> Result<Option<Arc<Catalogue>>, ServiceError> {
+    let Some(papers) = offers.first() else {
+        return Err(ServiceError::start(NAME, "the embedding service offers no encoder"));
+    };
     loop {
-        match try_open(place, encoder, dimension).await {
-            Ok(store) => return Ok(Some(store)),
+        let opening = async {
+            let collections = place.open().await?;
+            Catalogue::open(collections, encoders.clone(), papers).await
+        };
+        match opening.await {
+            Ok(catalogue) => return Ok(Some(Arc::new(catalogue))),
             Err(error) if error.is_transient() => warn!(%error, "the store does not open yet"),
             Err(error) => return Err(ServiceError::start(NAME, error)),
         }
@@ -194,34 +245,28 @@ async fn open(
     }
 }
 
-async fn try_open(place: &Place, encoder: &EncoderId, dimension: usize) -> Result<Arc<dyn Store>, StoreError> {
-    match place {
-        Place::Embedded(folder) => {
-            let (path, id) = (folder.clone(), encoder.clone());
-            let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, &id, dimension));
-            let store = opening
-                .await
-                .map_err(|error| StoreError::Unavailable(error.to_string()))??;
-            info!(
-                %encoder, folder = %folder.display(),
-                "catalogue open in the embedded store: exact, for this process alone and up to a few hundred thousand \
-                 papers; for more, name a Qdrant server in indexing.qdrant_url"
-            );
-            let others = EmbeddedStore::others(folder, encoder);
-            if !others.is_empty() && store.describe().await?.papers == 0 {
-                warn!(
-                    %encoder, ?others,
-                    "the catalogue of this encoder is empty, and there are catalogues of others; their papers are found \
-                     with their model in embedding.model"
-                );
-            }
-            Ok(Arc::new(store))
-        }
-        Place::Qdrant { url, api_key } => {
-            let store = QdrantStore::connect(url, api_key.as_deref(), encoder, dimension).await?;
-            info!(%encoder, url, "catalogue open in Qdrant");
-            Ok(Arc::new(store))
-        }
+/// Goes on with a rebuild that was cut off. And where the model was replaced outright, builds the index for the new one and
+/// switches to it; until then searches go by words alone.
+async fn catch_up(catalogue: Arc<Catalogue>, rebuilds: Arc<Rebuilds>, offers: Vec<Offer>) {
+    let view = catalogue.view();
+    let offered = |encoder: &domain::EncoderId| offers.iter().any(|offer| offer.encoder == *encoder);
+    let replaced = !offered(&view.current.encoder);
+    let unfinished = view.next.as_ref().map(|next| next.encoder.clone()).filter(offered);
+    let wanted = match unfinished {
+        Some(encoder) => Some(encoder),
+        None if replaced => offers.first().map(|offer| offer.encoder.clone()),
+        None => None,
+    };
+    let Some(encoder) = wanted else { return };
+    if replaced {
+        warn!(
+            current = %view.current.encoder, new = %encoder,
+            "the model of the index is not offered any more: searching by words alone until the index for the new model is \
+             built"
+        );
+    }
+    if let Err(error) = rebuilds.begin(Some(encoder), replaced).await {
+        warn!(%error, "the rebuild does not begin; `broadsheet index rebuild` tries again");
     }
 }
 

@@ -8,31 +8,21 @@ use domain::{Paper, PaperId, PaperVectors};
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::papers::v1::{PaperEmbedded, PaperIndexed, PaperWithdrawn};
-use tokio::sync::broadcast;
 
+use crate::catalogue::{Catalogue, Written};
 use crate::metrics::PAPERS;
-use crate::store::{IndexedPaper, Store, StoreError, Upserted};
+use crate::store::{IndexedPaper, StoreError, Upserted};
 
-/// Papers into the store.
-pub struct Embedded {
-    pub store: Arc<dyn Store>,
-    /// Tells those who watch.
-    pub news: broadcast::Sender<Arc<Paper>>,
-}
+/// Papers into the catalogue.
+pub struct Embedded(pub Arc<Catalogue>);
 
-/// Papers out of the store.
-pub struct Withdrawn {
-    pub store: Arc<dyn Store>,
-}
+/// Papers out of the catalogue.
+pub struct Withdrawn(pub Arc<Catalogue>);
 
 impl Embedded {
     async fn write(&self, papers: Vec<IndexedPaper>) -> Vec<Outcome<PaperIndexed>> {
-        match self.store.upsert(papers.clone()).await {
-            Ok(outcomes) => papers
-                .into_iter()
-                .zip(outcomes)
-                .map(|(one, outcome)| self.announce(one, outcome))
-                .collect(),
+        match self.0.upsert(papers.clone()).await {
+            Ok(written) => written.into_iter().map(announce).collect(),
             Err(error) if error.is_transient() => papers.iter().map(|_| Outcome::Retry(error.to_string())).collect(),
             // One that can never be written must not take its neighbours along: each is tried alone.
             Err(_) if papers.len() > 1 => {
@@ -48,26 +38,22 @@ impl Embedded {
             }
         }
     }
+}
 
-    fn announce(&self, one: IndexedPaper, outcome: Upserted) -> Outcome<PaperIndexed> {
-        if outcome == Upserted::Stale {
-            PAPERS.with_label_values(&["stale"]).inc();
-            return Outcome::Done(Vec::new());
-        }
-        PAPERS.with_label_values(&["written"]).inc();
-        let id = format!(
-            "indexed:{}:{}:{}",
-            one.paper.id, one.paper.revision, one.vectors.encoder
-        );
-        let event = PaperIndexed {
-            paper: Some((&one.paper).into()),
-            vectors: Some((&one.vectors).into()),
-            indexed_time: Some(to_wire_time(Timestamp::now())),
-        };
-        // Nobody may be watching.
-        let _ = self.news.send(Arc::new(one.paper));
-        Outcome::Done(vec![(id, event)])
+fn announce(written: Written) -> Outcome<PaperIndexed> {
+    if written.outcome == Upserted::Stale {
+        PAPERS.with_label_values(&["stale"]).inc();
+        return Outcome::Done(Vec::new());
     }
+    PAPERS.with_label_values(&["written"]).inc();
+    let IndexedPaper { paper, vectors } = written.paper;
+    let id = format!("indexed:{}:{}:{}", paper.id, paper.revision, vectors.encoder);
+    let event = PaperIndexed {
+        paper: Some((&paper).into()),
+        vectors: Some((&vectors).into()),
+        indexed_time: Some(to_wire_time(Timestamp::now())),
+    };
+    Outcome::Done(vec![(id, event)])
 }
 
 #[async_trait]
@@ -103,7 +89,7 @@ impl Stage for Withdrawn {
         let mut outcomes = Vec::with_capacity(batch.len());
         for event in batch {
             outcomes.push(match PaperId::parse(&event.paper_id) {
-                Ok(id) => withdrawn(self.store.withdraw(&id, event.revision).await),
+                Ok(id) => withdrawn(self.0.withdraw(&id, event.revision).await),
                 Err(error) => Outcome::Discard(format!("paper_id {error}")),
             });
         }

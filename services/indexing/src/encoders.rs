@@ -1,0 +1,176 @@
+//! Asks the embedding service for vectors of the encoder a collection belongs to.
+//!
+//! It keeps nothing and decides nothing: whether a search goes on without vectors by meaning is its caller's business.
+
+use std::fmt::Display;
+
+use common::grpc::ServiceChannel;
+use domain::document::document_text;
+use domain::{DenseVector, EncoderId, Paper, PaperVectors, bm25};
+use proto::embedding::v1::embed_result::Outcome;
+use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
+use proto::embedding::v1::{
+    EmbedBatchRequest, EmbedRequest, GetModelRequest, TextEmbedding, TextInput, TextKind, TruncatePolicy,
+};
+use tonic::{Code, Status};
+
+/// The embedding service.
+#[derive(Clone)]
+pub struct Encoders {
+    client: EmbeddingServiceClient<ServiceChannel>,
+}
+
+/// An encoder the service offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Which.
+    pub encoder: EncoderId,
+    /// Values in its dense vectors.
+    pub dimension: usize,
+}
+
+/// Vectors that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodersError {
+    /// The service does not answer now; the same call may work later.
+    #[error("embedding does not answer: {0}")]
+    Unavailable(Status),
+    /// It does not offer this encoder.
+    #[error("embedding does not offer encoder {0}")]
+    NotOffered(EncoderId),
+    /// It does not take the text; no retry helps.
+    #[error("embedding refuses: {0}")]
+    Refused(String),
+    /// An answer that makes no sense.
+    #[error("embedding gave an unsound answer: {0}")]
+    Unsound(String),
+}
+
+impl EncodersError {
+    /// Whether the same call may work later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl Encoders {
+    /// Over a channel to the service.
+    pub fn new(channel: ServiceChannel) -> Self {
+        Self {
+            client: EmbeddingServiceClient::new(channel),
+        }
+    }
+
+    /// Every encoder that is offered, the one that papers are embedded with first.
+    pub async fn offered(&self) -> Result<Vec<Offer>, EncodersError> {
+        let first = self.describe(String::new()).await?;
+        let mut offers = Vec::new();
+        for id in first.encoder_ids {
+            let dimension = if id == first.encoder_id {
+                first.dimension
+            } else {
+                self.describe(id.clone()).await?.dimension
+            };
+            offers.push(Offer {
+                encoder: EncoderId::parse(&id).map_err(unsound)?,
+                dimension: dimension as usize,
+            });
+        }
+        if offers.is_empty() {
+            return Err(unsound("it offers no encoder"));
+        }
+        Ok(offers)
+    }
+
+    async fn describe(&self, encoder_id: String) -> Result<proto::embedding::v1::GetModelResponse, EncodersError> {
+        let answer = self.client.clone().get_model(GetModelRequest { encoder_id }).await;
+        Ok(answer.map_err(EncodersError::Unavailable)?.into_inner())
+    }
+
+    /// Dense vectors of queries, in their order.
+    pub async fn queries(&self, encoder: &EncoderId, texts: Vec<String>) -> Result<Vec<DenseVector>, EncodersError> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = texts.len();
+        let request = EmbedRequest {
+            texts,
+            kind: TextKind::Query.into(),
+            truncate: TruncatePolicy::Report.into(),
+            encoder_id: encoder.to_string(),
+        };
+        let answer = self.client.clone().embed(request).await;
+        let answer = answer.map_err(|status| failed(encoder, status))?.into_inner();
+        check(encoder, &answer.encoder_id, asked, answer.embeddings.len())?;
+        let dense = |one: TextEmbedding| DenseVector::new(one.dense).map_err(unsound);
+        answer.embeddings.into_iter().map(dense).collect()
+    }
+
+    /// Vectors of papers, each with its own outcome, in their order.
+    pub async fn papers(
+        &self,
+        encoder: &EncoderId,
+        papers: &[&Paper],
+    ) -> Result<Vec<Result<PaperVectors, EncodersError>>, EncodersError> {
+        if papers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let texts = papers.iter().map(|paper| TextInput {
+            content: document_text(paper),
+            kind: TextKind::Document.into(),
+            truncate: TruncatePolicy::Report.into(),
+        });
+        let request = EmbedBatchRequest {
+            texts: texts.collect(),
+            encoder_id: encoder.to_string(),
+        };
+        let answer = self.client.clone().embed_batch(request).await;
+        let answer = answer.map_err(|status| failed(encoder, status))?.into_inner();
+        check(encoder, &answer.encoder_id, papers.len(), answer.results.len())?;
+        let results = answer
+            .results
+            .into_iter()
+            .zip(papers)
+            .map(|(result, paper)| match result.outcome {
+                Some(Outcome::Embedding(one)) => vectors(encoder, one, paper),
+                Some(Outcome::Error(error)) if error.retry_delay.is_some() => Err(EncodersError::Unavailable(
+                    Status::new(Code::from(error.code), error.message),
+                )),
+                Some(Outcome::Error(error)) => Err(EncodersError::Refused(error.message)),
+                None => Err(unsound("a text without an outcome")),
+            });
+        Ok(results.collect())
+    }
+}
+
+/// Term weights are made here: the service was told the text, and not which part of it is the title.
+fn vectors(encoder: &EncoderId, one: TextEmbedding, paper: &Paper) -> Result<PaperVectors, EncodersError> {
+    Ok(PaperVectors {
+        encoder: encoder.clone(),
+        dense: DenseVector::new(one.dense).map_err(unsound)?,
+        sparse: bm25::paper_vector(&paper.title, &document_text(paper)).map_err(unsound)?,
+        truncated: one.truncated,
+    })
+}
+
+fn check(encoder: &EncoderId, found: &str, asked: usize, given: usize) -> Result<(), EncodersError> {
+    if found != encoder.as_str() {
+        return Err(unsound(format!("vectors of {found} instead of {encoder}")));
+    }
+    if asked != given {
+        return Err(unsound(format!("{given} answers to {asked} texts")));
+    }
+    Ok(())
+}
+
+fn failed(encoder: &EncoderId, status: Status) -> EncodersError {
+    match status.code() {
+        Code::NotFound => EncodersError::NotOffered(encoder.clone()),
+        Code::InvalidArgument => EncodersError::Refused(status.message().to_owned()),
+        _ => EncodersError::Unavailable(status),
+    }
+}
+
+fn unsound(problem: impl Display) -> EncodersError {
+    EncodersError::Unsound(problem.to_string())
+}
