@@ -3,7 +3,9 @@
 pub mod dead_letters;
 pub mod demo;
 pub mod digest;
+pub mod eval;
 pub mod fetch;
+pub mod index;
 pub mod ingest;
 pub mod search;
 pub mod status;

@@ -89,6 +89,11 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Measure how well searches rank, on a judged set, with a platform that is started for it and thrown away
+    Eval {
+        #[command(flatten)]
+        options: commands::eval::Options,
+    },
     /// Submit papers from a file of JSON lines
     Ingest {
         #[command(flatten)]
@@ -134,6 +139,13 @@ enum Command {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+    },
+    /// Look after the index: rebuild it for another model, verify, back up, copy it
+    Index {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: commands::index::Index,
     },
     /// Read, replay or drop messages that could not be handled
     DeadLetters {
@@ -195,12 +207,14 @@ async fn run(command: Command) -> Result<(), Failure> {
             commands::up::run(&start).await
         }
         Command::Demo { start, papers, once } => commands::demo::run(&start, papers, once).await,
+        Command::Eval { options } => Box::pin(commands::eval::run(options)).await,
         Command::Ingest { place, options } => commands::ingest::run(&place, options).await,
         Command::Search { place, options } => commands::search::run(&place, options).await,
         Command::Withdraw { place, id, reason } => commands::ingest::withdraw(&place, id, reason).await,
         Command::Subscribe { place, options } => commands::subscribe::run(&place, options).await,
         Command::Digest { place, command } => commands::digest::run(&place, command).await,
         Command::Status { place, json } => commands::status::run(&place, json).await,
+        Command::Index { place, command } => commands::index::run(&place, command).await,
         Command::DeadLetters { place, command } => commands::dead_letters::run(&place, command).await,
         Command::Fetch { into, model } => commands::fetch::run(into, model).await,
         Command::SupervisedChild { .. } => Ok(()),

@@ -5,7 +5,7 @@
 mod catalogue;
 pub mod model;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::config::{COMMON_DEFAULTS, CommonConfig, Settings};
 use common::lifecycle;
@@ -28,6 +28,9 @@ pub const DEFAULTS: [&str; 7] = [
     web::DEFAULTS,
     include_str!("defaults.toml"),
 ];
+
+/// Settings that name servers which other platforms may use too.
+const SHARED_SERVERS: [&str; 3] = ["nats.url", "notification.redis_url", "indexing.qdrant_url"];
 
 struct Configs {
     common: CommonConfig,
@@ -82,13 +85,41 @@ impl Platform {
         check(start)?;
         let mut settings = load(start);
         settings.set_default("telemetry.log", log, "this command");
+        catalogue::follow_environment(&mut settings);
+        Self::begin(start, settings).await
+    }
+
+    /// Starts everything over a folder of its own, on free ports, beside any other platform: with no server that others
+    /// use, whatever the environment names.
+    pub async fn start_aside(folder: &Path, config: Option<PathBuf>, log: &str) -> Result<Self, Failure> {
+        let start = Start {
+            data: Some(folder.to_owned()),
+            config,
+        };
+        check(&start)?;
+        let mut settings = load(&start);
+        for key in SHARED_SERVERS {
+            if settings.is_set(key) {
+                return Err(Failure::config(format!(
+                    "{key} names a server that others use, and this command fills and throws away what it starts; leave it \
+                     out of the configuration and of the environment"
+                )));
+            }
+        }
+        for key in ["grpc.listen", "admin.listen", "web.listen"] {
+            settings.replace(key, "127.0.0.1:0");
+        }
+        settings.set_default("telemetry.log", log, "this command");
+        Self::begin(&start, settings).await
+    }
+
+    async fn begin(start: &Start, mut settings: Settings) -> Result<Self, Failure> {
         let common = CommonConfig::read(&mut settings);
         let telemetry = Telemetry::start("broadsheet", &common.telemetry).map_err(Failure::other)?;
         let stop = CancellationToken::new();
         lifecycle::on_signals(stop.clone(), common.drain).map_err(Failure::other)?;
         let folder = data_folder(start)?;
         let data = DataFolder::open(&folder).map_err(Failure::other)?;
-        catalogue::follow_environment(&mut settings);
         let tools = fetch(&settings, &data).await?;
         let grpc = bind(common.grpc.listen, "grpc.listen").await.map_err(Failure::other)?;
         let admin = bind(common.admin_listen, "admin.listen")
@@ -98,7 +129,7 @@ impl Platform {
         let children = Children::start(&data, tools.programs, Some(shim))
             .await
             .map_err(Failure::other)?;
-        settle(&mut settings, &children, &data, &grpc, tools.model);
+        settle(&mut settings, &children, &data, &grpc, tools.models);
         let configs = read(settings)?;
         let pages = web::bind(&configs.web).await.map_err(Failure::other)?;
         let endpoint = endpoint_of(&grpc, &pages, &admin);
@@ -133,13 +164,13 @@ impl Platform {
 
 struct Tools {
     programs: Programs,
-    model: Option<PathBuf>,
+    models: model::Each<PathBuf>,
 }
 
 async fn fetch(settings: &Settings, data: &DataFolder) -> Result<Tools, Failure> {
     let needs_nats = !settings.is_set("nats.url");
     let needs_redis = !settings.is_set("notification.redis_url");
-    let needs_model = model::wanted(settings);
+    let wanted = model::wanted(settings);
     let keeping = if settings.is_set("indexing.qdrant_url") {
         None
     } else {
@@ -162,17 +193,18 @@ async fn fetch(settings: &Settings, data: &DataFolder) -> Result<Tools, Failure>
                 .map_err(Failure::other)?,
             qdrant,
         };
-        let model = needs_model.map(|name| toolbox.model(name)).transpose();
-        Ok(Tools {
-            programs,
-            model: model.map_err(Failure::other)?,
-        })
+        let fetched = |name: Option<&'static str>| name.map(|name| toolbox.model(name)).transpose();
+        let models = model::Each {
+            papers: fetched(wanted.papers).map_err(Failure::other)?,
+            next: fetched(wanted.next).map_err(Failure::other)?,
+        };
+        Ok(Tools { programs, models })
     });
     fetching.await.map_err(Failure::other)?
 }
 
 /// Tells each service what it would otherwise be configured with.
-fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc: &Bound, model: Option<PathBuf>) {
+fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc: &Bound, models: model::Each<PathBuf>) {
     let child = "a server started by this process";
     if let Some(url) = children.nats_url() {
         settings.set_default("nats.url", url, child);
@@ -183,12 +215,11 @@ fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc:
     if let Some(url) = children.qdrant_url() {
         settings.set_default("indexing.qdrant_url", url, child);
     }
-    if let Some(folder) = model {
-        model::settle(settings, &folder);
-    }
+    model::settle(settings, models);
     let own = format!("http://{}", grpc.address);
     for key in [
         "indexing.embedding_url",
+        "indexing.ingest_url",
         "notification.embedding_url",
         "web.search_url",
         "web.subscriptions_url",

@@ -54,7 +54,7 @@ async fn show(channel: ServiceChannel, reader: Box<dyn Read + Send>, source: &st
     );
 
     println!("\nSearch: {QUERY}");
-    search::print(&search::search(channel.clone(), QUERY, 5).await?);
+    search::print(&search::search(channel.clone(), QUERY, 5).await?, search::Detail::Brief);
 
     let request = SubscribeRequest {
         email: READER.to_owned(),

@@ -102,7 +102,7 @@ pub fn open(file: &Path) -> Result<Box<dyn Read + Send>, Failure> {
 /// Begins to watch for papers; what is indexed from now on is seen.
 pub async fn watch(channel: ServiceChannel) -> Result<Streaming<WatchPapersResponse>, Failure> {
     Ok(SearchServiceClient::new(channel)
-        .watch_papers(WatchPapersRequest {})
+        .watch_papers(WatchPapersRequest::default())
         .await?
         .into_inner())
 }

@@ -1,19 +1,52 @@
 //! `search`: papers by meaning and by words.
 
-use clap::Args;
+use std::io::IsTerminal as _;
+
+use clap::{Args, ValueEnum};
 use common::grpc::ServiceChannel;
+use proto::papers::v1::Paper;
 use proto::search::v1::search_service_client::SearchServiceClient;
-use proto::search::v1::{SearchPapersRequest, SearchResult};
-use serde_json::json;
+use proto::search::v1::{
+    Recency, ScorePart, SearchMode, SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult, TextSpan,
+};
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 use crate::{Place, client};
 
+/// Authors that are named before "and others".
+const NAMED_AUTHORS: usize = 3;
+/// What a paper of today gains under `--recency-days`, as a share of the best score.
+const RECENCY_WEIGHT: f64 = 0.5;
+
 /// What is searched and how it is shown.
 #[derive(Args)]
 pub struct Options {
-    /// What you are looking for, in your own words
+    /// What you are looking for, in your own words and the query language: "phrases", -word, author:, cat:, source:, lang:,
+    /// has:code, year:2023..2025, like:ID, AND, OR, NOT, parentheses
+    #[arg(required_unless_present = "like", default_value = "", hide_default_value = true)]
     query: String,
+    /// Find papers like this one; may be given several times
+    #[arg(long, value_name = "ID")]
+    like: Vec<String>,
+    /// Rank papers like this one lower; may be given several times
+    #[arg(long, value_name = "ID")]
+    unlike: Vec<String>,
+    /// Search by meaning, by words, or by both
+    #[arg(long, value_enum, default_value_t)]
+    mode: Mode,
+    /// Best first, or of the best the newest first
+    #[arg(long, value_enum, default_value_t)]
+    order: Order,
+    /// From 0, the best however alike, to 1, as different from one another as possible
+    #[arg(long, default_value_t = 0.0)]
+    diversity: f64,
+    /// Lift newer papers; after this many days the lift is half
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_653))]
+    recency_days: Option<u32>,
+    /// Show what each score is made of
+    #[arg(long)]
+    explain: bool,
     /// Most results to show, 1 to 100
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(i32).range(1..=100))]
     limit: i32,
@@ -22,18 +55,92 @@ pub struct Options {
     json: bool,
 }
 
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Mode {
+    #[default]
+    Hybrid,
+    Dense,
+    Sparse,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Order {
+    #[default]
+    Relevance,
+    Newest,
+}
+
+impl Options {
+    fn request(&self) -> SearchPapersRequest {
+        let mode = match self.mode {
+            Mode::Hybrid => SearchMode::Hybrid,
+            Mode::Dense => SearchMode::Dense,
+            Mode::Sparse => SearchMode::Sparse,
+        };
+        let order = match self.order {
+            Order::Relevance => SearchOrder::Relevance,
+            Order::Newest => SearchOrder::Newest,
+        };
+        let recency = self.recency_days.map(|days| Recency {
+            half_life: Some(prost_types::Duration {
+                seconds: i64::from(days) * 86_400,
+                nanos: 0,
+            }),
+            weight: RECENCY_WEIGHT,
+        });
+        SearchPapersRequest {
+            query: with_papers(&self.query, &self.like, &self.unlike),
+            page_size: self.limit,
+            mode: mode.into(),
+            order: order.into(),
+            recency,
+            diversity: self.diversity,
+            explain: self.explain,
+            ..SearchPapersRequest::default()
+        }
+    }
+}
+
+/// The query with papers to be like and unlike. An OR in it must not split off what is added.
+fn with_papers(query: &str, like: &[String], unlike: &[String]) -> String {
+    let query = query.trim();
+    let added = !like.is_empty() || !unlike.is_empty();
+    let has_or = query.split_whitespace().any(|word| word == "OR");
+    let query = if added && has_or {
+        format!("({query})")
+    } else {
+        query.to_owned()
+    };
+    let mut parts = vec![query];
+    parts.extend(like.iter().map(|id| format!("like:{id}")));
+    parts.extend(unlike.iter().map(|id| format!("-like:{id}")));
+    parts.retain(|part| !part.is_empty());
+    parts.join(" ")
+}
+
 /// Searches and prints.
 pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
-    let results = search(client::connect(place)?, &options.query, options.limit).await?;
+    let request = options.request();
+    let query = request.query.clone();
+    let answer = ask(client::connect(place)?, request).await?;
     if options.json {
-        let results: Vec<_> = results.iter().map(as_json).collect();
-        println!("{}", json!({ "query": options.query, "results": results }));
+        println!("{}", as_json(&query, &answer));
         return Ok(());
     }
-    if results.is_empty() {
+    if !answer.notice.is_empty() {
+        eprintln!("broadsheet: {}", answer.notice);
+    }
+    if answer.results.is_empty() {
         println!("No paper was found.");
     }
-    print(&results);
+    print(
+        &answer.results,
+        if options.explain {
+            Detail::Explained
+        } else {
+            Detail::Brief
+        },
+    );
     Ok(())
 }
 
@@ -44,30 +151,122 @@ pub async fn search(channel: ServiceChannel, query: &str, limit: i32) -> Result<
         page_size: limit,
         ..SearchPapersRequest::default()
     };
-    Ok(SearchServiceClient::new(channel)
-        .search_papers(request)
-        .await?
-        .into_inner()
-        .results)
+    Ok(ask(channel, request).await?.results)
 }
 
-/// Shows results to people.
-pub fn print(results: &[SearchResult]) {
+async fn ask(channel: ServiceChannel, request: SearchPapersRequest) -> Result<SearchPapersResponse, Failure> {
+    let answer = SearchServiceClient::new(channel).search_papers(request).await?;
+    Ok(answer.into_inner())
+}
+
+/// How much is said of a result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What it is.
+    Brief,
+    /// Also what its score is made of.
+    Explained,
+}
+
+/// Shows results to people; words that fit are bold on a terminal.
+pub fn print(results: &[SearchResult], detail: Detail) {
+    let marks = if std::io::stdout().is_terminal() {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
     for (number, result) in (1..).zip(results) {
         let Some(paper) = &result.paper else { continue };
-        println!("{number:>3}. {}", paper.title);
-        println!("     {}  score {:.4}", paper.id, result.score);
+        let shown = result.highlight.clone().unwrap_or_default();
+        println!("{number:>3}. {}", marked(&paper.title, &shown.title_spans, marks));
+        println!("     {}", facts(paper, result.score));
+        if !shown.sentence.is_empty() {
+            println!("     {}", marked(&shown.sentence, &shown.sentence_spans, marks));
+        }
+        if detail == Detail::Explained {
+            for part in &result.parts {
+                println!("       {}", explained(part));
+            }
+        }
     }
 }
 
-fn as_json(result: &SearchResult) -> serde_json::Value {
-    let paper = result.paper.clone().unwrap_or_default();
-    let parts: Vec<_> = result
-        .parts
+fn facts(paper: &Paper, score: f64) -> String {
+    let day = moment(paper.published_time).map(|time| time.chars().take(10).collect::<String>());
+    let named: Vec<&str> = paper
+        .authors
         .iter()
-        .map(|part| json!({ "name": part.name, "value": part.value, "rank": part.rank, "raw": part.raw }))
+        .take(NAMED_AUTHORS)
+        .map(|one| one.name.as_str())
         .collect();
+    let others = if paper.authors.len() > NAMED_AUTHORS {
+        " and others"
+    } else {
+        ""
+    };
+    let authors = format!("{}{others}", named.join(", "));
+    let facts = [
+        paper.id.clone(),
+        day.unwrap_or_default(),
+        authors,
+        format!("score {score:.4}"),
+    ];
+    facts
+        .into_iter()
+        .filter(|fact| !fact.is_empty())
+        .collect::<Vec<_>>()
+        .join("  ")
+}
+
+fn explained(part: &ScorePart) -> String {
+    let rank = if part.rank == 0 {
+        String::new()
+    } else {
+        format!("  rank {}", part.rank)
+    };
+    let terms: Vec<String> = part
+        .terms
+        .iter()
+        .map(|one| format!("{} {:.3}", one.term, one.weight))
+        .collect();
+    let terms = if terms.is_empty() {
+        String::new()
+    } else {
+        format!("  = {}", terms.join(" + "))
+    };
+    format!("{:<9} {:>8.4}{rank}  raw {:.4}{terms}", part.name, part.value, part.raw)
+}
+
+/// A text with marks around its spans. Spans that do not fit it are passed over.
+fn marked(text: &str, spans: &[TextSpan], (open, close): (&str, &str)) -> String {
+    let (mut out, mut end) = (String::with_capacity(text.len()), 0);
+    for span in spans {
+        let (start, stop) = (span.start as usize, span.end as usize);
+        let (Some(before), Some(word)) = (text.get(end..start), text.get(start..stop)) else {
+            continue;
+        };
+        out.extend([before, open, word, close]);
+        end = stop;
+    }
+    out.push_str(text.get(end..).unwrap_or_default());
+    out
+}
+
+fn as_json(query: &str, answer: &SearchPapersResponse) -> Value {
+    json!({
+        "query": query,
+        "total": answer.total_size,
+        "total_is_estimate": answer.total_is_estimate,
+        "notice": answer.notice,
+        "results": answer.results.iter().map(result_as_json).collect::<Vec<_>>(),
+    })
+}
+
+fn result_as_json(result: &SearchResult) -> Value {
+    let paper = result.paper.clone().unwrap_or_default();
     let authors: Vec<_> = paper.authors.iter().map(|author| &author.name).collect();
+    let links: Vec<_> = paper.links.iter().map(|link| &link.url).collect();
+    let highlight = result.highlight.clone().unwrap_or_default();
     json!({
         "id": paper.id,
         "title": paper.title,
@@ -76,14 +275,68 @@ fn as_json(result: &SearchResult) -> serde_json::Value {
         "authors": authors,
         "categories": paper.categories,
         "source": paper.source,
+        "language": paper.language,
+        "links": links,
         "revision": paper.revision,
         "published": moment(paper.published_time),
-        "parts": parts,
+        "parts": result.parts.iter().map(part_as_json).collect::<Vec<_>>(),
+        "highlight": {
+            "sentence": highlight.sentence,
+            "sentence_spans": spans(&highlight.sentence_spans),
+            "title_spans": spans(&highlight.title_spans),
+        },
     })
+}
+
+fn part_as_json(part: &ScorePart) -> Value {
+    let terms: Vec<_> = part
+        .terms
+        .iter()
+        .map(|one| json!({ "term": one.term, "weight": one.weight }))
+        .collect();
+    json!({
+        "name": part.name,
+        "value": part.value,
+        "rank": part.rank,
+        "raw": part.raw,
+        "operand": part.operand,
+        "terms": terms,
+    })
+}
+
+fn spans(spans: &[TextSpan]) -> Vec<[u32; 2]> {
+    spans.iter().map(|span| [span.start, span.end]).collect()
 }
 
 /// A moment in RFC 3339, for JSON.
 pub fn moment(time: Option<prost_types::Timestamp>) -> Option<String> {
     let time = proto::convert::from_wire_time("time", time?).ok()?;
     Some(time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn papers_are_added_to_the_whole_query() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(with_papers(" a OR b ", &[], &[]), "a OR b");
+        assert_eq!(
+            with_papers("a OR b", &ids(&["x:1"]), &ids(&["x:2"])),
+            "(a OR b) like:x:1 -like:x:2"
+        );
+        assert_eq!(with_papers("", &ids(&["x:1", "x:2"]), &[]), "like:x:1 like:x:2");
+    }
+
+    #[test]
+    fn marks_stand_around_the_words_and_bad_spans_are_passed_over() {
+        let span = |start, end| TextSpan { start, end };
+        let text = "Bäume at night";
+        assert_eq!(
+            marked(text, &[span(0, 6), span(10, 15)], ("[", "]")),
+            "[Bäume] at [night]"
+        );
+        assert_eq!(marked(text, &[span(0, 2), span(90, 99)], ("[", "]")), text);
+    }
 }

@@ -1,8 +1,9 @@
-//! Which model the platform runs: a profile by name, which is fetched, or a folder of the operator's own.
+//! Which models the platform runs, the one for papers and perhaps the next one: each a profile by name, which is fetched,
+//! or a folder of the operator's own.
 //!
 //! It loads nothing.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use common::config::Settings;
 
@@ -12,9 +13,22 @@ pub const DEFAULT: &str = "minilm";
 /// Profiles and the models they stand for.
 const PROFILES: [(&str, &str); 2] = [("minilm", "all-MiniLM-L6-v2"), ("static", "potion-base-8M")];
 
-/// The model to fetch; `None` where the configuration names a folder.
-pub fn wanted(settings: &Settings) -> Option<&'static str> {
-    of_profile(settings.shown("embedding.model").as_deref().unwrap_or_default())
+/// What is wanted of each model, or found for it: the one for papers, and the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Each<T> {
+    /// Of `embedding.model`.
+    pub papers: Option<T>,
+    /// Of `embedding.next_model`.
+    pub next: Option<T>,
+}
+
+/// The models to fetch; `None` where the configuration names a folder, or no next model.
+pub fn wanted(settings: &Settings) -> Each<&'static str> {
+    let next = settings.shown("embedding.next_model").filter(|next| !next.is_empty());
+    Each {
+        papers: of_profile(settings.shown("embedding.model").as_deref().unwrap_or_default()),
+        next: next.as_deref().and_then(of_profile),
+    }
 }
 
 /// The model of a profile; nothing stands for the default one.
@@ -26,13 +40,23 @@ pub fn of_profile(profile: &str) -> Option<&'static str> {
         .map(|(_, model)| *model)
 }
 
-/// Puts the folder of the fetched model in the place of its name.
-pub fn settle(settings: &mut Settings, folder: &Path) {
-    let model = wanted(settings);
-    settings.replace("embedding.model", folder.display().to_string());
-    if let Some(model) = model {
-        settings.set_default("embedding.model_name", model, "its profile");
-    }
+/// Puts the folders of the fetched models in the place of their names.
+pub fn settle(settings: &mut Settings, folders: Each<PathBuf>) {
+    let models = wanted(settings);
+    let mut put = |key: &str, name_key: &str, model: Option<&'static str>, folder: Option<PathBuf>| {
+        let Some(folder) = folder else { return };
+        settings.replace(key, folder.display().to_string());
+        if let Some(model) = model {
+            settings.set_default(name_key, model, "its profile");
+        }
+    };
+    put("embedding.model", "embedding.model_name", models.papers, folders.papers);
+    put(
+        "embedding.next_model",
+        "embedding.next_model_name",
+        models.next,
+        folders.next,
+    );
 }
 
 #[cfg(test)]
@@ -45,5 +69,34 @@ mod tests {
         assert_eq!(of_profile("static"), Some("potion-base-8M"));
         assert_eq!(of_profile("potion-base-8M"), Some("potion-base-8M"));
         assert_eq!(of_profile("/models/potion-base-8M"), None);
+    }
+    #[test]
+    fn a_next_model_is_wanted_only_where_one_is_named() {
+        let wanted_with = |next: &str| {
+            let variables = [("BROADSHEET_EMBEDDING__NEXT_MODEL".to_owned(), next.to_owned())];
+            wanted(&Settings::load(&[embedding::DEFAULTS], None, variables))
+        };
+        let minilm = Some("all-MiniLM-L6-v2");
+        let each = |next| Each { papers: minilm, next };
+        assert_eq!(wanted_with(""), each(None));
+        assert_eq!(wanted_with("static"), each(Some("potion-base-8M")));
+        assert_eq!(wanted_with("/models/own"), each(None));
+    }
+
+    #[test]
+    fn fetched_models_are_named_after_themselves() {
+        let variables = [("BROADSHEET_EMBEDDING__NEXT_MODEL".to_owned(), "static".to_owned())];
+        let mut settings = Settings::load(&[embedding::DEFAULTS], None, variables);
+        let folders = Each {
+            papers: Some(PathBuf::from("/cache/a")),
+            next: Some(PathBuf::from("/cache/b")),
+        };
+        settle(&mut settings, folders);
+        let shown = |key: &str| settings.shown(key).unwrap_or_default();
+        assert_eq!(
+            (shown("embedding.model"), shown("embedding.next_model")),
+            ("/cache/a".to_owned(), "/cache/b".to_owned())
+        );
+        assert_eq!(shown("embedding.next_model_name"), "potion-base-8M");
     }
 }
