@@ -72,3 +72,13 @@ bench-embedding *arguments:
 # Time the encoder against Python onnxruntime fp32 on a file of papers (JSON lines with title and abstract).
 bench-encoder papers="../shared/data/seed-papers/papers.jsonl" rounds="8":
     tests/bench-encoder/run {{ papers }} {{ rounds }}
+
+# Rebuild an index for another model while readers search and papers come and go; counts what failed and what is missing.
+rebuild-under-load papers="1000":
+    cargo build --workspace --locked
+    BROADSHEET_REBUILD_PAPERS={{ papers }} cargo test --workspace --locked --test rebuild_under_load -- --nocapture
+
+# Load search with 74,728 papers of arXiv, beside the bare store and encoder; the first run embeds them and keeps the vectors.
+bench-search:
+    cargo build --release --locked -p broadsheet
+    cargo run --release --locked -p tests --example bench_search

@@ -75,6 +75,30 @@ def search_until_found(client, query, wanted):
             return found
 
 
+def refused(client, service, method, request):
+    """The refusal of a call that must fail."""
+    try:
+        client.call(service, method, request)
+    except grpc.RpcError as error:
+        return refusal(error)
+    raise AssertionError(f"{method} answers {request}")
+
+
+def searching(client, paper_id):
+    """What the search says beyond a list of papers."""
+    service = "broadsheet.search.v1.SearchService"
+    other = {"id": "foreign-2", "title": "Seals by drone", "abstract": "Counting seals.", "source": "python"}
+    client.call("broadsheet.ingest.v1.IngestService", "SubmitPaper", {"paper": other})
+    search_until_found(client, "counting seals", "python:foreign-2")
+    counted = {"fields": ["FACET_FIELD_SOURCE", "FACET_FIELD_YEAR"], "query": "source:python"}
+    return {
+        "similar": client.call(service, "ListSimilarPapers", {"positive_ids": [paper_id]}),
+        "facets": client.call(service, "CountFacets", counted),
+        "bad_query": refused(client, service, "SearchPapers", {"query": 'whales "by drone'}),
+        "bad_example": refused(client, service, "ListSimilarPapers", {"positive_ids": [paper_id, "python:absent"]}),
+    }
+
+
 def main(address):
     with grpc.insecure_channel(address) as channel:
         client = Dynamic(channel)
@@ -85,10 +109,9 @@ def main(address):
         said["submitted"] = client.call(ingest, "SubmitPaper", {"paper": good})
         paper_id = said["submitted"]["result"]["paper_id"]
         said["found"] = search_until_found(client, "counting whales", paper_id)
-        try:
-            client.call(ingest, "SubmitPaper", {"paper": {"title": " ", "published_time": "2999-01-01T00:00:00Z"}})
-        except grpc.RpcError as error:
-            said["refused"] = refusal(error)
+        said.update(searching(client, paper_id))
+        bad = {"title": " ", "published_time": "2999-01-01T00:00:00Z"}
+        said["refused"] = refused(client, ingest, "SubmitPaper", {"paper": bad})
     print(json.dumps(said))
 
 

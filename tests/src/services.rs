@@ -180,6 +180,7 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
             folder.join("index").display().to_string(),
         ),
         ("BROADSHEET_INDEXING__EMBEDDING_URL", grpc("embedding")),
+        ("BROADSHEET_INDEXING__INGEST_URL", grpc("ingest")),
         ("BROADSHEET_NOTIFICATION__REDIS_URL", servers.redis()),
         ("BROADSHEET_NOTIFICATION__EMBEDDING_URL", grpc("embedding")),
         (

@@ -32,7 +32,11 @@ fn nameless() -> Vec<u8> {
         title: "A paper without an id".to_owned(),
         ..Paper::default()
     };
-    PaperAccepted { paper: Some(paper) }.encode_to_vec()
+    PaperAccepted {
+        paper: Some(paper),
+        ..PaperAccepted::default()
+    }
+    .encode_to_vec()
 }
 
 #[tokio::test(flavor = "multi_thread")]

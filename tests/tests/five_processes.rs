@@ -66,7 +66,7 @@ async fn submit_and_find(services: &Services) {
     assert_eq!(found.await.paper.unwrap().id, result.paper_id);
     let (status, page) = get(&format!("{}/?q=whales", services.web));
     assert_eq!(status, 200);
-    assert!(page.contains("Counting whales from orbit"), "{page}");
+    assert!(page.contains("Counting <mark>whales</mark> from orbit"), "{page}");
 }
 
 /// Subscribes, and confirms by the link in the mail.

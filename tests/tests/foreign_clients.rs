@@ -54,7 +54,34 @@ fn a_python_client_finds_its_way_by_reflection() {
         said["found"]["results"][0]["paper"]["title"], "Whales by drone",
         "{said}"
     );
+    searched(&said);
     refused(&said["refused"]);
+}
+
+fn searched(said: &Value) {
+    let similar = &said["similar"]["results"];
+    assert_eq!(
+        similar.as_array().unwrap().len(),
+        1,
+        "without the example itself: {similar}"
+    );
+    assert_eq!(similar[0]["paper"]["id"], "python:foreign-2");
+    let facets = &said["facets"];
+    assert_eq!(facets["total_size"], "2", "{facets}");
+    assert_eq!(facets["facets"][0]["values"][0]["value"], "python", "{facets}");
+    assert_eq!(facets["facets"][1]["values"][0]["papers"], "2", "{facets}");
+    for (refusal, field, part) in [
+        ("bad_query", "query", "at character 8: this quote is not closed"),
+        ("bad_example", "positive_ids[1]", "python:absent"),
+    ] {
+        let refusal = &said[refusal];
+        assert_eq!(refusal["code"], "INVALID_ARGUMENT", "{refusal}");
+        assert_eq!(refusal["violations"][0][0], field, "{refusal}");
+        assert!(
+            refusal["violations"][0][1].as_str().unwrap().contains(part),
+            "{refusal}"
+        );
+    }
 }
 
 fn refused(refusal: &Value) {

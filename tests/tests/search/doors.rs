@@ -1,0 +1,136 @@
+//! The search through its two doors for people: the command line and the page.
+
+use serde_json::Value;
+use tests::get;
+
+use super::Library;
+
+fn ids(found: &Value) -> Vec<&str> {
+    let results = found["results"].as_array().unwrap();
+    results.iter().map(|one| one["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_command_line_asks_with_every_option_and_tells_everything() {
+    let library = Library::shared();
+    let json = |arguments: &[&str]| {
+        let arguments = [&["search", "--json"], arguments].concat();
+        library.platform.must(&arguments).json()
+    };
+    let found = json(&["\"leader election\"", "--explain", "--limit", "2"]);
+    assert_eq!(
+        (&found["notice"], &found["total_is_estimate"]),
+        (&"".into(), &true.into())
+    );
+    assert!(found["total"].as_u64().unwrap() >= 2, "{found}");
+    let best = &found["results"][0];
+    assert!(
+        best["highlight"]["sentence_spans"][0][1].as_u64().unwrap() > 0,
+        "{best}"
+    );
+    let sparse = best["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|part| part["name"] == "sparse")
+        .unwrap();
+    assert_eq!(sparse["terms"].as_array().unwrap().len(), 2, "{sparse}");
+
+    let dense = json(&[
+        "hedgehogs",
+        "--mode",
+        "dense",
+        "--diversity",
+        "0.2",
+        "--recency-days",
+        "365",
+    ]);
+    let parts: Vec<&str> = dense["results"][0]["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|part| part["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(parts, ["dense", "recency", "diversity"]);
+    let newest = json(&["hedgehogs", "--order", "newest"]);
+    assert_eq!(ids(&newest)[0], "seed:paxos", "of all forty, as there are few");
+    let like = json(&[
+        "--like",
+        "seed:sleepy",
+        "--like",
+        "seed:paxos",
+        "--unlike",
+        "seed:translate",
+    ]);
+    assert_eq!(ids(&like)[0], "seed:election");
+    assert!(!ids(&like).contains(&"seed:sleepy"), "{like}");
+
+    let text = library
+        .platform
+        .must(&["search", "hedgehogs at night", "--limit", "1", "--explain"])
+        .out;
+    for expected in [
+        "biorxiv:hedgehog-night  2021-05-01  Ada K. Lovelace, Grace Hopper",
+        "walk far at night",
+        "hedgehog ",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains('\x1b'), "no escapes where nobody looks: {text}");
+    let refused = library.platform.run(&["search", "hedgehogs \"at"]);
+    assert_eq!((refused.status, refused.out.as_str()), (65, ""));
+    assert!(refused.err.contains("query at character 11"), "{refused:?}");
+    assert_eq!(library.platform.run(&["search"]).status, 2, "nothing is asked for");
+}
+
+#[test]
+fn the_page_marks_words_counts_narrows_and_sorts() {
+    let library = Library::shared();
+    let web = library.platform.endpoint("web");
+    let page = |address: &str| get(&format!("{web}{address}"));
+    let (status, html) = page("/?q=hedgehogs%20source%3Abiorxiv");
+    assert_eq!(status, 200, "{html}");
+    for expected in [
+        "<mark>Hedgehogs</mark> at night",
+        "7 papers",
+        "/?q=hedgehogs%20source%3Abiorxiv%20cat%3Aq-bio.PE",
+        "/?q=hedgehogs%20source%3Abiorxiv%20year%3A2020",
+        "&amp;sort=newest",
+        "/?q=like%3Abiorxiv%3Ahedgehog-night",
+    ] {
+        assert!(html.contains(expected), "{expected}: {html}");
+    }
+    let (_, narrowed) = page("/?q=hedgehogs%20source%3Abiorxiv%20year%3A2020");
+    assert!(
+        narrowed.contains("2 papers") && narrowed.contains("Gardens for"),
+        "{narrowed}"
+    );
+    let (_, newest) = page("/?q=hedgehogs%20source%3Abiorxiv&sort=newest");
+    let place = |title: &str| newest.find(title).unwrap_or_else(|| panic!("{title}: {newest}"));
+    assert!(place("Old drugs, new uses") < place("Faster drug discovery"));
+    let (status, similar) = page("/?q=like%3Abiorxiv%3Ahedgehog-night");
+    assert!(status == 200 && similar.contains("hedgehog"), "{similar}");
+}
+
+#[test]
+fn a_refused_query_stays_in_the_box_with_what_is_wrong_above_it() {
+    let library = Library::shared();
+    let web = library.platform.endpoint("web");
+    for (query, said) in [
+        ("hedgehogs%20%22%3Cb%3E", "at character 11: this quote is not closed"),
+        ("titel%3A%3Cscript%3E", "there is no field titel"),
+        ("like%3Aseed%3Aabsent", "seed:absent, which is not in the catalogue"),
+    ] {
+        let (status, html) = get(&format!("{web}/?q={query}"));
+        assert_eq!(status, 400, "{html}");
+        let (problem, form) = (html.find(said), html.find("<form"));
+        assert!(problem.is_some() && problem < form, "{said}: {html}");
+        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
+    }
+    let (_, html) = get(&format!("{web}/?q=hedgehogs%20%22%3Cb%3E"));
+    assert!(html.contains("value=\"hedgehogs &quot;&lt;b&gt;\""), "{html}");
+    let (status, _) = get(&format!("{web}/?q={}", "x".repeat(8_001)));
+    assert_eq!(status, 400);
+    let (status, html) = get(&format!("{web}/?q=hedgehogs&page=forged"));
+    assert!(status == 400 && html.contains("page_token"), "{html}");
+}
