@@ -118,7 +118,7 @@ fn a_refused_query_stays_in_the_box_with_what_is_wrong_above_it() {
     let web = library.platform.endpoint("web");
     for (query, said) in [
         ("hedgehogs%20%22%3Cb%3E", "at character 11: this quote is not closed"),
-        ("titel%3A%3Cscript%3E", "there is no field titel"),
+        ("subject%3A%3Cscript%3E", "there is no field subject"),
         ("like%3Aseed%3Aabsent", "seed:absent, which is not in the catalogue"),
     ] {
         let (status, html) = get(&format!("{web}/?q={query}"));

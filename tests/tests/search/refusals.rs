@@ -35,7 +35,7 @@ async fn a_query_that_cannot_be_read_is_refused_at_its_place() {
         ("graphs \"neural", "at character 8: this quote is not closed"),
         ("(graphs", "at character 1"),
         ("graphs)", "at character 7"),
-        ("titel:graphs", "no field titel; fields are cat"),
+        ("subject:graphs", "no field subject; fields are cat"),
         ("graphs year:2025..2023", "at character 8"),
         ("year:2023 year:2024", "nothing can have been published"),
         ("year:20x3", "2023..2025"),
