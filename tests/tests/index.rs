@@ -1,4 +1,5 @@
 //! The life of an index, through the command line: rebuilt, switched, dropped, verified, backed up, restored, copied.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

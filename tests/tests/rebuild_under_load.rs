@@ -2,6 +2,7 @@
 //! at any moment, and the switch is atomic.
 //!
 //! `just rebuild-under-load` prints the figures; `BROADSHEET_REBUILD_PAPERS` says how many papers there are at the beginning.
+#![expect(clippy::print_stdout, reason = "figures for people")]
 
 use std::collections::HashSet;
 use std::sync::Arc;
