@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use crate::vectors::dot;
 use crate::{DenseVector, PaperId};
 
 /// One paper of the window.
@@ -69,10 +70,6 @@ fn best_interest(candidate: usize, paper: &Candidate<'_>, interests: &[DenseVect
         }
     }
     best
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 #[cfg(test)]

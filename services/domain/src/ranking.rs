@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::PaperId;
 use crate::fusion::{Fused, Part};
+use crate::vectors::dot;
 
 /// How sharply AND looks at the operand that fits worst, and OR at the one that fits best: scores this many spreads apart
 /// differ by a factor of e in weight. Scores of a single operand lie between 0 and about 8; see [`crate::fusion`].
@@ -193,21 +194,6 @@ fn add(fused: &mut Fused, name: &'static str, value: f64, raw: f64) {
         raw,
         operand: 0,
     });
-}
-
-/// In eight lanes, which the compiler turns into vector instructions.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let (a_blocks, b_blocks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = (a_blocks.remainder().iter().zip(b_blocks.remainder()))
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in a_blocks.zip(b_blocks) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    lanes.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]
