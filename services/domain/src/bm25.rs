@@ -16,6 +16,7 @@ mod stop_words;
 mod terms;
 
 pub(crate) use latex::without_latex;
+pub(crate) use terms::{Beginnings, terms_with_beginnings};
 pub use terms::{terms, terms_with_places};
 
 /// How quickly repeating a term stops to matter.

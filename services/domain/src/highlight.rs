@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::bm25::{self, term_id};
+use crate::bm25::{self, Beginnings, term_id};
 use crate::text;
 
 mod sentences;
@@ -15,7 +15,10 @@ pub use sentences::sentences;
 
 /// The terms of a query and what each weighs.
 #[derive(Debug, Clone, Default)]
-pub struct QueryTerms(HashMap<String, f32>);
+pub struct QueryTerms {
+    weights: HashMap<String, f32>,
+    beginnings: Beginnings,
+}
 
 /// What of a paper's text fits a query. Places are in bytes at the bounds of characters, in order, and do not overlap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,12 +40,12 @@ impl QueryTerms {
     /// The terms of the words of a query, weighed by the id of each, such as by how rare it is.
     pub fn weighted(words: &str, weight: impl Fn(u32) -> f32) -> Self {
         let terms = bm25::terms(words).into_iter();
-        Self(
-            terms
-                .map(|term| (weight(term_id(&term)), term))
-                .map(|(weight, term)| (term, weight))
-                .collect(),
-        )
+        let weights: HashMap<String, f32> = terms
+            .map(|term| (weight(term_id(&term)), term))
+            .map(|(weight, term)| (term, weight))
+            .collect();
+        let beginnings = Beginnings::of(weights.keys().map(String::as_str));
+        Self { weights, beginnings }
     }
 }
 
@@ -109,8 +112,8 @@ pub fn passes(title: &str, abstract_text: &str, phrases: &[String], without: &[S
 
 /// Terms of the query in a text and their places.
 fn matches(query: &QueryTerms, text: &str) -> Vec<(String, Range<usize>)> {
-    let mut found = bm25::terms_with_places(text);
-    found.retain(|(term, _)| query.0.contains_key(term));
+    let mut found = bm25::terms_with_beginnings(text, &query.beginnings);
+    found.retain(|(term, _)| query.weights.contains_key(term));
     // The joined form of a compound is found behind its parts.
     found.sort_by_key(|(_, place)| (place.start, place.end));
     found
@@ -120,7 +123,7 @@ fn weight(query: &QueryTerms, found: &[(String, Range<usize>)]) -> f32 {
     let mut terms: Vec<&str> = found.iter().map(|(term, _)| term.as_str()).collect();
     terms.sort_unstable();
     terms.dedup();
-    terms.iter().filter_map(|term| query.0.get(*term)).sum()
+    terms.iter().filter_map(|term| query.weights.get(*term)).sum()
 }
 
 /// The places, those that overlap as one, without any that go beyond `end`.

@@ -116,6 +116,7 @@ async fn search(store: &dyn Store, model: &dyn Model, query: &str) -> anyhow::Re
     let legs: Vec<Vec<Hit>> = ask(probes, Filter::default(), 200).await?;
     let mut candidates: Vec<PaperId> = legs.into_iter().flatten().map(|hit| hit.id).collect();
     let best: Vec<PaperId> = candidates.iter().take(10).cloned().collect();
+    let page: Vec<PaperId> = candidates.iter().take(20).cloned().collect();
     candidates.sort();
     candidates.dedup();
     let vectors = store.dense_vectors(&best).await?;
@@ -126,6 +127,6 @@ async fn search(store: &dyn Store, model: &dyn Model, query: &str) -> anyhow::Re
         ..Filter::default()
     };
     ask(vec![Probe::Dense(dense), Probe::Dense(centre)], filter, count).await?;
-    store.get(&best).await?;
+    store.get(&page).await?;
     Ok(())
 }

@@ -30,8 +30,20 @@ pub fn terms(text: &str) -> Vec<String> {
 /// They are the terms of [`terms`], but for what LaTeX puts together across white space. Where a word holds LaTeX all its
 /// terms come from the whole word.
 pub fn terms_with_places(text: &str) -> Vec<(String, Range<usize>)> {
+    places(text, |_| true)
+}
+
+/// Those of [`terms_with_places`] that some of the given terms may be, and all that are.
+pub(crate) fn terms_with_beginnings(text: &str, beginnings: &Beginnings) -> Vec<(String, Range<usize>)> {
+    places(text, |word| beginnings.may_stand_in(word))
+}
+
+fn places(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Range<usize>)> {
     let mut found = Vec::new();
     for word in words(text) {
+        if !wanted(&text[word.clone()]) {
+            continue;
+        }
         if text[word.clone()].contains(['\\', '{', '}']) {
             push_latex(text, word, &mut found);
         } else {
@@ -39,6 +51,58 @@ pub fn terms_with_places(text: &str) -> Vec<(String, Range<usize>)> {
         }
     }
     found
+}
+
+/// What the words of some terms begin with. It passes over most words of a text without a look at their stems, which is
+/// nearly all of the work of finding a few terms in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beginnings {
+    /// For each first letter the second ones, as bits; all of them where a term says nothing of its second letter.
+    seconds: [u32; 26],
+}
+
+impl Beginnings {
+    pub(crate) fn of<'a>(terms: impl Iterator<Item = &'a str>) -> Self {
+        let mut beginnings = Self::default();
+        for term in terms {
+            let mut letters = term.bytes().map(letter);
+            let Some(Some(first)) = letters.next() else { continue };
+            beginnings.seconds[first] |= match letters.next() {
+                // The stemmer makes `die` of `dying`.
+                Some(Some(second)) if second == I => 1 << I | 1 << Y,
+                Some(Some(second)) => 1 << second,
+                _ => u32::MAX,
+            };
+        }
+        beginnings
+    }
+
+    /// False only where no term of the word is one of these. Anything but letters and the marks between sentences is not
+    /// looked into.
+    fn may_stand_in(&self, word: &str) -> bool {
+        let mut before = None;
+        let mut first = None;
+        for byte in word.bytes() {
+            let this = letter(byte);
+            match (this, first) {
+                (None, _) if !matches!(byte, b'.' | b',' | b';' | b':' | b'(' | b')' | b'"' | b'?' | b'!') => return true,
+                (None, Some(first)) if self.seconds[first] == u32::MAX => return true,
+                (Some(second), Some(first)) if self.seconds[first] & 1 << second != 0 => return true,
+                _ => {}
+            }
+            first = this.filter(|_| before.is_none());
+            before = this;
+        }
+        first.is_some_and(|first| self.seconds[first] == u32::MAX)
+    }
+}
+
+const I: usize = (b'i' - b'a') as usize;
+const Y: usize = (b'y' - b'a') as usize;
+
+fn letter(byte: u8) -> Option<usize> {
+    byte.is_ascii_alphabetic()
+        .then(|| usize::from(byte.to_ascii_lowercase() - b'a'))
 }
 
 /// What stands between white space, where an accent of LaTeX and the letter behind it stay together.
@@ -306,6 +370,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_with_other_beginnings_hold_none_of_the_terms(
+            text in "(([a-z]{1,9}|dying|ties|[Ss]kies|pre-train|C\\+\\+|Ünder)[ .,('-]{1,2}){1,12}",
+            wanted in 0_usize..12,
+        ) {
+            let all = terms_with_places(&text);
+            let terms: Vec<String> = all.iter().skip(wanted).take(2).map(|(term, _)| term.clone()).collect();
+            let beginnings = Beginnings::of(terms.iter().map(String::as_str));
+            let of_terms = |found: Vec<(String, Range<usize>)>| -> Vec<(String, Range<usize>)> {
+                found.into_iter().filter(|(term, _)| terms.contains(term)).collect()
+            };
+            prop_assert_eq!(of_terms(terms_with_beginnings(&text, &beginnings)), of_terms(all));
+        }
+
         #[test]
         fn places_change_no_term(text in "([a-zA-Z0-9éßİ\u{301}ø深度ガ한ﬁ½ -’'._+#(),]|\\PC){0,40}") {
             let text = text.replace(['\\', '{', '}'], "");

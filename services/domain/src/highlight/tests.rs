@@ -135,7 +135,7 @@ proptest! {
                 prop_assert!(span.start >= end && span.start < span.end);
                 end = span.end;
                 let word = text.get(span.clone()).expect("bounds of characters");
-                prop_assert!(bm25::terms(word).iter().any(|term| terms.0.contains_key(term)), "{:?} in {:?}", word, text);
+                prop_assert!(bm25::terms(word).iter().any(|term| terms.weights.contains_key(term)), "{:?} in {:?}", word, text);
             }
         }
         prop_assert!(found.sentence_spans.iter().all(|s| found.sentence.start <= s.start && s.end <= found.sentence.end));
