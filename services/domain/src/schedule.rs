@@ -3,13 +3,26 @@
 //! A slot is the moment a local clock shows the chosen time. Where daylight saving skips that time, the slot is the same
 //! time shifted by the gap; where it repeats, the first of the two. It never reads a clock.
 
-use jiff::civil::Time;
+use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _, ZonedDateTime};
+use jiff::{Timestamp, ToSpan as _};
 
-/// A daily schedule: local time of day and IANA time zone.
+/// The days on which a digest is due, by the local calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Frequency {
+    /// Every day.
+    #[default]
+    Daily,
+    /// Monday to Friday.
+    Weekdays,
+    /// One day a week.
+    Weekly(Weekday),
+}
+
+/// Days, local time of day and IANA time zone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
+    frequency: Frequency,
     time: Time,
     zone: TimeZone,
     zone_name: String,
@@ -27,7 +40,7 @@ pub enum ScheduleError {
 }
 
 impl Schedule {
-    /// Reads `HH:MM` and an IANA name.
+    /// Reads `HH:MM` and an IANA name; every day.
     pub fn parse(time: &str, zone: &str) -> Result<Self, ScheduleError> {
         let wrong_time = || ScheduleError::Time(crate::text::shorten(time));
         let (hour, minute) = time.split_once(':').ok_or_else(wrong_time)?;
@@ -36,6 +49,7 @@ impl Schedule {
         let parsed = Time::new(hour, minute, 0, 0).map_err(|_| wrong_time())?;
         let known = TimeZone::get(zone).map_err(|_| ScheduleError::Zone(crate::text::shorten(zone)))?;
         Ok(Self {
+            frequency: Frequency::Daily,
             time: parsed,
             zone: known,
             zone_name: zone.to_owned(),
@@ -52,35 +66,56 @@ impl Schedule {
         &self.zone_name
     }
 
+    /// On other days.
+    #[must_use]
+    pub fn on(mut self, frequency: Frequency) -> Self {
+        self.frequency = frequency;
+        self
+    }
+
+    /// The days.
+    pub fn frequency(&self) -> Frequency {
+        self.frequency
+    }
+
     /// The latest slot at or before `now`: the one an edition sent now belongs to.
     pub fn current_slot(&self, now: Timestamp) -> Timestamp {
-        let today = self.slot_on(&now.to_zoned_datetime(self.zone.clone()), 0);
-        if today <= now {
-            today
-        } else {
-            self.slot_on(&now.to_zoned_datetime(self.zone.clone()), -1)
-        }
+        let slots = (0..=WEEK).map(|days| self.slot_on(now, -days));
+        slots.flatten().find(|slot| *slot <= now).unwrap_or(Timestamp::MIN)
     }
 
     /// The first slot after `now`.
     pub fn next_slot(&self, now: Timestamp) -> Timestamp {
-        let today = self.slot_on(&now.to_zoned_datetime(self.zone.clone()), 0);
-        if today > now {
-            today
-        } else {
-            self.slot_on(&now.to_zoned_datetime(self.zone.clone()), 1)
-        }
+        // The day before, too: a skipped hour can shift a slot over midnight.
+        let slots = (-1..=WEEK).map(|days| self.slot_on(now, days));
+        slots.flatten().find(|slot| *slot > now).unwrap_or(Timestamp::MAX)
     }
 
-    fn slot_on(&self, day: &ZonedDateTime, offset_days: i64) -> Timestamp {
-        let date = day.date().saturating_add(offset_days.days());
+    /// The slot so many days from now, by the local calendar; none where that day has no digest.
+    fn slot_on(&self, now: Timestamp, offset_days: i64) -> Option<Timestamp> {
+        let today = now.to_zoned_datetime(self.zone.clone()).date();
+        let date = today.saturating_add(offset_days.days());
+        if !self.frequency.includes(date) {
+            return None;
+        }
         // The compatible strategy of RFC 5545: gaps shift forwards, folds take the first.
-        self.zone
-            .to_ambiguous_timestamp(date.to_datetime(self.time))
-            .compatible()
-            .unwrap_or(Timestamp::MAX)
+        let slot = self.zone.to_ambiguous_timestamp(date.to_datetime(self.time));
+        slot.compatible().ok()
     }
 }
+
+impl Frequency {
+    fn includes(self, date: Date) -> bool {
+        match self {
+            Self::Daily => true,
+            Self::Weekdays => !matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday),
+            Self::Weekly(day) => date.weekday() == day,
+        }
+    }
+}
+
+/// Days within which every frequency has one, and one more for a slot that shifts over midnight.
+const WEEK: i64 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -125,6 +160,30 @@ mod tests {
         let first = schedule.next_slot(at("2026-10-24T22:00:00Z"));
         assert_eq!(first, at("2026-10-25T00:30:00Z"));
         assert_eq!(schedule.next_slot(first), at("2026-10-26T01:30:00Z"));
+    }
+
+    #[test]
+    fn weekdays_and_weeks_go_by_the_local_calendar() {
+        let weekdays = Schedule::parse("07:00", "Asia/Tokyo")
+            .expect("a schedule")
+            .on(Frequency::Weekdays);
+        // Friday evening in UTC is Saturday in Tokyo.
+        assert_eq!(
+            weekdays.next_slot(at("2026-11-20T22:30:00Z")),
+            at("2026-11-22T22:00:00Z")
+        );
+        assert_eq!(
+            weekdays.current_slot(at("2026-11-22T10:00:00Z")),
+            at("2026-11-19T22:00:00Z")
+        );
+        let weekly = Schedule::parse("07:00", "UTC")
+            .expect("a schedule")
+            .on(Frequency::Weekly(Weekday::Monday));
+        assert_eq!(weekly.next_slot(at("2026-11-23T07:00:00Z")), at("2026-11-30T07:00:00Z"));
+        assert_eq!(
+            weekly.current_slot(at("2026-11-23T06:59:59Z")),
+            at("2026-11-16T07:00:00Z")
+        );
     }
 
     #[test]

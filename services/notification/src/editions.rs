@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::telemetry;
-use domain::{DenseVector, EncoderId, Paper, PaperId};
+use domain::{DenseVector, EncoderId, Interest, Paper, PaperId};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument as _, Span, error, info, warn};
 
@@ -143,7 +143,7 @@ impl Editions {
 
     /// The edition a subscriber would get now. Records nothing but the vectors of the interests.
     pub async fn compose(&self, subscriber: &Subscriber, now: Timestamp) -> Result<Edition, EditionError> {
-        let slot = slots(subscriber, now)?.0;
+        let slot = slots(subscriber, now).0;
         let record = self.parts.subscribers.record(&subscriber.id, slot).await?;
         let papers = if record.picks.is_empty() || record.stage == Stage::Sent {
             self.choose(subscriber).await?
@@ -168,7 +168,7 @@ impl Editions {
 
     /// Delivers the edition of the current slot, once.
     pub async fn deliver(&self, subscriber: &Subscriber, now: Timestamp) -> Result<Delivered, EditionError> {
-        let (slot, next) = slots(subscriber, now)?;
+        let (slot, next) = slots(subscriber, now);
         let owner = uuid::Uuid::new_v4().simple().to_string();
         let attempt = Attempt {
             owner: &owner,
@@ -351,7 +351,7 @@ impl Editions {
         };
         let seen = self.parts.subscribers.sent_papers(&subscriber.id).await?;
         let (encoder, vectors) = self.interests(subscriber, encoder).await?;
-        let chosen = window().choose(&encoder, &vectors, &seen, subscriber.paper_count);
+        let chosen = window().choose(&encoder, &vectors, &seen, subscriber.preferences.paper_count);
         Ok(chosen.into_iter().map(|chosen| explained(subscriber, chosen)).collect())
     }
 
@@ -361,17 +361,22 @@ impl Editions {
         subscriber: &Subscriber,
         encoder: EncoderId,
     ) -> Result<(EncoderId, Vec<DenseVector>), EditionError> {
-        if subscriber.interests.is_empty() {
+        if subscriber.preferences.interests.is_empty() {
             return Ok((encoder, Vec::new()));
         }
         let kept = self.parts.subscribers.vectors(subscriber).await?;
         if let Some(kept) = kept.filter(|(of, _)| *of == encoder) {
             return Ok(kept);
         }
-        let embedded = self.parts.encoder.embed(&subscriber.interests).await;
+        let texts: Vec<String> = subscriber.preferences.interests.iter().map(Interest::name).collect();
+        let embedded = self.parts.encoder.embed(&texts).await;
         let (encoder, vectors) = embedded.map_err(EditionError::Embedding)?;
-        if vectors.len() != subscriber.interests.len() {
-            let problem = format!("{} vectors for {} interests", vectors.len(), subscriber.interests.len());
+        if vectors.len() != subscriber.preferences.interests.len() {
+            let problem = format!(
+                "{} vectors for {} interests",
+                vectors.len(),
+                subscriber.preferences.interests.len()
+            );
             return Err(EditionError::Embedding(problem));
         }
         self.parts
@@ -388,7 +393,7 @@ impl Editions {
         papers: &[EditionPaper],
         now: Timestamp,
     ) -> Result<Mail, EditionError> {
-        let schedule = subscriber.schedule().map_err(|error| odd(subscriber, &error))?;
+        let schedule = &subscriber.preferences.schedule;
         let zone = jiff::tz::TimeZone::get(schedule.zone()).map_err(|error| odd(subscriber, &error))?;
         let date = slot.to_zoned_datetime(zone).strftime("%A, %-d %B %Y").to_string();
         let token = self.parts.tokens.issue(Scope::Manage, &subscriber.id, now);
@@ -408,9 +413,9 @@ impl Editions {
 }
 
 /// The slot an edition sent now belongs to, and the one after it.
-fn slots(subscriber: &Subscriber, now: Timestamp) -> Result<(Timestamp, Timestamp), EditionError> {
-    let schedule = subscriber.schedule().map_err(|error| odd(subscriber, &error))?;
-    Ok((schedule.current_slot(now), schedule.next_slot(now)))
+fn slots(subscriber: &Subscriber, now: Timestamp) -> (Timestamp, Timestamp) {
+    let schedule = &subscriber.preferences.schedule;
+    (schedule.current_slot(now), schedule.next_slot(now))
 }
 
 fn odd(subscriber: &Subscriber, problem: &dyn std::fmt::Display) -> EditionError {
@@ -445,11 +450,13 @@ fn not_mine(slot: Timestamp, record: Record) -> Delivered {
 }
 
 fn explained(subscriber: &Subscriber, chosen: Chosen) -> EditionPaper {
-    let interest = chosen.interest.and_then(|index| subscriber.interests.get(index));
+    let interest = chosen
+        .interest
+        .and_then(|index| subscriber.preferences.interests.get(index));
     // An interest without a word the encoder knows is near nothing; the papers are then the newest ones.
     let reason = match interest {
         Some(interest) if chosen.score > 0.0 => {
-            format!("because you follow “{interest}” (match {:.2})", chosen.score)
+            format!("because you follow “{}” (match {:.2})", interest.name(), chosen.score)
         }
         _ => "new today".to_owned(),
     };

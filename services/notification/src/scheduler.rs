@@ -69,19 +69,14 @@ async fn one(subscribers: &Subscribers, editions: &Editions, id: &str) -> Result
     }
     let delivered = editions.deliver(&subscriber, Timestamp::now()).await?;
     match delivered.record.stage {
-        Stage::Sent | Stage::Failed | Stage::Empty => Ok(subscribers.set_due(id, next_slot(&subscriber)?).await?),
+        Stage::Sent | Stage::Failed | Stage::Empty => Ok(subscribers.set_due(id, next_slot(&subscriber)).await?),
         // The record of a deferred edition said when it is due; one in other hands is looked at after the lease.
         Stage::Deferred | Stage::None | Stage::Intended | Stage::Sending => Ok(()),
     }
 }
 
-fn next_slot(subscriber: &Subscriber) -> Result<Timestamp, EditionError> {
-    let schedule = subscriber.schedule();
-    let schedule = schedule.map_err(|error| EditionError::Subscriber {
-        id: subscriber.id.clone(),
-        problem: error.to_string(),
-    })?;
-    Ok(schedule.next_slot(Timestamp::now()))
+fn next_slot(subscriber: &Subscriber) -> Timestamp {
+    subscriber.preferences.schedule.next_slot(Timestamp::now())
 }
 
 async fn until_next(subscribers: &Subscribers) -> Duration {
@@ -121,7 +116,7 @@ mod tests {
             .await
             .expect("redis answers")
             .expect("due");
-        let next = next_slot(&reader).expect("a slot");
+        let next = next_slot(&reader);
         assert_eq!(due.as_millisecond(), next.as_millisecond());
     }
 
@@ -140,6 +135,6 @@ mod tests {
             .await
             .expect("redis answers")
             .expect("due");
-        assert!(due < next_slot(&reader).expect("a slot"), "before the next slot");
+        assert!(due < next_slot(&reader), "before the next slot");
     }
 }

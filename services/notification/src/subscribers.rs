@@ -22,8 +22,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use domain::schedule::{Schedule, ScheduleError};
-use domain::{DenseVector, EmailAddress, EncoderId};
+use domain::schedule::Schedule;
+use domain::{DenseVector, EmailAddress, EncoderId, Interest, Preferences};
 use jiff::{SignedDuration, Timestamp};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::io::tcp::TcpSettings;
@@ -53,36 +53,12 @@ pub struct Subscriber {
     pub email: String,
     /// Where the subscription stands.
     pub state: State,
-    /// Interests in the reader's words.
-    pub interests: Vec<String>,
-    /// Local time of day of the digest.
-    pub time: String,
-    /// IANA time zone.
-    pub time_zone: String,
-    /// Papers per digest.
-    pub paper_count: usize,
+    /// What the reader wants.
+    pub preferences: Preferences,
     /// When it was created.
     pub created: Timestamp,
     /// When it was confirmed.
     pub confirmed: Option<Timestamp>,
-}
-
-impl Subscriber {
-    /// The schedule.
-    pub fn schedule(&self) -> Result<Schedule, ScheduleError> {
-        Schedule::parse(&self.time, &self.time_zone)
-    }
-}
-
-/// What somebody who subscribes wants.
-#[derive(Debug, Clone)]
-pub struct Wishes {
-    /// Interests in the reader's words.
-    pub interests: Vec<String>,
-    /// When the digest is due.
-    pub schedule: Schedule,
-    /// Papers per digest.
-    pub paper_count: usize,
 }
 
 /// How consent is given.
@@ -188,14 +164,14 @@ impl Subscribers {
         &self,
         email: &EmailAddress,
         fresh: &str,
-        wishes: &Wishes,
+        wishes: &Preferences,
         opting: Opting,
         now: Timestamp,
     ) -> Result<Next, SubscribersError> {
         let address = email_key(email);
         let _: Option<String> = self.ask(redis::cmd("SET").arg(&address).arg(fresh).arg("NX")).await?;
         let id: String = self.ask(redis::cmd("GET").arg(&address)).await?;
-        let interests = serde_json::to_string(&wishes.interests).map_err(|error| corrupt("interests", &error))?;
+        let interests = serde_json::to_string(&words(wishes)).map_err(|error| corrupt("interests", &error))?;
         let mut call = SUBSCRIBE.key(subscriber_key(&id));
         call.key(DUE).key(ACTIVE).arg(&id);
         call.arg(if opting == Opting::Ask { "ask" } else { "on_record" });
@@ -284,7 +260,7 @@ impl Subscribers {
         };
         let wrong = |problem: &dyn std::fmt::Display| corrupt(&key, problem);
         let encoder = EncoderId::parse(&encoder).map_err(|error| wrong(&error))?;
-        let length = bytes.len() / of.interests.len().max(1);
+        let length = bytes.len() / of.preferences.interests.len().max(1);
         if length == 0 || !length.is_multiple_of(4) {
             return Err(wrong(&"vectors do not fit the interests"));
         }
@@ -303,7 +279,7 @@ impl Subscribers {
         encoder: &EncoderId,
         vectors: &[DenseVector],
     ) -> Result<(), SubscribersError> {
-        let interests = serde_json::to_string(&of.interests).map_err(|error| corrupt(&of.id, &error))?;
+        let interests = serde_json::to_string(&words(&of.preferences)).map_err(|error| corrupt(&of.id, &error))?;
         let values = vectors.iter().flat_map(DenseVector::as_slice);
         let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
         let arguments = [interests.into_bytes(), encoder.as_str().as_bytes().to_vec(), bytes];
@@ -426,6 +402,14 @@ impl State {
     }
 }
 
+fn words(preferences: &Preferences) -> Vec<&str> {
+    preferences
+        .interests
+        .iter()
+        .map(|interest| interest.words.as_str())
+        .collect()
+}
+
 fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscriber, SubscribersError> {
     let key = subscriber_key(id);
     let text = |name: &str| {
@@ -438,14 +422,17 @@ fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscriber,
         let ms = text(name).ok()?.parse().ok()?;
         Timestamp::from_millisecond(ms).ok()
     };
+    let interests: Vec<String> = serde_json::from_str(&text("interests")?).map_err(|error| corrupt(&key, &error))?;
+    let schedule = Schedule::parse(&text("time")?, &text("time_zone")?).map_err(|error| corrupt(&key, &error))?;
+    let paper_count = text("paper_count")?.parse().map_err(|error| corrupt(&key, &error))?;
     Ok(Subscriber {
         id: id.to_owned(),
         email: text("email")?,
         state: State::parse(&text("state")?).ok_or_else(|| corrupt(&key, &"state"))?,
-        interests: serde_json::from_str(&text("interests")?).map_err(|error| corrupt(&key, &error))?,
-        time: text("time")?,
-        time_zone: text("time_zone")?,
-        paper_count: text("paper_count")?.parse().map_err(|error| corrupt(&key, &error))?,
+        preferences: Preferences {
+            interests: interests.iter().map(|words| Interest::in_words(words)).collect(),
+            ..Preferences::plain(schedule, paper_count)
+        },
         created: time("created").ok_or_else(|| corrupt(&key, &"created"))?,
         confirmed: time("confirmed"),
     })

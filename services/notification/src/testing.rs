@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
 use domain::schedule::Schedule;
-use domain::{DenseVector, EmailAddress, EncoderId, Paper, PaperId, PaperVectors, SparseVector};
+use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, PaperVectors, Preferences, SparseVector};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::editions::{Editions, InterestEncoder, Parts};
 use crate::mailer::{Mail, SendError, Transport};
-use crate::subscribers::{Next, Opting, Subscriber, Subscribers, Wishes};
+use crate::subscribers::{Next, Opting, Subscriber, Subscribers};
 use crate::tokens::Tokens;
 use crate::window::{Entry, Window};
 
@@ -184,15 +184,15 @@ impl House {
         self.again(email).await
     }
 
-    pub fn wishes(&self, interests: &[&str]) -> Wishes {
+    pub fn wishes(&self, interests: &[&str]) -> Preferences {
         let hour_ago = self
             .later(-60)
             .to_zoned_datetime(jiff::tz::TimeZone::UTC)
             .strftime("%H:%M");
-        Wishes {
-            interests: interests.iter().map(|&text| text.to_owned()).collect(),
-            schedule: Schedule::parse(&hour_ago.to_string(), "UTC").expect("a schedule"),
-            paper_count: 10,
+        let schedule = Schedule::parse(&hour_ago.to_string(), "UTC").expect("a schedule");
+        Preferences {
+            interests: interests.iter().map(|words| Interest::in_words(words)).collect(),
+            ..Preferences::plain(schedule, 10)
         }
     }
 

@@ -85,7 +85,9 @@ impl Beginnings {
         for byte in word.bytes() {
             let this = letter(byte);
             match (this, first) {
-                (None, _) if !matches!(byte, b'.' | b',' | b';' | b':' | b'(' | b')' | b'"' | b'?' | b'!') => return true,
+                (None, _) if !matches!(byte, b'.' | b',' | b';' | b':' | b'(' | b')' | b'"' | b'?' | b'!') => {
+                    return true;
+                }
                 (None, Some(first)) if self.seconds[first] == u32::MAX => return true,
                 (Some(second), Some(first)) if self.seconds[first] & 1 << second != 0 => return true,
                 _ => {}

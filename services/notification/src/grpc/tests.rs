@@ -1,3 +1,12 @@
+use futures::StreamExt as _;
+use proto::delivery::v1::delivery_service_server::DeliveryService as _;
+use proto::delivery::v1::{DeliveryState, ListDeliveriesRequest, SendEditionsRequest, SendEditionsResponse};
+use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
+use proto::subscriptions::v1::{
+    ConfirmSubscriptionRequest, GetSubscriberRequest, SubscribeRequest, SubscriptionState, UnsubscribeRequest,
+};
+use tonic::Request;
+
 use super::*;
 use crate::subscribers::deliveries::Stage as DeliveryStage;
 use crate::testing::House;

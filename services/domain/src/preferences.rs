@@ -1,0 +1,336 @@
+//! What a subscriber wants: interests, exclusions, how much of what is trending, when, and in which form.
+//!
+//! It says what is allowed and what a paper must not be; it chooses no paper (see [`crate::matching`]) and knows no address.
+
+use std::collections::HashSet;
+
+use crate::schedule::Schedule;
+use crate::text::{self, author_keys};
+use crate::{Paper, PaperId, Violation, highlight};
+
+/// Most interests of one subscriber.
+pub const MOST_INTERESTS: usize = 100;
+/// Most characters of the words of an interest.
+pub const MOST_INTEREST_CHARS: usize = 1_000;
+/// Most example papers of one interest, those it should be like and those it should not be like counted apart.
+pub const MOST_EXAMPLES: usize = 50;
+/// Most entries of each list of an exclusion or a filter.
+pub const MOST_ENTRIES: usize = 100;
+/// Most characters of an entry.
+pub const MOST_ENTRY_CHARS: usize = 200;
+/// Most papers of one digest.
+pub const MOST_PAPERS: usize = 50;
+/// What an interest can weigh.
+pub const WEIGHTS: std::ops::RangeInclusive<f32> = 0.1..=10.0;
+
+/// What a subscriber wants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preferences {
+    /// Standing queries; without any the digest holds what is trending and new.
+    pub interests: Vec<Interest>,
+    /// Papers never wanted, whatever they match.
+    pub exclusions: Exclusions,
+    /// The share of the digest that is filled by what is trending: 0 for only what matches, 1 for only what is trending.
+    pub trending_share: f32,
+    /// Papers per digest, at most.
+    pub paper_count: usize,
+    /// When the digest is due.
+    pub schedule: Schedule,
+    /// In which form the mail comes.
+    pub format: Format,
+    /// Language of everything around the papers, as a BCP 47 tag.
+    pub language: String,
+}
+
+/// A standing query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interest {
+    /// The reader's own words; empty where examples say it.
+    pub words: String,
+    /// Papers that found papers should be like.
+    pub like: Vec<PaperId>,
+    /// Papers that they should not be like.
+    pub unlike: Vec<PaperId>,
+    /// Only papers of one of these categories, such as `cs.CL`, or of an archive, such as `cs`; empty for all.
+    pub categories: Vec<String>,
+    /// What this interest leaves out.
+    pub exclusions: Exclusions,
+    /// How much its matches count beside those of other interests; 1 is usual.
+    pub weight: f32,
+}
+
+/// What papers must not have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exclusions {
+    /// Words in any of their forms, or phrases.
+    pub words: Vec<String>,
+    /// Names of authors.
+    pub authors: Vec<String>,
+    /// Categories or archives.
+    pub categories: Vec<String>,
+}
+
+/// In which form a mail comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// HTML with a text part of equal value.
+    #[default]
+    Html,
+    /// Text alone.
+    Text,
+}
+
+impl Preferences {
+    /// Without interests: so many papers, trending and new, at a time of day.
+    pub fn plain(schedule: Schedule, paper_count: usize) -> Self {
+        Self {
+            interests: Vec::new(),
+            exclusions: Exclusions::default(),
+            trending_share: 0.2,
+            paper_count,
+            schedule,
+            format: Format::Html,
+            language: "en".to_owned(),
+        }
+    }
+
+    /// Everything that is not allowed, each with the field it stands in.
+    pub fn violations(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if self.interests.len() > MOST_INTERESTS {
+            let count = self.interests.len();
+            found.push(violation(
+                "interests",
+                format!("has {count} entries; at most {MOST_INTERESTS} are allowed"),
+            ));
+        }
+        for (index, interest) in self.interests.iter().take(MOST_INTERESTS).enumerate() {
+            interest.violations(&format!("interests[{index}]"), &mut found);
+        }
+        self.exclusions.violations("exclusions", &mut found);
+        if !(0.0..=1.0).contains(&self.trending_share) {
+            let share = self.trending_share;
+            found.push(violation("trending_share", format!("is {share}; allowed is 0 to 1")));
+        }
+        if !(1..=MOST_PAPERS).contains(&self.paper_count) {
+            let count = self.paper_count;
+            found.push(violation(
+                "paper_count",
+                format!("is {count}; allowed are 1 to {MOST_PAPERS}"),
+            ));
+        }
+        found
+    }
+}
+
+impl Interest {
+    /// In words alone.
+    pub fn in_words(words: &str) -> Self {
+        Self {
+            words: text::one_line(words),
+            like: Vec::new(),
+            unlike: Vec::new(),
+            categories: Vec::new(),
+            exclusions: Exclusions::default(),
+            weight: 1.0,
+        }
+    }
+
+    /// What readers are told it is: its words, or what it is like.
+    pub fn name(&self) -> String {
+        match self.like.first() {
+            _ if !self.words.is_empty() => self.words.clone(),
+            Some(first) if self.like.len() == 1 => format!("papers like {first}"),
+            Some(first) => format!("papers like {first} and {} more", self.like.len() - 1),
+            None => String::new(),
+        }
+    }
+
+    /// Whether a paper may be found by this interest at all.
+    pub fn allows(&self, paper: &Paper) -> bool {
+        let in_categories = self.categories.is_empty() || self.categories.iter().any(|one| is_in(paper, one));
+        in_categories && !self.exclusions.exclude(paper)
+    }
+
+    fn violations(&self, field: &str, found: &mut Vec<Violation>) {
+        let length = self.words.chars().count();
+        if length > MOST_INTEREST_CHARS {
+            let problem = format!("has {length} characters; at most {MOST_INTEREST_CHARS} are allowed");
+            found.push(violation(&format!("{field}.text"), problem));
+        }
+        if length == 0 && self.like.is_empty() {
+            let problem = "is empty; words or papers to be like are required".to_owned();
+            found.push(violation(&format!("{field}.text"), problem));
+        }
+        for (name, examples) in [("like_paper_ids", &self.like), ("unlike_paper_ids", &self.unlike)] {
+            let count = examples.len();
+            if count > MOST_EXAMPLES {
+                let problem = format!("has {count} entries; at most {MOST_EXAMPLES} are allowed");
+                found.push(violation(&format!("{field}.{name}"), problem));
+            }
+            if examples.iter().collect::<HashSet<_>>().len() < count {
+                found.push(violation(&format!("{field}.{name}"), "names a paper twice".to_owned()));
+            }
+        }
+        entries(&format!("{field}.categories"), &self.categories, found);
+        self.exclusions.violations(&format!("{field}.exclusions"), found);
+        if !WEIGHTS.contains(&self.weight) {
+            let (weight, least, most) = (self.weight, WEIGHTS.start(), WEIGHTS.end());
+            let problem = format!("is {weight}; allowed is {least} to {most}");
+            found.push(violation(&format!("{field}.weight"), problem));
+        }
+    }
+}
+
+impl Exclusions {
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.authors.is_empty() && self.categories.is_empty()
+    }
+
+    /// Whether a paper has what it must not have.
+    pub fn exclude(&self, paper: &Paper) -> bool {
+        self.categories.iter().any(|one| is_in(paper, one))
+            || self.has_author(paper)
+            || !highlight::passes(&paper.title, &paper.abstract_text, &[], &self.words)
+    }
+
+    fn has_author(&self, paper: &Paper) -> bool {
+        if self.authors.is_empty() {
+            return false;
+        }
+        // `Lovelace` leaves out every Lovelace, `Ada Lovelace` only her.
+        let unwanted: HashSet<String> = self.authors.iter().map(|name| text::fold(name)).collect();
+        let mut names = paper.authors.iter().flat_map(|name| author_keys(name));
+        names.any(|key| unwanted.contains(&key))
+    }
+
+    fn violations(&self, field: &str, found: &mut Vec<Violation>) {
+        entries(&format!("{field}.words"), &self.words, found);
+        entries(&format!("{field}.authors"), &self.authors, found);
+        entries(&format!("{field}.categories"), &self.categories, found);
+    }
+}
+
+/// Whether a paper is of a category, or of an archive that its categories begin with.
+fn is_in(paper: &Paper, category: &str) -> bool {
+    paper.categories.iter().any(|one| {
+        let rest = one
+            .get(..category.len())
+            .filter(|begin| begin.eq_ignore_ascii_case(category));
+        rest.is_some() && (one.len() == category.len() || one.as_bytes()[category.len()] == b'.')
+    })
+}
+
+fn entries(field: &str, entries: &[String], found: &mut Vec<Violation>) {
+    if entries.len() > MOST_ENTRIES {
+        let problem = format!("has {} entries; at most {MOST_ENTRIES} are allowed", entries.len());
+        found.push(violation(field, problem));
+    }
+    for (index, entry) in entries.iter().take(MOST_ENTRIES).enumerate() {
+        let length = entry.chars().count();
+        if !(1..=MOST_ENTRY_CHARS).contains(&length) {
+            let problem = format!("has {length} characters; 1 to {MOST_ENTRY_CHARS} are allowed");
+            found.push(violation(&format!("{field}[{index}]"), problem));
+        }
+    }
+}
+
+fn violation(field: &str, description: String) -> Violation {
+    Violation {
+        field: field.to_owned(),
+        description,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn paper(title: &str, author: &str, category: &str) -> Paper {
+        Paper {
+            id: PaperId::parse("x:a").expect("an id"),
+            title: title.to_owned(),
+            abstract_text: String::new(),
+            authors: vec![author.to_owned()],
+            categories: vec![category.to_owned()],
+            published: Timestamp::UNIX_EPOCH,
+            updated: None,
+            links: Vec::new(),
+            source: "test".into(),
+            revision: 1,
+            content_hash: String::new(),
+            language: String::new(),
+            accepted: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn exclusions(words: &[&str], authors: &[&str], categories: &[&str]) -> Exclusions {
+        let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+        Exclusions {
+            words: owned(words),
+            authors: owned(authors),
+            categories: owned(categories),
+        }
+    }
+
+    #[test]
+    fn exclusions_meet_words_in_any_form_names_and_archives() {
+        let one = paper("Learning about proteins", "Ada K. Lovelace", "q-bio.BM");
+        for excluding in [
+            exclusions(&["Protein"], &[], &[]),
+            exclusions(&["learning about"], &[], &[]),
+            exclusions(&[], &["lovelace"], &[]),
+            exclusions(&[], &["Ada Lovelace"], &[]),
+            exclusions(&[], &[], &["q-bio"]),
+            exclusions(&[], &[], &["Q-BIO.bm"]),
+        ] {
+            assert!(excluding.exclude(&one), "{excluding:?}");
+        }
+        for passing in [
+            Exclusions::default(),
+            exclusions(&["cats"], &[], &[]),
+            exclusions(&[], &["Ada King"], &[]),
+            exclusions(&[], &[], &["q"]),
+        ] {
+            assert!(!passing.exclude(&one), "{passing:?}");
+        }
+    }
+
+    #[test]
+    fn an_interest_keeps_to_its_categories() {
+        let mut interest = Interest::in_words("proteins");
+        interest.categories = vec!["cs".into(), "q-bio.BM".into()];
+        assert!(interest.allows(&paper("a", "b", "cs.LG")));
+        assert!(interest.allows(&paper("a", "b", "q-bio.BM")));
+        assert!(!interest.allows(&paper("a", "b", "q-bio.GN")));
+        assert!(!interest.allows(&paper("a", "b", "csx")));
+    }
+
+    #[test]
+    fn every_violation_names_its_field() {
+        let schedule = Schedule::parse("07:00", "UTC").expect("a schedule");
+        let mut wrong = Preferences::plain(schedule.clone(), 51);
+        assert!(Preferences::plain(schedule, 50).violations().is_empty());
+        wrong.trending_share = f32::NAN;
+        wrong.interests = vec![Interest::in_words(""), Interest::in_words(&"x".repeat(1_001))];
+        wrong.interests[1].weight = 0.0;
+        wrong.interests[1].like = vec![PaperId::parse("x:a").expect("an id"); 2];
+        wrong.exclusions.authors = vec![String::new()];
+        let fields: Vec<String> = wrong.violations().into_iter().map(|one| one.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "interests[0].text",
+                "interests[1].text",
+                "interests[1].like_paper_ids",
+                "interests[1].weight",
+                "exclusions.authors[0]",
+                "trending_share",
+                "paper_count",
+            ]
+        );
+    }
+}
