@@ -55,56 +55,98 @@ fn places(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Range<usize
 
 /// What the words of some terms begin with. It passes over most words of a text without a look at their stems, which is
 /// nearly all of the work of finding a few terms in it.
-#[derive(Debug, Clone, Default)]
+///
+/// The stemmer leaves the first three letters of a word as they are, but for making `i` of `y`, which counts as the same
+/// here, and for the three words of [`CHANGED`].
+#[derive(Debug, Clone)]
 pub(crate) struct Beginnings {
-    /// For each first letter the second ones, as bits; all of them where a term says nothing of its second letter.
-    seconds: [u32; 26],
+    /// One bit for each three letters, where "no letter" is one, too.
+    bits: Vec<u64>,
+}
+
+/// Stems whose words begin in another way, as `dying` does.
+const CHANGED: [&str; 3] = ["die", "lie", "tie"];
+/// Letters, and none.
+const LETTERS: usize = 27;
+const NONE: usize = LETTERS - 1;
+
+impl Default for Beginnings {
+    fn default() -> Self {
+        Self {
+            bits: vec![0; (LETTERS * LETTERS * LETTERS).div_ceil(64)],
+        }
+    }
 }
 
 impl Beginnings {
     pub(crate) fn of<'a>(terms: impl Iterator<Item = &'a str>) -> Self {
         let mut beginnings = Self::default();
         for term in terms {
-            let mut letters = term.bytes().map(letter);
-            let Some(Some(first)) = letters.next() else { continue };
-            beginnings.seconds[first] |= match letters.next() {
-                // The stemmer makes `die` of `dying`.
-                Some(Some(second)) if second == I => 1 << I | 1 << Y,
-                Some(Some(second)) => 1 << second,
-                _ => u32::MAX,
-            };
+            let mut known = term.bytes().take(3).map_while(letter);
+            let Some(first) = known.next() else { continue };
+            let rest = [known.next(), known.next()];
+            let any = |place: Option<usize>| place.map_or(0..LETTERS, |letter| letter..letter + 1);
+            for second in any(rest[0]) {
+                for third in any(rest[1]) {
+                    beginnings.set([first, second, third]);
+                }
+            }
+            if CHANGED.contains(&term) {
+                beginnings.set([first, usize::from(b'i' - b'a'), usize::from(b'i' - b'a')]);
+            }
         }
         beginnings
     }
 
-    /// False only where no term of the word is one of these. Anything but letters and the marks between sentences is not
-    /// looked into.
+    /// False only where no term of the word is one of these.
     fn may_stand_in(&self, word: &str) -> bool {
-        let mut before = None;
-        let mut first = None;
+        let mut run = [NONE; 3];
+        let mut length = 0;
         for byte in word.bytes() {
-            let this = letter(byte);
-            match (this, first) {
-                (None, _) if !matches!(byte, b'.' | b',' | b';' | b':' | b'(' | b')' | b'"' | b'?' | b'!') => {
-                    return true;
+            match letter(byte) {
+                Some(letter) => {
+                    if let Some(place) = run.get_mut(length) {
+                        *place = letter;
+                    }
+                    length += 1;
+                    if length == 3 && self.has(run) {
+                        return true;
+                    }
                 }
-                (None, Some(first)) if self.seconds[first] == u32::MAX => return true,
-                (Some(second), Some(first)) if self.seconds[first] & 1 << second != 0 => return true,
-                _ => {}
+                // What is put together over a hyphen, and everything else that means more than a mark between words.
+                None if !byte.is_ascii() || byte.is_ascii_digit() || b"\\{}+#".contains(&byte) => return true,
+                None if byte == b'-' && (1..3).contains(&length) => return true,
+                None if self.has_short(run, length) => return true,
+                None => (run, length) = ([NONE; 3], 0),
             }
-            first = this.filter(|_| before.is_none());
-            before = this;
         }
-        first.is_some_and(|first| self.seconds[first] == u32::MAX)
+        self.has_short(run, length)
+    }
+
+    fn has_short(&self, run: [usize; 3], length: usize) -> bool {
+        (1..3).contains(&length) && self.has(run)
+    }
+
+    fn has(&self, beginning: [usize; 3]) -> bool {
+        let (word, bit) = Self::place(beginning);
+        self.bits[word] & bit != 0
+    }
+
+    fn set(&mut self, beginning: [usize; 3]) {
+        let (word, bit) = Self::place(beginning);
+        self.bits[word] |= bit;
+    }
+
+    fn place([first, second, third]: [usize; 3]) -> (usize, u64) {
+        let place = (first * LETTERS + second) * LETTERS + third;
+        (place / 64, 1 << (place % 64))
     }
 }
 
-const I: usize = (b'i' - b'a') as usize;
-const Y: usize = (b'y' - b'a') as usize;
-
+/// The number of a letter, where `y` is `i`.
 fn letter(byte: u8) -> Option<usize> {
-    byte.is_ascii_alphabetic()
-        .then(|| usize::from(byte.to_ascii_lowercase() - b'a'))
+    let number = |lower: u8| usize::from(if lower == b'y' { b'i' } else { lower } - b'a');
+    byte.is_ascii_alphabetic().then(|| number(byte.to_ascii_lowercase()))
 }
 
 /// What stands between white space, where an accent of LaTeX and the letter behind it stay together.
@@ -374,7 +416,7 @@ mod tests {
     proptest! {
         #[test]
         fn words_with_other_beginnings_hold_none_of_the_terms(
-            text in "(([a-z]{1,9}|dying|ties|[Ss]kies|pre-train|C\\+\\+|Ünder)[ .,('-]{1,2}){1,12}",
+            text in "(([a-z]{1,9}|[a-z]{1,3}(y|ies|ed|ing|s|ly)|dying|lying|[Ss]kies|pre-train|C\\+\\+|Ünder|x2)[ .,:/$_('-]{1,2}){1,12}",
             wanted in 0_usize..12,
         ) {
             let all = terms_with_places(&text);
