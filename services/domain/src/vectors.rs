@@ -55,7 +55,7 @@ pub enum VectorError {
     #[error("rounded vector has {0} bytes; at least 5 are required, four of the scale and one per value")]
     Bytes(usize),
     /// A scale that no rounding gives.
-    #[error("rounded vector has scale {0}; it must be finite and not negative")]
+    #[error("rounded vector has scale {0}; allowed is 0 to 0.01, as vectors of norm 1 have")]
     Scale(f32),
     /// A code that no rounding gives.
     #[error("rounded vector holds -128 at position {0}; allowed are -127 to 127")]

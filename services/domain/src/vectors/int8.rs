@@ -6,6 +6,8 @@ use super::{DenseVector, VectorError};
 
 /// The largest code; −128 is not used, so that negation loses nothing.
 const MOST: i8 = 127;
+/// No scale is larger: no value of a vector of norm 1 (within 0.01) exceeds 1.01, a 127th of which is below it.
+const MOST_SCALE: f32 = 0.01;
 /// Bytes of the scale before the codes.
 const SCALE_BYTES: usize = 4;
 
@@ -28,15 +30,15 @@ impl Int8Vector {
         }
     }
 
-    /// Reads what [`Self::to_bytes`] wrote. Refuses what is too short to hold a value, a scale that is negative or not
-    /// finite, and codes that are never written.
+    /// Reads what [`Self::to_bytes`] wrote. Refuses what is too short to hold a value, a scale that no vector of
+    /// norm 1 has, and codes that are never written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, VectorError> {
         let split = bytes.split_first_chunk::<SCALE_BYTES>();
         let Some((scale, codes)) = split.filter(|(_, codes)| !codes.is_empty()) else {
             return Err(VectorError::Bytes(bytes.len()));
         };
         let scale = f32::from_le_bytes(*scale);
-        if !scale.is_finite() || scale < 0.0 {
+        if !(0.0..=MOST_SCALE).contains(&scale) {
             return Err(VectorError::Scale(scale));
         }
         let values: Box<[i8]> = codes.iter().map(|byte| byte.cast_signed()).collect();
@@ -119,11 +121,11 @@ mod tests {
             Int8Vector::from_bytes(&bytes(f32::NAN, &[1])),
             Err(VectorError::Scale(_))
         ));
-        for scale in [-1.0, f32::INFINITY] {
+        for scale in [-1.0, 0.02, f32::INFINITY] {
             let refused = Int8Vector::from_bytes(&bytes(scale, &[1]));
             assert_eq!(refused, Err(VectorError::Scale(scale)));
         }
-        let refused = Int8Vector::from_bytes(&bytes(1.0, &[1, 128]));
+        let refused = Int8Vector::from_bytes(&bytes(0.01, &[1, 128]));
         assert_eq!(refused, Err(VectorError::Code(1)));
     }
 
