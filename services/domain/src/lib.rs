@@ -16,6 +16,7 @@ pub mod preferences;
 pub mod query;
 pub mod ranking;
 pub mod schedule;
+pub mod selection;
 pub mod submission;
 pub mod text;
 pub mod vectors;

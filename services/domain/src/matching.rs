@@ -22,7 +22,7 @@ pub use panel::Panel;
 pub use set::PaperSet;
 
 /// Interests that pass all papers together. As floats they stay in the second cache, beside one strip of papers.
-const BLOCK: usize = 8 * ROWS;
+const BLOCK: usize = 4 * ROWS;
 
 /// Vectors that cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
