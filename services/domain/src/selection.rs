@@ -20,9 +20,9 @@
 mod tests;
 mod turns;
 
-use crate::matching::{DimensionError, Match, Panel, PaperSet};
+use crate::matching::{Asked, DimensionError, Match, Panel, PaperSet, Workspace, top};
 use crate::vectors::dot;
-use crate::{DenseVector, Interest, Paper, Preferences};
+use crate::{DenseVector, Int8Vector, Interest, Paper, Preferences};
 use turns::Turns;
 
 /// Cosine below which a paper does not match an interest.
@@ -54,18 +54,23 @@ pub struct Offer<'a> {
     hottest: f32,
 }
 
-/// A reader, and what was found for them.
+/// Whom papers are chosen for.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     /// What they want.
     pub preferences: &'a Preferences,
-    /// For each of their interests the best papers of [`Offer::panel`], as [`crate::matching::top`] gives them. An interest
-    /// without a vector has none.
+    /// Papers they have seen or never want.
+    pub seen: Option<&'a PaperSet>,
+}
+
+/// What was found for a reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// For each of their interests the best papers of [`Offer::panel`], as [`top`] gives them. An interest without a vector
+    /// has none.
     pub matches: &'a [&'a [Match]],
     /// How many papers were asked for.
     pub k: usize,
-    /// Papers they have seen or never want.
-    pub seen: Option<&'a PaperSet>,
 }
 
 /// A paper chosen for a reader.
@@ -118,7 +123,7 @@ pub fn first_ask(paper_count: usize) -> usize {
 
 /// Chooses a reader's papers, in order, at most as many as they want. Which they are does not depend on how many were asked
 /// for: where it would, the answer is [`TooShort`].
-pub fn select(offer: &Offer<'_>, reader: &Reader<'_>) -> Result<Vec<Choice>, TooShort> {
+pub fn select(offer: &Offer<'_>, reader: Reader<'_>, found: Found<'_>) -> Result<Vec<Choice>, TooShort> {
     let preferences = reader.preferences;
     let (count, share) = (preferences.paper_count, preferences.trending_share);
     let mut edition = Edition::new(offer, reader);
@@ -127,7 +132,7 @@ pub fn select(offer: &Offer<'_>, reader: &Reader<'_>) -> Result<Vec<Choice>, Too
         edition.fill(0..offer.candidates.len(), Reason::New, count);
         return Ok(edition.choices);
     }
-    let mut turns = Turns::new(reader, offer.candidates.len());
+    let mut turns = Turns::new(preferences, found, offer.candidates.len());
     if share < 1.0 {
         turns.serve(&mut edition, count - places(share, count))?;
     }
@@ -141,6 +146,35 @@ pub fn select(offer: &Offer<'_>, reader: &Reader<'_>) -> Result<Vec<Choice>, Too
     }
     edition.choices.extend(trending);
     Ok(edition.choices)
+}
+
+/// Matches and selects for one reader alone, asking for more until that is enough: first for `k` papers of each interest.
+/// `vectors` are those of the interests, in their order. For many readers, match them together and come here with those for
+/// whom the answer was [`TooShort`].
+pub fn select_alone(
+    offer: &Offer<'_>,
+    panel: &Panel,
+    reader: Reader<'_>,
+    vectors: &[Int8Vector],
+    mut k: usize,
+    workspace: &mut Workspace,
+) -> Result<Vec<Choice>, DimensionError> {
+    let asked: Vec<Asked<'_>> = vectors
+        .iter()
+        .map(|vector| Asked {
+            vector,
+            skip: reader.seen,
+        })
+        .collect();
+    loop {
+        let found = top(panel, &asked, k, workspace)?;
+        let matches: Vec<&[Match]> = (0..asked.len()).map(|interest| found.of(interest)).collect();
+        let matches = &matches;
+        match select(offer, reader, Found { matches, k }) {
+            Ok(choices) => return Ok(choices),
+            Err(TooShort { ask }) => k = ask,
+        }
+    }
 }
 
 #[expect(
@@ -197,14 +231,14 @@ impl Candidate<'_> {
 /// The papers chosen so far.
 struct Edition<'a> {
     offer: &'a Offer<'a>,
-    reader: &'a Reader<'a>,
+    reader: Reader<'a>,
     choices: Vec<Choice>,
     /// All that were ever chosen, in that order.
     papers: Vec<usize>,
 }
 
 impl<'a> Edition<'a> {
-    fn new(offer: &'a Offer<'_>, reader: &'a Reader<'_>) -> Self {
+    fn new(offer: &'a Offer<'_>, reader: Reader<'a>) -> Self {
         Self {
             offer,
             reader,

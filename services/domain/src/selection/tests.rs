@@ -2,9 +2,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::matching::{Asked, Workspace, top};
+use crate::PaperId;
 use crate::schedule::Schedule;
-use crate::{Int8Vector, PaperId};
 
 const DIMENSION: usize = 24;
 
@@ -37,7 +36,7 @@ impl Window {
         Offer::new(candidates.collect())
     }
 
-    /// Matches and selects, asking for more as often as it must. Choices name papers by their numbers.
+    /// Choices name papers by their numbers.
     fn select(&self, preferences: &Preferences, interests: &[Values], seen: &[usize], k: usize) -> Vec<Choice> {
         let offer = self.offer();
         let panel = offer.panel(DIMENSION).expect("one dimension");
@@ -47,37 +46,17 @@ impl Window {
             .iter()
             .map(|values| Int8Vector::quantise(&dense(values)))
             .collect();
-        let asked: Vec<Asked<'_>> = vectors
-            .iter()
-            .map(|vector| Asked {
-                vector,
-                skip: Some(&seen),
-            })
-            .collect();
+        let reader = Reader {
+            preferences,
+            seen: Some(&seen),
+        };
         let mut workspace = Workspace::default();
-        let mut k = k;
-        loop {
-            let found = top(&panel, &asked, k, &mut workspace).expect("one dimension");
-            let matches: Vec<&[Match]> = (0..asked.len()).map(|interest| found.of(interest)).collect();
-            let reader = Reader {
-                preferences,
-                matches: &matches,
-                k,
-                seen: Some(&seen),
-            };
-            match select(&offer, &reader) {
-                Ok(mut choices) => {
-                    for choice in &mut choices {
-                        choice.paper = number(choice.paper);
-                    }
-                    return choices;
-                }
-                Err(TooShort { ask }) => {
-                    assert!(ask > k, "it asks for more");
-                    k = ask;
-                }
-            }
+        let choices = select_alone(&offer, &panel, reader, &vectors, k, &mut workspace);
+        let mut choices = choices.expect("one dimension");
+        for choice in &mut choices {
+            choice.paper = number(choice.paper);
         }
+        choices
     }
 
     fn chosen(&self, preferences: &Preferences, interests: &[Values]) -> Vec<(usize, Reason)> {

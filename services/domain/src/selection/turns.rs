@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::{Edition, MATCH_FLOOR, PER_TOPIC, Reader, Reason, TooShort};
-use crate::Interest;
+use super::{Edition, Found, MATCH_FLOOR, PER_TOPIC, Reason, TooShort};
 use crate::matching::Match;
+use crate::{Interest, Preferences};
 
 /// The interests, and whose turn it was last.
 pub(super) struct Turns<'a> {
@@ -29,22 +29,22 @@ struct Turn<'a> {
 
 impl<'a> Turns<'a> {
     /// In an offer of so many papers.
-    pub(super) fn new(reader: &Reader<'a>, papers: usize) -> Self {
+    pub(super) fn new(preferences: &'a Preferences, found: Found<'a>, papers: usize) -> Self {
         let turn = |(interest, matches): (&'a Interest, &&'a [Match])| Turn {
             interest,
             rest: matches,
-            cut: matches.len() >= reader.k && reader.k < papers,
+            cut: matches.len() >= found.k && found.k < papers,
             head: None,
             compared: 0,
             places: 0,
         };
-        let interests = reader.preferences.interests.iter();
+        let interests = preferences.interests.iter();
         Self {
-            interests: interests.zip(reader.matches).map(turn).collect(),
+            interests: interests.zip(found.matches).map(turn).collect(),
             last: 0,
             in_a_row: 0,
             too_short: TooShort {
-                ask: reader.k.saturating_mul(2).clamp(1, papers.max(1)),
+                ask: found.k.saturating_mul(2).clamp(1, papers.max(1)),
             },
         }
     }
