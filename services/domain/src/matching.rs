@@ -1,108 +1,150 @@
-//! Which papers of a window a subscriber should see: the best dot product of any interest with each paper.
+//! Which papers of a window fit which interests: the exact best of every interest, by the product of two matrices.
 //!
-//! Exact. It never compares vectors of different encoders; callers pass vectors of one encoder. It knows no subscriber.
+//! Millions of interests, kept as [`Int8Vector`]s, meet the papers of a [`Panel`] a tile at a time. A tile of scores is
+//! looked at and forgotten: only what is above the worst of the best so far is kept, so the whole matrix is never written.
+//! A score is `scale · Σ code · value`, summed in f32; what is found is exact with regard to these scores.
+//!
+//! It knows no subscriber and chooses nothing for one (see [`crate::selection`]), starts no thread, and never compares
+//! vectors of different encoders: callers pass vectors of one encoder.
 
-use std::collections::HashSet;
+mod best;
+pub mod kernel;
+mod panel;
+mod set;
+#[cfg(test)]
+mod tests;
 
-use crate::vectors::dot;
-use crate::{DenseVector, PaperId};
+use crate::Int8Vector;
+use best::Best;
+use kernel::{COLUMNS, ROWS, Tile};
 
-/// One paper of the window.
-#[derive(Debug, Clone)]
-pub struct Candidate<'a> {
-    /// Its id.
-    pub id: &'a PaperId,
-    /// Its dense vector.
-    pub dense: &'a DenseVector,
-    /// When it became searchable, in milliseconds since the epoch; breaks ties, newest first.
-    pub indexed_ms: i64,
+pub use panel::Panel;
+pub use set::PaperSet;
+
+/// Interests that pass all papers together. As floats they stay in the second cache, beside one strip of papers.
+const BLOCK: usize = 4 * ROWS;
+
+/// Vectors that cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("vector has {found} values; those it is compared with have {expected}")]
+pub struct DimensionError {
+    /// Values of the vector.
+    pub found: usize,
+    /// Values it should have.
+    pub expected: usize,
 }
 
-/// One paper chosen for a subscriber.
-#[derive(Debug, Clone, PartialEq)]
+/// An interest to find papers for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its vector.
+    pub vector: &'a Int8Vector,
+    /// Papers that are not wanted, such as those its reader has seen.
+    pub skip: Option<&'a PaperSet>,
+}
+
+/// A paper that fits an interest.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Match {
-    /// The paper's place in the window.
-    pub candidate: usize,
-    /// Cosine with the interest that fits best; 0 without interests.
+    /// The paper's place in the panel.
+    pub paper: u32,
+    /// Cosine with the interest, within the rounding of its vector.
     pub score: f32,
-    /// That interest's place in the list; `None` without interests.
-    pub interest: Option<usize>,
 }
 
-/// The best papers for a subscriber, best first, without those seen before. Without interests the newest ones.
-pub fn best_papers(
-    window: &[Candidate<'_>],
-    interests: &[DenseVector],
-    seen: &HashSet<PaperId>,
-    limit: usize,
-) -> Vec<Match> {
-    let mut matches: Vec<Match> = window
-        .iter()
-        .enumerate()
-        .filter(|(_, candidate)| !seen.contains(candidate.id))
-        .map(|(index, candidate)| best_interest(index, candidate, interests))
-        .collect();
-    matches.sort_by(|a, b| {
-        let (left, right) = (&window[a.candidate], &window[b.candidate]);
-        b.score
-            .total_cmp(&a.score)
-            .then(right.indexed_ms.cmp(&left.indexed_ms))
-            .then_with(|| left.id.cmp(right.id))
-    });
-    matches.truncate(limit);
-    matches
+/// Memory that is used again from call to call; one for each thread.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    rows: Vec<f32>,
+    best: Vec<Best>,
+    tile: Tile,
+    matches: Vec<Match>,
+    ends: Vec<usize>,
 }
 
-fn best_interest(candidate: usize, paper: &Candidate<'_>, interests: &[DenseVector]) -> Match {
-    let mut best = Match {
-        candidate,
-        score: 0.0,
-        interest: None,
-    };
-    for (index, interest) in interests.iter().enumerate() {
-        let score = dot(interest.as_slice(), paper.dense.as_slice());
-        if best.interest.is_none() || score > best.score {
-            best = Match {
-                candidate,
-                score,
-                interest: Some(index),
-            };
+/// What was found, in the order in which it was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Matches<'a> {
+    matches: &'a [Match],
+    ends: &'a [usize],
+}
+
+impl<'a> Matches<'a> {
+    /// The best papers of an interest, best first; of equal scores the paper that comes first in the panel.
+    pub fn of(&self, interest: usize) -> &'a [Match] {
+        let begin = interest.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.matches[begin..self.ends[interest]]
+    }
+}
+
+/// For each interest the `k` papers with the highest scores, fewer only where the panel holds fewer that are not to be
+/// skipped. Refuses an interest whose dimension is not the panel's. Memory is bounded by `k` papers for each interest, so
+/// millions of them are asked for in parts.
+pub fn top<'w>(
+    panel: &Panel,
+    asked: &[Asked<'_>],
+    k: usize,
+    workspace: &'w mut Workspace,
+) -> Result<Matches<'w>, DimensionError> {
+    for one in asked {
+        panel.check(one.vector.dimension())?;
+    }
+    workspace.matches.clear();
+    workspace.ends.clear();
+    for block in asked.chunks(BLOCK) {
+        find(panel, block, k, workspace);
+        for best in &mut workspace.best[..block.len()] {
+            best.finish(&mut workspace.matches);
+            workspace.ends.push(workspace.matches.len());
         }
     }
-    best
+    Ok(Matches {
+        matches: &workspace.matches,
+        ends: &workspace.ends,
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn vector(values: [f32; 2]) -> DenseVector {
-        DenseVector::new(values.to_vec()).expect("a vector")
+/// Strip by strip, so that a strip of papers stays near while all interests of the block pass it.
+fn find(panel: &Panel, block: &[Asked<'_>], k: usize, workspace: &mut Workspace) {
+    let Workspace { rows, best, tile, .. } = workspace;
+    let scales = unpack(panel.dimension(), block, rows);
+    best.resize_with(best.len().max(block.len()), Best::default);
+    for best in &mut best[..block.len()] {
+        best.begin(k);
     }
-
-    #[test]
-    fn interests_decide_and_seen_papers_stay_out() {
-        let ids: Vec<PaperId> = ["x:a", "x:b", "x:c"]
-            .map(|id| PaperId::parse(id).expect("an id"))
-            .into();
-        let vectors = [vector([1.0, 0.0]), vector([0.0, 1.0]), vector([0.6, 0.8])];
-        let window: Vec<Candidate<'_>> = (0..3)
-            .map(|i| Candidate {
-                id: &ids[i],
-                dense: &vectors[i],
-                indexed_ms: i64::try_from(i).expect("small"),
-            })
-            .collect();
-        let order = |interests: &[DenseVector], seen: &HashSet<PaperId>| -> Vec<usize> {
-            best_papers(&window, interests, seen, 10)
-                .iter()
-                .map(|m| m.candidate)
-                .collect()
-        };
-        assert_eq!(order(&[vector([0.0, 1.0])], &HashSet::new()), [1, 2, 0]);
-        assert_eq!(order(&[], &HashSet::new()), [2, 1, 0], "newest first without interests");
-        assert_eq!(order(&[vector([0.0, 1.0])], &HashSet::from([ids[1].clone()])), [2, 0]);
-        let both = best_papers(&window, &[vector([1.0, 0.0]), vector([0.0, 1.0])], &HashSet::new(), 2);
-        assert_eq!(both.iter().map(|m| m.interest).collect::<Vec<_>>(), [Some(1), Some(0)]);
+    let height = panel.dimension() * ROWS;
+    for (strip, papers) in panel.strips() {
+        let tiles = block.chunks(ROWS).zip(best.chunks_mut(ROWS)).zip(&scales);
+        for (at, ((asked, best), scales)) in tiles.enumerate() {
+            let rows = &rows[at * height..][..height];
+            let least = std::array::from_fn(|row| best.get(row).map_or(f32::INFINITY, Best::least));
+            panel.kernel().multiply(rows, papers, scales, &least, tile);
+            for (row, (asked, best)) in asked.iter().zip(best).enumerate() {
+                let above = tile.above[row] & panel.filled(strip);
+                if above != 0 {
+                    best.offer(&tile.scores[row], above, strip * COLUMNS, asked.skip);
+                }
+            }
+        }
     }
+}
+
+/// Writes the codes as floats, `[tile][value][row]`, zeros where the last tile has no interest. Returns the scales.
+fn unpack(dimension: usize, block: &[Asked<'_>], rows: &mut Vec<f32>) -> Vec<[f32; ROWS]> {
+    let height = dimension * ROWS;
+    rows.clear();
+    rows.resize(block.len().div_ceil(ROWS) * height, 0.0);
+    let mut scales = Vec::with_capacity(BLOCK / ROWS);
+    for (tile, asked) in rows.chunks_exact_mut(height).zip(block.chunks(ROWS)) {
+        scales.push(std::array::from_fn(|row| {
+            asked.get(row).map_or(0.0, |one| one.vector.scale())
+        }));
+        let (tile, _) = tile.as_chunks_mut::<ROWS>();
+        for (row, one) in asked.iter().enumerate() {
+            for (values, code) in tile.iter_mut().zip(one.vector.values()) {
+                values[row] = f32::from(*code);
+            }
+        }
+    }
+    scales
 }

@@ -1,6 +1,6 @@
 //! What a subscriber wants: interests, exclusions, how much of what is trending, when, and in which form.
 //!
-//! It says what is allowed and what a paper must not be; it chooses no paper (see [`crate::matching`]) and knows no address.
+//! It says what is allowed and what a paper must not be; it chooses no paper (see [`crate::selection`]) and knows no address.
 
 use std::collections::HashSet;
 

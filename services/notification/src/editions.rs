@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::telemetry;
+use domain::selection::Reason;
 use domain::{DenseVector, EncoderId, Interest, Paper, PaperId};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument as _, Span, error, info, warn};
@@ -351,7 +352,8 @@ impl Editions {
         };
         let seen = self.parts.subscribers.sent_papers(&subscriber.id).await?;
         let (encoder, vectors) = self.interests(subscriber, encoder).await?;
-        let chosen = window().choose(&encoder, &vectors, &seen, subscriber.preferences.paper_count);
+        let chosen = window().choose(&encoder, &subscriber.preferences, &vectors, &seen);
+        let chosen = chosen.map_err(|error| odd(subscriber, &error))?;
         Ok(chosen.into_iter().map(|chosen| explained(subscriber, chosen)).collect())
     }
 
@@ -450,15 +452,14 @@ fn not_mine(slot: Timestamp, record: Record) -> Delivered {
 }
 
 fn explained(subscriber: &Subscriber, chosen: Chosen) -> EditionPaper {
-    let interest = chosen
-        .interest
-        .and_then(|index| subscriber.preferences.interests.get(index));
-    // An interest without a word the encoder knows is near nothing; the papers are then the newest ones.
-    let reason = match interest {
-        Some(interest) if chosen.score > 0.0 => {
-            format!("because you follow “{}” (match {:.2})", interest.name(), chosen.score)
+    let interests = &subscriber.preferences.interests;
+    let reason = match chosen.reason {
+        Reason::Interest(at) => {
+            let name = interests.get(at).map(Interest::name).unwrap_or_default();
+            format!("because you follow “{name}” (match {:.2})", chosen.score)
         }
-        _ => "new today".to_owned(),
+        Reason::Trending => "trending".to_owned(),
+        Reason::New => "new today".to_owned(),
     };
     EditionPaper {
         paper: chosen.paper,

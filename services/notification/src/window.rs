@@ -2,11 +2,12 @@
 //!
 //! It chooses nothing and knows no subscriber.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use common::telemetry::TraceLink;
-use domain::matching::{self, Candidate, Match};
-use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
+use domain::matching::{DimensionError, PaperSet, Workspace};
+use domain::selection::{self, Candidate, Offer, Reader, Reason};
+use domain::{DenseVector, EncoderId, Int8Vector, Paper, PaperId, PaperVectors, Preferences};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::WINDOW;
@@ -29,10 +30,10 @@ pub struct Entry {
 pub struct Chosen {
     /// The paper.
     pub paper: Paper,
-    /// Cosine with the interest that fits best; 0 without interests.
+    /// How much it was worth to them.
     pub score: f32,
-    /// That interest's place in the list.
-    pub interest: Option<usize>,
+    /// Why it was chosen.
+    pub reason: Reason,
 }
 
 /// The window never holds more; above it the oldest papers leave. Some 300 MB with vectors of 256 values.
@@ -103,41 +104,43 @@ impl Window {
         self.entries.get(id).and_then(|entry| entry.trace.as_ref())
     }
 
-    /// The best papers for interests, without those seen. Papers of another encoder take no part.
+    /// The papers for a reader with these vectors of interests, without those seen. Papers of another encoder take no part.
     pub fn choose(
         &self,
         encoder: &EncoderId,
+        preferences: &Preferences,
         interests: &[DenseVector],
-        seen: &std::collections::HashSet<PaperId>,
-        limit: usize,
-    ) -> Vec<Chosen> {
-        let entries: Vec<&Entry> = self
-            .entries
-            .values()
-            .filter(|entry| entry.vectors.encoder == *encoder)
+        seen: &HashSet<PaperId>,
+    ) -> Result<Vec<Chosen>, DimensionError> {
+        let entries = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
+        let candidates = entries.map(|entry| Candidate {
+            paper: &entry.paper,
+            dense: &entry.vectors.dense,
+            indexed_ms: entry.indexed.as_millisecond(),
+            trending: 0.0,
+        });
+        let offer = Offer::new(candidates.collect());
+        let papers = offer.candidates();
+        let Some(first) = papers.first() else {
+            return Ok(Vec::new());
+        };
+        let panel = offer.panel(first.dense.dimension())?;
+        let seen: PaperSet = (0..papers.len())
+            .filter(|at| seen.contains(&papers[*at].paper.id))
             .collect();
-        let candidates: Vec<Candidate<'_>> = entries
-            .iter()
-            .map(|entry| Candidate {
-                id: &entry.paper.id,
-                dense: &entry.vectors.dense,
-                indexed_ms: entry.indexed.as_millisecond(),
-            })
-            .collect();
-        let best = matching::best_papers(&candidates, interests, seen, limit);
-        best.into_iter()
-            .map(
-                |Match {
-                     candidate,
-                     score,
-                     interest,
-                 }| Chosen {
-                    paper: entries[candidate].paper.clone(),
-                    score,
-                    interest,
-                },
-            )
-            .collect()
+        let seen = Some(&seen);
+        let interests: Vec<Int8Vector> = interests.iter().map(Int8Vector::quantise).collect();
+        let (reader, k) = (
+            Reader { preferences, seen },
+            selection::first_ask(preferences.paper_count),
+        );
+        let choices = selection::select_alone(&offer, &panel, reader, &interests, k, &mut Workspace::default())?;
+        let chosen = choices.into_iter().map(|choice| Chosen {
+            paper: papers[choice.paper].paper.clone(),
+            score: choice.score,
+            reason: choice.reason,
+        });
+        Ok(chosen.collect())
     }
 
     fn keep_newest(&mut self, most: usize) {
