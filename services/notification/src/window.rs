@@ -1,21 +1,23 @@
 //! The papers editions choose from: those indexed lately, in memory, read anew from the bus at every start.
 //!
-//! It chooses nothing and knows no subscriber.
+//! Who chooses from it takes a snapshot, so that a long choice never holds up new papers. It chooses nothing and knows no
+//! subscriber.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use common::telemetry::TraceLink;
-use domain::matching::{self, Candidate, Match};
-use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
+use domain::{EncoderId, Paper, PaperId, PaperVectors};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::WINDOW;
+use crate::subscribers::seen::PaperKey;
 
 /// One paper of the window.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The paper.
-    pub paper: Paper,
+    pub paper: Arc<Paper>,
     /// Its vectors.
     pub vectors: PaperVectors,
     /// When it became searchable.
@@ -24,15 +26,15 @@ pub struct Entry {
     pub trace: Option<TraceLink>,
 }
 
-/// A paper chosen for a subscriber.
-#[derive(Debug, Clone)]
-pub struct Chosen {
-    /// The paper.
-    pub paper: Paper,
-    /// Cosine with the interest that fits best; 0 without interests.
-    pub score: f32,
-    /// That interest's place in the list.
-    pub interest: Option<usize>,
+/// The papers of one encoder at one moment, the newest first.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// The papers.
+    pub papers: Vec<Arc<Entry>>,
+    /// What stands for each of them among those that were sent.
+    pub keys: Vec<PaperKey>,
+    /// How much each of them is trending; 0 where it is not.
+    pub trending: Vec<f32>,
 }
 
 /// The window never holds more; above it the oldest papers leave. Some 300 MB with vectors of 256 values.
@@ -41,8 +43,11 @@ const MOST_PAPERS: usize = 100_000;
 /// The window.
 #[derive(Debug, Default)]
 pub struct Window {
-    entries: HashMap<PaperId, Entry>,
+    entries: HashMap<PaperId, Arc<Entry>>,
     withdrawn: HashMap<PaperId, u64>,
+    trending: HashMap<PaperId, f32>,
+    /// The last snapshots, one per encoder; gone with every change.
+    snapshots: HashMap<EncoderId, Arc<Snapshot>>,
 }
 
 impl Window {
@@ -57,12 +62,12 @@ impl Window {
         if newer || self.withdrawn.get(id).is_some_and(|known| *known > revision) {
             return;
         }
-        self.entries.insert(id.clone(), entry);
+        self.entries.insert(id.clone(), Arc::new(entry));
         // A tenth at a time, so that a full window does not look for its oldest paper at each new one.
         if self.entries.len() > MOST_PAPERS + MOST_PAPERS / 10 {
             self.keep_newest(MOST_PAPERS);
         }
-        self.count();
+        self.changed();
     }
 
     /// Takes a withdrawn paper out and keeps it out.
@@ -75,14 +80,20 @@ impl Window {
             self.entries.remove(&id);
         }
         self.withdrawn.insert(id, revision);
-        self.count();
+        self.changed();
     }
 
     /// Forgets what is older than the window.
     pub fn expire(&mut self, now: Timestamp, length: SignedDuration) {
         let oldest = now.saturating_sub(length).unwrap_or(Timestamp::MIN);
         self.entries.retain(|_, entry| entry.indexed >= oldest);
-        self.count();
+        self.changed();
+    }
+
+    /// Takes what is trending now, in place of what was.
+    pub fn set_trending(&mut self, scores: HashMap<PaperId, f32>) {
+        self.trending = scores;
+        self.changed();
     }
 
     /// Whose vectors the newest paper has; interests are embedded by the same one.
@@ -94,7 +105,7 @@ impl Window {
     }
 
     /// A paper by id.
-    pub fn get(&self, id: &PaperId) -> Option<&Paper> {
+    pub fn get(&self, id: &PaperId) -> Option<&Arc<Paper>> {
         self.entries.get(id).map(|entry| &entry.paper)
     }
 
@@ -103,41 +114,22 @@ impl Window {
         self.entries.get(id).and_then(|entry| entry.trace.as_ref())
     }
 
-    /// The best papers for interests, without those seen. Papers of another encoder take no part.
-    pub fn choose(
-        &self,
-        encoder: &EncoderId,
-        interests: &[DenseVector],
-        seen: &std::collections::HashSet<PaperId>,
-        limit: usize,
-    ) -> Vec<Chosen> {
-        let entries: Vec<&Entry> = self
-            .entries
-            .values()
-            .filter(|entry| entry.vectors.encoder == *encoder)
-            .collect();
-        let candidates: Vec<Candidate<'_>> = entries
-            .iter()
-            .map(|entry| Candidate {
-                id: &entry.paper.id,
-                dense: &entry.vectors.dense,
-                indexed_ms: entry.indexed.as_millisecond(),
-            })
-            .collect();
-        let best = matching::best_papers(&candidates, interests, seen, limit);
-        best.into_iter()
-            .map(
-                |Match {
-                     candidate,
-                     score,
-                     interest,
-                 }| Chosen {
-                    paper: entries[candidate].paper.clone(),
-                    score,
-                    interest,
-                },
-            )
-            .collect()
+    /// The papers of an encoder as they are now.
+    pub fn snapshot(&mut self, encoder: &EncoderId) -> Arc<Snapshot> {
+        if let Some(known) = self.snapshots.get(encoder) {
+            return Arc::clone(known);
+        }
+        let of_encoder = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
+        let mut papers: Vec<Arc<Entry>> = of_encoder.cloned().collect();
+        papers.sort_unstable_by(|a, b| b.indexed.cmp(&a.indexed).then_with(|| a.paper.id.cmp(&b.paper.id)));
+        let heat = |entry: &Arc<Entry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
+        let made = Arc::new(Snapshot {
+            keys: papers.iter().map(|entry| PaperKey::of(&entry.paper.id)).collect(),
+            trending: papers.iter().map(heat).collect(),
+            papers,
+        });
+        self.snapshots.insert(encoder.clone(), Arc::clone(&made));
+        made
     }
 
     fn keep_newest(&mut self, most: usize) {
@@ -151,7 +143,8 @@ impl Window {
         self.entries.retain(|_, entry| entry.indexed > newest_to_go);
     }
 
-    fn count(&self) {
+    fn changed(&mut self) {
+        self.snapshots.clear();
         WINDOW.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
     }
 }
@@ -159,11 +152,11 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::SparseVector;
+    use domain::{DenseVector, SparseVector};
 
     fn entry(id: &str, revision: u64) -> Entry {
         Entry {
-            paper: Paper {
+            paper: Arc::new(Paper {
                 id: PaperId::parse(id).expect("an id"),
                 title: format!("{id} {revision}"),
                 abstract_text: String::new(),
@@ -177,7 +170,7 @@ mod tests {
                 content_hash: String::new(),
                 language: String::new(),
                 accepted: Timestamp::UNIX_EPOCH,
-            },
+            }),
             vectors: PaperVectors {
                 encoder: EncoderId::parse("test@1").expect("an encoder id"),
                 dense: DenseVector::new(vec![1.0, 0.0]).expect("dense"),
