@@ -93,6 +93,7 @@ async fn subscribe(services: &Services, mails: &SmtpServer) {
     eventually("the paper is in the window", async || {
         let request = PreviewEditionRequest {
             email: READER.to_owned(),
+            ..PreviewEditionRequest::default()
         };
         let mut deliveries = DeliveryServiceClient::new(to(services, "notification"));
         deliveries

@@ -91,6 +91,11 @@ impl Schedule {
         slots.flatten().find(|slot| *slot > now).unwrap_or(Timestamp::MAX)
     }
 
+    /// The date of a moment by the local calendar.
+    pub fn local_date(&self, at: Timestamp) -> Date {
+        at.to_zoned_datetime(self.zone.clone()).date()
+    }
+
     /// The slot so many days from now, by the local calendar; none where that day has no digest.
     fn slot_on(&self, now: Timestamp, offset_days: i64) -> Option<Timestamp> {
         let today = now.to_zoned_datetime(self.zone.clone()).date();

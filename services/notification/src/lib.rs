@@ -14,10 +14,12 @@ mod subscribers;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod trending;
 mod window;
 
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use common::config::{CommonConfig, Settings};
 use common::service::{Assembly, ServiceError};
@@ -29,7 +31,7 @@ use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceSe
 
 use crate::editions::{Editions, Parts};
 use crate::mailer::{Maildir, Smtp, Transport};
-use crate::subscribers::Subscribers;
+use crate::subscribers::{Subscribers, Terms};
 use crate::tokens::Tokens;
 
 /// Name of the service.
@@ -52,6 +54,10 @@ pub struct Config {
     defaults: Defaults,
     window: SignedDuration,
     first_pause: SignedDuration,
+    expire: SignedDuration,
+    lease: Duration,
+    chunk: usize,
+    connections: usize,
 }
 
 /// What holds for who says nothing else.
@@ -113,6 +119,12 @@ impl Config {
             defaults,
             window: SignedDuration::from_hours(24 * days),
             first_pause: SignedDuration::from_secs(pause),
+            expire: SignedDuration::from_hours(
+                i64::try_from(settings.number("notification.expire_hours", 1..=168)).unwrap_or(12),
+            ),
+            lease: Duration::from_secs(settings.number("notification.lease_seconds", 5..=600)),
+            chunk: usize::try_from(settings.number("notification.chunk", 1..=4096)).unwrap_or(512),
+            connections: usize::try_from(settings.number("notification.connections", 1..=1000)).unwrap_or(32),
         }
     }
 
@@ -128,7 +140,9 @@ impl Config {
 pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
     let failed = |problem: String| ServiceError::start(NAME, problem);
-    let subscribers = Subscribers::connect(&config.redis_url)
+    let lease = SignedDuration::try_from(config.lease).map_err(|error| failed(error.to_string()))?;
+    let terms = Terms::new(lease, config.window);
+    let subscribers = Subscribers::connect(&config.redis_url, terms)
         .await
         .map_err(|error| failed(error.to_string()))?;
     let tokens = Arc::new(Tokens::new(&secret(&config).map_err(failed)?));
@@ -146,6 +160,9 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         public_url: public_url.trim_end_matches('/').to_owned(),
         mail_domain: config.from.email.domain().to_owned(),
         first_pause: config.first_pause,
+        expire: config.expire,
+        connections: config.connections,
+        send_timeout: config.lease * 3 / 4,
     }));
     let service = grpc::Notification {
         subscribers: subscribers.clone(),
@@ -155,6 +172,11 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     };
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
+    let following = trending::follow(Arc::new(trending::Nothing), Arc::clone(&window), assembly.stop.clone());
+    assembly.task(async move {
+        following.await;
+        Ok(())
+    });
     let filling = pipeline::fill(
         assembly.bus.clone(),
         window,
@@ -163,11 +185,12 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         assembly.stop.clone(),
     );
     assembly.task(async move { Ok(filling.await?) });
+    let pace = scheduler::Pace::new(config.lease, config.chunk);
     let (readiness, stop) = (assembly.readiness.clone(), assembly.stop.clone());
     assembly.task(async move {
         // An edition made before the window is read would be an empty one.
         readiness.wait().await;
-        scheduler::run(subscribers, editions, stop).await;
+        scheduler::run(subscribers, editions, pace, stop).await;
         Ok(())
     });
     Ok(())

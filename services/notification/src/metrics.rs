@@ -6,6 +6,8 @@ use prometheus::{
     IntCounter, IntCounterVec, IntGauge, register_int_counter, register_int_counter_vec, register_int_gauge,
 };
 
+use crate::editions::Emptiness;
+
 /// Editions by outcome: how attempts ended, `already_delivered` and `busy` for those that found the work done or in other
 /// hands, `error` for those that could not be made or recorded.
 pub static EDITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
@@ -13,6 +15,16 @@ pub static EDITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
         "broadsheet_notification_editions_total",
         "Editions by outcome.",
         &["outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// Slots that yielded no mail because there was nothing to send, by reason.
+pub static EMPTY_SLOTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_notification_empty_slots_total",
+        "Slots that yielded no mail because there was nothing to send, by reason.",
+        &["reason"]
     )
     .expect("the only metric of this name")
 });
@@ -42,11 +54,15 @@ pub fn touch() {
         "failed",
         "empty",
         "deferred",
+        "expired",
         "already_delivered",
         "busy",
         "error",
     ] {
         EDITIONS.with_label_values(&[outcome]);
+    }
+    for why in Emptiness::ALL {
+        EMPTY_SLOTS.with_label_values(&[why.name()]);
     }
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);

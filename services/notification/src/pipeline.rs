@@ -78,7 +78,7 @@ fn take_out(window: &RwLock<Window>, event: &PaperWithdrawn) {
 fn parse(event: PaperIndexed) -> Result<Entry, String> {
     let indexed = event.indexed_time.ok_or("indexed_time is missing")?;
     Ok(Entry {
-        paper: Paper::try_from(event.paper.unwrap_or_default()).map_err(|error| error.to_string())?,
+        paper: Arc::new(Paper::try_from(event.paper.unwrap_or_default()).map_err(|error| error.to_string())?),
         vectors: PaperVectors::try_from(event.vectors.unwrap_or_default()).map_err(|error| error.to_string())?,
         indexed: from_wire_time("indexed_time", indexed).map_err(|error| error.to_string())?,
         trace: None,

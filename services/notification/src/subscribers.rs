@@ -8,7 +8,8 @@
 //! | `broadsheet:active` | set of active ids |
 //! | `broadsheet:delivery:<id>:<slot ms>` | hash: one edition, see [`deliveries`] |
 //! | `broadsheet:deliveries:<id>` | sorted set of slots with a delivery |
-//! | `broadsheet:sent:<id>` | set of the paper ids a subscriber was sent |
+//! | `broadsheet:seen:<id>` | string: the papers a subscriber was sent lately, see [`seen`] |
+//! | `broadsheet:epoch` | the last fencing token, see [`claims`] |
 //!
 //! An unsubscription is in force when the call returns: it waits for the append-only file (`WAITAOF`, Redis 7.2), and
 //! where the server has no such command it is as durable as the server's `appendfsync`. A mail that is already in the
@@ -16,7 +17,10 @@
 //!
 //! It sends nothing and composes nothing.
 
+pub mod claims;
 pub mod deliveries;
+pub mod reading;
+pub mod seen;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -97,8 +101,28 @@ pub enum SubscribersError {
     },
 }
 
-/// How long a claim holds when its owner falls silent. Longer than any attempt to send.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(60);
+/// How long things hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// A claim whose owner falls silent. Longer than any attempt to send.
+    pub lease: SignedDuration,
+    /// Records of deliveries and the papers in them; longer than papers can be chosen for editions.
+    pub retention: SignedDuration,
+}
+
+impl Terms {
+    /// Records outlive the window of papers by this much: a paper that comes back in a new revision is still known.
+    const BEYOND_WINDOW: SignedDuration = SignedDuration::from_hours(24 * 35);
+
+    /// For a window of papers of this length.
+    pub fn new(lease: SignedDuration, window: SignedDuration) -> Self {
+        Self {
+            lease,
+            retention: window.saturating_add(Self::BEYOND_WINDOW),
+        }
+    }
+}
+
 /// One confirmation mail per address and this long, against subscription bombing.
 const CONFIRMATION_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// An answer of Redis may wait for its disk.
@@ -111,7 +135,6 @@ const ACTIVE: &str = "broadsheet:active";
 
 static SUBSCRIBE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/subscribe.lua")));
 static MOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/move.lua")));
-static CLAIM_DUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/claim_due.lua")));
 static KEEP_VECTORS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/keep_vectors.lua")));
 
 /// The store; clones share one connection.
@@ -120,11 +143,14 @@ pub struct Subscribers {
     client: redis::Client,
     redis: ConnectionManager,
     changed: Arc<Notify>,
+    terms: Terms,
+    /// Tells owners of leases apart that are of different processes.
+    process: Arc<str>,
 }
 
 impl Subscribers {
     /// Connects.
-    pub async fn connect(url: &str) -> Result<Self, SubscribersError> {
+    pub async fn connect(url: &str, terms: Terms) -> Result<Self, SubscribersError> {
         let info = url.into_connection_info()?;
         let client = redis::Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
         let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
@@ -132,6 +158,8 @@ impl Subscribers {
             redis: ConnectionManager::new_with_config(client.clone(), config).await?,
             client,
             changed: Arc::new(Notify::new()),
+            terms,
+            process: uuid::Uuid::new_v4().simple().to_string().into(),
         })
     }
 
@@ -249,29 +277,6 @@ impl Subscribers {
         Ok(())
     }
 
-    /// The kept vectors of a subscriber's interests, and whose they are.
-    pub async fn vectors(&self, of: &Subscriber) -> Result<Option<(EncoderId, Vec<DenseVector>)>, SubscribersError> {
-        let key = subscriber_key(&of.id);
-        let mut command = redis::cmd("HMGET");
-        let fields: (Option<String>, Option<Vec<u8>>) =
-            self.ask(command.arg(&key).arg("encoder").arg("vectors")).await?;
-        let (Some(encoder), Some(bytes)) = fields else {
-            return Ok(None);
-        };
-        let wrong = |problem: &dyn std::fmt::Display| corrupt(&key, problem);
-        let encoder = EncoderId::parse(&encoder).map_err(|error| wrong(&error))?;
-        let length = bytes.len() / of.preferences.interests.len().max(1);
-        if length == 0 || !length.is_multiple_of(4) {
-            return Err(wrong(&"vectors do not fit the interests"));
-        }
-        let vectors = bytes.chunks(length).map(|vector| {
-            let (values, _) = vector.as_chunks::<4>();
-            DenseVector::new(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
-        });
-        let vectors: Result<Vec<DenseVector>, _> = vectors.collect();
-        Ok(Some((encoder, vectors.map_err(|error| wrong(&error))?)))
-    }
-
     /// Keeps the vectors of a subscriber's interests, unless the interests changed meanwhile.
     pub async fn keep_vectors(
         &self,
@@ -290,26 +295,6 @@ impl Subscribers {
     pub async fn active(&self, cursor: u64) -> Result<(u64, Vec<String>), SubscribersError> {
         let mut command = redis::cmd("SSCAN");
         self.ask(command.arg(ACTIVE).arg(cursor).arg("COUNT").arg(500)).await
-    }
-
-    /// Takes up to `most` subscribers that are due; nobody else gets them for the length of the lease.
-    pub async fn claim_due(&self, now: Timestamp, most: usize) -> Result<Vec<String>, SubscribersError> {
-        let now = now.as_millisecond();
-        let arguments = [now, now + millis(LEASE)].map(|ms| ms.to_string().into_bytes());
-        let [now, lease] = arguments;
-        self.script(
-            &CLAIM_DUE,
-            &[DUE.to_owned()],
-            &[now, lease, most.to_string().into_bytes()],
-        )
-        .await
-    }
-
-    /// Sets when a subscriber is due next, unless the subscription ended meanwhile.
-    pub async fn set_due(&self, id: &str, due: Timestamp) -> Result<(), SubscribersError> {
-        let mut command = redis::cmd("ZADD");
-        self.ask(command.arg(DUE).arg("XX").arg(due.as_millisecond()).arg(id))
-            .await
     }
 
     /// When a subscriber is due next.
@@ -436,6 +421,28 @@ fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscriber,
         created: time("created").ok_or_else(|| corrupt(&key, &"created"))?,
         confirmed: time("confirmed"),
     })
+}
+
+/// The kept vectors of a subscriber's interests, and whose they are.
+fn kept_vectors(
+    of: &Subscriber,
+    fields: &HashMap<String, Vec<u8>>,
+) -> Result<Option<(EncoderId, Vec<DenseVector>)>, SubscribersError> {
+    let (Some(encoder), Some(bytes)) = (fields.get("encoder"), fields.get("vectors")) else {
+        return Ok(None);
+    };
+    let wrong = |problem: &dyn std::fmt::Display| corrupt(&subscriber_key(&of.id), problem);
+    let encoder = EncoderId::parse(&String::from_utf8_lossy(encoder)).map_err(|error| wrong(&error))?;
+    let length = bytes.len() / of.preferences.interests.len().max(1);
+    if length == 0 || !length.is_multiple_of(4) {
+        return Err(wrong(&"vectors do not fit the interests"));
+    }
+    let vectors = bytes.chunks(length).map(|vector| {
+        let (values, _) = vector.as_chunks::<4>();
+        DenseVector::new(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
+    });
+    let vectors: Result<Vec<DenseVector>, _> = vectors.collect();
+    Ok(Some((encoder, vectors.map_err(|error| wrong(&error))?)))
 }
 
 #[expect(

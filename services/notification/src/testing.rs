@@ -5,16 +5,19 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::schedule::Schedule;
 use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, PaperVectors, Preferences, SparseVector};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
-use crate::editions::{Editions, InterestEncoder, Parts};
+use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, Outcome, Parts};
 use crate::mailer::{Mail, SendError, Transport};
-use crate::subscribers::{Next, Opting, Subscriber, Subscribers};
+use crate::subscribers::reading::Past;
+use crate::subscribers::{Next, Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
 use crate::window::{Entry, Window};
 
@@ -66,6 +69,9 @@ pub struct Post {
     pub taken: Notify,
     /// One permit per answer it may give; a closed hand is a crash to the sender.
     pub hand: Semaphore,
+    /// Mails it has in hand, and the most it ever had.
+    pub at_once: AtomicUsize,
+    pub most_at_once: AtomicUsize,
 }
 
 #[async_trait]
@@ -75,8 +81,13 @@ impl Transport for Post {
         if answer.is_ok() {
             self.mails.lock().expect("unpoisoned").push(mail.clone());
         }
+        let at_once = 1 + self.at_once.fetch_add(1, Ordering::Relaxed);
+        self.most_at_once.fetch_max(at_once, Ordering::Relaxed);
         self.taken.notify_one();
         let _permit = self.hand.acquire().await.expect("open");
+        // All who may come do before the first one leaves.
+        tokio::task::yield_now().await;
+        self.at_once.fetch_sub(1, Ordering::Relaxed);
         answer
     }
 }
@@ -86,6 +97,8 @@ pub struct Meaning {
     pub calls: AtomicUsize,
     pub name: Mutex<String>,
     pub broken: Mutex<Option<String>>,
+    /// A word that it cannot embed.
+    pub chokes_on: Mutex<Option<String>>,
     /// Whom it unsubscribes while it works.
     pub unsubscribes: Mutex<Option<(Subscribers, String)>>,
 }
@@ -104,14 +117,35 @@ impl InterestEncoder for Meaning {
         if let Some(problem) = self.broken.lock().expect("unpoisoned").clone() {
             return Err(problem);
         }
+        let bad = self.chokes_on.lock().expect("unpoisoned").clone();
+        if let Some(bad) = bad.filter(|bad| texts.contains(bad)) {
+            return Err(format!("{bad} is no text"));
+        }
         let encoder = EncoderId::parse(&self.name.lock().expect("unpoisoned")).expect("an encoder id");
         Ok((encoder, texts.iter().map(|text| vector(text)).collect()))
     }
 }
 
-fn vector(text: &str) -> DenseVector {
-    let values = if text.contains("cats") { [1.0, 0.0] } else { [0.0, 1.0] };
-    DenseVector::new(values.to_vec()).expect("a vector")
+pub fn vector(text: &str) -> DenseVector {
+    DenseVector::new(meaning(text)).expect("a vector")
+}
+
+/// Room for what papers say besides: what says the same as another paper is left out of an edition.
+const DETAILS: usize = 62;
+
+fn meaning(text: &str) -> Vec<f32> {
+    let mut values = vec![0.0; 2 + DETAILS];
+    values[usize::from(!text.contains("cats"))] = 1.0;
+    values
+}
+
+fn vector_of_paper(id: &str, title: &str) -> DenseVector {
+    let mut values = meaning(title);
+    let detail: usize = id.bytes().fold(0, |hash, byte| (hash * 31 + usize::from(byte)) % DETAILS);
+    values[0] *= 0.8;
+    values[1] *= 0.8;
+    values[2 + detail] = 0.6;
+    DenseVector::new(values).expect("a vector")
 }
 
 /// The service without its front door.
@@ -129,18 +163,22 @@ pub struct House {
 impl House {
     pub async fn build() -> Self {
         let redis = Redis::start();
-        let subscribers = Subscribers::connect(&redis.url).await.expect("redis answers");
+        let terms = Terms::new(SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 7));
+        let subscribers = Subscribers::connect(&redis.url, terms).await.expect("redis answers");
         let window = Arc::new(RwLock::new(Window::default()));
         let post = Arc::new(Post {
             mails: Mutex::default(),
             answers: Mutex::default(),
             taken: Notify::new(),
             hand: Semaphore::new(64),
+            at_once: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
         });
         let meaning = Arc::new(Meaning {
             calls: AtomicUsize::new(0),
             name: Mutex::new("test@1".to_owned()),
             broken: Mutex::default(),
+            chokes_on: Mutex::default(),
             unsubscribes: Mutex::default(),
         });
         let tokens = Arc::new(Tokens::new(b"secret"));
@@ -153,6 +191,9 @@ impl House {
             public_url: "https://example.org".to_owned(),
             mail_domain: "example.org".to_owned(),
             first_pause: SignedDuration::from_mins(1),
+            expire: SignedDuration::from_hours(12),
+            connections: 16,
+            send_timeout: Duration::from_secs(45),
         }));
         Self {
             subscribers,
@@ -196,6 +237,45 @@ impl House {
         }
     }
 
+    /// Delivers the edition of one reader, as an operator asks for it.
+    pub async fn deliver(&self, id: &str, minutes: i64) -> Delivered {
+        let outcomes = self.editions.deliver(vec![id.to_owned()], self.later(minutes)).await;
+        let outcome = outcomes.expect("delivered").pop().expect("an outcome");
+        outcome.result.expect("delivered")
+    }
+
+    /// Does what the scheduler does when a reader is due.
+    pub async fn turn(&self, id: &str, minutes: i64) -> Outcome {
+        let fence = self.subscribers.fence().await.expect("redis answers");
+        let now = self.later(minutes);
+        let plan = self.editions.plan(vec![id.to_owned()], fence, Occasion::Due, now).await;
+        let outcomes = self
+            .editions
+            .carry_out(plan.expect("composed"), &CancellationToken::new())
+            .await;
+        outcomes.into_iter().next().expect("an outcome")
+    }
+
+    pub async fn preview(&self, id: &str) -> Edition {
+        let edition = self.editions.preview(id, self.now).await;
+        edition.expect("composed").expect("a subscriber")
+    }
+
+    /// What a reader was sent before, and what is known of an edition.
+    pub async fn past(&self, id: &str, slot: Timestamp) -> Past {
+        let mut pasts = self.subscribers.pasts(&[(id, slot)]).await.expect("redis answers");
+        pasts.pop().expect("one").expect("it parses")
+    }
+
+    pub async fn due(&self, id: &str) -> Timestamp {
+        self.subscribers.due(id).await.expect("redis answers").expect("due")
+    }
+
+    pub async fn set_due(&self, id: &str, minutes: i64) {
+        let due = self.later(minutes);
+        self.subscribers.set_all_due(&[(id, due)]).await.expect("redis answers");
+    }
+
     pub async fn again(&self, id: &str) -> Subscriber {
         self.subscribers
             .get(id)
@@ -222,7 +302,7 @@ impl House {
 /// A paper of the window.
 pub fn entry(id: &str, title: &str, encoder: &str) -> Entry {
     Entry {
-        paper: Paper {
+        paper: Arc::new(Paper {
             id: PaperId::parse(id).expect("an id"),
             title: title.to_owned(),
             abstract_text: String::new(),
@@ -236,10 +316,10 @@ pub fn entry(id: &str, title: &str, encoder: &str) -> Entry {
             content_hash: String::new(),
             language: String::new(),
             accepted: Timestamp::UNIX_EPOCH,
-        },
+        }),
         vectors: PaperVectors {
             encoder: EncoderId::parse(encoder).expect("an encoder id"),
-            dense: vector(title),
+            dense: vector_of_paper(id, title),
             sparse: SparseVector::default(),
             truncated: false,
         },

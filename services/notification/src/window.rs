@@ -1,22 +1,24 @@
 //! The papers editions choose from: those indexed lately, in memory, read anew from the bus at every start.
 //!
-//! It chooses nothing and knows no subscriber.
+//! Who chooses from it takes a snapshot, so that a long choice never holds up new papers. It chooses nothing and knows no
+//! subscriber.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use common::telemetry::TraceLink;
-use domain::matching::{DimensionError, PaperSet, Workspace};
-use domain::selection::{self, Candidate, Offer, Reader, Reason};
-use domain::{DenseVector, EncoderId, Int8Vector, Paper, PaperId, PaperVectors, Preferences};
+use domain::matching::{DimensionError, Panel};
+use domain::{EncoderId, Paper, PaperId, PaperVectors};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::WINDOW;
+use crate::subscribers::seen::PaperKey;
 
 /// One paper of the window.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The paper.
-    pub paper: Paper,
+    pub paper: Arc<Paper>,
     /// Its vectors.
     pub vectors: PaperVectors,
     /// When it became searchable.
@@ -25,15 +27,17 @@ pub struct Entry {
     pub trace: Option<TraceLink>,
 }
 
-/// A paper chosen for a subscriber.
-#[derive(Debug, Clone)]
-pub struct Chosen {
-    /// The paper.
-    pub paper: Paper,
-    /// How much it was worth to them.
-    pub score: f32,
-    /// Why it was chosen.
-    pub reason: Reason,
+/// The papers of one encoder at one moment, the newest first.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The papers.
+    pub papers: Vec<Arc<Entry>>,
+    /// Where the paper is that a key among those that were sent stands for.
+    pub places: HashMap<PaperKey, usize>,
+    /// Their vectors, laid out for matching.
+    pub panel: Panel,
+    /// How much each of them is trending; 0 where it is not.
+    pub trending: Vec<f32>,
 }
 
 /// The window never holds more; above it the oldest papers leave. Some 300 MB with vectors of 256 values.
@@ -42,8 +46,11 @@ const MOST_PAPERS: usize = 100_000;
 /// The window.
 #[derive(Debug, Default)]
 pub struct Window {
-    entries: HashMap<PaperId, Entry>,
+    entries: HashMap<PaperId, Arc<Entry>>,
     withdrawn: HashMap<PaperId, u64>,
+    trending: HashMap<PaperId, f32>,
+    /// The last snapshots, one per encoder; gone with every change.
+    snapshots: HashMap<EncoderId, Arc<Snapshot>>,
 }
 
 impl Window {
@@ -58,12 +65,12 @@ impl Window {
         if newer || self.withdrawn.get(id).is_some_and(|known| *known > revision) {
             return;
         }
-        self.entries.insert(id.clone(), entry);
+        self.entries.insert(id.clone(), Arc::new(entry));
         // A tenth at a time, so that a full window does not look for its oldest paper at each new one.
         if self.entries.len() > MOST_PAPERS + MOST_PAPERS / 10 {
             self.keep_newest(MOST_PAPERS);
         }
-        self.count();
+        self.changed();
     }
 
     /// Takes a withdrawn paper out and keeps it out.
@@ -76,14 +83,20 @@ impl Window {
             self.entries.remove(&id);
         }
         self.withdrawn.insert(id, revision);
-        self.count();
+        self.changed();
     }
 
     /// Forgets what is older than the window.
     pub fn expire(&mut self, now: Timestamp, length: SignedDuration) {
         let oldest = now.saturating_sub(length).unwrap_or(Timestamp::MIN);
         self.entries.retain(|_, entry| entry.indexed >= oldest);
-        self.count();
+        self.changed();
+    }
+
+    /// Takes what is trending now, in place of what was.
+    pub fn set_trending(&mut self, scores: HashMap<PaperId, f32>) {
+        self.trending = scores;
+        self.changed();
     }
 
     /// Whose vectors the newest paper has; interests are embedded by the same one.
@@ -95,7 +108,7 @@ impl Window {
     }
 
     /// A paper by id.
-    pub fn get(&self, id: &PaperId) -> Option<&Paper> {
+    pub fn get(&self, id: &PaperId) -> Option<&Arc<Paper>> {
         self.entries.get(id).map(|entry| &entry.paper)
     }
 
@@ -104,43 +117,25 @@ impl Window {
         self.entries.get(id).and_then(|entry| entry.trace.as_ref())
     }
 
-    /// The papers for a reader with these vectors of interests, without those seen. Papers of another encoder take no part.
-    pub fn choose(
-        &self,
-        encoder: &EncoderId,
-        preferences: &Preferences,
-        interests: &[DenseVector],
-        seen: &HashSet<PaperId>,
-    ) -> Result<Vec<Chosen>, DimensionError> {
-        let entries = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
-        let candidates = entries.map(|entry| Candidate {
-            paper: &entry.paper,
-            dense: &entry.vectors.dense,
-            indexed_ms: entry.indexed.as_millisecond(),
-            trending: 0.0,
+    /// The papers of an encoder as they are now. Refused where its vectors are of different dimensions.
+    pub fn snapshot(&mut self, encoder: &EncoderId) -> Result<Arc<Snapshot>, DimensionError> {
+        if let Some(known) = self.snapshots.get(encoder) {
+            return Ok(Arc::clone(known));
+        }
+        let of_encoder = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
+        let mut papers: Vec<Arc<Entry>> = of_encoder.cloned().collect();
+        papers.sort_unstable_by(|a, b| b.indexed.cmp(&a.indexed).then_with(|| a.paper.id.cmp(&b.paper.id)));
+        let heat = |entry: &Arc<Entry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
+        let dimension = papers.first().map_or(0, |first| first.vectors.dense.dimension());
+        let keys = papers.iter().map(|entry| PaperKey::of(&entry.paper.id));
+        let made = Arc::new(Snapshot {
+            places: keys.zip(0..).collect(),
+            panel: Panel::new(dimension, papers.iter().map(|entry| &entry.vectors.dense))?,
+            trending: papers.iter().map(heat).collect(),
+            papers,
         });
-        let offer = Offer::new(candidates.collect());
-        let papers = offer.candidates();
-        let Some(first) = papers.first() else {
-            return Ok(Vec::new());
-        };
-        let panel = offer.panel(first.dense.dimension())?;
-        let seen: PaperSet = (0..papers.len())
-            .filter(|at| seen.contains(&papers[*at].paper.id))
-            .collect();
-        let seen = Some(&seen);
-        let interests: Vec<Int8Vector> = interests.iter().map(Int8Vector::quantise).collect();
-        let (reader, k) = (
-            Reader { preferences, seen },
-            selection::first_ask(preferences.paper_count),
-        );
-        let choices = selection::select_alone(&offer, &panel, reader, &interests, k, &mut Workspace::default())?;
-        let chosen = choices.into_iter().map(|choice| Chosen {
-            paper: papers[choice.paper].paper.clone(),
-            score: choice.score,
-            reason: choice.reason,
-        });
-        Ok(chosen.collect())
+        self.snapshots.insert(encoder.clone(), Arc::clone(&made));
+        Ok(made)
     }
 
     fn keep_newest(&mut self, most: usize) {
@@ -154,7 +149,8 @@ impl Window {
         self.entries.retain(|_, entry| entry.indexed > newest_to_go);
     }
 
-    fn count(&self) {
+    fn changed(&mut self) {
+        self.snapshots.clear();
         WINDOW.set(i64::try_from(self.entries.len()).unwrap_or(i64::MAX));
     }
 }
@@ -162,11 +158,11 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::SparseVector;
+    use domain::{DenseVector, SparseVector};
 
     fn entry(id: &str, revision: u64) -> Entry {
         Entry {
-            paper: Paper {
+            paper: Arc::new(Paper {
                 id: PaperId::parse(id).expect("an id"),
                 title: format!("{id} {revision}"),
                 abstract_text: String::new(),
@@ -180,7 +176,7 @@ mod tests {
                 content_hash: String::new(),
                 language: String::new(),
                 accepted: Timestamp::UNIX_EPOCH,
-            },
+            }),
             vectors: PaperVectors {
                 encoder: EncoderId::parse("test@1").expect("an encoder id"),
                 dense: DenseVector::new(vec![1.0, 0.0]).expect("dense"),

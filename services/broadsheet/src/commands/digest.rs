@@ -1,9 +1,13 @@
 //! `digest`: look at what a subscriber would get, or send it.
 
+use std::collections::BTreeMap;
+
 use clap::{Args, Subcommand};
 use common::grpc::ServiceChannel;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
-use proto::delivery::v1::{Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest};
+use proto::delivery::v1::{
+    Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest, SendTestEditionRequest,
+};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -20,6 +24,11 @@ pub enum Digest {
         #[arg(long)]
         html: bool,
     },
+    /// Mail a subscriber the edition they would get now, marked as a test; the real one still comes
+    Test {
+        /// Address of a subscriber
+        email: String,
+    },
     /// Send the edition of the current slot
     Send(Send),
 }
@@ -31,8 +40,11 @@ pub struct Send {
     #[arg(long, value_name = "EMAIL")]
     to: Option<String>,
     /// Do not wait for the slot
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "dry_run")]
     now: bool,
+    /// Compose everything and say what would be sent; sends and records nothing
+    #[arg(long, conflicts_with = "now")]
+    dry_run: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -51,8 +63,23 @@ pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
             );
             Ok(())
         }
+        Digest::Test { email } => {
+            let request = SendTestEditionRequest { email };
+            let answer = DeliveryServiceClient::new(channel).send_test_edition(request).await?;
+            let edition = answer.into_inner().edition.unwrap_or_default();
+            println!("Mailed to {}: {}", edition.email, edition.subject);
+            Ok(())
+        }
         Digest::Send(send) => {
-            let deliveries = deliver(channel, send.to.unwrap_or_default()).await?;
+            let request = SendEditionsRequest {
+                email: send.to.unwrap_or_default(),
+                dry_run: send.dry_run,
+            };
+            let deliveries = deliveries(channel, request).await?;
+            if send.dry_run && !send.json {
+                show_counts(&deliveries);
+                return Ok(());
+            }
             show(&deliveries, send.json)
         }
     }
@@ -60,7 +87,10 @@ pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
 
 /// The edition a subscriber would get now.
 pub async fn preview(channel: ServiceChannel, email: String) -> Result<Edition, Failure> {
-    let request = PreviewEditionRequest { email };
+    let request = PreviewEditionRequest {
+        email,
+        preferences: None,
+    };
     let answer = DeliveryServiceClient::new(channel)
         .preview_edition(request)
         .await?
@@ -72,8 +102,13 @@ pub async fn preview(channel: ServiceChannel, email: String) -> Result<Edition, 
 
 /// Sends the edition of the current slot.
 pub async fn deliver(channel: ServiceChannel, email: String) -> Result<Vec<Delivery>, Failure> {
+    let request = SendEditionsRequest { email, dry_run: false };
+    deliveries(channel, request).await
+}
+
+async fn deliveries(channel: ServiceChannel, request: SendEditionsRequest) -> Result<Vec<Delivery>, Failure> {
     let mut answers = DeliveryServiceClient::new(channel)
-        .send_editions(SendEditionsRequest { email })
+        .send_editions(request)
         .await?
         .into_inner();
     let mut deliveries = Vec::new();
@@ -137,6 +172,25 @@ fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
     }
 }
 
+/// What would become of all of them: how many of each kind, and why.
+fn show_counts(deliveries: &[Delivery]) {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for one in deliveries {
+        let outcome = match one.state() {
+            DeliveryState::Intended => "would be sent".to_owned(),
+            _ if one.detail.is_empty() => state(one).to_owned(),
+            _ => format!("{}: {}", state(one), one.detail),
+        };
+        *counts.entry(outcome).or_default() += 1;
+    }
+    for (outcome, count) in counts {
+        println!("{count:>8} {outcome}");
+    }
+    if deliveries.is_empty() {
+        println!("There is no active subscriber.");
+    }
+}
+
 /// The state in a word.
 pub fn state(delivery: &Delivery) -> &'static str {
     match delivery.state() {
@@ -147,5 +201,6 @@ pub fn state(delivery: &Delivery) -> &'static str {
         DeliveryState::Failed => "failed",
         DeliveryState::Empty => "empty",
         DeliveryState::Deferred => "deferred",
+        DeliveryState::Expired => "expired",
     }
 }

@@ -1,15 +1,13 @@
 use super::*;
-use crate::subscribers::State;
+use crate::metrics::{EMPTY_SLOTS, RESENT};
+use crate::subscribers::deliveries::Stage;
+use crate::subscribers::seen::PaperKey;
 use crate::testing::House;
 
 const ADA: &str = "ada@example.org";
 
 async fn deliver(house: &House, reader: &Subscriber, minutes: i64) -> Delivered {
-    house
-        .editions
-        .deliver(reader, house.later(minutes))
-        .await
-        .expect("delivered")
+    house.deliver(&reader.id, minutes).await
 }
 
 #[tokio::test]
@@ -70,12 +68,13 @@ async fn a_crash_after_the_mail_was_taken_leads_to_the_same_mail_once_more() {
     house.add_paper("x:a", "on cats", "test@1");
     let reader = house.reader(ADA, &["cats"]).await;
     house.post.hand.forget_permits(64);
-    let (editions, crashing) = (Arc::clone(&house.editions), reader.clone());
-    let now = house.now;
-    let process = tokio::spawn(async move { editions.deliver(&crashing, now).await });
-    house.post.taken.notified().await;
-    process.abort();
-    assert!(process.await.is_err(), "cut off");
+    {
+        let process = std::pin::pin!(house.turn(ADA, 0));
+        tokio::select! {
+            _ = process => panic!("the mail server has not answered"),
+            () = house.post.taken.notified() => {}
+        }
+    }
     house.post.hand.add_permits(64);
     house.add_paper("x:b", "more on cats", "test@1");
 
@@ -107,14 +106,7 @@ async fn an_unsubscription_in_between_stops_the_mail() {
     assert_eq!(delivered.record.stage, Stage::Empty);
     assert_eq!(delivered.record.detail, "the subscription is not active");
     assert!(house.mails().is_empty());
-    assert!(
-        house
-            .subscribers
-            .sent_papers(ADA)
-            .await
-            .expect("redis answers")
-            .is_empty()
-    );
+    assert!(house.past(ADA, delivered.slot).await.seen.is_empty());
 }
 
 #[tokio::test]
@@ -151,11 +143,8 @@ async fn a_refusal_for_now_is_tried_again_later_and_later() {
             .saturating_add(SignedDuration::from_mins(1 << attempt));
         assert_eq!(due.as_millisecond(), expected.expect("a timestamp").as_millisecond());
     }
-    let resent = house.subscribers.record(
-        ADA,
-        house.editions.compose(&reader, house.now).await.expect("composed").slot,
-    );
-    assert_eq!(resent.await.expect("redis answers").attempts, 3);
+    let slot = house.preview(ADA).await.slot;
+    assert_eq!(house.past(ADA, slot).await.record.attempts, 3);
     assert_eq!(deliver(&house, &reader, 0).await.record.stage, Stage::Sent);
 }
 
@@ -188,16 +177,133 @@ async fn interests_that_cannot_be_embedded_put_the_edition_off_and_say_so() {
 async fn interests_are_embedded_once_per_encoder() {
     let house = House::build().await;
     house.add_paper("x:a", "on cats", "test@1");
-    let reader = house.reader(ADA, &["cats"]).await;
+    house.reader(ADA, &["cats"]).await;
     let calls = || house.meaning.calls.load(std::sync::atomic::Ordering::Relaxed);
     for _ in 0..2 {
-        house.editions.compose(&reader, house.now).await.expect("composed");
+        house.preview(ADA).await;
         assert_eq!(calls(), 1);
     }
     house.add_paper("x:b", "on cats", "test@2");
     "test@2".clone_into(&mut house.meaning.name.lock().expect("unpoisoned"));
-    let edition = house.editions.compose(&reader, house.now).await.expect("composed");
+    let edition = house.preview(ADA).await;
     assert_eq!(calls(), 2);
     let ids: Vec<_> = edition.papers.iter().map(|one| one.paper.id.as_str()).collect();
     assert_eq!(ids, ["x:b"], "papers of another encoder cannot be compared");
+}
+
+#[tokio::test]
+async fn a_chunk_embeds_its_interests_together_and_one_that_breaks_takes_nobody_along() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let names = ["ada@example.org", "bob@example.org", "cyd@example.org"].map(str::to_owned);
+    for name in &names {
+        house.reader(name, &["cats", "dogs"]).await;
+    }
+    let calls = || house.meaning.calls.load(std::sync::atomic::Ordering::Relaxed);
+    *house.meaning.chokes_on.lock().expect("unpoisoned") = Some("birds".into());
+    house.reader("bob@example.org", &["birds"]).await;
+    let outcomes = house
+        .editions
+        .deliver(names.to_vec(), house.now)
+        .await
+        .expect("delivered");
+    assert_eq!(calls(), 1 + 3, "together, then each alone");
+    let stage = |id: &String| {
+        let outcome = outcomes.iter().find(|one| one.email == *id).expect("an outcome");
+        outcome.result.as_ref().expect("delivered").record.stage
+    };
+    assert_eq!(names.each_ref().map(stage), [Stage::Sent, Stage::Deferred, Stage::Sent]);
+    house.add_paper("x:b", "more on cats", "test@1");
+    house
+        .editions
+        .deliver(names.to_vec(), house.later(24 * 60))
+        .await
+        .expect("delivered");
+    assert_eq!(calls(), 5, "what is kept is not made again");
+}
+
+#[tokio::test]
+async fn an_edition_whose_turn_comes_too_late_expires_and_the_next_one_follows() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &[]).await;
+    let expired = house.turn(ADA, 12 * 60).await.result.expect("settled");
+    assert_eq!(expired.record.stage, Stage::Expired, "13 hours after its slot");
+    assert!(
+        expired.record.detail.contains("13 hours after"),
+        "{}",
+        expired.record.detail
+    );
+    assert!(house.mails().is_empty());
+    let next = reader.preferences.schedule.next_slot(house.later(12 * 60));
+    assert_eq!(house.due(ADA).await.as_millisecond(), next.as_millisecond());
+    let sent = house.turn(ADA, 24 * 60).await.result.expect("sent");
+    assert_eq!(
+        (sent.record.stage, sent.record.picks.len()),
+        (Stage::Sent, 1),
+        "nothing was lost"
+    );
+    let asked = house.deliver(ADA, 12 * 60).await;
+    assert_eq!(asked.record.stage, Stage::Empty, "an operator may still ask for it");
+}
+
+#[tokio::test]
+async fn an_empty_slot_says_which_kind_of_empty_it_is() {
+    let house = House::build().await;
+    house.reader(ADA, &["cats"]).await;
+    let why = async |minutes: i64, reason: &str| {
+        let before = EMPTY_SLOTS.with_label_values(&[reason]).get();
+        let delivered = house.deliver(ADA, minutes).await;
+        assert_eq!(delivered.record.stage, Stage::Empty);
+        assert!(EMPTY_SLOTS.with_label_values(&[reason]).get() > before, "{reason}");
+        delivered.record.detail
+    };
+    assert!(why(0, "no_new_paper").await.contains("no paper"));
+    house
+        .subscribers
+        .unsubscribe(ADA, house.now)
+        .await
+        .expect("redis answers");
+    assert_eq!(why(0, "not_active").await, "the subscription is not active");
+}
+
+#[tokio::test]
+async fn what_was_sent_is_known_for_as_long_as_it_can_come_back_and_not_longer() {
+    let house = House::build().await;
+    let reader = house.reader(ADA, &[]).await;
+    let key = |id: &str| PaperKey::of(&domain::PaperId::parse(id).expect("an id"));
+    for (day, id) in [(0, "x:a"), (41, "x:b"), (43, "x:c")] {
+        house.add_paper(id, "on cats", "test@1");
+        assert_eq!(deliver(&house, &reader, day * 24 * 60).await.record.stage, Stage::Sent);
+    }
+    let last = house.deliver(ADA, 43 * 24 * 60).await;
+    assert!(last.before);
+    let seen = house.past(ADA, last.slot).await.seen;
+    assert!(!seen.contains(key("x:a")), "older than 7 and 35 days");
+    assert!(seen.contains(key("x:b")) && seen.contains(key("x:c")));
+    assert_eq!(
+        house
+            .subscribers
+            .slots(ADA, None, 9)
+            .await
+            .expect("redis answers")
+            .len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn no_more_mails_are_with_the_mail_server_than_it_has_connections() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let mut ids = Vec::new();
+    for number in 0..40 {
+        ids.push(house.reader(&format!("r{number}@example.org"), &[]).await.id);
+    }
+    let outcomes = house.editions.deliver(ids, house.now).await.expect("delivered");
+    let sent = outcomes
+        .iter()
+        .filter(|one| one.result.as_ref().is_ok_and(|one| one.record.stage == Stage::Sent));
+    assert_eq!((sent.count(), house.mails().len()), (40, 40));
+    assert_eq!(house.post.most_at_once.load(std::sync::atomic::Ordering::Relaxed), 16);
 }

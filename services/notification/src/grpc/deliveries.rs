@@ -3,29 +3,39 @@
 use std::pin::Pin;
 
 use common::status;
+use domain::schedule::Schedule;
+use domain::{Interest, Preferences, text};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
-    Delivery, DeliveryState, Edition as WireEdition, EditionPaper, ListDeliveriesRequest, ListDeliveriesResponse,
-    PreviewEditionRequest, PreviewEditionResponse, SendEditionsRequest, SendEditionsResponse,
+    Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, GetLatestEditionRequest,
+    GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse, PreviewEditionRequest,
+    PreviewEditionResponse, PreviewPreferences, SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
+    SendTestEditionResponse, SentEdition,
 };
+use proto::papers::v1::Paper as WireShown;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span, error};
 
 use super::{Notification, edition_failed, unavailable};
-use crate::editions::Delivered;
-use crate::metrics::EDITIONS;
+use crate::editions::{Delivered, Drafts, Edition, EditionPaper, Occasion, Outcome, Verdict};
 use crate::subscribers::State;
-use crate::subscribers::deliveries::{Record, Stage};
+use crate::subscribers::deliveries::{Pick, Record, Stage};
+use crate::tokens::Scope;
 
-const SENT_AT_ONCE: usize = 16;
+/// Subscribers whose editions are made together.
+const CHUNK: usize = 512;
+/// Most editions of one feed.
+const MOST_EDITIONS: i32 = 30;
+
+type Deliveries = Vec<Result<Delivery, Status>>;
 
 impl Notification {
-    /// Ids to send to: the given subscriber, or all active ones, page by page.
-    async fn recipients(&self, email: &str) -> Result<BoxStream<'static, Result<String, Status>>, Status> {
+    /// Ids to send to, in chunks: the given subscriber, or all active ones.
+    async fn recipients(&self, email: &str) -> Result<BoxStream<'static, Result<Vec<String>, Status>>, Status> {
         if !email.is_empty() {
             let subscriber = self.by_email(email).await?;
             if subscriber.state != State::Active {
@@ -35,7 +45,7 @@ impl Notification {
                 );
                 return Err(Status::failed_precondition(problem));
             }
-            return Ok(futures::stream::iter([Ok(subscriber.id)]).boxed());
+            return Ok(futures::stream::iter([Ok(vec![subscriber.id])]).boxed());
         }
         let subscribers = self.subscribers.clone();
         let pages = futures::stream::try_unfold(Some(0), move |cursor| {
@@ -49,40 +59,66 @@ impl Notification {
                 Ok(Some((page, (next != 0).then_some(next))))
             }
         });
-        Ok(pages.try_flatten().boxed())
+        let chunks = pages.try_flatten().try_chunks(CHUNK);
+        Ok(chunks.map_err(|error| error.1).boxed())
     }
 
-    /// One subscriber's outcome. A problem is one, too: it must not end the stream for the others.
-    async fn deliver(&self, id: String) -> Option<SendEditionsResponse> {
+    /// The outcomes of a chunk. A problem is one, too: it must not end the stream for the others.
+    async fn deliver(&self, ids: Vec<String>, dry_run: bool) -> Deliveries {
         let now = Timestamp::now();
-        let (email, outcome) = match self.subscribers.get(&id).await {
-            Ok(None) => return None,
-            Ok(Some(subscriber)) => {
-                let email = subscriber.email.clone();
-                (email, self.editions.deliver_to_the_end(subscriber, now).await)
-            }
-            Err(error) => (String::new(), Err(error.into())),
+        if dry_run {
+            let drafts = self.editions.drafts(ids, Occasion::Asked, now).await;
+            return drafts.map_or_else(|error| vec![Err(edition_failed(error))], |drafts| drafted(drafts, now));
+        }
+        match self.editions.deliver(ids, now).await {
+            Ok(outcomes) => outcomes.into_iter().map(|one| Ok(ended(one, now))).collect(),
+            Err(error) => vec![Err(edition_failed(error))],
+        }
+    }
+
+    /// What somebody without a subscription asks for, as the usual preferences with these words.
+    fn unsaved(&self, wishes: &PreviewPreferences) -> Result<Preferences, Status> {
+        let defaults = &self.defaults;
+        let schedule = Schedule::parse(&defaults.time, &defaults.time_zone).map_err(status::internal)?;
+        let paper_count = match wishes.paper_count {
+            0 => defaults.paper_count,
+            count => usize::try_from(count).map_err(|_| {
+                let problem = format!("is {count}; allowed are 1 to 50, or 0");
+                status::invalid("preferences.paper_count", problem)
+            })?,
         };
-        let delivery = match outcome {
-            Ok(Delivered { slot, record, before }) => Delivery {
-                already_delivered: before,
-                ..delivery(&email, slot, record)
-            },
-            Err(error) => {
-                EDITIONS.with_label_values(&["error"]).inc();
-                error!(subscriber = %id, %error, "edition not made");
-                Delivery {
-                    email,
-                    state: DeliveryState::Failed.into(),
-                    detail: "not made because of a problem here; the log of notification says which".to_owned(),
-                    state_time: Some(to_wire_time(now)),
-                    ..Delivery::default()
-                }
-            }
+        let interests = wishes
+            .interests
+            .iter()
+            .map(|words| Interest::in_words(&text::one_line(words)));
+        let preferences = Preferences {
+            interests: interests.collect(),
+            ..Preferences::plain(schedule, paper_count)
         };
-        Some(SendEditionsResponse {
-            delivery: Some(delivery),
-        })
+        match preferences.violations().into_iter().next() {
+            Some(wrong) => Err(status::invalid(
+                format!("preferences.{}", wrong.field),
+                wrong.description,
+            )),
+            None => Ok(preferences),
+        }
+    }
+
+    /// Records of a subscriber, newest slot first.
+    async fn records(
+        &self,
+        id: &str,
+        before: Option<Timestamp>,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, Record)>, Status> {
+        let slots = self.subscribers.slots(id, before, most).await.map_err(unavailable)?;
+        let editions: Vec<(&str, Timestamp)> = slots.iter().map(|slot| (id, *slot)).collect();
+        let pasts = self.subscribers.pasts(&editions).await.map_err(unavailable)?;
+        let mut records = Vec::with_capacity(slots.len());
+        for (slot, past) in slots.into_iter().zip(pasts) {
+            records.push((slot, past.map_err(unavailable)?.record));
+        }
+        Ok(records)
     }
 }
 
@@ -92,26 +128,45 @@ impl DeliveryService for Notification {
         &self,
         request: Request<PreviewEditionRequest>,
     ) -> Result<Response<PreviewEditionResponse>, Status> {
-        let subscriber = self.by_email(&request.into_inner().email).await?;
-        let edition = self
-            .editions
-            .compose(&subscriber, Timestamp::now())
-            .await
-            .map_err(edition_failed)?;
-        let papers = edition.papers.iter().map(|one| EditionPaper {
-            paper: Some((&one.paper).into()),
-            reason: one.reason.clone(),
-            score: f64::from(one.score),
-        });
-        let edition = WireEdition {
-            email: subscriber.email,
-            slot_time: Some(to_wire_time(edition.slot)),
-            papers: papers.collect(),
-            subject: edition.mail.subject,
-            text: edition.mail.text,
-            html: edition.mail.html,
+        let request = request.into_inner();
+        let now = Timestamp::now();
+        let (email, edition) = match (request.email.as_str(), &request.preferences) {
+            ("", Some(wishes)) => {
+                let edition = self.editions.sample(self.unsaved(wishes)?, now).await;
+                (String::new(), edition.map_err(edition_failed)?)
+            }
+            (_, Some(_)) => {
+                let problem = "is given beside `email`; a preview is of a subscriber or of preferences";
+                return Err(status::invalid("preferences", problem));
+            }
+            (email, None) => {
+                let subscriber = self.by_email(email).await?;
+                let edition = self.editions.preview(&subscriber.id, now).await;
+                let edition = edition.map_err(edition_failed)?;
+                let edition = edition.ok_or_else(|| status::not_found("subscriber", &subscriber.email))?;
+                (subscriber.email, edition)
+            }
         };
-        Ok(Response::new(PreviewEditionResponse { edition: Some(edition) }))
+        Ok(Response::new(PreviewEditionResponse {
+            edition: Some(to_wire(email, edition)),
+        }))
+    }
+
+    async fn send_test_edition(
+        &self,
+        request: Request<SendTestEditionRequest>,
+    ) -> Result<Response<SendTestEditionResponse>, Status> {
+        let subscriber = self.by_email(&request.into_inner().email).await?;
+        if subscriber.state != State::Active {
+            let problem = format!(
+                "{} is not an active subscriber; tests are mailed to who has agreed",
+                subscriber.email
+            );
+            return Err(Status::failed_precondition(problem));
+        }
+        let edition = self.editions.send_test(&subscriber, Timestamp::now()).await;
+        let edition = to_wire(subscriber.email, edition.map_err(edition_failed)?);
+        Ok(Response::new(SendTestEditionResponse { edition: Some(edition) }))
     }
 
     type SendEditionsStream = Pin<Box<dyn Stream<Item = Result<SendEditionsResponse, Status>> + Send>>;
@@ -120,22 +175,27 @@ impl DeliveryService for Notification {
         &self,
         request: Request<SendEditionsRequest>,
     ) -> Result<Response<Self::SendEditionsStream>, Status> {
-        let recipients = self.recipients(&request.into_inner().email).await?;
+        let SendEditionsRequest { email, dry_run } = request.into_inner();
+        let recipients = self.recipients(&email).await?;
         let this = self.clone();
         // The answers are made after this call has returned; their spans belong to it all the same.
         let span = Span::current();
-        let outcomes = recipients.map(move |id| {
+        let outcomes = recipients.then(move |ids| {
             let this = this.clone();
             let outcome = async move {
-                match id {
-                    Ok(id) => this.deliver(id).await.map(Ok),
-                    Err(status) => Some(Err(status)),
+                match ids {
+                    Ok(ids) => this.deliver(ids, dry_run).await,
+                    Err(status) => vec![Err(status)],
                 }
             };
             outcome.instrument(span.clone())
         });
-        let outcomes = outcomes.buffer_unordered(SENT_AT_ONCE).filter_map(async |one| one);
-        Ok(Response::new(outcomes.boxed()))
+        let answers = outcomes
+            .flat_map(futures::stream::iter)
+            .map_ok(|delivery| SendEditionsResponse {
+                delivery: Some(delivery),
+            });
+        Ok(Response::new(answers.boxed()))
     }
 
     async fn list_deliveries(
@@ -155,30 +215,147 @@ impl DeliveryService for Notification {
                 Some(slot.ok_or_else(|| status::invalid("page_token", "is not one that a response gave"))?)
             }
         };
-        let mut slots = self
-            .subscribers
-            .slots(&subscriber.id, before, size + 1)
-            .await
-            .map_err(unavailable)?;
-        let more = slots.len() > size;
-        slots.truncate(size);
-        let next_page_token = match slots.last() {
-            Some(last) if more => last.as_millisecond().to_string(),
+        let mut records = self.records(&subscriber.id, before, size + 1).await?;
+        let more = records.len() > size;
+        records.truncate(size);
+        let next_page_token = match records.last() {
+            Some((last, _)) if more => last.as_millisecond().to_string(),
             _ => String::new(),
         };
-        let mut deliveries = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let record = self
-                .subscribers
-                .record(&subscriber.id, slot)
-                .await
-                .map_err(unavailable)?;
-            deliveries.push(delivery(&subscriber.email, slot, record));
-        }
+        let deliveries = records.into_iter();
         Ok(Response::new(ListDeliveriesResponse {
-            deliveries,
+            deliveries: deliveries
+                .map(|(slot, record)| delivery(&subscriber.email, slot, record))
+                .collect(),
             next_page_token,
         }))
+    }
+
+    async fn get_latest_edition(
+        &self,
+        request: Request<GetLatestEditionRequest>,
+    ) -> Result<Response<GetLatestEditionResponse>, Status> {
+        let request = request.into_inner();
+        let count = match request.edition_count {
+            0 => 1,
+            count if (1..=MOST_EDITIONS).contains(&count) => count.unsigned_abs() as usize,
+            count => {
+                let problem = format!("is {count}; allowed are 1 to {MOST_EDITIONS}, or 0");
+                return Err(status::invalid("edition_count", problem));
+            }
+        };
+        let subscriber = self.by_token(&[Scope::Manage], &request.token).await?;
+        let (mut editions, mut before) = (Vec::new(), None);
+        loop {
+            let records = self.records(&subscriber.id, before, count).await?;
+            before = records.last().map(|(slot, _)| *slot);
+            let sent = records.iter().filter(|(_, record)| record.stage == Stage::Sent);
+            let sent = sent.map(|(slot, record)| self.sent(*slot, record));
+            editions.extend(sent);
+            if editions.len() >= count || records.len() < count {
+                break;
+            }
+        }
+        editions.truncate(count);
+        Ok(Response::new(GetLatestEditionResponse { editions }))
+    }
+}
+
+impl Notification {
+    fn sent(&self, slot: Timestamp, record: &Record) -> SentEdition {
+        let found = self.editions.find(&record.picks);
+        let paper = |pick: &Pick| {
+            let known = found.iter().find(|one| one.paper.id.as_str() == pick.id);
+            known.map_or_else(
+                || WirePaper {
+                    paper: Some(WireShown {
+                        id: pick.id.clone(),
+                        ..WireShown::default()
+                    }),
+                    reason: pick.reason.clone(),
+                    score: f64::from(pick.score),
+                },
+                shown,
+            )
+        };
+        SentEdition {
+            slot_time: Some(to_wire_time(slot)),
+            sent_time: Some(to_wire_time(record.at)),
+            message_id: record.message_id.clone(),
+            papers: record.picks.iter().map(paper).collect(),
+        }
+    }
+}
+
+fn to_wire(email: String, edition: Edition) -> WireEdition {
+    WireEdition {
+        email,
+        slot_time: Some(to_wire_time(edition.slot)),
+        papers: edition.papers.iter().map(shown).collect(),
+        subject: edition.mail.subject,
+        text: edition.mail.text,
+        html: edition.mail.html,
+    }
+}
+
+fn shown(one: &EditionPaper) -> WirePaper {
+    WirePaper {
+        paper: Some((&*one.paper).into()),
+        reason: one.reason.clone(),
+        score: f64::from(one.score),
+    }
+}
+
+/// What would become of editions.
+fn drafted(drafts: Drafts, now: Timestamp) -> Deliveries {
+    let each = drafts.into_iter().filter_map(|(id, draft)| match draft {
+        Ok(None) => None,
+        Ok(Some(draft)) => {
+            let mut record = draft.record;
+            let before = matches!(draft.verdict, Verdict::Known) && record.stage == Stage::Sent;
+            match draft.verdict {
+                Verdict::Send(papers) => {
+                    record.stage = Stage::Intended;
+                    record.picks = papers.iter().map(Pick::of).collect();
+                }
+                Verdict::Empty(why) => {
+                    record.stage = Stage::Empty;
+                    why.detail().clone_into(&mut record.detail);
+                }
+                Verdict::Expired(detail) => (record.stage, record.detail) = (Stage::Expired, detail),
+                Verdict::PutOff(detail) => (record.stage, record.detail) = (Stage::Deferred, detail),
+                Verdict::Known => {}
+            }
+            Some(Delivery {
+                already_delivered: before,
+                ..delivery(&draft.subscriber.email, draft.slot, record)
+            })
+        }
+        Err(error) => {
+            error!(subscriber = %id, %error, "edition not composed");
+            Some(broken(String::new(), now))
+        }
+    });
+    each.map(Ok).collect()
+}
+
+fn ended(outcome: Outcome, now: Timestamp) -> Delivery {
+    match outcome.result {
+        Ok(Delivered { slot, record, before }) => Delivery {
+            already_delivered: before,
+            ..delivery(&outcome.email, slot, record)
+        },
+        Err(_) => broken(outcome.email, now),
+    }
+}
+
+fn broken(email: String, now: Timestamp) -> Delivery {
+    Delivery {
+        email,
+        state: DeliveryState::Failed.into(),
+        detail: "not made because of a problem here; the log of notification says which".to_owned(),
+        state_time: Some(to_wire_time(now)),
+        ..Delivery::default()
     }
 }
 
@@ -191,6 +368,7 @@ fn delivery(email: &str, slot: Timestamp, record: Record) -> Delivery {
         Stage::Failed => DeliveryState::Failed,
         Stage::Empty => DeliveryState::Empty,
         Stage::Deferred => DeliveryState::Deferred,
+        Stage::Expired => DeliveryState::Expired,
     };
     Delivery {
         email: email.to_owned(),
@@ -201,5 +379,6 @@ fn delivery(email: &str, slot: Timestamp, record: Record) -> Delivery {
         detail: record.detail,
         state_time: Some(to_wire_time(record.at)),
         already_delivered: false,
+        resent_count: i32::try_from(record.resent).unwrap_or(i32::MAX),
     }
 }

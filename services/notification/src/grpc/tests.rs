@@ -1,6 +1,9 @@
 use futures::StreamExt as _;
 use proto::delivery::v1::delivery_service_server::DeliveryService as _;
-use proto::delivery::v1::{DeliveryState, ListDeliveriesRequest, SendEditionsRequest, SendEditionsResponse};
+use proto::delivery::v1::{
+    DeliveryState, GetLatestEditionRequest, ListDeliveriesRequest, PreviewEditionRequest, PreviewPreferences,
+    SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
+};
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
 use proto::subscriptions::v1::{
     ConfirmSubscriptionRequest, GetSubscriberRequest, SubscribeRequest, SubscriptionState, UnsubscribeRequest,
@@ -70,7 +73,10 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
     );
     assert_eq!(house.mails().len(), 1, "and no mail");
 
-    let request = Request::new(SendEditionsRequest { email: ADA.to_owned() });
+    let request = Request::new(SendEditionsRequest {
+        email: ADA.to_owned(),
+        ..SendEditionsRequest::default()
+    });
     let outcomes: Vec<_> = door
         .send_editions(request)
         .await
@@ -101,7 +107,10 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
         ended.subscription.expect("a subscription").state(),
         SubscriptionState::Unsubscribed
     );
-    let request = Request::new(SendEditionsRequest { email: ADA.to_owned() });
+    let request = Request::new(SendEditionsRequest {
+        email: ADA.to_owned(),
+        ..SendEditionsRequest::default()
+    });
     let Err(refused) = door.send_editions(request).await else {
         panic!("sent to somebody who left")
     };
@@ -163,12 +172,7 @@ async fn a_sending_that_nobody_waits_for_is_brought_to_its_end() {
         () = house.post.taken.notified() => drop(stream),
     }
     house.post.hand.add_permits(64);
-    let slot = house
-        .editions
-        .compose(&house.again(ADA).await, house.now)
-        .await
-        .expect("composed")
-        .slot;
+    let slot = house.preview(ADA).await.slot;
     let sent = async {
         while house.subscribers.record(ADA, slot).await.expect("redis answers").stage != DeliveryStage::Sent {
             tokio::task::yield_now().await;
@@ -231,8 +235,8 @@ async fn deliveries_are_listed_page_by_page() {
     let house = House::build().await;
     let reader = house.reader(ADA, &[]).await;
     for day in 0..3 {
-        let delivered = house.editions.deliver(&reader, house.later(day * 24 * 60)).await;
-        assert_eq!(delivered.expect("delivered").record.stage, DeliveryStage::Empty);
+        let delivered = house.deliver(&reader.id, day * 24 * 60).await;
+        assert_eq!(delivered.record.stage, DeliveryStage::Empty);
     }
     let door = front_door(&house);
     let (mut slots, mut page_token) = (Vec::new(), String::new());
@@ -252,4 +256,147 @@ async fn deliveries_are_listed_page_by_page() {
         page_token = page.next_page_token;
     }
     assert!(page_token.is_empty() && slots.is_sorted_by(|a, b| a > b), "{slots:?}");
+}
+
+#[tokio::test]
+async fn a_preview_needs_no_subscription() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on dogs", "test@1");
+    house.add_paper("x:b", "on cats", "test@1");
+    let door = front_door(&house);
+    let wishes = |interests: &[&str], paper_count| PreviewPreferences {
+        interests: interests.iter().map(|words| (*words).to_owned()).collect(),
+        paper_count,
+    };
+    let preview = async |email: &str, preferences: PreviewPreferences| {
+        let request = PreviewEditionRequest {
+            email: email.to_owned(),
+            preferences: Some(preferences),
+        };
+        door.preview_edition(Request::new(request)).await
+    };
+    let edition = preview("", wishes(&["cats"], 1)).await.expect("composed").into_inner();
+    let edition = edition.edition.expect("an edition");
+    let ids: Vec<_> = edition
+        .papers
+        .iter()
+        .filter_map(|one| one.paper.as_ref())
+        .map(|paper| &paper.id)
+        .collect();
+    assert_eq!(ids, ["x:b"]);
+    for (email, wrong, field) in [
+        ("", wishes(&[], 51), "paper_count"),
+        ("", wishes(&[""], 1), "interests[0]"),
+        (ADA, wishes(&[], 1), "preferences"),
+    ] {
+        let refused = preview(email, wrong).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains(field), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_happen_and_does_nothing() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    for email in [ADA, "eve@example.org"] {
+        house.reader(email, &["cats"]).await;
+    }
+    house.deliver("eve@example.org", 0).await;
+    let request = Request::new(SendEditionsRequest {
+        dry_run: true,
+        ..SendEditionsRequest::default()
+    });
+    let stream = front_door(&house)
+        .send_editions(request)
+        .await
+        .expect("a stream")
+        .into_inner();
+    let outcomes: Vec<_> = stream.collect().await;
+    let delivery = |email: &str| {
+        let deliveries = outcomes
+            .iter()
+            .map(|one| one.as_ref().expect("an outcome").delivery.as_ref());
+        let mut of_email = deliveries.flatten().filter(|one| one.email == email);
+        of_email.next().expect("a delivery").clone()
+    };
+    let (ada, eve) = (delivery(ADA), delivery("eve@example.org"));
+    assert_eq!(
+        (ada.state(), &ada.paper_ids[..]),
+        (DeliveryState::Intended, &["x:a".to_owned()][..])
+    );
+    assert_eq!((eve.state(), eve.already_delivered), (DeliveryState::Sent, true));
+    assert_eq!(house.mails().len(), 1, "the one to Eve");
+    let slot = house.preview(ADA).await.slot;
+    assert_eq!(
+        house.subscribers.record(ADA, slot).await.expect("redis answers").stage,
+        DeliveryStage::None
+    );
+}
+
+#[tokio::test]
+async fn a_test_mail_says_so_and_the_real_one_still_comes() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    house.reader(ADA, &["cats"]).await;
+    let request = Request::new(SendTestEditionRequest { email: ADA.to_owned() });
+    front_door(&house).send_test_edition(request).await.expect("mailed");
+    assert_eq!(house.deliver(ADA, 0).await.record.stage, DeliveryStage::Sent);
+    let [test, real] = &house.mails()[..] else {
+        panic!("two mails")
+    };
+    assert_eq!(test.subject, format!("[Test] {}", real.subject));
+    assert_ne!(test.message_id, real.message_id);
+    house
+        .subscribers
+        .unsubscribe(ADA, house.now)
+        .await
+        .expect("redis answers");
+    let request = Request::new(SendTestEditionRequest { email: ADA.to_owned() });
+    let refused = front_door(&house)
+        .send_test_edition(request)
+        .await
+        .expect_err("refused");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn the_newest_editions_are_there_for_feeds() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let wishes = house.wishes(&["cats"]);
+    let ada = crate::subscribers::Opting::OnRecord;
+    let ada = house.subscribers.subscribe(&address(ADA).expect("an address"), "ada", &wishes, ada, house.now);
+    ada.await.expect("subscribed");
+    house.deliver("ada", -24 * 60).await;
+    house.add_paper("x:b", "more on cats", "test@1");
+    house.deliver("ada", 0).await;
+    let withdrawn = domain::PaperId::parse("x:a").expect("an id");
+    house.window.write().expect("unpoisoned").withdraw(withdrawn, 9);
+    let door = front_door(&house);
+    let token = house.tokens.issue(Scope::Manage, "ada", house.now);
+    let latest = async |edition_count| {
+        let token = token.clone();
+        let request = GetLatestEditionRequest { token, edition_count };
+        let editions = door
+            .get_latest_edition(Request::new(request))
+            .await?
+            .into_inner()
+            .editions;
+        let ids = editions
+            .iter()
+            .flat_map(|one| &one.papers)
+            .filter_map(|one| one.paper.as_ref());
+        Ok::<_, Status>(
+            ids.map(|paper| format!("{} {}", paper.id, paper.title))
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(latest(0).await.expect("found"), ["x:b more on cats"]);
+    assert_eq!(
+        latest(30).await.expect("found"),
+        ["x:b more on cats", "x:a "],
+        "its title has left the window"
+    );
+    assert_eq!(latest(31).await.expect_err("refused").code(), Code::InvalidArgument);
 }

@@ -1,18 +1,20 @@
 //! The record of each edition: who has it in hand, which papers it holds, how it ended.
 //!
 //! `intended` (papers fixed, under a lease) -> `sending` (with the mail server) -> `sent`, `failed`, `deferred` or
-//! `empty`. Of two owners only the one under whose lease the record is gets on; `sent` and `failed` are final. A lease
-//! that ran out while `sending` leaves open whether the mail was taken: the next attempt is counted as a resend.
+//! `empty`; `expired` where its turn came too late. Of two owners only the one under whose lease the record is gets on,
+//! and none after a later one (see [`super::claims`]); `sent` and `failed` are final. A lease that ran out while `sending`
+//! leaves open whether the mail was taken: the next attempt is counted as a resend, in the record, too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use domain::PaperId;
 use jiff::Timestamp;
 use redis::Script;
 use serde::{Deserialize, Serialize};
 
-use super::{DUE, LEASE, Subscribers, SubscribersError, corrupt, millis, subscriber_key};
+use super::claims::Fence;
+use super::reading::seen_key;
+use super::{DUE, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
 
 static INTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("intend.lua")));
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("begin.lua")));
@@ -36,6 +38,8 @@ pub enum Stage {
     Empty,
     /// To be tried again.
     Deferred,
+    /// Its turn came too late, after downtime; the next slot follows.
+    Expired,
 }
 
 impl Stage {
@@ -49,6 +53,7 @@ impl Stage {
             Self::Failed => "failed",
             Self::Empty => "empty",
             Self::Deferred => "deferred",
+            Self::Expired => "expired",
         }
     }
 
@@ -65,6 +70,7 @@ impl Stage {
             Self::Failed,
             Self::Empty,
             Self::Deferred,
+            Self::Expired,
         ];
         stages
             .into_iter()
@@ -97,6 +103,8 @@ pub struct Record {
     pub detail: String,
     /// Attempts that were put off so far.
     pub attempts: u32,
+    /// Attempts after one that ended without saying whether the mail was taken.
+    pub resent: u32,
     /// When the stage was reached.
     pub at: Timestamp,
 }
@@ -104,8 +112,8 @@ pub struct Record {
 /// One attempt at one edition.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
-    /// Who tries; unique per attempt.
-    pub owner: &'a str,
+    /// Who tries.
+    pub fence: &'a Fence,
     /// The subscriber.
     pub id: &'a str,
     /// The edition's slot.
@@ -146,31 +154,10 @@ pub enum Certainty {
 }
 
 impl Subscribers {
-    /// Papers a subscriber was sent before.
-    pub async fn sent_papers(&self, id: &str) -> Result<HashSet<PaperId>, SubscribersError> {
-        let ids: Vec<String> = self.ask(redis::cmd("SMEMBERS").arg(sent_key(id))).await?;
-        Ok(ids.iter().filter_map(|id| PaperId::parse(id).ok()).collect())
-    }
-
     /// The record of an edition.
     pub async fn record(&self, id: &str, slot: Timestamp) -> Result<Record, SubscribersError> {
         let key = delivery_key(id, slot);
-        let fields: HashMap<String, String> = self.ask(redis::cmd("HGETALL").arg(&key)).await?;
-        let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-        let at = field("at").parse().ok();
-        Ok(Record {
-            stage: Stage::parse(&field("state")),
-            picks: match fields.get("papers") {
-                Some(papers) => picks(&key, papers)?,
-                None => Vec::new(),
-            },
-            message_id: field("message_id"),
-            detail: field("detail"),
-            attempts: field("attempts").parse().unwrap_or(0),
-            at: at
-                .and_then(|at| Timestamp::from_millisecond(at).ok())
-                .unwrap_or_default(),
-        })
+        record(&key, &self.ask(redis::cmd("HGETALL").arg(&key)).await?)
     }
 
     /// Takes an edition in hand for the length of the lease, and fixes its papers.
@@ -185,9 +172,10 @@ impl Subscribers {
         let papers = to_json(&key, papers)?;
         let now = now.as_millisecond();
         let arguments = [
-            attempt.owner.to_owned(),
+            attempt.fence.owner.clone(),
+            attempt.fence.epoch.to_string(),
             now.to_string(),
-            (now + millis(LEASE)).to_string(),
+            (now + millis(self.terms.lease)).to_string(),
             papers,
             message_id.to_owned(),
             attempt.slot.as_millisecond().to_string(),
@@ -207,9 +195,9 @@ impl Subscribers {
     pub async fn begin(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Begin, SubscribersError> {
         let now = now.as_millisecond();
         let arguments = [
-            attempt.owner.to_owned(),
+            attempt.fence.owner.clone(),
             now.to_string(),
-            (now + millis(LEASE)).to_string(),
+            (now + millis(self.terms.lease)).to_string(),
         ];
         let keys = [delivery_key(attempt.id, attempt.slot), subscriber_key(attempt.id)];
         let answer: String = self.script(&BEGIN, &keys, &arguments.map(String::into_bytes)).await?;
@@ -220,44 +208,47 @@ impl Subscribers {
         })
     }
 
-    /// Records how an attempt ended; false when the record belongs to somebody else. Papers of a sent edition count as
-    /// sent from now on. `due` is when a deferred one is tried again.
+    /// Records that the mail server has the mail; its papers count as sent from now on. False when that was on record.
+    pub async fn sent(&self, attempt: Attempt<'_>, record: &Record, next: Timestamp) -> Result<bool, SubscribersError> {
+        self.settle(attempt, record, next, Certainty::Untaken).await
+    }
+
+    /// Records how an attempt ended; false when the record belongs to somebody else. `due` is when the subscriber is
+    /// looked at next.
     pub async fn settle(
         &self,
         attempt: Attempt<'_>,
         record: &Record,
-        due: Option<Timestamp>,
+        due: Timestamp,
         certainty: Certainty,
     ) -> Result<bool, SubscribersError> {
         let key = delivery_key(attempt.id, attempt.slot);
-        let sent = record.stage == Stage::Sent;
-        let mut arguments = vec![
-            attempt.id.to_owned(),
-            attempt.slot.as_millisecond().to_string(),
-            attempt.owner.to_owned(),
-            record.stage.name().to_owned(),
-            record.detail.clone(),
-            record.at.as_millisecond().to_string(),
-            record.message_id.clone(),
-            if sent {
-                to_json(&key, &record.picks)?
-            } else {
-                String::new()
-            },
-            due.map_or(String::new(), |due| due.as_millisecond().to_string()),
-            if certainty == Certainty::Unknown {
-                "unknown".to_owned()
-            } else {
-                String::new()
-            },
-        ];
-        if sent {
-            arguments.extend(record.picks.iter().map(|pick| pick.id.clone()));
+        let (mut papers, mut packed) = (String::new(), Vec::new());
+        if record.stage == Stage::Sent {
+            papers = to_json(&key, &record.picks)?;
+            packed = seen::pack(record.picks.iter().map(|pick| pick.id.as_str()), attempt.slot);
         }
-        let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
-        let keys = [key, deliveries_key(attempt.id), sent_key(attempt.id), DUE.to_owned()];
+        let forgotten = attempt.slot.saturating_sub(self.terms.retention).unwrap_or_default();
+        let unknown = if certainty == Certainty::Unknown { "unknown" } else { "" };
+        let arguments: [Vec<u8>; 14] = [
+            attempt.id.into(),
+            attempt.slot.as_millisecond().to_string().into(),
+            attempt.fence.owner.clone().into(),
+            attempt.fence.epoch.to_string().into(),
+            record.stage.name().into(),
+            record.detail.clone().into(),
+            record.at.as_millisecond().to_string().into(),
+            record.message_id.clone().into(),
+            papers.into(),
+            due.as_millisecond().to_string().into(),
+            unknown.into(),
+            packed,
+            seen::minutes(forgotten).to_string().into(),
+            millis(self.terms.retention).to_string().into(),
+        ];
+        let keys = [key, deliveries_key(attempt.id), seen_key(attempt.id), DUE.to_owned()];
         let settled = self.script(&SETTLE, &keys, &arguments).await?;
-        if due.is_some() {
+        if record.stage == Stage::Deferred {
             // The scheduler may be waiting for a later moment.
             self.changed.notify_one();
         }
@@ -296,14 +287,29 @@ fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersError> {
     serde_json::to_string(picks).map_err(|error| corrupt(key, &error))
 }
 
-fn delivery_key(id: &str, slot: Timestamp) -> String {
+pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Record, SubscribersError> {
+    let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+    let at = field("at").parse().ok();
+    Ok(Record {
+        stage: Stage::parse(&field("state")),
+        picks: match fields.get("papers") {
+            Some(papers) => picks(key, papers)?,
+            None => Vec::new(),
+        },
+        message_id: field("message_id"),
+        detail: field("detail"),
+        attempts: field("attempts").parse().unwrap_or(0),
+        resent: field("resent").parse().unwrap_or(0),
+        at: at
+            .and_then(|at| Timestamp::from_millisecond(at).ok())
+            .unwrap_or_default(),
+    })
+}
+
+pub(super) fn delivery_key(id: &str, slot: Timestamp) -> String {
     format!("broadsheet:delivery:{id}:{}", slot.as_millisecond())
 }
 
 fn deliveries_key(id: &str) -> String {
     format!("broadsheet:deliveries:{id}")
-}
-
-fn sent_key(id: &str) -> String {
-    format!("broadsheet:sent:{id}")
 }

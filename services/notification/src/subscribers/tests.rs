@@ -53,7 +53,7 @@ async fn a_subscription_holds_from_its_confirmation_to_its_end() {
         assert_eq!(ended.expect("redis answers"), Some(State::Unsubscribed));
     }
     assert_eq!(store.due("ada").await.expect("redis answers"), None);
-    store.set_due("ada", house.now).await.expect("redis answers");
+    house.set_due("ada", 0).await;
     assert_eq!(
         store.due("ada").await.expect("redis answers"),
         None,
@@ -100,34 +100,14 @@ async fn a_refusal_that_comes_late_does_not_undo_an_unsubscription() {
     assert_eq!(house.again(ADA).await.state, State::Unsubscribed);
 }
 
-#[tokio::test]
-async fn due_subscribers_are_claimed_by_one_and_again_after_the_lease() {
-    let house = House::build().await;
-    house.reader("ada@example.org", &[]).await;
-    house.subscribers.set_due(ADA, house.now).await.expect("redis answers");
-    let (left, right) = tokio::join!(
-        house.subscribers.claim_due(house.now, 10),
-        house.subscribers.claim_due(house.now, 10)
-    );
-    let claimed = left.expect("redis answers").len() + right.expect("redis answers").len();
-    assert_eq!(claimed, 1);
-    assert!(
-        house
-            .subscribers
-            .claim_due(house.now, 10)
-            .await
-            .expect("redis answers")
-            .is_empty()
-    );
-    assert_eq!(
-        house
-            .subscribers
-            .claim_due(house.later(2), 10)
-            .await
-            .expect("redis answers")
-            .len(),
-        1
-    );
+async fn kept_vectors(house: &House) -> Option<(EncoderId, Vec<DenseVector>)> {
+    let mut standing = house
+        .subscribers
+        .standing(&[ADA.to_owned()])
+        .await
+        .expect("redis answers");
+    let one = standing.pop().expect("one").expect("it parses");
+    one.expect("a subscriber").vectors
 }
 
 #[tokio::test]
@@ -138,11 +118,10 @@ async fn vectors_are_not_kept_for_interests_that_changed_meanwhile() {
     let vectors = [[1.0, 0.0], [0.6, 0.8]].map(|values| DenseVector::new(values.to_vec()).expect("a vector"));
     let keep = || house.subscribers.keep_vectors(&before, &encoder, &vectors);
     keep().await.expect("redis answers");
-    let kept = house.subscribers.vectors(&before).await.expect("redis answers");
-    assert_eq!(kept, Some((encoder.clone(), vectors.to_vec())));
-    let after = house.reader("ada@example.org", &["birds"]).await;
+    assert_eq!(kept_vectors(&house).await, Some((encoder.clone(), vectors.to_vec())));
+    house.reader("ada@example.org", &["birds"]).await;
     keep().await.expect("redis answers");
-    assert_eq!(house.subscribers.vectors(&after).await.expect("redis answers"), None);
+    assert_eq!(kept_vectors(&house).await, None);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::testing::entry;
 use domain::Link;
 
 fn papers() -> Vec<EditionPaper> {
-    let mut hostile = entry("x:a", "<script>alert(\"1\")</script> & {{ friends }}", "test@1").paper;
+    let hostile = entry("x:a", "<script>alert(\"1\")</script> & {{ friends }}", "test@1").paper;
+    let mut hostile = Arc::unwrap_or_clone(hostile);
     hostile.authors = vec!["Ada <b>Lovelace</b>".into(), "Grace Hopper".into()];
     hostile.abstract_text = "We break <i>mails</i>.\nAnd mend them.".into();
     hostile.links = vec![Link {
@@ -12,7 +15,7 @@ fn papers() -> Vec<EditionPaper> {
     }];
     let plain = entry("x:b", "Cats on keyboards", "test@1").paper;
     let reasons = ["because you follow “cats & <dogs>” (match 0.87)", "new today"];
-    [hostile, plain]
+    [Arc::new(hostile), plain]
         .into_iter()
         .zip(reasons)
         .map(|(paper, reason)| EditionPaper {
@@ -61,7 +64,7 @@ fn subjects_fit_any_number_of_papers_and_any_title() {
     assert_eq!(digest(&[]).subject, "No new papers today");
     assert_eq!(digest(&papers()[1..]).subject, "Cats on keyboards");
     let mut long = papers();
-    long[0].paper.title = "word ".repeat(100).trim().to_owned();
+    Arc::make_mut(&mut long[0].paper).title = "word ".repeat(100).trim().to_owned();
     let subject = digest(&long).subject;
     assert!(
         subject.ends_with("word… and 1 more") && subject.chars().count() < 110,

@@ -1,0 +1,194 @@
+//! Which papers of a window editions hold: the one place that calls the matching rules of the domain.
+//!
+//! All readers of a chunk are matched together, so that the papers pass each of them while they are near. It knows no
+//! store and no clock.
+
+use domain::matching::{Asked, DimensionError, Match, PaperSet, Workspace, top};
+use domain::selection::{self, Candidate, Choice, Found, MATCH_FLOOR, Offer, Reason};
+use domain::{Int8Vector, Preferences};
+use jiff::SignedDuration;
+
+use super::EditionPaper;
+use crate::subscribers::seen::Seen;
+use crate::window::Snapshot;
+
+/// Editions look back behind the slot of the last one by this much: papers that came in while it was made, and good ones
+/// that it had no room for, get another chance.
+const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+/// Why a slot yields nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptiness {
+    /// All papers since the last edition were sent before, or there are none.
+    NoNewPaper,
+    /// There are some, but none that any interest allows.
+    NothingMatched,
+    /// There are some, but each has something that the reader excluded.
+    EverythingExcluded,
+    /// The papers chosen at an earlier attempt are gone.
+    Withdrawn,
+    /// The subscription is not active, or is no more.
+    NotActive,
+}
+
+impl Emptiness {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::NoNewPaper,
+        Self::NothingMatched,
+        Self::EverythingExcluded,
+        Self::Withdrawn,
+        Self::NotActive,
+    ];
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoNewPaper => "no_new_paper",
+            Self::NothingMatched => "nothing_matched",
+            Self::EverythingExcluded => "everything_excluded",
+            Self::Withdrawn => "withdrawn",
+            Self::NotActive => "not_active",
+        }
+    }
+
+    /// The words in the record.
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::NoNewPaper => "no paper in the window that this subscriber has not been sent",
+            Self::NothingMatched => "none of the new papers is one that the interests allow",
+            Self::EverythingExcluded => "every new paper has something that the subscriber excluded",
+            Self::Withdrawn => "the papers chosen for it were withdrawn",
+            Self::NotActive => "the subscription is not active",
+        }
+    }
+}
+
+/// Whom papers are chosen for.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// What they want.
+    pub preferences: &'a Preferences,
+    /// One vector per interest, by the encoder of the window.
+    pub vectors: &'a [Int8Vector],
+    /// What they were sent.
+    pub seen: &'a Seen,
+}
+
+/// A reader with what is asked for them.
+struct Asking<'a> {
+    reader: Reader<'a>,
+    skip: PaperSet,
+    /// Papers that are not skipped.
+    fresh: usize,
+}
+
+/// Chooses the papers of each reader's edition, best first.
+///
+/// # Errors
+/// The vectors of some reader have another dimension than the papers; nobody gets anything then.
+pub fn choose(
+    window: &Snapshot,
+    readers: &[Reader<'_>],
+) -> Result<Vec<Result<Vec<EditionPaper>, Emptiness>>, DimensionError> {
+    let offer = Offer::new(candidates(window));
+    let asking: Vec<Asking<'_>> = readers.iter().map(|one| Asking::new(window, *one)).collect();
+    let asked: Vec<Asked<'_>> = asking.iter().flat_map(Asking::asked).collect();
+    let counts = readers.iter().map(|one| one.preferences.paper_count);
+    let k = selection::first_ask(counts.max().unwrap_or(0));
+    let mut workspace = Workspace::default();
+    let found = top(&window.panel, &asked, k, &mut workspace)?;
+    let mut alone = Workspace::default();
+    let mut begin = 0;
+    let mut chosen = Vec::with_capacity(readers.len());
+    for one in &asking {
+        let end = begin + one.reader.vectors.len();
+        let matches: Vec<&[Match]> = (begin..end).map(|interest| found.of(interest)).collect();
+        begin = end;
+        let reader = one.reader();
+        let choices = match selection::select(&offer, reader, Found { matches: &matches, k }) {
+            Ok(choices) => choices,
+            Err(short) => {
+                selection::select_alone(&offer, &window.panel, reader, one.reader.vectors, short.ask, &mut alone)?
+            }
+        };
+        chosen.push(if choices.is_empty() {
+            Err(one.why_nothing(&matches))
+        } else {
+            Ok(choices.into_iter().map(|choice| one.explained(window, choice)).collect())
+        });
+    }
+    Ok(chosen)
+}
+
+/// The papers of a window in its order, which is the order of an offer.
+fn candidates(window: &Snapshot) -> Vec<Candidate<'_>> {
+    let papers = window.papers.iter().zip(&window.trending);
+    let candidate = |(entry, trending): (&'_ std::sync::Arc<crate::window::Entry>, &f32)| Candidate {
+        paper: &entry.paper,
+        dense: &entry.vectors.dense,
+        indexed_ms: entry.indexed.as_millisecond(),
+        trending: *trending,
+    };
+    papers.map(candidate).collect()
+}
+
+impl<'a> Asking<'a> {
+    /// Skips the papers that came in before the last edition and those that were sent.
+    fn new(window: &Snapshot, reader: Reader<'a>) -> Self {
+        let since = reader.seen.last_slot.and_then(|slot| slot.checked_sub(OVERLAP).ok());
+        let end = since.map_or(window.papers.len(), |since| {
+            window.papers.partition_point(|entry| entry.indexed >= since)
+        });
+        let sent = reader.seen.papers().filter_map(|key| window.places.get(&key).copied());
+        let sent: Vec<usize> = sent.filter(|place| *place < end).collect();
+        Self {
+            reader,
+            fresh: end - sent.len(),
+            skip: (end..window.papers.len()).chain(sent).collect(),
+        }
+    }
+
+    fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.reader.vectors.iter().map(|vector| Asked {
+            vector,
+            skip: Some(&self.skip),
+        })
+    }
+
+    fn reader(&self) -> selection::Reader<'_> {
+        selection::Reader {
+            preferences: self.reader.preferences,
+            seen: Some(&self.skip),
+        }
+    }
+
+    fn why_nothing(&self, matches: &[&[Match]]) -> Emptiness {
+        let matched = matches.iter().copied().flatten().any(|one| one.score >= MATCH_FLOOR);
+        let preferences = self.reader.preferences;
+        match (self.fresh, matched || preferences.interests.is_empty()) {
+            (0, _) => Emptiness::NoNewPaper,
+            (_, true) if !preferences.exclusions.is_empty() => Emptiness::EverythingExcluded,
+            _ => Emptiness::NothingMatched,
+        }
+    }
+
+    fn explained(&self, window: &Snapshot, choice: Choice) -> EditionPaper {
+        let interest = |at: usize| self.reader.preferences.interests.get(at);
+        let reason = match choice.reason {
+            Reason::Interest(at) => {
+                let name = interest(at).map(domain::Interest::name).unwrap_or_default();
+                format!("because you follow “{name}” (match {:.2})", choice.score)
+            }
+            Reason::Trending => "trending now".to_owned(),
+            Reason::New => "new today".to_owned(),
+        };
+        EditionPaper {
+            paper: std::sync::Arc::clone(&window.papers[choice.paper].paper),
+            score: choice.score,
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

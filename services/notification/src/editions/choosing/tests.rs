@@ -1,0 +1,109 @@
+use std::collections::HashMap;
+
+use domain::schedule::Schedule;
+use domain::{EncoderId, Interest, PaperId};
+
+use super::*;
+use crate::subscribers::seen::pack;
+use crate::testing::{entry, vector};
+use crate::window::Window;
+
+/// Papers `x:0`, `x:1`, … came in an hour after one another, the last one at hour zero.
+fn window(titles: &[&str], trending: &[(&str, f32)]) -> std::sync::Arc<Snapshot> {
+    let mut window = Window::default();
+    for (number, title) in titles.iter().enumerate() {
+        let mut entry = entry(&format!("x:{number}"), title, "test@1");
+        entry.indexed = hours(number + 1) - hours(titles.len()).duration_since(Timestamp::UNIX_EPOCH);
+        window.add(entry);
+    }
+    let heat = trending
+        .iter()
+        .map(|(id, heat)| (PaperId::parse(id).expect("an id"), *heat));
+    window.set_trending(heat.collect::<HashMap<_, _>>());
+    let encoder = EncoderId::parse("test@1").expect("an encoder id");
+    window.snapshot(&encoder).expect("one dimension")
+}
+
+fn hours(count: usize) -> Timestamp {
+    Timestamp::from_second(3600 * i64::try_from(count).expect("small")).expect("a timestamp")
+}
+
+fn wishes(interests: &[&str], paper_count: usize) -> Preferences {
+    Preferences {
+        interests: interests.iter().map(|words| Interest::in_words(words)).collect(),
+        ..Preferences::plain(Schedule::parse("07:00", "UTC").expect("a schedule"), paper_count)
+    }
+}
+
+fn chosen(window: &Snapshot, preferences: &Preferences, seen: &Seen) -> Result<Vec<String>, Emptiness> {
+    let vectors = preferences.interests.iter().map(|one| vector(&one.words));
+    let vectors: Vec<Int8Vector> = vectors.map(|one| Int8Vector::quantise(&one)).collect();
+    let reader = Reader {
+        preferences,
+        vectors: &vectors,
+        seen,
+    };
+    let papers = choose(window, &[reader]).expect("one dimension").remove(0)?;
+    Ok(papers.iter().map(|one| one.paper.id.to_string()).collect())
+}
+
+#[test]
+fn interests_come_first_and_what_is_trending_fills_its_share() {
+    let window = window(
+        &["on cats", "on dogs", "on cats", "on dogs"],
+        &[("x:1", 3.0), ("x:0", 2.0)],
+    );
+    let mut cats = wishes(&["cats"], 2);
+    cats.trending_share = 0.5;
+    assert_eq!(
+        chosen(&window, &cats, &Seen::default()).expect("papers"),
+        ["x:2", "x:1"]
+    );
+    cats.trending_share = 0.0;
+    assert_eq!(
+        chosen(&window, &cats, &Seen::default()).expect("papers"),
+        ["x:2", "x:0"]
+    );
+    let nothing = wishes(&[], 3);
+    assert_eq!(
+        chosen(&window, &nothing, &Seen::default()).expect("papers"),
+        ["x:1", "x:0", "x:3"],
+        "trending, then the newest"
+    );
+}
+
+#[test]
+fn papers_from_before_the_last_edition_stay_out_but_for_a_day() {
+    let titles = ["on cats"; 30];
+    let window = window(&titles, &[]);
+    let slot = Timestamp::UNIX_EPOCH;
+    let seen = Seen::unpack(&pack(["x:29"].into_iter(), slot));
+    let ids = chosen(&window, &wishes(&["cats"], 50), &seen).expect("papers");
+    assert_eq!(
+        ids.len(),
+        24,
+        "25 hours up to the slot, without the one that was sent: {ids:?}"
+    );
+    assert_eq!(
+        (ids.first().map(String::as_str), ids.last().map(String::as_str)),
+        (Some("x:28"), Some("x:5"))
+    );
+}
+
+#[test]
+fn nothing_says_why() {
+    let dogs = window(&["on dogs"], &[]);
+    let none = Seen::default();
+    assert_eq!(
+        chosen(&window(&[], &[]), &wishes(&["cats"], 5), &none),
+        Err(Emptiness::NoNewPaper)
+    );
+    let seen = Seen::unpack(&pack(["x:0"].into_iter(), Timestamp::UNIX_EPOCH));
+    assert_eq!(chosen(&dogs, &wishes(&["cats"], 5), &seen), Err(Emptiness::NoNewPaper));
+    let mut picky = wishes(&["cats"], 5);
+    picky.interests[0].categories = vec!["cs".to_owned()];
+    assert_eq!(chosen(&dogs, &picky, &none), Err(Emptiness::NothingMatched));
+    let mut averse = wishes(&["dogs"], 5);
+    averse.exclusions.words = vec!["dog".to_owned()];
+    assert_eq!(chosen(&dogs, &averse, &none), Err(Emptiness::EverythingExcluded));
+}

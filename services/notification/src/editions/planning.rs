@@ -1,0 +1,266 @@
+//! Drafts become plans: what is to be sent is taken in hand under the fence, what ends without a mail is recorded at once.
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use tracing::{error, info, warn};
+
+use super::composing::Draft;
+use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Occasion, Outcome, Verdict};
+use crate::metrics::{EDITIONS, EMPTY_SLOTS, RESENT};
+use crate::subscribers::claims::Fence;
+use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Pick, Record, Stage};
+use crate::subscribers::{Subscriber, SubscribersError};
+
+/// What is to be done for a chunk of subscribers.
+#[derive(Debug)]
+pub struct Plan {
+    /// To be sent; nobody else does it for the length of the lease.
+    pub editions: Vec<Planned>,
+    /// What ended without a mail.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// An edition in hand.
+#[derive(Debug)]
+pub struct Planned {
+    /// Under what.
+    pub fence: Fence,
+    /// Whom it is for.
+    pub subscriber: Subscriber,
+    /// The moment it is due.
+    pub slot: Timestamp,
+    /// The moment after that.
+    pub next: Timestamp,
+    /// What will be its record.
+    pub record: Record,
+    /// Its papers.
+    pub papers: Vec<EditionPaper>,
+}
+
+enum Step {
+    Send(Box<Planned>),
+    Ended(Delivered),
+}
+
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+impl Editions {
+    /// Composes the editions of subscribers and takes them in hand.
+    pub async fn plan(
+        &self,
+        ids: Vec<String>,
+        fence: Fence,
+        occasion: Occasion,
+        now: Timestamp,
+    ) -> Result<Plan, EditionError> {
+        let drafts = self.drafts(ids, occasion, now).await?;
+        let mut plan = Plan {
+            editions: Vec::new(),
+            outcomes: Vec::new(),
+        };
+        let (mut steps, mut known) = (Vec::new(), Vec::new());
+        for (id, draft) in drafts {
+            match draft {
+                Ok(Some(draft)) => {
+                    if matches!(draft.verdict, Verdict::Known) {
+                        known.push((draft.subscriber.id.clone(), draft.next));
+                    }
+                    let email = draft.subscriber.email.clone();
+                    let fence = &fence;
+                    steps.push(async move { (id, email, self.take_in_hand(draft, fence, now).await) });
+                }
+                Ok(None) => {}
+                Err(error) => plan.outcomes.push(ended(&id, String::new(), Err(error))),
+            }
+        }
+        // All at once on one connection: one round trip, not one for each.
+        for (id, email, step) in join_all(steps).await {
+            match step {
+                Ok(Step::Send(planned)) => plan.editions.push(*planned),
+                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended(&id, email, Ok(delivered))),
+                Err(error) => plan.outcomes.push(ended(&id, email, Err(error))),
+            }
+        }
+        let due: Vec<(&str, Timestamp)> = known.iter().map(|(id, next)| (id.as_str(), *next)).collect();
+        self.parts.subscribers.set_all_due(&due).await?;
+        Ok(plan)
+    }
+
+    async fn take_in_hand(&self, draft: Draft, fence: &Fence, now: Timestamp) -> Result<Step, EditionError> {
+        let mut planned = Planned {
+            fence: fence.clone(),
+            subscriber: draft.subscriber,
+            slot: draft.slot,
+            next: draft.next,
+            record: draft.record,
+            papers: Vec::new(),
+        };
+        if matches!(draft.verdict, Verdict::Known) {
+            return Ok(Step::Ended(not_mine(planned.slot, planned.record)));
+        }
+        planned.record.message_id = self.message_id(&planned.subscriber.id, &planned.slot.as_millisecond().to_string());
+        planned.record.at = now;
+        let ended = match draft.verdict {
+            Verdict::Send(papers) => {
+                planned.papers = papers;
+                return self.intend(planned, now).await;
+            }
+            Verdict::Empty(why) => self.end_empty(planned, why).await?,
+            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await?,
+            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await?,
+            Verdict::Known => not_mine(planned.slot, planned.record),
+        };
+        Ok(Step::Ended(ended))
+    }
+
+    async fn intend(&self, mut planned: Planned, now: Timestamp) -> Result<Step, EditionError> {
+        let chosen = picks(&planned.papers);
+        let claim = self
+            .parts
+            .subscribers
+            .intend(planned.attempt(), &chosen, &planned.record.message_id, now);
+        let fixed = match claim.await? {
+            Claim::Go(picks) => picks,
+            Claim::Again(picks) => {
+                RESENT.inc();
+                planned.record.resent += 1;
+                let (id, slot) = (&planned.subscriber.id, planned.slot);
+                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
+                picks
+            }
+            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
+        };
+        if fixed != chosen {
+            planned.papers = self.find(&fixed);
+        }
+        if planned.papers.is_empty() {
+            let ended = self.end_empty(planned, Emptiness::Withdrawn).await?;
+            return Ok(Step::Ended(ended));
+        }
+        planned.record.picks = picks(&planned.papers);
+        Ok(Step::Send(Box::new(planned)))
+    }
+
+    pub(super) async fn end_empty(&self, planned: Planned, why: Emptiness) -> Result<Delivered, EditionError> {
+        EMPTY_SLOTS.with_label_values(&[why.name()]).inc();
+        self.end(planned, Stage::Empty, why.detail()).await
+    }
+
+    /// Records that an edition ended; the next slot follows.
+    pub(super) async fn end(
+        &self,
+        mut planned: Planned,
+        stage: Stage,
+        detail: &str,
+    ) -> Result<Delivered, EditionError> {
+        planned.record.stage = stage;
+        detail.clone_into(&mut planned.record.detail);
+        let due = planned.next;
+        self.settle(planned, due, Certainty::Untaken).await
+    }
+
+    /// Tries again after a pause that doubles, and at the next slot at the latest.
+    pub(super) async fn put_off(
+        &self,
+        mut planned: Planned,
+        detail: String,
+        certainty: Certainty,
+    ) -> Result<Delivered, EditionError> {
+        planned.record.stage = Stage::Deferred;
+        planned.record.detail = detail;
+        let pause = pause(self.parts.first_pause, planned.record.attempts);
+        let due = planned.record.at.saturating_add(pause).unwrap_or(planned.next);
+        let due = due.min(planned.next);
+        self.settle(planned, due, certainty).await
+    }
+
+    async fn settle(&self, planned: Planned, due: Timestamp, certainty: Certainty) -> Result<Delivered, EditionError> {
+        let settled = self
+            .parts
+            .subscribers
+            .settle(planned.attempt(), &planned.record, due, certainty);
+        if settled.await? {
+            Ok(settled_as(planned))
+        } else {
+            Ok(self.of_somebody_else(&planned).await?)
+        }
+    }
+
+    pub(super) async fn of_somebody_else(&self, planned: &Planned) -> Result<Delivered, SubscribersError> {
+        let subscribers = &self.parts.subscribers;
+        let record = subscribers.record(&planned.subscriber.id, planned.slot).await?;
+        Ok(not_mine(planned.slot, record))
+    }
+}
+
+impl Planned {
+    /// As the store knows it.
+    pub(super) fn attempt(&self) -> Attempt<'_> {
+        Attempt {
+            fence: &self.fence,
+            id: &self.subscriber.id,
+            slot: self.slot,
+        }
+    }
+}
+
+/// Counts and logs how an edition ended.
+pub(super) fn settled_as(planned: Planned) -> Delivered {
+    let Planned {
+        subscriber,
+        slot,
+        record,
+        ..
+    } = planned;
+    let (state, detail) = (record.stage.name(), record.detail.as_str());
+    EDITIONS.with_label_values(&[state]).inc();
+    if record.stage == Stage::Failed {
+        error!(subscriber = %subscriber.id, %slot, detail, "edition failed");
+    } else {
+        info!(subscriber = %subscriber.id, %slot, state, detail, papers = record.picks.len(), "edition settled");
+    }
+    Delivered {
+        slot,
+        record,
+        before: false,
+    }
+}
+
+/// Counts and logs what could not be done.
+pub(super) fn ended(id: &str, email: String, result: Result<Delivered, EditionError>) -> Outcome {
+    if let Err(error) = &result {
+        EDITIONS.with_label_values(&["error"]).inc();
+        error!(subscriber = %id, %error, "edition not made or not recorded, it is looked at again after the lease");
+    }
+    Outcome { email, result }
+}
+
+fn not_mine(slot: Timestamp, record: Record) -> Delivered {
+    let before = record.stage == Stage::Sent;
+    let outcome = if record.stage.is_final() {
+        "already_delivered"
+    } else {
+        "busy"
+    };
+    EDITIONS.with_label_values(&[outcome]).inc();
+    Delivered { slot, record, before }
+}
+
+fn pause(first: SignedDuration, attempts: u32) -> SignedDuration {
+    first.saturating_mul(2_i32.saturating_pow(attempts)).min(LONGEST_PAUSE)
+}
+
+fn picks(papers: &[EditionPaper]) -> Vec<Pick> {
+    papers.iter().map(Pick::of).collect()
+}
+
+impl Pick {
+    /// What the record holds of a paper.
+    pub fn of(one: &EditionPaper) -> Self {
+        Self {
+            id: one.paper.id.to_string(),
+            score: one.score,
+            reason: one.reason.clone(),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What is trending, brought into the window every few minutes.
+//!
+//! It scores nothing: that is indexing's work. Where nobody can say what is trending the last answer stays for an hour,
+//! after that nothing is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use domain::PaperId;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::window::Window;
+
+const PERIOD: Duration = Duration::from_mins(5);
+const STALE: Duration = Duration::from_hours(1);
+
+/// Says what is trending.
+#[async_trait]
+pub trait Trending: Send + Sync {
+    /// Papers that are, with how much.
+    async fn scores(&self) -> Result<HashMap<PaperId, f32>, String>;
+}
+
+/// For installations in which nobody says what is trending.
+pub struct Nothing;
+
+#[async_trait]
+impl Trending for Nothing {
+    async fn scores(&self) -> Result<HashMap<PaperId, f32>, String> {
+        Ok(HashMap::new())
+    }
+}
+
+/// Keeps the window's scores fresh until the stop.
+pub async fn follow(trending: Arc<dyn Trending>, window: Arc<RwLock<Window>>, stop: CancellationToken) {
+    let mut answered = Instant::now();
+    let mut period = tokio::time::interval(PERIOD);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = period.tick() => {}
+        }
+        refresh(&*trending, &window, &mut answered, Instant::now()).await;
+    }
+}
+
+async fn refresh(trending: &dyn Trending, window: &RwLock<Window>, answered: &mut Instant, now: Instant) {
+    let scores = match trending.scores().await {
+        Ok(scores) => {
+            *answered = now;
+            scores
+        }
+        Err(problem) => {
+            warn!(problem, "what is trending cannot be read");
+            if now.duration_since(*answered) <= STALE {
+                return;
+            }
+            HashMap::new()
+        }
+    };
+    let mut window = window.write().unwrap_or_else(PoisonError::into_inner);
+    window.set_trending(scores);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::testing::entry;
+
+    struct Once(AtomicUsize);
+
+    #[async_trait]
+    impl Trending for Once {
+        async fn scores(&self) -> Result<HashMap<PaperId, f32>, String> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Ok(HashMap::from([(PaperId::parse("x:a").expect("an id"), 2.0)])),
+                _ => Err("gone".to_owned()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn scores_stay_through_a_short_silence_and_go_in_a_long_one() {
+        let window = RwLock::new(Window::default());
+        let paper = entry("x:a", "on cats", "test@1");
+        let encoder = paper.vectors.encoder.clone();
+        window.write().expect("unpoisoned").add(paper);
+        let (trending, start) = (Once(AtomicUsize::new(0)), Instant::now());
+        let mut answered = start;
+        for (minutes, there) in [(0, true), (5, true), (60, true), (61, false)] {
+            let now = start + Duration::from_mins(minutes);
+            refresh(&trending, &window, &mut answered, now).await;
+            let heat = window.write().expect("unpoisoned").snapshot(&encoder).expect("one dimension").trending[0];
+            assert_eq!(heat > 0.0, there, "{minutes} minutes later");
+        }
+    }
+}
