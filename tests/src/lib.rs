@@ -6,7 +6,9 @@
     reason = "a broken test environment should stop a test where it breaks"
 )]
 
+pub mod killable;
 pub mod otlp;
+pub mod proxy;
 pub mod python;
 pub mod qdrant;
 pub mod servers;

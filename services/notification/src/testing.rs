@@ -85,8 +85,6 @@ impl Transport for Post {
         self.most_at_once.fetch_max(at_once, Ordering::Relaxed);
         self.taken.notify_one();
         let _permit = self.hand.acquire().await.expect("open");
-        // All who may come do before the first one leaves.
-        tokio::task::yield_now().await;
         self.at_once.fetch_sub(1, Ordering::Relaxed);
         answer
     }
@@ -208,8 +206,12 @@ impl House {
     }
 
     pub fn add_paper(&self, id: &str, title: &str, encoder: &str) {
+        self.add_paper_at(id, title, encoder, 0);
+    }
+
+    pub fn add_paper_at(&self, id: &str, title: &str, encoder: &str, minutes: i64) {
         let mut entry = entry(id, title, encoder);
-        entry.indexed = Timestamp::now();
+        entry.indexed = Timestamp::now() + SignedDuration::from_mins(minutes);
         self.window.write().expect("unpoisoned").add(entry);
     }
 

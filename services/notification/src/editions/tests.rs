@@ -273,7 +273,7 @@ async fn what_was_sent_is_known_for_as_long_as_it_can_come_back_and_not_longer()
     let reader = house.reader(ADA, &[]).await;
     let key = |id: &str| PaperKey::of(&domain::PaperId::parse(id).expect("an id"));
     for (day, id) in [(0, "x:a"), (41, "x:b"), (43, "x:c")] {
-        house.add_paper(id, "on cats", "test@1");
+        house.add_paper_at(id, "on cats", "test@1", day * 24 * 60);
         assert_eq!(deliver(&house, &reader, day * 24 * 60).await.record.stage, Stage::Sent);
     }
     let last = house.deliver(ADA, 43 * 24 * 60).await;
@@ -300,7 +300,14 @@ async fn no_more_mails_are_with_the_mail_server_than_it_has_connections() {
     for number in 0..40 {
         ids.push(house.reader(&format!("r{number}@example.org"), &[]).await.id);
     }
-    let outcomes = house.editions.deliver(ids, house.now).await.expect("delivered");
+    house.post.hand.forget_permits(64);
+    let (editions, now) = (Arc::clone(&house.editions), house.now);
+    let delivering = tokio::spawn(async move { editions.deliver(ids, now).await });
+    while house.mails().len() < 16 {
+        house.post.taken.notified().await;
+    }
+    house.post.hand.add_permits(64);
+    let outcomes = delivering.await.expect("ended").expect("delivered");
     let sent = outcomes
         .iter()
         .filter(|one| one.result.as_ref().is_ok_and(|one| one.record.stage == Stage::Sent));

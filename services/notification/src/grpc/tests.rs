@@ -365,8 +365,8 @@ async fn the_newest_editions_are_there_for_feeds() {
     let house = House::build().await;
     house.add_paper("x:a", "on cats", "test@1");
     let wishes = house.wishes(&["cats"]);
-    let ada = crate::subscribers::Opting::OnRecord;
-    let ada = house.subscribers.subscribe(&address(ADA).expect("an address"), "ada", &wishes, ada, house.now);
+    let (email, consent) = (address(ADA).expect("an address"), crate::subscribers::Opting::OnRecord);
+    let ada = house.subscribers.subscribe(&email, "ada", &wishes, consent, house.now);
     ada.await.expect("subscribed");
     house.deliver("ada", -24 * 60).await;
     house.add_paper("x:b", "more on cats", "test@1");

@@ -1,0 +1,49 @@
+"""A real SMTP server for fault tests: aiosmtpd on a given loopback port, killed and started again at will.
+
+    smtp_log.py PORT LOG
+
+Writes one JSON object a line to LOG for each mail before it answers that it has it, and the line is on disk by then: to,
+message_id, date (seconds since the epoch, of the Date header), subject, unsubscribe. Prints "ready" when it listens.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from email import message_from_bytes, policy
+from email.utils import parsedate_to_datetime
+
+from aiosmtpd.smtp import SMTP
+
+
+class Log:
+    def __init__(self, path):
+        self.file = open(path, "ab", buffering=0)
+
+    def write(self, content, recipients):
+        mail = message_from_bytes(content, policy=policy.default)
+        line = {
+            "to": recipients[0],
+            "message_id": mail["message-id"],
+            "date": parsedate_to_datetime(mail["date"]).timestamp(),
+            "subject": str(mail["subject"]),
+            "unsubscribe": str(mail["list-unsubscribe"]),
+        }
+        self.file.write(json.dumps(line).encode() + b"\n")
+        os.fsync(self.file.fileno())
+
+    async def handle_DATA(self, server, session, envelope):
+        self.write(envelope.original_content, envelope.rcpt_tos)
+        return "250 2.0.0 taken"
+
+
+async def main(port, path):
+    log = Log(path)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(log, hostname="localhost"), "127.0.0.1", port)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2]))

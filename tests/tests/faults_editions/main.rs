@@ -1,0 +1,145 @@
+//! Sends editions while processes are killed (-9) and stopped, connections are cut and answers held up, and counts that
+//! every subscriber has exactly one mail per slot.
+//!
+//! NATS, Redis, an SMTP server and two replicas of notification are processes of their own. A mail that the SMTP server
+//! has on disk is a mail, whether anybody was told. Doubles are allowed where SMTP leaves no way out: between the server's
+//! yes and our record. Those have the same Message-ID, and the record of the delivery counts them.
+//!
+//! `BROADSHEET_FAULTS_SUBSCRIBERS` and `BROADSHEET_FAULTS_KILLS` scale it, `BROADSHEET_FAULTS_SEED` repeats one.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod chance;
+mod count;
+mod stage;
+
+use std::time::{Duration, Instant};
+
+use chance::Chance;
+use count::{Counted, count};
+use nix::sys::signal::Signal;
+use stage::{CONNECTIONS, LEASE, REPLICAS, Stage};
+
+/// Between two faults, on average.
+const PAUSE_MS: u64 = 500;
+/// Answers of the SMTP server to one mail.
+const ANSWERS_PER_MAIL: u64 = 4;
+/// One in so many subscribers leaves during the run.
+const LEAVING: usize = 10;
+/// Longest wait for the last mails once everything is left alone.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+fn setting(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |value| value.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
+    let subscribers = usize::try_from(setting("BROADSHEET_FAULTS_SUBSCRIBERS", 300)).unwrap();
+    let kills = setting("BROADSHEET_FAULTS_KILLS", 6);
+    let seed = setting("BROADSHEET_FAULTS_SEED", 1);
+    println!("faults: seed={seed}");
+    let mut chance = Chance::new(seed);
+    let mut stage = Stage::build().await;
+    let readers = stage.subscribe(subscribers).await;
+    let mut leavers = stage.links(readers.iter().step_by(LEAVING)).await;
+    // So slow that the mails last as long as the faults.
+    let mails_at_once = REPLICAS as u64 * CONNECTIONS;
+    let per_mail = kills * PAUSE_MS * mails_at_once / subscribers as u64;
+    stage.smtp.delay(Duration::from_millis(per_mail / ANSWERS_PER_MAIL));
+    stage.until_the_first_mail().await;
+    let mut struck = Struck::default();
+    while struck.kills < kills {
+        stage.supervise();
+        strike(&mut stage, &mut chance, &mut struck).await;
+        if leavers.len() as u64 * kills > (kills - struck.kills) * (subscribers / LEAVING) as u64 {
+            stage.unsubscribe(&mut leavers).await;
+        }
+        tokio::time::sleep(Duration::from_millis(chance.below(2 * PAUSE_MS))).await;
+    }
+    while !leavers.is_empty() {
+        stage.unsubscribe(&mut leavers).await;
+    }
+    stage.leave_alone().await;
+    let counted = settled(&mut stage, &readers).await;
+    println!(
+        "faults: kills={} due={} lost={} doubled_outside_window={} in_window={} after_unsubscribe={} cuts={} stops={} left={}",
+        struck.kills,
+        counted.due,
+        counted.lost.len(),
+        counted.doubled_outside_window,
+        counted.in_window,
+        counted.after_unsubscribe,
+        struck.cuts,
+        struck.stops,
+        counted.left,
+    );
+    assert!(
+        counted.lost.is_empty(),
+        "lost: {:?}\n{}",
+        counted.lost,
+        stage.last_words()
+    );
+    assert_eq!(counted.doubled_outside_window, 0);
+    assert_eq!(counted.after_unsubscribe, 0);
+    let open = (struck.kills + struck.cuts + struck.stops) * mails_at_once;
+    assert!(counted.in_window <= open, "more than the open connections");
+    stage.end();
+}
+
+/// What was done to them.
+#[derive(Default)]
+struct Struck {
+    kills: u64,
+    cuts: u64,
+    stops: u64,
+}
+
+async fn strike(stage: &mut Stage, chance: &mut Chance, struck: &mut Struck) {
+    match chance.below(20) {
+        replica @ 0..8 => {
+            stage.replicas[usize::try_from(replica).unwrap() % REPLICAS].kill();
+            struck.kills += 1;
+        }
+        8..10 => {
+            stage.redis.kill();
+            struck.kills += 1;
+        }
+        10..13 => {
+            stage.mail_server.kill();
+            struck.kills += 1;
+        }
+        13 => {
+            stage.nats.kill();
+            struck.kills += 1;
+        }
+        14..17 => {
+            stage.smtp.cut();
+            struck.cuts += 1;
+        }
+        17..19 => {
+            stage.store.cut();
+            struck.cuts += 1;
+        }
+        _ => {
+            // Stands still until its lease is over and somebody else has its work, then goes on where it was.
+            let replica = &stage.replicas[usize::try_from(chance.below(REPLICAS as u64)).unwrap()];
+            replica.signal(Signal::SIGSTOP);
+            tokio::time::sleep(LEASE + Duration::from_millis(chance.below(1_000))).await;
+            replica.signal(Signal::SIGCONT);
+            struck.stops += 1;
+        }
+    }
+}
+
+/// Counts until nobody is lost, for as long as there is patience.
+async fn settled(stage: &mut Stage, readers: &[String]) -> Counted {
+    let begun = Instant::now();
+    loop {
+        stage.supervise();
+        let counted = count(stage, readers).await;
+        if counted.lost.is_empty() || begun.elapsed() > PATIENCE {
+            return counted;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
