@@ -129,7 +129,7 @@ pub fn vector(text: &str) -> DenseVector {
 }
 
 /// Room for what papers say besides: what says the same as another paper is left out of an edition.
-const DETAILS: usize = 62;
+const DETAILS: usize = 61;
 
 fn meaning(text: &str) -> Vec<f32> {
     let mut values = vec![0.0; 2 + DETAILS];
@@ -139,7 +139,9 @@ fn meaning(text: &str) -> Vec<f32> {
 
 fn vector_of_paper(id: &str, title: &str) -> DenseVector {
     let mut values = meaning(title);
-    let detail: usize = id.bytes().fold(0, |hash, byte| (hash * 31 + usize::from(byte)) % DETAILS);
+    let detail: usize = id
+        .bytes()
+        .fold(0, |hash, byte| (hash * 31 + usize::from(byte)) % DETAILS);
     values[0] *= 0.8;
     values[1] *= 0.8;
     values[2 + detail] = 0.6;

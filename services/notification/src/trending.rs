@@ -95,7 +95,12 @@ mod tests {
         for (minutes, there) in [(0, true), (5, true), (60, true), (61, false)] {
             let now = start + Duration::from_mins(minutes);
             refresh(&trending, &window, &mut answered, now).await;
-            let heat = window.write().expect("unpoisoned").snapshot(&encoder).expect("one dimension").trending[0];
+            let heat = window
+                .write()
+                .expect("unpoisoned")
+                .snapshot(&encoder)
+                .expect("one dimension")
+                .trending[0];
             assert_eq!(heat > 0.0, there, "{minutes} minutes later");
         }
     }

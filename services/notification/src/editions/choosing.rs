@@ -3,6 +3,8 @@
 //! All readers of a chunk are matched together, so that the papers pass each of them while they are near. It knows no
 //! store and no clock.
 
+use std::sync::Arc;
+
 use domain::matching::{Asked, DimensionError, Match, PaperSet, Workspace, top};
 use domain::selection::{self, Candidate, Choice, Found, MATCH_FLOOR, Offer, Reason};
 use domain::{Int8Vector, Preferences};
@@ -90,6 +92,9 @@ pub fn choose(
     window: &Snapshot,
     readers: &[Reader<'_>],
 ) -> Result<Vec<Result<Vec<EditionPaper>, Emptiness>>, DimensionError> {
+    if window.papers.is_empty() {
+        return Ok(vec![Err(Emptiness::NoNewPaper); readers.len()]);
+    }
     let offer = Offer::new(candidates(window));
     let asking: Vec<Asking<'_>> = readers.iter().map(|one| Asking::new(window, *one)).collect();
     let asked: Vec<Asked<'_>> = asking.iter().flat_map(Asking::asked).collect();
@@ -114,7 +119,10 @@ pub fn choose(
         chosen.push(if choices.is_empty() {
             Err(one.why_nothing(&matches))
         } else {
-            Ok(choices.into_iter().map(|choice| one.explained(window, choice)).collect())
+            Ok(choices
+                .into_iter()
+                .map(|choice| one.explained(window, choice))
+                .collect())
         });
     }
     Ok(chosen)
@@ -122,14 +130,16 @@ pub fn choose(
 
 /// The papers of a window in its order, which is the order of an offer.
 fn candidates(window: &Snapshot) -> Vec<Candidate<'_>> {
-    let papers = window.papers.iter().zip(&window.trending);
-    let candidate = |(entry, trending): (&'_ std::sync::Arc<crate::window::Entry>, &f32)| Candidate {
-        paper: &entry.paper,
-        dense: &entry.vectors.dense,
-        indexed_ms: entry.indexed.as_millisecond(),
-        trending: *trending,
-    };
-    papers.map(candidate).collect()
+    let mut candidates = Vec::with_capacity(window.papers.len());
+    for (entry, trending) in window.papers.iter().zip(&window.trending) {
+        candidates.push(Candidate {
+            paper: &entry.paper,
+            dense: &entry.vectors.dense,
+            indexed_ms: entry.indexed.as_millisecond(),
+            trending: *trending,
+        });
+    }
+    candidates
 }
 
 impl<'a> Asking<'a> {
@@ -183,7 +193,7 @@ impl<'a> Asking<'a> {
             Reason::New => "new today".to_owned(),
         };
         EditionPaper {
-            paper: std::sync::Arc::clone(&window.papers[choice.paper].paper),
+            paper: Arc::clone(&window.papers[choice.paper].paper),
             score: choice.score,
             reason,
         }

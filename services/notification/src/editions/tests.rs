@@ -33,7 +33,7 @@ async fn of_many_deliverers_one_sends() {
         format!("<{ADA}.{}@example.org>", later.slot.as_millisecond())
     );
     assert!(
-        mail.text.contains("because you follow “cats” (match 1.00)"),
+        mail.text.contains("because you follow “cats” (match 0.80)"),
         "{}",
         mail.text
     );

@@ -3,6 +3,8 @@ use std::collections::HashMap;
 use domain::schedule::Schedule;
 use domain::{EncoderId, Interest, PaperId};
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::subscribers::seen::pack;
 use crate::testing::{entry, vector};
