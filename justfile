@@ -65,6 +65,11 @@ kill-stages:
     cargo build --workspace --locked
     cargo test --workspace --locked --test kill_stages -- --nocapture
 
+# Send editions to thousands while every process is killed, stopped and cut off, and count that each reader has one mail.
+faults-editions subscribers="3000" kills="200" seed="1":
+    cargo build --workspace --locked
+    BROADSHEET_FAULTS_SUBSCRIBERS={{ subscribers }} BROADSHEET_FAULTS_KILLS={{ kills }} BROADSHEET_FAULTS_SEED={{ seed }} cargo test --workspace --locked --test faults_editions -- --nocapture
+
 # Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
 bench-embedding *arguments:
     cargo run --release --locked -p embedding --example load -- {{ arguments }}

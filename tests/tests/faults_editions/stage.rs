@@ -54,7 +54,9 @@ pub struct Stage {
 
 impl Stage {
     pub async fn build() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let mut folder = tempfile::tempdir().unwrap();
+        // What the processes said, for who looks for the reason of a failure.
+        folder.disable_cleanup(std::env::var_os("BROADSHEET_FAULTS_KEEP").is_some());
         let path = folder.path();
         let [redis_port, nats_port, mail_port, one, two, three, four] = free_ports::<7>();
         let python = tokio::task::spawn_blocking(python::python).await.unwrap();

@@ -239,6 +239,13 @@ async fn deliveries_are_listed_page_by_page() {
         assert_eq!(delivered.record.stage, DeliveryStage::Empty);
     }
     let door = front_door(&house);
+    house.reader("eve@example.org", &[]).await;
+    let request = ListDeliveriesRequest {
+        email: "eve@example.org".to_owned(),
+        ..ListDeliveriesRequest::default()
+    };
+    let none = door.list_deliveries(Request::new(request)).await.expect("a page");
+    assert!(none.into_inner().deliveries.is_empty());
     let (mut slots, mut page_token) = (Vec::new(), String::new());
     for expected in [2, 1] {
         let request = ListDeliveriesRequest {

@@ -69,6 +69,9 @@ impl Subscribers {
 
     /// Many commands that only read, in one round trip.
     async fn ask_all(&self, pipeline: &mut Pipeline) -> Result<Vec<Value>, SubscribersError> {
+        if pipeline.is_empty() {
+            return Ok(Vec::new());
+        }
         pipeline.ignore_errors();
         match pipeline.query_async(&mut self.redis.clone()).await {
             Err(error) if broken(&error) => Ok(pipeline.query_async(&mut self.redis.clone()).await?),
