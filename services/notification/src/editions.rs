@@ -15,7 +15,7 @@ use domain::{DenseVector, EncoderId, Interest, Paper, PaperId};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument as _, Span, error, info, warn};
 
-use crate::editions::letters::{Letters, Links};
+use crate::editions::letters::{DigestLetter, Letters, Links};
 use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::metrics::{EDITIONS, RESENT};
 use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
@@ -109,12 +109,13 @@ pub struct Parts {
     pub mail_domain: String,
     /// Before the second attempt; doubles after that.
     pub first_pause: SignedDuration,
+    /// Writes mails.
+    pub letters: Letters,
 }
 
 /// Makes and delivers editions.
 pub struct Editions {
     parts: Parts,
-    letters: Letters,
 }
 
 /// No attempt at handing a mail over takes longer; the lease is longer still.
@@ -124,10 +125,7 @@ const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 impl Editions {
     /// From its parts.
     pub fn new(parts: Parts) -> Self {
-        Self {
-            parts,
-            letters: Letters::new(),
-        }
+        Self { parts }
     }
 
     /// Mails a confirmation.
@@ -135,9 +133,10 @@ impl Editions {
         let token = self.parts.tokens.issue(Scope::Confirm, &subscriber.id, now);
         let url = format!("{}/confirm?token={token}", self.parts.public_url);
         let serial = format!("confirm.{}", now.as_millisecond());
-        let mail = self
-            .letters
-            .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
+        let mail =
+            self.parts
+                .letters
+                .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
         Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
     }
 
@@ -150,7 +149,7 @@ impl Editions {
         } else {
             self.find(&record.picks)
         };
-        let mail = self.write(subscriber, slot, &papers, now)?;
+        let mail = self.write(subscriber, slot, &papers)?;
         Ok(Edition { slot, papers, mail })
     }
 
@@ -224,7 +223,7 @@ impl Editions {
             let detail = "the papers chosen for it were withdrawn";
             return self.end(attempt, record, Stage::Empty, detail).await;
         }
-        let mail = self.write(subscriber, attempt.slot, &papers, record.at)?;
+        let mail = self.write(subscriber, attempt.slot, &papers)?;
         match self.parts.subscribers.begin(attempt, Timestamp::now()).await? {
             Begin::Go => {}
             Begin::Lost => return self.of_somebody_else(attempt).await,
@@ -386,25 +385,19 @@ impl Editions {
         Ok((encoder, vectors))
     }
 
-    fn write(
-        &self,
-        subscriber: &Subscriber,
-        slot: Timestamp,
-        papers: &[EditionPaper],
-        now: Timestamp,
-    ) -> Result<Mail, EditionError> {
+    fn write(&self, subscriber: &Subscriber, slot: Timestamp, papers: &[EditionPaper]) -> Result<Mail, EditionError> {
         let schedule = &subscriber.preferences.schedule;
         let zone = jiff::tz::TimeZone::get(schedule.zone()).map_err(|error| odd(subscriber, &error))?;
         let date = slot.to_zoned_datetime(zone).strftime("%A, %-d %B %Y").to_string();
-        let token = self.parts.tokens.issue(Scope::Manage, &subscriber.id, now);
-        let links = Links {
-            preferences: format!("{}/preferences?token={token}", self.parts.public_url),
-            unsubscribe: format!("{}/unsubscribe?token={token}", self.parts.public_url),
+        let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, slot);
+        let letter = DigestLetter {
+            subscriber,
+            date: &date,
+            papers,
+            links: &links,
+            message_id: self.message_id(&subscriber.id, &slot.as_millisecond().to_string()),
         };
-        let message_id = self.message_id(&subscriber.id, &slot.as_millisecond().to_string());
-        Ok(self
-            .letters
-            .digest(&subscriber.email, &date, papers, &links, message_id)?)
+        Ok(self.parts.letters.digest(&letter)?)
     }
 
     fn message_id(&self, id: &str, serial: &str) -> String {

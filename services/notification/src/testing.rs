@@ -12,6 +12,7 @@ use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, Pap
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
+use crate::editions::letters::Letters;
 use crate::editions::{Editions, InterestEncoder, Parts};
 use crate::mailer::{Mail, SendError, Transport};
 use crate::subscribers::{Next, Opting, Subscriber, Subscribers};
@@ -153,6 +154,7 @@ impl House {
             public_url: "https://example.org".to_owned(),
             mail_domain: "example.org".to_owned(),
             first_pause: SignedDuration::from_mins(1),
+            letters: Letters::new(None, "").expect("the templates render"),
         }));
         Self {
             subscribers,

@@ -109,7 +109,7 @@ impl DeliveryService for Notification {
             papers: papers.collect(),
             subject: edition.mail.subject,
             text: edition.mail.text,
-            html: edition.mail.html,
+            html: edition.mail.html.unwrap_or_default(),
         };
         Ok(Response::new(PreviewEditionResponse { edition: Some(edition) }))
     }
