@@ -4,6 +4,7 @@
 //! bus.
 
 mod editions;
+mod feedback;
 mod grpc;
 mod interests;
 mod mailer;
@@ -28,6 +29,7 @@ use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceSe
 
 use crate::editions::letters::Letters;
 use crate::editions::{Editions, Parts};
+use crate::feedback::Feedback;
 use crate::subscribers::Subscribers;
 use crate::tokens::Tokens;
 
@@ -45,6 +47,7 @@ pub struct Config {
     mail: mailer::config::Config,
     templates: PathBuf,
     imprint: String,
+    bounce_maildir: PathBuf,
     public_url: Option<String>,
     token_key: String,
     state_folder: PathBuf,
@@ -102,6 +105,7 @@ impl Config {
             mail: mailer::config::Config::read(settings),
             templates: PathBuf::from(settings.text("notification.templates")),
             imprint: settings.text("notification.imprint"),
+            bounce_maildir: PathBuf::from(settings.text("notification.bounce_maildir")),
             public_url: settings.optional_url("notification.public_url", &["http://", "https://"]),
             token_key,
             state_folder: PathBuf::from(settings.text("notification.state_folder")),
@@ -143,12 +147,21 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         mail_domain: config.mail.domain().to_owned(),
         first_pause: config.first_pause,
     }));
+    let feedback = Feedback::new(subscribers.clone(), config.mail.domain());
     let service = grpc::Notification {
         subscribers: subscribers.clone(),
         editions: Arc::clone(&editions),
         tokens,
+        feedback: feedback.clone(),
         defaults: Arc::new(config.defaults),
     };
+    if !config.bounce_maildir.as_os_str().is_empty() {
+        let reading = feedback::maildir::run(config.bounce_maildir, feedback, assembly.stop.clone());
+        assembly.task(async move {
+            reading.await;
+            Ok(())
+        });
+    }
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
     let filling = pipeline::fill(

@@ -35,6 +35,16 @@ pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// What came back for mails, by what it said.
+pub static FEEDBACK: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_notification_feedback_total",
+        "Bounces and complaints by kind.",
+        &["kind"]
+    )
+    .expect("the only metric of this name")
+});
+
 /// Connections to the mail server that are open.
 pub static SMTP_CONNECTIONS: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
@@ -65,6 +75,9 @@ pub fn touch() {
         "error",
     ] {
         EDITIONS.with_label_values(&[outcome]);
+    }
+    for kind in ["hard_bounce", "soft_bounce", "complaint", "not_a_report"] {
+        FEEDBACK.with_label_values(&[kind]);
     }
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);

@@ -10,7 +10,8 @@ use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
     Delivery, DeliveryState, Edition as WireEdition, EditionPaper, ListDeliveriesRequest, ListDeliveriesResponse,
-    PreviewEditionRequest, PreviewEditionResponse, SendEditionsRequest, SendEditionsResponse,
+    PreviewEditionRequest, PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest,
+    SendEditionsResponse,
 };
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span, error};
@@ -179,6 +180,15 @@ impl DeliveryService for Notification {
             deliveries,
             next_page_token,
         }))
+    }
+
+    async fn report_feedback(
+        &self,
+        request: Request<ReportFeedbackRequest>,
+    ) -> Result<Response<ReportFeedbackResponse>, Status> {
+        Ok(Response::new(
+            super::feedback::report(self, request.into_inner()).await?,
+        ))
     }
 }
 

@@ -66,8 +66,13 @@ impl Shown {
                 )
                 .as_ref(),
             ),
-            sentence: Value::from(cut(&clean(&paper.abstract_text[sentence.clone()]), SENTENCE_CHARS).as_ref()),
-            marked_sentence: Value::from_safe_string(marked(&paper.abstract_text, sentence, &sentence_spans, sentence_chars)),
+            sentence: Value::from(cut(&clean(&paper.abstract_text[sentence.clone()]), sentence_chars).as_ref()),
+            marked_sentence: Value::from_safe_string(marked(
+                &paper.abstract_text,
+                sentence,
+                &sentence_spans,
+                sentence_chars,
+            )),
             reason: Value::from(clean(reason).as_ref()),
             pdf: Value::from(pdf.unwrap_or_default()),
             similar: Value::from(links.similar(id)),
@@ -108,7 +113,11 @@ impl Object for Shown {
 
 /// Characters of a sentence in a mail of so many papers.
 pub fn sentence_chars(papers: usize) -> usize {
-    if papers > MANY_PAPERS { SENTENCE_CHARS_OF_MANY } else { SENTENCE_CHARS }
+    if papers > MANY_PAPERS {
+        SENTENCE_CHARS_OF_MANY
+    } else {
+        SENTENCE_CHARS
+    }
 }
 
 /// Text on one line, without marks that are not seen and change how the text around them is displayed.

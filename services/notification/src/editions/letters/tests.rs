@@ -158,7 +158,11 @@ fn what_a_hostile_paper_brings_in_stays_text() {
     for banned in ["<script", "<b>Lovelace", "<i>", "<cs>", "\u{202e}", "\u{0}", "\"onload"] {
         assert!(!html.contains(banned), "{banned:?}");
     }
-    assert!(![&mail.text, &mail.subject].iter().any(|part| part.contains(['\u{202e}', '\u{0}'])));
+    assert!(
+        ![&mail.text, &mail.subject]
+            .iter()
+            .any(|part| part.contains(['\u{202e}', '\u{0}']))
+    );
     assert!(
         html.contains("We break &lt;i&gt;<b>mails</b>&lt;/i&gt; &amp; <b>cats</b>."),
         "{html}"
