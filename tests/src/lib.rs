@@ -271,10 +271,12 @@ pub fn mails(folder: &Path) -> Vec<String> {
     };
     files
         .map(|file| {
-            std::fs::read_to_string(file.unwrap().path())
-                .unwrap()
-                .replace("=\r\n", "")
-                .replace("=3D", "=")
+            let mail = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            // What a line must not begin with is escaped, too.
+            ["=\r\n", "=2E", "=46", "=3D"]
+                .iter()
+                .zip(["", ".", "F", "="])
+                .fold(mail, |mail, (escape, plain)| mail.replace(escape, plain))
         })
         .collect()
 }

@@ -192,6 +192,7 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
         ("BROADSHEET_WEB__LISTEN", web.to_owned()),
         ("BROADSHEET_WEB__SEARCH_URL", grpc("indexing")),
         ("BROADSHEET_WEB__SUBSCRIPTIONS_URL", grpc("notification")),
+        ("BROADSHEET_WEB__ATTENTION_URL", grpc("ingest")),
     ]
 }
 

@@ -223,6 +223,7 @@ fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc:
         "notification.embedding_url",
         "web.search_url",
         "web.subscriptions_url",
+        "web.attention_url",
     ] {
         settings.set_default(key, own.clone(), "this process");
     }

@@ -81,7 +81,7 @@ fn space_or_self(c: char) -> char {
 
 /// Control characters and marks that change how surrounding text is displayed without being seen. The joiners U+200C and
 /// U+200D stay: several scripts need them to spell words.
-pub(crate) fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }

@@ -29,7 +29,7 @@ pub use self::choosing::Emptiness;
 pub use self::composing::{Drafts, Occasion, Verdict};
 pub use self::planning::Plan;
 use crate::editions::composing::Open;
-use crate::editions::letters::{Letters, Links};
+use crate::editions::letters::{DigestLetter, Letters, Links};
 use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
 use crate::subscribers::{State, Subscriber, Subscribers, SubscribersError};
@@ -126,6 +126,8 @@ pub struct Parts {
     pub mail_domain: String,
     /// Before the second attempt; doubles after that.
     pub first_pause: SignedDuration,
+    /// Writes mails.
+    pub letters: Letters,
     /// Editions whose turn comes later than this after their slot are not sent.
     pub expire: SignedDuration,
     /// Mails handed over at the same time.
@@ -137,7 +139,6 @@ pub struct Parts {
 /// Makes and delivers editions.
 pub struct Editions {
     parts: Parts,
-    letters: Letters,
     /// One permit per mail that may be with the mail server.
     connections: Arc<Semaphore>,
 }
@@ -148,7 +149,6 @@ impl Editions {
         Self {
             connections: Arc::new(Semaphore::new(parts.connections)),
             parts,
-            letters: Letters::new(),
         }
     }
 
@@ -157,9 +157,10 @@ impl Editions {
         let token = self.parts.tokens.issue(Scope::Confirm, &subscriber.id, now);
         let url = format!("{}/confirm?token={token}", self.parts.public_url);
         let serial = format!("confirm.{}", now.as_millisecond());
-        let mail = self
-            .letters
-            .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
+        let mail =
+            self.parts
+                .letters
+                .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
         Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
     }
 
@@ -168,7 +169,7 @@ impl Editions {
     pub async fn preview(&self, id: &str, now: Timestamp) -> Result<Option<Edition>, EditionError> {
         let mut drafts = self.drafts(vec![id.to_owned()], Occasion::Preview, now).await?;
         match drafts.pop() {
-            Some((_, draft)) => draft?.map(|draft| self.written(draft, now)).transpose(),
+            Some((_, draft)) => draft?.map(|draft| self.written(draft)).transpose(),
             None => Ok(None),
         }
     }
@@ -185,7 +186,7 @@ impl Editions {
         };
         let drafts = self.choose(vec![Open::first(nobody, now)]).await?;
         let draft = drafts.into_iter().next().ok_or(EditionError::CutOff)?;
-        self.written(draft, now)
+        self.written(draft)
     }
 
     /// Mails a preview to its subscriber, marked as a test. Records nothing but the vectors of the interests.
@@ -210,13 +211,13 @@ impl Editions {
         delivery.await.map_err(|_| EditionError::CutOff)?
     }
 
-    fn written(&self, draft: composing::Draft, now: Timestamp) -> Result<Edition, EditionError> {
+    fn written(&self, draft: composing::Draft) -> Result<Edition, EditionError> {
         let papers = match draft.verdict {
             Verdict::Send(papers) => papers,
             Verdict::PutOff(problem) => return Err(EditionError::Embedding(problem)),
             Verdict::Empty(_) | Verdict::Expired(_) | Verdict::Known => Vec::new(),
         };
-        let mail = self.write(&draft.subscriber, draft.slot, &papers, now)?;
+        let mail = self.write(&draft.subscriber, draft.slot, &papers)?;
         Ok(Edition {
             slot: draft.slot,
             papers,
@@ -224,28 +225,22 @@ impl Editions {
         })
     }
 
-    fn write(
-        &self,
-        subscriber: &Subscriber,
-        slot: Timestamp,
-        papers: &[EditionPaper],
-        now: Timestamp,
-    ) -> Result<Mail, EditionError> {
+    fn write(&self, subscriber: &Subscriber, slot: Timestamp, papers: &[EditionPaper]) -> Result<Mail, EditionError> {
         let date = subscriber
             .preferences
             .schedule
             .local_date(slot)
             .strftime("%A, %-d %B %Y")
             .to_string();
-        let token = self.parts.tokens.issue(Scope::Manage, &subscriber.id, now);
-        let links = Links {
-            preferences: format!("{}/preferences?token={token}", self.parts.public_url),
-            unsubscribe: format!("{}/unsubscribe?token={token}", self.parts.public_url),
+        let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, slot);
+        let letter = DigestLetter {
+            subscriber,
+            date: &date,
+            papers,
+            links: &links,
+            message_id: self.message_id(&subscriber.id, &slot.as_millisecond().to_string()),
         };
-        let message_id = self.message_id(&subscriber.id, &slot.as_millisecond().to_string());
-        Ok(self
-            .letters
-            .digest(&subscriber.email, &date, papers, &links, message_id)?)
+        Ok(self.parts.letters.digest(&letter)?)
     }
 
     fn message_id(&self, id: &str, serial: &str) -> String {

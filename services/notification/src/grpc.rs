@@ -9,10 +9,12 @@ use tonic::Status;
 
 use crate::Defaults;
 use crate::editions::{EditionError, Editions};
+use crate::feedback::Feedback;
 use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
 
 mod deliveries;
+mod feedback;
 mod subscriptions;
 
 /// Both services.
@@ -24,6 +26,8 @@ pub struct Notification {
     pub editions: Arc<Editions>,
     /// Checks links.
     pub tokens: Arc<Tokens>,
+    /// Takes bounces and complaints in.
+    pub feedback: Feedback,
     /// For who says nothing.
     pub defaults: Arc<Defaults>,
 }

@@ -4,6 +4,7 @@
 //! bus.
 
 mod editions;
+mod feedback;
 mod grpc;
 mod interests;
 mod mailer;
@@ -25,12 +26,12 @@ use common::config::{CommonConfig, Settings};
 use common::service::{Assembly, ServiceError};
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
-use lettre::message::Mailbox;
 use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceServer;
 
+use crate::editions::letters::Letters;
 use crate::editions::{Editions, Parts};
-use crate::mailer::{Maildir, Smtp, Transport};
+use crate::feedback::Feedback;
 use crate::subscribers::{Subscribers, Terms};
 use crate::tokens::Tokens;
 
@@ -45,9 +46,10 @@ pub struct Config {
     redis_url: String,
     embedding_url: String,
     token: Option<String>,
-    smtp_url: Option<String>,
-    maildir: PathBuf,
-    from: Mailbox,
+    mail: mailer::config::Config,
+    templates: PathBuf,
+    imprint: String,
+    bounce_maildir: PathBuf,
     public_url: Option<String>,
     token_key: String,
     state_folder: PathBuf,
@@ -106,13 +108,10 @@ impl Config {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
             embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
             token: common.grpc.token.clone(),
-            smtp_url: settings.optional_url("notification.smtp_url", &["smtp://", "smtps://"]),
-            maildir: PathBuf::from(settings.text("notification.maildir")),
-            from: settings.get(
-                "notification.from",
-                "must be a mailbox such as Broadsheet <digest@example.org>",
-                |value| value.as_str()?.parse().ok(),
-            ),
+            mail: mailer::config::Config::read(settings),
+            templates: PathBuf::from(settings.text("notification.templates")),
+            imprint: settings.text("notification.imprint"),
+            bounce_maildir: PathBuf::from(settings.text("notification.bounce_maildir")),
             public_url: settings.optional_url("notification.public_url", &["http://", "https://"]),
             token_key,
             state_folder: PathBuf::from(settings.text("notification.state_folder")),
@@ -155,21 +154,31 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         subscribers: subscribers.clone(),
         window: Arc::clone(&window),
         encoder: Arc::new(encoder),
-        transport: transport(&config).map_err(failed)?,
+        transport: config.mail.transport().map_err(failed)?,
+        letters: letters(&config).map_err(failed)?,
         tokens: Arc::clone(&tokens),
         public_url: public_url.trim_end_matches('/').to_owned(),
-        mail_domain: config.from.email.domain().to_owned(),
+        mail_domain: config.mail.domain().to_owned(),
         first_pause: config.first_pause,
         expire: config.expire,
         connections: config.connections,
         send_timeout: config.lease * 3 / 4,
     }));
+    let feedback = Feedback::new(subscribers.clone(), config.mail.domain());
     let service = grpc::Notification {
         subscribers: subscribers.clone(),
         editions: Arc::clone(&editions),
         tokens,
+        feedback: feedback.clone(),
         defaults: Arc::new(config.defaults),
     };
+    if !config.bounce_maildir.as_os_str().is_empty() {
+        let reading = feedback::maildir::run(config.bounce_maildir, feedback, assembly.stop.clone());
+        assembly.task(async move {
+            reading.await;
+            Ok(())
+        });
+    }
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
     let following = trending::follow(Arc::new(trending::Nothing), Arc::clone(&window), assembly.stop.clone());
@@ -196,14 +205,9 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     Ok(())
 }
 
-fn transport(config: &Config) -> Result<Arc<dyn Transport>, String> {
-    if let Some(url) = &config.smtp_url {
-        return Ok(Arc::new(Smtp::new(url, config.from.clone())?));
-    }
-    if config.maildir.as_os_str().is_empty() {
-        return Err("neither notification.smtp_url nor notification.maildir is set; mail has nowhere to go".to_owned());
-    }
-    Ok(Arc::new(Maildir::new(&config.maildir, config.from.clone())?))
+fn letters(config: &Config) -> Result<Letters, String> {
+    let folder = Some(config.templates.as_path()).filter(|folder| !folder.as_os_str().is_empty());
+    Letters::new(folder, &config.imprint)
 }
 
 /// The configured secret, or one that is made once and kept.

@@ -47,6 +47,34 @@ pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// What came back for mails, by what it said.
+pub static FEEDBACK: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_notification_feedback_total",
+        "Bounces and complaints by kind.",
+        &["kind"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// Connections to the mail server that are open.
+pub static SMTP_CONNECTIONS: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "broadsheet_notification_smtp_connections",
+        "Open connections to the mail server; no more mails than these can be handed over without our knowing."
+    )
+    .expect("the only metric of this name")
+});
+
+/// 1 while too many mails failed for more to be tried.
+pub static SENDING_PAUSED: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "broadsheet_notification_sending_paused",
+        "1 while sending is paused because too many of the last mails failed."
+    )
+    .expect("the only metric of this name")
+});
+
 /// Makes every series exist.
 pub fn touch() {
     for outcome in [
@@ -64,6 +92,11 @@ pub fn touch() {
     for why in Emptiness::ALL {
         EMPTY_SLOTS.with_label_values(&[why.name()]);
     }
+    for kind in ["hard_bounce", "soft_bounce", "complaint", "not_a_report"] {
+        FEEDBACK.with_label_values(&[kind]);
+    }
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);
+    LazyLock::force(&SMTP_CONNECTIONS);
+    LazyLock::force(&SENDING_PAUSED);
 }

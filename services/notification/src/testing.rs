@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::editions::letters::Letters;
 use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, Outcome, Parts};
 use crate::mailer::{Mail, SendError, Transport};
 use crate::subscribers::reading::Past;
@@ -194,6 +195,7 @@ impl House {
             expire: SignedDuration::from_hours(12),
             connections: 16,
             send_timeout: Duration::from_secs(45),
+            letters: Letters::new(None, "").expect("the templates render"),
         }));
         Self {
             subscribers,

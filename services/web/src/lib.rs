@@ -4,6 +4,7 @@
 
 mod metrics;
 mod pages;
+mod reactions;
 mod subscriptions;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use axum::routing::get;
 use common::config::{CommonConfig, Settings};
 use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
+use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -41,7 +43,9 @@ pub struct Config {
     pub search_url: String,
     /// gRPC address of notification.
     pub subscriptions_url: String,
-    /// Token for both.
+    /// gRPC address of ingest.
+    pub attention_url: String,
+    /// Token for all of them.
     pub token: Option<String>,
 }
 
@@ -52,6 +56,7 @@ impl Config {
             listen: settings.address("web.listen"),
             search_url: settings.url("web.search_url", &["http://", "https://"]),
             subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
+            attention_url: settings.url("web.attention_url", &["http://", "https://"]),
             token: common.grpc.token.clone(),
         }
     }
@@ -61,6 +66,7 @@ impl Config {
 pub(crate) struct Front {
     search: SearchServiceClient<ServiceChannel>,
     subscriptions: SubscriptionServiceClient<ServiceChannel>,
+    attention: AttentionServiceClient<ServiceChannel>,
     pages: pages::Pages,
 }
 
@@ -77,6 +83,7 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
     let front = Front {
         search: SearchServiceClient::new(channel(&config.search_url)?),
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
+        attention: AttentionServiceClient::new(channel(&config.attention_url)?),
         pages: pages::Pages::new(),
     };
     tracing::info!(address = %bound.address, "pages");
@@ -100,6 +107,11 @@ fn router(front: Arc<Front>) -> Router {
             get(subscriptions::unsubscribe_page).post(subscriptions::unsubscribe),
         )
         .route("/preferences", get(subscriptions::preferences_page))
+        .route("/vote", get(reactions::vote_page).post(reactions::vote))
+        .route(
+            "/not-interested",
+            get(reactions::not_interested_page).post(reactions::not_interested),
+        )
         .fallback(pages::not_found)
         .layer(axum::middleware::from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))

@@ -20,7 +20,14 @@ static RESPONSES: LazyLock<IntCounterVec> = LazyLock::new(|| {
 
 /// Makes every series exist.
 pub fn touch() {
-    for route in ["/", "/confirm", "/unsubscribe", "/preferences"] {
+    for route in [
+        "/",
+        "/confirm",
+        "/unsubscribe",
+        "/preferences",
+        "/vote",
+        "/not-interested",
+    ] {
         RESPONSES.with_label_values(&[route, "200"]);
     }
 }

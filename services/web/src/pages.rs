@@ -41,6 +41,7 @@ impl Pages {
             ("confirm.html", include_str!("templates/confirm.html")),
             ("unsubscribe.html", include_str!("templates/unsubscribe.html")),
             ("preferences.html", include_str!("templates/preferences.html")),
+            ("reaction.html", include_str!("templates/reaction.html")),
         ];
         for (name, source) in templates {
             environment

@@ -1,144 +1,170 @@
 //! The words of the mails: templates filled with what an edition holds. Each mail is a folder of three templates.
 //!
-//! It chooses nothing and sends nothing. HTML templates escape what they are given.
+//! It chooses nothing and sends nothing. HTML templates escape what they are given, and what a paper or a reader brings in
+//! is on one line and free of marks that reorder text.
 
-use domain::{LinkKind, Paper};
-use minijinja::value::Serde;
+mod links;
+mod sample;
+mod shown;
+mod templates;
+
+use std::path::Path;
+
+use domain::highlight::QueryTerms;
+use domain::preferences::Format;
+use domain::{Paper, Preferences};
 use minijinja::{Environment, Value, context};
-use serde::Serialize;
+
+pub use links::Links;
+use shown::Shown;
 
 use super::EditionPaper;
 use crate::mailer::Mail;
+use crate::subscribers::Subscriber;
 
 /// Longer subjects are cut by most readers; the count of papers stays visible this way.
 const SUBJECT_CHARS: usize = 90;
-/// A mail above some 100 kB is clipped by large providers; 50 papers at this length stay below.
-const ABSTRACT_CHARS: usize = 700;
+/// As much of the beginning as mail programs show beside the subject.
+const PREHEADER_CHARS: usize = 140;
+/// Titles that the preheader is made from; the first is the subject already.
+const PREHEADER_TITLES: usize = 3;
 
-const SOURCES: [(&str, &str); 6] = [
-    (
-        "confirmation/subject.txt",
-        include_str!("../templates/confirmation/subject.txt"),
-    ),
-    (
-        "confirmation/body.txt",
-        include_str!("../templates/confirmation/body.txt"),
-    ),
-    (
-        "confirmation/body.html",
-        include_str!("../templates/confirmation/body.html"),
-    ),
-    ("digest/subject.txt", include_str!("../templates/digest/subject.txt")),
-    ("digest/body.txt", include_str!("../templates/digest/body.txt")),
-    ("digest/body.html", include_str!("../templates/digest/body.html")),
-];
-
-/// The links at the foot of a digest.
-#[derive(Debug, Clone)]
-pub struct Links {
-    /// Shows the subscription.
-    pub preferences: String,
-    /// Ends it.
-    pub unsubscribe: String,
+/// What a digest is written from.
+pub struct DigestLetter<'a> {
+    /// Whom it is for.
+    pub subscriber: &'a Subscriber,
+    /// The day of the edition in the reader's words.
+    pub date: &'a str,
+    /// The papers, in order.
+    pub papers: &'a [EditionPaper],
+    /// Where the reader can go from it.
+    pub links: &'a Links,
+    /// With angle brackets; the same at every attempt.
+    pub message_id: String,
 }
 
-/// The templates.
+/// The templates, ready to be filled by any number of threads at once.
 pub struct Letters {
     templates: Environment<'static>,
+    imprint: Value,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct Shown {
-    title: String,
-    authors: String,
-    reason: String,
-    url: Option<String>,
-    abstract_text: String,
+/// An edition as far as its words go.
+struct Issue<'a> {
+    to: &'a str,
+    preferences: &'a Preferences,
+    date: &'a str,
+    papers: Vec<(&'a Paper, &'a str)>,
+    links: &'a Links,
+    message_id: String,
 }
 
 impl Letters {
-    /// Reads the templates, which are part of the program.
-    pub fn new() -> Self {
-        let mut templates = Environment::new();
-        for (name, source) in SOURCES {
-            templates
-                .add_template(name, source)
-                .unwrap_or_else(|error| panic!("template {name}: {error}"));
-        }
-        Self { templates }
+    /// Reads the templates: those of the operator's `folder` where it has them, else the ones in the program. The
+    /// `imprint` stands at the foot of every mail. A template that does not render is refused by file and line.
+    pub fn new(folder: Option<&Path>, imprint: &str) -> Result<Self, String> {
+        let templates = templates::read(folder)?;
+        let letters = Self {
+            templates,
+            imprint: Value::from(shown::clean(imprint).as_ref()),
+        };
+        sample::check(&letters).map_err(|error| templates::place(folder, &error))?;
+        Ok(letters)
     }
 
     /// The mail that asks for consent. It has no unsubscribe header: there is nothing to end yet.
     pub fn confirmation(&self, to: &str, confirm_url: &str, message_id: String) -> Result<Mail, minijinja::Error> {
-        let context = context! { email => to, confirm_url };
-        self.mail("confirmation", &context, to, message_id, None)
+        let context = context! { email => to, confirm_url, imprint => self.imprint.clone() };
+        Ok(Mail {
+            to: to.to_owned(),
+            subject: self.subject("confirmation", &context)?,
+            text: self.render("confirmation/body.txt", &context)?,
+            html: Some(self.render_html("confirmation", &context)?),
+            message_id,
+            list_unsubscribe_url: None,
+        })
     }
 
     /// A digest.
-    pub fn digest(
-        &self,
-        to: &str,
-        date: &str,
-        papers: &[EditionPaper],
-        links: &Links,
-        message_id: String,
-    ) -> Result<Mail, minijinja::Error> {
-        let shown: Vec<Shown> = papers.iter().map(|one| shown(&one.paper, &one.reason)).collect();
-        let context = context! {
-            date,
-            papers => Serde(shown),
-            first => papers.first().map(|one| cut(&one.paper.title, SUBJECT_CHARS)),
-            email => to,
-            preferences_url => links.preferences.clone(),
-            unsubscribe_url => links.unsubscribe.clone(),
-        };
-        self.mail("digest", &context, to, message_id, Some(links.unsubscribe.clone()))
-    }
-
-    fn mail(
-        &self,
-        folder: &str,
-        context: &Value,
-        to: &str,
-        message_id: String,
-        list_unsubscribe_url: Option<String>,
-    ) -> Result<Mail, minijinja::Error> {
-        let render = |part: &str, context: &Value| {
-            let template = self.templates.get_template(&format!("{folder}/{part}"))?;
-            template.render(context.clone())
-        };
-        let subject = render("subject.txt", context)?.trim().to_owned();
-        let body = context! { subject => subject.clone(), ..context.clone() };
-        Ok(Mail {
-            to: to.to_owned(),
-            text: render("body.txt", &body)?,
-            html: render("body.html", &body)?,
-            subject,
-            message_id,
-            list_unsubscribe_url,
+    pub fn digest(&self, letter: &DigestLetter<'_>) -> Result<Mail, minijinja::Error> {
+        self.issue(Issue {
+            to: &letter.subscriber.email,
+            preferences: &letter.subscriber.preferences,
+            date: letter.date,
+            papers: letter
+                .papers
+                .iter()
+                .map(|one| (&*one.paper, one.reason.as_str()))
+                .collect(),
+            links: letter.links,
+            message_id: letter.message_id.clone(),
         })
     }
-}
 
-fn shown(paper: &Paper, reason: &str) -> Shown {
-    let url = paper.link(LinkKind::Abstract).or_else(|| paper.link(LinkKind::Pdf));
-    Shown {
-        title: paper.title.clone(),
-        authors: paper.authors.join(", "),
-        reason: reason.to_owned(),
-        url: url.map(str::to_owned),
-        abstract_text: cut(&paper.abstract_text, ABSTRACT_CHARS),
+    fn issue(&self, issue: Issue<'_>) -> Result<Mail, minijinja::Error> {
+        let query = words(issue.preferences);
+        let length = shown::sentence_chars(issue.papers.len());
+        let papers = issue.papers.iter();
+        let shown: Vec<Value> = papers
+            .map(|(paper, reason)| Value::from_object(Shown::new(paper, reason, &query, issue.links, length)))
+            .collect();
+        let context = context! {
+            date => issue.date,
+            first => issue.papers.first().map(|(paper, _)| shown::cut(&shown::clean(&paper.title), SUBJECT_CHARS).into_owned()),
+            preheader => preheader(&issue.papers),
+            papers => Value::from(shown),
+            email => issue.to,
+            links => issue.links.to_value(),
+            language => issue.preferences.language.as_str(),
+            imprint => self.imprint.clone(),
+        };
+        let html = match issue.preferences.format {
+            Format::Html => Some(self.render_html("digest", &context)?),
+            Format::Text => None,
+        };
+        Ok(Mail {
+            to: issue.to.to_owned(),
+            subject: self.subject("digest", &context)?,
+            text: self.render("digest/body.txt", &context)?,
+            html,
+            message_id: issue.message_id,
+            list_unsubscribe_url: Some(issue.links.unsubscribe().to_owned()),
+        })
+    }
+
+    fn subject(&self, mail: &str, context: &Value) -> Result<String, minijinja::Error> {
+        let subject = self.render(&format!("{mail}/subject.txt"), context)?;
+        Ok(shown::clean(&subject).trim().to_owned())
+    }
+
+    fn render_html(&self, mail: &str, context: &Value) -> Result<String, minijinja::Error> {
+        let subject = self.subject(mail, context)?;
+        self.render(&format!("{mail}/body.html"), &context! { subject, ..context.clone() })
+    }
+
+    fn render(&self, template: &str, context: &Value) -> Result<String, minijinja::Error> {
+        self.templates.get_template(template)?.render(context.clone())
     }
 }
 
-/// The beginning of a text, ended at a word.
-fn cut(text: &str, most: usize) -> String {
-    let Some((end, _)) = text.char_indices().nth(most) else {
-        return text.to_owned();
+/// The words of all interests: what of a paper is in any of them is what the reader looks for in it.
+fn words(preferences: &Preferences) -> QueryTerms {
+    let words: Vec<&str> = preferences.interests.iter().map(|one| one.words.as_str()).collect();
+    QueryTerms::new(&words.join(" "))
+}
+
+fn preheader(papers: &[(&Paper, &str)]) -> String {
+    let titles: Vec<&str> = match papers {
+        [(only, _)] => vec![only.abstract_text.as_str()],
+        many => many
+            .iter()
+            .skip(1)
+            .take(PREHEADER_TITLES)
+            .map(|(paper, _)| paper.title.as_str())
+            .collect(),
     };
-    let head = &text[..end];
-    let head = head.rfind(char::is_whitespace).map_or(head, |space| &head[..space]);
-    format!("{}…", head.trim_end_matches([' ', '\n', ',', ';', ':', '.']))
+    let joined = titles.join(" · ");
+    shown::cut(&shown::clean(&joined), PREHEADER_CHARS).into_owned()
 }
 
 #[cfg(test)]

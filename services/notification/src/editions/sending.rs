@@ -74,7 +74,7 @@ impl Editions {
             let this = Arc::clone(&this);
             tokio::task::spawn_blocking(move || {
                 let write = |planned: Planned| {
-                    let mail = this.write(&planned.subscriber, planned.slot, &planned.papers, planned.record.at);
+                    let mail = this.write(&planned.subscriber, planned.slot, &planned.papers);
                     (planned, mail)
                 };
                 batch.into_iter().map(write).collect::<Vec<Rendered>>()

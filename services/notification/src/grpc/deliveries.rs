@@ -13,8 +13,8 @@ use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
     Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, GetLatestEditionRequest,
     GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse, PreviewEditionRequest,
-    PreviewEditionResponse, PreviewPreferences, SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
-    SendTestEditionResponse, SentEdition,
+    PreviewEditionResponse, PreviewPreferences, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest,
+    SendEditionsResponse, SendTestEditionRequest, SendTestEditionResponse, SentEdition,
 };
 use proto::papers::v1::Paper as WireShown;
 use tonic::{Request, Response, Status};
@@ -259,6 +259,15 @@ impl DeliveryService for Notification {
         editions.truncate(count);
         Ok(Response::new(GetLatestEditionResponse { editions }))
     }
+
+    async fn report_feedback(
+        &self,
+        request: Request<ReportFeedbackRequest>,
+    ) -> Result<Response<ReportFeedbackResponse>, Status> {
+        Ok(Response::new(
+            super::feedback::report(self, request.into_inner()).await?,
+        ))
+    }
 }
 
 impl Notification {
@@ -294,7 +303,7 @@ fn to_wire(email: String, edition: Edition) -> WireEdition {
         papers: edition.papers.iter().map(shown).collect(),
         subject: edition.mail.subject,
         text: edition.mail.text,
-        html: edition.mail.html,
+        html: edition.mail.html.unwrap_or_default(),
     }
 }
 

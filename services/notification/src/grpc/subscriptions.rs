@@ -8,8 +8,9 @@ use proto::convert::to_wire_time;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService;
 use proto::subscriptions::v1::{
     ConfirmSubscriptionRequest, ConfirmSubscriptionResponse, Consent, GetSubscriberRequest, GetSubscriberResponse,
-    GetSubscriptionRequest, GetSubscriptionResponse, Interest, Schedule, SubscribeRequest, SubscribeResponse,
-    Subscription, SubscriptionState, UnsubscribeRequest, UnsubscribeResponse,
+    GetSubscriptionRequest, GetSubscriptionResponse, Interest, ReactToPaperRequest, ReactToPaperResponse, Reaction,
+    Schedule, SubscribeRequest, SubscribeResponse, Subscription, SubscriptionState, UnsubscribeRequest,
+    UnsubscribeResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -139,6 +140,21 @@ impl SubscriptionService for Notification {
         Ok(Response::new(GetSubscriptionResponse {
             subscription: Some(self.shown(&subscriber.id).await?),
         }))
+    }
+
+    async fn react_to_paper(
+        &self,
+        request: Request<ReactToPaperRequest>,
+    ) -> Result<Response<ReactToPaperResponse>, Status> {
+        let request = request.into_inner();
+        let subscriber = self.by_token(&[Scope::React], &request.token).await?;
+        match request.reaction() {
+            Reaction::Vote => Ok(Response::new(ReactToPaperResponse {
+                reader_id: subscriber.id,
+            })),
+            Reaction::NotInterested => Err(Status::unimplemented("unwanted papers are not kept yet")),
+            Reaction::Unspecified => Err(status::invalid("reaction", "is missing")),
+        }
     }
 
     async fn get_subscriber(

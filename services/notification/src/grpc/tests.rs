@@ -1,8 +1,10 @@
 use futures::StreamExt as _;
 use proto::delivery::v1::delivery_service_server::DeliveryService as _;
+use proto::delivery::v1::report_feedback_request::Report;
 use proto::delivery::v1::{
-    DeliveryState, GetLatestEditionRequest, ListDeliveriesRequest, PreviewEditionRequest, PreviewPreferences,
-    SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
+    DeliveryState, Feedback as Fields, FeedbackKind, GetLatestEditionRequest, ListDeliveriesRequest,
+    PreviewEditionRequest, PreviewPreferences, ReportFeedbackRequest, SendEditionsRequest, SendEditionsResponse,
+    SendTestEditionRequest,
 };
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
 use proto::subscriptions::v1::{
@@ -22,6 +24,7 @@ fn front_door(house: &House) -> Notification {
         subscribers: house.subscribers.clone(),
         editions: Arc::clone(&house.editions),
         tokens: Arc::clone(&house.tokens),
+        feedback: Feedback::new(house.subscribers.clone(), "example.org"),
         defaults: Arc::new(Defaults {
             time: "07:00".to_owned(),
             time_zone: "UTC".to_owned(),
@@ -228,6 +231,55 @@ async fn a_confirmation_that_was_not_mailed_can_be_asked_for_again_at_once() {
     );
     door.subscribe(wish(ADA)).await.expect("mailed");
     assert_eq!(house.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn feedback_in_fields_ends_what_must_end_and_names_what_is_missing() {
+    let house = House::build().await;
+    let door = front_door(&house);
+    let (address, wishes) = (EmailAddress::parse(ADA).expect("an address"), house.wishes(&[]));
+    let on_record = crate::subscribers::Opting::OnRecord;
+    let subscribed = house
+        .subscribers
+        .subscribe(&address, "ada", &wishes, on_record, house.now)
+        .await;
+    subscribed.expect("subscribed");
+    let ada = house.again("ada").await;
+    let report = |kind: FeedbackKind, message_id: &str| {
+        Request::new(ReportFeedbackRequest {
+            report: Some(Report::Feedback(Fields {
+                kind: kind.into(),
+                message_id: message_id.to_owned(),
+                detail: "a hook".to_owned(),
+            })),
+        })
+    };
+    let message_id = format!("<{}.1@example.org>", ada.id);
+    let taken = door
+        .report_feedback(report(FeedbackKind::Complaint, &message_id))
+        .await
+        .expect("taken")
+        .into_inner();
+    assert_eq!(
+        (taken.subscriber_id.as_str(), taken.suppressed),
+        (ada.id.as_str(), true)
+    );
+    assert_eq!(house.again(&ada.id).await.state, crate::subscribers::State::Suppressed);
+    let missing = Request::new(ReportFeedbackRequest::default());
+    let wrong = Request::new(ReportFeedbackRequest {
+        report: Some(Report::Message(b"Subject: hello".to_vec())),
+    });
+    for request in [
+        report(FeedbackKind::Unspecified, &message_id),
+        report(FeedbackKind::Complaint, ""),
+        missing,
+        wrong,
+    ] {
+        assert_eq!(
+            door.report_feedback(request).await.expect_err("refused").code(),
+            Code::InvalidArgument
+        );
+    }
 }
 
 #[tokio::test]

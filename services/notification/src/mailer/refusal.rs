@@ -9,24 +9,25 @@ use lettre::transport::smtp::Error;
 
 use super::SendError;
 
-/// The meaning of an error.
-pub fn meaning(error: &Error) -> SendError {
-    let problem = error.to_string();
-    let Some(code) = error.status() else {
-        return without_answer(error, problem);
-    };
-    let answer = error.source().map(ToString::to_string).unwrap_or_default();
-    of_answer(u16::from(code), &answer, problem)
+/// The meaning of an error before any of the content was sent: without an answer nothing was taken.
+pub fn of_envelope(error: &Error) -> SendError {
+    meaning(error).unwrap_or_else(|| SendError::Transient(words(error)))
 }
 
-fn without_answer(error: &Error, problem: String) -> SendError {
-    // A connection that was never made took no mail; one that broke may have.
-    let never_made = error.is_client() || problem.starts_with("Connection error") || error.is_tls();
-    if never_made {
-        SendError::Transient(problem)
-    } else {
-        SendError::Lost(problem)
-    }
+/// The meaning of an error once content was sent: without an answer the mail server may have the mail.
+pub fn of_content(error: &Error) -> SendError {
+    meaning(error).unwrap_or_else(|| SendError::Lost(words(error)))
+}
+
+/// An error in words, what is behind it included.
+pub fn words(error: &Error) -> String {
+    error.to_string()
+}
+
+fn meaning(error: &Error) -> Option<SendError> {
+    let code = error.status()?;
+    let answer = error.source().map(ToString::to_string).unwrap_or_default();
+    Some(of_answer(u16::from(code), &answer, words(error)))
 }
 
 fn of_answer(code: u16, answer: &str, problem: String) -> SendError {

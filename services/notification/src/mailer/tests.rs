@@ -1,26 +1,44 @@
 use super::*;
+use lettre::message::Mailbox;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
+
+use budget::Budget;
+use maildir::Maildir;
+use message::Writer;
+use pace::Pace;
+use smtp::{Server, Smtp};
 
 fn mail() -> Mail {
     Mail {
         to: "ada@example.org".into(),
         subject: "Zürich: 3 papers".into(),
         text: "plain".into(),
-        html: "<p>rich</p>".into(),
+        html: Some("<p>rich</p>".into()),
         message_id: "<a.1@example.org>".into(),
         list_unsubscribe_url: Some(format!("https://example.org/unsubscribe?token={}", "x".repeat(150))),
     }
 }
 
-fn from() -> Mailbox {
-    "B <b@example.org>".parse().expect("a mailbox")
+fn writer() -> Writer {
+    let from: Mailbox = "B <b@example.org>".parse().expect("a mailbox");
+    Writer::new(&from, None, None)
+}
+
+fn smtp(url: &str) -> Smtp {
+    Smtp::new(
+        Server::from_url(url).expect("a server"),
+        2,
+        writer(),
+        Pace::new(0, 0),
+        Budget::new(0),
+    )
 }
 
 #[tokio::test]
 async fn a_mail_sent_twice_is_one_file_with_the_headers_readers_need() {
     let folder = tempfile::tempdir().expect("a folder");
-    let maildir = Maildir::new(folder.path(), from()).expect("a maildir");
+    let maildir = Maildir::new(folder.path(), writer()).expect("a maildir");
     maildir.send(&mail()).await.expect("sent");
     maildir.send(&mail()).await.expect("sent again");
     let files = |part: &str| {
@@ -55,7 +73,7 @@ async fn a_mail_sent_twice_is_one_file_with_the_headers_readers_need() {
 #[tokio::test]
 async fn a_mail_without_a_list_has_no_list_header() {
     let folder = tempfile::tempdir().expect("a folder");
-    let maildir = Maildir::new(folder.path(), from()).expect("a maildir");
+    let maildir = Maildir::new(folder.path(), writer()).expect("a maildir");
     let mail = Mail {
         list_unsubscribe_url: None,
         ..mail()
@@ -109,7 +127,7 @@ async fn answers_of_a_mail_server_are_told_apart() {
         ("250 fine", "554 5.7.1 looks like spam", "mail"),
         ("250 fine", "", "lost"),
     ] {
-        let smtp = Smtp::new(&serve(to_recipient, to_mail).await, from()).expect("a transport");
+        let smtp = smtp(&serve(to_recipient, to_mail).await);
         let told = match smtp.send(&mail()).await {
             Ok(()) => "taken",
             Err(SendError::NoSuchAddress(_)) => "address",
@@ -126,6 +144,6 @@ async fn a_server_that_is_not_there_took_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("smtp://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    let smtp = Smtp::new(&url, from()).expect("a transport");
+    let smtp = smtp(&url);
     assert!(matches!(smtp.send(&mail()).await, Err(SendError::Transient(_))));
 }

@@ -56,6 +56,7 @@ impl Seen {
     }
 
     /// Whether a paper was sent.
+    #[cfg(test)]
     pub fn contains(&self, paper: PaperKey) -> bool {
         self.papers.contains(&paper)
     }

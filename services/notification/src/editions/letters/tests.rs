@@ -2,72 +2,236 @@ use std::sync::Arc;
 
 use super::*;
 use crate::testing::entry;
-use domain::Link;
+use crate::tokens::Tokens;
+use domain::schedule::Schedule;
+use domain::{Interest, Link, LinkKind};
+use jiff::Timestamp;
 
-fn papers() -> Vec<EditionPaper> {
-    let hostile = entry("x:a", "<script>alert(\"1\")</script> & {{ friends }}", "test@1").paper;
-    let mut hostile = Arc::unwrap_or_clone(hostile);
-    hostile.authors = vec!["Ada <b>Lovelace</b>".into(), "Grace Hopper".into()];
-    hostile.abstract_text = "We break <i>mails</i>.\nAnd mend them.".into();
-    hostile.links = vec![Link {
-        kind: LinkKind::Abstract,
-        url: "https://example.org/a?b=\"c\"&d".into(),
-    }];
-    let plain = entry("x:b", "Cats on keyboards", "test@1").paper;
-    let reasons = ["because you follow “cats & <dogs>” (match 0.87)", "new today"];
-    [Arc::new(hostile), plain]
-        .into_iter()
-        .zip(reasons)
-        .map(|(paper, reason)| EditionPaper {
-            paper,
-            score: 0.87,
-            reason: reason.to_owned(),
-        })
-        .collect()
+/// As long as ids are.
+const ID: &str = "0123456789abcdef0123456789abcdef";
+const REASONS: [&str; 2] = ["because you follow “cats & <dogs>” (match 0.87)", "new today"];
+
+fn letters() -> Letters {
+    Letters::new(None, "Broadsheet, 1 Example Street, Springfield").expect("the templates render")
 }
 
-fn digest(papers: &[EditionPaper]) -> Mail {
-    let links = Links {
-        preferences: "https://example.org/preferences?token=t".into(),
-        unsubscribe: "https://example.org/unsubscribe?token=t".into(),
-    };
-    let date = "Monday, 2 March 2026";
-    let mail = Letters::new().digest("ada@example.org", date, papers, &links, "<a.1@example.org>".into());
+fn preferences(interests: &[&str]) -> Preferences {
+    let schedule = Schedule::parse("07:00", "UTC").expect("a schedule");
+    Preferences {
+        interests: interests.iter().map(|words| Interest::in_words(words)).collect(),
+        ..Preferences::plain(schedule, 10)
+    }
+}
+
+fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail {
+    let links = Links::new(
+        "https://example.org",
+        &Tokens::new(b"secret"),
+        "ada",
+        Timestamp::UNIX_EPOCH,
+    );
+    let reasons = REASONS.into_iter().cycle();
+    let mail = letters.issue(Issue {
+        to: "ada@example.org",
+        preferences,
+        date: "Monday, 2 March 2026",
+        papers: papers.iter().zip(reasons).collect(),
+        links: &links,
+        message_id: "<a.1@example.org>".to_owned(),
+    });
     mail.expect("a mail")
 }
 
+fn hostile() -> Paper {
+    let paper = entry(
+        "x:a?b=\"c\"&d",
+        "<script>alert(\"1\")</script> & {{ friends }}\r\nBcc: eve@example.org",
+        "test@1",
+    );
+    let mut paper = Arc::unwrap_or_clone(paper.paper);
+    paper.title.push_str(" \u{202e}desrever ");
+    paper.title.push_str(&"W".repeat(400));
+    paper.authors = vec!["Ada <b>Lovelace</b>".into(), "Grace\u{0} Hopper".into()];
+    paper.abstract_text = format!("We break <i>mails</i> & cats.\nAnd mend {}.", "them ".repeat(300));
+    paper.categories = vec!["<cs>".into()];
+    paper.language = "en\"onload=\"x".into();
+    paper.links = vec![Link {
+        kind: LinkKind::Abstract,
+        url: "https://example.org/a?b=\"c\"&d".into(),
+    }];
+    paper
+}
+
+fn usual(number: usize) -> Paper {
+    let mut paper = Arc::unwrap_or_clone(entry(&format!("arxiv:2603.{number:05}"), "", "test@1").paper);
+    let topic = ["cats", "tomatoes", "glaciers"][number % 3];
+    paper.title =
+        format!("Paper {number}: What {topic} do when nobody looks, and why it matters for large language models");
+    paper.authors = (1..=number % 9)
+        .map(|author| format!("Firstname{author} Lastname-{number}"))
+        .collect();
+    paper.categories = vec!["cs.CL".into(), "cs.LG".into(), "stat.ML".into()];
+    paper.abstract_text = format!(
+        "It is widely believed that nothing happens. We show, in {number} experiments with {topic}, that a careful look at what \
+         they do improves accuracy by {number}.5% over the strongest baseline (Fig. 2), at a third of the cost. Code is available."
+    );
+    paper.links = vec![
+        Link {
+            kind: LinkKind::Abstract,
+            url: format!("https://arxiv.example/abs/2603.{number:05}"),
+        },
+        Link {
+            kind: LinkKind::Pdf,
+            url: format!("https://arxiv.example/pdf/2603.{number:05}"),
+        },
+    ];
+    paper
+}
+
+fn usuals(count: usize) -> Vec<Paper> {
+    (1..=count).map(usual).collect()
+}
+
+/// With tokens by name, so that a snapshot says which link is which.
+fn readable(text: &str) -> String {
+    let tokens = Tokens::new(b"secret");
+    let token = |scope| tokens.issue(scope, ID, Timestamp::UNIX_EPOCH);
+    text.replace(&token(crate::tokens::Scope::Manage), "MANAGE")
+        .replace(&token(crate::tokens::Scope::React), "REACT")
+}
+
+fn assert_looks(name: &str, mail: &Mail) {
+    let html = mail.html.as_deref().unwrap_or("none");
+    let whole = format!("Subject: {}\n\n{}\n\n{html}", mail.subject, mail.text);
+    insta::assert_snapshot!(name, readable(&whole));
+}
+
 #[test]
-fn a_digest_looks_like_this() {
-    let mail = digest(&papers());
-    insta::assert_snapshot!("digest_subject", mail.subject);
-    insta::assert_snapshot!("digest_text", mail.text);
-    insta::assert_snapshot!("digest_html", mail.html);
+fn a_digest_of_many_papers_looks_like_this() {
+    let mail = write(&letters(), &preferences(&["behaviour of cats"]), &usuals(7));
+    assert_looks("many", &mail);
+    let html = mail.html.expect("html");
     assert!(
-        !mail.html.contains("<script>") && !mail.html.contains("<b>Lovelace"),
-        "escaped"
+        html.contains("experiments with <b>cats</b>, that"),
+        "the best sentence, with the words of the interest"
+    );
+    for banned in [
+        "<img",
+        "http-equiv",
+        "@import",
+        "<script",
+        "<link",
+        "background=",
+        "src=",
+    ] {
+        assert!(
+            !html.contains(banned),
+            "{banned}: nothing is fetched and nobody is watched"
+        );
+    }
+}
+
+#[test]
+fn a_digest_of_one_paper_looks_like_this() {
+    assert_looks("one", &write(&letters(), &preferences(&[]), &usuals(1)));
+}
+
+#[test]
+fn a_digest_for_who_wants_text_alone_has_no_other_part() {
+    let preferences = Preferences {
+        format: Format::Text,
+        ..preferences(&["cats"])
+    };
+    let mail = write(&letters(), &preferences, &usuals(2));
+    assert_eq!(mail.html, None);
+    assert_looks("text", &mail);
+}
+
+#[test]
+fn what_a_hostile_paper_brings_in_stays_text() {
+    let mail = write(&letters(), &preferences(&["cats mails"]), &[hostile(), usual(1)]);
+    assert_looks("hostile", &mail);
+    assert!(
+        !mail.subject.contains(['\n', '\r']) && mail.subject.chars().count() < 110,
+        "{}",
+        mail.subject
+    );
+    let html = mail.html.expect("html");
+    for banned in ["<script", "<b>Lovelace", "<i>", "<cs>", "\u{202e}", "\u{0}", "\"onload"] {
+        assert!(!html.contains(banned), "{banned:?}");
+    }
+    assert!(
+        ![&mail.text, &mail.subject]
+            .iter()
+            .any(|part| part.contains(['\u{202e}', '\u{0}']))
+    );
+    assert!(
+        html.contains("We break &lt;i&gt;<b>mails</b>&lt;/i&gt; &amp; <b>cats</b>."),
+        "{html}"
     );
 }
 
 #[test]
 fn a_confirmation_looks_like_this() {
     let url = "https://example.org/confirm?token=t";
-    let mail = Letters::new().confirmation("ada@example.org", url, "<a.confirm.1@example.org>".into());
+    let mail = letters().confirmation("ada@example.org", url, "<a.confirm.1@example.org>".into());
     let mail = mail.expect("a mail");
     assert_eq!(mail.list_unsubscribe_url, None);
-    insta::assert_snapshot!("confirmation_subject", mail.subject);
-    insta::assert_snapshot!("confirmation_text", mail.text);
-    insta::assert_snapshot!("confirmation_html", mail.html);
+    assert_looks("confirmation", &mail);
+}
+
+#[test]
+fn fifty_papers_fit_into_what_large_providers_show() {
+    let mut papers = usuals(50);
+    for paper in &mut papers {
+        paper
+            .title
+            .push_str(", with a subtitle that goes on for as long as the longest titles of conferences do");
+        paper.abstract_text = format!("Cats {}.", "and what is known of their habits ".repeat(30));
+    }
+    let html = write(&letters(), &preferences(&["cats"]), &papers).html.expect("html");
+    assert!(html.len() < 100_000, "{} bytes", html.len());
 }
 
 #[test]
 fn subjects_fit_any_number_of_papers_and_any_title() {
-    assert_eq!(digest(&[]).subject, "No new papers today");
-    assert_eq!(digest(&papers()[1..]).subject, "Cats on keyboards");
-    let mut long = papers();
-    Arc::make_mut(&mut long[0].paper).title = "word ".repeat(100).trim().to_owned();
-    let subject = digest(&long).subject;
+    let subject = |papers: &[Paper]| write(&letters(), &preferences(&[]), papers).subject;
+    assert_eq!(subject(&[]), "No new papers today");
+    let mut long = usual(1);
+    long.title = "word ".repeat(100).trim().to_owned();
+    let subject = subject(&[long, usual(2)]);
     assert!(
         subject.ends_with("word… and 1 more") && subject.chars().count() < 110,
         "{subject}"
     );
+}
+
+#[test]
+fn an_operator_replaces_templates_by_name_and_mistakes_are_placed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, content).expect("written");
+    };
+    let refusal = |name: &str| match Letters::new(Some(folder.path()), "") {
+        Ok(_) => panic!("{name} is taken"),
+        Err(problem) => problem,
+    };
+    put("digest/subject.txt", "Today: {{ papers|length }}");
+    let letters = Letters::new(Some(folder.path()), "").expect("the templates render");
+    assert_eq!(write(&letters, &preferences(&[]), &usuals(3)).subject, "Today: 3");
+
+    put("digest/subject.txt", "Today:\n{{ paper_count }}");
+    let problem = refusal("a wrong name");
+    assert!(
+        problem.contains(&format!("{}/digest/subject.txt, line 2", folder.path().display())),
+        "{problem}"
+    );
+    put("digest/subject.txt", "{% if %}");
+    assert!(refusal("a wrong tag").contains("digest/subject.txt, line 1: syntax error"));
+    put("digest/subject.txt", "fine");
+    put("digest/bodi.html", "");
+    assert!(refusal("a stranger").contains("digest/bodi.html replaces no template; there are frame/body.html"));
+    assert!(Letters::new(Some(&folder.path().join("none")), "").is_err());
 }

@@ -1,0 +1,185 @@
+//! A paper as the templates see it, and what keeps a text of strangers in its place.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use domain::highlight::{Highlight, QueryTerms, highlight};
+use domain::{LinkKind, Paper, text};
+use minijinja::Value;
+use minijinja::value::Object;
+
+use super::Links;
+use super::templates::escape;
+
+const TITLE_CHARS: usize = 300;
+/// Longer sentences are cut.
+const SENTENCE_CHARS: usize = 480;
+/// A mail of more papers has shorter sentences: large providers clip what is above 102 kB.
+const MANY_PAPERS: usize = 25;
+const SENTENCE_CHARS_OF_MANY: usize = 240;
+const NAME_CHARS: usize = 60;
+const AUTHORS: usize = 5;
+const CATEGORIES: usize = 5;
+
+/// The fields of a paper. What a paper lacks is an empty text.
+#[derive(Debug)]
+pub struct Shown {
+    title: Value,
+    language: Value,
+    url: Value,
+    authors: Value,
+    categories: Value,
+    sentence: Value,
+    marked_sentence: Value,
+    reason: Value,
+    pdf: Value,
+    similar: Value,
+    vote: Value,
+    dismiss: Value,
+}
+
+impl Shown {
+    /// With the sentence of the abstract that fits `query` best, its words marked.
+    pub fn new(paper: &Paper, reason: &str, query: &QueryTerms, links: &Links, sentence_chars: usize) -> Self {
+        let Highlight {
+            sentence,
+            sentence_spans,
+            ..
+        } = highlight(query, "", &paper.abstract_text);
+        let id = paper.id.as_str();
+        let (landing, pdf) = (paper.link(LinkKind::Abstract), paper.link(LinkKind::Pdf));
+        Self {
+            title: Value::from(cut(&clean(&paper.title), TITLE_CHARS).as_ref()),
+            language: Value::from(language(paper)),
+            url: Value::from(landing.or(pdf).unwrap_or_default()),
+            authors: Value::from(authors(&paper.authors)),
+            categories: Value::from(
+                clean(
+                    &paper
+                        .categories
+                        .iter()
+                        .take(CATEGORIES)
+                        .map(String::as_str)
+                        .collect::<Vec<_>>()
+                        .join(" · "),
+                )
+                .as_ref(),
+            ),
+            sentence: Value::from(cut(&clean(&paper.abstract_text[sentence.clone()]), sentence_chars).as_ref()),
+            marked_sentence: Value::from_safe_string(marked(
+                &paper.abstract_text,
+                sentence,
+                &sentence_spans,
+                sentence_chars,
+            )),
+            reason: Value::from(clean(reason).as_ref()),
+            pdf: Value::from(pdf.unwrap_or_default()),
+            similar: Value::from(links.similar(id)),
+            vote: Value::from(links.vote(id)),
+            dismiss: Value::from(links.dismiss(id)),
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        let value = match name {
+            "title" => &self.title,
+            "language" => &self.language,
+            "url" => &self.url,
+            "authors" => &self.authors,
+            "categories" => &self.categories,
+            "sentence" => &self.sentence,
+            "marked_sentence" => &self.marked_sentence,
+            "reason" => &self.reason,
+            "pdf" => &self.pdf,
+            "similar" => &self.similar,
+            "vote" => &self.vote,
+            "dismiss" => &self.dismiss,
+            _ => return None,
+        };
+        Some(value.clone())
+    }
+}
+
+impl Object for Shown {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.field(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.field(key)
+    }
+}
+
+/// Characters of a sentence in a mail of so many papers.
+pub fn sentence_chars(papers: usize) -> usize {
+    if papers > MANY_PAPERS {
+        SENTENCE_CHARS_OF_MANY
+    } else {
+        SENTENCE_CHARS
+    }
+}
+
+/// Text on one line, without marks that are not seen and change how the text around them is displayed.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c != '\n' && !text::is_invisible(c);
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text::one_line(text))
+}
+
+/// The beginning of a text, ended at a word where there is one.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    // A text is never of more characters than bytes, so most need no counting.
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let Some((end, _)) = text.char_indices().nth(most) else {
+        return Cow::Borrowed(text);
+    };
+    let head = &text[..end];
+    let head = head.rfind(char::is_whitespace).map_or(head, |space| &head[..space]);
+    Cow::Owned(format!("{}…", head.trim_end_matches([' ', '\n', ',', ';', ':', '.'])))
+}
+
+/// The language of a title, where it is not the language of the frame.
+fn language(paper: &Paper) -> &str {
+    if paper.language == "en" { "" } else { &paper.language }
+}
+
+fn authors(names: &[String]) -> String {
+    let shown = names
+        .iter()
+        .take(AUTHORS)
+        .map(|name| cut(&clean(name), NAME_CHARS).into_owned());
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(AUTHORS) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// A sentence as HTML, the words at `spans` in bold.
+fn marked(text: &str, sentence: Range<usize>, spans: &[Range<usize>], most: usize) -> String {
+    let kept = cut(&text[sentence.clone()], most);
+    let is_cut = kept.len() < sentence.len();
+    let end = match kept.strip_suffix('…') {
+        Some(head) if is_cut => sentence.start + head.len(),
+        _ => sentence.end,
+    };
+    let mut html = String::with_capacity(kept.len() + 16 * spans.len());
+    let mut from = sentence.start;
+    for span in spans.iter().filter(|span| span.end <= end) {
+        escape(&clean(&text[from..span.start]), &mut html);
+        html.push_str("<b>");
+        escape(&clean(&text[span.clone()]), &mut html);
+        html.push_str("</b>");
+        from = span.end;
+    }
+    escape(&clean(&text[from..end]), &mut html);
+    if end < sentence.end {
+        html.push('…');
+    }
+    html
+}

@@ -1,0 +1,109 @@
+//! What comes back for mails that were taken: bounces and complaints, as messages in a maildir or through the call.
+//!
+//! An address that takes no mail, and a reader who complains, are sent nothing more. A report names its mail by the
+//! Message-ID or the return path we gave it, whose left sides hold the subscriber's id and the slot; ids are not to be
+//! guessed, so a report about somebody else's mail cannot be made up.
+
+pub mod maildir;
+mod parts;
+mod report;
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use crate::metrics::FEEDBACK;
+use crate::subscribers::{State, Subscribers, SubscribersError};
+pub use report::{Kind, Report};
+
+/// Largest message that is read; reports are a few kilobytes and may quote the mail.
+pub const MOST_BYTES: usize = 1_000_000;
+
+/// Takes reports in.
+#[derive(Clone)]
+pub struct Feedback {
+    subscribers: Subscribers,
+    domain: String,
+}
+
+/// What a report led to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// What it says.
+    pub kind: Kind,
+    /// The subscriber it is about.
+    pub subscriber: Option<String>,
+    /// Whether the subscriber is sent nothing more because of it.
+    pub suppressed: bool,
+}
+
+impl Feedback {
+    /// For mails whose Message-IDs end with `domain`.
+    pub fn new(subscribers: Subscribers, domain: &str) -> Self {
+        Self {
+            subscribers,
+            domain: domain.to_ascii_lowercase(),
+        }
+    }
+
+    /// A whole message. `None` where it is no report.
+    pub async fn take_message(&self, message: &[u8], now: Timestamp) -> Result<Option<Taken>, SubscribersError> {
+        match report::read(message) {
+            Some(report) => self.take(&report, now).await.map(Some),
+            None => {
+                FEEDBACK.with_label_values(&["not_a_report"]).inc();
+                Ok(None)
+            }
+        }
+    }
+
+    /// A report. The same one again changes nothing.
+    pub async fn take(&self, report: &Report, now: Timestamp) -> Result<Taken, SubscribersError> {
+        FEEDBACK.with_label_values(&[report.kind.name()]).inc();
+        let mut taken = Taken {
+            kind: report.kind,
+            subscriber: None,
+            suppressed: false,
+        };
+        for id in report.mails.iter().filter_map(|mail| subscriber_of(mail, &self.domain)) {
+            let Some(subscriber) = self.subscribers.get(id).await? else {
+                continue;
+            };
+            taken.subscriber = Some(subscriber.id.clone());
+            let ends = matches!(report.kind, Kind::HardBounce | Kind::Complaint);
+            if ends && matches!(subscriber.state, State::Active | State::Pending) {
+                self.subscribers.suppress(id, now).await?;
+                taken.suppressed = true;
+            }
+            info!(
+                subscriber = id,
+                kind = report.kind.name(),
+                detail = report.detail,
+                suppressed = taken.suppressed,
+                "feedback taken"
+            );
+            return Ok(taken);
+        }
+        warn!(
+            kind = report.kind.name(),
+            detail = report.detail,
+            "feedback names no mail of ours"
+        );
+        Ok(taken)
+    }
+}
+
+/// The subscriber whose mail a Message-ID or a return path belongs to.
+fn subscriber_of<'a>(mail: &'a str, domain: &str) -> Option<&'a str> {
+    let (left, host) = mail.trim_matches(['<', '>', ' ']).rsplit_once('@')?;
+    // A return path has the mail behind the plus sign, at whatever host takes bounces.
+    let left = match left.split_once('+') {
+        Some((_, mail)) => mail,
+        None if host.eq_ignore_ascii_case(domain) => left,
+        None => return None,
+    };
+    let (id, _) = left.split_once('.')?;
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use super::*;
+use crate::testing::House;
+
+const ADA: &str = "0190a0b0c0d0e0f0";
+
+fn return_path() -> String {
+    format!("bounces+{ADA}.1772400000000@example.org")
+}
+
+fn message_id() -> String {
+    format!("<{ADA}.1772400000000@example.org>")
+}
+
+/// As Postfix writes it.
+fn postfix(action: &str, status: &str, diagnostic: &str) -> String {
+    format!(
+        "Return-Path: <>\r\nDate: Mon,  2 Mar 2026 07:00:05 +0000 (UTC)\r\nFrom: MAILER-DAEMON@mx.example.net (Mail Delivery System)\r\n\
+         Subject: Undelivered Mail Returned to Sender\r\nTo: {to}\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"4XyZ.1772434805/mx.example.net\"\r\n\r\n\
+         This is a MIME-encapsulated message.\r\n\r\n--4XyZ.1772434805/mx.example.net\r\nContent-Description: Notification\r\n\
+         Content-Type: text/plain; charset=us-ascii\r\n\r\nI'm sorry to have to inform you that your message could not\r\n\
+         be delivered to one or more recipients.\r\n\r\n--4XyZ.1772434805/mx.example.net\r\n\
+         Content-Description: Delivery report\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example.net\r\n\
+         X-Postfix-Queue-ID: 4XyZ\r\nX-Postfix-Sender: rfc822; {to}\r\nArrival-Date: Mon,  2 Mar 2026 07:00:04 +0000 (UTC)\r\n\r\n\
+         Final-Recipient: rfc822; ada@example.net\r\nOriginal-Recipient: rfc822;ada@example.net\r\nAction: {action}\r\n\
+         Status: {status}\r\nRemote-MTA: dns; mail.example.net\r\nDiagnostic-Code: {diagnostic}\r\n\r\n\
+         --4XyZ.1772434805/mx.example.net\r\nContent-Description: Undelivered Message Headers\r\n\
+         Content-Type: text/rfc822-headers\r\n\r\nReturn-Path: <{to}>\r\nFrom: Broadsheet <digest@example.org>\r\n\
+         Message-ID: {id}\r\nSubject: Cats on keyboards\r\n\r\n--4XyZ.1772434805/mx.example.net--\r\n",
+        to = return_path(),
+        id = message_id(),
+    )
+}
+
+/// As Exchange writes it: nested, its own address as the recipient, the mail quoted whole.
+const EXCHANGE: &str = "From: <postmaster@contoso.example>\nTo: <digest@example.org>\nContent-Type: multipart/report; report-type=delivery-status;\n boundary=\"_outer_\"\nIn-Reply-To: <0190a0b0c0d0e0f0.1772400000000@example.org>\n\n--_outer_\nContent-Type: multipart/alternative; boundary=\"_inner_\"\n\n--_inner_\nContent-Type: text/plain; charset=\"us-ascii\"\n\nDelivery has failed to these recipients.\n--_inner_\nContent-Type: text/html\n\n<p>Delivery has failed</p>\n--_inner_--\n\n--_outer_\nContent-Type: message/delivery-status\n\nReporting-MTA: dns;EX01.contoso.example\nReceived-From-MTA: dns;mail.example.org\n\nFinal-Recipient: rfc822;ada@contoso.example\nAction: failed\nStatus: 5.1.10\nDiagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient ada@contoso.example not\n found by SMTP address lookup\n\n--_outer_\nContent-Type: message/rfc822\n\nFrom: Broadsheet <digest@example.org>\nMessage-ID:\n <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHello\n--_outer_--\n";
+
+const EXIM: &str = "From: Mail Delivery System <Mailer-Daemon@host.example>\nTo: digest@example.org\nX-Failed-Recipients: ada@example.net\nSubject: Mail delivery failed: returning message to sender\n\nThis message was created automatically by mail delivery software.\n\n  ada@example.net\n    host mail.example.net [192.0.2.1]\n    SMTP error from remote mail server after RCPT TO:<ada@example.net>:\n    550 5.1.1 User unknown\n\n------ This is a copy of the message, including all the headers. ------\n\nMessage-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n";
+
+const ARF: &str = "From: <abusedesk@example.com>\nTo: <abuse@example.org>\nSubject: FW: Cats\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=feedback-report;\n     boundary=\"part1_13d.2e68ed54_boundary\"\n\n--part1_13d.2e68ed54_boundary\nContent-Type: text/plain; charset=\"US-ASCII\"\n\nThis is an email abuse report.\n--part1_13d.2e68ed54_boundary\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n\n--part1_13d.2e68ed54_boundary\nContent-Type: message/rfc822\nContent-Disposition: inline\n\nFrom: <digest@example.org>\nMessage-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHi\n--part1_13d.2e68ed54_boundary--\n";
+
+fn kind(message: &str) -> Option<Kind> {
+    report::read(message.as_bytes()).map(|report| report.kind)
+}
+
+#[test]
+fn reports_of_real_mail_servers_are_understood() {
+    for (message, expected) in [
+        (
+            postfix("failed", "5.1.1", "smtp; 550 5.1.1 <ada@example.net>: no such user"),
+            Some(Kind::HardBounce),
+        ),
+        (
+            postfix("failed", "5.2.1", "smtp; 550 mailbox disabled"),
+            Some(Kind::HardBounce),
+        ),
+        (
+            postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full"),
+            Some(Kind::SoftBounce),
+        ),
+        (
+            postfix("failed", "5.1.8", "smtp; 553 sender's domain does not exist"),
+            Some(Kind::SoftBounce),
+        ),
+        (
+            postfix("failed", "5.7.1", "smtp; 550 5.7.1 looks like spam"),
+            Some(Kind::SoftBounce),
+        ),
+        (
+            postfix("failed", "4.4.1", "X-Postfix; connection timed out"),
+            Some(Kind::SoftBounce),
+        ),
+        (postfix("delayed", "4.4.1", "X-Postfix; connection timed out"), None),
+        (postfix("relayed", "2.1.9", "smtp; 250 fine"), None),
+        (EXCHANGE.to_owned(), Some(Kind::HardBounce)),
+        (EXIM.to_owned(), Some(Kind::HardBounce)),
+        (ARF.to_owned(), Some(Kind::Complaint)),
+        (ARF.replace("abuse\nUser", "not-spam\nUser"), None),
+        (
+            "From: ada@example.net\nSubject: Out of office\n\nBack on Monday.\n".to_owned(),
+            None,
+        ),
+        (String::new(), None),
+        (EXCHANGE.replace("boundary", "bondary"), None),
+    ] {
+        assert_eq!(kind(&message), expected, "{message}");
+    }
+    let truncated = postfix("failed", "5.1.1", "smtp; 550");
+    let truncated = truncated.split_at(truncated.find("Remote-MTA").expect("there")).0;
+    assert_eq!(kind(truncated), Some(Kind::HardBounce), "cut off on the way");
+    let encoded = ARF.replace(
+        "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n",
+        "Content-Type: message/feedback-report\nContent-Transfer-Encoding: base64\n\nRmVlZGJhY2stVHlwZTogYWJ1c2UK\n",
+    );
+    assert_eq!(kind(&encoded), Some(Kind::Complaint));
+}
+
+#[test]
+fn a_mail_is_known_by_its_return_path_and_by_its_message_id() {
+    for (mail, expected) in [
+        (return_path(), Some(ADA)),
+        (message_id(), Some(ADA)),
+        ("bounces+0190a0b0c0d0e0f0.confirm.1@other.example".to_owned(), Some(ADA)),
+        ("<0190a0b0c0d0e0f0.1@other.example>".to_owned(), None),
+        ("<x@example.org>".to_owned(), None),
+        ("<.1@example.org>".to_owned(), None),
+        ("nothing".to_owned(), None),
+    ] {
+        assert_eq!(subscriber_of(&mail, "example.org"), expected, "{mail}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothing_more() {
+    let house = House::build().await;
+    let feedback = Feedback::new(house.subscribers.clone(), "Example.org");
+    let soft = postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full");
+    let hard = postfix("failed", "5.1.1", "smtp; 550 5.1.1 no such user");
+    for (message, ends) in [
+        (soft.as_str(), false),
+        (hard.as_str(), true),
+        (ARF, true),
+        (EXCHANGE, true),
+        (EXIM, true),
+    ] {
+        let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
+        let wishes = house.wishes(&[]);
+        let on_record = crate::subscribers::Opting::OnRecord;
+        house
+            .subscribers
+            .subscribe(&address, ADA, &wishes, on_record, house.now)
+            .await
+            .expect("subscribed");
+        let taken = feedback
+            .take_message(message.as_bytes(), house.now)
+            .await
+            .expect("redis answers");
+        let taken = taken.expect("a report");
+        assert_eq!(
+            (taken.subscriber.as_deref(), taken.suppressed),
+            (Some(ADA), ends),
+            "{message}"
+        );
+        let state = if ends { State::Suppressed } else { State::Active };
+        assert_eq!(house.again(ADA).await.state, state, "{message}");
+        let again = feedback
+            .take_message(message.as_bytes(), house.now)
+            .await
+            .expect("redis answers");
+        assert!(!again.expect("a report").suppressed, "it was already");
+    }
+    let nobody = hard.replace(ADA, "nobody");
+    let taken = feedback
+        .take_message(nobody.as_bytes(), house.now)
+        .await
+        .expect("redis answers");
+    assert_eq!(taken.expect("a report").subscriber, None);
+}
+
+#[tokio::test]
+async fn a_maildir_is_read_and_what_was_read_is_put_away() {
+    let house = House::build().await;
+    let feedback = Feedback::new(house.subscribers.clone(), "example.org");
+    let folder = tempfile::tempdir().expect("a folder");
+    for part in ["new", "cur"] {
+        std::fs::create_dir(folder.path().join(part)).expect("made");
+    }
+    std::fs::write(folder.path().join("new/1.host"), ARF).expect("written");
+    std::fs::write(folder.path().join("new/2.host"), "Subject: hello\n\nhello\n").expect("written");
+    maildir::round(folder.path(), &feedback).await.expect("read");
+    let mut left: Vec<_> = std::fs::read_dir(folder.path().join("cur"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    left.sort();
+    assert_eq!(left, ["1.host:2,S", "2.host:2,"]);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("new")).expect("a folder").count(),
+        0
+    );
+    assert!(maildir::round(&folder.path().join("none"), &feedback).await.is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_message_breaks_the_reader(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
+        let _ = report::read(&bytes);
+    }
+
+    #[test]
+    fn no_broken_report_breaks_the_reader(from in 0_usize..1500, length in 0_usize..200, with in "[-\\r\\n :;=\"a-z0-9é]{0,12}") {
+        for message in [postfix("failed", "5.1.1", "smtp; 550"), EXCHANGE.to_owned(), ARF.to_owned(), EXIM.to_owned()] {
+            let bytes = message.as_bytes();
+            let from = from.min(bytes.len());
+            let to = (from + length).min(bytes.len());
+            let broken = [&bytes[..from], with.as_bytes(), &bytes[to..]].concat();
+            let _ = report::read(&broken);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Where a mail server is, and how a connection to it is made.
+//!
+//! TCP_NODELAY is set where the connection begins in the clear, STARTTLS included. Where it begins with TLS the stream is
+//! lettre's own, which has no such setting; a mail goes out in one write, so little waits there either.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+use tokio::net::TcpStream;
+use url::Url;
+
+use super::super::SendError;
+use super::super::refusal;
+
+/// Ports of RFC 5321, RFC 6409 and RFC 8314.
+const RELAY_PORT: u16 = 25;
+const SUBMISSION_PORT: u16 = 587;
+const SUBMISSIONS_PORT: u16 = 465;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A mail server.
+pub struct Server {
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+}
+
+enum Tls {
+    None,
+    IfOffered(TlsParameters),
+    Required(TlsParameters),
+    FromTheStart(TlsParameters),
+}
+
+impl Server {
+    /// By URL: `smtps://user:password@host`, or `smtp://…` with `?tls=required`, `?tls=opportunistic` or neither. A path
+    /// is the name we greet with.
+    pub fn from_url(url: &str) -> Result<Self, String> {
+        let problem = |what: &str| format!("notification.smtp_url {what}");
+        let url = Url::parse(url).map_err(|error| problem(&format!("is no URL: {error}")))?;
+        let host = url.host_str().ok_or_else(|| problem("names no host"))?.to_owned();
+        let wanted = url.query_pairs().find(|(name, _)| name == "tls");
+        let wanted = wanted.map(|(_, value)| value.into_owned());
+        let parameters = || TlsParameters::new(host.clone()).map_err(|error| error.to_string());
+        let (port, tls) = match (url.scheme(), wanted.as_deref()) {
+            ("smtps", None) => (SUBMISSIONS_PORT, Tls::FromTheStart(parameters()?)),
+            ("smtp", None) => (RELAY_PORT, Tls::None),
+            ("smtp", Some("required")) => (SUBMISSION_PORT, Tls::Required(parameters()?)),
+            ("smtp", Some("opportunistic")) => (SUBMISSION_PORT, Tls::IfOffered(parameters()?)),
+            (scheme, tls) => {
+                let tls = tls.map_or_else(String::new, |tls| format!("?tls={tls}"));
+                let what = format!(
+                    "is {scheme}://…{tls}; allowed are smtps://…, smtp://…, smtp://…?tls=required and smtp://…?tls=opportunistic"
+                );
+                return Err(problem(&what));
+            }
+        };
+        let name = url.path().trim_matches('/');
+        Ok(Self {
+            port: url.port().unwrap_or(port),
+            tls,
+            credentials: credentials(&url).map_err(|what| problem(&what))?,
+            hello: if name.is_empty() {
+                ClientId::default()
+            } else {
+                ClientId::Domain(name.to_owned())
+            },
+            host,
+        })
+    }
+
+    /// A connection that takes mails. Whatever goes wrong here, no mail was handed over.
+    pub async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.greet());
+        let problem = |what: String| SendError::Transient(format!("{}:{}: {what}", self.host, self.port));
+        connecting
+            .await
+            .map_err(|_| problem(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))?
+            .map_err(|error| problem(error.describe()))
+    }
+
+    async fn greet(&self) -> Result<AsyncSmtpConnection, ConnectError> {
+        let mut connection = if let Tls::FromTheStart(tls) = &self.tls {
+            let address = (self.host.as_str(), self.port);
+            AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls.clone()), None).await?
+        } else {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await?
+        };
+        match &self.tls {
+            Tls::Required(tls) => connection.starttls(tls.clone(), &self.hello).await?,
+            Tls::IfOffered(tls) if connection.can_starttls() => connection.starttls(tls.clone(), &self.hello).await?,
+            _ => {}
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error(transparent)]
+    Socket(#[from] std::io::Error),
+    #[error(transparent)]
+    Smtp(#[from] Error),
+}
+
+impl ConnectError {
+    fn describe(&self) -> String {
+        match self {
+            Self::Socket(error) => error.to_string(),
+            Self::Smtp(error) => refusal::words(error),
+        }
+    }
+}
+
+fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
+    let Some(password) = url.password() else {
+        return Ok(None);
+    };
+    let decoded = |text: &str| {
+        let decoded = percent_encoding::percent_decode_str(text)
+            .decode_utf8()
+            .map(Cow::into_owned);
+        decoded.map_err(|_| "has a user or password that is no UTF-8".to_owned())
+    };
+    let (user, password) = (decoded(url.username())?, decoded(password)?);
+    Ok(Some(Credentials::new(user, password)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_say_port_tls_name_and_password() {
+        let server =
+            Server::from_url("smtps://ada%40example.org:p%2Fw@mail.example.org/desk.example.org").expect("a server");
+        assert_eq!((server.host.as_str(), server.port), ("mail.example.org", 465));
+        assert!(matches!(server.tls, Tls::FromTheStart(_)));
+        assert_eq!(server.hello, ClientId::Domain("desk.example.org".to_owned()));
+        assert_eq!(
+            server.credentials,
+            Some(Credentials::new("ada@example.org".into(), "p/w".into()))
+        );
+        let server = Server::from_url("smtp://mail.example.org?tls=required").expect("a server");
+        assert!(matches!((server.port, server.tls), (587, Tls::Required(_))));
+        assert!(matches!(
+            Server::from_url("smtp://127.0.0.1:2525").map(|server| server.port),
+            Ok(2525)
+        ));
+        for wrong in [
+            "smtp://host?tls=maybe",
+            "http://host",
+            "smtp:",
+            "smtps://host?tls=required",
+        ] {
+            let Err(error) = Server::from_url(wrong) else {
+                panic!("{wrong} is a server")
+            };
+            assert!(error.contains("notification.smtp_url"), "{error}");
+        }
+    }
+}
