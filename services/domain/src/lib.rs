@@ -18,6 +18,7 @@ pub mod ranking;
 pub mod schedule;
 pub mod submission;
 pub mod text;
+pub mod trending;
 pub mod vectors;
 
 pub use email::EmailAddress;
