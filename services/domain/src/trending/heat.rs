@@ -108,13 +108,12 @@ impl Heat {
         self.forget_before(day_of(now) - (MEMORY_DAYS - 1));
     }
 
-    /// Forgets the oldest day, for want of room.
-    pub fn forget_oldest_day(&mut self) {
-        let oldest = self
-            .readers
-            .values()
-            .filter_map(|reader| reader.oldest_days().first().copied());
-        if let Some(oldest) = oldest.min() {
+    /// Forgets the oldest day before this moment's, for want of room.
+    pub fn forget_oldest_day(&mut self, now: Timestamp) {
+        let oldest = |reader: &Reader| reader.oldest_days().first().copied();
+        if let Some(oldest) = self.readers.values().filter_map(oldest).min()
+            && oldest < day_of(now)
+        {
             self.forget_before(oldest + 1);
         }
     }
