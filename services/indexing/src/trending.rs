@@ -172,7 +172,13 @@ impl Trending {
             topics.extend(ids.iter().map(|id| (id.clone(), Topic { name: None, asked })));
             for paper in papers {
                 let name = paper.categories.into_iter().next().unwrap_or_default();
-                topics.insert(paper.id, Topic { name: Some(name), asked });
+                topics.insert(
+                    paper.id,
+                    Topic {
+                        name: Some(name),
+                        asked,
+                    },
+                );
             }
         }
         Ok(())
@@ -201,4 +207,52 @@ fn read(attention: &RwLock<Attention>) -> RwLockReadGuard<'_, Attention> {
 
 fn write(attention: &RwLock<Attention>) -> RwLockWriteGuard<'_, Attention> {
     attention.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::trending::Attention as Kind;
+
+    fn act(reader: &str, at: Timestamp) -> Act {
+        Act {
+            reader: reader.to_owned(),
+            paper: PaperId::parse("x:a").expect("an id"),
+            kind: Kind::Vote,
+            at,
+        }
+    }
+
+    #[test]
+    fn the_same_act_counts_once_and_what_is_old_is_forgotten() {
+        let trending = Trending::default();
+        let then: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+        assert_eq!(
+            trending.record("e1", &act("ada", then), then),
+            Read::Added(Added::Counted)
+        );
+        // Delivered again, even with another time, it does not make the vote new again.
+        let later = then + jiff::SignedDuration::from_hours(5);
+        assert_eq!(trending.record("e1", &act("ada", later), later), Read::Repeated);
+        assert_eq!(
+            trending.record("e2", &act("ada", then), later),
+            Read::Added(Added::Unchanged)
+        );
+        let heats = |now| {
+            read(&trending.attention)
+                .heat
+                .papers(Window::Day, now)
+                .collect::<Vec<_>>()
+        };
+        let heat = heats(then)[0].total();
+        // One newcomer's vote: 6 · 6 / (6 + 6).
+        assert!((heat - 3.0).abs() < 1e-9, "{heat}");
+        let month_later = then + jiff::SignedDuration::from_hours(24 * 31);
+        trending.forget(month_later);
+        assert!(heats(month_later).is_empty());
+        assert_eq!(
+            trending.record("e3", &act("bob", then), month_later),
+            Read::Added(Added::TooOld)
+        );
+    }
 }

@@ -17,8 +17,8 @@ use proto::search::v1::search_service_server::SearchService;
 use proto::search::v1::{
     BatchGetPapersRequest, BatchGetPapersResponse, CountFacetsRequest, CountFacetsResponse, FacetCounts, FacetField,
     FacetValue, GetPaperRequest, GetPaperResponse, ListPapersRequest, ListPapersResponse, ListSimilarPapersRequest,
-    ListSimilarPapersResponse, ListTrendingPapersRequest, ListTrendingPapersResponse, SearchPapersRequest, SearchPapersResponse, SearchResult, WatchPapersRequest,
-    WatchPapersResponse,
+    ListSimilarPapersResponse, ListTrendingPapersRequest, ListTrendingPapersResponse, SearchPapersRequest,
+    SearchPapersResponse, SearchResult, WatchPapersRequest, WatchPapersResponse,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};

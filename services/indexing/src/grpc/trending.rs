@@ -34,20 +34,23 @@ pub async fn list(
     };
     let indexing = open(&searching.indexing)?;
     let store = Arc::clone(&indexing.catalogue.view().current.store);
-    let list = match token.as_ref().and_then(|token| searching.trending_pages.get(token)) {
-        Some(kept) => kept,
-        None => {
-            let board = indexing.trending.board(window, &store).await.map_err(store_failed)?;
-            let ranking = board.within(&scope, &store, LONGEST_LIST).await.map_err(store_failed)?;
-            Arc::new(List { ranking, notice: "" })
-        }
+    let kept = token.as_ref().and_then(|token| searching.trending_pages.get(token));
+    let list = if let Some(kept) = kept {
+        kept
+    } else {
+        let board = indexing.trending.board(window, &store).await.map_err(store_failed)?;
+        let ranking = board.within(&scope, &store, LONGEST_LIST).await.map_err(store_failed)?;
+        Arc::new(List { ranking, notice: "" })
     };
     let page = searching.trending_pages.cut(&list, asked, token.as_ref(), size);
     let ids: Vec<PaperId> = page.entries.iter().map(|one| one.id.clone()).collect();
     let papers = store.get(&ids).await.map_err(store_failed)?;
     let papers: HashMap<PaperId, Paper> = papers.into_iter().map(|paper| (paper.id.clone(), paper)).collect();
     // One that was withdrawn since the list was made is left out.
-    let papers = page.entries.iter().filter_map(|one| Some(answer(papers.get(&one.id)?, one)));
+    let papers = page
+        .entries
+        .iter()
+        .filter_map(|one| Some(answer(papers.get(&one.id)?, one)));
     Ok(wire::ListTrendingPapersResponse {
         papers: papers.collect(),
         next_page_token: page.next.map(|token| token.encode()).unwrap_or_default(),

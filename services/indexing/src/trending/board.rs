@@ -43,7 +43,9 @@ impl Board {
             };
             let papers = store.list(filter, None, chunk.len()).await?;
             let passes = |title: &str, text: &str| scope.checks.is_empty() || scope.checks.pass(title, text);
-            let passing = papers.into_iter().filter(|paper| passes(&paper.title, &paper.abstract_text));
+            let passing = papers
+                .into_iter()
+                .filter(|paper| passes(&paper.title, &paper.abstract_text));
             let passing: HashSet<PaperId> = passing.map(|paper| paper.id).collect();
             found.extend(chunk.iter().filter(|one| passing.contains(&one.id)).cloned());
             if found.len() >= most {

@@ -45,7 +45,7 @@ pub async fn fill(
                     return Err(BusError::Request("the window of attention ended".to_owned()));
                 };
                 let caught_up = item.waiting == 0;
-                take(&trending, item);
+                take(&trending, &item);
                 if caught_up && not_ready.take().is_some() {
                     info!("attention read");
                 }
@@ -54,7 +54,7 @@ pub async fn fill(
     }
 }
 
-fn take(trending: &Trending, item: WindowItem<AttentionRecorded>) {
+fn take(trending: &Trending, item: &WindowItem<AttentionRecorded>) {
     let span = info_span!(
         "consume",
         otel.name = "indexing attention.recorded",
@@ -99,4 +99,33 @@ fn parse(event: &AttentionRecorded, now: Timestamp) -> Result<Act, String> {
         // What a clock that runs ahead says is not hotter than now.
         at: at.min(now),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::convert::to_wire_time;
+
+    #[test]
+    fn acts_that_cannot_be_are_left_out_and_clocks_that_run_ahead_are_held_back() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+        let ahead = now + jiff::SignedDuration::from_secs(90);
+        let event = AttentionRecorded {
+            event_id: "e".to_owned(),
+            paper_id: "arxiv:2402.14776".to_owned(),
+            kind: AttentionKind::Save.into(),
+            reader_id: "ada".to_owned(),
+            event_time: Some(to_wire_time(ahead)),
+        };
+        let act = parse(&event, now).expect("sound");
+        assert_eq!((act.at, act.kind), (now, Attention::Save));
+        let broken = |change: fn(&mut AttentionRecorded)| {
+            let mut broken = event.clone();
+            change(&mut broken);
+            parse(&broken, now).expect_err("broken")
+        };
+        assert_eq!(broken(|event| event.kind = 9), "kind is 9");
+        assert_eq!(broken(|event| event.event_time = None), "event_time is missing");
+        assert!(broken(|event| event.paper_id = "nonsense".to_owned()).starts_with("paper_id is"));
+    }
 }
