@@ -87,3 +87,7 @@ rebuild-under-load papers="1000":
 bench-search:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_search
+
+# Play sixty days of a made-up literature: how soon trending finds planted bursts, and how far fake accounts move a paper.
+backtest-trending:
+    cargo run --release --locked -p domain --example backtest_trending

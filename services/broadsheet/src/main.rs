@@ -108,6 +108,13 @@ enum Command {
         #[command(flatten)]
         options: commands::search::Options,
     },
+    /// List the papers that readers look at most now, compared with what is usual for their topic
+    Trending {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        options: commands::trending::Options,
+    },
     /// Withdraw a paper: it is no longer found or mailed
     Withdraw {
         #[command(flatten)]
@@ -210,6 +217,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Eval { options } => Box::pin(commands::eval::run(options)).await,
         Command::Ingest { place, options } => commands::ingest::run(&place, options).await,
         Command::Search { place, options } => commands::search::run(&place, options).await,
+        Command::Trending { place, options } => commands::trending::run(&place, options).await,
         Command::Withdraw { place, id, reason } => commands::ingest::withdraw(&place, id, reason).await,
         Command::Subscribe { place, options } => commands::subscribe::run(&place, options).await,
         Command::Digest { place, command } => commands::digest::run(&place, command).await,

@@ -65,7 +65,7 @@ pub const FLOW: [Hop; 6] = [
     Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "indexing",     reading: work("indexing-withdrawn", 6, 32) },
     Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "notification", reading: Reading::Window },
     Hop { subject: "papers.indexed",     message: "broadsheet.papers.v1.PaperIndexed",         from: "indexing",  to: "notification", reading: Reading::Window },
-    Hop { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     reading: work("indexing-attention", 6, 64) },
+    Hop { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     reading: Reading::Window },
 ];
 
 /// The subject messages of a type are published on.

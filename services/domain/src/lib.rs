@@ -19,6 +19,7 @@ pub mod schedule;
 pub mod selection;
 pub mod submission;
 pub mod text;
+pub mod trending;
 pub mod vectors;
 
 pub use email::EmailAddress;

@@ -10,6 +10,7 @@ mod pipeline;
 mod rebuild;
 mod search;
 pub mod store;
+mod trending;
 mod verify;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use crate::search::{Search, Weights};
 use crate::store::embedded::EmbeddedCollections;
 use crate::store::qdrant::{QdrantCollections, Settings as QdrantSettings};
 use crate::store::{Collections, StoreError};
+use crate::trending::Trending;
 use crate::verify::Register;
 
 /// Name of the service.
@@ -143,6 +145,7 @@ impl Place {
 pub(crate) struct Indexing {
     catalogue: Arc<Catalogue>,
     search: Search,
+    trending: Arc<Trending>,
     rebuilds: Arc<Rebuilds>,
     register: Register,
 }
@@ -165,12 +168,21 @@ pub fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError
         bus: assembly.bus.clone(),
         stop: assembly.stop.clone(),
         pages: search::pages::Pages::default(),
+        trending_pages: search::pages::Pages::default(),
     }));
     assembly.add_grpc(IndexAdminServiceServer::new(grpc::Administration {
         indexing: Arc::clone(&cell),
         stop: assembly.stop.clone(),
     }));
     assembly.collect_dead_letters(NAME);
+    let trending = Arc::new(Trending::default());
+    let reading = trending::reading::fill(
+        assembly.bus.clone(),
+        Arc::clone(&trending),
+        assembly.readiness.ticket(),
+        assembly.stop.clone(),
+    );
+    assembly.task(async move { Ok(reading.await?) });
     let not_ready = assembly.readiness.ticket();
     let (bus, stop) = (assembly.bus.clone(), assembly.stop.clone());
     assembly.task(async move {
@@ -184,7 +196,12 @@ pub fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError
         // Nobody else fills the cell.
         let _ = cell.set(Indexing {
             catalogue: Arc::clone(&catalogue),
-            search: Search::new(Arc::clone(&catalogue), Weights::new(config.dense_weight)),
+            search: Search::new(
+                Arc::clone(&catalogue),
+                Arc::clone(&trending),
+                Weights::new(config.dense_weight),
+            ),
+            trending,
             rebuilds: Arc::clone(&rebuilds),
             register,
         });

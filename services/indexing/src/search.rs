@@ -9,12 +9,13 @@ mod expression;
 pub mod pages;
 pub mod plan;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::fusion::{self, Fused, Hit, Leg};
 use domain::query::Meaning;
 use domain::ranking::{self, Recency, Set};
+use domain::trending::Window;
 use domain::vectors::VectorError;
 use domain::{DenseVector, EncoderId, Paper, PaperId, SparseVector, bm25};
 
@@ -25,6 +26,7 @@ use crate::catalogue::{Catalogue, Index};
 use crate::encoders::EncodersError;
 use crate::metrics::{SEARCH_SECONDS, SEARCHES_BY_WORDS_ALONE};
 use crate::store::{Filter, IndexedPaper, Position, Probe, Query, StoreError};
+use crate::trending::{Board, Trending};
 
 /// Papers of each leg that take part.
 const CANDIDATES: usize = 200;
@@ -32,6 +34,8 @@ const CANDIDATES: usize = 200;
 const CHECKED_CANDIDATES: usize = 1_000;
 /// Where the list of a search ends.
 const LONGEST_LIST: usize = 400;
+/// The window of the order TRENDING.
+const TRENDING: Window = Window::Week;
 /// Said when there is no model for the collection.
 const WORDS_ALONE: &str = "searching by words alone: the model of this index is not available, and the index for the new \
                            model is being built";
@@ -39,6 +43,7 @@ const WORDS_ALONE: &str = "searching by words alone: the model of this index is 
 /// Searches the catalogue.
 pub struct Search {
     catalogue: Arc<Catalogue>,
+    trending: Arc<Trending>,
     weights: Weights,
 }
 
@@ -109,16 +114,20 @@ struct Sought {
 }
 
 impl Search {
-    /// Over the catalogue.
-    pub fn new(catalogue: Arc<Catalogue>, weights: Weights) -> Self {
-        Self { catalogue, weights }
+    /// Over the catalogue, with what trends in it.
+    pub fn new(catalogue: Arc<Catalogue>, trending: Arc<Trending>, weights: Weights) -> Self {
+        Self {
+            catalogue,
+            trending,
+            weights,
+        }
     }
 
     /// Everything a plan finds, best first or in the plan's order.
     pub async fn list(&self, plan: &Plan) -> Result<List, SearchError> {
         let index = self.catalogue.view().current.clone();
         let Some(meaning) = &plan.meaning else {
-            let ranking = newest(&index, &plan.scope, LONGEST_LIST).await?;
+            let ranking = self.listed(&index, plan).await?;
             return Ok(List { ranking, notice: "" });
         };
         let mut sought = Sought::default();
@@ -139,6 +148,10 @@ impl Search {
             ranked = by_text(&index, plan, ranked).await?;
         }
         ranked.truncate(LONGEST_LIST);
+        if plan.order == Order::Trending {
+            let board = self.trending.board(TRENDING, &index.store).await?;
+            by_trending(&board, &mut ranked);
+        }
         if plan.diversity > 0.0 {
             let vectors = vectors(&index, &ranked).await?;
             ranked = ranking::diversify(ranked, plan.diversity, &vectors);
@@ -147,6 +160,21 @@ impl Search {
             ranking: ranked,
             notice,
         })
+    }
+
+    /// Where nothing is looked for: the newest papers of the scope; where the order says so, behind those that trend.
+    async fn listed(&self, index: &Index, plan: &Plan) -> Result<Vec<Fused>, SearchError> {
+        let mut ranking = Vec::new();
+        if plan.order == Order::Trending {
+            let board = self.trending.board(TRENDING, &index.store).await?;
+            let trending = board.within(&plan.scope, &index.store, LONGEST_LIST).await?;
+            ranking.extend(trending.into_iter().map(|one| unranked(one.id)));
+        }
+        let before: HashSet<PaperId> = ranking.iter().map(|one| one.id.clone()).collect();
+        let newest = newest(index, &plan.scope, LONGEST_LIST).await?;
+        ranking.extend(newest.into_iter().filter(|one| !before.contains(&one.id)));
+        ranking.truncate(LONGEST_LIST);
+        Ok(ranking)
     }
 
     /// Operands with the vectors of their texts and papers. Where nobody offers the collection's encoder, they search by words.
@@ -400,6 +428,11 @@ async fn by_text(index: &Index, plan: &Plan, mut ranked: Vec<Fused>) -> Result<V
     Ok(ranked)
 }
 
+/// What trends first; the others stay as they are.
+fn by_trending(board: &Board, ranked: &mut [Fused]) {
+    ranked.sort_by_key(|fused| board.place(&fused.id).unwrap_or(usize::MAX));
+}
+
 async fn vectors(index: &Index, ranked: &[Fused]) -> Result<HashMap<PaperId, Vec<f32>>, StoreError> {
     let ids: Vec<PaperId> = ranked.iter().map(|fused| fused.id.clone()).collect();
     let vectors = index.store.dense_vectors(&ids).await?;
@@ -418,11 +451,7 @@ async fn newest(index: &Index, scope: &Scope, most: usize) -> Result<Vec<Fused>,
         let full = papers.len() == most;
         for paper in papers {
             if scope.checks.is_empty() || scope.checks.pass(&paper.title, &paper.abstract_text) {
-                ranking.push(Fused {
-                    id: paper.id,
-                    score: 0.0,
-                    parts: Vec::new(),
-                });
+                ranking.push(unranked(paper.id));
             }
         }
         if !full || ranking.len() >= most {
@@ -430,5 +459,13 @@ async fn newest(index: &Index, scope: &Scope, most: usize) -> Result<Vec<Fused>,
             return Ok(ranking);
         }
         after = last;
+    }
+}
+
+fn unranked(id: PaperId) -> Fused {
+    Fused {
+        id,
+        score: 0.0,
+        parts: Vec::new(),
     }
 }

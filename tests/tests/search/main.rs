@@ -9,6 +9,7 @@ mod finding;
 mod lookups;
 mod pages;
 mod refusals;
+mod trending;
 mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};

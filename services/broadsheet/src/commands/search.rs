@@ -35,7 +35,7 @@ pub struct Options {
     /// Search by meaning, by words, or by both
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
-    /// Best first, or of the best the newest first
+    /// Best first, or of the best the newest first, or what trends this week first
     #[arg(long, value_enum, default_value_t)]
     order: Order,
     /// From 0, the best however alike, to 1, as different from one another as possible
@@ -68,6 +68,7 @@ enum Order {
     #[default]
     Relevance,
     Newest,
+    Trending,
 }
 
 impl Options {
@@ -80,6 +81,7 @@ impl Options {
         let order = match self.order {
             Order::Relevance => SearchOrder::Relevance,
             Order::Newest => SearchOrder::Newest,
+            Order::Trending => SearchOrder::Trending,
         };
         let recency = self.recency_days.map(|days| Recency {
             half_life: Some(prost_types::Duration {
@@ -191,7 +193,8 @@ pub fn print(results: &[SearchResult], detail: Detail) {
     }
 }
 
-fn facts(paper: &Paper, score: f64) -> String {
+/// Id, day, authors and score of a paper, on one line.
+pub fn facts(paper: &Paper, score: f64) -> String {
     let day = moment(paper.published_time).map(|time| time.chars().take(10).collect::<String>());
     let named: Vec<&str> = paper
         .authors

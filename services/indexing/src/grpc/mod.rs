@@ -3,6 +3,7 @@
 mod administration;
 mod answer;
 mod searching;
+mod trending;
 
 pub use self::administration::Administration;
 pub use self::searching::Searching;

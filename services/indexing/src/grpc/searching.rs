@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::bus::{Bus, BusError};
 use common::status;
+use domain::trending::Scored;
 use domain::{Paper, PaperId};
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -16,13 +17,13 @@ use proto::search::v1::search_service_server::SearchService;
 use proto::search::v1::{
     BatchGetPapersRequest, BatchGetPapersResponse, CountFacetsRequest, CountFacetsResponse, FacetCounts, FacetField,
     FacetValue, GetPaperRequest, GetPaperResponse, ListPapersRequest, ListPapersResponse, ListSimilarPapersRequest,
-    ListSimilarPapersResponse, SearchPapersRequest, SearchPapersResponse, SearchResult, WatchPapersRequest,
-    WatchPapersResponse,
+    ListSimilarPapersResponse, ListTrendingPapersRequest, ListTrendingPapersResponse, SearchPapersRequest,
+    SearchPapersResponse, SearchResult, WatchPapersRequest, WatchPapersResponse,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{answer, bad_page_token, open, search_failed, store_failed};
+use super::{answer, bad_page_token, open, search_failed, store_failed, trending};
 use crate::search::Terms;
 use crate::search::pages::{List, Page, Pages, Token, fingerprint};
 use crate::search::plan::{Plan, Scope, paper_id, parse};
@@ -35,6 +36,7 @@ pub struct Searching {
     pub bus: Bus,
     pub stop: CancellationToken,
     pub pages: Pages,
+    pub trending_pages: Pages<Scored>,
 }
 
 impl Searching {
@@ -200,6 +202,14 @@ impl SearchService for Searching {
             papers: papers.iter().map(Into::into).collect(),
             next_page_token,
         }))
+    }
+
+    async fn list_trending_papers(
+        &self,
+        request: Request<ListTrendingPapersRequest>,
+    ) -> Result<Response<ListTrendingPapersResponse>, Status> {
+        let answer = trending::list(self, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 
     async fn count_facets(

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::PaperId;
 use domain::fusion::Fused;
+use domain::trending::Scored;
 use hashlink::LruCache;
 use uuid::Uuid;
 
@@ -33,24 +34,52 @@ pub struct Token {
 #[derive(Debug, PartialEq, Eq)]
 pub struct BadToken;
 
+/// A paper of a list.
+pub trait Entry: Clone {
+    /// The paper.
+    fn id(&self) -> &PaperId;
+    /// What it is ranked by.
+    fn score(&self) -> f64;
+}
+
+impl Entry for Fused {
+    fn id(&self) -> &PaperId {
+        &self.id
+    }
+
+    fn score(&self) -> f64 {
+        self.score
+    }
+}
+
+impl Entry for Scored {
+    fn id(&self) -> &PaperId {
+        &self.id
+    }
+
+    fn score(&self) -> f64 {
+        self.score
+    }
+}
+
 /// What a search found, before it is cut into pages.
 #[derive(Debug)]
-pub struct List {
+pub struct List<E = Fused> {
     /// Best first.
-    pub ranking: Vec<Fused>,
+    pub ranking: Vec<E>,
     /// Why it is not as good as it could be.
     pub notice: &'static str,
 }
 
 /// The lists that are kept.
-pub struct Pages {
-    lists: Mutex<LruCache<Uuid, Arc<List>>>,
+pub struct Pages<E = Fused> {
+    lists: Mutex<LruCache<Uuid, Arc<List<E>>>>,
 }
 
 /// A page of a list.
-pub struct Page {
+pub struct Page<E = Fused> {
     /// The papers.
-    pub entries: Vec<Fused>,
+    pub entries: Vec<E>,
     /// Where the next page begins, when there is one.
     pub next: Option<Token>,
 }
@@ -86,7 +115,7 @@ impl Token {
     }
 }
 
-impl Default for Pages {
+impl<E> Default for Pages<E> {
     fn default() -> Self {
         Self {
             lists: Mutex::new(LruCache::new(KEPT)),
@@ -94,15 +123,15 @@ impl Default for Pages {
     }
 }
 
-impl Pages {
+impl<E: Entry> Pages<E> {
     /// The list a token names, while it is kept.
-    pub fn get(&self, token: &Token) -> Option<Arc<List>> {
+    pub fn get(&self, token: &Token) -> Option<Arc<List<E>>> {
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         lists.get(&token.list).cloned()
     }
 
     /// Cuts a page. A list of which more is to come is kept.
-    pub fn cut(&self, list: &Arc<List>, request: u64, token: Option<&Token>, size: usize) -> Page {
+    pub fn cut(&self, list: &Arc<List<E>>, request: u64, token: Option<&Token>, size: usize) -> Page<E> {
         let begin = token.map_or(0, |token| begin(&list.ranking, token));
         let end = (begin + size).min(list.ranking.len());
         let entries = list.ranking[begin..end].to_vec();
@@ -111,7 +140,7 @@ impl Pages {
             request,
             list: token.map_or_else(|| name_of(list, request), |token| token.list),
             shown: end,
-            last: last.id.clone(),
+            last: last.id().clone(),
         });
         if let Some(next) = &next {
             let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,22 +151,22 @@ impl Pages {
 }
 
 /// Behind the last paper that was shown; where it is not in the list any more, behind as many as were shown.
-fn begin(ranking: &[Fused], token: &Token) -> usize {
+fn begin<E: Entry>(ranking: &[E], token: &Token) -> usize {
     if ranking
         .get(token.shown.wrapping_sub(1))
-        .is_some_and(|fused| fused.id == token.last)
+        .is_some_and(|entry| *entry.id() == token.last)
     {
         return token.shown;
     }
-    let place = ranking.iter().position(|fused| fused.id == token.last);
+    let place = ranking.iter().position(|entry| *entry.id() == token.last);
     place.map_or(token.shown, |place| place + 1).min(ranking.len())
 }
 
 /// Equal lists of equal requests have one name, so that equal requests get equal answers, their tokens too.
-fn name_of(list: &List, request: u64) -> Uuid {
+fn name_of<E: Entry>(list: &List<E>, request: u64) -> Uuid {
     let mut hasher = DefaultHasher::new();
-    for fused in &list.ranking {
-        (fused.id.as_str(), fused.score.to_bits()).hash(&mut hasher);
+    for entry in &list.ranking {
+        (entry.id().as_str(), entry.score().to_bits()).hash(&mut hasher);
     }
     Uuid::from_u64_pair(request, hasher.finish())
 }

@@ -39,6 +39,8 @@ pub enum Order {
     Relevance,
     /// Newest of the best first.
     Newest,
+    /// Of the best, what trends this week first.
+    Trending,
 }
 
 /// What is looked at on the text itself, because the index does not know it.
@@ -110,8 +112,12 @@ impl Plan {
         let order = match wire::SearchOrder::try_from(request.order) {
             Ok(wire::SearchOrder::Unspecified | wire::SearchOrder::Relevance) => Order::Relevance,
             Ok(wire::SearchOrder::Newest) => Order::Newest,
+            Ok(wire::SearchOrder::Trending) => Order::Trending,
             Err(_) => {
-                let description = format!("is {}; allowed are RELEVANCE (1) and NEWEST (2)", request.order);
+                let description = format!(
+                    "is {}; allowed are RELEVANCE (1), NEWEST (2) and TRENDING (3)",
+                    request.order
+                );
                 return Err(status::invalid("order", description));
             }
         };
@@ -122,9 +128,9 @@ impl Plan {
             ));
         }
         let diversity = diversity(request.diversity)?;
-        if order == Order::Newest && diversity > 0.0 {
+        if order != Order::Relevance && diversity > 0.0 {
             // Both say in which order papers stand, and only one can be right.
-            let description = format!("is {diversity}; with the order NEWEST only 0 is allowed");
+            let description = format!("is {diversity}; with the orders NEWEST and TRENDING only 0 is allowed");
             return Err(status::invalid("diversity", description));
         }
         Ok(Self {
