@@ -82,3 +82,7 @@ rebuild-under-load papers="1000":
 bench-search:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_search
+
+# Match a million readers who do not exist with 1,200 papers of arXiv that do; the first run embeds them and keeps the vectors.
+bench-matching:
+    cargo run --release --locked -p tests --example bench_matching
