@@ -91,3 +91,7 @@ bench-search:
 # Play sixty days of a made-up literature: how soon trending finds planted bursts, and how far fake accounts move a paper.
 backtest-trending:
     cargo run --release --locked -p domain --example backtest_trending
+
+# Match a million readers who do not exist with 1,200 papers of arXiv that do; the first run embeds them and keeps the vectors.
+bench-matching:
+    cargo run --release --locked -p tests --example bench_matching
