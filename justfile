@@ -82,3 +82,8 @@ rebuild-under-load papers="1000":
 bench-search:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_search
+
+# Mail one edition to each of many subscribers into a mail server that only counts, unsigned, with Ed25519 and with RSA.
+bench-mail:
+    cargo build --release --locked -p broadsheet
+    cargo run --release --locked -p tests --example bench_mail
