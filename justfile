@@ -95,3 +95,8 @@ backtest-trending:
 # Match a million readers who do not exist with 1,200 papers of arXiv that do; the first run embeds them and keeps the vectors.
 bench-matching:
     cargo run --release --locked -p tests --example bench_matching
+
+# Mail one edition to each of many subscribers into a mail server that only counts, unsigned, with Ed25519 and with RSA.
+bench-mail:
+    cargo build --release --locked -p broadsheet
+    cargo run --release --locked -p tests --example bench_mail

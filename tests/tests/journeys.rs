@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use tests::{Platform, get, processes_over, ran, token, until, up};
+use tests::{Platform, get, post, processes_over, ran, token, until, up};
 
 const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy  consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"],"published":"2026-01-02"}
 {"id":"p2","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
@@ -147,6 +147,38 @@ fn a_reader_confirms_and_unsubscribes_by_the_links_and_looking_changes_nothing()
 
     let forged = ureq::get(format!("{web}/unsubscribe?token=forged.token")).call();
     assert!(matches!(forged, Err(ureq::Error::StatusCode(400))), "{forged:?}");
+}
+
+#[test]
+fn a_reader_votes_by_the_link_in_the_mail_and_looking_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    platform.run_with_input(&["ingest", "-", "--wait", "--source", "test"], PAPERS);
+    platform.must(&["subscribe", "ada@example.org", "--confirm"]);
+    platform.must(&["digest", "send", "--to", "ada@example.org", "--now"]);
+    let mail = &platform.mails()[0];
+    let (react, manage) = (token(mail, "vote"), token(mail, "unsubscribe"));
+    let web = platform.endpoint("web");
+    let paper = "arxiv:2402.14776";
+    let recorded = || platform.must(&["status", "--json"]).json()["stream"]["messages"].as_u64().unwrap();
+    let before = recorded();
+    let (status, page) = get(&format!("{web}/vote?token={react}&paper={paper}"));
+    assert!(status == 200 && page.contains("method=\"post\"") && page.contains(paper), "{page}");
+    assert_eq!(recorded(), before, "GET changed something");
+    for _ in 0..2 {
+        let (status, page) = post(&format!("{web}/vote"), &[("token", &react), ("paper", paper)]);
+        assert!(status == 200 && page.contains("Your vote counts"), "{page}");
+    }
+    assert_eq!(recorded(), before + 1, "one vote of a reader for a paper");
+    // A link that reacts is passed on with the mail; it opens nothing else, and no other link votes.
+    for (page, token) in [("vote", manage.as_str()), ("not-interested", "forged.token")] {
+        let (status, page) = post(&format!("{web}/{page}"), &[("token", token), ("paper", paper)]);
+        assert_eq!(status, 400, "{page}");
+    }
+    assert_eq!(get(&format!("{web}/preferences?token={react}")).0, 400);
+    assert_eq!(get(&format!("{web}/vote?token={react}")).0, 400, "no paper");
+    let (status, page) = get(&format!("{web}/not-interested?token={react}&paper=%3Cb%3E"));
+    assert!(status == 200 && page.contains("&lt;b&gt;"), "{page}");
 }
 
 #[test]

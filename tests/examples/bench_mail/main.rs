@@ -1,0 +1,164 @@
+//! Sends one edition to each of many subscribers through the release binary into a mail server that only counts, and says how
+//! fast, in how much memory, and whose time it took.
+//!
+//! `just bench-mail` runs it. Every subscriber has one interest, a title of a paper, and all are due at the same minute.
+//! `SUBSCRIBERS` (20,000) and `PAPERS` (1,200) say how many, `SIGNED` which ways of signing (`none,ed25519,rsa`; the keys are
+//! made by openssl). Numbers hold for everything between a slot and the mail server: claiming, matching, composing, signing,
+//! handing over, recording. It measures; it never judges.
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+
+mod platform;
+mod sink;
+mod subscribers;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+
+use self::platform::{Cpu, Platform};
+use self::sink::Sink;
+
+/// No mail for so long, and a run is over however many are missing.
+const SILENCE: Duration = Duration::from_mins(2);
+
+struct Measured {
+    per_s: f64,
+    rss_mb: u64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let papers = data().join("arxiv-daily/papers.jsonl.zst");
+    if !papers.exists() {
+        println!(
+            "skipped: {} is not there; BROADSHEET_DATA names the folder",
+            papers.display()
+        );
+        return Ok(());
+    }
+    let (subscribers, most) = (number("SUBSCRIBERS", 20_000)?, number("PAPERS", 1_200)?);
+    let folder = tempfile::tempdir()?;
+    let lines = folder.path().join("papers.jsonl");
+    let titles = platform::unpack(&papers, &lines, most)?;
+    println!(
+        "{subscribers} subscribers with one interest each, {} papers, {} cores",
+        titles.len(),
+        cores()
+    );
+    println!(
+        "| signed | mails | seconds | mails/s | kB/mail | connections | RSS MB | platform ms/mail | stores ms/mail | sink ms/mail |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let signed = std::env::var("SIGNED").unwrap_or_else(|_| "none,ed25519,rsa".to_owned());
+    let (mut best, mut rss, mut rsa) = (0.0_f64, 0, f64::NAN);
+    for way in signed.split(',') {
+        let sink = runtime.block_on(Sink::start())?;
+        let environment = signing(way, folder.path(), &sink.url())?;
+        let platform = Platform::start(&folder.path().join(way), &environment)?;
+        platform.run(&["ingest", &lines.display().to_string(), "--wait"])?;
+        let measured = runtime.block_on(measure(way, &platform, &sink, &titles, subscribers))?;
+        platform.stop()?;
+        rss = rss.max(measured.rss_mb);
+        match way {
+            "rsa" => rsa = measured.per_s,
+            _ => best = best.max(measured.per_s),
+        }
+    }
+    println!("mail: per_s={best:.0} rss_mb={rss} rsa_per_s={rsa:.0}");
+    Ok(())
+}
+
+async fn measure(
+    way: &str,
+    platform: &Platform,
+    sink: &Sink,
+    titles: &[String],
+    subscribers: usize,
+) -> anyhow::Result<Measured> {
+    let slot = subscribers::subscribe(&platform.grpc(), titles, subscribers).await?;
+    ensure!(
+        sink.mails() == 0,
+        "mails went out before their slot; the machine is too slow for so many subscribers"
+    );
+    let before = platform.cpu()?;
+    tokio::time::sleep(slot).await;
+    let (began, ended) = wait_for(sink, subscribers).await?;
+    let seconds = ended.duration_since(began).as_secs_f64();
+    let mails = sink.mails();
+    let (cpu, rss_mb) = (platform.cpu()?.since(&before), platform.rss_mb()?);
+    let per_s = mails as f64 / seconds;
+    let each = |seconds: f64| 1_000.0 * seconds / mails as f64;
+    let Cpu { own, stores, here } = cpu;
+    println!(
+        "| {way} | {mails} | {seconds:.1} | {per_s:.0} | {:.1} | {} | {rss_mb} | {:.3} | {:.3} | {:.3} |",
+        sink.bytes() as f64 / mails as f64 / 1_000.0,
+        sink.most_connections(),
+        each(own),
+        each(stores),
+        each(here),
+    );
+    ensure!(mails >= subscribers, "{} mails are missing", subscribers - mails);
+    Ok(Measured { per_s, rss_mb })
+}
+
+/// From the first mail to the last.
+async fn wait_for(sink: &Sink, subscribers: usize) -> anyhow::Result<(Instant, Instant)> {
+    let mut began = None;
+    let (mut last, mut at) = (0, Instant::now());
+    loop {
+        let mails = sink.mails();
+        if mails > last {
+            began.get_or_insert_with(Instant::now);
+            (last, at) = (mails, Instant::now());
+        }
+        if mails >= subscribers || at.elapsed() > SILENCE {
+            return Ok((began.context("no mail came")?, at));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Settings of a way of signing.
+fn signing(way: &str, folder: &Path, smtp_url: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let mut settings = vec![("BROADSHEET_NOTIFICATION__SMTP_URL", smtp_url.to_owned())];
+    let algorithm: &[&str] = match way {
+        "none" => return Ok(settings),
+        "ed25519" => &["-algorithm", "ed25519"],
+        "rsa" => &["-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
+        other => anyhow::bail!("SIGNED holds {other}; allowed are none, ed25519 and rsa"),
+    };
+    let file = folder.join(format!("{way}.pem"));
+    let made = Command::new("openssl")
+        .arg("genpkey")
+        .args(algorithm)
+        .arg("-quiet")
+        .arg("-out")
+        .arg(&file)
+        .status();
+    ensure!(
+        made.context("openssl, which makes the keys")?.success(),
+        "openssl made no key"
+    );
+    settings.push(("BROADSHEET_NOTIFICATION__DKIM_KEY_FILE", file.display().to_string()));
+    settings.push(("BROADSHEET_NOTIFICATION__DKIM_SELECTOR", "bench".to_owned()));
+    Ok(settings)
+}
+
+fn number(name: &str, default: usize) -> anyhow::Result<usize> {
+    match std::env::var(name) {
+        Ok(value) => value
+            .parse()
+            .with_context(|| format!("{name} is {value}; it is a number")),
+        Err(_) => Ok(default),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn data() -> PathBuf {
+    std::env::var_os("BROADSHEET_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
