@@ -25,4 +25,4 @@ pub use identity::PaperId;
 pub use paper::{Link, LinkKind, Paper};
 pub use preferences::{Exclusions, Interest, Preferences};
 pub use submission::{Submission, Violation};
-pub use vectors::{DenseVector, EncoderId, PaperVectors, SparseVector};
+pub use vectors::{DenseVector, EncoderId, Int8Vector, PaperVectors, SparseVector};

@@ -2,7 +2,11 @@
 //!
 //! It never computes a vector; encoders do.
 
+mod int8;
+
 use std::fmt;
+
+pub use int8::Int8Vector;
 
 /// Which encoder made a dense vector: model name and revision. Vectors of different encoders are never compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,6 +51,15 @@ pub enum VectorError {
         /// What.
         value: f32,
     },
+    /// Too few bytes.
+    #[error("rounded vector has {0} bytes; at least 5 are required, four of the scale and one per value")]
+    Bytes(usize),
+    /// A scale that no rounding gives.
+    #[error("rounded vector has scale {0}; it must be finite and not negative")]
+    Scale(f32),
+    /// A code that no rounding gives.
+    #[error("rounded vector holds -128 at position {0}; allowed are -127 to 127")]
+    Code(usize),
 }
 
 impl EncoderId {
