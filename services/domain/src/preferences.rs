@@ -2,6 +2,8 @@
 //!
 //! It says what is allowed and what a paper must not be; it chooses no paper (see [`crate::matching`]) and knows no address.
 
+pub mod vector;
+
 use std::collections::HashSet;
 
 use crate::schedule::Schedule;
