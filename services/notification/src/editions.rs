@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::telemetry;
-use domain::{DenseVector, EncoderId, Interest, Paper, PaperId};
+use domain::{DenseVector, EncoderId, Paper, PaperId};
 use jiff::{SignedDuration, Timestamp};
 use tracing::{Instrument as _, Span, error, info, warn};
 
 use crate::editions::letters::{Letters, Links};
+use crate::interests::{Interests, InterestsError};
 use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::metrics::{EDITIONS, RESENT};
 use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
@@ -97,8 +98,8 @@ pub struct Parts {
     pub subscribers: Subscribers,
     /// The papers to choose from.
     pub window: Arc<RwLock<Window>>,
-    /// Embeds interests.
-    pub encoder: Arc<dyn InterestEncoder>,
+    /// Makes and keeps the vectors of interests.
+    pub interests: Arc<Interests>,
     /// Takes mails.
     pub transport: Arc<dyn Transport>,
     /// Signs links.
@@ -361,29 +362,14 @@ impl Editions {
         subscriber: &Subscriber,
         encoder: EncoderId,
     ) -> Result<(EncoderId, Vec<DenseVector>), EditionError> {
-        if subscriber.preferences.interests.is_empty() {
-            return Ok((encoder, Vec::new()));
-        }
-        let kept = self.parts.subscribers.vectors(subscriber).await?;
-        if let Some(kept) = kept.filter(|(of, _)| *of == encoder) {
-            return Ok(kept);
-        }
-        let texts: Vec<String> = subscriber.preferences.interests.iter().map(Interest::name).collect();
-        let embedded = self.parts.encoder.embed(&texts).await;
-        let (encoder, vectors) = embedded.map_err(EditionError::Embedding)?;
-        if vectors.len() != subscriber.preferences.interests.len() {
-            let problem = format!(
-                "{} vectors for {} interests",
-                vectors.len(),
-                subscriber.preferences.interests.len()
-            );
-            return Err(EditionError::Embedding(problem));
-        }
-        self.parts
-            .subscribers
-            .keep_vectors(subscriber, &encoder, &vectors)
-            .await?;
-        Ok((encoder, vectors))
+        let (encoder, vectors) = match self.parts.interests.of(subscriber, &encoder).await {
+            Ok(vectors) => vectors,
+            Err(InterestsError::Subscribers(error)) => return Err(error.into()),
+            Err(InterestsError::Embedding(problem)) => return Err(EditionError::Embedding(problem)),
+        };
+        let full = vectors.iter().map(|vector| DenseVector::new(vector.dequantise()));
+        let full: Result<Vec<DenseVector>, _> = full.collect();
+        Ok((encoder, full.map_err(|error| odd(subscriber, &error))?))
     }
 
     fn write(

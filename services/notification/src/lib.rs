@@ -20,28 +20,41 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use common::config::{CommonConfig, Settings};
+use common::journal::Journal;
 use common::service::{Assembly, ServiceError};
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
 use lettre::message::Mailbox;
 use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceServer;
+use tracing::info;
 
 use crate::editions::{Editions, Parts};
+use crate::grpc::Forwarded;
+use crate::interests::{Catalogue, Embedding, Examples, Interests};
 use crate::mailer::{Maildir, Smtp, Transport};
-use crate::subscribers::Subscribers;
+use crate::subscribers::rates::Rates;
+use crate::subscribers::rebuild::Reach;
+use crate::subscribers::{Subscribers, keeper};
 use crate::tokens::Tokens;
+use crate::window::Window;
 
 /// Name of the service.
 pub const NAME: &str = "notification";
 /// Its defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
+/// The log of deliveries outlives the window of papers by this much: a paper that comes back in a new revision is still
+/// known to have been sent.
+const DELIVERIES_BEYOND_WINDOW: SignedDuration = SignedDuration::from_hours(24 * 35);
+
 /// Settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     redis_url: String,
     embedding_url: String,
+    indexing_url: Option<String>,
+    rates: Rates,
     token: Option<String>,
     smtp_url: Option<String>,
     maildir: PathBuf,
@@ -96,9 +109,16 @@ impl Config {
         };
         let pause = i64::try_from(settings.number("notification.retry_seconds", 1..=3600)).unwrap_or(60);
         let days = i64::try_from(settings.number("notification.window_days", 1..=365)).unwrap_or(7);
+        let mut count = |key: &str| u32::try_from(settings.number(key, 1..=1_000_000)).unwrap_or(u32::MAX);
+        let rates = Rates {
+            all: count("notification.subscribes_per_minute"),
+            network: count("notification.subscribes_per_minute_per_network"),
+        };
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
             embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
+            indexing_url: settings.optional_url("notification.indexing_url", &["http://", "https://"]),
+            rates,
             token: common.grpc.token.clone(),
             smtp_url: settings.optional_url("notification.smtp_url", &["smtp://", "smtps://"]),
             maildir: PathBuf::from(settings.text("notification.maildir")),
@@ -128,19 +148,24 @@ impl Config {
 pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
     let failed = |problem: String| ServiceError::start(NAME, problem);
-    let subscribers = Subscribers::connect(&config.redis_url)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let subscribers = Subscribers::connect(&config.redis_url).await;
+    let deliveries_age = config.window.saturating_add(DELIVERIES_BEYOND_WINDOW).unsigned_abs();
+    let log = Journal::open(&assembly.bus, deliveries_age).await?;
+    let subscribers = subscribers.map_err(|error| failed(error.to_string()))?.logging_to(log);
+    // Before anything is sent or answered: whom a lost Redis has forgotten must not be mailed, or subscribed, anew.
+    let rebuilt = subscribers.rebuild(Reach::SinceMark, |_| {}).await;
+    let rebuilt = rebuilt.map_err(|error| failed(error.to_string()))?;
+    info!(?rebuilt, "redis is up to the log of subscribers");
     let tokens = Arc::new(Tokens::new(&secret(&config).map_err(failed)?));
-    let window = Arc::new(RwLock::new(window::Window::default()));
-    let encoder = interests::Embedding::new(&config.embedding_url, config.token.as_deref()).map_err(failed)?;
+    let window = Arc::new(RwLock::new(Window::default()));
+    let interests = Arc::new(interests(&config, &subscribers, &window).map_err(failed)?);
     let public_url = config.public_url.clone();
     let public_url = public_url
         .ok_or_else(|| failed("notification.public_url is empty; set it to where readers find the pages".to_owned()))?;
     let editions = Arc::new(Editions::new(Parts {
         subscribers: subscribers.clone(),
         window: Arc::clone(&window),
-        encoder: Arc::new(encoder),
+        interests: Arc::clone(&interests),
         transport: transport(&config).map_err(failed)?,
         tokens: Arc::clone(&tokens),
         public_url: public_url.trim_end_matches('/').to_owned(),
@@ -150,8 +175,12 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let service = grpc::Notification {
         subscribers: subscribers.clone(),
         editions: Arc::clone(&editions),
+        interests,
         tokens,
         defaults: Arc::new(config.defaults),
+        rates: config.rates,
+        // Without a token only this machine can call, see `grpc.listen`.
+        forwarded: if config.token.is_some() { Forwarded::ByAll } else { Forwarded::ByLoopback },
     };
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
@@ -163,6 +192,11 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         assembly.stop.clone(),
     );
     assembly.task(async move { Ok(filling.await?) });
+    let keeping = keeper::run(subscribers.clone(), assembly.stop.clone());
+    assembly.task(async move {
+        keeping.await;
+        Ok(())
+    });
     let (readiness, stop) = (assembly.readiness.clone(), assembly.stop.clone());
     assembly.task(async move {
         // An edition made before the window is read would be an empty one.
@@ -171,6 +205,20 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         Ok(())
     });
     Ok(())
+}
+
+fn interests(config: &Config, subscribers: &Subscribers, window: &Arc<RwLock<Window>>) -> Result<Interests, String> {
+    let token = config.token.as_deref();
+    let examples = match &config.indexing_url {
+        Some(url) => Some(Arc::new(Catalogue::new(url, &config.embedding_url, token)?) as Arc<dyn Examples>),
+        None => None,
+    };
+    Ok(Interests {
+        subscribers: subscribers.clone(),
+        window: Arc::clone(window),
+        encoder: Arc::new(Embedding::new(&config.embedding_url, token)?),
+        examples,
+    })
 }
 
 fn transport(config: &Config) -> Result<Arc<dyn Transport>, String> {

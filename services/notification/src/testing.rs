@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -13,8 +14,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::editions::{Editions, InterestEncoder, Parts};
+use crate::interests::Interests;
 use crate::mailer::{Mail, SendError, Transport};
-use crate::subscribers::{Next, Opting, Subscriber, Subscribers};
+use crate::subscribers::changes::Next;
+use crate::subscribers::{Opting, Subscriber, Subscribers};
 use crate::tokens::Tokens;
 use crate::window::{Entry, Window};
 
@@ -22,34 +25,48 @@ use crate::window::{Entry, Window};
 pub struct Redis {
     child: Child,
     pub url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        let program = standalone::Toolbox::from_env().redis_server().expect("a redis-server");
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = folder.path().join("redis.sock");
-        let mut child = Command::new(program)
-            .args(["--port", "0", "--save", "", "--appendonly", "yes", "--unixsocket"])
-            .arg(&socket)
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("redis-server starts");
-        let log = BufReader::new(child.stdout.take().expect("a pipe"));
-        let ready = log
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("eady to accept connections"));
-        assert!(ready, "redis-server ended");
         Self {
-            child,
-            url: format!("redis+unix://{}", socket.display()),
-            _folder: folder,
+            child: spawn(folder.path()),
+            url: format!("redis+unix://{}", folder.path().join("redis.sock").display()),
+            folder,
         }
     }
+
+    /// Kills it; what it has on its disk stays.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    /// Starts it over what is on its disk.
+    pub fn start_again(&mut self) {
+        self.child = spawn(self.folder.path());
+    }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let program = standalone::Toolbox::from_env().redis_server().expect("a redis-server");
+    let mut child = Command::new(program)
+        .args(["--port", "0", "--save", "", "--appendonly", "yes", "--unixsocket"])
+        .arg(folder.join("redis.sock"))
+        .arg("--dir")
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("redis-server starts");
+    let log = BufReader::new(child.stdout.take().expect("a pipe"));
+    let ready = log
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.contains("eady to accept connections"));
+    assert!(ready, "redis-server ended");
+    child
 }
 
 impl Drop for Redis {
@@ -121,6 +138,7 @@ pub struct House {
     pub window: Arc<RwLock<Window>>,
     pub post: Arc<Post>,
     pub meaning: Arc<Meaning>,
+    pub interests: Arc<Interests>,
     pub tokens: Arc<Tokens>,
     pub now: Timestamp,
     pub redis: Redis,
@@ -144,10 +162,16 @@ impl House {
             unsubscribes: Mutex::default(),
         });
         let tokens = Arc::new(Tokens::new(b"secret"));
-        let editions = Arc::new(Editions::new(Parts {
+        let interests = Arc::new(Interests {
             subscribers: subscribers.clone(),
             window: Arc::clone(&window),
             encoder: Arc::clone(&meaning) as Arc<dyn InterestEncoder>,
+            examples: None,
+        });
+        let editions = Arc::new(Editions::new(Parts {
+            subscribers: subscribers.clone(),
+            window: Arc::clone(&window),
+            interests: Arc::clone(&interests),
             transport: Arc::clone(&post) as Arc<dyn Transport>,
             tokens: Arc::clone(&tokens),
             public_url: "https://example.org".to_owned(),
@@ -160,6 +184,7 @@ impl House {
             window,
             post,
             meaning,
+            interests,
             tokens,
             now: Timestamp::now(),
             redis,

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 
 const CONFIRM_LIFE: SignedDuration = SignedDuration::from_hours(24 * 7);
+const REACT_LIFE: SignedDuration = SignedDuration::from_hours(24 * 60);
 
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,9 @@ pub enum Scope {
     Confirm,
     /// Seeing and ending a subscription; in every mail, and never expires, because old mails must be able to unsubscribe.
     Manage,
+    /// Saying something to a paper of a digest; expires after 60 days. Mails are passed on, and with them this token, so
+    /// it never shows or changes a subscription.
+    React,
 }
 
 /// A token that allows nothing.
@@ -26,7 +30,7 @@ pub enum TokenError {
     #[error("is not a link that was sent from here; open it from the mail again, or copy it whole")]
     Forged,
     /// Too old.
-    #[error("has expired; subscribe again to get a new one")]
+    #[error("has expired; use the link in a newer mail, or subscribe again")]
     Expired,
     /// For something else.
     #[error("is for something else; use the link in the mail that belongs to this page")]
@@ -47,8 +51,10 @@ impl Tokens {
 
     /// A token for a subscriber.
     pub fn issue(&self, scope: Scope, subscriber: &str, now: Timestamp) -> String {
+        let end = |life| now.saturating_add(life).map_or(i64::MAX, Timestamp::as_second);
         let expiry = match scope {
-            Scope::Confirm => now.saturating_add(CONFIRM_LIFE).map_or(i64::MAX, Timestamp::as_second),
+            Scope::Confirm => end(CONFIRM_LIFE),
+            Scope::React => end(REACT_LIFE),
             Scope::Manage => 0,
         };
         let claim = URL_SAFE_NO_PAD.encode(format!("{}.{subscriber}.{expiry}", scope.name()));
@@ -89,6 +95,7 @@ impl Scope {
         match self {
             Self::Confirm => "confirm",
             Self::Manage => "manage",
+            Self::React => "react",
         }
     }
 }
@@ -124,6 +131,24 @@ mod tests {
         );
         let manage = tokens.issue(Scope::Manage, "ada", now());
         assert!(tokens.check(&[Scope::Manage], &manage, late).is_ok());
+    }
+
+    #[test]
+    fn a_reaction_is_allowed_for_sixty_days_and_nothing_else_with_it() {
+        let tokens = Tokens::new(b"secret");
+        let day = |day: i64| {
+            now()
+                .saturating_add(SignedDuration::from_hours(24 * day))
+                .expect("a timestamp")
+        };
+        let react = tokens.issue(Scope::React, "ada", now());
+        assert_eq!(tokens.check(&[Scope::React], &react, day(60)).as_deref(), Ok("ada"));
+        assert_eq!(tokens.check(&[Scope::React], &react, day(61)), Err(TokenError::Expired));
+        for other in [Scope::Manage, Scope::Confirm] {
+            assert_eq!(tokens.check(&[other], &react, now()), Err(TokenError::Scope));
+            let token = tokens.issue(other, "ada", now());
+            assert_eq!(tokens.check(&[Scope::React], &token, now()), Err(TokenError::Scope));
+        }
     }
 
     #[test]

@@ -98,6 +98,18 @@ impl Window {
         self.entries.get(id).map(|entry| &entry.paper)
     }
 
+    /// A paper's vector, where it is of this encoder.
+    pub fn vector(&self, id: &PaperId, encoder: &EncoderId) -> Option<&DenseVector> {
+        let vectors = &self.entries.get(id)?.vectors;
+        (vectors.encoder == *encoder).then_some(&vectors.dense)
+    }
+
+    /// How many values the vectors of an encoder have; none where no paper is of that encoder.
+    pub fn dimension(&self, encoder: &EncoderId) -> Option<usize> {
+        let mut vectors = self.entries.values().map(|entry| &entry.vectors);
+        vectors.find(|vectors| vectors.encoder == *encoder).map(|vectors| vectors.dense.dimension())
+    }
+
     /// Where a paper's trace ended when it came in.
     pub fn trace(&self, id: &PaperId) -> Option<&TraceLink> {
         self.entries.get(id).and_then(|entry| entry.trace.as_ref())

@@ -39,13 +39,15 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
     };
     let request = SubscribeRequest {
         email: options.email.clone(),
-        interests: options.interest.into_iter().map(|text| Interest { text }).collect(),
+        interests: options.interest.into_iter().map(|text| Interest { text, ..Interest::default() }).collect(),
         schedule: Some(Schedule {
             time: options.time,
             time_zone: options.time_zone,
+            ..Schedule::default()
         }),
         paper_count: options.papers,
         consent: consent.into(),
+        ..SubscribeRequest::default()
     };
     if subscribe(client::connect(place)?, request).await? {
         println!(

@@ -11,6 +11,7 @@ use domain::PaperId;
 use jiff::Timestamp;
 use redis::Script;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::{DUE, LEASE, Subscribers, SubscribersError, corrupt, millis, subscriber_key};
 
@@ -82,6 +83,17 @@ pub struct Pick {
     pub score: f32,
     /// Why it is there, in words.
     pub reason: String,
+}
+
+impl Pick {
+    /// One of which the log knows no more than the paper.
+    pub(super) fn known_only(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            score: 0.0,
+            reason: String::new(),
+        }
+    }
 }
 
 /// The record of sending one edition.
@@ -205,6 +217,7 @@ impl Subscribers {
 
     /// The last look before the mail server: the subscription and the lease, in one step.
     pub async fn begin(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Begin, SubscribersError> {
+        self.pay_what_is_owed().await?;
         let now = now.as_millisecond();
         let arguments = [
             attempt.owner.to_owned(),
@@ -231,6 +244,9 @@ impl Subscribers {
     ) -> Result<bool, SubscribersError> {
         let key = delivery_key(attempt.id, attempt.slot);
         let sent = record.stage == Stage::Sent;
+        if record.stage.is_final() {
+            self.log_end(attempt, record).await;
+        }
         let mut arguments = vec![
             attempt.id.to_owned(),
             attempt.slot.as_millisecond().to_string(),
@@ -264,6 +280,16 @@ impl Subscribers {
         Ok(settled)
     }
 
+    /// Logs how an edition ended before Redis has it: should the process end in between, the log tells the next start. A log
+    /// that does not answer holds nobody up; Redis alone knows it then.
+    async fn log_end(&self, attempt: Attempt<'_>, record: &Record) {
+        let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
+        let logged = self.journal_delivery(attempt.id, attempt.slot, record.stage, &papers, &record.message_id);
+        if let Err(error) = logged.await {
+            warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
+        }
+    }
+
     /// Slots with a record, newest first, older than a given one.
     pub async fn slots(
         &self,
@@ -292,18 +318,21 @@ fn picks(key: &str, papers: &str) -> Result<Vec<Pick>, SubscribersError> {
     serde_json::from_str(papers).map_err(|error| corrupt(key, &error))
 }
 
-fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersError> {
+pub(super) fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersError> {
     serde_json::to_string(picks).map_err(|error| corrupt(key, &error))
 }
 
-fn delivery_key(id: &str, slot: Timestamp) -> String {
-    format!("broadsheet:delivery:{id}:{}", slot.as_millisecond())
+/// What the key of a delivery begins with.
+pub(super) const DELIVERY_KEY: &str = "broadsheet:delivery:";
+
+pub(super) fn delivery_key(id: &str, slot: Timestamp) -> String {
+    format!("{DELIVERY_KEY}{id}:{}", slot.as_millisecond())
 }
 
-fn deliveries_key(id: &str) -> String {
+pub(super) fn deliveries_key(id: &str) -> String {
     format!("broadsheet:deliveries:{id}")
 }
 
-fn sent_key(id: &str) -> String {
+pub(super) fn sent_key(id: &str) -> String {
     format!("broadsheet:sent:{id}")
 }
