@@ -62,11 +62,17 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
     let exclusions = exclusions(wire.exclusions.as_ref());
     let paper_count = usize::try_from(wire.paper_count).unwrap_or(0);
     if wire.format() == wire::Format::Unspecified && wire.format != 0 {
-        found.push(violation("format", format!("is {}; allowed are HTML and TEXT", wire.format)));
+        found.push(violation(
+            "format",
+            format!("is {}; allowed are HTML and TEXT", wire.format),
+        ));
     }
     if !is_language(&wire.language) {
         let shown = text::shorten(&wire.language);
-        found.push(violation("language", format!("is {shown:?}; it must be a tag such as en or pt-BR")));
+        found.push(violation(
+            "language",
+            format!("is {shown:?}; it must be a tag such as en or pt-BR"),
+        ));
     }
     let schedule = match schedule(&wire.schedule.clone().unwrap_or_default()) {
         Ok(schedule) => schedule,
@@ -266,7 +272,9 @@ mod tests {
                 frequency,
                 weekday,
             };
-            schedule(&wire).map(|schedule| schedule.frequency()).map_err(|one| one.field)
+            schedule(&wire)
+                .map(|schedule| schedule.frequency())
+                .map_err(|one| one.field)
         };
         assert_eq!(on(0, 0), Ok(Frequency::Daily));
         assert_eq!(on(2, 0), Ok(Frequency::Weekdays));

@@ -10,4 +10,5 @@ pub mod ingest;
 pub mod search;
 pub mod status;
 pub mod subscribe;
+pub mod subscribers;
 pub mod up;

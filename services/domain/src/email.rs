@@ -135,7 +135,10 @@ mod tests {
             assert!(EmailAddress::parse(bad).is_err(), "{bad:?}");
         }
         let long = format!("ada@{}.example", "ü".repeat(60));
-        assert!(EmailAddress::parse(&long).is_err(), "a label of more than 63 bytes in ASCII");
+        assert!(
+            EmailAddress::parse(&long).is_err(),
+            "a label of more than 63 bytes in ASCII"
+        );
     }
 
     proptest! {

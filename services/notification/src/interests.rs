@@ -66,7 +66,10 @@ impl Interests {
         if let Some(kept) = kept.filter(|(of, _)| of == wanted) {
             return Ok(kept);
         }
-        let made = self.make(&[subscriber], wanted).await.map_err(InterestsError::Embedding)?;
+        let made = self
+            .make(&[subscriber], wanted)
+            .await
+            .map_err(InterestsError::Embedding)?;
         let Some((encoder, vectors)) = made.into_iter().next() else {
             return Err(InterestsError::Embedding("no vectors came back".to_owned()));
         };

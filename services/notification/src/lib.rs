@@ -180,7 +180,11 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         defaults: Arc::new(config.defaults),
         rates: config.rates,
         // Without a token only this machine can call, see `grpc.listen`.
-        forwarded: if config.token.is_some() { Forwarded::ByAll } else { Forwarded::ByLoopback },
+        forwarded: if config.token.is_some() {
+            Forwarded::ByAll
+        } else {
+            Forwarded::ByLoopback
+        },
     };
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));

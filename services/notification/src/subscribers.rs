@@ -291,7 +291,12 @@ impl Subscribers {
         let mut mark = redis::cmd("HINCRBY");
         let _: i64 = mark.arg(LOGGED).arg("waits").arg(1).query_async(&mut redis).await?;
         let mut command = redis::cmd("WAITAOF");
-        let answer: (i64, i64) = command.arg(1).arg(0).arg(DISK_TIMEOUT_MS).query_async(&mut redis).await?;
+        let answer: (i64, i64) = command
+            .arg(1)
+            .arg(0)
+            .arg(DISK_TIMEOUT_MS)
+            .query_async(&mut redis)
+            .await?;
         if answer.0 == 0 {
             warn!("unsubscription is in force but not on the disk of redis yet");
         }

@@ -107,7 +107,9 @@ impl Window {
     /// How many values the vectors of an encoder have; none where no paper is of that encoder.
     pub fn dimension(&self, encoder: &EncoderId) -> Option<usize> {
         let mut vectors = self.entries.values().map(|entry| &entry.vectors);
-        vectors.find(|vectors| vectors.encoder == *encoder).map(|vectors| vectors.dense.dimension())
+        vectors
+            .find(|vectors| vectors.encoder == *encoder)
+            .map(|vectors| vectors.dense.dimension())
     }
 
     /// Where a paper's trace ended when it came in.

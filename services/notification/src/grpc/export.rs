@@ -19,7 +19,14 @@ impl Notification {
         let address = EmailAddress::parse(&of.email).map_err(status::internal)?;
         let suppression = self.subscribers.suppression(&address).await.map_err(unavailable)?;
         let mut sent: Vec<String> = Vec::new();
-        sent.extend(self.subscribers.sent_papers(&of.id).await.map_err(unavailable)?.iter().map(ToString::to_string));
+        sent.extend(
+            self.subscribers
+                .sent_papers(&of.id)
+                .await
+                .map_err(unavailable)?
+                .iter()
+                .map(ToString::to_string),
+        );
         sent.sort();
         let due = self.subscribers.due(&of.id).await.map_err(unavailable)?;
         let vectors = self.subscribers.vectors(of).await.map_err(unavailable)?;
@@ -50,7 +57,11 @@ impl Notification {
         let mut found = Vec::new();
         let mut before = None;
         loop {
-            let slots = self.subscribers.slots(id, before, DELIVERIES_AT_ONCE).await.map_err(unavailable)?;
+            let slots = self
+                .subscribers
+                .slots(id, before, DELIVERIES_AT_ONCE)
+                .await
+                .map_err(unavailable)?;
             for slot in &slots {
                 let record = self.subscribers.record(id, *slot).await.map_err(unavailable)?;
                 let papers: Vec<&str> = record.picks.iter().map(|pick| pick.id.as_str()).collect();

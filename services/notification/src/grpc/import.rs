@@ -54,7 +54,9 @@ impl Notification {
         let email = EmailAddress::parse(&wanted.email).map_err(|error| format!("email: {error}"))?;
         let consent = consent(&request, now)?;
         let wishes = self.wishes(&wanted).map_err(|violations| {
-            let lines = violations.iter().map(|one| format!("{} {}", one.field, one.description));
+            let lines = violations
+                .iter()
+                .map(|one| format!("{} {}", one.field, one.description));
             lines.collect::<Vec<_>>().join("; ")
         })?;
         let checked = self.check_examples(&wishes).await;
@@ -69,15 +71,23 @@ impl Notification {
             Next::Active => {}
             Next::Suppressed(reason) => {
                 let reason = reason.name();
-                return Err(format!("email {email} is suppressed ({reason}); an operator has to unsuppress it first"));
+                return Err(format!(
+                    "email {email} is suppressed ({reason}); an operator has to unsuppress it first"
+                ));
             }
             Next::EndedSince(ended) => {
                 let given = consent.time;
-                return Err(format!("consent_time {given} is older than {ended}, when the reader unsubscribed"));
+                return Err(format!(
+                    "consent_time {given} is older than {ended}, when the reader unsubscribed"
+                ));
             }
             Next::Ask(_) | Next::Quiet => return Err(trouble(&"consent on record led to a question")),
         }
-        let found = self.subscribers.by_email(&email).await.map_err(|error| trouble(&error))?;
+        let found = self
+            .subscribers
+            .by_email(&email)
+            .await
+            .map_err(|error| trouble(&error))?;
         found.map(|one| one.id).ok_or_else(|| trouble(&"it is gone again"))
     }
 }
@@ -90,7 +100,9 @@ fn consent(request: &ImportSubscribersRequest, now: Timestamp) -> Result<Consent
             "consent_source has {length} characters; 1 to {MOST_SOURCE_CHARS} are required, such as newsletter of 2024"
         ));
     }
-    let time = request.consent_time.ok_or("consent_time is missing; say when consent was given")?;
+    let time = request
+        .consent_time
+        .ok_or("consent_time is missing; say when consent was given")?;
     let time = from_wire_time("consent_time", time).map_err(|error| error.to_string())?;
     if time > now {
         return Err(format!("consent_time {time} is in the future"));

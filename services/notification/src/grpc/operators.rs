@@ -40,7 +40,10 @@ impl Notification {
         };
         let (found, next) = self.subscribers.page(after, size).await.map_err(unavailable)?;
         let mut subscribers = Vec::with_capacity(found.len());
-        for one in found.into_iter().filter(|one| state.is_none_or(|state| one.state == state)) {
+        for one in found
+            .into_iter()
+            .filter(|one| state.is_none_or(|state| one.state == state))
+        {
             let due = self.subscribers.due(&one.id).await.map_err(unavailable)?;
             subscribers.push(to_wire(&one, due));
         }
@@ -58,8 +61,16 @@ impl Notification {
             SuppressionReason::Manual | SuppressionReason::Unspecified => Reason::Manual,
         };
         let now = Timestamp::now();
-        self.subscribers.suppress_address(&email, reason, now).await.map_err(unavailable)?;
-        let reason = self.subscribers.suppression(&email).await.map_err(unavailable)?.unwrap_or(reason);
+        self.subscribers
+            .suppress_address(&email, reason, now)
+            .await
+            .map_err(unavailable)?;
+        let reason = self
+            .subscribers
+            .suppression(&email)
+            .await
+            .map_err(unavailable)?
+            .unwrap_or(reason);
         Ok(Suppression {
             address_hash: hash(&email),
             reason: SuppressionReason::from(reason).into(),
@@ -69,10 +80,19 @@ impl Notification {
 
     pub(super) async fn unsuppress(&self, email: &str) -> Result<(), Status> {
         let email = address(email)?;
-        if self.subscribers.suppression(&email).await.map_err(unavailable)?.is_none() {
+        if self
+            .subscribers
+            .suppression(&email)
+            .await
+            .map_err(unavailable)?
+            .is_none()
+        {
             return Err(status::not_found("suppression", email.as_str()));
         }
-        self.subscribers.lift(&email, Timestamp::now()).await.map_err(unavailable)
+        self.subscribers
+            .lift(&email, Timestamp::now())
+            .await
+            .map_err(unavailable)
     }
 
     pub(super) async fn suppressions(
@@ -103,7 +123,10 @@ impl Notification {
                 // Nobody may be listening.
                 let _ = telling.send(Ok(answer(progress, Done::No)));
             });
-            let last = rebuilt.await.map(|progress| answer(progress, Done::Yes)).map_err(unavailable);
+            let last = rebuilt
+                .await
+                .map(|progress| answer(progress, Done::Yes))
+                .map_err(unavailable);
             let _ = tell.send(last);
         });
         futures::stream::unfold(told, |mut told| async move { Some((told.recv().await?, told)) }).boxed()
@@ -131,5 +154,7 @@ fn number(field: &str, token: &str) -> Result<u64, Status> {
     if token.is_empty() {
         return Ok(0);
     }
-    token.parse().map_err(|_| status::invalid(field, "is not one that was given here; begin without one"))
+    token
+        .parse()
+        .map_err(|_| status::invalid(field, "is not one that was given here; begin without one"))
 }

@@ -54,7 +54,10 @@ impl Notification {
         let scores: Vec<f32> = kept.iter().map(|interest| cosine(interest.dequantise())).collect();
         let best = scores.iter().copied().fold(f32::MIN, f32::max);
         let matched = |score: f32| score >= MATCHED || score >= best;
-        Ok(all.into_iter().filter(|place| scores.get(*place).is_some_and(|score| matched(*score))).collect())
+        Ok(all
+            .into_iter()
+            .filter(|place| scores.get(*place).is_some_and(|score| matched(*score)))
+            .collect())
     }
 }
 

@@ -40,16 +40,28 @@ impl Notification {
     /// Refuses wishes that come too fast.
     async fn admit(&self, request: &Request<SubscribeRequest>, now: Timestamp) -> Result<(), Status> {
         let from = self.caller(request);
-        match self.subscribers.admit(self.rates, from, now).await.map_err(unavailable)? {
+        match self
+            .subscribers
+            .admit(self.rates, from, now)
+            .await
+            .map_err(unavailable)?
+        {
             None => Ok(()),
-            Some(wait) => Err(status::exhausted("too many wishes to subscribe at once; try again later", wait)),
+            Some(wait) => Err(status::exhausted(
+                "too many wishes to subscribe at once; try again later",
+                wait,
+            )),
         }
     }
 
     async fn end(&self, token: &str) -> Result<Subscriber, Status> {
         // Not looked for in Redis first: an unsubscription is taken while Redis does not answer, too.
         let id = self.id_of(&[Scope::Manage], token)?;
-        let ended = self.subscribers.unsubscribe(&id, Timestamp::now()).await.map_err(unavailable)?;
+        let ended = self
+            .subscribers
+            .unsubscribe(&id, Timestamp::now())
+            .await
+            .map_err(unavailable)?;
         ended.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 
@@ -73,12 +85,22 @@ impl Notification {
     async fn pause(&self, request: PauseSubscriptionRequest) -> Result<Subscription, Status> {
         let known = self.by_token(&[Scope::Manage], &request.token).await?;
         let now = Timestamp::now();
-        let until = request.until_time.map(|until| from_wire_time("until_time", until)).transpose();
+        let until = request
+            .until_time
+            .map(|until| from_wire_time("until_time", until))
+            .transpose();
         let until = until.map_err(|error| status::invalid("until_time", error.to_string()))?;
         if let Some(past) = until.filter(|until| *until <= now) {
-            return Err(status::invalid("until_time", format!("is {past}, which is over; it must be in the future")));
+            return Err(status::invalid(
+                "until_time",
+                format!("is {past}, which is over; it must be in the future"),
+            ));
         }
-        let paused = self.subscribers.pause(&known.id, until, now).await.map_err(unavailable)?;
+        let paused = self
+            .subscribers
+            .pause(&known.id, until, now)
+            .await
+            .map_err(unavailable)?;
         if paused.is_none_or(|paused| paused.state != State::Paused) {
             return Err(ended("paused"));
         }
@@ -87,7 +109,11 @@ impl Notification {
 
     async fn resume(&self, token: &str) -> Result<Subscription, Status> {
         let known = self.by_token(&[Scope::Manage], token).await?;
-        let resumed = self.subscribers.resume(&known.id, Timestamp::now()).await.map_err(unavailable)?;
+        let resumed = self
+            .subscribers
+            .resume(&known.id, Timestamp::now())
+            .await
+            .map_err(unavailable)?;
         if resumed.is_none_or(|resumed| resumed.state != State::Active) {
             return Err(ended("resumed"));
         }
@@ -157,7 +183,11 @@ impl SubscriptionService for Notification {
         request: Request<ConfirmSubscriptionRequest>,
     ) -> Result<Response<ConfirmSubscriptionResponse>, Status> {
         let known = self.by_token(&[Scope::Confirm], &request.into_inner().token).await?;
-        let confirmed = self.subscribers.confirm(&known.id, Timestamp::now()).await.map_err(unavailable)?;
+        let confirmed = self
+            .subscribers
+            .confirm(&known.id, Timestamp::now())
+            .await
+            .map_err(unavailable)?;
         let Some(confirmed) = confirmed.filter(|one| matches!(one.state, State::Active | State::Paused)) else {
             return Err(Status::failed_precondition(
                 "this subscription has ended; subscribe again",

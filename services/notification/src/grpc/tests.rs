@@ -19,7 +19,10 @@ fn front_door(house: &House) -> Notification {
         subscribers: house.subscribers.clone(),
         editions: Arc::clone(&house.editions),
         interests: Arc::clone(&house.interests),
-        rates: Rates { all: 1_000, network: 1_000 },
+        rates: Rates {
+            all: 1_000,
+            network: 1_000,
+        },
         forwarded: Forwarded::ByLoopback,
         tokens: Arc::clone(&house.tokens),
         defaults: Arc::new(Defaults {

@@ -76,7 +76,9 @@ fn set(wire: &mut WirePreferences, given: &Subscription, path: &str) {
         "paper_count" => wire.paper_count = given.paper_count,
         "exclusions" => wire.exclusions.clone_from(&given.exclusions),
         "trending_share" => {
-            wire.trending_share = given.trending_share.unwrap_or(domain::preferences::TRENDING_SHARE.into());
+            wire.trending_share = given
+                .trending_share
+                .unwrap_or(domain::preferences::TRENDING_SHARE.into());
         }
         "format" => wire.format = given.format,
         "language" => wire.language.clone_from(&given.language),

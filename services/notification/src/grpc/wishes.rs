@@ -49,9 +49,8 @@ impl Notification {
         let examples = || {
             let all = wishes.interests.iter().enumerate();
             all.flat_map(|(index, interest)| {
-                let named = move |list: &'static str| {
-                    move |(place, id)| (format!("interests[{index}].{list}[{place}]"), id)
-                };
+                let named =
+                    move |list: &'static str| move |(place, id)| (format!("interests[{index}].{list}[{place}]"), id);
                 let like = interest.like.iter().enumerate().map(named("like_paper_ids"));
                 like.chain(interest.unlike.iter().enumerate().map(named("unlike_paper_ids")))
             })

@@ -52,12 +52,21 @@ async fn words_and_examples_of_window_and_catalogue_make_one_vector() {
         ("", &["x:cats"][..], &[][..], [1.0, 0.0]),
         ("", &["x:far"], &[], [0.0, 1.0]),
         ("dogs", &["x:cats"], &[], [0.5_f32.sqrt(), 0.5_f32.sqrt()]),
-        ("dogs", &[], &["x:cats"], [-0.5 / 1.25_f32.sqrt(), 1.0 / 1.25_f32.sqrt()]),
+        (
+            "dogs",
+            &[],
+            &["x:cats"],
+            [-0.5 / 1.25_f32.sqrt(), 1.0 / 1.25_f32.sqrt()],
+        ),
         ("", &["x:gone"], &[], [0.0, 0.0]),
     ] {
         let subscriber = liking(&house, words, like, unlike).await;
         let (encoder, vectors) = interests.of(&subscriber, &wanted).await.expect("vectors");
-        assert_eq!((&encoder, &vectors), (&wanted, &vec![rounded(expected)]), "{words} {like:?} {unlike:?}");
+        assert_eq!(
+            (&encoder, &vectors),
+            (&wanted, &vec![rounded(expected)]),
+            "{words} {like:?} {unlike:?}"
+        );
         let kept = house.subscribers.vectors(&subscriber).await.expect("redis answers");
         assert_eq!(kept, Some((encoder, vectors)), "kept");
     }

@@ -83,7 +83,10 @@ impl Subscribers {
     ) -> Result<Next, SubscribersError> {
         let known = self.by_email(email).await?;
         let ended = known.as_ref().filter(|known| known.state == State::Unsubscribed);
-        if let Some(ended) = ended.and_then(|known| known.ended).filter(|ended| *ended >= consent.time) {
+        if let Some(ended) = ended
+            .and_then(|known| known.ended)
+            .filter(|ended| *ended >= consent.time)
+        {
             return Ok(Next::EndedSince(ended));
         }
         if let Some(known) = known.filter(|known| matches!(known.state, State::Active | State::Paused)) {
@@ -173,7 +176,11 @@ impl Subscribers {
             };
             let mut changed = known.clone();
             change(&mut changed);
-            if changed == *known { Made::Same } else { Made::New(Box::new(changed)) }
+            if changed == *known {
+                Made::Same
+            } else {
+                Made::New(Box::new(changed))
+            }
         })
         .await
     }
@@ -332,7 +339,10 @@ fn wished(
         return (Made::New(Box::new(made)), Next::Ask(id.to_owned()));
     }
     made.state = State::Active;
-    made.confirmed = known.filter(|_| subscribed).and_then(|known| known.confirmed).or(Some(now));
+    made.confirmed = known
+        .filter(|_| subscribed)
+        .and_then(|known| known.confirmed)
+        .or(Some(now));
     made.consent = Some(consent.clone());
     (Made::New(Box::new(made)), Next::Active)
 }
@@ -401,7 +411,9 @@ pub(super) fn writing(over: &str, made: &Subscriber, placed: Placed) -> ([String
     if placed.vectors == Vectors::Gone {
         fields.extend([("encoder", Vec::new()), ("vectors", Vec::new())]);
     }
-    let fields = fields.into_iter().flat_map(|(name, value)| [name.as_bytes().to_vec(), value]);
+    let fields = fields
+        .into_iter()
+        .flat_map(|(name, value)| [name.as_bytes().to_vec(), value]);
     let arguments = head.into_iter().map(String::into_bytes).chain(fields).collect();
     (keys, arguments)
 }

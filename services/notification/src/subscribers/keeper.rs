@@ -78,7 +78,10 @@ impl Keeper {
         if !same || !self.subscribers.is_marked().await? {
             *news = None;
             let rebuilt = self.subscribers.rebuild(Reach::SinceMark, |_| {}).await?;
-            info!(?rebuilt, "redis was started anew or lost its data; brought up to the log");
+            info!(
+                ?rebuilt,
+                "redis was started anew or lost its data; brought up to the log"
+            );
             self.place = None;
         }
         self.run = Some(run);

@@ -79,6 +79,10 @@ mod tests {
         for last in ["198.51.100.1", "203.0.113.1", "233.252.0.1"] {
             assert_eq!(admit(last, 30).await, None);
         }
-        assert_eq!(admit("240.0.0.1", 30).await, Some(Duration::from_secs(6)), "all together");
+        assert_eq!(
+            admit("240.0.0.1", 30).await,
+            Some(Duration::from_secs(6)),
+            "all together"
+        );
     }
 }

@@ -89,7 +89,10 @@ impl Subscribers {
             },
             ..Progress::default()
         };
-        for (stream, after) in [(flow::DELIVERIES, begin.deliveries), (flow::SUBSCRIBERS, begin.subscribers)] {
+        for (stream, after) in [
+            (flow::DELIVERIES, begin.deliveries),
+            (flow::SUBSCRIBERS, begin.subscribers),
+        ] {
             let mut chunks = log.read(stream, after).await?.ready_chunks(CHUNK);
             while let Some(entries) = chunks.next().await {
                 progress.restored += self.restore_entries(&entries).await?;
@@ -146,7 +149,11 @@ impl Subscribers {
                 match record::from_log(&logged) {
                     Ok(subscriber) => subscribers.push(subscriber),
                     Err(problem) => {
-                        warn!(problem, id = logged.subscriber_id, "subscriber in the log does not parse, left out");
+                        warn!(
+                            problem,
+                            id = logged.subscriber_id,
+                            "subscriber in the log does not parse, left out"
+                        );
                     }
                 }
             } else if let Some(logged) = entry.message::<SuppressionLogged>() {
@@ -197,7 +204,10 @@ impl Subscribers {
         let mut calls = Vec::with_capacity(deliveries.len());
         for logged in deliveries {
             let Some(slot) = slot_of(logged) else {
-                warn!(id = logged.subscriber_id, "delivery without a slot in the log, left out");
+                warn!(
+                    id = logged.subscriber_id,
+                    "delivery without a slot in the log, left out"
+                );
                 continue;
             };
             let (keys, arguments) = restoring(logged, slot)?;
@@ -233,9 +243,18 @@ impl Subscribers {
         let mut cursor = 0;
         loop {
             let mut command = redis::cmd("SCAN");
-            command.arg(cursor).arg("MATCH").arg(subscriber_key("*")).arg("COUNT").arg(1_000);
+            command
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(subscriber_key("*"))
+                .arg("COUNT")
+                .arg(1_000);
             let (next, keys): (u64, Vec<String>) = self.ask(&command).await?;
-            let ids: Vec<String> = keys.iter().filter_map(|key| key.rsplit(':').next()).map(str::to_owned).collect();
+            let ids: Vec<String> = keys
+                .iter()
+                .filter_map(|key| key.rsplit(':').next())
+                .map(str::to_owned)
+                .collect();
             let logging = futures::stream::iter(ids).map(|id| async move { self.renew(&id).await });
             let logged: Vec<()> = logging.buffer_unordered(LOGGED_AT_ONCE).try_collect().await?;
             progress.logged += logged.len() as u64;
@@ -315,7 +334,10 @@ fn restoring(logged: &DeliveryLogged, slot: Timestamp) -> Result<([String; 3], V
     let id = &logged.subscriber_id;
     let picks: Vec<Pick> = logged.paper_ids.iter().map(|id| Pick::known_only(id)).collect();
     let keys = [delivery_key(id, slot), deliveries_key(id), sent_key(id)];
-    let at = logged.time.and_then(|time| from_wire_time("time", time).ok()).unwrap_or(slot);
+    let at = logged
+        .time
+        .and_then(|time| from_wire_time("time", time).ok())
+        .unwrap_or(slot);
     let mut arguments = vec![
         slot.as_millisecond().to_string(),
         logged.state.clone(),

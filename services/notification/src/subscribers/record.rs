@@ -35,7 +35,10 @@ pub fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscri
             let stored = wire::Preferences::decode(&bytes[..]).map_err(|error| wrong(&error))?;
             read_preferences(&stored).map_err(|problem| wrong(&problem))?
         }
-        None => (earlier_preferences(&required).map_err(|problem| wrong(&problem))?, Vec::new()),
+        None => (
+            earlier_preferences(&required).map_err(|problem| wrong(&problem))?,
+            Vec::new(),
+        ),
     };
     let state = State::parse(&required("state")?).ok_or_else(|| wrong(&"state"))?;
     let confirmed = time("confirmed");
@@ -55,7 +58,9 @@ pub fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscri
         unwanted,
         created: time("created").ok_or_else(|| wrong(&"created"))?,
         confirmed,
-        ended: time("ended").or_else(|| time("unsubscribed")).or_else(|| time("suppressed")),
+        ended: time("ended")
+            .or_else(|| time("unsubscribed"))
+            .or_else(|| time("suppressed")),
         paused_until: time("until"),
         asked: time("asked"),
         due_since: time("since").or(confirmed),
@@ -91,7 +96,12 @@ pub(super) fn fields(of: &Subscriber) -> Fields {
         ("until", ms(of.paused_until)),
         ("asked", ms(of.asked)),
         ("since", ms(since)),
-        ("consent", of.consent.as_ref().map_or(Vec::new(), |consent| write_consent(consent).encode_to_vec())),
+        (
+            "consent",
+            of.consent
+                .as_ref()
+                .map_or(Vec::new(), |consent| write_consent(consent).encode_to_vec()),
+        ),
     ]
 }
 
@@ -153,7 +163,9 @@ fn read_preferences(stored: &wire::Preferences) -> Result<(Preferences, Vec<Pape
 }
 
 fn said(violations: Vec<Violation>) -> String {
-    let lines = violations.into_iter().map(|one| format!("{} {}", one.field, one.description));
+    let lines = violations
+        .into_iter()
+        .map(|one| format!("{} {}", one.field, one.description));
     lines.collect::<Vec<_>>().join("; ")
 }
 

@@ -102,11 +102,7 @@ impl Subscribers {
     }
 
     /// One page of suppressions, and where to go on; 0 at the end. One may come twice.
-    pub async fn suppressions(
-        &self,
-        cursor: u64,
-        about: usize,
-    ) -> Result<(u64, Vec<Suppression>), SubscribersError> {
+    pub async fn suppressions(&self, cursor: u64, about: usize) -> Result<(u64, Vec<Suppression>), SubscribersError> {
         let mut command = redis::cmd("HSCAN");
         command.arg(SUPPRESSED).arg(cursor).arg("COUNT").arg(about);
         let (next, words): (u64, Vec<(String, String)>) = self.ask(&command).await?;
@@ -220,13 +216,21 @@ impl Word {
     fn parse(hash: &str, word: &str) -> Result<Self, SubscribersError> {
         let parts: Vec<&str> = word.split(' ').collect();
         let parsed = match parts[..] {
-            [version, reason, since] => version.parse().ok().zip(since.parse().ok()).and_then(|(version, since)| {
-                Some(Self {
-                    version,
-                    reason: if reason == "lifted" { None } else { Some(Reason::parse(reason)?) },
-                    since: Timestamp::from_millisecond(since).ok()?,
-                })
-            }),
+            [version, reason, since] => version
+                .parse()
+                .ok()
+                .zip(since.parse().ok())
+                .and_then(|(version, since)| {
+                    Some(Self {
+                        version,
+                        reason: if reason == "lifted" {
+                            None
+                        } else {
+                            Some(Reason::parse(reason)?)
+                        },
+                        since: Timestamp::from_millisecond(since).ok()?,
+                    })
+                }),
             _ => None,
         };
         parsed.ok_or_else(|| corrupt(SUPPRESSED, &format!("{hash} is {word:?}")))

@@ -96,13 +96,24 @@ async fn a_suppressed_address_is_left_alone_until_the_operator_says_otherwise() 
     assert_eq!(house.again(ADA).await.state, State::Suppressed);
     assert_eq!(wish(&house, Opting::Ask, 10).await, Next::Quiet);
     assert_eq!(wish(&house, Opting::OnRecord, 10).await, Next::Active, "a bounce");
-    let complain = house.subscribers.suppress_address(&address(), Reason::Complaint, house.now);
+    let address = address();
+    let complain = house
+        .subscribers
+        .suppress_address(&address, Reason::Complaint, house.now);
     complain.await.expect("redis answers");
     assert_eq!(house.again(ADA).await.state, State::Suppressed);
     let outweighed = Next::Suppressed(Reason::Complaint);
     assert_eq!(wish(&house, Opting::OnRecord, 10).await, outweighed);
-    house.subscribers.lift(&address(), house.now).await.expect("redis answers");
-    assert_eq!(house.again(ADA).await.state, State::Unsubscribed, "until there is new consent");
+    house
+        .subscribers
+        .lift(&address, house.now)
+        .await
+        .expect("redis answers");
+    assert_eq!(
+        house.again(ADA).await.state,
+        State::Unsubscribed,
+        "until there is new consent"
+    );
     assert_eq!(wish(&house, Opting::Ask, 20).await, Next::Ask(ADA.into()));
 }
 
@@ -137,7 +148,10 @@ async fn a_pause_takes_nobody_into_account_until_it_ends() {
     let until = house.later(5);
     let paused = store.pause(ADA, Some(until), house.now).await.expect("redis answers");
     assert_eq!(state(paused.clone()), Some(State::Paused));
-    assert_eq!(paused.and_then(|one| one.paused_until).map(Timestamp::as_millisecond), Some(until.as_millisecond()));
+    assert_eq!(
+        paused.and_then(|one| one.paused_until).map(Timestamp::as_millisecond),
+        Some(until.as_millisecond())
+    );
     assert_eq!(store.due(ADA).await.expect("redis answers"), None);
     store.end_pauses(house.later(4)).await.expect("redis answers");
     assert_eq!(house.again(ADA).await.state, State::Paused);
@@ -161,7 +175,10 @@ async fn changes_at_the_same_time_all_hold() {
             let change = |known: &mut Subscriber| {
                 known.preferences.exclusions.words.push(n.to_string());
             };
-            store.change(ADA, Timestamp::now(), change).await.expect("redis answers");
+            store
+                .change(ADA, Timestamp::now(), change)
+                .await
+                .expect("redis answers");
         }
     };
     futures::future::join_all((0..20).map(add)).await;

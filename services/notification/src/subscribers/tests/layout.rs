@@ -10,7 +10,11 @@ async fn redis(house: &House) -> redis::aio::MultiplexedConnection {
 }
 
 async fn used_memory(redis: &mut redis::aio::MultiplexedConnection) -> usize {
-    let info: String = redis::cmd("INFO").arg("memory").query_async(redis).await.expect("an answer");
+    let info: String = redis::cmd("INFO")
+        .arg("memory")
+        .query_async(redis)
+        .await
+        .expect("an answer");
     let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
     used.expect("a line").trim().parse().expect("a number")
 }
@@ -31,27 +35,50 @@ async fn a_subscriber_of_before_versions_is_read_and_written_anew_with_the_first
         ("encoder", "test@1"),
         ("vectors", "12345678"),
     ];
-    let _: () = redis.hset_multiple(subscriber_key("old"), &fields).await.expect("written");
+    let _: () = redis
+        .hset_multiple(subscriber_key("old"), &fields)
+        .await
+        .expect("written");
     let _: () = redis.set(email_key(ADA), "old").await.expect("written");
     let _: () = redis.zadd(DUE, "old", 1_700_000_100_000_i64).await.expect("written");
     let old = house.again("old").await;
     assert_eq!((old.version, old.preferences.paper_count), (0, 7));
     assert_eq!(old.preferences.interests.len(), 2);
     assert_eq!(old.preferences.schedule.zone(), "Europe/Berlin");
-    assert_eq!(house.subscribers.vectors(&old).await.expect("redis answers"), None, "of another form");
+    assert_eq!(
+        house.subscribers.vectors(&old).await.expect("redis answers"),
+        None,
+        "of another form"
+    );
 
     let change = |known: &mut Subscriber| known.preferences.paper_count = 8;
-    house.subscribers.change("old", house.now, change).await.expect("redis answers");
+    house
+        .subscribers
+        .change("old", house.now, change)
+        .await
+        .expect("redis answers");
     let mut expected = old.clone();
     expected.version = 1;
     expected.preferences.paper_count = 8;
     assert_eq!(house.again("old").await, expected);
     let mut names: Vec<String> = redis.hkeys(subscriber_key("old")).await.expect("an answer");
     names.sort();
-    let layout = ["confirmed", "consent", "created", "email", "preferences", "state", "version"];
+    let layout = [
+        "confirmed",
+        "consent",
+        "created",
+        "email",
+        "preferences",
+        "state",
+        "version",
+    ];
     assert_eq!(names, layout);
     let due = house.subscribers.due("old").await.expect("redis answers");
-    assert_eq!(due.map(Timestamp::as_millisecond), Some(1_700_000_100_000), "still due then");
+    assert_eq!(
+        due.map(Timestamp::as_millisecond),
+        Some(1_700_000_100_000),
+        "still due then"
+    );
 }
 
 /// 384 values, as the larger of the two usual encoders makes them.
@@ -76,11 +103,17 @@ async fn a_subscriber_with_one_interest_takes_at_most_1200_bytes() {
             let next = store.subscribe(&email, &id, &wishes, Opting::OnRecord, now).await;
             assert_eq!(next.expect("redis answers"), Next::Active);
             let known = store.get(&id).await.expect("redis answers").expect("a subscriber");
-            store.keep_vectors(&known, encoder, vector).await.expect("redis answers");
+            store
+                .keep_vectors(&known, encoder, vector)
+                .await
+                .expect("redis answers");
         }
     };
     use futures::StreamExt as _;
-    futures::stream::iter((0..COUNT).map(add)).buffer_unordered(64).for_each(async |()| ()).await;
+    futures::stream::iter((0..COUNT).map(add))
+        .buffer_unordered(64)
+        .for_each(async |()| ())
+        .await;
     let each = (used_memory(&mut redis).await - before) / COUNT;
     println!("bytes of redis per subscriber: {each}");
     assert!(each <= 1_200, "{each} bytes");

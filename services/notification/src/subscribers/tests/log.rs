@@ -113,8 +113,16 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     }
     assert_eq!(store.get("deleted").await.expect("redis answers"), None);
     let due = async |id: &str| store.due(id).await.expect("redis answers").map(Timestamp::as_second);
-    assert_eq!(due("unsent").await, Some(slot.as_second()), "its edition is still to come");
-    assert_eq!(due("sent").await, Some(schedule.next_slot(now()).as_second()), "never twice");
+    assert_eq!(
+        due("unsent").await,
+        Some(slot.as_second()),
+        "its edition is still to come"
+    );
+    assert_eq!(
+        due("sent").await,
+        Some(schedule.next_slot(now()).as_second()),
+        "never twice"
+    );
     for id in ["gone", "paused", "bounced", "deleted"] {
         assert_eq!(due(id).await, None, "{id}");
     }
@@ -144,9 +152,16 @@ async fn a_lost_log_is_made_anew_from_redis_and_keeps_an_unsubscription() {
     let log = Journal::open(&bench.bus, AGE).await.expect("a log");
     let store = bench.over(&redis).await;
     for id in ["ada", "eve"] {
-        let logged = log.newest::<SubscriberLogged>(id).await.expect("nats answers").expect("logged");
+        let logged = log
+            .newest::<SubscriberLogged>(id)
+            .await
+            .expect("nats answers")
+            .expect("logged");
         let known = there(&store, id).await;
-        assert_eq!((logged.version, logged.state.as_str()), (known.version, known.state.name()));
+        assert_eq!(
+            (logged.version, logged.state.as_str()),
+            (known.version, known.state.name())
+        );
     }
     drop(redis);
     let fresh = Redis::start();
@@ -202,7 +217,12 @@ async fn whoever_changes_what_at_the_same_time_the_newest_state_is_the_last_one_
     };
     futures::future::join_all((0..16).map(change)).await;
     let known = there(&store, "ada").await;
-    let logged = bench.log.newest::<SubscriberLogged>("ada").await.expect("nats answers").expect("logged");
+    let logged = bench
+        .log
+        .newest::<SubscriberLogged>("ada")
+        .await
+        .expect("nats answers")
+        .expect("logged");
     assert_eq!(known.state, State::Unsubscribed);
     assert_eq!(record::from_log(&logged), Ok(known));
 }
@@ -226,7 +246,12 @@ async fn subscribers_are_listed_page_by_page_and_nothing_of_a_forgotten_one_is_l
     let (second, end) = store.page(next.expect("more"), 10).await.expect("a page");
     let ids: Vec<&str> = first.iter().chain(&second).map(|one| one.id.as_str()).collect();
     assert_eq!((ids, end), (vec!["a", "c", "d"], None));
-    let left = bench.log.newest::<SubscriberLogged>("b").await.expect("nats answers").expect("a mark");
+    let left = bench
+        .log
+        .newest::<SubscriberLogged>("b")
+        .await
+        .expect("nats answers")
+        .expect("a mark");
     let expected = SubscriberLogged {
         subscriber_id: "b".to_owned(),
         version: left.version,
@@ -234,5 +259,8 @@ async fn subscribers_are_listed_page_by_page_and_nothing_of_a_forgotten_one_is_l
         ..SubscriberLogged::default()
     };
     assert_eq!(left, expected);
-    assert_eq!(bench.log.newest::<DeliveryLogged>("b").await.expect("nats answers"), None);
+    assert_eq!(
+        bench.log.newest::<DeliveryLogged>("b").await.expect("nats answers"),
+        None
+    );
 }
