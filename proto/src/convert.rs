@@ -1,5 +1,7 @@
 //! Conversions between wire and domain types. They check what the domain demands and decide nothing.
 
+pub mod preferences;
+
 use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
 use jiff::Timestamp;
 

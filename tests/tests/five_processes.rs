@@ -75,6 +75,7 @@ async fn subscribe(services: &Services, mails: &SmtpServer) {
         email: READER.to_owned(),
         interests: vec![Interest {
             text: "animals of the sea".to_owned(),
+            ..Interest::default()
         }],
         ..SubscribeRequest::default()
     };

@@ -109,6 +109,7 @@ async fn subscribe(services: &Services) {
         email: READER.to_owned(),
         interests: vec![Interest {
             text: "whales".to_owned(),
+            ..Interest::default()
         }],
         consent: Consent::OnRecord.into(),
         ..SubscribeRequest::default()

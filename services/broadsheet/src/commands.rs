@@ -10,5 +10,6 @@ pub mod ingest;
 pub mod search;
 pub mod status;
 pub mod subscribe;
+pub mod subscribers;
 pub mod trending;
 pub mod up;

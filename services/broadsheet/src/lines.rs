@@ -123,7 +123,7 @@ pub fn parse(line: &[u8]) -> Result<PaperSubmission, String> {
 }
 
 /// A moment in RFC 3339, or a day, which begins at midnight UTC.
-fn date(field: &str, text: &str) -> Result<Option<prost_types::Timestamp>, String> {
+pub fn date(field: &str, text: &str) -> Result<Option<prost_types::Timestamp>, String> {
     if text.is_empty() {
         return Ok(None);
     }

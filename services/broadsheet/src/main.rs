@@ -9,6 +9,7 @@
 
 mod client;
 mod commands;
+mod csv;
 mod failure;
 mod lines;
 mod platform;
@@ -132,6 +133,13 @@ enum Command {
         #[command(flatten)]
         options: commands::subscribe::Options,
     },
+    /// Look after subscribers: list, import, export, suppress, rebuild
+    Subscribers {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: commands::subscribers::Subscribers,
+    },
     /// Look at or send digests
     Digest {
         #[command(flatten)]
@@ -220,6 +228,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Trending { place, options } => commands::trending::run(&place, options).await,
         Command::Withdraw { place, id, reason } => commands::ingest::withdraw(&place, id, reason).await,
         Command::Subscribe { place, options } => commands::subscribe::run(&place, options).await,
+        Command::Subscribers { place, command } => commands::subscribers::run(&place, command).await,
         Command::Digest { place, command } => commands::digest::run(&place, command).await,
         Command::Status { place, json } => commands::status::run(&place, json).await,
         Command::Index { place, command } => commands::index::run(&place, command).await,

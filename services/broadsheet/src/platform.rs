@@ -221,6 +221,7 @@ fn settle(settings: &mut Settings, children: &Children, data: &DataFolder, grpc:
         "indexing.embedding_url",
         "indexing.ingest_url",
         "notification.embedding_url",
+        "notification.indexing_url",
         "web.search_url",
         "web.subscriptions_url",
         "web.attention_url",

@@ -68,6 +68,43 @@ pub const FLOW: [Hop; 6] = [
     Hop { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     reading: Reading::Window },
 ];
 
+/// A log of its owner's state, so that losing the store it works on loses nothing. Each thing has the subject
+/// `<prefix>.<key>`.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    /// The stream.
+    pub stream: &'static str,
+    /// What its subjects begin with.
+    pub prefix: &'static str,
+    /// Full name of the protobuf message.
+    pub message: &'static str,
+    /// The service that writes it and reads it back.
+    pub owner: &'static str,
+}
+
+/// The stream that keeps the newest state of each subscriber and of each suppressed address, for ever.
+pub const SUBSCRIBERS: &str = "SUBSCRIBERS";
+/// The stream that keeps how editions ended, for as long as their papers could be chosen again.
+pub const DELIVERIES: &str = "DELIVERIES";
+
+/// The logs.
+#[rustfmt::skip]
+pub const LOGS: [Log; 3] = [
+    Log { stream: SUBSCRIBERS, prefix: "subscribers",  message: "broadsheet.subscriptions.v1.SubscriberLogged",  owner: "notification" },
+    Log { stream: SUBSCRIBERS, prefix: "suppressions", message: "broadsheet.subscriptions.v1.SuppressionLogged", owner: "notification" },
+    Log { stream: DELIVERIES,  prefix: "deliveries",   message: "broadsheet.subscriptions.v1.DeliveryLogged",    owner: "notification" },
+];
+
+/// The log that messages of a type lie in.
+///
+/// # Panics
+/// When there is none: a mistake in this program that its first test run shows.
+pub fn log_of<M: prost::Name>() -> &'static Log {
+    let name = M::full_name();
+    let log = LOGS.iter().find(|log| log.message == name);
+    log.unwrap_or_else(|| panic!("message {name} has no log in the flow table"))
+}
+
 /// The subject messages of a type are published on.
 ///
 /// # Panics
@@ -129,6 +166,21 @@ mod tests {
                 assert!(consumers.insert(consumer), "{consumer} twice");
                 assert!(consumer.starts_with(hop.to), "{consumer} is named after its service");
             }
+        }
+    }
+
+    #[test]
+    fn each_log_has_a_message_and_subjects_of_its_own() {
+        use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
+        let prefixes = [
+            log_of::<SubscriberLogged>().prefix,
+            log_of::<SuppressionLogged>().prefix,
+            log_of::<DeliveryLogged>().prefix,
+        ];
+        assert_eq!(prefixes.iter().collect::<HashSet<_>>().len(), LOGS.len());
+        for log in LOGS {
+            let mut taken = STREAM_SUBJECTS.iter().map(|all| all.trim_end_matches(".>"));
+            assert!(!taken.any(|prefix| prefix == log.prefix), "{}", log.prefix);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod config;
 pub mod dead_letters;
 pub mod flow;
 pub mod grpc;
+pub mod journal;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;

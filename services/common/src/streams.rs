@@ -16,14 +16,7 @@ const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
 
 pub(crate) async fn ensure(bus: &Bus) -> Result<(), BusError> {
-    let base = stream::Config {
-        num_replicas: bus.config.replicas,
-        storage: stream::StorageType::File,
-        retention: stream::RetentionPolicy::Limits,
-        duplicate_window: DEDUPLICATION_WINDOW,
-        allow_direct: true,
-        ..stream::Config::default()
-    };
+    let base = base(bus);
     let papers = stream::Config {
         name: flow::STREAM.to_owned(),
         description: Some("papers and attention on their way through Broadsheet".to_owned()),
@@ -49,16 +42,54 @@ pub(crate) async fn ensure(bus: &Bus) -> Result<(), BusError> {
         ..base
     };
     for config in [papers, advisories, dead_letters] {
-        let name = config.name.clone();
-        bus.context
-            .create_or_update_stream(config)
-            .await
-            .map_err(|error| BusError::Setup {
-                name,
-                problem: error.to_string(),
-            })?;
+        make(bus, config).await?;
     }
     Ok(())
+}
+
+/// Makes the streams of the logs; that of deliveries keeps them for so long.
+pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(), BusError> {
+    let subjects = |stream: &str| {
+        let logs = flow::LOGS.iter().filter(|log| log.stream == stream);
+        logs.map(|log| format!("{}.*", log.prefix)).collect()
+    };
+    let subscribers = stream::Config {
+        name: flow::SUBSCRIBERS.to_owned(),
+        description: Some("the newest state of each subscriber and of each suppressed address".to_owned()),
+        subjects: subjects(flow::SUBSCRIBERS),
+        max_messages_per_subject: 1,
+        ..base(bus)
+    };
+    let deliveries = stream::Config {
+        name: flow::DELIVERIES.to_owned(),
+        description: Some("how editions ended, and the papers in them".to_owned()),
+        subjects: subjects(flow::DELIVERIES),
+        max_age: deliveries_age,
+        compression: Some(stream::Compression::S2),
+        ..base(bus)
+    };
+    make(bus, subscribers).await?;
+    make(bus, deliveries).await
+}
+
+fn base(bus: &Bus) -> stream::Config {
+    stream::Config {
+        num_replicas: bus.config.replicas,
+        storage: stream::StorageType::File,
+        retention: stream::RetentionPolicy::Limits,
+        duplicate_window: DEDUPLICATION_WINDOW,
+        allow_direct: true,
+        ..stream::Config::default()
+    }
+}
+
+async fn make(bus: &Bus, config: stream::Config) -> Result<(), BusError> {
+    let name = config.name.clone();
+    let made = bus.context.create_or_update_stream(config).await;
+    made.map(drop).map_err(|error| BusError::Setup {
+        name,
+        problem: error.to_string(),
+    })
 }
 
 /// The durable consumer of a hop.

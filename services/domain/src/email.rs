@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// A normalised address: domain in lower case, local part as given.
+/// A normalised address: domain in lower case and in its ASCII form, local part as given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
@@ -17,7 +17,8 @@ pub struct EmailError {
 }
 
 impl EmailAddress {
-    /// Reads an address as people type it. Internationalised domains must be given in their ASCII (`xn--`) form.
+    /// Reads an address as people type it. An internationalised domain is brought into its ASCII (`xn--`) form (UTS 46); a
+    /// local part beyond ASCII is refused, because few mail servers take it (RFC 6531).
     pub fn parse(raw: &str) -> Result<Self, EmailError> {
         let raw = raw.trim();
         let wrong = |problem| EmailError {
@@ -28,6 +29,13 @@ impl EmailAddress {
             return Err(wrong("it is longer than 254 bytes"));
         }
         let (local, domain) = raw.rsplit_once('@').ok_or_else(|| wrong("there is no @"))?;
+        let domain = ascii(domain).ok_or_else(|| wrong("the part after the @ is not a domain name"))?;
+        if !local.is_ascii() {
+            return Err(wrong(
+                "the part before the @ has letters beyond ASCII, which mail cannot be sent to from here; give the ASCII \
+                 address of the mailbox",
+            ));
+        }
         if local.is_empty() || local.len() > 64 {
             return Err(wrong("the part before the @ must have 1 to 64 bytes"));
         }
@@ -45,7 +53,11 @@ impl EmailAddress {
         if labels.len() < 2 || !labels.iter().all(label) {
             return Err(wrong("the part after the @ is not a domain name"));
         }
-        Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase())))
+        let address = format!("{local}@{domain}");
+        if address.len() > 254 {
+            return Err(wrong("it is longer than 254 bytes in its ASCII form"));
+        }
+        Ok(Self(address))
     }
 
     /// The address to send to.
@@ -57,6 +69,14 @@ impl EmailAddress {
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+}
+
+/// A domain in lower case, in its ASCII form.
+fn ascii(domain: &str) -> Option<String> {
+    if domain.is_ascii() {
+        return Some(domain.to_ascii_lowercase());
+    }
+    idna::domain_to_ascii(domain).ok()
 }
 
 impl fmt::Display for EmailAddress {
@@ -101,6 +121,24 @@ mod tests {
         ] {
             assert!(EmailAddress::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn international_domains_are_taken_and_local_parts_refused_in_clear_words() {
+        let address = EmailAddress::parse("ada@Bücher.Example").expect("an address");
+        assert_eq!(address.as_str(), "ada@xn--bcher-kva.example");
+        let same = EmailAddress::parse("ADA@xn--bcher-kva.example").expect("an address");
+        assert_eq!(address.key(), same.key());
+        let refused = EmailAddress::parse("дмитрий@example.org").expect_err("no address");
+        assert!(refused.to_string().contains("beyond ASCII"), "{refused}");
+        for bad in ["ada@bü cher.example", "ada@\u{200d}.example", "ada@ü..example"] {
+            assert!(EmailAddress::parse(bad).is_err(), "{bad:?}");
+        }
+        let long = format!("ada@{}.example", "ü".repeat(60));
+        assert!(
+            EmailAddress::parse(&long).is_err(),
+            "a label of more than 63 bytes in ASCII"
+        );
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 //!
 //! It says what is allowed and what a paper must not be; it chooses no paper (see [`crate::selection`]) and knows no address.
 
+pub mod vector;
+
 use std::collections::HashSet;
 
 use crate::schedule::Schedule;
@@ -20,6 +22,10 @@ pub const MOST_ENTRIES: usize = 100;
 pub const MOST_ENTRY_CHARS: usize = 200;
 /// Most papers of one digest.
 pub const MOST_PAPERS: usize = 50;
+/// The share of trending papers for who says nothing else.
+pub const TRENDING_SHARE: f32 = 0.2;
+/// The language for who says nothing else.
+pub const LANGUAGE: &str = "en";
 /// What an interest can weigh.
 pub const WEIGHTS: std::ops::RangeInclusive<f32> = 0.1..=10.0;
 
@@ -86,11 +92,11 @@ impl Preferences {
         Self {
             interests: Vec::new(),
             exclusions: Exclusions::default(),
-            trending_share: 0.2,
+            trending_share: TRENDING_SHARE,
             paper_count,
             schedule,
             format: Format::Html,
-            language: "en".to_owned(),
+            language: LANGUAGE.to_owned(),
         }
     }
 

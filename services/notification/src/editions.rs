@@ -30,6 +30,7 @@ pub use self::composing::{Drafts, Occasion, Verdict};
 pub use self::planning::Plan;
 use crate::editions::composing::Open;
 use crate::editions::letters::{DigestLetter, Letters, Links};
+use crate::interests::Interests;
 use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
 use crate::subscribers::{State, Subscriber, Subscribers, SubscribersError};
@@ -114,8 +115,8 @@ pub struct Parts {
     pub subscribers: Subscribers,
     /// The papers to choose from.
     pub window: Arc<RwLock<Window>>,
-    /// Embeds interests.
-    pub encoder: Arc<dyn InterestEncoder>,
+    /// Makes the vectors of interests.
+    pub interests: Arc<Interests>,
     /// Takes mails.
     pub transport: Arc<dyn Transport>,
     /// Signs links.
@@ -181,8 +182,15 @@ impl Editions {
             email: "reader@example.org".to_owned(),
             state: State::Pending,
             preferences,
+            unwanted: Vec::new(),
             created: now,
             confirmed: None,
+            ended: None,
+            paused_until: None,
+            asked: None,
+            due_since: None,
+            consent: None,
+            version: 0,
         };
         let drafts = self.choose(vec![Open::first(nobody, now)]).await?;
         let draft = drafts.into_iter().next().ok_or(EditionError::CutOff)?;

@@ -23,17 +23,25 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use common::config::{CommonConfig, Settings};
+use common::journal::Journal;
 use common::service::{Assembly, ServiceError};
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
 use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceServer;
+use tracing::info;
 
 use crate::editions::letters::Letters;
 use crate::editions::{Editions, Parts};
 use crate::feedback::Feedback;
-use crate::subscribers::{Subscribers, Terms};
+use crate::grpc::Forwarded;
+use crate::interests::{Catalogue, Embedding, Examples, Interests};
+use crate::subscribers::rates::Rates;
+use crate::subscribers::rebuild::Reach;
+use crate::subscribers::{Subscribers, Terms, keeper};
 use crate::tokens::Tokens;
+use crate::trending::Trending;
+use crate::window::Window;
 
 /// Name of the service.
 pub const NAME: &str = "notification";
@@ -45,6 +53,8 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub struct Config {
     redis_url: String,
     embedding_url: String,
+    indexing_url: Option<String>,
+    rates: Rates,
     token: Option<String>,
     mail: mailer::config::Config,
     templates: PathBuf,
@@ -104,9 +114,16 @@ impl Config {
         };
         let pause = i64::try_from(settings.number("notification.retry_seconds", 1..=3600)).unwrap_or(60);
         let days = i64::try_from(settings.number("notification.window_days", 1..=365)).unwrap_or(7);
+        let mut count = |key: &str| u32::try_from(settings.number(key, 1..=1_000_000)).unwrap_or(u32::MAX);
+        let rates = Rates {
+            all: count("notification.subscribes_per_minute"),
+            network: count("notification.subscribes_per_minute_per_network"),
+        };
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
             embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
+            indexing_url: settings.optional_url("notification.indexing_url", &["http://", "https://"]),
+            rates,
             token: common.grpc.token.clone(),
             mail: mailer::config::Config::read(settings),
             templates: PathBuf::from(settings.text("notification.templates")),
@@ -141,19 +158,24 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let failed = |problem: String| ServiceError::start(NAME, problem);
     let lease = SignedDuration::try_from(config.lease).map_err(|error| failed(error.to_string()))?;
     let terms = Terms::new(lease, config.window);
-    let subscribers = Subscribers::connect(&config.redis_url, terms)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let log = Journal::open(&assembly.bus, terms.retention.unsigned_abs()).await?;
+    let subscribers = Subscribers::connect(&config.redis_url, terms).await;
+    let subscribers = subscribers.map_err(|error| failed(error.to_string()))?.logging_to(log);
+    // Before anything is sent or answered: whom a lost Redis has forgotten must not be mailed, or subscribed, anew.
+    let rebuilt = subscribers.rebuild(Reach::SinceMark, |_| {}).await;
+    let rebuilt = rebuilt.map_err(|error| failed(error.to_string()))?;
+    info!(?rebuilt, "redis is up to the log of subscribers");
+    let trending = trending(&config).map_err(failed)?;
     let tokens = Arc::new(Tokens::new(&secret(&config).map_err(failed)?));
-    let window = Arc::new(RwLock::new(window::Window::default()));
-    let encoder = interests::Embedding::new(&config.embedding_url, config.token.as_deref()).map_err(failed)?;
+    let window = Arc::new(RwLock::new(Window::default()));
+    let interests = Arc::new(interests(&config, &subscribers, &window).map_err(failed)?);
     let public_url = config.public_url.clone();
     let public_url = public_url
         .ok_or_else(|| failed("notification.public_url is empty; set it to where readers find the pages".to_owned()))?;
     let editions = Arc::new(Editions::new(Parts {
         subscribers: subscribers.clone(),
         window: Arc::clone(&window),
-        encoder: Arc::new(encoder),
+        interests: Arc::clone(&interests),
         transport: config.mail.transport().map_err(failed)?,
         letters: letters(&config).map_err(failed)?,
         tokens: Arc::clone(&tokens),
@@ -168,9 +190,17 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let service = grpc::Notification {
         subscribers: subscribers.clone(),
         editions: Arc::clone(&editions),
+        interests,
         tokens,
         feedback: feedback.clone(),
         defaults: Arc::new(config.defaults),
+        rates: config.rates,
+        // Without a token only this machine can call, see `grpc.listen`.
+        forwarded: if config.token.is_some() {
+            Forwarded::ByAll
+        } else {
+            Forwarded::ByLoopback
+        },
     };
     if !config.bounce_maildir.as_os_str().is_empty() {
         let reading = feedback::maildir::run(config.bounce_maildir, feedback, assembly.stop.clone());
@@ -181,7 +211,7 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     }
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
-    let following = trending::follow(Arc::new(trending::Nothing), Arc::clone(&window), assembly.stop.clone());
+    let following = trending::follow(trending, Arc::clone(&window), assembly.stop.clone());
     assembly.task(async move {
         following.await;
         Ok(())
@@ -194,6 +224,11 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         assembly.stop.clone(),
     );
     assembly.task(async move { Ok(filling.await?) });
+    let keeping = keeper::run(subscribers.clone(), assembly.stop.clone());
+    assembly.task(async move {
+        keeping.await;
+        Ok(())
+    });
     let pace = scheduler::Pace::new(config.lease, config.chunk);
     let (readiness, stop) = (assembly.readiness.clone(), assembly.stop.clone());
     assembly.task(async move {
@@ -208,6 +243,27 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
 fn letters(config: &Config) -> Result<Letters, String> {
     let folder = Some(config.templates.as_path()).filter(|folder| !folder.as_os_str().is_empty());
     Letters::new(folder, &config.imprint)
+}
+
+fn trending(config: &Config) -> Result<Arc<dyn Trending>, String> {
+    Ok(match &config.indexing_url {
+        Some(url) => Arc::new(trending::Index::new(url, config.token.as_deref())?),
+        None => Arc::new(trending::Nothing),
+    })
+}
+
+fn interests(config: &Config, subscribers: &Subscribers, window: &Arc<RwLock<Window>>) -> Result<Interests, String> {
+    let token = config.token.as_deref();
+    let examples = match &config.indexing_url {
+        Some(url) => Some(Arc::new(Catalogue::new(url, &config.embedding_url, token)?) as Arc<dyn Examples>),
+        None => None,
+    };
+    Ok(Interests {
+        subscribers: subscribers.clone(),
+        window: Arc::clone(window),
+        encoder: Arc::new(Embedding::new(&config.embedding_url, token)?),
+        examples,
+    })
 }
 
 /// The configured secret, or one that is made once and kept.

@@ -1,39 +1,55 @@
-//! Subscribers and deliveries in Redis. Each change is one script, so nobody ever sees half of it.
+//! Subscribers and deliveries in Redis, and in the log beside it. Each change is one script over the version that was read,
+//! so nobody ever sees half of it and no change undoes another.
 //!
 //! | key | what it holds |
 //! |---|---|
-//! | `broadsheet:subscriber:<id>` | hash: `email`, `state`, `interests` (JSON), `time`, `time_zone`, `paper_count`, `created`, `confirmed`, `unsubscribed`, `asked` (ms), `encoder` and `vectors` (f32, little-endian, one after the other) |
+//! | `broadsheet:subscriber:<id>` | hash: one subscriber, see [`record`] |
 //! | `broadsheet:email:<key>` | the id that stands for an address; the first one stays |
-//! | `broadsheet:due` | sorted set of active ids by the moment their next digest is due, in ms |
-//! | `broadsheet:active` | set of active ids |
+//! | `broadsheet:due` | sorted set of the active ids by the moment their next digest is due, in ms |
+//! | `broadsheet:paused` | sorted set of the paused ids whose pause ends by itself, by that moment, in ms |
+//! | `broadsheet:suppressed` | hash: the word on each address that must get no mail, by its hash, see [`suppressions`] |
+//! | `broadsheet:logged` | hash: how far the log is known to be in here, see [`keeper`] |
+//! | `broadsheet:rate:<what>` | hash: a bucket of tokens, see [`rates`] |
 //! | `broadsheet:delivery:<id>:<slot ms>` | hash: one edition, see [`deliveries`] |
 //! | `broadsheet:deliveries:<id>` | sorted set of slots with a delivery |
 //! | `broadsheet:seen:<id>` | string: the papers a subscriber was sent lately, see [`seen`] |
 //! | `broadsheet:epoch` | the last fencing token, see [`claims`] |
 //!
-//! An unsubscription is in force when the call returns: it waits for the append-only file (`WAITAOF`, Redis 7.2), and
-//! where the server has no such command it is as durable as the server's `appendfsync`. A mail that is already in the
+//! A change is answered when Redis and the log have it. An unsubscription is in force when the call returns: it waits for
+//! the append-only file (`WAITAOF`, Redis 7.2), and where the server has no such command it is as durable as the server's
+//! `appendfsync`; the log has it in any case, and has it alone while Redis does not answer. A mail that is already in the
 //! mail server's hands at that moment cannot be called back.
 //!
 //! It sends nothing and composes nothing.
 
+pub mod changes;
 pub mod claims;
 pub mod deliveries;
+pub mod keeper;
+mod logging;
+pub mod rates;
 pub mod reading;
+pub mod rebuild;
+mod record;
 pub mod seen;
+pub mod suppressions;
+mod vectors;
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::schedule::Schedule;
-use domain::{DenseVector, EmailAddress, EncoderId, Interest, Preferences};
+use common::bus::BusError;
+use common::journal::Journal;
+use domain::{EmailAddress, PaperId, Preferences};
 use jiff::{SignedDuration, Timestamp};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, IntoConnectionInfo as _, RedisError, Script};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
+
+pub use record::{subscriber, write_consent};
 
 /// Where a subscription stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +58,16 @@ pub enum State {
     Pending,
     /// Gets digests.
     Active,
+    /// Gets nothing for a while.
+    Paused,
     /// Ended by the reader.
     Unsubscribed,
-    /// Ended because the address takes no mail.
+    /// Ended because the address takes no mail, or must not get any.
     Suppressed,
 }
 
 /// A subscriber.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Subscriber {
     /// Opaque id.
     pub id: String,
@@ -59,38 +77,58 @@ pub struct Subscriber {
     pub state: State,
     /// What the reader wants.
     pub preferences: Preferences,
+    /// Papers that a reader without interests wants nothing like.
+    pub unwanted: Vec<PaperId>,
     /// When it was created.
     pub created: Timestamp,
     /// When it was confirmed.
     pub confirmed: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// When a pause ends by itself.
+    pub paused_until: Option<Timestamp>,
+    /// When a confirmation was last mailed.
+    pub asked: Option<Timestamp>,
+    /// Since when its slots count: its confirmation, the end of its last pause, or the last change of its schedule.
+    pub due_since: Option<Timestamp>,
+    /// How consent was given; none while pending.
+    pub consent: Option<Consent>,
+    /// Grows with every change.
+    pub version: u64,
 }
 
-/// How consent is given.
+/// How consent was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// In which way.
+    pub opting: Opting,
+    /// Where it comes from, in the operator's words; empty where the reader confirmed by mail.
+    pub source: String,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// In which way consent is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opting {
     /// By a mail that the reader confirms.
     Ask,
-    /// The operator has it. Ends an unsubscription or a suppression, too.
+    /// The operator has it. Ends an unsubscription or a bounce, too.
     OnRecord,
 }
 
-/// What is to follow a wish to subscribe.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    /// A confirmation is to be mailed to this subscriber.
-    Ask(String),
-    /// Nothing: active already, suppressed, or asked a moment ago.
-    Quiet,
-    /// Nothing: the subscription holds.
-    Active,
-}
-
-/// Redis does not answer, or holds what it should not. Callers try again.
+/// Redis or the log does not answer, or holds what it should not. Callers try again.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribersError {
     /// No answer.
     #[error("redis does not answer: {0}")]
     Redis(#[from] RedisError),
+    /// The log does not have it.
+    #[error("the log of subscribers does not answer: {0}")]
+    Log(#[from] BusError),
+    /// Somebody else was faster every time.
+    #[error("{0} is changed by others again and again")]
+    Contended(String),
     /// A value that does not parse.
     #[error("redis holds {key} that does not parse: {problem}")]
     Corrupt {
@@ -123,19 +161,18 @@ impl Terms {
     }
 }
 
-/// One confirmation mail per address and this long, against subscription bombing.
-const CONFIRMATION_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 /// An answer of Redis may wait for its disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an unsubscription waits for the disk; `everysec` takes a second at most.
 const DISK_TIMEOUT_MS: i64 = 3_000;
+/// A subscriber with the vector of an interest inside stays in the compact form of a hash up to this length of a value.
+const COMPACT_BYTES: &str = "2048";
 
+/// What the key of an address begins with.
+const EMAIL_KEY: &str = "broadsheet:email:";
+const LOGGED: &str = "broadsheet:logged";
 const DUE: &str = "broadsheet:due";
-const ACTIVE: &str = "broadsheet:active";
-
-static SUBSCRIBE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/subscribe.lua")));
-static MOVE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/move.lua")));
-static KEEP_VECTORS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("subscribers/keep_vectors.lua")));
+const PAUSED: &str = "broadsheet:paused";
 
 /// The store; clones share one connection.
 #[derive(Clone)]
@@ -143,24 +180,38 @@ pub struct Subscribers {
     client: redis::Client,
     redis: ConnectionManager,
     changed: Arc<Notify>,
+    log: Option<Journal>,
     terms: Terms,
     /// Tells owners of leases apart that are of different processes.
     process: Arc<str>,
+    /// Ended in the log while Redis did not answer.
+    owed: Arc<Mutex<Vec<Subscriber>>>,
 }
 
 impl Subscribers {
-    /// Connects.
+    /// Connects. Nothing is logged yet, see [`Self::logging_to`].
     pub async fn connect(url: &str, terms: Terms) -> Result<Self, SubscribersError> {
         let info = url.into_connection_info()?;
         let client = redis::Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
         let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
-        Ok(Self {
+        let this = Self {
             redis: ConnectionManager::new_with_config(client.clone(), config).await?,
             client,
             changed: Arc::new(Notify::new()),
+            log: None,
             terms,
             process: uuid::Uuid::new_v4().simple().to_string().into(),
-        })
+            owed: Arc::default(),
+        };
+        this.ask_for_compact_hashes().await;
+        Ok(this)
+    }
+
+    /// With every change in a log, too.
+    #[must_use]
+    pub fn logging_to(mut self, log: Journal) -> Self {
+        self.log = Some(log);
+        self
     }
 
     /// Returns when a subscriber was made active here since the last time; the scheduler looks for what is due.
@@ -180,121 +231,19 @@ impl Subscribers {
 
     /// A subscriber by address.
     pub async fn by_email(&self, email: &EmailAddress) -> Result<Option<Subscriber>, SubscribersError> {
-        let id: Option<String> = self.ask(redis::cmd("GET").arg(email_key(email))).await?;
+        let id: Option<String> = self.ask(redis::cmd("GET").arg(email_key(&email.key()))).await?;
         match id {
             Some(id) => self.get(&id).await,
             None => Ok(None),
         }
     }
 
-    /// Takes a wish to subscribe. `fresh` becomes the id of an address that was not known.
-    pub async fn subscribe(
-        &self,
-        email: &EmailAddress,
-        fresh: &str,
-        wishes: &Preferences,
-        opting: Opting,
-        now: Timestamp,
-    ) -> Result<Next, SubscribersError> {
-        let address = email_key(email);
-        let _: Option<String> = self.ask(redis::cmd("SET").arg(&address).arg(fresh).arg("NX")).await?;
-        let id: String = self.ask(redis::cmd("GET").arg(&address)).await?;
-        let interests = serde_json::to_string(&words(wishes)).map_err(|error| corrupt("interests", &error))?;
-        let mut call = SUBSCRIBE.key(subscriber_key(&id));
-        call.key(DUE).key(ACTIVE).arg(&id);
-        call.arg(if opting == Opting::Ask { "ask" } else { "on_record" });
-        call.arg(now.as_millisecond())
-            .arg(millis(CONFIRMATION_PAUSE))
-            .arg(wishes.schedule.next_slot(now).as_millisecond())
-            .arg(&["email", email.as_str(), "interests", &interests])
-            .arg(&["time", &wishes.schedule.time(), "time_zone", wishes.schedule.zone()])
-            .arg("paper_count")
-            .arg(wishes.paper_count);
-        // Not tried twice: the second try would say that the reader was asked a moment ago, and nobody would ask.
-        let next: String = call.invoke_async(&mut self.redis.clone()).await?;
-        Ok(match next.as_str() {
-            "ask" => Next::Ask(id),
-            "active" => {
-                self.changed.notify_one();
-                Next::Active
-            }
-            _ => Next::Quiet,
-        })
-    }
-
-    /// Forgets that a confirmation was mailed, because it was not; the next wish to subscribe mails one at once.
-    pub async fn not_asked(&self, id: &str) -> Result<(), SubscribersError> {
-        self.ask(redis::cmd("HDEL").arg(subscriber_key(id)).arg("asked")).await
-    }
-
-    /// Confirms a pending subscription, due at the given moment. Changes nothing in any other state, which is answered.
-    pub async fn confirm(&self, id: &str, due: Timestamp, now: Timestamp) -> Result<Option<State>, SubscribersError> {
-        let due = due.as_millisecond().to_string();
-        let to = [
-            "pending",
-            "active",
-            "confirmed",
-            &now.as_millisecond().to_string(),
-            &due,
-        ];
-        let state = self.script(&MOVE, &move_keys(id), &move_arguments(id, to)).await?;
-        self.changed.notify_one();
-        parse_state(id, state)
-    }
-
-    /// Ends a subscription. When it returns nothing more is sent, whatever crashes.
-    pub async fn unsubscribe(&self, id: &str, now: Timestamp) -> Result<Option<State>, SubscribersError> {
-        let to = [
-            "pending active",
-            "unsubscribed",
-            "unsubscribed",
-            &now.as_millisecond().to_string(),
-            "",
-        ];
-        // A connection of its own: waiting for the disk holds up everything behind it on the same one.
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
-        let mut redis = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        let state = invocation(&MOVE, &move_keys(id), &move_arguments(id, to))
-            .invoke_async(&mut redis)
-            .await?;
-        wait_for_disk(&mut redis).await;
-        parse_state(id, state)
-    }
-
-    /// Sends nothing more to an address that takes no mail.
-    pub async fn suppress(&self, id: &str, now: Timestamp) -> Result<(), SubscribersError> {
-        let to = [
-            "pending active",
-            "suppressed",
-            "suppressed",
-            &now.as_millisecond().to_string(),
-            "",
-        ];
-        let _: Option<String> = self.script(&MOVE, &move_keys(id), &move_arguments(id, to)).await?;
-        Ok(())
-    }
-
-    /// Keeps the vectors of a subscriber's interests, unless the interests changed meanwhile.
-    pub async fn keep_vectors(
-        &self,
-        of: &Subscriber,
-        encoder: &EncoderId,
-        vectors: &[DenseVector],
-    ) -> Result<(), SubscribersError> {
-        let interests = serde_json::to_string(&words(&of.preferences)).map_err(|error| corrupt(&of.id, &error))?;
-        let values = vectors.iter().flat_map(DenseVector::as_slice);
-        let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
-        let arguments = [interests.into_bytes(), encoder.as_str().as_bytes().to_vec(), bytes];
-        self.script(&KEEP_VECTORS, &[subscriber_key(&of.id)], &arguments).await
-    }
-
     /// One page of active ids, and where to go on; 0 at the end. An id may come twice.
     pub async fn active(&self, cursor: u64) -> Result<(u64, Vec<String>), SubscribersError> {
-        let mut command = redis::cmd("SSCAN");
-        self.ask(command.arg(ACTIVE).arg(cursor).arg("COUNT").arg(500)).await
+        let mut command = redis::cmd("ZSCAN");
+        let (next, due): (u64, Vec<(String, f64)>) =
+            self.ask(command.arg(DUE).arg(cursor).arg("COUNT").arg(500)).await?;
+        Ok((next, due.into_iter().map(|(id, _)| id).collect()))
     }
 
     /// When a subscriber is due next.
@@ -331,6 +280,42 @@ impl Subscribers {
             answer => Ok(answer?),
         }
     }
+
+    /// Returns when everything written before is on the disk of Redis, or says in the log why that is not known.
+    async fn wait_for_disk(&self) {
+        if let Err(error) = self.reach_disk().await {
+            debug!(%error, "redis cannot say when it is on disk, relying on its appendfsync");
+        }
+    }
+
+    async fn reach_disk(&self) -> Result<(), RedisError> {
+        // A connection of its own: waiting for the disk holds up everything behind it on the same one. The command waits
+        // for what this connection wrote, and the file is in the order of all writes.
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let mut redis = connecting.await?;
+        let mut mark = redis::cmd("HINCRBY");
+        let _: i64 = mark.arg(LOGGED).arg("waits").arg(1).query_async(&mut redis).await?;
+        let mut command = redis::cmd("WAITAOF");
+        let answer: (i64, i64) = command
+            .arg(1)
+            .arg(0)
+            .arg(DISK_TIMEOUT_MS)
+            .query_async(&mut redis)
+            .await?;
+        if answer.0 == 0 {
+            warn!("unsubscription is in force but not on the disk of redis yet");
+        }
+        Ok(())
+    }
+
+    async fn ask_for_compact_hashes(&self) {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("SET").arg("hash-max-listpack-value").arg(COMPACT_BYTES);
+        if let Err(error) = self.ask::<()>(&command).await {
+            warn!(%error, "redis does not let its hash-max-listpack-value be set; start it with {COMPACT_BYTES}, or subscribers take twice the memory");
+        }
+    }
 }
 
 fn invocation<'a>(script: &'a Script, keys: &[String], arguments: &[Vec<u8>]) -> redis::ScriptInvocation<'a> {
@@ -348,101 +333,28 @@ fn broken(error: &RedisError) -> bool {
     error.is_connection_dropped() || error.is_io_error()
 }
 
-async fn wait_for_disk(redis: &mut MultiplexedConnection) {
-    let mut command = redis::cmd("WAITAOF");
-    let answer: Result<(i64, i64), RedisError> = command.arg(1).arg(0).arg(DISK_TIMEOUT_MS).query_async(redis).await;
-    match answer {
-        Ok((0, _)) => warn!("unsubscription is in force but not on the disk of redis yet"),
-        Ok(_) => {}
-        Err(error) => debug!(%error, "redis cannot say when it is on disk, relying on its appendfsync"),
-    }
-}
-
-fn move_keys(id: &str) -> [String; 3] {
-    [subscriber_key(id), DUE.to_owned(), ACTIVE.to_owned()]
-}
-
-fn move_arguments(id: &str, to: [&str; 5]) -> Vec<Vec<u8>> {
-    std::iter::once(id)
-        .chain(to)
-        .map(|argument| argument.as_bytes().to_vec())
-        .collect()
-}
-
-fn parse_state(id: &str, state: Option<String>) -> Result<Option<State>, SubscribersError> {
-    state
-        .map(|state| State::parse(&state).ok_or_else(|| corrupt(&subscriber_key(id), &state)))
-        .transpose()
-}
-
 impl State {
+    /// The name in Redis and in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Suppressed => "suppressed",
+        }
+    }
+
     fn parse(state: &str) -> Option<Self> {
         Some(match state {
             "pending" => Self::Pending,
             "active" => Self::Active,
+            "paused" => Self::Paused,
             "unsubscribed" => Self::Unsubscribed,
             "suppressed" => Self::Suppressed,
             _ => return None,
         })
     }
-}
-
-fn words(preferences: &Preferences) -> Vec<&str> {
-    preferences
-        .interests
-        .iter()
-        .map(|interest| interest.words.as_str())
-        .collect()
-}
-
-fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscriber, SubscribersError> {
-    let key = subscriber_key(id);
-    let text = |name: &str| {
-        fields
-            .get(name)
-            .and_then(|bytes| String::from_utf8(bytes.clone()).ok())
-            .ok_or_else(|| corrupt(&key, &name))
-    };
-    let time = |name: &str| {
-        let ms = text(name).ok()?.parse().ok()?;
-        Timestamp::from_millisecond(ms).ok()
-    };
-    let interests: Vec<String> = serde_json::from_str(&text("interests")?).map_err(|error| corrupt(&key, &error))?;
-    let schedule = Schedule::parse(&text("time")?, &text("time_zone")?).map_err(|error| corrupt(&key, &error))?;
-    let paper_count = text("paper_count")?.parse().map_err(|error| corrupt(&key, &error))?;
-    Ok(Subscriber {
-        id: id.to_owned(),
-        email: text("email")?,
-        state: State::parse(&text("state")?).ok_or_else(|| corrupt(&key, &"state"))?,
-        preferences: Preferences {
-            interests: interests.iter().map(|words| Interest::in_words(words)).collect(),
-            ..Preferences::plain(schedule, paper_count)
-        },
-        created: time("created").ok_or_else(|| corrupt(&key, &"created"))?,
-        confirmed: time("confirmed"),
-    })
-}
-
-/// The kept vectors of a subscriber's interests, and whose they are.
-fn kept_vectors(
-    of: &Subscriber,
-    fields: &HashMap<String, Vec<u8>>,
-) -> Result<Option<(EncoderId, Vec<DenseVector>)>, SubscribersError> {
-    let (Some(encoder), Some(bytes)) = (fields.get("encoder"), fields.get("vectors")) else {
-        return Ok(None);
-    };
-    let wrong = |problem: &dyn std::fmt::Display| corrupt(&subscriber_key(&of.id), problem);
-    let encoder = EncoderId::parse(&String::from_utf8_lossy(encoder)).map_err(|error| wrong(&error))?;
-    let length = bytes.len() / of.preferences.interests.len().max(1);
-    if length == 0 || !length.is_multiple_of(4) {
-        return Err(wrong(&"vectors do not fit the interests"));
-    }
-    let vectors = bytes.chunks(length).map(|vector| {
-        let (values, _) = vector.as_chunks::<4>();
-        DenseVector::new(values.iter().map(|value| f32::from_le_bytes(*value)).collect())
-    });
-    let vectors: Result<Vec<DenseVector>, _> = vectors.collect();
-    Ok(Some((encoder, vectors.map_err(|error| wrong(&error))?)))
 }
 
 #[expect(
@@ -461,8 +373,8 @@ fn subscriber_key(id: &str) -> String {
     format!("broadsheet:subscriber:{id}")
 }
 
-fn email_key(email: &EmailAddress) -> String {
-    format!("broadsheet:email:{}", email.key())
+fn email_key(key: &str) -> String {
+    format!("{EMAIL_KEY}{key}")
 }
 
 fn corrupt(key: &str, problem: &dyn std::fmt::Display) -> SubscribersError {

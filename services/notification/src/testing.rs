@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -16,9 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::editions::letters::Letters;
 use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, Outcome, Parts};
+use crate::interests::Interests;
 use crate::mailer::{Mail, SendError, Transport};
+use crate::subscribers::changes::Next;
 use crate::subscribers::reading::Past;
-use crate::subscribers::{Next, Opting, Subscriber, Subscribers, Terms};
+use crate::subscribers::{Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
 use crate::window::{Entry, Window};
 
@@ -26,34 +29,48 @@ use crate::window::{Entry, Window};
 pub struct Redis {
     child: Child,
     pub url: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        let program = standalone::Toolbox::from_env().redis_server().expect("a redis-server");
         let folder = tempfile::tempdir().expect("a folder");
-        let socket = folder.path().join("redis.sock");
-        let mut child = Command::new(program)
-            .args(["--port", "0", "--save", "", "--appendonly", "yes", "--unixsocket"])
-            .arg(&socket)
-            .arg("--dir")
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("redis-server starts");
-        let log = BufReader::new(child.stdout.take().expect("a pipe"));
-        let ready = log
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line.contains("eady to accept connections"));
-        assert!(ready, "redis-server ended");
         Self {
-            child,
-            url: format!("redis+unix://{}", socket.display()),
-            _folder: folder,
+            child: spawn(folder.path()),
+            url: format!("redis+unix://{}", folder.path().join("redis.sock").display()),
+            folder,
         }
     }
+
+    /// Kills it; what it has on its disk stays.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    /// Starts it over what is on its disk.
+    pub fn start_again(&mut self) {
+        self.child = spawn(self.folder.path());
+    }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let program = standalone::Toolbox::from_env().redis_server().expect("a redis-server");
+    let mut child = Command::new(program)
+        .args(["--port", "0", "--save", "", "--appendonly", "yes", "--unixsocket"])
+        .arg(folder.join("redis.sock"))
+        .arg("--dir")
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("redis-server starts");
+    let log = BufReader::new(child.stdout.take().expect("a pipe"));
+    let ready = log
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.contains("eady to accept connections"));
+    assert!(ready, "redis-server ended");
+    child
 }
 
 impl Drop for Redis {
@@ -156,6 +173,7 @@ pub struct House {
     pub window: Arc<RwLock<Window>>,
     pub post: Arc<Post>,
     pub meaning: Arc<Meaning>,
+    pub interests: Arc<Interests>,
     pub tokens: Arc<Tokens>,
     pub now: Timestamp,
     pub redis: Redis,
@@ -164,8 +182,7 @@ pub struct House {
 impl House {
     pub async fn build() -> Self {
         let redis = Redis::start();
-        let terms = Terms::new(SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 7));
-        let subscribers = Subscribers::connect(&redis.url, terms).await.expect("redis answers");
+        let subscribers = Subscribers::connect(&redis.url, terms()).await.expect("redis answers");
         let window = Arc::new(RwLock::new(Window::default()));
         let post = Arc::new(Post {
             mails: Mutex::default(),
@@ -183,10 +200,16 @@ impl House {
             unsubscribes: Mutex::default(),
         });
         let tokens = Arc::new(Tokens::new(b"secret"));
-        let editions = Arc::new(Editions::new(Parts {
+        let interests = Arc::new(Interests {
             subscribers: subscribers.clone(),
             window: Arc::clone(&window),
             encoder: Arc::clone(&meaning) as Arc<dyn InterestEncoder>,
+            examples: None,
+        });
+        let editions = Arc::new(Editions::new(Parts {
+            subscribers: subscribers.clone(),
+            window: Arc::clone(&window),
+            interests: Arc::clone(&interests),
             transport: Arc::clone(&post) as Arc<dyn Transport>,
             tokens: Arc::clone(&tokens),
             public_url: "https://example.org".to_owned(),
@@ -203,6 +226,7 @@ impl House {
             window,
             post,
             meaning,
+            interests,
             tokens,
             now: Timestamp::now(),
             redis,
@@ -303,6 +327,11 @@ impl House {
     pub fn answer(&self, answer: Result<(), SendError>) {
         self.post.answers.lock().expect("unpoisoned").push_back(answer);
     }
+}
+
+/// Leases of a minute, a window of a week.
+pub fn terms() -> Terms {
+    Terms::new(SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 7))
 }
 
 /// A paper of the window.

@@ -8,12 +8,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use common::grpc::{ServiceChannel, channel};
 use domain::PaperId;
+use proto::search::v1::search_service_client::SearchServiceClient;
+use proto::search::v1::{ListTrendingPapersRequest, TrendingWindow};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::window::Window;
 
+/// As many as the index names.
+const MOST: i32 = 1_000;
 const PERIOD: Duration = Duration::from_mins(5);
 const STALE: Duration = Duration::from_hours(1);
 
@@ -22,6 +27,42 @@ const STALE: Duration = Duration::from_hours(1);
 pub trait Trending: Send + Sync {
     /// Papers that are, with how much.
     async fn scores(&self) -> Result<HashMap<PaperId, f32>, String>;
+}
+
+/// The index, which knows who looked at what.
+pub struct Index(SearchServiceClient<ServiceChannel>);
+
+impl Index {
+    /// At an address.
+    pub fn new(url: &str, token: Option<&str>) -> Result<Self, String> {
+        let channel = channel(url, token).map_err(|error| error.to_string())?;
+        Ok(Self(SearchServiceClient::new(channel)))
+    }
+}
+
+#[async_trait]
+impl Trending for Index {
+    async fn scores(&self) -> Result<HashMap<PaperId, f32>, String> {
+        let request = ListTrendingPapersRequest {
+            window: TrendingWindow::Day.into(),
+            page_size: MOST,
+            ..ListTrendingPapersRequest::default()
+        };
+        let answer = self.0.clone().list_trending_papers(request).await;
+        let papers = answer
+            .map_err(|status| status.message().to_owned())?
+            .into_inner()
+            .papers;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "scores are compared with one another, not summed"
+        )]
+        let scored = papers.into_iter().filter_map(|one| {
+            let id = PaperId::parse(&one.paper?.id).ok()?;
+            Some((id, one.score as f32))
+        });
+        Ok(scored.collect())
+    }
 }
 
 /// For installations in which nobody says what is trending.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::telemetry::TraceLink;
 use domain::matching::{DimensionError, Panel};
-use domain::{EncoderId, Paper, PaperId, PaperVectors};
+use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::WINDOW;
@@ -112,6 +112,20 @@ impl Window {
         self.entries.get(id).map(|entry| &entry.paper)
     }
 
+    /// A paper's vector, where it is of this encoder.
+    pub fn vector(&self, id: &PaperId, encoder: &EncoderId) -> Option<&DenseVector> {
+        let vectors = &self.entries.get(id)?.vectors;
+        (vectors.encoder == *encoder).then_some(&vectors.dense)
+    }
+
+    /// How many values the vectors of an encoder have; none where no paper is of that encoder.
+    pub fn dimension(&self, encoder: &EncoderId) -> Option<usize> {
+        let mut vectors = self.entries.values().map(|entry| &entry.vectors);
+        vectors
+            .find(|vectors| vectors.encoder == *encoder)
+            .map(|vectors| vectors.dense.dimension())
+    }
+
     /// Where a paper's trace ended when it came in.
     pub fn trace(&self, id: &PaperId) -> Option<&TraceLink> {
         self.entries.get(id).and_then(|entry| entry.trace.as_ref())
@@ -158,7 +172,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{DenseVector, SparseVector};
+    use domain::SparseVector;
 
     fn entry(id: &str, revision: u64) -> Entry {
         Entry {

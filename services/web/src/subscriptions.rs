@@ -107,6 +107,7 @@ fn shown(subscription: Subscription, token: String) -> Value {
     let state = match subscription.state() {
         SubscriptionState::Active => "active",
         SubscriptionState::Pending => "waiting for confirmation",
+        SubscriptionState::Paused => "paused",
         SubscriptionState::Unsubscribed => "ended",
         SubscriptionState::Suppressed => "ended because the address takes no mail",
         SubscriptionState::Unspecified => "unknown",

@@ -126,6 +126,7 @@ impl Stage {
                 schedule: Some(Schedule {
                     time: time.clone(),
                     time_zone: "UTC".to_owned(),
+                    ..Schedule::default()
                 }),
                 consent: Consent::OnRecord.into(),
                 ..SubscribeRequest::default()

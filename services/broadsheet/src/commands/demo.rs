@@ -60,6 +60,7 @@ async fn show(channel: ServiceChannel, reader: Box<dyn Read + Send>, source: &st
         email: READER.to_owned(),
         interests: vec![Interest {
             text: INTEREST.to_owned(),
+            ..Interest::default()
         }],
         paper_count: 5,
         consent: Consent::OnRecord.into(),

@@ -1,9 +1,9 @@
 //! `subscribe`: an address to the daily digest.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use common::grpc::ServiceChannel;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
-use proto::subscriptions::v1::{Consent, Interest, Schedule, SubscribeRequest};
+use proto::subscriptions::v1::{Consent, Exclusions, Format, Frequency, Interest, Schedule, SubscribeRequest};
 
 use crate::failure::Failure;
 use crate::{Place, client};
@@ -16,6 +16,25 @@ pub struct Options {
     /// What to read, in your own words; can be given several times
     #[arg(long, value_name = "TEXT")]
     interest: Vec<String>,
+    /// Id of a paper that found papers should be like, such as arxiv:2402.14776; can be given several times
+    #[arg(long, value_name = "ID")]
+    like: Vec<String>,
+    /// Leave out papers with these words, or of an author or a category: WORDS, author:NAME, category:NAME; can be given
+    /// several times
+    #[arg(long, value_name = "WHAT")]
+    exclude: Vec<String>,
+    /// From Monday to Friday only
+    #[arg(long, conflicts_with = "weekly")]
+    weekdays: bool,
+    /// One day a week only
+    #[arg(long, value_name = "DAY", value_enum)]
+    weekly: Option<Day>,
+    /// The share of the digest that what is trending fills, from 0 (only what matches) to 1 (only what is trending)
+    #[arg(long, value_name = "SHARE")]
+    trending_share: Option<f64>,
+    /// Mails without HTML
+    #[arg(long)]
+    text_only: bool,
     /// Local time of day of the digest, such as 07:30
     #[arg(long, value_name = "HH:MM", default_value = "")]
     time: String,
@@ -30,6 +49,18 @@ pub struct Options {
     confirm: bool,
 }
 
+/// A day of the week.
+#[derive(Clone, Copy, ValueEnum)]
+enum Day {
+    Monday = 1,
+    Tuesday = 2,
+    Wednesday = 3,
+    Thursday = 4,
+    Friday = 5,
+    Saturday = 6,
+    Sunday = 7,
+}
+
 /// Subscribes and says what comes next.
 pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
     let consent = if options.confirm {
@@ -37,25 +68,69 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
     } else {
         Consent::DoubleOptIn
     };
+    let email = options.email.clone();
     let request = SubscribeRequest {
-        email: options.email.clone(),
-        interests: options.interest.into_iter().map(|text| Interest { text }).collect(),
+        consent: consent.into(),
+        ..request(options)
+    };
+    if subscribe(client::connect(place)?, request).await? {
+        println!("A confirmation is on its way to {email}; the digest starts once it is confirmed.");
+    } else {
+        println!("{email} is subscribed.");
+    }
+    Ok(())
+}
+
+fn request(options: Options) -> SubscribeRequest {
+    let mut interests: Vec<Interest> = options
+        .interest
+        .into_iter()
+        .map(|text| Interest {
+            text,
+            ..Interest::default()
+        })
+        .collect();
+    // Example papers say together what one interest is.
+    if !options.like.is_empty() {
+        interests.push(Interest {
+            like_paper_ids: options.like,
+            ..Interest::default()
+        });
+    }
+    let (frequency, weekday) = match options.weekly {
+        Some(day) => (Frequency::Weekly, day as i32),
+        None if options.weekdays => (Frequency::Weekdays, 0),
+        None => (Frequency::Daily, 0),
+    };
+    SubscribeRequest {
+        email: options.email,
+        interests,
         schedule: Some(Schedule {
             time: options.time,
             time_zone: options.time_zone,
+            frequency: frequency.into(),
+            weekday,
         }),
         paper_count: options.papers,
-        consent: consent.into(),
-    };
-    if subscribe(client::connect(place)?, request).await? {
-        println!(
-            "A confirmation is on its way to {}; the digest starts once it is confirmed.",
-            options.email
-        );
-    } else {
-        println!("{} is subscribed.", options.email);
+        exclusions: exclusions(&options.exclude),
+        trending_share: options.trending_share,
+        format: if options.text_only { Format::Text } else { Format::Html }.into(),
+        ..SubscribeRequest::default()
     }
-    Ok(())
+}
+
+fn exclusions(excluded: &[String]) -> Option<Exclusions> {
+    let mut exclusions = Exclusions::default();
+    for one in excluded {
+        if let Some(name) = one.strip_prefix("author:") {
+            exclusions.authors.push(name.to_owned());
+        } else if let Some(name) = one.strip_prefix("category:") {
+            exclusions.categories.push(name.to_owned());
+        } else {
+            exclusions.words.push(one.clone());
+        }
+    }
+    (!excluded.is_empty()).then_some(exclusions)
 }
 
 /// Subscribes; true when the reader has to confirm.

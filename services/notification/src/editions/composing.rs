@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use domain::{DenseVector, EncoderId, Int8Vector, PaperId};
+use domain::{EncoderId, Int8Vector, PaperId};
 use jiff::{SignedDuration, Timestamp};
 
 use super::choosing::{self, Emptiness, Reader};
@@ -256,7 +256,7 @@ impl Chunk {
         };
         for (place, vectors) in vectors.into_iter().enumerate() {
             match vectors {
-                Ok((encoder, vectors)) => chunk.add(encoder, place, &vectors),
+                Ok((encoder, vectors)) => chunk.add(encoder, place, vectors),
                 Err(problem) => {
                     chunk.put_off.insert(place, problem);
                 }
@@ -265,8 +265,8 @@ impl Chunk {
         chunk
     }
 
-    fn add(&mut self, encoder: EncoderId, place: usize, vectors: &[DenseVector]) {
-        let reader = (place, vectors.iter().map(Int8Vector::quantise).collect());
+    fn add(&mut self, encoder: EncoderId, place: usize, vectors: Vec<Int8Vector>) {
+        let reader = (place, vectors);
         match self.parts.iter_mut().find(|part| part.encoder == encoder) {
             Some(part) => part.readers.push(reader),
             None => self.parts.push(Part {

@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use domain::{DenseVector, EncoderId, Interest};
+use domain::{EncoderId, Int8Vector};
 use futures::future::join_all;
 use tracing::warn;
 
@@ -15,7 +15,7 @@ use crate::subscribers::reading::Standing;
 const TEXTS_PER_CALL: usize = 256;
 
 /// Whose vectors, and one per interest; or why there are none.
-pub type Vectors = Result<(EncoderId, Vec<DenseVector>), String>;
+pub type Vectors = Result<(EncoderId, Vec<Int8Vector>), String>;
 
 impl Editions {
     /// The vectors of the interests of each of these subscribers, in order; none where the window is empty.
@@ -25,7 +25,7 @@ impl Editions {
         let missing: Vec<usize> = (0..of.len()).filter(|&index| vectors[index].is_none()).collect();
         for call in calls(&missing, of) {
             let subscribers: Vec<&Subscriber> = call.iter().map(|&index| &of[index].subscriber).collect();
-            let made = self.make(&subscribers).await;
+            let made = self.make(&subscribers, &wanted).await;
             for (&index, made) in call.iter().zip(made) {
                 vectors[index] = Some(made);
             }
@@ -41,14 +41,15 @@ impl Editions {
 
     /// Embeds the interests of some subscribers together, and of each alone where that fails: one text that cannot be
     /// embedded takes nobody along.
-    async fn make(&self, of: &[&Subscriber]) -> Vec<Vectors> {
-        let made = match self.embed(of).await {
+    async fn make(&self, of: &[&Subscriber], wanted: &EncoderId) -> Vec<Vectors> {
+        let interests = &self.parts.interests;
+        let made = match interests.make(of, wanted).await {
             Ok(made) => made.into_iter().map(Ok).collect(),
             Err(problem) if of.len() == 1 => vec![Err(problem)],
             Err(_) => {
                 let mut made = Vec::with_capacity(of.len());
                 for one in of {
-                    made.push(self.embed(&[*one]).await.map(|mut all| all.remove(0)));
+                    made.push(interests.make(&[*one], wanted).await.map(|mut all| all.remove(0)));
                 }
                 made
             }
@@ -63,22 +64,6 @@ impl Editions {
             }
         }
         made
-    }
-
-    /// As many results as subscribers.
-    async fn embed(&self, of: &[&Subscriber]) -> Result<Vec<(EncoderId, Vec<DenseVector>)>, String> {
-        let interests = of.iter().flat_map(|one| &one.preferences.interests);
-        let texts: Vec<String> = interests.map(Interest::name).collect();
-        let (encoder, vectors) = self.parts.encoder.embed(&texts).await?;
-        if vectors.len() != texts.len() {
-            return Err(format!("{} vectors for {} interests", vectors.len(), texts.len()));
-        }
-        let mut vectors = vectors.into_iter();
-        let of_one = |one: &&Subscriber| {
-            let count = one.preferences.interests.len();
-            (encoder.clone(), vectors.by_ref().take(count).collect())
-        };
-        Ok(of.iter().map(of_one).collect())
     }
 }
 

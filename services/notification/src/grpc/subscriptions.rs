@@ -1,35 +1,31 @@
 //! SubscriptionService: who subscribes to what, by token or by an operator.
 
 use common::status;
-use domain::schedule::{Schedule as DomainSchedule, ScheduleError};
-use domain::{Interest as DomainInterest, Preferences, text};
+use domain::PaperId;
 use jiff::Timestamp;
-use proto::convert::to_wire_time;
+use proto::convert::from_wire_time;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService;
 use proto::subscriptions::v1::{
-    ConfirmSubscriptionRequest, ConfirmSubscriptionResponse, Consent, GetSubscriberRequest, GetSubscriberResponse,
-    GetSubscriptionRequest, GetSubscriptionResponse, Interest, ReactToPaperRequest, ReactToPaperResponse, Reaction,
-    Schedule, SubscribeRequest, SubscribeResponse, Subscription, SubscriptionState, UnsubscribeRequest,
-    UnsubscribeResponse,
+    ConfirmSubscriptionRequest, ConfirmSubscriptionResponse, Consent, DeleteSubscriptionRequest,
+    DeleteSubscriptionResponse, ExportSubscriptionRequest, ExportSubscriptionResponse, GetSubscriberRequest,
+    GetSubscriberResponse, GetSubscriberTokenRequest, GetSubscriberTokenResponse, GetSubscriptionRequest,
+    GetSubscriptionResponse, ImportSubscribersRequest, ListSubscribersRequest, ListSubscribersResponse,
+    ListSuppressionsRequest, ListSuppressionsResponse, PauseSubscriptionRequest, PauseSubscriptionResponse,
+    ReactToPaperRequest, ReactToPaperResponse, Reaction, RebuildSubscribersRequest, ResumeSubscriptionRequest,
+    ResumeSubscriptionResponse, SubscribeRequest, SubscribeResponse, Subscription, SuppressAddressRequest,
+    SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse, UnsuppressAddressRequest,
+    UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use super::{Notification, address, edition_failed, unavailable};
-use crate::subscribers::{Next, Opting, State, Subscriber};
+use super::answers::to_wire;
+use super::updates::check_mask;
+use super::{Notification, address, edition_failed, import, operators, refused, unavailable};
+use crate::subscribers::changes::Next;
+use crate::subscribers::{Opting, State, Subscriber};
 use crate::tokens::Scope;
 
-const MAX_INTERESTS: usize = 20;
-const MAX_INTEREST_CHARS: usize = 1_000;
-const MAX_PAPERS: i32 = 50;
-
 impl Notification {
-    async fn shown(&self, id: &str) -> Result<Subscription, Status> {
-        let found = self.subscribers.get(id).await.map_err(unavailable)?;
-        let subscriber = found.ok_or_else(|| status::not_found("subscription", id))?;
-        let due = self.subscribers.due(id).await.map_err(unavailable)?;
-        Ok(to_wire(&subscriber, due))
-    }
-
     async fn ask_to_confirm(&self, id: &str, now: Timestamp) -> Result<(), Status> {
         let found = self.subscribers.get(id).await.map_err(unavailable)?;
         let subscriber = found.ok_or_else(|| status::internal("a subscriber that was just written is not there"))?;
@@ -41,63 +37,141 @@ impl Notification {
         Err(edition_failed(error))
     }
 
-    fn wishes(&self, request: &SubscribeRequest) -> Result<Preferences, Status> {
-        if request.interests.len() > MAX_INTERESTS {
-            let count = request.interests.len();
+    /// Refuses wishes that come too fast.
+    async fn admit(&self, request: &Request<SubscribeRequest>, now: Timestamp) -> Result<(), Status> {
+        let from = self.caller(request);
+        match self
+            .subscribers
+            .admit(self.rates, from, now)
+            .await
+            .map_err(unavailable)?
+        {
+            None => Ok(()),
+            Some(wait) => Err(status::exhausted(
+                "too many wishes to subscribe at once; try again later",
+                wait,
+            )),
+        }
+    }
+
+    async fn end(&self, token: &str) -> Result<Subscriber, Status> {
+        // Not looked for in Redis first: an unsubscription is taken while Redis does not answer, too.
+        let id = self.id_of(&[Scope::Manage], token)?;
+        let ended = self
+            .subscribers
+            .unsubscribe(&id, Timestamp::now())
+            .await
+            .map_err(unavailable)?;
+        ended.ok_or_else(|| status::not_found("subscription", "of this link"))
+    }
+
+    async fn update(&self, request: UpdateSubscriptionRequest) -> Result<Subscription, Status> {
+        let known = self.by_token(&[Scope::Manage], &request.token).await?;
+        let paths = request.update_mask.unwrap_or_default().paths;
+        check_mask(&paths)?;
+        let given = request.subscription.unwrap_or_default();
+        let wanted = self.updated(&known.preferences, &given, &paths).map_err(refused)?;
+        if paths.iter().any(|path| path == "interests") {
+            self.check_examples(&wanted).await?;
+        }
+        let change = |known: &Subscriber| self.updated(&known.preferences, &given, &paths);
+        let changed = self.subscribers.prefer(&known.id, Timestamp::now(), change).await;
+        if let Some(changed) = changed.map_err(unavailable)?.map_err(refused)? {
+            self.interests.prepare(&changed).await;
+        }
+        self.shown(&known.id).await
+    }
+
+    async fn pause(&self, request: PauseSubscriptionRequest) -> Result<Subscription, Status> {
+        let known = self.by_token(&[Scope::Manage], &request.token).await?;
+        let now = Timestamp::now();
+        let until = request
+            .until_time
+            .map(|until| from_wire_time("until_time", until))
+            .transpose();
+        let until = until.map_err(|error| status::invalid("until_time", error.to_string()))?;
+        if let Some(past) = until.filter(|until| *until <= now) {
             return Err(status::invalid(
-                "interests",
-                format!("has {count} entries; at most {MAX_INTERESTS} are allowed"),
+                "until_time",
+                format!("is {past}, which is over; it must be in the future"),
             ));
         }
-        let mut interests = Vec::with_capacity(request.interests.len());
-        for (index, interest) in request.interests.iter().enumerate() {
-            let words = text::one_line(&interest.text);
-            let length = words.chars().count();
-            if !(1..=MAX_INTEREST_CHARS).contains(&length) {
-                let description = format!("has {length} characters; 1 to {MAX_INTEREST_CHARS} are required");
-                return Err(status::invalid(format!("interests[{index}].text"), description));
-            }
-            interests.push(DomainInterest::in_words(&words));
+        let paused = self
+            .subscribers
+            .pause(&known.id, until, now)
+            .await
+            .map_err(unavailable)?;
+        if paused.is_none_or(|paused| paused.state != State::Paused) {
+            return Err(ended("paused"));
         }
-        let schedule = request.schedule.clone().unwrap_or_default();
-        let time = non_empty(&schedule.time, &self.defaults.time);
-        let zone = non_empty(&schedule.time_zone, &self.defaults.time_zone);
-        let schedule = DomainSchedule::parse(time, zone).map_err(|error| match error {
-            ScheduleError::Time(_) => status::invalid("schedule.time", error.to_string()),
-            ScheduleError::Zone(_) => status::invalid("schedule.time_zone", error.to_string()),
-        })?;
-        let paper_count = match request.paper_count {
-            0 => self.defaults.paper_count,
-            count if (1..=MAX_PAPERS).contains(&count) => count.unsigned_abs() as usize,
-            count => {
-                return Err(status::invalid(
-                    "paper_count",
-                    format!("is {count}; allowed are 1 to {MAX_PAPERS}, or 0"),
-                ));
-            }
-        };
-        Ok(Preferences {
-            interests,
-            ..Preferences::plain(schedule, paper_count)
-        })
+        self.shown(&known.id).await
     }
+
+    async fn resume(&self, token: &str) -> Result<Subscription, Status> {
+        let known = self.by_token(&[Scope::Manage], token).await?;
+        let resumed = self
+            .subscribers
+            .resume(&known.id, Timestamp::now())
+            .await
+            .map_err(unavailable)?;
+        if resumed.is_none_or(|resumed| resumed.state != State::Active) {
+            return Err(ended("resumed"));
+        }
+        self.shown(&known.id).await
+    }
+
+    async fn react(&self, request: ReactToPaperRequest) -> Result<String, Status> {
+        let reader = self.by_token(&[Scope::React, Scope::Manage], &request.token).await?;
+        let paper = PaperId::parse(&request.paper_id);
+        let paper = paper.map_err(|error| status::invalid("paper_id", error.to_string()))?;
+        match request.reaction() {
+            Reaction::Vote => {}
+            Reaction::NotInterested => self.not_interested(&reader, &paper, Timestamp::now()).await?,
+            Reaction::Unspecified => {
+                let problem = format!("is {}; allowed are VOTE and NOT_INTERESTED", request.reaction);
+                return Err(status::invalid("reaction", problem));
+            }
+        }
+        Ok(reader.id)
+    }
+}
+
+fn ended(done: &str) -> Status {
+    Status::failed_precondition(format!(
+        "only a confirmed subscription that has not ended can be {done}; subscribe again"
+    ))
 }
 
 #[tonic::async_trait]
 impl SubscriptionService for Notification {
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<SubscribeResponse>, Status> {
-        let request = request.into_inner();
-        let email = address(&request.email)?;
-        let wishes = self.wishes(&request)?;
         let now = Timestamp::now();
-        let opting = match request.consent() {
+        let opting = match request.get_ref().consent() {
             Consent::OnRecord => Opting::OnRecord,
             Consent::Unspecified | Consent::DoubleOptIn => Opting::Ask,
         };
+        let email = address(&request.get_ref().email)?;
+        let wishes = self.wishes(request.get_ref()).map_err(refused)?;
+        if opting == Opting::Ask {
+            self.admit(&request, now).await?;
+        }
+        self.check_examples(&wishes).await?;
         let fresh = uuid::Uuid::now_v7().simple().to_string();
         let next = self.subscribers.subscribe(&email, &fresh, &wishes, opting, now).await;
-        if let Next::Ask(id) = next.map_err(unavailable)? {
-            self.ask_to_confirm(&id, now).await?;
+        match next.map_err(unavailable)? {
+            Next::Ask(id) => self.ask_to_confirm(&id, now).await?,
+            Next::Suppressed(reason) => {
+                return Err(Status::failed_precondition(format!(
+                    "{email} is suppressed ({}); unsuppress it first if its reader wants mail again",
+                    reason.name()
+                )));
+            }
+            Next::Active => {
+                if let Some(known) = self.subscribers.by_email(&email).await.map_err(unavailable)? {
+                    self.interests.prepare(&known).await;
+                }
+            }
+            Next::Quiet | Next::EndedSince(_) => {}
         }
         Ok(Response::new(SubscribeResponse {
             confirmation_required: opting == Opting::Ask,
@@ -108,26 +182,27 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<ConfirmSubscriptionRequest>,
     ) -> Result<Response<ConfirmSubscriptionResponse>, Status> {
-        let subscriber = self.by_token(&[Scope::Confirm], &request.into_inner().token).await?;
-        let now = Timestamp::now();
-        let schedule = &subscriber.preferences.schedule;
-        let confirmed = self.subscribers.confirm(&subscriber.id, schedule.next_slot(now), now);
-        if confirmed.await.map_err(unavailable)? != Some(State::Active) {
+        let known = self.by_token(&[Scope::Confirm], &request.into_inner().token).await?;
+        let confirmed = self
+            .subscribers
+            .confirm(&known.id, Timestamp::now())
+            .await
+            .map_err(unavailable)?;
+        let Some(confirmed) = confirmed.filter(|one| matches!(one.state, State::Active | State::Paused)) else {
             return Err(Status::failed_precondition(
                 "this subscription has ended; subscribe again",
             ));
-        }
+        };
+        self.interests.prepare(&confirmed).await;
         Ok(Response::new(ConfirmSubscriptionResponse {
-            subscription: Some(self.shown(&subscriber.id).await?),
+            subscription: Some(self.shown(&known.id).await?),
         }))
     }
 
     async fn unsubscribe(&self, request: Request<UnsubscribeRequest>) -> Result<Response<UnsubscribeResponse>, Status> {
-        let subscriber = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
-        let ended = self.subscribers.unsubscribe(&subscriber.id, Timestamp::now()).await;
-        ended.map_err(unavailable)?;
+        let ended = self.end(&request.into_inner().token).await?;
         Ok(Response::new(UnsubscribeResponse {
-            subscription: Some(self.shown(&subscriber.id).await?),
+            subscription: Some(to_wire(&ended, None)),
         }))
     }
 
@@ -142,19 +217,58 @@ impl SubscriptionService for Notification {
         }))
     }
 
+    async fn update_subscription(
+        &self,
+        request: Request<UpdateSubscriptionRequest>,
+    ) -> Result<Response<UpdateSubscriptionResponse>, Status> {
+        let subscription = Some(self.update(request.into_inner()).await?);
+        Ok(Response::new(UpdateSubscriptionResponse { subscription }))
+    }
+
+    async fn pause_subscription(
+        &self,
+        request: Request<PauseSubscriptionRequest>,
+    ) -> Result<Response<PauseSubscriptionResponse>, Status> {
+        let subscription = Some(self.pause(request.into_inner()).await?);
+        Ok(Response::new(PauseSubscriptionResponse { subscription }))
+    }
+
+    async fn resume_subscription(
+        &self,
+        request: Request<ResumeSubscriptionRequest>,
+    ) -> Result<Response<ResumeSubscriptionResponse>, Status> {
+        let subscription = Some(self.resume(&request.into_inner().token).await?);
+        Ok(Response::new(ResumeSubscriptionResponse { subscription }))
+    }
+
+    async fn delete_subscription(
+        &self,
+        request: Request<DeleteSubscriptionRequest>,
+    ) -> Result<Response<DeleteSubscriptionResponse>, Status> {
+        let known = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
+        let email = address(&known.email).map_err(status::internal)?;
+        let suppression = self.subscribers.suppression(&email).await.map_err(unavailable)?;
+        self.subscribers.forget(&known).await.map_err(unavailable)?;
+        Ok(Response::new(DeleteSubscriptionResponse {
+            suppression_kept: suppression.is_some(),
+        }))
+    }
+
+    async fn export_subscription(
+        &self,
+        request: Request<ExportSubscriptionRequest>,
+    ) -> Result<Response<ExportSubscriptionResponse>, Status> {
+        let known = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
+        let json = self.export(&known).await?.to_string();
+        Ok(Response::new(ExportSubscriptionResponse { json }))
+    }
+
     async fn react_to_paper(
         &self,
         request: Request<ReactToPaperRequest>,
     ) -> Result<Response<ReactToPaperResponse>, Status> {
-        let request = request.into_inner();
-        let subscriber = self.by_token(&[Scope::React], &request.token).await?;
-        match request.reaction() {
-            Reaction::Vote => Ok(Response::new(ReactToPaperResponse {
-                reader_id: subscriber.id,
-            })),
-            Reaction::NotInterested => Err(Status::unimplemented("unwanted papers are not kept yet")),
-            Reaction::Unspecified => Err(status::invalid("reaction", "is missing")),
-        }
+        let reader_id = self.react(request.into_inner()).await?;
+        Ok(Response::new(ReactToPaperResponse { reader_id }))
     }
 
     async fn get_subscriber(
@@ -166,38 +280,61 @@ impl SubscriptionService for Notification {
             subscription: Some(self.shown(&subscriber.id).await?),
         }))
     }
-}
 
-fn non_empty<'a>(given: &'a str, default: &'a str) -> &'a str {
-    if given.is_empty() { default } else { given }
-}
+    async fn get_subscriber_token(
+        &self,
+        request: Request<GetSubscriberTokenRequest>,
+    ) -> Result<Response<GetSubscriberTokenResponse>, Status> {
+        let subscriber = self.by_email(&request.into_inner().email).await?;
+        let token = self.tokens.issue(Scope::Manage, &subscriber.id, Timestamp::now());
+        Ok(Response::new(GetSubscriberTokenResponse { token }))
+    }
 
-fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription {
-    let state = match subscriber.state {
-        State::Pending => SubscriptionState::Pending,
-        State::Active => SubscriptionState::Active,
-        State::Unsubscribed => SubscriptionState::Unsubscribed,
-        State::Suppressed => SubscriptionState::Suppressed,
-    };
-    let preferences = &subscriber.preferences;
-    Subscription {
-        subscriber_id: subscriber.id.clone(),
-        email: subscriber.email.clone(),
-        state: state.into(),
-        interests: preferences
-            .interests
-            .iter()
-            .map(|interest| Interest {
-                text: interest.words.clone(),
-            })
-            .collect(),
-        schedule: Some(Schedule {
-            time: preferences.schedule.time(),
-            time_zone: preferences.schedule.zone().to_owned(),
-        }),
-        paper_count: i32::try_from(preferences.paper_count).unwrap_or(i32::MAX),
-        created_time: Some(to_wire_time(subscriber.created)),
-        confirmed_time: subscriber.confirmed.map(to_wire_time),
-        next_due_time: due.map(to_wire_time),
+    async fn list_subscribers(
+        &self,
+        request: Request<ListSubscribersRequest>,
+    ) -> Result<Response<ListSubscribersResponse>, Status> {
+        Ok(Response::new(self.list(request.into_inner()).await?))
+    }
+
+    type ImportSubscribersStream = import::Answers;
+
+    async fn import_subscribers(
+        &self,
+        request: Request<Streaming<ImportSubscribersRequest>>,
+    ) -> Result<Response<Self::ImportSubscribersStream>, Status> {
+        Ok(Response::new(self.import(request.into_inner())))
+    }
+
+    async fn suppress_address(
+        &self,
+        request: Request<SuppressAddressRequest>,
+    ) -> Result<Response<SuppressAddressResponse>, Status> {
+        let suppression = Some(self.suppress(request.into_inner()).await?);
+        Ok(Response::new(SuppressAddressResponse { suppression }))
+    }
+
+    async fn unsuppress_address(
+        &self,
+        request: Request<UnsuppressAddressRequest>,
+    ) -> Result<Response<UnsuppressAddressResponse>, Status> {
+        self.unsuppress(&request.into_inner().email).await?;
+        Ok(Response::new(UnsuppressAddressResponse {}))
+    }
+
+    async fn list_suppressions(
+        &self,
+        request: Request<ListSuppressionsRequest>,
+    ) -> Result<Response<ListSuppressionsResponse>, Status> {
+        Ok(Response::new(self.suppressions(request.into_inner()).await?))
+    }
+
+    type RebuildSubscribersStream = operators::RebuildAnswers;
+
+    async fn rebuild_subscribers(
+        &self,
+        _: Request<RebuildSubscribersRequest>,
+    ) -> Result<Response<Self::RebuildSubscribersStream>, Status> {
+        Ok(Response::new(self.rebuild()))
     }
 }

@@ -23,6 +23,12 @@ fn front_door(house: &House) -> Notification {
     Notification {
         subscribers: house.subscribers.clone(),
         editions: Arc::clone(&house.editions),
+        interests: Arc::clone(&house.interests),
+        rates: Rates {
+            all: 1_000,
+            network: 1_000,
+        },
+        forwarded: Forwarded::ByLoopback,
         tokens: Arc::clone(&house.tokens),
         feedback: Feedback::new(house.subscribers.clone(), "example.org"),
         defaults: Arc::new(Defaults {
@@ -132,7 +138,7 @@ async fn one_broken_subscriber_does_not_stop_the_others() {
     let mut break_it = redis::cmd("HSET");
     break_it
         .arg("broadsheet:subscriber:eve@example.org")
-        .arg("interests")
+        .arg("preferences")
         .arg("{");
     let () = break_it.query_async(&mut redis).await.expect("broken");
     let request = Request::new(SendEditionsRequest::default());

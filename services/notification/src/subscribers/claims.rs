@@ -35,6 +35,7 @@ pub struct Claimed {
 impl Subscribers {
     /// Takes up to `most` subscribers that are due; nobody else gets them for the length of the lease.
     pub async fn claim_due(&self, now: Timestamp, most: usize) -> Result<Claimed, SubscribersError> {
+        self.pay_what_is_owed().await?;
         let now = now.as_millisecond();
         let arguments = [
             now.to_string(),

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use redis::Script;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::claims::Fence;
 use super::reading::seen_key;
@@ -88,6 +89,17 @@ pub struct Pick {
     pub score: f32,
     /// Why it is there, in words.
     pub reason: String,
+}
+
+impl Pick {
+    /// One of which the log knows no more than the paper.
+    pub(super) fn known_only(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            score: 0.0,
+            reason: String::new(),
+        }
+    }
 }
 
 /// The record of sending one edition.
@@ -193,6 +205,7 @@ impl Subscribers {
 
     /// The last look before the mail server: the subscription and the lease, in one step.
     pub async fn begin(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<Begin, SubscribersError> {
+        self.pay_what_is_owed().await?;
         let now = now.as_millisecond();
         let arguments = [
             attempt.fence.owner.clone(),
@@ -223,6 +236,9 @@ impl Subscribers {
         certainty: Certainty,
     ) -> Result<bool, SubscribersError> {
         let key = delivery_key(attempt.id, attempt.slot);
+        if record.stage.is_final() {
+            self.log_end(attempt, record).await;
+        }
         let (mut papers, mut packed) = (String::new(), Vec::new());
         if record.stage == Stage::Sent {
             papers = to_json(&key, &record.picks)?;
@@ -255,6 +271,16 @@ impl Subscribers {
         Ok(settled)
     }
 
+    /// Logs how an edition ended before Redis has it: should the process end in between, the log tells the next start. A log
+    /// that does not answer holds nobody up; Redis alone knows it then.
+    async fn log_end(&self, attempt: Attempt<'_>, record: &Record) {
+        let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
+        let logged = self.journal_delivery(attempt.id, attempt.slot, record.stage, &papers, &record.message_id);
+        if let Err(error) = logged.await {
+            warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
+        }
+    }
+
     /// Slots with a record, newest first, older than a given one.
     pub async fn slots(
         &self,
@@ -283,7 +309,7 @@ fn picks(key: &str, papers: &str) -> Result<Vec<Pick>, SubscribersError> {
     serde_json::from_str(papers).map_err(|error| corrupt(key, &error))
 }
 
-fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersError> {
+pub(super) fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersError> {
     serde_json::to_string(picks).map_err(|error| corrupt(key, &error))
 }
 
@@ -306,10 +332,13 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
     })
 }
 
+/// What the key of a delivery begins with.
+pub(super) const DELIVERY_KEY: &str = "broadsheet:delivery:";
+
 pub(super) fn delivery_key(id: &str, slot: Timestamp) -> String {
-    format!("broadsheet:delivery:{id}:{}", slot.as_millisecond())
+    format!("{DELIVERY_KEY}{id}:{}", slot.as_millisecond())
 }
 
-fn deliveries_key(id: &str) -> String {
+pub(super) fn deliveries_key(id: &str) -> String {
     format!("broadsheet:deliveries:{id}")
 }

@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 
-use domain::{DenseVector, EncoderId};
+use domain::{EncoderId, Int8Vector};
 use jiff::Timestamp;
 use redis::{FromRedisValue, Pipeline, RedisError, Value};
 
 use super::deliveries::{Record, delivery_key, record};
 use super::seen::Seen;
-use super::{Subscriber, Subscribers, SubscribersError, broken, kept_vectors, subscriber, subscriber_key};
+use super::vectors::kept_vectors;
+use super::{Subscriber, Subscribers, SubscribersError, broken, subscriber, subscriber_key};
 
 /// A subscriber with the kept vectors of the interests.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub struct Standing {
     /// The subscriber.
     pub subscriber: Subscriber,
     /// Whose they are, and one per interest; none where they have to be made.
-    pub vectors: Option<(EncoderId, Vec<DenseVector>)>,
+    pub vectors: Option<(EncoderId, Vec<Int8Vector>)>,
 }
 
 /// What happened before an attempt at an edition.

@@ -1,0 +1,137 @@
+//! A subscription for people and for programs.
+
+use proto::subscriptions::v1::{
+    Consent, ConsentRecord, Exclusions, Format, Frequency, Interest, Subscription, SubscriptionState,
+};
+use serde_json::{Value, json};
+
+use crate::commands::search::moment;
+
+/// One line of a list.
+pub fn line(one: &Subscription) {
+    println!("{:12}  {}", state(one), one.email);
+}
+
+/// The whole of it.
+pub fn in_words(one: &Subscription) {
+    let schedule = one.schedule.clone().unwrap_or_default();
+    println!(
+        "email      {}\nid         {}\nstate      {}",
+        one.email,
+        one.subscriber_id,
+        state(one)
+    );
+    for interest in &one.interests {
+        println!("interest   {}", name(interest));
+    }
+    let days = match schedule.frequency() {
+        Frequency::Weekly => format!("every {}", weekday(one).unwrap_or("monday")),
+        Frequency::Weekdays => "Monday to Friday".to_owned(),
+        Frequency::Daily | Frequency::Unspecified => "every day".to_owned(),
+    };
+    println!("due        {days} at {} {}", schedule.time, schedule.time_zone);
+    println!("papers     {}", one.paper_count);
+    for (name, time) in [
+        ("created", one.created_time),
+        ("confirmed", one.confirmed_time),
+        ("next due", one.next_due_time),
+        ("until", one.paused_until_time),
+    ] {
+        if let Some(time) = moment(time) {
+            println!("{name:10} {time}");
+        }
+    }
+    if let Some(given) = &one.consent {
+        let time = moment(given.time).unwrap_or_default();
+        println!("consent    {} {time} {}", kind(given), given.source);
+    }
+}
+
+/// One JSON object.
+pub fn to_json(one: &Subscription) -> Value {
+    let schedule = one.schedule.clone().unwrap_or_default();
+    let frequency = match schedule.frequency() {
+        Frequency::Weekly => "weekly",
+        Frequency::Weekdays => "weekdays",
+        Frequency::Daily | Frequency::Unspecified => "daily",
+    };
+    json!({
+        "id": one.subscriber_id,
+        "email": one.email,
+        "state": state(one),
+        "interests": one.interests.iter().map(interest).collect::<Vec<_>>(),
+        "exclusions": exclusions(one.exclusions.as_ref()),
+        "trending_share": one.trending_share,
+        "time": schedule.time,
+        "time_zone": schedule.time_zone,
+        "frequency": frequency,
+        "weekday": weekday(one),
+        "papers": one.paper_count,
+        "format": if one.format() == Format::Text { "text" } else { "html" },
+        "language": one.language,
+        "created": moment(one.created_time),
+        "confirmed": moment(one.confirmed_time),
+        "next_due": moment(one.next_due_time),
+        "paused_until": moment(one.paused_until_time),
+        "consent": one.consent.as_ref().map(|given| json!({
+            "kind": kind(given), "source": given.source, "time": moment(given.time),
+        })),
+    })
+}
+
+fn interest(interest: &Interest) -> Value {
+    json!({
+        "text": interest.text,
+        "like": interest.like_paper_ids,
+        "unlike": interest.unlike_paper_ids,
+        "categories": interest.categories,
+        "exclusions": exclusions(interest.exclusions.as_ref()),
+        "weight": interest.weight.unwrap_or(1.0),
+    })
+}
+
+fn exclusions(exclusions: Option<&Exclusions>) -> Value {
+    let exclusions = exclusions.cloned().unwrap_or_default();
+    json!({ "words": exclusions.words, "authors": exclusions.authors, "categories": exclusions.categories })
+}
+
+fn name(interest: &Interest) -> String {
+    let like = interest.like_paper_ids.join(", ");
+    match (interest.text.is_empty(), like.is_empty()) {
+        (_, true) => interest.text.clone(),
+        (true, false) => format!("papers like {like}"),
+        (false, false) => format!("{}, and papers like {like}", interest.text),
+    }
+}
+
+fn state(one: &Subscription) -> &'static str {
+    match one.state() {
+        SubscriptionState::Unspecified => "unknown",
+        SubscriptionState::Pending => "pending",
+        SubscriptionState::Active => "active",
+        SubscriptionState::Unsubscribed => "unsubscribed",
+        SubscriptionState::Suppressed => "suppressed",
+        SubscriptionState::Paused => "paused",
+    }
+}
+
+fn weekday(one: &Subscription) -> Option<&'static str> {
+    let days = [
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+    ];
+    let day = usize::try_from(one.schedule.as_ref()?.weekday).ok()?;
+    days.get(day.checked_sub(1)?).copied()
+}
+
+fn kind(given: &ConsentRecord) -> &'static str {
+    match given.kind() {
+        Consent::OnRecord => "on record",
+        Consent::DoubleOptIn | Consent::Unspecified => "confirmed by mail",
+    }
+}

@@ -1,0 +1,52 @@
+//! Subscriptions as they are answered.
+
+use common::status;
+use jiff::Timestamp;
+use proto::convert::to_wire_time;
+use proto::subscriptions::v1::{Preferences, Subscription, SubscriptionState};
+use tonic::Status;
+
+use super::{Notification, unavailable};
+use crate::subscribers::{State, Subscriber, write_consent};
+
+impl Notification {
+    /// A subscription as it is now.
+    pub(super) async fn shown(&self, id: &str) -> Result<Subscription, Status> {
+        let found = self.subscribers.get(id).await.map_err(unavailable)?;
+        let subscriber = found.ok_or_else(|| status::not_found("subscription", id))?;
+        let due = self.subscribers.due(id).await.map_err(unavailable)?;
+        Ok(to_wire(&subscriber, due))
+    }
+}
+
+/// A subscription that is due at a moment.
+pub fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription {
+    let preferences = Preferences::from(&subscriber.preferences);
+    Subscription {
+        subscriber_id: subscriber.id.clone(),
+        email: subscriber.email.clone(),
+        state: to_wire_state(subscriber.state).into(),
+        interests: preferences.interests,
+        schedule: preferences.schedule,
+        paper_count: preferences.paper_count,
+        created_time: Some(to_wire_time(subscriber.created)),
+        confirmed_time: subscriber.confirmed.map(to_wire_time),
+        next_due_time: due.map(to_wire_time),
+        exclusions: preferences.exclusions,
+        trending_share: Some(preferences.trending_share),
+        format: preferences.format,
+        language: preferences.language,
+        paused_until_time: subscriber.paused_until.map(to_wire_time),
+        consent: subscriber.consent.as_ref().map(write_consent),
+    }
+}
+
+fn to_wire_state(state: State) -> SubscriptionState {
+    match state {
+        State::Pending => SubscriptionState::Pending,
+        State::Active => SubscriptionState::Active,
+        State::Paused => SubscriptionState::Paused,
+        State::Unsubscribed => SubscriptionState::Unsubscribed,
+        State::Suppressed => SubscriptionState::Suppressed,
+    }
+}

@@ -1,0 +1,126 @@
+//! Everything that is held about a subscriber, as JSON.
+
+use std::collections::BTreeSet;
+
+use common::status;
+use domain::preferences::Format;
+use domain::schedule::Frequency;
+use domain::{EmailAddress, Exclusions, Interest};
+use serde_json::{Value, json};
+use tonic::Status;
+
+use super::{Notification, unavailable};
+use crate::subscribers::{Opting, State, Subscriber};
+
+/// Deliveries that are read in one go.
+const DELIVERIES_AT_ONCE: usize = 500;
+
+impl Notification {
+    /// State, preferences, consent, deliveries, papers sent.
+    pub(super) async fn export(&self, of: &Subscriber) -> Result<Value, Status> {
+        let address = EmailAddress::parse(&of.email).map_err(status::internal)?;
+        let suppression = self.subscribers.suppression(&address).await.map_err(unavailable)?;
+        let deliveries = self.all_deliveries(&of.id).await?;
+        let due = self.subscribers.due(&of.id).await.map_err(unavailable)?;
+        let vectors = self.subscribers.vectors(of).await.map_err(unavailable)?;
+        Ok(json!({
+            "subscriber_id": of.id,
+            "email": of.email,
+            "state": of.state.name(),
+            "created": of.created,
+            "confirmed": of.confirmed,
+            "confirmation_asked": of.asked,
+            "ended": of.ended,
+            "paused_until": of.paused_until.filter(|_| of.state == State::Paused),
+            "next_due": due,
+            "consent": of.consent.as_ref().map(|consent| json!({
+                "kind": match consent.opting { Opting::Ask => "double_opt_in", Opting::OnRecord => "on_record" },
+                "source": consent.source,
+                "time": consent.time,
+            })),
+            "suppressed_for": suppression.map(|reason| reason.name()),
+            "preferences": preferences(of),
+            "interests_embedded_by": vectors.map(|(encoder, _)| encoder.to_string()),
+            "deliveries": deliveries,
+            "papers_sent": sent(&deliveries),
+        }))
+    }
+
+    async fn all_deliveries(&self, id: &str) -> Result<Vec<Value>, Status> {
+        let mut found = Vec::new();
+        let mut before = None;
+        loop {
+            let slots = self
+                .subscribers
+                .slots(id, before, DELIVERIES_AT_ONCE)
+                .await
+                .map_err(unavailable)?;
+            for slot in &slots {
+                let record = self.subscribers.record(id, *slot).await.map_err(unavailable)?;
+                let papers: Vec<&str> = record.picks.iter().map(|pick| pick.id.as_str()).collect();
+                found.push(json!({
+                    "slot": slot,
+                    "state": record.stage.name(),
+                    "at": record.at,
+                    "message_id": record.message_id,
+                    "papers": papers,
+                    "detail": record.detail,
+                }));
+            }
+            if slots.len() < DELIVERIES_AT_ONCE {
+                return Ok(found);
+            }
+            before = slots.last().copied();
+        }
+    }
+}
+
+/// The papers of all editions that were sent, each once.
+fn sent(deliveries: &[Value]) -> BTreeSet<&str> {
+    let sent = deliveries.iter().filter(|one| one["state"] == "sent");
+    let papers = sent.filter_map(|one| one["papers"].as_array()).flatten();
+    papers.filter_map(Value::as_str).collect()
+}
+
+fn preferences(of: &Subscriber) -> Value {
+    let preferences = &of.preferences;
+    let schedule = &preferences.schedule;
+    let (frequency, weekday) = match schedule.frequency() {
+        Frequency::Daily => ("daily", None),
+        Frequency::Weekdays => ("weekdays", None),
+        Frequency::Weekly(day) => ("weekly", Some(format!("{day:?}").to_lowercase())),
+    };
+    json!({
+        "interests": preferences.interests.iter().map(interest).collect::<Vec<_>>(),
+        "exclusions": exclusions(&preferences.exclusions),
+        "unwanted_papers": of.unwanted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "trending_share": preferences.trending_share,
+        "paper_count": preferences.paper_count,
+        "time": schedule.time(),
+        "time_zone": schedule.zone(),
+        "frequency": frequency,
+        "weekday": weekday,
+        "format": match preferences.format { Format::Html => "html", Format::Text => "text" },
+        "language": preferences.language,
+    })
+}
+
+fn interest(interest: &Interest) -> Value {
+    let ids = |papers: &[domain::PaperId]| papers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    json!({
+        "words": interest.words,
+        "like": ids(&interest.like),
+        "unlike": ids(&interest.unlike),
+        "categories": interest.categories,
+        "exclusions": exclusions(&interest.exclusions),
+        "weight": interest.weight,
+    })
+}
+
+fn exclusions(exclusions: &Exclusions) -> Value {
+    json!({
+        "words": exclusions.words,
+        "authors": exclusions.authors,
+        "categories": exclusions.categories,
+    })
+}

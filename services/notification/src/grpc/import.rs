@@ -1,0 +1,115 @@
+//! Subscribers taken in with consent that is on record.
+
+use std::pin::Pin;
+
+use domain::EmailAddress;
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use proto::convert::from_wire_time;
+use proto::subscriptions::v1::{ImportSubscribersRequest, ImportSubscribersResponse, SubscribeRequest};
+use tonic::{Status, Streaming};
+use tracing::{Instrument as _, Span};
+
+use super::Notification;
+use crate::subscribers::changes::Next;
+use crate::subscribers::{Consent, Opting};
+
+/// Imported at the same time.
+const AT_ONCE: usize = 32;
+/// Most characters of where consent comes from.
+const MOST_SOURCE_CHARS: usize = 200;
+
+/// What became of each.
+pub type Answers = Pin<Box<dyn Stream<Item = Result<ImportSubscribersResponse, Status>> + Send>>;
+
+impl Notification {
+    /// Answers each in the order of the requests.
+    pub(super) fn import(&self, requests: Streaming<ImportSubscribersRequest>) -> Answers {
+        let this = self.clone();
+        let span = Span::current();
+        let answers = requests.map(move |request| {
+            let this = this.clone();
+            let answer = async move {
+                let request = request?;
+                let reference = request.reference.clone();
+                let (subscriber_id, refusal) = match this.import_one(request).await {
+                    Ok(id) => (id, String::new()),
+                    Err(refusal) => (String::new(), refusal),
+                };
+                Ok(ImportSubscribersResponse {
+                    reference,
+                    subscriber_id,
+                    refusal,
+                })
+            };
+            answer.instrument(span.clone())
+        });
+        answers.buffered(AT_ONCE).boxed()
+    }
+
+    /// The subscriber's id, or why it is refused.
+    async fn import_one(&self, request: ImportSubscribersRequest) -> Result<String, String> {
+        let now = Timestamp::now();
+        let wanted: SubscribeRequest = request.subscriber.clone().unwrap_or_default();
+        let email = EmailAddress::parse(&wanted.email).map_err(|error| format!("email: {error}"))?;
+        let consent = consent(&request, now)?;
+        let wishes = self.wishes(&wanted).map_err(|violations| {
+            let lines = violations
+                .iter()
+                .map(|one| format!("{} {}", one.field, one.description));
+            lines.collect::<Vec<_>>().join("; ")
+        })?;
+        let checked = self.check_examples(&wishes).await;
+        checked.map_err(|status| status.message().to_owned())?;
+        let fresh = uuid::Uuid::now_v7().simple().to_string();
+        let trouble = |problem: &dyn std::fmt::Display| {
+            tracing::warn!(%problem, "a subscriber was not imported");
+            "not taken because of a fault of the platform; try again".to_owned()
+        };
+        let next = self.subscribers.import(&email, &fresh, &wishes, &consent, now).await;
+        match next.map_err(|error| trouble(&error))? {
+            Next::Active => {}
+            Next::Suppressed(reason) => {
+                let reason = reason.name();
+                return Err(format!(
+                    "email {email} is suppressed ({reason}); an operator has to unsuppress it first"
+                ));
+            }
+            Next::EndedSince(ended) => {
+                let given = consent.time;
+                return Err(format!(
+                    "consent_time {given} is older than {ended}, when the reader unsubscribed"
+                ));
+            }
+            Next::Ask(_) | Next::Quiet => return Err(trouble(&"consent on record led to a question")),
+        }
+        let found = self
+            .subscribers
+            .by_email(&email)
+            .await
+            .map_err(|error| trouble(&error))?;
+        found.map(|one| one.id).ok_or_else(|| trouble(&"it is gone again"))
+    }
+}
+
+fn consent(request: &ImportSubscribersRequest, now: Timestamp) -> Result<Consent, String> {
+    let source = domain::text::one_line(&request.consent_source);
+    let length = source.chars().count();
+    if !(1..=MOST_SOURCE_CHARS).contains(&length) {
+        return Err(format!(
+            "consent_source has {length} characters; 1 to {MOST_SOURCE_CHARS} are required, such as newsletter of 2024"
+        ));
+    }
+    let time = request
+        .consent_time
+        .ok_or("consent_time is missing; say when consent was given")?;
+    let time = from_wire_time("consent_time", time).map_err(|error| error.to_string())?;
+    if time > now {
+        return Err(format!("consent_time {time} is in the future"));
+    }
+    Ok(Consent {
+        opting: Opting::OnRecord,
+        source,
+        time,
+    })
+}

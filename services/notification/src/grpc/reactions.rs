@@ -1,0 +1,84 @@
+//! What readers say to papers of their digests.
+
+use std::sync::PoisonError;
+
+use domain::preferences::MOST_EXAMPLES;
+use domain::{DenseVector, PaperId, Preferences};
+use jiff::Timestamp;
+use tonic::Status;
+
+use super::{Notification, unavailable};
+use crate::subscribers::Subscriber;
+
+/// An interest matched a paper from this cosine on; the best one did in any case.
+const MATCHED: f32 = 0.3;
+
+impl Notification {
+    /// Turns the interests that matched a paper away from it. Of a reader without interests the paper itself is kept as
+    /// unwanted. The oldest example makes room where there are too many.
+    pub(super) async fn not_interested(&self, of: &Subscriber, paper: &PaperId, now: Timestamp) -> Result<(), Status> {
+        let matched = self.matched(of, paper).await?;
+        let interests = of.preferences.interests.clone();
+        let turn = |known: &mut Subscriber| {
+            if known.preferences.interests.is_empty() {
+                add(&mut known.unwanted, paper);
+            } else if known.preferences.interests == interests {
+                turn_away(&mut known.preferences, &matched, paper);
+            } else {
+                // Changed meanwhile: which of the new ones matched is not known.
+                let all: Vec<usize> = (0..known.preferences.interests.len()).collect();
+                turn_away(&mut known.preferences, &all, paper);
+            }
+        };
+        let changed = self.subscribers.change(&of.id, now, turn).await.map_err(unavailable)?;
+        if let Some(changed) = changed {
+            self.interests.prepare(&changed).await;
+        }
+        Ok(())
+    }
+
+    /// The places of the interests that matched a paper: all, where that cannot be known.
+    async fn matched(&self, of: &Subscriber, paper: &PaperId) -> Result<Vec<usize>, Status> {
+        let all: Vec<usize> = (0..of.preferences.interests.len()).collect();
+        let Some((encoder, kept)) = self.subscribers.vectors(of).await.map_err(unavailable)? else {
+            return Ok(all);
+        };
+        let vector: Option<DenseVector> = {
+            let window = self.interests.window.read().unwrap_or_else(PoisonError::into_inner);
+            window.vector(paper, &encoder).cloned()
+        };
+        let Some(vector) = vector else {
+            return Ok(all);
+        };
+        let cosine = |values: Vec<f32>| values.iter().zip(vector.as_slice()).map(|(a, b)| a * b).sum::<f32>();
+        let scores: Vec<f32> = kept.iter().map(|interest| cosine(interest.dequantise())).collect();
+        let best = scores.iter().copied().fold(f32::MIN, f32::max);
+        let matched = |score: f32| score >= MATCHED || score >= best;
+        Ok(all
+            .into_iter()
+            .filter(|place| scores.get(*place).is_some_and(|score| matched(*score)))
+            .collect())
+    }
+}
+
+fn turn_away(preferences: &mut Preferences, places: &[usize], paper: &PaperId) {
+    for place in places {
+        if let Some(interest) = preferences.interests.get_mut(*place) {
+            // Else an interest in papers like this one alone would have nothing left.
+            if interest.like.len() > 1 || !interest.words.is_empty() {
+                interest.like.retain(|id| id != paper);
+            }
+            add(&mut interest.unlike, paper);
+        }
+    }
+}
+
+fn add(papers: &mut Vec<PaperId>, paper: &PaperId) {
+    if papers.contains(paper) {
+        return;
+    }
+    if papers.len() >= MOST_EXAMPLES {
+        papers.remove(0);
+    }
+    papers.push(paper.clone());
+}

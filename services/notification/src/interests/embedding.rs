@@ -1,0 +1,49 @@
+//! Words as vectors, from the embedding service.
+
+use async_trait::async_trait;
+use common::grpc::{ServiceChannel, channel};
+use domain::{DenseVector, EncoderId};
+use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
+use proto::embedding::v1::{EmbedRequest, TextKind};
+
+use crate::editions::InterestEncoder;
+
+/// The embedding service.
+pub struct Embedding {
+    client: EmbeddingServiceClient<ServiceChannel>,
+}
+
+impl Embedding {
+    /// At an address.
+    pub fn new(url: &str, token: Option<&str>) -> Result<Self, String> {
+        let channel = channel(url, token).map_err(|error| error.to_string())?;
+        Ok(Self {
+            client: EmbeddingServiceClient::new(channel),
+        })
+    }
+}
+
+#[async_trait]
+impl InterestEncoder for Embedding {
+    async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
+        let request = EmbedRequest {
+            texts: texts.to_vec(),
+            kind: TextKind::Query.into(),
+            ..EmbedRequest::default()
+        };
+        let answer = self
+            .client
+            .clone()
+            .embed(request)
+            .await
+            .map_err(|status| status.message().to_owned())?;
+        let answer = answer.into_inner();
+        let encoder = EncoderId::parse(&answer.encoder_id).map_err(|error| error.to_string())?;
+        let vectors: Result<Vec<DenseVector>, _> = answer
+            .embeddings
+            .into_iter()
+            .map(|embedding| DenseVector::new(embedding.dense))
+            .collect();
+        Ok((encoder, vectors.map_err(|error| error.to_string())?))
+    }
+}
