@@ -10,20 +10,21 @@
 //! **Heat** decays by a half-life H of the window that is asked for ([`Window::half_life`]):
 //!
 //! ```text
-//! warmth(paper, kind, group) = Σ weight · share · 2^(−age / H)         over the acts that count
+//! warmth(paper, kind) = Σ weight · share · 2^(−age / H)                over the acts that count
 //! ```
 //!
 //! It is kept as a forward-decayed sum (Cormode, Shkapenyuk, Srivastava and Xu, *Forward Decay*, ICDE 2009): `Σ weight · share ·
 //! 2^((time − landmark) / H)`, which needs no work as time goes by and is multiplied by one number when it is read.
 //!
-//! **Newcomers** are readers who on the day of the act had not been seen on an earlier day. An invented reader is one. Together
-//! they add at most [`NEWCOMER_FLOOR`] and a [`NEWCOMER_SHARE`] of what the readers give who are known:
+//! **Trust** grows with the days on which a reader was seen before the day of the act: `trust = min(1, days / TRUST_DAYS)`, see
+//! [`TRUST_DAYS`]. An invented reader has none. Of each act the part `trust` is trusted and the rest is doubtful, and all that is
+//! doubtful about a paper adds at most [`DOUBTFUL_FLOOR`] and a [`DOUBTFUL_SHARE`] of what is trusted:
 //!
 //! ```text
-//! heat = known + room · newcomers / (room + newcomers)          room = NEWCOMER_FLOOR + NEWCOMER_SHARE · known
+//! heat = trusted + room · doubtful / (room + doubtful)          room = DOUBTFUL_FLOOR + DOUBTFUL_SHARE · trusted
 //! ```
 //!
-//! So any number of new accounts lifts a paper's heat to less than `1.5 · known + 6`.
+//! So any number of new accounts lifts a paper's heat to less than `1.5 · trusted + 6`.
 //!
 //! **The score** compares heat with what is usual for the paper's topic, its primary category, on a logarithmic scale:
 //!
@@ -53,15 +54,15 @@ mod tests;
 use std::time::Duration;
 
 pub use self::heat::{Act, Added, Heat, PaperHeat};
-pub use self::reader::{DAY_BUDGET, MOST_ACTS_PER_DAY};
+pub use self::reader::{DAY_BUDGET, MOST_ACTS_PER_DAY, TRUST_DAYS};
 pub use self::score::{ABSOLUTE, PRIOR_HEAT, Scored, TopicHeat, rank};
 
 /// UTC days for which acts are remembered, today among them.
 pub const MEMORY_DAYS: i64 = 30;
-/// What newcomers may add to the heat of a paper that no known reader looked at: a vote.
-pub const NEWCOMER_FLOOR: f64 = 6.0;
-/// What newcomers may add beyond that, for each unit of heat that known readers gave.
-pub const NEWCOMER_SHARE: f64 = 0.5;
+/// What doubtful attention may add to the heat of a paper that no trusted reader looked at: a vote.
+pub const DOUBTFUL_FLOOR: f64 = 6.0;
+/// What it may add beyond that, for each unit of trusted heat.
+pub const DOUBTFUL_SHARE: f64 = 0.5;
 /// Below this heat a paper is in no list, and does not count for what is usual: a click two half-lives ago.
 pub const COLD: f64 = 0.25;
 

@@ -165,9 +165,9 @@ async fn numbers_and_names_out_of_range_are_refused() {
         ),
         (SearchPapersRequest { mode: -1, ..x() }, "mode", "is -1"),
         (
-            SearchPapersRequest { order: 3, ..x() },
+            SearchPapersRequest { order: 4, ..x() },
             "order",
-            "is 3; allowed are RELEVANCE",
+            "is 4; allowed are RELEVANCE",
         ),
         (
             SearchPapersRequest { syntax: 3, ..x() },

@@ -23,14 +23,16 @@ impl Random {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// From 0 to below `most`, which is small.
+    /// From 0 to below `most`.
     pub fn below(&mut self, most: i64) -> i64 {
-        (self.share() * most as f64).floor() as i64
+        let scaled = (i128::from(self.next()) * i128::from(most)) >> 64;
+        i64::try_from(scaled).unwrap_or(0)
     }
 
     /// A place in a list of `length`.
     pub fn place(&mut self, length: usize) -> usize {
-        (self.share() * length as f64).floor() as usize
+        let length = i64::try_from(length).unwrap_or(i64::MAX);
+        usize::try_from(self.below(length)).unwrap_or(0)
     }
 
     /// A place drawn by weights that are summed up already: the last one is the sum of all.

@@ -27,7 +27,7 @@ pub const FIELDS: [(&str, i64); 12] = [
     ("math.KT", 1),
 ];
 /// Readers of a field with one paper a day; a field has this many times the root of its papers.
-const READERS: f64 = 87.0;
+const READERS: i64 = 87;
 /// Readers of a field with this many papers a day look at other fields half of the time; of smaller fields more often.
 const ABROAD: f64 = 20.0;
 /// Readers look back this many days.
@@ -190,7 +190,7 @@ fn papers(random: &mut Random) -> Vec<Paper> {
 }
 
 fn readers(field: usize) -> i64 {
-    (READERS * (FIELDS[field].1 as f64).sqrt()) as i64
+    (READERS * READERS * FIELDS[field].1).isqrt()
 }
 
 /// One kind of attention, drawn by percentages.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::reader::{Counted, Reader};
-use super::{Attention, MEMORY_DAYS, NEWCOMER_FLOOR, NEWCOMER_SHARE, Window};
+use super::{Attention, DOUBTFUL_FLOOR, DOUBTFUL_SHARE, MEMORY_DAYS, Window};
 use crate::PaperId;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -55,7 +55,7 @@ impl PaperHeat {
     }
 }
 
-/// Forward-decayed sums by window, group (known readers, newcomers) and kind.
+/// Forward-decayed sums by window, group (trusted, doubtful) and kind.
 #[derive(Debug, Default, Clone)]
 struct Sums {
     warmth: [[[f64; 4]; 2]; 3],
@@ -110,8 +110,7 @@ impl Heat {
 
     /// Forgets the oldest day before this moment's, for want of room.
     pub fn forget_oldest_day(&mut self, now: Timestamp) {
-        let oldest = |reader: &Reader| reader.oldest_days().first().copied();
-        if let Some(oldest) = self.readers.values().filter_map(oldest).min()
+        if let Some(oldest) = self.readers.values().filter_map(Reader::oldest_day).min()
             && oldest < day_of(now)
         {
             self.forget_before(oldest + 1);
@@ -126,7 +125,7 @@ impl Heat {
         let mut readers = std::mem::take(&mut self.readers);
         for reader in readers.values_mut() {
             self.acts -= reader.acts();
-            while reader.oldest_days().first().is_some_and(|oldest| *oldest < day) {
+            while reader.oldest_day().is_some_and(|oldest| oldest < day) {
                 let days = reader.oldest_days();
                 self.count(&reader.counted(&days), Sign::Minus);
                 reader.forget_oldest();
@@ -185,7 +184,9 @@ impl Heat {
                 continue;
             };
             for (warmth, growth) in sums.warmth.iter_mut().zip(growth) {
-                warmth[usize::from(act.newcomer)][kind] += sign.of(act.weight * growth);
+                let grown = sign.of(act.weight * growth);
+                warmth[0][kind] += grown * act.trust;
+                warmth[1][kind] += grown * (1.0 - act.trust);
             }
             match sign {
                 Sign::Plus => sums.readers[kind] += 1,
@@ -228,12 +229,12 @@ impl Sign {
     }
 }
 
-/// The heat that is left of known readers' warmth and newcomers', by kind.
-fn kinds([known, newcomers]: &[[f64; 4]; 2], fading: f64) -> [f64; 4] {
+/// The heat that is left of trusted and of doubtful warmth, by kind.
+fn kinds([trusted, doubtful]: &[[f64; 4]; 2], fading: f64) -> [f64; 4] {
     let sum = |kinds: &[f64; 4]| kinds.iter().sum::<f64>() * fading;
-    let room = NEWCOMER_FLOOR + NEWCOMER_SHARE * sum(known);
-    let let_in = room / (room + sum(newcomers));
-    std::array::from_fn(|kind| ((known[kind] + newcomers[kind] * let_in) * fading).max(0.0))
+    let room = DOUBTFUL_FLOOR + DOUBTFUL_SHARE * sum(trusted);
+    let let_in = room / (room + sum(doubtful));
+    std::array::from_fn(|kind| ((trusted[kind] + doubtful[kind] * let_in) * fading).max(0.0))
 }
 
 fn half_lives(window: Window, milliseconds: i64) -> f64 {

@@ -14,6 +14,9 @@ pub const DAY_BUDGET: f64 = 60.0;
 /// Acts of a reader on one day that are kept; further ones are passed over, so that no reader costs more than this.
 pub const MOST_ACTS_PER_DAY: usize = 256;
 
+/// Earlier days on which a reader must have been seen to be trusted fully.
+pub const TRUST_DAYS: usize = 5;
+
 /// What an act is about.
 pub(super) type Target = (Arc<PaperId>, Attention);
 
@@ -23,11 +26,12 @@ pub(super) struct Counted<'a> {
     /// In milliseconds since the epoch.
     pub at: i64,
     pub weight: f64,
-    pub newcomer: bool,
+    /// From 0 for a newcomer to 1.
+    pub trust: f64,
 }
 
 /// The acts of one reader by UTC day, each in the day of its newest repeat. A day on which something was done stays, even if
-/// all of it was repeated later: it makes the reader known.
+/// all of it was repeated later: it makes the reader better known.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Reader {
     days: BTreeMap<i64, HashMap<Target, i64>>,
@@ -44,8 +48,8 @@ impl Reader {
         self.days.values().map(HashMap::len).sum()
     }
 
-    /// The days whose acts may weigh something else once this act is added: its own, that of the act it repeats, and the one
-    /// after it, on which the reader is known then. None where the act changes nothing.
+    /// The days whose acts may weigh something else once this act is added: its own, that of the act it repeats, and where its
+    /// day is new those after it, on which the reader is better known then. None where the act changes nothing.
     pub fn touched(&self, target: &Target, at: i64, day: i64) -> Option<Vec<i64>> {
         let new_day = !self.days.contains_key(&day);
         let repeated = self.newest(target);
@@ -59,7 +63,7 @@ impl Reader {
         let mut days = vec![day];
         days.extend(repeated.map(|(day, _)| day));
         if new_day {
-            days.extend(self.days.range(day..).next().map(|(day, _)| *day));
+            days.extend(self.days.range(day..).take(TRUST_DAYS).map(|(day, _)| *day));
         }
         days.sort_unstable();
         days.dedup();
@@ -86,9 +90,14 @@ impl Reader {
             .find_map(|(day, acts)| Some((*day, *acts.get(target)?)))
     }
 
-    /// The oldest day and the one after it, whose acts weigh something else once the oldest is forgotten.
+    /// The oldest day.
+    pub fn oldest_day(&self) -> Option<i64> {
+        self.days.keys().next().copied()
+    }
+
+    /// The oldest day, and those after it whose acts weigh something else once it is forgotten.
     pub fn oldest_days(&self) -> Vec<i64> {
-        self.days.keys().take(2).copied().collect()
+        self.days.keys().take(1 + TRUST_DAYS).copied().collect()
     }
 
     /// Forgets the oldest day.
@@ -98,17 +107,17 @@ impl Reader {
 
     /// What the acts of some days weigh.
     pub fn counted(&self, days: &[i64]) -> Vec<Counted<'_>> {
-        let first = self.days.keys().next();
         let mut counted = Vec::new();
         for day in days {
             let Some(acts) = self.days.get(day) else { continue };
+            let seen_before = self.days.range(..day).take(TRUST_DAYS).count();
             let total: f64 = acts.keys().map(|(_, kind)| kind.weight()).sum();
             let share = (DAY_BUDGET / total).min(1.0);
             counted.extend(acts.iter().map(|(target, at)| Counted {
                 target,
                 at: *at,
                 weight: target.1.weight() * share,
-                newcomer: first == Some(day),
+                trust: seen_before as f64 / TRUST_DAYS as f64,
             }));
         }
         counted

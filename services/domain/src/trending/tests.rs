@@ -16,7 +16,7 @@ const BEGIN: i64 = 20_000 * DAY;
 fn act(reader: &str, paper: &str, kind: Attention, second: i64) -> Act {
     Act {
         reader: reader.to_owned(),
-        paper: PaperId::parse(&format!("x:{paper}")).expect("an id"),
+        paper: PaperId::parse(&format!("x:{}", paper.replace(' ', "-"))).expect("an id"),
         kind,
         at: at(second),
     }
@@ -24,6 +24,13 @@ fn act(reader: &str, paper: &str, kind: Attention, second: i64) -> Act {
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(BEGIN + second).expect("a time")
+}
+
+/// What makes a reader trusted on day 0.
+fn known(reader: &str) -> Vec<Act> {
+    let days = 1..=i64::try_from(TRUST_DAYS).expect("small");
+    days.map(|day| act(reader, "long ago", Attention::Click, -day * DAY))
+        .collect()
 }
 
 fn heat_of(acts: &[Act]) -> Heat {
@@ -61,14 +68,18 @@ fn plain(acts: &[Act], window: Window, now: Timestamp) -> BTreeMap<PaperId, [f64
     for ((reader, paper, kind), at) in &newest {
         let share = (DAY_BUDGET / spent[&(*reader, day(*at))]).min(1.0);
         let age = now.duration_since(*at).as_secs_f64() / window.half_life().as_secs_f64();
-        let newcomer = usize::from(days[reader.as_str()].first() == Some(&day(*at)));
-        warmth.entry((*paper).clone()).or_default()[newcomer][*kind as usize] += kind.weight() * share * (-age).exp2();
+        let seen_before = days[reader.as_str()].iter().filter(|seen| **seen < day(*at)).count();
+        let trust = (seen_before as f64 / TRUST_DAYS as f64).min(1.0);
+        let weight = kind.weight() * share * (-age).exp2();
+        let warmth = warmth.entry((*paper).clone()).or_default();
+        warmth[0][*kind as usize] += weight * trust;
+        warmth[1][*kind as usize] += weight * (1.0 - trust);
     }
-    let heat = |[known, newcomers]: [[f64; 4]; 2]| {
+    let heat = |[trusted, doubtful]: [[f64; 4]; 2]| {
         let sum = |of: &[f64; 4]| of.iter().sum::<f64>();
-        let room = NEWCOMER_FLOOR + NEWCOMER_SHARE * sum(&known);
-        let part = room / (room + sum(&newcomers));
-        std::array::from_fn(|kind| known[kind] + part * newcomers[kind])
+        let room = DOUBTFUL_FLOOR + DOUBTFUL_SHARE * sum(&trusted);
+        let part = room / (room + sum(&doubtful));
+        std::array::from_fn(|kind| trusted[kind] + part * doubtful[kind])
     };
     warmth.into_iter().map(|(id, warmth)| (id, heat(warmth))).collect()
 }
@@ -139,59 +150,52 @@ proptest! {
 
 #[test]
 fn a_repeat_makes_an_act_new_again_and_no_more() {
-    let mut heat = heat_of(&[act("a", "first", Attention::Click, 0)]);
+    let mut heat = heat_of(&known("a"));
     let vote = |second| act("a", "p", Attention::Vote, second);
-    assert_eq!(heat.add(&vote(DAY)), Added::Counted);
-    let once = total(&heat, "p", Window::Day, at(DAY));
+    assert_eq!(heat.add(&vote(0)), Added::Counted);
+    let once = total(&heat, "p", Window::Day, at(0));
     assert!((once - Attention::Vote.weight()).abs() < 1e-9, "{once}");
     for hour in 1..=12 {
-        assert_eq!(heat.add(&vote(DAY + hour * HOUR)), Added::Counted);
+        assert_eq!(heat.add(&vote(hour * HOUR)), Added::Counted);
     }
-    let again = total(&heat, "p", Window::Day, at(DAY + 12 * HOUR));
+    let again = total(&heat, "p", Window::Day, at(12 * HOUR));
     assert!((again - once).abs() < 1e-9, "{again}");
-    assert_eq!(
-        heat.add(&vote(DAY + 3 * HOUR)),
-        Added::Unchanged,
-        "older than what is known"
-    );
+    assert_eq!(heat.add(&vote(3 * HOUR)), Added::Unchanged, "older than what is known");
     assert_eq!((heat.acts(), heat.len()), (2, 2));
 }
 
 #[test]
 fn a_reader_weighs_no_more_than_a_days_budget_however_much_they_do() {
-    let mut heat = heat_of(&[act("a", "first", Attention::Click, 0)]);
+    let mut heat = heat_of(&known("a"));
     for number in 0..10_000 {
-        heat.add(&act("a", &format!("p{number}"), Attention::Vote, DAY));
+        heat.add(&act("a", &format!("p{number}"), Attention::Vote, 0));
     }
-    let sum: f64 = heat.papers(Window::Day, at(DAY)).map(|one| one.total()).sum();
+    let sum: f64 = heat.papers(Window::Day, at(0)).map(|one| one.total()).sum();
     assert!(sum <= DAY_BUDGET + 1.0, "{sum}");
     assert_eq!(heat.acts(), MOST_ACTS_PER_DAY + 1);
 }
 
 #[test]
-fn new_accounts_add_no_more_than_the_floor_and_half_of_what_known_readers_give() {
-    let mut acts: Vec<Act> = (0..5)
-        .flat_map(|number| {
-            let reader = format!("known{number}");
-            [
-                act(&reader, "other", Attention::Click, 0),
-                act(&reader, "loved", Attention::Vote, DAY),
-            ]
-        })
-        .collect();
-    let loved = total(&heat_of(&acts), "loved", Window::Day, at(DAY));
+fn new_accounts_add_no_more_than_the_floor_and_half_of_what_trusted_readers_give() {
+    let mut acts = Vec::new();
+    for number in 0..5 {
+        let reader = format!("known{number}");
+        acts.extend(known(&reader));
+        acts.push(act(&reader, "loved", Attention::Vote, 0));
+    }
+    let loved = total(&heat_of(&acts), "loved", Window::Day, at(0));
     assert!((loved - 30.0).abs() < 1e-9, "{loved}");
     for number in 0..5_000 {
         for kind in Attention::ALL {
-            acts.push(act(&format!("fake{number}"), "loved", kind, DAY));
-            acts.push(act(&format!("fake{number}"), "pushed", kind, DAY));
+            acts.push(act(&format!("fake{number}"), "loved", kind, 0));
+            acts.push(act(&format!("fake{number}"), "pushed", kind, 0));
         }
     }
     let heat = heat_of(&acts);
-    let most = total(&heat, "pushed", Window::Day, at(DAY));
-    assert!(most > NEWCOMER_FLOOR * 0.99 && most < NEWCOMER_FLOOR, "{most}");
-    let most = total(&heat, "loved", Window::Day, at(DAY));
-    assert!(most > 50.9 && most < 1.5 * loved + NEWCOMER_FLOOR, "{most}");
+    let most = total(&heat, "pushed", Window::Day, at(0));
+    assert!(most > DOUBTFUL_FLOOR * 0.99 && most < DOUBTFUL_FLOOR, "{most}");
+    let most = total(&heat, "loved", Window::Day, at(0));
+    assert!(most > 50.9 && most < 1.5 * loved + DOUBTFUL_FLOOR, "{most}");
 }
 
 #[test]
@@ -208,20 +212,20 @@ fn years_go_by_and_sums_stay_in_bounds() {
     assert_eq!(heat.add(&act("b", "late", Attention::Save, 0)), Added::TooOld);
 }
 
-/// Sixty readers who were there the day before look at forty papers of a large field, the first ones most, and one each at
+/// Sixty readers who have been there for days look at forty papers of a large field, the first ones most, and one each at
 /// fifteen papers of a small one.
 fn two_fields() -> Vec<Act> {
     let mut acts = Vec::new();
     for reader in 0..60 {
         let name = format!("r{reader}");
-        acts.push(act(&name, "yesterday", Attention::Click, 0));
+        acts.extend(known(&name));
         for paper in 0..40 {
             if reader * (paper + 1) < 60 {
-                acts.push(act(&name, &format!("large{paper}"), Attention::Read, DAY));
+                acts.push(act(&name, &format!("large{paper}"), Attention::Read, 0));
             }
         }
         if reader < 15 {
-            acts.push(act(&name, &format!("small{reader}"), Attention::Click, DAY));
+            acts.push(act(&name, &format!("small{reader}"), Attention::Click, 0));
         }
     }
     acts
@@ -241,11 +245,11 @@ fn ranked(acts: &[Act], now: Timestamp) -> Vec<String> {
 #[test]
 fn a_burst_in_a_small_field_is_not_drowned_by_a_large_one() {
     let mut acts = two_fields();
-    let now = at(DAY + HOUR);
+    let now = at(HOUR);
     let place = |acts: &[Act]| ranked(acts, now).iter().position(|id| id == "small0");
     assert!(place(&acts).is_some_and(|place| place > 20), "{:?}", place(&acts));
     for reader in 20..28 {
-        acts.push(act(&format!("r{reader}"), "small0", Attention::Read, DAY));
+        acts.push(act(&format!("r{reader}"), "small0", Attention::Read, 0));
     }
     // By heat alone six papers of the large field come before it.
     assert!(place(&acts).is_some_and(|place| place < 3), "{:?}", place(&acts));
@@ -254,11 +258,11 @@ fn a_burst_in_a_small_field_is_not_drowned_by_a_large_one() {
 #[test]
 fn fake_accounts_move_a_paper_a_few_ranks() {
     let honest = two_fields();
-    let now = at(DAY + HOUR);
+    let now = at(HOUR);
     let place = |acts: &[Act]| ranked(acts, now).iter().position(|id| id == "large30");
     let before = place(&honest).expect("warm");
     let with = |fakes: i64| {
-        let fake = |number| act(&format!("fake{number}"), "large30", Attention::Vote, DAY);
+        let fake = |number| act(&format!("fake{number}"), "large30", Attention::Vote, 0);
         let acts: Vec<Act> = honest.iter().cloned().chain((0..fakes).map(fake)).collect();
         before - place(&acts).expect("warm")
     };
