@@ -10,8 +10,10 @@ use crate::bm25::{self, Beginnings, term_id};
 use crate::text;
 
 mod sentences;
+mod unwanted;
 
 pub use sentences::sentences;
+pub use unwanted::{Text, Unwanted};
 
 /// The terms of a query and what each weighs.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +75,7 @@ pub fn highlight(query: &QueryTerms, title: &str, abstract_text: &str) -> Highli
 /// True when a text holds a phrase: its words in their order and whole, without case, accents, punctuation and LaTeX.
 /// A phrase without letters and digits is in every text.
 pub fn contains_phrase(text: &str, phrase: &str) -> bool {
-    holds(&folded(text), phrase)
+    holds(&folded(text), &folded(phrase))
 }
 
 /// True when the title or the abstract holds each of `phrases`, and neither holds any of `without`.
@@ -84,30 +86,9 @@ pub fn passes(title: &str, abstract_text: &str, phrases: &[String], without: &[S
     if phrases.is_empty() && without.is_empty() {
         return true;
     }
-    let texts = [folded(title), folded(abstract_text)];
-    let in_one = |phrase: &str| texts.iter().any(|text| holds(text, phrase));
-    if !phrases.iter().all(|phrase| in_one(phrase)) {
-        return false;
-    }
-    if without.is_empty() {
-        return true;
-    }
-    let mut terms = bm25::terms(title);
-    terms.extend(bm25::terms(abstract_text));
-    !without.iter().any(|unwanted| {
-        let words = folded(unwanted);
-        let parts = words.split(' ').count();
-        let spaced = unwanted.trim().contains(char::is_whitespace);
-        let forms = match parts {
-            1 => bm25::terms(unwanted),
-            2 if !spaced => bm25::terms(&words.replace(' ', "")),
-            _ => Vec::new(),
-        };
-        // Several terms of one word are characters of Chinese, which only together mean it.
-        let by_form = matches!(forms.as_slice(), [form] if terms.contains(form));
-        let literally = forms.len() != 1 || parts > 1;
-        by_form || literally && !words.is_empty() && in_one(unwanted)
-    })
+    let text = Text::of(title, abstract_text);
+    phrases.iter().all(|phrase| text.holds(&folded(phrase)))
+        && !without.iter().any(|unwanted| text.has(&Unwanted::new(unwanted)))
 }
 
 /// Terms of the query in a text and their places.
@@ -142,15 +123,14 @@ fn folded(text: &str) -> String {
     text::fold(&bm25::without_latex(text))
 }
 
-/// Whether folded text holds a phrase as whole words.
+/// Whether folded text holds a folded phrase as whole words.
 fn holds(folded_text: &str, phrase: &str) -> bool {
-    let phrase = folded(phrase);
     let (Some(first), Some(last)) = (phrase.chars().next(), phrase.chars().next_back()) else {
         return true;
     };
     let mut from = 0;
     // Found again from the next character on, because an occurrence inside words can hide one of whole words.
-    while let Some(found) = folded_text[from..].find(&phrase) {
+    while let Some(found) = folded_text[from..].find(phrase) {
         let at = from + found;
         let before = folded_text[..at].chars().next_back();
         let behind = folded_text[at + phrase.len()..].chars().next();

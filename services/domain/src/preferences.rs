@@ -7,8 +7,12 @@ pub mod vector;
 use std::collections::HashSet;
 
 use crate::schedule::Schedule;
-use crate::text::{self, author_keys};
-use crate::{Paper, PaperId, Violation, highlight};
+use crate::text;
+use crate::{Paper, PaperId, Violation};
+
+mod excluding;
+
+pub use excluding::{Excluding, Legible};
 
 /// Most interests of one subscriber.
 pub const MOST_INTERESTS: usize = 100;
@@ -154,8 +158,12 @@ impl Interest {
 
     /// Whether a paper may be found by this interest at all.
     pub fn allows(&self, paper: &Paper) -> bool {
-        let in_categories = self.categories.is_empty() || self.categories.iter().any(|one| is_in(paper, one));
-        in_categories && !self.exclusions.exclude(paper)
+        self.covers(paper) && !self.exclusions.exclude(paper)
+    }
+
+    /// Whether a paper is of the categories that this interest keeps to.
+    pub fn covers(&self, paper: &Paper) -> bool {
+        self.categories.is_empty() || self.categories.iter().any(|one| is_in(paper, one))
     }
 
     fn violations(&self, field: &str, found: &mut Vec<Violation>) {
@@ -196,19 +204,12 @@ impl Exclusions {
 
     /// Whether a paper has what it must not have.
     pub fn exclude(&self, paper: &Paper) -> bool {
-        self.categories.iter().any(|one| is_in(paper, one))
-            || self.has_author(paper)
-            || !highlight::passes(&paper.title, &paper.abstract_text, &[], &self.words)
+        self.ready().exclude(&Legible::new(paper))
     }
 
-    fn has_author(&self, paper: &Paper) -> bool {
-        if self.authors.is_empty() {
-            return false;
-        }
-        // `Lovelace` leaves out every Lovelace, `Ada Lovelace` only her.
-        let unwanted: HashSet<String> = self.authors.iter().map(|name| text::fold(name)).collect();
-        let mut names = paper.authors.iter().flat_map(|name| author_keys(name));
-        names.any(|key| unwanted.contains(&key))
+    /// Makes them ready for many papers.
+    pub fn ready(&self) -> Excluding<'_> {
+        Excluding::new(self)
     }
 
     fn violations(&self, field: &str, found: &mut Vec<Violation>) {

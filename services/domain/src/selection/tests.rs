@@ -155,7 +155,7 @@ fn new_papers_never_fill_up_for_a_reader_with_interests() {
         window.chosen(&wanting(3, 0.2, &[1.0]), &[EAST]),
         [(0, Reason::Interest(0))]
     );
-    let nothing = Window::of(&[NORTH, values(&[(0, 0.14), (1, 1.0)])]);
+    let nothing = Window::of(&[NORTH, values(&[(0, 0.29), (1, 1.0)])]);
     assert_eq!(nothing.chosen(&wanting(3, 0.0, &[1.0]), &[EAST]), []);
 }
 

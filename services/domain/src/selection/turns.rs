@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Edition, Found, MATCH_FLOOR, PER_TOPIC, Reason, TooShort};
 use crate::matching::Match;
+use crate::preferences::Excluding;
 use crate::{Interest, Preferences};
 
 /// The interests, and whose turn it was last.
@@ -17,6 +18,7 @@ pub(super) struct Turns<'a> {
 /// An interest and what is left of its matches.
 struct Turn<'a> {
     interest: &'a Interest,
+    exclusions: Excluding<'a>,
     rest: &'a [Match],
     /// There may be more behind the end of the list.
     cut: bool,
@@ -32,6 +34,7 @@ impl<'a> Turns<'a> {
     pub(super) fn new(preferences: &'a Preferences, found: Found<'a>, papers: usize) -> Self {
         let turn = |(interest, matches): (&'a Interest, &&'a [Match])| Turn {
             interest,
+            exclusions: interest.exclusions.ready(),
             rest: matches,
             cut: matches.len() >= found.k && found.k < papers,
             head: None,
@@ -105,7 +108,10 @@ impl Turn<'_> {
             }
             self.rest = rest;
             let paper = next.paper as usize;
-            let allows = || self.interest.allows(edition.offer.candidates[paper].paper);
+            let allows = || {
+                let covers = self.interest.covers(edition.offer.candidates[paper].paper);
+                covers && !self.exclusions.exclude(&edition.offer.legible[paper])
+            };
             if edition.is_new(paper, 0) && edition.wants(paper) && allows() {
                 self.head = Some(*next);
                 return true;
