@@ -25,6 +25,7 @@ pub mod changes;
 pub mod deliveries;
 pub mod keeper;
 mod logging;
+mod placing;
 pub mod rates;
 pub mod rebuild;
 mod record;

@@ -3,21 +3,24 @@
 //!
 //! Done again it changes nothing. Deliveries come first, so that a subscriber is never due again for a slot that was sent.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use common::bus::BusError;
+use common::flow;
 use common::journal::{Entry, Journal, Standing};
-use common::{bus::BusError, flow};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use proto::convert::from_wire_time;
 use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
 use redis::Script;
-use std::collections::HashMap;
-use std::sync::LazyLock;
 use tracing::warn;
 
-use super::changes::{WRITE, placed_at, writing};
+use super::changes::WRITE;
 use super::deliveries::{Pick, deliveries_key, delivery_key, sent_key, to_json};
 use super::logging::slot_of;
+use super::placing::{placed_at, writing};
 use super::suppressions::SUPPRESSED;
 use super::{LOGGED, State, Subscriber, Subscribers, SubscribersError, invocation, record, subscriber_key};
 
@@ -75,8 +78,14 @@ impl Subscribers {
             subscribers: subscribers.last,
             deliveries: deliveries.last,
         };
-        let known = self.mark().await?.filter(|mark| mark.made == now.made);
-        let from = known.clone().filter(|_| reach == Reach::SinceMark);
+        // A log that was put back from a copy may end before the mark.
+        let holds = |mark: &Mark| {
+            mark.made == now.made && mark.subscribers <= now.subscribers && mark.deliveries <= now.deliveries
+        };
+        let from = self
+            .mark()
+            .await?
+            .filter(|mark| holds(mark) && reach == Reach::SinceMark);
         let begin = from.clone().unwrap_or(Mark {
             subscribers: 0,
             deliveries: 0,
@@ -136,6 +145,15 @@ impl Subscribers {
         Ok(self.mark().await?.is_some())
     }
 
+    /// Makes sure that Redis has not lost what it had, before something is taken for new. The keeper finds that out, too, but
+    /// only after a while.
+    pub(super) async fn be_whole(&self) -> Result<(), SubscribersError> {
+        if self.log.is_some() && !self.is_marked().await? {
+            self.rebuild(Reach::SinceMark, |_| {}).await?;
+        }
+        Ok(())
+    }
+
     /// Takes entries into Redis in one or two round trips; answers how many were news.
     pub(super) async fn restore_entries(&self, entries: &[Entry]) -> Result<u64, SubscribersError> {
         let mut news = 0;
@@ -172,7 +190,7 @@ impl Subscribers {
         subscriber: &Subscriber,
         due: Option<Timestamp>,
     ) -> Result<bool, SubscribersError> {
-        let (keys, arguments) = writing("newer", subscriber, placed_at(due));
+        let (keys, arguments) = writing("newer", subscriber, &placed_at(due));
         self.script(&WRITE, &keys, &arguments).await
     }
 
@@ -191,7 +209,7 @@ impl Subscribers {
             .iter()
             .zip(states)
             .map(|(one, state)| {
-                let (keys, arguments) = writing("newer", one, placed_at(due(one, state.as_deref(), now)));
+                let (keys, arguments) = writing("newer", one, &placed_at(due(one, state.as_deref(), now)));
                 invocation(&WRITE, &keys, &arguments)
             })
             .collect();
