@@ -35,6 +35,33 @@ pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// What Redis had lost and got back from the log.
+pub static RESTORED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_subscribers_restored_total",
+        "Subscribers, suppressions and deliveries that redis got back from the log."
+    )
+    .expect("the only metric of this name")
+});
+
+/// Editions whose end is in Redis alone because the log did not answer.
+pub static UNLOGGED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_deliveries_unlogged_total",
+        "Ended editions that the log does not have because it did not answer."
+    )
+    .expect("the only metric of this name")
+});
+
+/// Wishes to subscribe that came too fast.
+pub static HELD_BACK: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_wishes_held_back_total",
+        "Wishes to subscribe that were refused because too many came at once."
+    )
+    .expect("the only metric of this name")
+});
+
 /// Makes every series exist.
 pub fn touch() {
     for outcome in [
@@ -50,4 +77,7 @@ pub fn touch() {
     }
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);
+    for counter in [&RESTORED, &UNLOGGED, &HELD_BACK] {
+        LazyLock::force(counter);
+    }
 }

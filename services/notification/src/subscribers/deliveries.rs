@@ -13,6 +13,8 @@ use redis::Script;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use crate::metrics::UNLOGGED;
+
 use super::{DUE, LEASE, Subscribers, SubscribersError, corrupt, millis, subscriber_key};
 
 static INTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("intend.lua")));
@@ -286,6 +288,7 @@ impl Subscribers {
         let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
         let logged = self.journal_delivery(attempt.id, attempt.slot, record.stage, &papers, &record.message_id);
         if let Err(error) = logged.await {
+            UNLOGGED.inc();
             warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
         }
     }

@@ -23,6 +23,7 @@ use super::logging::slot_of;
 use super::placing::{placed_at, writing};
 use super::suppressions::SUPPRESSED;
 use super::{LOGGED, State, Subscriber, Subscribers, SubscribersError, invocation, record, subscriber_key};
+use crate::metrics::RESTORED;
 
 /// Entries that are restored in one round trip.
 const CHUNK: usize = 256;
@@ -113,6 +114,7 @@ impl Subscribers {
             self.log_everything(&mut progress, &mut tell).await?;
         }
         self.set_mark(&now).await?;
+        RESTORED.inc_by(progress.restored);
         Ok(progress)
     }
 
@@ -149,7 +151,7 @@ impl Subscribers {
     /// only after a while.
     pub(super) async fn be_whole(&self) -> Result<(), SubscribersError> {
         if self.log.is_some() && !self.is_marked().await? {
-            self.rebuild(Reach::SinceMark, |_| {}).await?;
+            Box::pin(self.rebuild(Reach::SinceMark, |_| {})).await?;
         }
         Ok(())
     }
