@@ -183,6 +183,7 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
         ("BROADSHEET_INDEXING__INGEST_URL", grpc("ingest")),
         ("BROADSHEET_NOTIFICATION__REDIS_URL", servers.redis()),
         ("BROADSHEET_NOTIFICATION__EMBEDDING_URL", grpc("embedding")),
+        ("BROADSHEET_NOTIFICATION__INDEXING_URL", grpc("indexing")),
         (
             "BROADSHEET_NOTIFICATION__FROM",
             "Broadsheet <digest@example.org>".to_owned(),

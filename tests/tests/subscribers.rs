@@ -47,10 +47,10 @@ fn fields(status: &Status) -> Vec<String> {
         .collect()
 }
 
-fn mask(paths: &[&str]) -> Option<FieldMask> {
-    Some(FieldMask {
+fn mask(paths: &[&str]) -> FieldMask {
+    FieldMask {
         paths: paths.iter().map(|path| (*path).to_owned()).collect(),
-    })
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +58,14 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     take_in(&platform);
+    let manage = subscribed(&platform).await;
+    change(&platform, &manage).await;
+    pause(&platform, &manage).await;
+    end(&platform, manage).await;
+}
+
+/// Subscribes and confirms; gives the token of a digest.
+async fn subscribed(platform: &Platform) -> String {
     platform.must(&[
         "subscribe",
         "ada@Bücher.example",
@@ -75,7 +83,7 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
         "0.5",
         "--text-only",
     ]);
-    let mut service = client(&platform);
+    let mut service = client(platform);
     let confirm = token(&platform.mails()[0], "confirm");
     let confirmed = service
         .confirm_subscription(ConfirmSubscriptionRequest { token: confirm })
@@ -85,7 +93,7 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
         .subscription
         .unwrap();
     assert_eq!(confirmed.email, "ada@xn--bcher-kva.example");
-    let shown = show(&platform, "ada@bücher.example");
+    let shown = show(platform, "ada@bücher.example");
     assert_eq!(shown["state"], "active");
     assert_eq!(
         (&shown["frequency"], &shown["weekday"]),
@@ -102,11 +110,14 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
     platform.must(&["digest", "send", "--to", "ada@bücher.example", "--now"]);
     let mails = platform.mails();
     let digest = mails.iter().find(|mail| mail.contains("/unsubscribe?token=")).unwrap();
-    let manage = token(digest, "unsubscribe");
+    token(digest, "unsubscribe")
+}
 
+async fn change(platform: &Platform, manage: &str) {
+    let mut service = client(platform);
     let updated = service
         .update_subscription(UpdateSubscriptionRequest {
-            token: manage.clone(),
+            token: manage.to_owned(),
             subscription: Some(Subscription {
                 schedule: Some(Schedule {
                     frequency: Frequency::Weekdays.into(),
@@ -117,7 +128,7 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
                 paper_count: 3,
                 ..Subscription::default()
             }),
-            update_mask: mask(&["schedule.frequency", "schedule.time", "exclusions"]),
+            update_mask: Some(mask(&["schedule.frequency", "schedule.time", "exclusions"])),
         })
         .await
         .unwrap()
@@ -136,7 +147,7 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
 
     let reacted = service
         .react_to_paper(ReactToPaperRequest {
-            token: manage.clone(),
+            token: manage.to_owned(),
             paper_id: "arxiv:2403.00001".to_owned(),
             reaction: Reaction::NotInterested.into(),
         })
@@ -144,12 +155,15 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
         .unwrap()
         .into_inner();
     assert_eq!(reacted.reader_id, updated.subscriber_id);
-    let shown = show(&platform, "ada@bücher.example");
+    let shown = show(platform, "ada@bücher.example");
     assert_eq!(shown["interests"][0]["unlike"][0], "arxiv:2403.00001");
+}
 
+async fn pause(platform: &Platform, manage: &str) {
+    let mut service = client(platform);
     let paused = service
         .pause_subscription(PauseSubscriptionRequest {
-            token: manage.clone(),
+            token: manage.to_owned(),
             until_time: None,
         })
         .await
@@ -164,7 +178,9 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
     let refused = platform.run(&["digest", "send", "--to", "ada@bücher.example", "--now"]);
     assert_eq!(refused.status, 1, "{refused:?}");
     let resumed = service
-        .resume_subscription(ResumeSubscriptionRequest { token: manage.clone() })
+        .resume_subscription(ResumeSubscriptionRequest {
+            token: manage.to_owned(),
+        })
         .await
         .unwrap()
         .into_inner()
@@ -172,7 +188,10 @@ async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_en
         .unwrap();
     assert_eq!(resumed.state(), SubscriptionState::Active);
     assert!(resumed.next_due_time.is_some());
+}
 
+async fn end(platform: &Platform, manage: String) {
+    let mut service = client(platform);
     let export = platform.must(&["subscribers", "export", "ada@bücher.example"]).json();
     assert_eq!(export["deliveries"][0]["state"], "sent");
     assert_eq!(export["deliveries"].as_array().unwrap().len(), 1);
@@ -331,8 +350,7 @@ joe@example.org,,,,,fair 2024,2024-05-01T12:00:00Z\r
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_answered_with_the_field_and_what_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
-    let environment = [("BROADSHEET_NOTIFICATION__SUBSCRIBES_PER_MINUTE_PER_NETWORK", "2")];
-    let platform = Platform::start_with(folder.path(), &environment);
+    let platform = Platform::start(folder.path());
     let mut service = client(&platform);
     let base = || SubscribeRequest {
         email: "ada@example.org".to_owned(),
@@ -388,6 +406,14 @@ async fn bad_input_is_answered_with_the_field_and_what_is_allowed() {
         );
         assert!(refused.message().len() < 400, "{refused}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_not_allowed_changes_nothing_and_too_many_wishes_are_held_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("BROADSHEET_NOTIFICATION__SUBSCRIBES_PER_MINUTE_PER_NETWORK", "2")];
+    let platform = Platform::start_with(folder.path(), &environment);
+    let mut service = client(&platform);
     platform.must(&["subscribe", "ada@example.org", "--confirm"]);
     let manage = proto::subscriptions::v1::GetSubscriberTokenRequest {
         email: "ada@example.org".to_owned(),
@@ -405,7 +431,7 @@ async fn bad_input_is_answered_with_the_field_and_what_is_allowed() {
                 paper_count: 51,
                 ..Subscription::default()
             }),
-            update_mask: mask(paths),
+            update_mask: Some(mask(paths)),
         };
         let refused = service.update_subscription(request).await.unwrap_err();
         assert_eq!(

@@ -133,7 +133,7 @@ impl Platform {
         let configs = read(settings)?;
         let pages = web::bind(&configs.web).await.map_err(Failure::other)?;
         let endpoint = endpoint_of(&grpc, &pages, &admin);
-        match launch(configs, stop.clone(), grpc, admin, pages).await {
+        match Box::pin(launch(configs, stop.clone(), grpc, admin, pages)).await {
             Ok(running) => {
                 data.write_endpoint(&endpoint).map_err(Failure::other)?;
                 Ok(Self {

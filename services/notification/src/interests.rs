@@ -8,6 +8,7 @@ mod embedding;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::preferences::vector::interest_vector;
@@ -20,6 +21,9 @@ pub use embedding::Embedding;
 use crate::editions::InterestEncoder;
 use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
 use crate::window::Window;
+
+/// How long a change of interests waits for their vectors.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Papers that are not in the window.
 #[async_trait]
@@ -84,9 +88,16 @@ impl Interests {
         let Some(wanted) = wanted else {
             return;
         };
-        if let Err(error) = self.of(subscriber, &wanted).await {
-            warn!(%error, subscriber = subscriber.id, "interests are not embedded yet, the next edition does it");
-        }
+        let problem = match tokio::time::timeout(PATIENCE, self.of(subscriber, &wanted)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        warn!(
+            problem,
+            subscriber = subscriber.id,
+            "interests are not embedded yet, the next edition does it"
+        );
     }
 
     /// The vectors of the interests of several subscribers, with one call for all words and one for all papers.

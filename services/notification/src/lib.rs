@@ -162,7 +162,7 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let subscribers = Subscribers::connect(&config.redis_url, terms).await;
     let subscribers = subscribers.map_err(|error| failed(error.to_string()))?.logging_to(log);
     // Before anything is sent or answered: whom a lost Redis has forgotten must not be mailed, or subscribed, anew.
-    let rebuilt = subscribers.rebuild(Reach::SinceMark, |_| {}).await;
+    let rebuilt = Box::pin(subscribers.rebuild(Reach::SinceMark, |_| {})).await;
     let rebuilt = rebuilt.map_err(|error| failed(error.to_string()))?;
     info!(?rebuilt, "redis is up to the log of subscribers");
     let trending = trending(&config).map_err(failed)?;
@@ -224,9 +224,9 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         assembly.stop.clone(),
     );
     assembly.task(async move { Ok(filling.await?) });
-    let keeping = keeper::run(subscribers.clone(), assembly.stop.clone());
+    let (kept, stop) = (subscribers.clone(), assembly.stop.clone());
     assembly.task(async move {
-        keeping.await;
+        keeper::run(kept, stop).await;
         Ok(())
     });
     let pace = scheduler::Pace::new(config.lease, config.chunk);

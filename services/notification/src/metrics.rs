@@ -57,6 +57,15 @@ pub static FEEDBACK: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// What Redis had lost and got back from the log.
+pub static RESTORED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_subscribers_restored_total",
+        "Subscribers, suppressions and deliveries that redis got back from the log."
+    )
+    .expect("the only metric of this name")
+});
+
 /// Connections to the mail server that are open.
 pub static SMTP_CONNECTIONS: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
@@ -66,11 +75,29 @@ pub static SMTP_CONNECTIONS: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// Editions whose end is in Redis alone because the log did not answer.
+pub static UNLOGGED: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_deliveries_unlogged_total",
+        "Ended editions that the log does not have because it did not answer."
+    )
+    .expect("the only metric of this name")
+});
+
 /// 1 while too many mails failed for more to be tried.
 pub static SENDING_PAUSED: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
         "broadsheet_notification_sending_paused",
         "1 while sending is paused because too many of the last mails failed."
+    )
+    .expect("the only metric of this name")
+});
+
+/// Wishes to subscribe that came too fast.
+pub static HELD_BACK: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_notification_wishes_held_back_total",
+        "Wishes to subscribe that were refused because too many came at once."
     )
     .expect("the only metric of this name")
 });
@@ -99,4 +126,7 @@ pub fn touch() {
     LazyLock::force(&WINDOW);
     LazyLock::force(&SMTP_CONNECTIONS);
     LazyLock::force(&SENDING_PAUSED);
+    for counter in [&RESTORED, &UNLOGGED, &HELD_BACK] {
+        LazyLock::force(counter);
+    }
 }

@@ -27,6 +27,7 @@ pub mod claims;
 pub mod deliveries;
 pub mod keeper;
 mod logging;
+mod placing;
 pub mod rates;
 pub mod reading;
 pub mod rebuild;

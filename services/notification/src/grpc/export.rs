@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tonic::Status;
 
 use super::{Notification, unavailable};
+use crate::subscribers::suppressions::Reason;
 use crate::subscribers::{Opting, State, Subscriber};
 
 /// Deliveries that are read in one go.
@@ -38,7 +39,7 @@ impl Notification {
                 "source": consent.source,
                 "time": consent.time,
             })),
-            "suppressed_for": suppression.map(|reason| reason.name()),
+            "suppressed_for": suppression.map(Reason::name),
             "preferences": preferences(of),
             "interests_embedded_by": vectors.map(|(encoder, _)| encoder.to_string()),
             "deliveries": deliveries,

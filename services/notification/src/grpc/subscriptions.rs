@@ -21,6 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::answers::to_wire;
 use super::updates::check_mask;
 use super::{Notification, address, edition_failed, import, operators, refused, unavailable};
+use crate::metrics::HELD_BACK;
 use crate::subscribers::changes::Next;
 use crate::subscribers::{Opting, State, Subscriber};
 use crate::tokens::Scope;
@@ -47,10 +48,11 @@ impl Notification {
             .map_err(unavailable)?
         {
             None => Ok(()),
-            Some(wait) => Err(status::exhausted(
-                "too many wishes to subscribe at once; try again later",
-                wait,
-            )),
+            Some(wait) => {
+                HELD_BACK.inc();
+                let problem = "too many wishes to subscribe at once; try again later";
+                Err(status::exhausted(problem, wait))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use redis::Script;
 use tracing::warn;
 
-use super::record::{self, Fields};
+use super::placing::{place, writing};
 use super::suppressions::Reason;
 use super::{
     Consent, DUE, EMAIL_KEY, Opting, PAUSED, State, Subscriber, Subscribers, SubscribersError, broken, email_key,
@@ -104,6 +104,7 @@ impl Subscribers {
         consent: &Consent,
         now: Timestamp,
     ) -> Result<Next, SubscribersError> {
+        self.be_whole().await?;
         match (self.suppression(email).await?, consent.opting) {
             (Some(_), Opting::Ask) => return Ok(Next::Quiet),
             (Some(Reason::Bounce), Opting::OnRecord) => self.lift(email, now).await?,
@@ -221,10 +222,12 @@ impl Subscribers {
             }
         };
         match self.change(id, now, end).await {
-            Ok(ended) => {
+            Ok(Some(ended)) => {
                 self.wait_for_disk().await;
-                Ok(ended)
+                Ok(Some(ended))
             }
+            // Nobody, or somebody whom Redis has lost.
+            Ok(None) => self.end_in_log(id, now).await,
             Err(SubscribersError::Redis(error)) if self.log.is_some() => {
                 warn!(%error, subscriber = id, "redis does not answer, ending the subscription in the log");
                 self.end_in_log(id, now).await
@@ -284,7 +287,7 @@ impl Subscribers {
             };
             let mut made = *made;
             let placed = place(known.as_ref(), &mut made, now);
-            let (keys, arguments) = writing("next", &made, placed);
+            let (keys, arguments) = writing("next", &made, &placed);
             let call = invocation(&WRITE, &keys, &arguments);
             match call.invoke_async::<bool>(&mut self.redis.clone()).await {
                 Ok(true) => {
@@ -345,75 +348,4 @@ fn wished(
         .or(Some(now));
     made.consent = Some(consent.clone());
     (Made::New(Box::new(made)), Next::Active)
-}
-
-/// Where the sorted sets have a subscriber, and whether the vectors of the interests still hold.
-pub(super) struct Placed {
-    due: Due,
-    vectors: Vectors,
-}
-
-enum Due {
-    Keep,
-    Never,
-    At(Timestamp),
-}
-
-#[derive(PartialEq, Eq)]
-enum Vectors {
-    Hold,
-    Gone,
-}
-
-/// What follows from a change: the next version, since when slots count, when the next one is due.
-fn place(before: Option<&Subscriber>, made: &mut Subscriber, now: Timestamp) -> Placed {
-    made.version = before.map_or(0, |before| before.version) + 1;
-    if made.state != State::Paused {
-        made.paused_until = None;
-    }
-    let same_slots = before.is_some_and(|before| {
-        before.state == State::Active && before.preferences.schedule == made.preferences.schedule
-    });
-    let due = match made.state {
-        State::Active if same_slots => Due::Keep,
-        State::Active => {
-            made.due_since = Some(now);
-            Due::At(made.preferences.schedule.next_slot(now))
-        }
-        _ => Due::Never,
-    };
-    let same_interests = before.is_some_and(|before| before.preferences.interests == made.preferences.interests);
-    let vectors = if same_interests { Vectors::Hold } else { Vectors::Gone };
-    Placed { due, vectors }
-}
-
-/// As the log has a subscriber, due at a given moment.
-pub(super) fn placed_at(due: Option<Timestamp>) -> Placed {
-    Placed {
-        due: due.map_or(Due::Never, Due::At),
-        vectors: Vectors::Gone,
-    }
-}
-
-/// Keys and arguments of the script that writes.
-pub(super) fn writing(over: &str, made: &Subscriber, placed: Placed) -> ([String; 4], Vec<Vec<u8>>) {
-    let address = email_key(&made.email.to_ascii_lowercase());
-    let keys = [subscriber_key(&made.id), address, DUE.to_owned(), PAUSED.to_owned()];
-    let ms = |time: Timestamp| time.as_millisecond().to_string();
-    let due = match placed.due {
-        Due::Keep => "keep".to_owned(),
-        Due::Never => String::new(),
-        Due::At(moment) => ms(moment),
-    };
-    let until = made.paused_until.map_or(String::new(), ms);
-    let head = [made.id.clone(), over.to_owned(), made.version.to_string(), due, until];
-    let mut fields: Fields = record::fields(made);
-    if placed.vectors == Vectors::Gone {
-        fields.extend([("encoder", Vec::new()), ("vectors", Vec::new())]);
-    }
-    let fields = fields
-        .into_iter()
-        .flat_map(|(name, value)| [name.as_bytes().to_vec(), value]);
-    let arguments = head.into_iter().map(String::into_bytes).chain(fields).collect();
-    (keys, arguments)
 }

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::claims::Fence;
 use super::reading::seen_key;
 use super::{DUE, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
+use crate::metrics::UNLOGGED;
 
 static INTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("intend.lua")));
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("begin.lua")));
@@ -277,6 +278,7 @@ impl Subscribers {
         let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
         let logged = self.journal_delivery(attempt.id, attempt.slot, record.stage, &papers, &record.message_id);
         if let Err(error) = logged.await {
+            UNLOGGED.inc();
             warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
         }
     }

@@ -77,7 +77,7 @@ impl Keeper {
         let same = self.run.as_ref().is_none_or(|known| *known == run);
         if !same || !self.subscribers.is_marked().await? {
             *news = None;
-            let rebuilt = self.subscribers.rebuild(Reach::SinceMark, |_| {}).await?;
+            let rebuilt = Box::pin(self.subscribers.rebuild(Reach::SinceMark, |_| {})).await?;
             info!(
                 ?rebuilt,
                 "redis was started anew or lost its data; brought up to the log"

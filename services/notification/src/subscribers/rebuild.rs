@@ -3,25 +3,29 @@
 //!
 //! Done again it changes nothing. Deliveries come first, so that a subscriber is never due again for a slot that was sent.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use common::bus::BusError;
+use common::flow;
 use common::journal::{Entry, Journal, Standing};
-use common::{bus::BusError, flow};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use proto::convert::from_wire_time;
 use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
 use redis::Script;
-use std::collections::HashMap;
-use std::sync::LazyLock;
 use tracing::warn;
 
-use super::changes::{WRITE, placed_at, writing};
+use super::changes::WRITE;
 use super::deliveries::{Pick, deliveries_key, delivery_key, to_json};
 use super::logging::slot_of;
+use super::placing::{placed_at, writing};
 use super::reading::seen_key;
 use super::seen;
 use super::suppressions::SUPPRESSED;
 use super::{LOGGED, State, Subscriber, Subscribers, SubscribersError, invocation, record, subscriber_key};
+use crate::metrics::RESTORED;
 
 /// Entries that are restored in one round trip.
 const CHUNK: usize = 256;
@@ -77,8 +81,14 @@ impl Subscribers {
             subscribers: subscribers.last,
             deliveries: deliveries.last,
         };
-        let known = self.mark().await?.filter(|mark| mark.made == now.made);
-        let from = known.clone().filter(|_| reach == Reach::SinceMark);
+        // A log that was put back from a copy may end before the mark.
+        let holds = |mark: &Mark| {
+            mark.made == now.made && mark.subscribers <= now.subscribers && mark.deliveries <= now.deliveries
+        };
+        let from = self
+            .mark()
+            .await?
+            .filter(|mark| holds(mark) && reach == Reach::SinceMark);
         let begin = from.clone().unwrap_or(Mark {
             subscribers: 0,
             deliveries: 0,
@@ -106,6 +116,7 @@ impl Subscribers {
             self.log_everything(&mut progress, &mut tell).await?;
         }
         self.set_mark(&now).await?;
+        RESTORED.inc_by(progress.restored);
         Ok(progress)
     }
 
@@ -136,6 +147,15 @@ impl Subscribers {
     /// Whether Redis is the one that was marked: one that lost its data, or fell back behind it, is not.
     pub(super) async fn is_marked(&self) -> Result<bool, SubscribersError> {
         Ok(self.mark().await?.is_some())
+    }
+
+    /// Makes sure that Redis has not lost what it had, before something is taken for new. The keeper finds that out, too, but
+    /// only after a while.
+    pub(super) async fn be_whole(&self) -> Result<(), SubscribersError> {
+        if self.log.is_some() && !self.is_marked().await? {
+            Box::pin(self.rebuild(Reach::SinceMark, |_| {})).await?;
+        }
+        Ok(())
     }
 
     /// Takes entries into Redis in one or two round trips; answers how many were news.
@@ -174,7 +194,7 @@ impl Subscribers {
         subscriber: &Subscriber,
         due: Option<Timestamp>,
     ) -> Result<bool, SubscribersError> {
-        let (keys, arguments) = writing("newer", subscriber, placed_at(due));
+        let (keys, arguments) = writing("newer", subscriber, &placed_at(due));
         self.script(&WRITE, &keys, &arguments).await
     }
 
@@ -193,7 +213,7 @@ impl Subscribers {
             .iter()
             .zip(states)
             .map(|(one, state)| {
-                let (keys, arguments) = writing("newer", one, placed_at(due(one, state.as_deref(), now)));
+                let (keys, arguments) = writing("newer", one, &placed_at(due(one, state.as_deref(), now)));
                 invocation(&WRITE, &keys, &arguments)
             })
             .collect();

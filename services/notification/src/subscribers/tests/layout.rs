@@ -1,5 +1,6 @@
 //! What lies in Redis: how much of it, and what older releases left there.
 
+use futures::StreamExt as _;
 use redis::AsyncCommands as _;
 
 use super::*;
@@ -109,7 +110,6 @@ async fn a_subscriber_with_one_interest_takes_at_most_1200_bytes() {
                 .expect("redis answers");
         }
     };
-    use futures::StreamExt as _;
     futures::stream::iter((0..COUNT).map(add))
         .buffer_unordered(64)
         .for_each(async |()| ())

@@ -202,6 +202,29 @@ async fn an_unsubscription_is_taken_while_redis_is_down_and_holds_before_anythin
 }
 
 #[tokio::test]
+async fn a_redis_emptied_a_moment_ago_takes_nobody_for_new_and_forgets_no_unsubscription() {
+    let bench = Bench::start().await;
+    let redis = Redis::start();
+    let store = bench.over(&redis).await;
+    let ada = bench.reader(&store, "ada").await;
+    bench.reader(&store, "eve").await;
+    let client = redis::Client::open(redis.url.as_str()).expect("a url");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("redis answers");
+    let flush = redis::cmd("FLUSHALL");
+    let _: () = flush.query_async(&mut connection).await.expect("emptied");
+    let ended = store.unsubscribe("eve", now()).await.expect("taken");
+    assert_eq!(state(ended), Some(State::Unsubscribed));
+    let email = EmailAddress::parse(&ada.email).expect("an address");
+    let next = store
+        .subscribe(&email, "another", &ada.preferences, Opting::Ask, now())
+        .await;
+    assert_eq!(next.expect("taken"), Next::Quiet, "is subscribed");
+    assert_eq!(there(&store, "ada").await, ada);
+    assert_eq!(there(&store, "eve").await.state, State::Unsubscribed);
+    assert_eq!(store.unsubscribe("nobody", now()).await.expect("asked"), None);
+}
+
+#[tokio::test]
 async fn whoever_changes_what_at_the_same_time_the_newest_state_is_the_last_one_in_the_log() {
     let bench = Bench::start().await;
     let redis = Redis::start();
