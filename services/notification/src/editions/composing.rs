@@ -75,23 +75,24 @@ impl Editions {
         let mut drafts: Drafts = Vec::with_capacity(ids.len());
         let mut open = Vec::new();
         let read = self.open(&ids, now).await?;
-        let mut wait_for_choice = Vec::new();
+        let mut to_choose = Vec::new();
         for (id, one) in ids.into_iter().zip(read) {
             let draft = match one {
-                Ok(Some(one)) => match self.verdict(&one, occasion, now) {
-                    Some(verdict) => Ok(Some(one.with(verdict))),
-                    None => {
-                        wait_for_choice.push(drafts.len());
+                Ok(Some(one)) => {
+                    if let Some(verdict) = self.verdict(&one, occasion, now) {
+                        Ok(Some(one.with(verdict)))
+                    } else {
+                        to_choose.push(drafts.len());
                         open.push(one);
                         Ok(None)
                     }
-                },
+                }
                 Ok(None) => Ok(None),
                 Err(error) => Err(error),
             };
             drafts.push((id, draft));
         }
-        for (place, draft) in wait_for_choice.into_iter().zip(self.choose(open).await?) {
+        for (place, draft) in to_choose.into_iter().zip(self.choose(open).await?) {
             drafts[place].1 = Ok(Some(draft));
         }
         Ok(drafts)
@@ -161,7 +162,7 @@ impl Editions {
             hours(self.parts.expire)
         );
         if !one.past.record.detail.is_empty() {
-            detail.push_str(&format!("; last said: {}", one.past.record.detail));
+            detail = format!("{detail}; last said: {}", one.past.record.detail);
         }
         Some(detail)
     }

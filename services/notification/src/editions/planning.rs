@@ -12,7 +12,7 @@ use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Pick, Record, St
 use crate::subscribers::{Subscriber, SubscribersError};
 
 /// What is to be done for a chunk of subscribers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// To be sent; nobody else does it for the length of the lease.
     pub editions: Vec<Planned>,
@@ -54,10 +54,7 @@ impl Editions {
         now: Timestamp,
     ) -> Result<Plan, EditionError> {
         let drafts = self.drafts(ids, occasion, now).await?;
-        let mut plan = Plan {
-            editions: Vec::new(),
-            outcomes: Vec::new(),
-        };
+        let mut plan = Plan::default();
         let (mut steps, mut known) = (Vec::new(), Vec::new());
         for (id, draft) in drafts {
             match draft {
