@@ -2,11 +2,11 @@
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::composing::Draft;
 use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Occasion, Outcome, Verdict};
-use crate::metrics::{EDITIONS, EMPTY_SLOTS, RESENT};
+use crate::metrics::{EDITIONS, EMPTY_SLOTS};
 use crate::subscribers::claims::Fence;
 use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Pick, Record, Stage};
 use crate::subscribers::{Subscriber, SubscribersError};
@@ -118,13 +118,6 @@ impl Editions {
             .intend(planned.attempt(), &chosen, &planned.record.message_id, now);
         let fixed = match claim.await? {
             Claim::Go(picks) => picks,
-            Claim::Again(picks) => {
-                RESENT.inc();
-                planned.record.resent += 1;
-                let (id, slot) = (&planned.subscriber.id, planned.slot);
-                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
-                picks
-            }
             Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
         };
         if fixed != chosen {

@@ -125,8 +125,6 @@ pub struct Attempt<'a> {
 pub enum Claim {
     /// Yes, with these papers.
     Go(Vec<Pick>),
-    /// Yes, with these papers; an earlier attempt ended without saying how.
-    Again(Vec<Pick>),
     /// Somebody else is doing it.
     Busy,
     /// It is done.
@@ -138,6 +136,8 @@ pub enum Claim {
 pub enum Begin {
     /// Yes.
     Go,
+    /// Yes; an earlier attempt ended without saying how, so the mail server may have the mail already.
+    Again,
     /// Somebody else took over.
     Lost,
     /// The subscription is not active.
@@ -185,7 +185,6 @@ impl Subscribers {
             self.script(&INTEND, &keys, &arguments.map(String::into_bytes)).await?;
         Ok(match answer.as_str() {
             "go" => Claim::Go(picks(&key, &papers)?),
-            "again" => Claim::Again(picks(&key, &papers)?),
             "busy" => Claim::Busy,
             _ => Claim::Done,
         })
@@ -203,6 +202,7 @@ impl Subscribers {
         let answer: String = self.script(&BEGIN, &keys, &arguments.map(String::into_bytes)).await?;
         Ok(match answer.as_str() {
             "go" => Begin::Go,
+            "again" => Begin::Again,
             "ended" => Begin::Ended,
             _ => Begin::Lost,
         })
