@@ -70,6 +70,10 @@ faults-editions subscribers="3000" kills="200" seed="1":
     cargo build --workspace --locked
     BROADSHEET_FAULTS_SUBSCRIBERS={{ subscribers }} BROADSHEET_FAULTS_KILLS={{ kills }} BROADSHEET_FAULTS_SEED={{ seed }} cargo test --workspace --locked --test faults_editions -- --nocapture
 
+# Compose, render and record editions for 20,000 subscribers into a sink that takes everything at once; says the rate.
+bench-editions:
+    cargo test --release --locked -p notification --lib -- --ignored --nocapture editions_a_second
+
 # Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
 bench-embedding *arguments:
     cargo run --release --locked -p embedding --example load -- {{ arguments }}

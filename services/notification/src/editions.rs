@@ -105,6 +105,7 @@ pub enum EditionError {
 }
 
 /// What [`Editions`] is made from.
+#[derive(Clone)]
 pub struct Parts {
     /// Subscribers and deliveries.
     pub subscribers: Subscribers,
@@ -249,5 +250,7 @@ impl Editions {
     }
 }
 
+#[cfg(test)]
+mod rate;
 #[cfg(test)]
 mod tests;

@@ -133,6 +133,8 @@ pub fn vector(text: &str) -> DenseVector {
 pub struct House {
     pub subscribers: Subscribers,
     pub editions: Arc<Editions>,
+    /// What editions are made from, for who wants them otherwise.
+    pub parts: Parts,
     pub window: Arc<RwLock<Window>>,
     pub post: Arc<Post>,
     pub meaning: Arc<Meaning>,
@@ -163,7 +165,7 @@ impl House {
             unsubscribes: Mutex::default(),
         });
         let tokens = Arc::new(Tokens::new(b"secret"));
-        let editions = Arc::new(Editions::new(Parts {
+        let parts = Parts {
             subscribers: subscribers.clone(),
             window: Arc::clone(&window),
             encoder: Arc::clone(&meaning) as Arc<dyn InterestEncoder>,
@@ -175,10 +177,11 @@ impl House {
             expire: SignedDuration::from_hours(12),
             connections: 16,
             send_timeout: Duration::from_secs(45),
-        }));
+        };
         Self {
             subscribers,
-            editions,
+            editions: Arc::new(Editions::new(parts.clone())),
+            parts,
             window,
             post,
             meaning,

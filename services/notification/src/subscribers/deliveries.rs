@@ -179,6 +179,7 @@ impl Subscribers {
             papers,
             message_id.to_owned(),
             attempt.slot.as_millisecond().to_string(),
+            millis(self.terms.retention).to_string(),
         ];
         let keys = [key.clone(), deliveries_key(attempt.id)];
         let (answer, papers): (String, String) =

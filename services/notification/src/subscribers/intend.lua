@@ -1,6 +1,7 @@
 -- Takes an edition in hand and fixes its papers, at the first attempt for all later ones.
 -- Answers 'go', 'busy' (in the hands of another, or of a later owner before) or 'done', and the papers.
--- KEYS: delivery, deliveries. ARGV: owner, epoch, now, end of the lease, papers, message id, slot.
+-- KEYS: delivery, deliveries. ARGV: owner, epoch, now, end of the lease, papers, message id, slot, how long records are
+-- kept (ms).
 local known = redis.call('HMGET', KEYS[1], 'state', 'owner', 'epoch', 'lease')
 local state, owner, epoch, lease = known[1], known[2], tonumber(known[3] or '0'), tonumber(known[4] or '0')
 if state == 'sent' or state == 'failed' then return {'done', ''} end
@@ -10,5 +11,7 @@ redis.call('HSETNX', KEYS[1], 'papers', ARGV[5])
 redis.call('HSET', KEYS[1], 'state', 'intended', 'owner', ARGV[1], 'epoch', ARGV[2], 'lease', ARGV[4],
   'message_id', ARGV[6], 'at', ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[7], ARGV[7])
+redis.call('PEXPIRE', KEYS[1], ARGV[8])
+redis.call('PEXPIRE', KEYS[2], ARGV[8])
 if state == 'sending' then redis.call('HSET', KEYS[1], 'unknown', '1') end
 return {'go', redis.call('HGET', KEYS[1], 'papers')}
