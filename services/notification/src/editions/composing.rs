@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use domain::{EncoderId, PaperId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::choosing::{self, Emptiness};
 use super::vectors::Vectors;
@@ -150,21 +150,22 @@ impl Editions {
         })
     }
 
+    /// An operator may ask for an edition long after its slot; the first attempt counts then.
     fn too_late(&self, one: &Open, now: Timestamp) -> Option<String> {
-        let age = now.duration_since(one.slot);
+        let record = &one.past.record;
+        let age = now.duration_since(record.begun.map_or(one.slot, |begun| begun.max(one.slot)));
         if age <= self.parts.expire {
             return None;
         }
-        let hours = |span: SignedDuration| span.as_hours();
-        let mut detail = format!(
+        let detail = format!(
             "its turn came {} hours after its slot; notification.expire_hours is {}",
-            hours(age),
-            hours(self.parts.expire)
+            now.duration_since(one.slot).as_hours(),
+            self.parts.expire.as_hours()
         );
-        if !one.past.record.detail.is_empty() {
-            detail = format!("{detail}; last said: {}", one.past.record.detail);
-        }
-        Some(detail)
+        Some(match record.detail.as_str() {
+            "" => detail,
+            last => format!("{detail}; last said: {last}"),
+        })
     }
 
     /// Chooses the papers for all of them.

@@ -112,6 +112,19 @@ fn resident_mb() -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
 
+/// Processor time of this process, in milliseconds.
+fn cpu_ms() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("a stat");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let ticks = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<f64>().expect("a number"));
+    // A hundred ticks a second, on every Linux there is.
+    10.0 * ticks.sum::<f64>()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: just bench-editions"]
 async fn editions_a_second() {
@@ -138,17 +151,18 @@ async fn editions_a_second() {
     let before = resident_mb();
     let stop = CancellationToken::new();
     let pace = scheduler::Pace::new(Duration::from_mins(1), 512);
-    let begun = Instant::now();
+    let (begun, cpu_before) = (Instant::now(), cpu_ms());
     let running = tokio::spawn(scheduler::run(house.subscribers.clone(), editions, pace, stop.clone()));
     while sink.mails.load(Ordering::Relaxed) < SUBSCRIBERS {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let per_s = SUBSCRIBERS as f64 / begun.elapsed().as_secs_f64();
+    let cpu = (cpu_ms() - cpu_before) / SUBSCRIBERS as f64;
     stop.cancel();
     running.await.expect("a clean end");
     let bytes = sink.bytes.load(Ordering::Relaxed) / SUBSCRIBERS;
     println!(
-        "editions: subscribers={SUBSCRIBERS} interests={INTERESTS} papers={PAPERS} per_s={per_s:.0} bytes_per_mail={bytes} rss_mb={:.0} rss_before_mb={before:.0}",
+        "editions: subscribers={SUBSCRIBERS} interests={INTERESTS} papers={PAPERS} per_s={per_s:.0} cpu_ms_per_mail={cpu:.2} bytes_per_mail={bytes} rss_mb={:.0} rss_before_mb={before:.0}",
         resident_mb()
     );
 }

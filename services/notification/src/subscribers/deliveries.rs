@@ -107,6 +107,8 @@ pub struct Record {
     pub resent: u32,
     /// When the stage was reached.
     pub at: Timestamp,
+    /// When the first attempt began.
+    pub begun: Option<Timestamp>,
 }
 
 /// One attempt at one edition.
@@ -290,7 +292,7 @@ fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersError> {
 
 pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Record, SubscribersError> {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    let at = field("at").parse().ok();
+    let time = |name: &str| Timestamp::from_millisecond(field(name).parse().ok()?).ok();
     Ok(Record {
         stage: Stage::parse(&field("state")),
         picks: match fields.get("papers") {
@@ -301,9 +303,8 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
         detail: field("detail"),
         attempts: field("attempts").parse().unwrap_or(0),
         resent: field("resent").parse().unwrap_or(0),
-        at: at
-            .and_then(|at| Timestamp::from_millisecond(at).ok())
-            .unwrap_or_default(),
+        at: time("at").unwrap_or_default(),
+        begun: time("begun"),
     })
 }
 

@@ -8,6 +8,7 @@ if state == 'sent' or state == 'failed' then return {'done', ''} end
 local held = (state == 'intended' or state == 'sending') and owner ~= ARGV[1]
 if epoch > tonumber(ARGV[2]) or (held and lease > tonumber(ARGV[3])) then return {'busy', ''} end
 redis.call('HSETNX', KEYS[1], 'papers', ARGV[5])
+redis.call('HSETNX', KEYS[1], 'begun', ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'intended', 'owner', ARGV[1], 'epoch', ARGV[2], 'lease', ARGV[4],
   'message_id', ARGV[6], 'at', ARGV[3])
 redis.call('ZADD', KEYS[2], ARGV[7], ARGV[7])
