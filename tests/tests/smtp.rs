@@ -197,3 +197,19 @@ async fn a_mail_whose_answer_was_lost_comes_again_as_the_same_mail_and_is_counte
     assert!(desk.mails.others().is_empty());
     assert_eq!((desk.resent(), desk.editions("sent")), (1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_sends_nothing_and_a_test_mail_says_that_it_is_one() {
+    let desk = Desk::open();
+    desk.platform.must(&["subscribe", "ada@example.org", "--confirm"]);
+    eventually("the paper is in the window", async || {
+        let dry = desk.platform.must(&["digest", "send", "--dry-run"]);
+        dry.out.contains("1 would be sent").then_some(())
+    })
+    .await;
+    desk.platform.must(&["digest", "test", "ada@example.org"]);
+    let mail = desk.mails.mail();
+    assert!(mail.header("subject").starts_with("[Test] "), "{mail:?}");
+    assert!(desk.mails.others().is_empty());
+    assert_eq!(desk.editions("sent"), 0);
+}

@@ -110,6 +110,7 @@ pub enum EditionError {
 }
 
 /// What [`Editions`] is made from.
+#[derive(Clone)]
 pub struct Parts {
     /// Subscribers and deliveries.
     pub subscribers: Subscribers,
@@ -128,7 +129,7 @@ pub struct Parts {
     /// Before the second attempt; doubles after that.
     pub first_pause: SignedDuration,
     /// Writes mails.
-    pub letters: Letters,
+    pub letters: Arc<Letters>,
     /// Editions whose turn comes later than this after their slot are not sent.
     pub expire: SignedDuration,
     /// Mails handed over at the same time.

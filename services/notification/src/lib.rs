@@ -177,7 +177,7 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         window: Arc::clone(&window),
         interests: Arc::clone(&interests),
         transport: config.mail.transport().map_err(failed)?,
-        letters: letters(&config).map_err(failed)?,
+        letters: Arc::new(letters(&config).map_err(failed)?),
         tokens: Arc::clone(&tokens),
         public_url: public_url.trim_end_matches('/').to_owned(),
         mail_domain: config.mail.domain().to_owned(),

@@ -29,29 +29,28 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Runs until the stop, and returns when what is in hand has ended.
 pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, stop: CancellationToken) {
-    let pace = Arc::new(pace);
+    let desk = Desk {
+        editions,
+        pace,
+        stop: stop.clone(),
+    };
+    let desk = Arc::new(desk);
     let in_hand = Arc::new(Semaphore::new(CHUNKS_IN_HAND));
     let mut chunks = JoinSet::new();
     while !stop.is_cancelled() {
-        let place = tokio::select! {
+        let free = tokio::select! {
             () = stop.cancelled() => break,
-            place = Arc::clone(&in_hand).acquire_owned() => place,
+            free = Arc::clone(&in_hand).acquire_owned() => free,
         };
         while chunks.try_join_next().is_some() {}
-        let pause = match subscribers.claim_due(Timestamp::now(), pace.chunk()).await {
+        let pause = match subscribers.claim_due(Timestamp::now(), desk.pace.chunk()).await {
             Ok(claimed) if claimed.ids.is_empty() => until_next(&subscribers).await,
             Ok(claimed) => {
-                let chunk = Chunk {
-                    editions: Arc::clone(&editions),
-                    pace: Arc::clone(&pace),
-                    stop: stop.clone(),
-                };
-                let planned = chunk.plan(claimed).await;
+                let (desk, count) = (Arc::clone(&desk), claimed.ids.len());
+                let plan = desk.plan(claimed).await;
                 chunks.spawn(async move {
-                    if let Some((plan, count)) = planned {
-                        chunk.carry_out(plan, count).await;
-                    }
-                    drop(place);
+                    desk.carry_out(plan, count).await;
+                    drop(free);
                 });
                 continue;
             }
@@ -60,7 +59,7 @@ pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, 
                 REST
             }
         };
-        drop(place);
+        drop(free);
         tokio::select! {
             () = stop.cancelled() => {}
             () = subscribers.changed() => {}
@@ -70,23 +69,22 @@ pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, 
     while chunks.join_next().await.is_some() {}
 }
 
-struct Chunk {
+/// Where chunks are worked on.
+struct Desk {
     editions: Arc<Editions>,
-    pace: Arc<Pace>,
+    pace: Pace,
     stop: CancellationToken,
 }
 
-impl Chunk {
-    async fn plan(&self, claimed: Claimed) -> Option<(Plan, usize)> {
-        let count = claimed.ids.len();
-        let now = Timestamp::now();
-        match self.editions.plan(claimed.ids, claimed.fence, Occasion::Due, now).await {
-            Ok(plan) => Some((plan, count)),
-            Err(error) => {
-                error!(%error, count, "editions not composed, they are due again after the lease");
-                None
-            }
-        }
+impl Desk {
+    /// Nothing to do where composing failed.
+    async fn plan(&self, claimed: Claimed) -> Plan {
+        let (count, now) = (claimed.ids.len(), Timestamp::now());
+        let plan = self.editions.plan(claimed.ids, claimed.fence, Occasion::Due, now);
+        plan.await.unwrap_or_else(|error| {
+            error!(%error, count, "editions not composed, they are due again after the lease");
+            Plan::default()
+        })
     }
 
     async fn carry_out(&self, plan: Plan, count: usize) {

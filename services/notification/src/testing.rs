@@ -218,7 +218,7 @@ impl House {
             expire: SignedDuration::from_hours(12),
             connections: 16,
             send_timeout: Duration::from_secs(45),
-            letters: Letters::new(None, "").expect("the templates render"),
+            letters: Arc::new(Letters::new(None, "").expect("the templates render")),
         }));
         Self {
             subscribers,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use domain::{EncoderId, Int8Vector, PaperId};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::choosing::{self, Emptiness, Reader};
 use super::vectors::Vectors;
@@ -91,23 +91,24 @@ impl Editions {
         let mut drafts: Drafts = Vec::with_capacity(ids.len());
         let mut open = Vec::new();
         let read = self.open(&ids, now).await?;
-        let mut wait_for_choice = Vec::new();
+        let mut to_choose = Vec::new();
         for (id, one) in ids.into_iter().zip(read) {
             let draft = match one {
-                Ok(Some(one)) => match self.verdict(&one, occasion, now) {
-                    Some(verdict) => Ok(Some(one.with(verdict))),
-                    None => {
-                        wait_for_choice.push(drafts.len());
+                Ok(Some(one)) => {
+                    if let Some(verdict) = self.verdict(&one, occasion, now) {
+                        Ok(Some(one.with(verdict)))
+                    } else {
+                        to_choose.push(drafts.len());
                         open.push(one);
                         Ok(None)
                     }
-                },
+                }
                 Ok(None) => Ok(None),
                 Err(error) => Err(error),
             };
             drafts.push((id, draft));
         }
-        for (place, draft) in wait_for_choice.into_iter().zip(self.choose(open).await?) {
+        for (place, draft) in to_choose.into_iter().zip(self.choose(open).await?) {
             drafts[place].1 = Ok(Some(draft));
         }
         Ok(drafts)
@@ -165,21 +166,22 @@ impl Editions {
         })
     }
 
+    /// An operator may ask for an edition long after its slot; the first attempt counts then.
     fn too_late(&self, one: &Open, now: Timestamp) -> Option<String> {
-        let age = now.duration_since(one.slot);
+        let record = &one.past.record;
+        let age = now.duration_since(record.begun.map_or(one.slot, |begun| begun.max(one.slot)));
         if age <= self.parts.expire {
             return None;
         }
-        let hours = |span: SignedDuration| span.as_hours();
-        let mut detail = format!(
+        let detail = format!(
             "its turn came {} hours after its slot; notification.expire_hours is {}",
-            hours(age),
-            hours(self.parts.expire)
+            now.duration_since(one.slot).as_hours(),
+            self.parts.expire.as_hours()
         );
-        if !one.past.record.detail.is_empty() {
-            detail.push_str(&format!("; last said: {}", one.past.record.detail));
-        }
-        Some(detail)
+        Some(match record.detail.as_str() {
+            "" => detail,
+            last => format!("{detail}; last said: {last}"),
+        })
     }
 
     /// Chooses the papers for all of them.

@@ -2,17 +2,17 @@
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::composing::Draft;
 use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Occasion, Outcome, Verdict};
-use crate::metrics::{EDITIONS, EMPTY_SLOTS, RESENT};
+use crate::metrics::{EDITIONS, EMPTY_SLOTS};
 use crate::subscribers::claims::Fence;
 use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Pick, Record, Stage};
 use crate::subscribers::{Subscriber, SubscribersError};
 
 /// What is to be done for a chunk of subscribers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
     /// To be sent; nobody else does it for the length of the lease.
     pub editions: Vec<Planned>,
@@ -54,10 +54,7 @@ impl Editions {
         now: Timestamp,
     ) -> Result<Plan, EditionError> {
         let drafts = self.drafts(ids, occasion, now).await?;
-        let mut plan = Plan {
-            editions: Vec::new(),
-            outcomes: Vec::new(),
-        };
+        let mut plan = Plan::default();
         let (mut steps, mut known) = (Vec::new(), Vec::new());
         for (id, draft) in drafts {
             match draft {
@@ -121,13 +118,6 @@ impl Editions {
             .intend(planned.attempt(), &chosen, &planned.record.message_id, now);
         let fixed = match claim.await? {
             Claim::Go(picks) => picks,
-            Claim::Again(picks) => {
-                RESENT.inc();
-                planned.record.resent += 1;
-                let (id, slot) = (&planned.subscriber.id, planned.slot);
-                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
-                picks
-            }
             Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
         };
         if fixed != chosen {

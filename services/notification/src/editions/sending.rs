@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span, warn};
 use super::planning::{Planned, ended, settled_as};
 use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Outcome, Plan};
 use crate::mailer::{Mail, SendError, spans};
+use crate::metrics::RESENT;
 use crate::subscribers::SubscribersError;
 use crate::subscribers::deliveries::{Begin, Certainty, Stage};
 
@@ -94,6 +95,12 @@ impl Editions {
             .await?
         {
             Begin::Go => {}
+            Begin::Again => {
+                RESENT.inc();
+                planned.record.resent += 1;
+                let (id, slot) = (&planned.subscriber.id, planned.slot);
+                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
+            }
             Begin::Lost => return Ok(self.of_somebody_else(&planned).await?),
             Begin::Ended => return self.end_empty(planned, Emptiness::NotActive).await,
         }

@@ -248,6 +248,32 @@ async fn an_edition_whose_turn_comes_too_late_expires_and_the_next_one_follows()
 }
 
 #[tokio::test]
+async fn an_edition_that_is_put_off_expires_by_its_first_attempt() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    house.reader(ADA, &[]).await;
+    let transient = || house.answer(Err(SendError::Transient("451".into())));
+    transient();
+    assert_eq!(
+        house.deliver(ADA, 20 * 60).await.record.stage,
+        Stage::Deferred,
+        "asked for at the 21st hour"
+    );
+    transient();
+    let again = house.turn(ADA, 22 * 60).await.result.expect("settled");
+    assert_eq!(again.record.stage, Stage::Deferred, "it goes on");
+    transient();
+    house.deliver(ADA, 24 * 60).await;
+    let expired = house.turn(ADA, 36 * 60 + 1).await.result.expect("settled");
+    assert_eq!(expired.record.stage, Stage::Expired);
+    assert!(
+        expired.record.detail.ends_with("last said: 451"),
+        "{}",
+        expired.record.detail
+    );
+}
+
+#[tokio::test]
 async fn an_empty_slot_says_which_kind_of_empty_it_is() {
     let house = House::build().await;
     house.reader(ADA, &["cats"]).await;

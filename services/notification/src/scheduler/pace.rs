@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn chunks_grow_while_they_are_quick_and_shrink_when_they_are_not() {
-        let pace = Pace::new(Duration::from_secs(60), 512);
+        let pace = Pace::new(Duration::from_mins(1), 512);
         let mut sizes = Vec::new();
         for _ in 0..4 {
             sizes.push(pace.chunk());
@@ -70,6 +70,6 @@ mod tests {
         assert_eq!(pace.chunk(), 64, "half, because it took twice too long");
         pace.took(16, Duration::from_mins(10));
         assert_eq!(pace.chunk(), 16);
-        assert_eq!(Pace::new(Duration::from_secs(60), 4).chunk(), 4);
+        assert_eq!(Pace::new(Duration::from_mins(1), 4).chunk(), 4);
     }
 }

@@ -3,7 +3,7 @@ use crate::subscribers::Subscriber;
 use crate::testing::House;
 
 fn pace() -> Pace {
-    Pace::new(Duration::from_secs(60), 512)
+    Pace::new(Duration::from_mins(1), 512)
 }
 
 fn next_slot(reader: &Subscriber) -> Timestamp {

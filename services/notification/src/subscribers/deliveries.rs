@@ -120,6 +120,8 @@ pub struct Record {
     pub resent: u32,
     /// When the stage was reached.
     pub at: Timestamp,
+    /// When the first attempt began.
+    pub begun: Option<Timestamp>,
 }
 
 /// One attempt at one edition.
@@ -138,8 +140,6 @@ pub struct Attempt<'a> {
 pub enum Claim {
     /// Yes, with these papers.
     Go(Vec<Pick>),
-    /// Yes, with these papers; an earlier attempt ended without saying how.
-    Again(Vec<Pick>),
     /// Somebody else is doing it.
     Busy,
     /// It is done.
@@ -151,6 +151,8 @@ pub enum Claim {
 pub enum Begin {
     /// Yes.
     Go,
+    /// Yes; an earlier attempt ended without saying how, so the mail server may have the mail already.
+    Again,
     /// Somebody else took over.
     Lost,
     /// The subscription is not active.
@@ -192,13 +194,13 @@ impl Subscribers {
             papers,
             message_id.to_owned(),
             attempt.slot.as_millisecond().to_string(),
+            millis(self.terms.retention).to_string(),
         ];
         let keys = [key.clone(), deliveries_key(attempt.id)];
         let (answer, papers): (String, String) =
             self.script(&INTEND, &keys, &arguments.map(String::into_bytes)).await?;
         Ok(match answer.as_str() {
             "go" => Claim::Go(picks(&key, &papers)?),
-            "again" => Claim::Again(picks(&key, &papers)?),
             "busy" => Claim::Busy,
             _ => Claim::Done,
         })
@@ -217,6 +219,7 @@ impl Subscribers {
         let answer: String = self.script(&BEGIN, &keys, &arguments.map(String::into_bytes)).await?;
         Ok(match answer.as_str() {
             "go" => Begin::Go,
+            "again" => Begin::Again,
             "ended" => Begin::Ended,
             _ => Begin::Lost,
         })
@@ -317,7 +320,7 @@ pub(super) fn to_json(key: &str, picks: &[Pick]) -> Result<String, SubscribersEr
 
 pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Record, SubscribersError> {
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    let at = field("at").parse().ok();
+    let time = |name: &str| Timestamp::from_millisecond(field(name).parse().ok()?).ok();
     Ok(Record {
         stage: Stage::parse(&field("state")),
         picks: match fields.get("papers") {
@@ -328,9 +331,8 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
         detail: field("detail"),
         attempts: field("attempts").parse().unwrap_or(0),
         resent: field("resent").parse().unwrap_or(0),
-        at: at
-            .and_then(|at| Timestamp::from_millisecond(at).ok())
-            .unwrap_or_default(),
+        at: time("at").unwrap_or_default(),
+        begun: time("begun"),
     })
 }
 

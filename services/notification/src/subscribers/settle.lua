@@ -14,7 +14,10 @@ redis.call('HSET', KEYS[1], 'state', ARGV[5], 'detail', ARGV[6], 'at', ARGV[7], 
 redis.call('HDEL', KEYS[1], 'owner', 'lease')
 if ARGV[5] == 'empty' then redis.call('HDEL', KEYS[1], 'papers') end
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'papers', ARGV[9]) end
-if ARGV[5] == 'deferred' then redis.call('HINCRBY', KEYS[1], 'attempts', 1) end
+if ARGV[5] == 'deferred' then
+  redis.call('HINCRBY', KEYS[1], 'attempts', 1)
+  redis.call('HSETNX', KEYS[1], 'begun', ARGV[7])
+end
 if ARGV[11] ~= '' then redis.call('HSET', KEYS[1], 'unknown', '1') end
 if ARGV[10] ~= '' then redis.call('ZADD', KEYS[4], 'XX', ARGV[10], ARGV[1]) end
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[2])
