@@ -7,8 +7,7 @@ use std::process::{Command, Stdio};
 
 use tests::{Platform, python};
 
-const PAPER: &str =
-    r#"{"id":"p1","title":"Zürich's lakes  from above","abstract":"Colour tells algae. .Dots = 50 % of it.\n\nFrom here on."}"#;
+const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes  from above","abstract":"Colour tells algae. .Dots = 50 % of it.\n\nFrom here on."}"#;
 
 fn verifier(arguments: &[&str], input: &[u8]) -> String {
     let python = python::with("dkim", &python::script("requirements-dkim.txt"));
@@ -46,7 +45,10 @@ fn mails_are_signed_so_that_others_can_tell() {
         let platform = Platform::start_with(
             &folder.path().join("data"),
             &[
-                ("BROADSHEET_NOTIFICATION__FROM", "Zürichs Broadsheet <digest@mail.example.org>"),
+                (
+                    "BROADSHEET_NOTIFICATION__FROM",
+                    "Zürichs Broadsheet <digest@mail.example.org>",
+                ),
                 ("BROADSHEET_NOTIFICATION__DKIM_SELECTOR", "desk"),
                 ("BROADSHEET_NOTIFICATION__DKIM_KEY_FILE", &key),
             ],
@@ -59,9 +61,22 @@ fn mails_are_signed_so_that_others_can_tell() {
         let mails = raw(&folder.path().join("data"));
         assert_eq!(mails.len(), 2, "a confirmation and a digest");
         for mail in &mails {
-            assert_eq!(verifier(&["verify", &record], mail), "true", "{}", String::from_utf8_lossy(mail));
-            for (from, to) in [("Subject: ", "Subject: x"), ("BROADSHEET", "BROADSHEETS"), ("To: ", "To: x")] {
-                assert_eq!(verifier(&["verify", &record], &changed(mail, from, to)), "false", "{from}");
+            assert_eq!(
+                verifier(&["verify", &record], mail),
+                "true",
+                "{}",
+                String::from_utf8_lossy(mail)
+            );
+            for (from, to) in [
+                ("Subject: ", "Subject: x"),
+                ("BROADSHEET", "BROADSHEETS"),
+                ("To: ", "To: x"),
+            ] {
+                assert_eq!(
+                    verifier(&["verify", &record], &changed(mail, from, to)),
+                    "false",
+                    "{from}"
+                );
             }
             // What mail servers on the way may do: fold and trim.
             let folded = changed(mail, "MIME-Version: 1.0", "MIME-Version:\r\n  1.0  ");

@@ -160,10 +160,17 @@ fn a_reader_votes_by_the_link_in_the_mail_and_looking_changes_nothing() {
     let (react, manage) = (token(mail, "vote"), token(mail, "unsubscribe"));
     let web = platform.endpoint("web");
     let paper = "arxiv:2402.14776";
-    let recorded = || platform.must(&["status", "--json"]).json()["stream"]["messages"].as_u64().unwrap();
+    let recorded = || {
+        platform.must(&["status", "--json"]).json()["stream"]["messages"]
+            .as_u64()
+            .unwrap()
+    };
     let before = recorded();
     let (status, page) = get(&format!("{web}/vote?token={react}&paper={paper}"));
-    assert!(status == 200 && page.contains("method=\"post\"") && page.contains(paper), "{page}");
+    assert!(
+        status == 200 && page.contains("method=\"post\"") && page.contains(paper),
+        "{page}"
+    );
     assert_eq!(recorded(), before, "GET changed something");
     for _ in 0..2 {
         let (status, page) = post(&format!("{web}/vote"), &[("token", &react), ("paper", paper)]);

@@ -16,7 +16,9 @@ const AT_ONCE: usize = 64;
 pub async fn subscribe(endpoint: &str, titles: &[String], count: usize) -> anyhow::Result<Duration> {
     let client = SubscriptionServiceClient::new(channel(endpoint, None)?);
     let ready = Timestamp::now().checked_add(SignedDuration::from_secs(60 + i64::try_from(count)? / PER_SECOND))?;
-    let slot = ready.to_zoned_datetime(jiff::tz::TimeZone::UTC).round(jiff::Unit::Minute)?;
+    let slot = ready
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .round(jiff::Unit::Minute)?;
     let time = slot.strftime("%H:%M").to_string();
     let requests = (0..count).map(|number| SubscribeRequest {
         email: format!("reader{number}@inbox{}.example", number % 100),

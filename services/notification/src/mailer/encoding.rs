@@ -63,7 +63,7 @@ fn push(byte: u8, literal: bool, out: &mut String) {
 /// The value of an unstructured header, folded. `used` characters of its first line are taken by the name.
 pub fn header_text(text: &str, used: usize) -> String {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let fits = |word: &str| word.len() <= HEADER_LINE - 1 && !word.contains("=?");
+    let fits = |word: &str| word.len() < HEADER_LINE && !word.contains("=?");
     if plain && text.split(' ').all(|word| fits(word) && !word.is_empty()) {
         return folded(text, used);
     }
