@@ -256,7 +256,7 @@ async fn launch(
     ingest::start(configs.ingest, &mut assembly).await?;
     embedding::start(configs.embedding, &mut assembly).await?;
     indexing::start(configs.indexing, &mut assembly)?;
-    notification::start(configs.notification.with_default_public_url(&public), &mut assembly).await?;
+    Box::pin(notification::start(configs.notification.with_default_public_url(&public), &mut assembly)).await?;
     web::start(&configs.web, pages, &mut assembly)?;
     let readiness = assembly.readiness.clone();
     let common = configs.common;
