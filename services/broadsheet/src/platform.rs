@@ -86,7 +86,7 @@ impl Platform {
         let mut settings = load(start);
         settings.set_default("telemetry.log", log, "this command");
         catalogue::follow_environment(&mut settings);
-        Self::begin(start, settings).await
+        Box::pin(Self::begin(start, settings)).await
     }
 
     /// Starts everything over a folder of its own, on free ports, beside any other platform: with no server that others
@@ -110,7 +110,7 @@ impl Platform {
             settings.replace(key, "127.0.0.1:0");
         }
         settings.set_default("telemetry.log", log, "this command");
-        Self::begin(&start, settings).await
+        Box::pin(Self::begin(&start, settings)).await
     }
 
     async fn begin(start: &Start, mut settings: Settings) -> Result<Self, Failure> {
@@ -256,7 +256,7 @@ async fn launch(
     ingest::start(configs.ingest, &mut assembly).await?;
     embedding::start(configs.embedding, &mut assembly).await?;
     indexing::start(configs.indexing, &mut assembly)?;
-    Box::pin(notification::start(configs.notification.with_default_public_url(&public), &mut assembly)).await?;
+    notification::start(configs.notification.with_default_public_url(&public), &mut assembly).await?;
     web::start(&configs.web, pages, &mut assembly)?;
     let readiness = assembly.readiness.clone();
     let common = configs.common;
