@@ -86,7 +86,7 @@ impl Platform {
         let mut settings = load(start);
         settings.set_default("telemetry.log", log, "this command");
         catalogue::follow_environment(&mut settings);
-        Self::begin(start, settings).await
+        Box::pin(Self::begin(start, settings)).await
     }
 
     /// Starts everything over a folder of its own, on free ports, beside any other platform: with no server that others
@@ -110,7 +110,7 @@ impl Platform {
             settings.replace(key, "127.0.0.1:0");
         }
         settings.set_default("telemetry.log", log, "this command");
-        Self::begin(&start, settings).await
+        Box::pin(Self::begin(&start, settings)).await
     }
 
     async fn begin(start: &Start, mut settings: Settings) -> Result<Self, Failure> {

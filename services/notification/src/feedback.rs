@@ -47,13 +47,11 @@ impl Feedback {
 
     /// A whole message. `None` where it is no report.
     pub async fn take_message(&self, message: &[u8], now: Timestamp) -> Result<Option<Taken>, SubscribersError> {
-        match report::read(message) {
-            Some(report) => self.take(&report, now).await.map(Some),
-            None => {
-                FEEDBACK.with_label_values(&["not_a_report"]).inc();
-                Ok(None)
-            }
-        }
+        let Some(report) = report::read(message) else {
+            FEEDBACK.with_label_values(&["not_a_report"]).inc();
+            return Ok(None);
+        };
+        self.take(&report, now).await.map(Some)
     }
 
     /// A report. The same one again changes nothing.

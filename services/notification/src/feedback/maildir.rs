@@ -37,13 +37,11 @@ pub async fn round(folder: &Path, feedback: &Feedback) -> Result<(), String> {
         let mut message = tokio::fs::read(&path).await.map_err(|error| problem(&path, &error))?;
         message.truncate(MOST_BYTES);
         let taken = feedback.take_message(&message, Timestamp::now()).await;
-        let flags = match taken.map_err(|error| error.to_string())? {
-            Some(_) => "S",
-            None => {
-                debug!(file = %path.display(), "not a report");
-                ""
-            }
-        };
+        let taken = taken.map_err(|error| error.to_string())?;
+        if taken.is_none() {
+            debug!(file = %path.display(), "not a report");
+        }
+        let flags = if taken.is_some() { "S" } else { "" };
         let name = entry.file_name().to_string_lossy().into_owned();
         let name = name.split(':').next().unwrap_or_default();
         let read = folder.join("cur").join(format!("{name}:2,{flags}"));

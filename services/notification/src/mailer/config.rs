@@ -52,11 +52,14 @@ impl Config {
         Self {
             smtp_url: settings.optional_url("notification.smtp_url", &["smtp://", "smtps://"]),
             maildir: PathBuf::from(settings.text("notification.maildir")),
-            bounces: settings.get(
+            bounces: bounces(&settings.get(
                 "notification.bounce_address",
                 "must be empty or an address such as bounces@example.org, of at most 9 characters before the @",
-                |value| bounces(value.as_str()?),
-            ),
+                |value| {
+                    let text = value.as_str()?;
+                    (text.is_empty() || bounces(text).is_some()).then(|| text.to_owned())
+                },
+            )),
             dkim: dkim(settings, from.email.domain()),
             from,
             connections,
@@ -99,13 +102,10 @@ impl Config {
 }
 
 /// With `+<id>.<slot>` behind it, an address's left side has at most 64 characters (RFC 5321).
-fn bounces(text: &str) -> Option<Option<Address>> {
+fn bounces(text: &str) -> Option<Address> {
     const ROOM: usize = 64 - "+0123456789abcdef0123456789abcdef.confirm.1234567890123".len();
-    if text.is_empty() {
-        return Some(None);
-    }
     let address: Address = text.parse().ok()?;
-    (address.user().len() <= ROOM).then_some(Some(address))
+    (address.user().len() <= ROOM).then_some(address)
 }
 
 /// Signs when a key is named; then the selector is needed, and the domain is the sender's where none is named.

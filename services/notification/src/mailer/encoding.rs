@@ -63,7 +63,7 @@ fn push(byte: u8, literal: bool, out: &mut String) {
 /// The value of an unstructured header, folded. `used` characters of its first line are taken by the name.
 pub fn header_text(text: &str, used: usize) -> String {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let fits = |word: &str| word.len() <= HEADER_LINE - 1 && !word.contains("=?");
+    let fits = |word: &str| word.len() < HEADER_LINE && !word.contains("=?");
     if plain && text.split(' ').all(|word| fits(word) && !word.is_empty()) {
         return folded(text, used);
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn headers_are_folded_at_spaces_and_encoded_where_they_must_be() {
         assert_eq!(header_text("Cats on keyboards", 9), "Cats on keyboards");
-        let long = header_text(&"word ".repeat(40).trim_end().to_owned(), 9);
+        let long = header_text("word ".repeat(40).trim_end(), 9);
         assert!(long.split("\r\n").all(|line| line.len() <= 76), "{long}");
         assert_eq!(long.replace("\r\n", ""), "word ".repeat(40).trim_end());
         assert_eq!(header_text("Zürich", 9), "=?utf-8?b?WsO8cmljaA==?=");

@@ -147,3 +147,91 @@ async fn a_server_that_is_not_there_took_nothing() {
     let smtp = smtp(&url);
     assert!(matches!(smtp.send(&mail()).await, Err(SendError::Transient(_))));
 }
+
+/// Speaks SMTP to anybody, takes `per_connection` mails on a connection and then says goodbye at the next one.
+async fn serve_many(per_connection: usize, connections: std::sync::Arc<std::sync::atomic::AtomicUsize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tokio::spawn(async move {
+                let (reading, mut writing) = stream.into_split();
+                let mut lines = BufReader::new(reading).lines();
+                let (mut in_mail, mut mails) = (false, 0);
+                writing.write_all(b"220 test\r\n").await.expect("written");
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let answer = match line.get(..4) {
+                        _ if in_mail && line != "." => continue,
+                        _ if in_mail => "250 taken",
+                        Some("MAIL") if mails == per_connection => "421 4.7.0 enough",
+                        Some("RCPT") if line.contains("nobody") => "550 5.1.1 no such user",
+                        Some("DATA") => "354 go on",
+                        _ => "250 fine",
+                    };
+                    mails += usize::from(in_mail);
+                    in_mail = answer.starts_with("354");
+                    writing
+                        .write_all(format!("{answer}\r\n").as_bytes())
+                        .await
+                        .expect("written");
+                    if answer.starts_with("421") {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn connections_are_few_used_again_after_refusals_and_replaced_when_the_server_ends_them() {
+    let opened = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let opened_so_far = || opened.load(std::sync::atomic::Ordering::Relaxed);
+    let smtp = smtp(&serve_many(1_000, opened.clone()).await);
+    let sending = (0..50).map(|number| {
+        let mail = Mail {
+            to: if number % 10 == 0 {
+                "nobody@example.org".into()
+            } else {
+                "ada@example.org".into()
+            },
+            ..mail()
+        };
+        let smtp = &smtp;
+        async move { smtp.send(&mail).await }
+    });
+    let outcomes = futures::future::join_all(sending).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 45);
+    assert!(opened_so_far() <= 2, "{} connections", opened_so_far());
+
+    let opened = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let smtp = self::smtp(&serve_many(3, opened.clone()).await);
+    for _ in 0..9 {
+        smtp.send(&mail())
+            .await
+            .expect("taken, on a new connection where the old one was ended");
+    }
+    assert_eq!(opened.load(std::sync::atomic::Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_return_path_names_the_mail_and_a_header_takes_no_second_line() {
+    let from: Mailbox = "B <b@example.org>".parse().expect("a mailbox");
+    let writer = Writer::new(&from, Some("bounces@in.example.org".parse().expect("an address")), None);
+    let message = writer.write(&mail()).expect("a mail");
+    assert_eq!(message.return_path.to_string(), "bounces+a.1@in.example.org");
+    assert!(message.bytes.ends_with("\r\n") && message.bytes.is_ascii());
+    let hostile = Mail {
+        message_id: "<a@example.org>\r\nBcc: eve@example.org".into(),
+        ..mail()
+    };
+    assert!(matches!(writer.write(&hostile), Err(SendError::Refused(problem)) if problem.contains("Message-ID")));
+    let subject = Mail {
+        subject: "Cats\r\nBcc: eve@example.org".into(),
+        ..mail()
+    };
+    let message = writer.write(&subject).expect("encoded");
+    assert!(!message.bytes.contains("Bcc"), "{}", message.bytes);
+}

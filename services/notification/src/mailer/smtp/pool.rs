@@ -5,24 +5,25 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::message::Message;
 use super::super::{SendError, refusal, spans};
 use super::Server;
 use crate::metrics::SMTP_CONNECTIONS;
 
-/// Waiting for a connection, and the answers to envelope and content, each. Together they end before who sends loses
-/// patience, so that the reason is never a guess.
-const FREE_TIMEOUT: Duration = Duration::from_secs(5);
-const ENVELOPE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Everything until content goes out, and the answer to it. Together they end before who sends loses patience, so that what is
+/// said of a mail is never a guess.
+const BEFORE_CONTENT: Duration = Duration::from_secs(20);
 const CONTENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection that does not answer a mere question is dropped.
+const RESET_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that nobody used for so long is closed; mail servers close theirs after a few minutes.
 const IDLE: Duration = Duration::from_secs(30);
 /// A connection that rested for so long is asked whether it still holds.
@@ -45,12 +46,14 @@ struct Idle {
 /// A connection that is counted for as long as it is there.
 struct Open(AsyncSmtpConnection);
 
-/// How far a mail came.
+/// Why a mail was not taken.
 enum Failure {
     /// The connection gave out before any content was sent.
     Stale(SendError),
-    /// What it says.
-    Answered(SendError),
+    /// The mail server refused it and waits for the next one.
+    Refused(SendError),
+    /// The connection gave out after content was sent. An answer that comes late must not be read as one to the next mail.
+    Lost(SendError),
 }
 
 impl Pool {
@@ -67,33 +70,39 @@ impl Pool {
 
     /// Hands a mail over and answers the code it was taken with.
     pub async fn send(&self, message: &Message) -> Result<u16, SendError> {
-        let free = timeout(FREE_TIMEOUT, self.free.acquire()).await;
+        let deadline = Instant::now() + BEFORE_CONTENT;
+        let free = timeout_at(deadline, self.free.acquire()).await;
         let busy = || SendError::Transient("all connections to the mail server are busy".to_owned());
         let _permit = free.map_err(|_| busy())?.map_err(|_| busy())?;
         if let Some(connection) = self.rested().await {
-            match self.on(connection, message).await {
+            match self.on(connection, message, deadline).await {
                 Ok(code) => return Ok(code),
-                Err(Failure::Answered(error)) => return Err(error),
+                Err(Failure::Refused(error) | Failure::Lost(error)) => return Err(error),
                 // Mail servers close connections that rested or carried many mails; a new one shows what is the matter.
                 Err(Failure::Stale(_)) => {}
             }
         }
-        let connection = Open::new(self.server.connect().await?);
-        self.on(connection, message).await.map_err(|failure| match failure {
-            Failure::Stale(error) | Failure::Answered(error) => error,
-        })
+        let connection = timeout_at(deadline, self.server.connect())
+            .await
+            .map_err(|_| late(BEFORE_CONTENT))??;
+        let connection = Open::new(connection);
+        self.on(connection, message, deadline)
+            .await
+            .map_err(|failure| match failure {
+                Failure::Stale(error) | Failure::Refused(error) | Failure::Lost(error) => error,
+            })
     }
 
     /// Hands a mail over on a connection, which goes back unless it broke.
-    async fn on(&self, mut connection: Open, message: &Message) -> Result<u16, Failure> {
-        match connection.hand_over(message).await {
+    async fn on(&self, mut connection: Open, message: &Message, deadline: Instant) -> Result<u16, Failure> {
+        match connection.hand_over(message, deadline).await {
             Ok(code) => {
                 self.put_back(connection);
                 Ok(code)
             }
             Err(failure) => {
-                // After a refusal the mail server waits for the rest of a mail that will not come.
-                if matches!(failure, Failure::Answered(_)) && !connection.0.has_broken() && connection.reset().await {
+                // After a refusal the mail server may still wait for the rest of a mail that will not come.
+                if matches!(failure, Failure::Refused(_)) && connection.reset().await {
                     self.put_back(connection);
                 }
                 Err(failure)
@@ -101,13 +110,11 @@ impl Pool {
         }
     }
 
+    /// The connection used last, where it still holds.
     async fn rested(&self) -> Option<Open> {
-        loop {
-            let mut idle = lock(&self.idle).pop()?;
-            if idle.since.elapsed() < RESTED || idle.connection.reset().await {
-                return Some(idle.connection);
-            }
-        }
+        let mut idle = lock(&self.idle).pop()?;
+        let holds = idle.since.elapsed() < RESTED || idle.connection.reset().await;
+        holds.then_some(idle.connection)
     }
 
     fn put_back(&self, connection: Open) {
@@ -122,17 +129,20 @@ impl Open {
         Self(connection)
     }
 
-    async fn hand_over(&mut self, message: &Message) -> Result<u16, Failure> {
-        let envelope = timeout(ENVELOPE_TIMEOUT, self.envelope(message)).await;
-        let late = |seconds: Duration| format!("no answer within {} s", seconds.as_secs());
+    async fn hand_over(&mut self, message: &Message, deadline: Instant) -> Result<u16, Failure> {
+        let envelope = timeout_at(deadline, self.envelope(message)).await;
         envelope
-            .map_err(|_| Failure::Stale(SendError::Transient(late(ENVELOPE_TIMEOUT))))?
+            .map_err(|_| Failure::Stale(late(BEFORE_CONTENT)))?
             .map_err(|error| before_content(&error))?;
         let content = timeout(CONTENT_TIMEOUT, self.0.command(Content(&message.bytes))).await;
-        let answer = content.map_err(|_| Failure::Answered(SendError::Lost(late(CONTENT_TIMEOUT))))?;
+        let lost = || SendError::Lost(format!("no answer within {} s", CONTENT_TIMEOUT.as_secs()));
+        let answer = content.map_err(|_| Failure::Lost(lost()))?;
         let answer = answer.map_err(|error| {
             note_code(&error);
-            Failure::Answered(refusal::of_content(&error))
+            match refusal::of_content(&error) {
+                lost @ SendError::Lost(_) => Failure::Lost(lost),
+                refused => Failure::Refused(refused),
+            }
         })?;
         Ok(u16::from(answer.code()))
     }
@@ -148,7 +158,7 @@ impl Open {
 
     /// Whether the connection still holds; ends a mail that was begun.
     async fn reset(&mut self) -> bool {
-        matches!(timeout(ENVELOPE_TIMEOUT, self.0.command(Rset)).await, Ok(Ok(_)))
+        matches!(timeout(RESET_TIMEOUT, self.0.command(Rset)).await, Ok(Ok(_)))
     }
 }
 
@@ -168,11 +178,15 @@ impl fmt::Display for Content<'_> {
     }
 }
 
+fn late(limit: Duration) -> SendError {
+    SendError::Transient(format!("not ready for a mail within {} s", limit.as_secs()))
+}
+
 fn before_content(error: &Error) -> Failure {
     note_code(error);
     match error.status().map(u16::from) {
         None | Some(CLOSING) => Failure::Stale(SendError::Transient(refusal::words(error))),
-        Some(_) => Failure::Answered(refusal::of_envelope(error)),
+        Some(_) => Failure::Refused(refusal::of_envelope(error)),
     }
 }
 
@@ -193,7 +207,7 @@ async fn close_idle(idle: Weak<Mutex<Vec<Idle>>>) {
         let expired: Vec<Idle> = lock(&idle).extract_if(.., |one| one.since.elapsed() > IDLE).collect();
         drop(idle);
         for mut one in expired {
-            let _ = timeout(ENVELOPE_TIMEOUT, one.connection.0.quit()).await;
+            let _ = timeout(RESET_TIMEOUT, one.connection.0.quit()).await;
         }
     }
 }
