@@ -21,7 +21,7 @@ pub use self::board::Board;
 use crate::metrics::PAPERS_WITH_HEAT;
 use crate::store::{Store, StoreError};
 
-/// Most acts that are remembered, some 100 bytes each; above it the oldest days are forgotten.
+/// Most acts that are remembered, some 200 bytes each; above it the oldest days are forgotten.
 const MOST_ACTS: usize = 1_000_000;
 /// Ids of acts that are known again.
 const KNOWN_EVENTS: usize = 1_000_000;
