@@ -82,3 +82,51 @@ fn add(papers: &mut Vec<PaperId>, paper: &PaperId) {
     }
     papers.push(paper.clone());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grpc::tests::front_door;
+    use crate::testing::House;
+
+    const ADA: &str = "ada@example.org";
+
+    async fn dismiss(house: &House, paper: &PaperId) {
+        let (door, reader) = (front_door(house), house.again(ADA).await);
+        door.not_interested(&reader, paper, house.now).await.expect("taken");
+    }
+
+    #[tokio::test]
+    async fn only_the_interests_that_matched_turn_away() {
+        let house = House::build().await;
+        house.add_paper("x:a", "on cats", "test@1");
+        let reader = house.reader(ADA, &["cats", "dogs"]).await;
+        house.interests.prepare(&reader).await;
+        let paper = PaperId::parse("x:a").expect("an id");
+        for _ in 0..2 {
+            dismiss(&house, &paper).await;
+        }
+        let unlike = |reader: &Subscriber, place: usize| reader.preferences.interests[place].unlike.clone();
+        let after = house.again(ADA).await;
+        assert_eq!((unlike(&after, 0), unlike(&after, 1)), (vec![paper.clone()], vec![]));
+
+        let elsewhere = PaperId::parse("x:elsewhere").expect("an id");
+        dismiss(&house, &elsewhere).await;
+        let after = house.again(ADA).await;
+        assert_eq!(unlike(&after, 0), [paper, elsewhere.clone()]);
+        assert_eq!(unlike(&after, 1), [elsewhere], "which one matched cannot be known");
+    }
+
+    #[tokio::test]
+    async fn without_interests_the_paper_itself_is_kept_and_the_oldest_makes_room() {
+        let house = House::build().await;
+        house.reader(ADA, &[]).await;
+        for number in 0..=MOST_EXAMPLES {
+            let paper = PaperId::parse(&format!("x:{number}")).expect("an id");
+            dismiss(&house, &paper).await;
+        }
+        let unwanted = house.again(ADA).await.unwanted;
+        assert_eq!(unwanted.len(), MOST_EXAMPLES);
+        assert_eq!(unwanted[0].to_string(), "x:1");
+    }
+}

@@ -19,7 +19,7 @@ use tonic::Code;
 
 const ADA: &str = "ada@example.org";
 
-fn front_door(house: &House) -> Notification {
+pub(super) fn front_door(house: &House) -> Notification {
     Notification {
         subscribers: house.subscribers.clone(),
         editions: Arc::clone(&house.editions),
@@ -464,4 +464,39 @@ async fn the_newest_editions_are_there_for_feeds() {
         "its title has left the window"
     );
     assert_eq!(latest(31).await.expect_err("refused").code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn only_trusted_callers_say_whom_they_call_for() {
+    use std::net::SocketAddr;
+    use tonic::transport::server::TcpConnectInfo;
+    let house = House::build().await;
+    let from = |peer: &str, forwarded: Option<&str>, trust: Forwarded| {
+        let mut request = Request::new(());
+        let peer: SocketAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(TcpConnectInfo {
+            local_addr: None,
+            remote_addr: Some(peer),
+        });
+        if let Some(forwarded) = forwarded {
+            let value = forwarded.parse().expect("a value");
+            request.metadata_mut().insert("x-forwarded-for", value);
+        }
+        let door = Notification {
+            forwarded: trust,
+            ..front_door(&house)
+        };
+        door.caller(&request).map(|address| address.to_string())
+    };
+    let said = |address: &str| Some(address.to_owned());
+    let (web, reader) = ("10.0.0.2:5000", Some("192.0.2.7, 10.0.0.1"));
+    assert_eq!(from(web, reader, Forwarded::ByAll), said("192.0.2.7"));
+    assert_eq!(from(web, reader, Forwarded::ByLoopback), said("10.0.0.2"));
+    assert_eq!(from("127.0.0.1:5000", reader, Forwarded::ByLoopback), said("192.0.2.7"));
+    assert_eq!(
+        from("[::1]:5000", None, Forwarded::ByLoopback),
+        None,
+        "this machine itself"
+    );
+    assert_eq!(from(web, Some("nonsense"), Forwarded::ByAll), said("10.0.0.2"));
 }

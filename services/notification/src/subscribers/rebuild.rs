@@ -101,6 +101,8 @@ impl Subscribers {
             },
             ..Progress::default()
         };
+        // A Redis without a key has nothing that the log could lack.
+        let keys: u64 = self.ask(&redis::cmd("DBSIZE")).await?;
         for (stream, after) in [
             (flow::DELIVERIES, begin.deliveries),
             (flow::SUBSCRIBERS, begin.subscribers),
@@ -112,7 +114,7 @@ impl Subscribers {
                 tell(progress);
             }
         }
-        if from.is_none() {
+        if from.is_none() && keys > 0 {
             self.log_everything(&mut progress, &mut tell).await?;
         }
         self.set_mark(&now).await?;

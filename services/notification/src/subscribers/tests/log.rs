@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::bus::{Bus, BusConfig};
 use common::flow;
 use common::journal::Journal;
+use futures::StreamExt as _;
 use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
 use standalone::{Children, DataFolder, Programs, Toolbox};
 
@@ -138,6 +139,48 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     assert_eq!(paused_until.map(Timestamp::as_second), Some(until.as_second()));
     let again = store.rebuild(Reach::Everything, |_| {}).await.expect("rebuilt");
     assert_eq!(again.restored, 0, "done again it changes nothing");
+}
+
+#[tokio::test]
+async fn thousands_come_back_in_chunks() {
+    const COUNT: usize = 3_000;
+    let bench = Bench::start().await;
+    let lost = Redis::start();
+    let store = bench.over(&lost).await;
+    let began = std::time::Instant::now();
+    let ids = (0..COUNT).map(|n| format!("reader{n}"));
+    let subscribing = ids.map(|id| {
+        let (bench, store) = (&bench, &store);
+        async move { drop(bench.reader(store, &id).await) }
+    });
+    futures::stream::iter(subscribing)
+        .buffer_unordered(32)
+        .for_each(async |()| ())
+        .await;
+    println!(
+        "subscribed per second: {:.0}",
+        COUNT as f64 / began.elapsed().as_secs_f64()
+    );
+    drop(lost);
+    let fresh = Redis::start();
+    let store = Subscribers::connect(&fresh.url).await.expect("redis answers");
+    let store = store.logging_to(bench.log.clone());
+    let mut steps = Vec::new();
+    let began = std::time::Instant::now();
+    let rebuilt = store
+        .rebuild(Reach::SinceMark, |step| steps.push(step))
+        .await
+        .expect("rebuilt");
+    println!(
+        "rebuilt per second: {:.0}",
+        COUNT as f64 / began.elapsed().as_secs_f64()
+    );
+    let count = COUNT as u64;
+    assert_eq!((rebuilt.read, rebuilt.total, rebuilt.restored), (count, count, count));
+    assert!(steps.len() > 1 && steps.is_sorted_by_key(|step| step.read), "{steps:?}");
+    let mut due = redis::cmd("ZCARD");
+    let due: usize = store.ask(due.arg(DUE)).await.expect("redis answers");
+    assert_eq!(due, COUNT);
 }
 
 #[tokio::test]
