@@ -217,7 +217,7 @@ pub struct PaperVectors {
 }
 
 /// Dot product in eight lanes, which the compiler turns into vector instructions.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
     let (a_blocks, b_blocks) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f32 = (a_blocks.remainder().iter().zip(b_blocks.remainder()))

@@ -40,6 +40,13 @@ pub struct Snapshot {
     pub trending: Vec<f32>,
 }
 
+impl Snapshot {
+    /// The vector of a paper.
+    pub fn dense(&self, paper: usize) -> &[f32] {
+        self.papers[paper].vectors.dense.as_slice()
+    }
+}
+
 /// The window never holds more; above it the oldest papers leave. Some 300 MB with vectors of 256 values.
 const MOST_PAPERS: usize = 100_000;
 

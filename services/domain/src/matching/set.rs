@@ -23,9 +23,15 @@ impl PaperSet {
 impl FromIterator<usize> for PaperSet {
     fn from_iter<T: IntoIterator<Item = usize>>(papers: T) -> Self {
         let mut set = Self::default();
-        for paper in papers {
-            set.insert(paper);
-        }
+        set.extend(papers);
         set
+    }
+}
+
+impl Extend<usize> for PaperSet {
+    fn extend<T: IntoIterator<Item = usize>>(&mut self, papers: T) {
+        for paper in papers {
+            self.insert(paper);
+        }
     }
 }

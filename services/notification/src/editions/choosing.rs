@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use domain::matching::{Asked, DimensionError, Match, PaperSet, Workspace, top};
 use domain::selection::{self, Candidate, Choice, Found, MATCH_FLOOR, Offer, Reason};
-use domain::{Int8Vector, Preferences};
+use domain::vectors::dot;
+use domain::{Int8Vector, PaperId, Preferences};
 use jiff::SignedDuration;
 
 use super::EditionPaper;
-use crate::subscribers::seen::Seen;
+use crate::subscribers::seen::{PaperKey, Seen};
 use crate::window::Snapshot;
 
 /// Editions look back behind the slot of the last one by this much: papers that came in while it was made, and good ones
 /// that it had no room for, get another chance.
 const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+/// Cosine from which a paper is like one that a reader wants nothing like.
+const ALIKE: f32 = 0.6;
+
 /// Why a slot yields nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Emptiness {
@@ -74,6 +78,8 @@ pub struct Reader<'a> {
     pub vectors: &'a [Int8Vector],
     /// What they were sent.
     pub seen: &'a Seen,
+    /// Papers they want nothing like.
+    pub unwanted: &'a [PaperId],
 }
 
 /// A reader with what is asked for them.
@@ -143,18 +149,27 @@ fn candidates(window: &Snapshot) -> Vec<Candidate<'_>> {
 }
 
 impl<'a> Asking<'a> {
-    /// Skips the papers that came in before the last edition and those that were sent.
+    /// Skips the papers that came in before the last edition, those that were sent, and those like unwanted ones.
     fn new(window: &Snapshot, reader: Reader<'a>) -> Self {
         let since = reader.seen.last_slot.and_then(|slot| slot.checked_sub(OVERLAP).ok());
         let end = since.map_or(window.papers.len(), |since| {
             window.papers.partition_point(|entry| entry.indexed >= since)
         });
-        let sent = reader.seen.papers().filter_map(|key| window.places.get(&key).copied());
-        let sent: Vec<usize> = sent.filter(|place| *place < end).collect();
+        let places = &window.places;
+        let sent = reader.seen.papers().filter_map(|key| places.get(&key).copied());
+        let unwanted = reader
+            .unwanted
+            .iter()
+            .filter_map(|id| places.get(&PaperKey::of(id)).copied());
+        let mut skip: PaperSet = (end..window.papers.len()).chain(sent).collect();
+        for unwanted in unwanted {
+            let like = |paper: &usize| dot(window.dense(*paper), window.dense(unwanted)) >= ALIKE;
+            skip.extend((0..end).filter(like));
+        }
         Self {
             reader,
-            fresh: end - sent.len(),
-            skip: (end..window.papers.len()).chain(sent).collect(),
+            fresh: (0..end).filter(|paper| !skip.contains(*paper)).count(),
+            skip,
         }
     }
 

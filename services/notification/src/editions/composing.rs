@@ -238,6 +238,15 @@ impl Open {
         Self::new(standing, Past::default(), now)
     }
 
+    fn reader<'a>(&'a self, vectors: &'a [Int8Vector]) -> Reader<'a> {
+        Reader {
+            preferences: &self.standing.subscriber.preferences,
+            vectors,
+            seen: &self.past.seen,
+            unwanted: &self.standing.subscriber.unwanted,
+        }
+    }
+
     fn with(self, verdict: Verdict) -> Draft {
         Draft {
             subscriber: self.standing.subscriber,
@@ -286,11 +295,7 @@ impl Chunk {
             let readers: Vec<Reader<'_>> = part
                 .readers
                 .iter()
-                .map(|(place, vectors)| Reader {
-                    preferences: &self.open[*place].standing.subscriber.preferences,
-                    vectors,
-                    seen: &self.open[*place].past.seen,
-                })
+                .map(|(place, vectors)| self.open[*place].reader(vectors))
                 .collect();
             for ((place, _), chosen) in part.readers.iter().zip(choosing::choose(window, &readers)?) {
                 verdicts.insert(*place, chosen.map_or_else(Verdict::Empty, Verdict::Send));

@@ -44,6 +44,7 @@ fn chosen(window: &Snapshot, preferences: &Preferences, seen: &Seen) -> Result<V
         preferences,
         vectors: &vectors,
         seen,
+        unwanted: &[],
     };
     let papers = choose(window, &[reader]).expect("one dimension").remove(0)?;
     Ok(papers.iter().map(|one| one.paper.id.to_string()).collect())
@@ -108,4 +109,28 @@ fn nothing_says_why() {
     let mut averse = wishes(&["dogs"], 5);
     averse.exclusions.words = vec!["dog".to_owned()];
     assert_eq!(chosen(&dogs, &averse, &none), Err(Emptiness::EverythingExcluded));
+}
+
+#[test]
+fn nothing_like_an_unwanted_paper_comes() {
+    let mut window = Window::default();
+    let titles = ["on cats", "more on cats", "on dogs"];
+    for (number, title) in titles.into_iter().enumerate() {
+        window.add(entry(&format!("x:{number}"), title, "test@1"));
+    }
+    let encoder = EncoderId::parse("test@1").expect("an encoder id");
+    let window = window.snapshot(&encoder).expect("one dimension");
+    let (preferences, unwanted) = (wishes(&[], 5), [PaperId::parse("x:0").expect("an id")]);
+    let reader = Reader {
+        preferences: &preferences,
+        vectors: &[],
+        seen: &Seen::default(),
+        unwanted: &unwanted,
+    };
+    let papers = choose(&window, &[reader])
+        .expect("one dimension")
+        .remove(0)
+        .expect("papers");
+    let ids: Vec<&str> = papers.iter().map(|one| one.paper.id.as_str()).collect();
+    assert_eq!(ids, ["x:2"]);
 }

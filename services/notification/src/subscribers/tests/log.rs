@@ -163,7 +163,7 @@ async fn thousands_come_back_in_chunks() {
     );
     drop(lost);
     let fresh = Redis::start();
-    let store = Subscribers::connect(&fresh.url).await.expect("redis answers");
+    let store = Subscribers::connect(&fresh.url, terms()).await.expect("redis answers");
     let store = store.logging_to(bench.log.clone());
     let mut steps = Vec::new();
     let began = std::time::Instant::now();
