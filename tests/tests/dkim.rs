@@ -79,8 +79,8 @@ fn mails_are_signed_so_that_others_can_tell() {
                 );
             }
             // What mail servers on the way may do: fold and trim.
-            let folded = changed(mail, "MIME-Version: 1.0", "MIME-Version:\r\n  1.0  ");
-            assert_eq!(verifier(&["verify", &record], &folded), "true");
+            let rewritten = changed(mail, "MIME-Version: 1.0", "MIME-Version:\r\n  1.0  ");
+            assert_eq!(verifier(&["verify", &record], &rewritten), "true");
         }
     }
 }

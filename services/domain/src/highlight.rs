@@ -19,6 +19,7 @@ pub use unwanted::{Text, Unwanted};
 #[derive(Debug, Clone, Default)]
 pub struct QueryTerms {
     weights: HashMap<String, f32>,
+    ids: HashMap<u32, f32>,
     beginnings: Beginnings,
 }
 
@@ -39,6 +40,11 @@ impl QueryTerms {
         Self::weighted(words, |_| 1.0)
     }
 
+    /// What a term with this id weighs; 0 where it is none of the query's.
+    fn weight_of(&self, id: u32) -> f32 {
+        self.ids.get(&id).copied().unwrap_or_default()
+    }
+
     /// The terms of the words of a query, weighed by the id of each, such as by how rare it is.
     pub fn weighted(words: &str, weight: impl Fn(u32) -> f32) -> Self {
         let terms = bm25::terms(words).into_iter();
@@ -47,28 +53,67 @@ impl QueryTerms {
             .map(|(weight, term)| (term, weight))
             .collect();
         let beginnings = Beginnings::of(weights.keys().map(String::as_str));
-        Self { weights, beginnings }
+        let ids = weights.iter().map(|(term, weight)| (term_id(term), *weight)).collect();
+        Self {
+            weights,
+            ids,
+            beginnings,
+        }
+    }
+}
+
+/// An abstract whose sentences and terms are known, for many queries.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    sentences: Vec<Range<usize>>,
+    terms: Vec<(u32, Range<usize>)>,
+}
+
+impl Prepared {
+    /// Of an abstract.
+    pub fn new(abstract_text: &str) -> Self {
+        let terms = bm25::terms_with_places(abstract_text).into_iter();
+        let mut terms: Vec<(u32, Range<usize>)> = terms.map(|(term, place)| (term_id(&term), place)).collect();
+        terms.sort_by_key(|(_, place)| (place.start, place.end));
+        Self {
+            sentences: sentences(abstract_text),
+            terms,
+        }
+    }
+
+    /// The sentence that [`highlight`] finds, without places in a title.
+    pub fn highlight(&self, query: &QueryTerms) -> Highlight {
+        let terms = self.terms.iter();
+        let found: Vec<(u32, Range<usize>)> = terms.filter(|(id, _)| query.ids.contains_key(id)).cloned().collect();
+        best(&self.sentences, &found, |id| query.weight_of(*id))
     }
 }
 
 /// Finds the sentence whose different terms weigh most in a query, the first of equal ones, and the words that fit.
 pub fn highlight(query: &QueryTerms, title: &str, abstract_text: &str) -> Highlight {
     let found = matches(query, abstract_text);
+    let weigh = |term: &String| query.weights.get(term).copied().unwrap_or_default();
+    Highlight {
+        title_spans: merged(&matches(query, title), title.len()),
+        ..best(&sentences(abstract_text), &found, weigh)
+    }
+}
+
+fn best<T: Ord>(sentences: &[Range<usize>], found: &[(T, Range<usize>)], weigh: impl Fn(&T) -> f32) -> Highlight {
     let mut best = Highlight::default();
     let mut best_weight = -1.0;
-    let mut rest = found.as_slice();
-    for sentence in sentences(abstract_text) {
+    let mut rest = found;
+    for sentence in sentences {
         let end = rest.iter().take_while(|(_, place)| place.start < sentence.end).count();
         let (here, behind) = rest.split_at(end);
         rest = behind;
-        let weight = weight(query, here);
+        let weight = weight(here, &weigh);
         if weight > best_weight {
             best_weight = weight;
             best.sentence_spans = merged(here, sentence.end);
-            best.sentence = sentence;
+            best.sentence = sentence.clone();
         }
     }
-    best.title_spans = merged(&matches(query, title), title.len());
     best
 }
 
@@ -100,15 +145,15 @@ fn matches(query: &QueryTerms, text: &str) -> Vec<(String, Range<usize>)> {
     found
 }
 
-fn weight(query: &QueryTerms, found: &[(String, Range<usize>)]) -> f32 {
-    let mut terms: Vec<&str> = found.iter().map(|(term, _)| term.as_str()).collect();
+fn weight<T: Ord>(found: &[(T, Range<usize>)], weigh: &impl Fn(&T) -> f32) -> f32 {
+    let mut terms: Vec<&T> = found.iter().map(|(term, _)| term).collect();
     terms.sort_unstable();
     terms.dedup();
-    terms.iter().filter_map(|term| query.weights.get(*term)).sum()
+    terms.into_iter().map(weigh).sum()
 }
 
 /// The places, those that overlap as one, without any that go beyond `end`.
-fn merged(found: &[(String, Range<usize>)], end: usize) -> Vec<Range<usize>> {
+fn merged<T>(found: &[(T, Range<usize>)], end: usize) -> Vec<Range<usize>> {
     let mut spans: Vec<Range<usize>> = Vec::new();
     for (_, place) in found.iter().filter(|(_, place)| place.end <= end) {
         match spans.last_mut() {

@@ -147,3 +147,32 @@ proptest! {
         prop_assert!(contains_phrase(&words.join(" "), &words[from..to].join("-")));
     }
 }
+
+#[test]
+fn an_abstract_that_was_prepared_is_highlighted_as_one_that_was_not() {
+    let texts = [
+        "",
+        "One sentence alone",
+        "We study graph-based parsing. Parsers of graphs are slow (cf. Fig. 3). Ours parses $O(n)$ graphs fast, and fast again.",
+        "Zürich's lakes from above.\nColour tells algae! 図のグラフを調べる。 Nothing else.",
+    ];
+    for text in texts {
+        let prepared = Prepared::new(text);
+        for words in [
+            "",
+            "graph parsing",
+            "fast graphs",
+            "lakes algae",
+            "グラフ",
+            "GPT-4 graph-based",
+            "the of",
+        ] {
+            let query = QueryTerms::new(words);
+            assert_eq!(
+                prepared.highlight(&query),
+                highlight(&query, "", text),
+                "{words} in {text}"
+            );
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! It chooses nothing and sends nothing. HTML templates escape what they are given, and what a paper or a reader brings in
 //! is on one line and free of marks that reorder text.
 
+mod abstracts;
 mod links;
 mod sample;
 mod shown;
@@ -18,6 +19,7 @@ use minijinja::{Environment, Value, context};
 pub use links::Links;
 use shown::Shown;
 
+use self::abstracts::Abstracts;
 use super::EditionPaper;
 use crate::mailer::Mail;
 use crate::subscribers::Subscriber;
@@ -47,6 +49,7 @@ pub struct DigestLetter<'a> {
 pub struct Letters {
     templates: Environment<'static>,
     imprint: Value,
+    abstracts: Abstracts,
 }
 
 /// An edition as far as its words go.
@@ -67,6 +70,7 @@ impl Letters {
         let letters = Self {
             templates,
             imprint: Value::from(shown::clean(imprint).as_ref()),
+            abstracts: Abstracts::default(),
         };
         sample::check(&letters).map_err(|error| templates::place(folder, &error))?;
         Ok(letters)
@@ -105,9 +109,11 @@ impl Letters {
         let query = words(issue.preferences);
         let length = shown::sentence_chars(issue.papers.len());
         let papers = issue.papers.iter();
-        let shown: Vec<Value> = papers
-            .map(|(paper, reason)| Value::from_object(Shown::new(paper, reason, &query, issue.links, length)))
-            .collect();
+        let shown = papers.map(|(paper, reason)| {
+            let best = self.abstracts.of(paper).highlight(&query);
+            Value::from_object(Shown::new(paper, reason, best, issue.links, length))
+        });
+        let shown: Vec<Value> = shown.collect();
         let context = context! {
             date => issue.date,
             first => issue.papers.first().map(|(paper, _)| shown::cut(&shown::clean(&paper.title), SUBJECT_CHARS).into_owned()),

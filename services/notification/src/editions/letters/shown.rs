@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use domain::highlight::{Highlight, QueryTerms, highlight};
+use domain::highlight::Highlight;
 use domain::{LinkKind, Paper, text};
 use minijinja::Value;
 use minijinja::value::Object;
@@ -40,13 +40,13 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// With the sentence of the abstract that fits `query` best, its words marked.
-    pub fn new(paper: &Paper, reason: &str, query: &QueryTerms, links: &Links, sentence_chars: usize) -> Self {
+    /// With the sentence of the abstract that was found best, its words marked.
+    pub fn new(paper: &Paper, reason: &str, best: Highlight, links: &Links, sentence_chars: usize) -> Self {
         let Highlight {
             sentence,
             sentence_spans,
             ..
-        } = highlight(query, "", &paper.abstract_text);
+        } = best;
         let id = paper.id.as_str();
         let (landing, pdf) = (paper.link(LinkKind::Abstract), paper.link(LinkKind::Pdf));
         Self {
