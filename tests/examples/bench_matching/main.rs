@@ -67,7 +67,7 @@ fn measure(papers: &Papers, subscribers: usize) -> anyhow::Result<()> {
         readers::preferences(&[]),
         readers::preferences(&["quantum", "medical images"]),
     );
-    let few = vectors.len().min(2_000 * readers::INTERESTS);
+    let few = vectors.len().min(20_000 * readers::INTERESTS);
     let words = run::run(&offer, &panel, &vectors[..few], &with_words)?;
     let peak = run::peak(Kernel::choose());
     let mut last = None;
