@@ -119,13 +119,14 @@ impl Config {
             all: count("notification.subscribes_per_minute"),
             network: count("notification.subscribes_per_minute_per_network"),
         };
+        let connections = usize::try_from(settings.number("notification.connections", 1..=1000)).unwrap_or(32);
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
             embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
             indexing_url: settings.optional_url("notification.indexing_url", &["http://", "https://"]),
             rates,
             token: common.grpc.token.clone(),
-            mail: mailer::config::Config::read(settings),
+            mail: mailer::config::Config::read(settings, connections),
             templates: PathBuf::from(settings.text("notification.templates")),
             imprint: settings.text("notification.imprint"),
             bounce_maildir: PathBuf::from(settings.text("notification.bounce_maildir")),
@@ -140,7 +141,7 @@ impl Config {
             ),
             lease: Duration::from_secs(settings.number("notification.lease_seconds", 5..=600)),
             chunk: usize::try_from(settings.number("notification.chunk", 1..=4096)).unwrap_or(512),
-            connections: usize::try_from(settings.number("notification.connections", 1..=1000)).unwrap_or(32),
+            connections,
         }
     }
 

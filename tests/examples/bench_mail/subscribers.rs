@@ -24,10 +24,12 @@ pub async fn subscribe(endpoint: &str, titles: &[String], count: usize) -> anyho
         email: format!("reader{number}@inbox{}.example", number % 100),
         interests: vec![Interest {
             text: titles[number % titles.len()].clone(),
+            ..Interest::default()
         }],
         schedule: Some(Schedule {
             time: time.clone(),
             time_zone: "UTC".to_owned(),
+            ..Schedule::default()
         }),
         consent: Consent::OnRecord.into(),
         ..SubscribeRequest::default()

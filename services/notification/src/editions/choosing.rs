@@ -125,10 +125,7 @@ pub fn choose(
         chosen.push(if choices.is_empty() {
             Err(one.why_nothing(&matches))
         } else {
-            Ok(choices
-                .into_iter()
-                .map(|choice| one.explained(window, choice))
-                .collect())
+            Ok(choices.iter().map(|choice| one.explained(window, choice)).collect())
         });
     }
     Ok(chosen)
@@ -188,16 +185,16 @@ impl<'a> Asking<'a> {
     }
 
     fn why_nothing(&self, matches: &[&[Match]]) -> Emptiness {
-        let matched = matches.iter().copied().flatten().any(|one| one.score >= MATCH_FLOOR);
+        let fits = matches.iter().copied().flatten().any(|one| one.score >= MATCH_FLOOR);
         let preferences = self.reader.preferences;
-        match (self.fresh, matched || preferences.interests.is_empty()) {
+        match (self.fresh, fits || preferences.interests.is_empty()) {
             (0, _) => Emptiness::NoNewPaper,
             (_, true) if !preferences.exclusions.is_empty() => Emptiness::EverythingExcluded,
             _ => Emptiness::NothingMatched,
         }
     }
 
-    fn explained(&self, window: &Snapshot, choice: Choice) -> EditionPaper {
+    fn explained(&self, window: &Snapshot, choice: &Choice) -> EditionPaper {
         let interest = |at: usize| self.reader.preferences.interests.get(at);
         let reason = match choice.reason {
             Reason::Interest(at) => {

@@ -81,7 +81,7 @@ fn reports_of_real_mail_servers_are_understood() {
             None,
         ),
         (String::new(), None),
-        (EXCHANGE.replace("boundary", "bondary"), None),
+        (EXCHANGE.replace("boundary", "border"), None),
     ] {
         assert_eq!(kind(&message), expected, "{message}");
     }

@@ -37,10 +37,9 @@ struct DkimSettings {
 }
 
 impl Config {
-    /// Reads them.
-    pub fn read(settings: &mut Settings) -> Self {
+    /// Reads them; the number of connections is how many mails are handed over at a time.
+    pub fn read(settings: &mut Settings, connections: usize) -> Self {
         let mut number = |key: &str, allowed| u32::try_from(settings.number(key, allowed)).unwrap_or(u32::MAX);
-        let connections = number("notification.connections", 1..=1000) as usize;
         let mails_per_second = number("notification.mails_per_second", 0..=100_000);
         let domain_mails_per_second = number("notification.domain_mails_per_second", 0..=100_000);
         let error_budget_percent = number("notification.error_budget_percent", 0..=100) as usize;
