@@ -160,6 +160,16 @@ fn a_reader_votes_by_the_link_in_the_mail_and_looking_changes_nothing() {
     let (react, manage) = (token(mail, "vote"), token(mail, "unsubscribe"));
     let web = platform.endpoint("web");
     let paper = "arxiv:2402.14776";
+    let (status, feed) = get(&format!("{web}/feeds/digest.atom?token={manage}"));
+    assert!(
+        status == 200 && feed.starts_with("<?xml") && feed.contains(paper) && feed.contains("new today"),
+        "{feed}"
+    );
+    assert_eq!(
+        get(&format!("{web}/feeds/digest.atom?token={react}")).0,
+        400,
+        "a link that reacts reads nothing"
+    );
     let recorded = || {
         platform.must(&["status", "--json"]).json()["stream"]["messages"]
             .as_u64()

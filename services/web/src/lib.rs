@@ -2,6 +2,7 @@
 //!
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
+mod feeds;
 mod metrics;
 mod pages;
 mod reactions;
@@ -18,6 +19,7 @@ use common::config::{CommonConfig, Settings};
 use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
+use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -66,6 +68,7 @@ impl Config {
 pub(crate) struct Front {
     search: SearchServiceClient<ServiceChannel>,
     subscriptions: SubscriptionServiceClient<ServiceChannel>,
+    deliveries: DeliveryServiceClient<ServiceChannel>,
     attention: AttentionServiceClient<ServiceChannel>,
     pages: pages::Pages,
 }
@@ -83,6 +86,7 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
     let front = Front {
         search: SearchServiceClient::new(channel(&config.search_url)?),
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
+        deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
         attention: AttentionServiceClient::new(channel(&config.attention_url)?),
         pages: pages::Pages::new(),
     };
@@ -107,6 +111,7 @@ fn router(front: Arc<Front>) -> Router {
             get(subscriptions::unsubscribe_page).post(subscriptions::unsubscribe),
         )
         .route("/preferences", get(subscriptions::preferences_page))
+        .route("/feeds/digest.atom", get(feeds::digest))
         .route("/vote", get(reactions::vote_page).post(reactions::vote))
         .route(
             "/not-interested",

@@ -42,6 +42,7 @@ impl Pages {
             ("unsubscribe.html", include_str!("templates/unsubscribe.html")),
             ("preferences.html", include_str!("templates/preferences.html")),
             ("reaction.html", include_str!("templates/reaction.html")),
+            ("digest.atom.xml", include_str!("templates/digest.atom.xml")),
         ];
         for (name, source) in templates {
             environment
@@ -51,19 +52,25 @@ impl Pages {
         Self { environment }
     }
 
-    /// Renders a template.
+    /// Renders a template as a page.
     pub fn render(&self, status: StatusCode, template: &str, context: Value) -> Response {
-        let rendered = self
-            .environment
-            .get_template(template)
-            .and_then(|template| template.render(context));
-        match rendered {
+        match self.fill(template, context) {
             Ok(html) => (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
-            Err(error) => {
-                tracing::error!(template, %error, "template does not render");
-                (StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be shown").into_response()
-            }
+            Err(answer) => *answer,
         }
+    }
+
+    /// Fills a template.
+    ///
+    /// # Errors
+    /// What to answer where it does not render.
+    pub fn fill(&self, template: &str, context: Value) -> Result<String, Box<Response>> {
+        let filled = self.environment.get_template(template);
+        let filled = filled.and_then(|template| template.render(context));
+        filled.map_err(|error| {
+            tracing::error!(template, %error, "template does not render");
+            Box::new((StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be shown").into_response())
+        })
     }
 
     /// A page that says one thing.
@@ -260,7 +267,7 @@ fn shown(result: SearchResult) -> Option<ShownPaper> {
         title: stretches(&paper.title, &highlight.title_spans),
         sentence: stretches(&highlight.sentence, &highlight.sentence_spans),
         similar: format!("like:{}", quoted_id(&paper.id)),
-        url: link(&paper),
+        url: url_of(&paper),
         authors: authors(&paper),
         published: published(&paper),
         categories: paper.categories.join(", "),
@@ -269,7 +276,8 @@ fn shown(result: SearchResult) -> Option<ShownPaper> {
     })
 }
 
-fn link(paper: &Paper) -> Option<String> {
+/// Where a paper can be read.
+pub fn url_of(paper: &Paper) -> Option<String> {
     let of = |kind: LinkKind| {
         paper
             .links
@@ -413,9 +421,9 @@ mod tests {
             ..Paper::default()
         };
         assert_eq!(
-            link(&paper("arxiv:2402.14776")).as_deref(),
+            url_of(&paper("arxiv:2402.14776")).as_deref(),
             Some("https://arxiv.org/abs/2402.14776")
         );
-        assert_eq!(link(&paper("seed:1")), None);
+        assert_eq!(url_of(&paper("seed:1")), None);
     }
 }

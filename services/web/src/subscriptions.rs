@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::{Value, context};
 use proto::subscriptions::v1::{
-    ConfirmSubscriptionRequest, GetSubscriptionRequest, Subscription, SubscriptionState, UnsubscribeRequest,
+    ConfirmSubscriptionRequest, Frequency, GetSubscriptionRequest, Subscription, SubscriptionState, UnsubscribeRequest,
 };
 use serde::Deserialize;
 use tonic::Status;
@@ -19,7 +19,7 @@ use crate::Front;
 #[derive(Deserialize)]
 pub struct Link {
     #[serde(default)]
-    token: String,
+    pub token: String,
 }
 
 /// What a mail program posts for one-click unsubscribing (RFC 8058), or our own form does.
@@ -118,11 +118,17 @@ fn shown(subscription: Subscription, token: String) -> Value {
         .map(|interest| interest.text.clone())
         .collect();
     let schedule = subscription.schedule.unwrap_or_default();
+    let days = match schedule.frequency() {
+        Frequency::Weekdays => "from Monday to Friday",
+        Frequency::Weekly => "once a week",
+        Frequency::Daily | Frequency::Unspecified => "every day",
+    };
     context! {
         token,
         state,
         interests,
         email => subscription.email,
+        days,
         time => schedule.time,
         time_zone => schedule.time_zone,
         paper_count => subscription.paper_count,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use domain::matching::{Asked, DimensionError, Match, PaperSet, Workspace, top};
-use domain::selection::{self, Candidate, Choice, Found, MATCH_FLOOR, Offer, Reason};
+use domain::selection::{self, Candidate, Choice, Found, MATCH_FLOOR, Offer, Part, Reason};
 use domain::vectors::dot;
 use domain::{Int8Vector, PaperId, Preferences};
 use jiff::SignedDuration;
@@ -198,8 +198,10 @@ impl<'a> Asking<'a> {
         let interest = |at: usize| self.reader.preferences.interests.get(at);
         let reason = match choice.reason {
             Reason::Interest(at) => {
-                let name = interest(at).map(domain::Interest::name).unwrap_or_default();
-                format!("because you follow “{name}” (match {:.2})", choice.score)
+                let (name, weight) = interest(at).map_or_else(|| (String::new(), 1.0), |one| (one.name(), one.weight));
+                let matched = choice.parts.iter().find(|(part, _)| *part == Part::Interest);
+                let cosine = matched.map_or(0.0, |(_, value)| value / weight);
+                format!("because you follow “{name}” (match {cosine:.2})")
             }
             Reason::Trending => "trending now".to_owned(),
             Reason::New => "new today".to_owned(),
