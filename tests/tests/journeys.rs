@@ -170,6 +170,13 @@ fn a_reader_votes_by_the_link_in_the_mail_and_looking_changes_nothing() {
         400,
         "a link that reacts reads nothing"
     );
+    let preferences = |page: &str, text: &str| {
+        let (status, page) = post(&format!("{web}/{page}"), &[("token", &manage)]);
+        assert!(status == 200 && page.contains(text), "{page}");
+    };
+    preferences("pause", "Resume the digest");
+    preferences("resume", "Pause the digest");
+    assert_eq!(post(&format!("{web}/pause"), &[("token", &react)]).0, 400);
     let recorded = || {
         platform.must(&["status", "--json"]).json()["stream"]["messages"]
             .as_u64()

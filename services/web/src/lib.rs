@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use common::config::{CommonConfig, Settings};
 use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
@@ -111,6 +111,8 @@ fn router(front: Arc<Front>) -> Router {
             get(subscriptions::unsubscribe_page).post(subscriptions::unsubscribe),
         )
         .route("/preferences", get(subscriptions::preferences_page))
+        .route("/pause", post(subscriptions::pause))
+        .route("/resume", post(subscriptions::resume))
         .route("/feeds/digest.atom", get(feeds::digest))
         .route("/vote", get(reactions::vote_page).post(reactions::vote))
         .route(

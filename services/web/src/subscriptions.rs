@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::{Value, context};
 use proto::subscriptions::v1::{
-    ConfirmSubscriptionRequest, Frequency, GetSubscriptionRequest, Subscription, SubscriptionState, UnsubscribeRequest,
+    ConfirmSubscriptionRequest, Frequency, GetSubscriptionRequest, PauseSubscriptionRequest, ResumeSubscriptionRequest,
+    Subscription, SubscriptionState, UnsubscribeRequest,
 };
 use serde::Deserialize;
 use tonic::Status;
@@ -82,6 +83,29 @@ pub async fn unsubscribe(
 /// Shows what a subscriber asked for.
 pub async fn preferences_page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
     show(&front, "preferences.html", link).await
+}
+
+/// Sends nothing until resumed.
+pub async fn pause(State(front): State<Arc<Front>>, Form(form): Form<Posted>) -> Response {
+    let token = form.token.clone();
+    let request = PauseSubscriptionRequest {
+        token,
+        until_time: None,
+    };
+    match front.subscriptions.clone().pause_subscription(request).await {
+        Ok(_) => show(&front, "preferences.html", Link { token: form.token }).await,
+        Err(error) => front.pages.failure(&error),
+    }
+}
+
+/// Ends a pause.
+pub async fn resume(State(front): State<Arc<Front>>, Form(form): Form<Posted>) -> Response {
+    let token = form.token.clone();
+    let request = ResumeSubscriptionRequest { token };
+    match front.subscriptions.clone().resume_subscription(request).await {
+        Ok(_) => show(&front, "preferences.html", Link { token: form.token }).await,
+        Err(error) => front.pages.failure(&error),
+    }
 }
 
 async fn show(front: &Front, template: &str, link: Link) -> Response {
