@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use crate::metrics::FEEDBACK;
+use crate::subscribers::suppressions::Reason;
 use crate::subscribers::{State, Subscribers, SubscribersError};
 pub use report::{Kind, Report};
 
@@ -67,9 +68,15 @@ impl Feedback {
                 continue;
             };
             taken.subscriber = Some(subscriber.id.clone());
-            let ends = matches!(report.kind, Kind::HardBounce | Kind::Complaint);
-            if ends && matches!(subscriber.state, State::Active | State::Pending) {
-                self.subscribers.suppress(id, now).await?;
+            // New consent lifts a bounce and never a complaint, so they are told apart.
+            let reason = match report.kind {
+                Kind::HardBounce => Some(Reason::Bounce),
+                Kind::Complaint => Some(Reason::Complaint),
+                Kind::SoftBounce => None,
+            };
+            let open = matches!(subscriber.state, State::Active | State::Pending | State::Paused);
+            if let Some(reason) = reason.filter(|_| open) {
+                self.subscribers.suppress(id, reason, now).await?;
                 taken.suppressed = true;
             }
             info!(

@@ -17,6 +17,7 @@ use crate::mailer::{Mail, SendError, spans};
 use crate::metrics::RESENT;
 use crate::subscribers::SubscribersError;
 use crate::subscribers::deliveries::{Begin, Certainty, Stage};
+use crate::subscribers::suppressions::Reason;
 
 /// Mails rendered in one go, and so often at once; this bounds what rendered mails take of memory.
 const RENDERED_IN_ONE_GO: usize = 16;
@@ -115,7 +116,8 @@ impl Editions {
             Ok(()) => self.taken(planned).await,
             Err(SendError::NoSuchAddress(problem)) => {
                 let subscribers = &self.parts.subscribers;
-                subscribers.suppress(&planned.subscriber.id, planned.record.at).await?;
+                let id = &planned.subscriber.id;
+                subscribers.suppress(id, Reason::Bounce, planned.record.at).await?;
                 self.end(planned, Stage::Failed, &problem).await
             }
             Err(SendError::Refused(problem)) => self.end(planned, Stage::Failed, &problem).await,

@@ -119,9 +119,9 @@ async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothi
     for (message, ends) in [
         (soft.as_str(), false),
         (hard.as_str(), true),
-        (ARF, true),
         (EXCHANGE, true),
         (EXIM, true),
+        (ARF, true),
     ] {
         let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
         let wishes = house.wishes(&[]);
@@ -149,6 +149,17 @@ async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothi
             .expect("redis answers");
         assert!(!again.expect("a report").suppressed, "it was already");
     }
+    let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
+    let (wishes, on_record) = (house.wishes(&[]), crate::subscribers::Opting::OnRecord);
+    let consent = house
+        .subscribers
+        .subscribe(&address, ADA, &wishes, on_record, house.now);
+    consent.await.expect("redis answers");
+    assert_eq!(
+        house.again(ADA).await.state,
+        State::Suppressed,
+        "consent lifts no complaint"
+    );
     let nobody = hard.replace(ADA, "nobody");
     let taken = feedback
         .take_message(nobody.as_bytes(), house.now)

@@ -271,6 +271,9 @@ async fn feedback_in_fields_ends_what_must_end_and_names_what_is_missing() {
         (ada.id.as_str(), true)
     );
     assert_eq!(house.again(&ada.id).await.state, crate::subscribers::State::Suppressed);
+    let email = domain::EmailAddress::parse(&ada.email).expect("an address");
+    let why = house.subscribers.suppression(&email).await.expect("redis answers");
+    assert_eq!(why, Some(crate::subscribers::suppressions::Reason::Complaint));
     let missing = Request::new(ReportFeedbackRequest::default());
     let wrong = Request::new(ReportFeedbackRequest {
         report: Some(Report::Message(b"Subject: hello".to_vec())),

@@ -236,13 +236,13 @@ impl Subscribers {
         }
     }
 
-    /// Sends nothing more to a subscriber whose address takes no mail.
-    pub async fn suppress(&self, id: &str, now: Timestamp) -> Result<(), SubscribersError> {
+    /// Sends nothing more to a subscriber.
+    pub async fn suppress(&self, id: &str, reason: Reason, now: Timestamp) -> Result<(), SubscribersError> {
         let Some(known) = self.get(id).await? else {
             return Ok(());
         };
         match EmailAddress::parse(&known.email) {
-            Ok(address) => self.suppress_address(&address, Reason::Bounce, now).await,
+            Ok(address) => self.suppress_address(&address, reason, now).await,
             Err(error) => Err(super::corrupt(&subscriber_key(id), &error)),
         }
     }

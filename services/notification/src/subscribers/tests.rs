@@ -92,7 +92,11 @@ async fn a_subscription_holds_from_its_confirmation_to_its_end() {
 async fn a_suppressed_address_is_left_alone_until_the_operator_says_otherwise() {
     let house = House::build().await;
     house.reader("ada@example.org", &[]).await;
-    house.subscribers.suppress(ADA, house.now).await.expect("redis answers");
+    house
+        .subscribers
+        .suppress(ADA, Reason::Bounce, house.now)
+        .await
+        .expect("redis answers");
     assert_eq!(house.again(ADA).await.state, State::Suppressed);
     assert_eq!(wish(&house, Opting::Ask, 10).await, Next::Quiet);
     assert_eq!(wish(&house, Opting::OnRecord, 10).await, Next::Active, "a bounce");
@@ -196,7 +200,11 @@ async fn a_refusal_that_comes_late_does_not_undo_an_unsubscription() {
         .unsubscribe(ADA, house.now)
         .await
         .expect("redis answers");
-    house.subscribers.suppress(ADA, house.now).await.expect("redis answers");
+    house
+        .subscribers
+        .suppress(ADA, Reason::Bounce, house.now)
+        .await
+        .expect("redis answers");
     assert_eq!(house.again(ADA).await.state, State::Unsubscribed);
 }
 

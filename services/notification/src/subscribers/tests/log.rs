@@ -88,7 +88,10 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     store.unsubscribe("gone", now()).await.expect("ended");
     let until = now().saturating_add(SignedDuration::from_hours(1)).expect("a moment");
     store.pause("paused", Some(until), now()).await.expect("paused");
-    store.suppress("bounced", now()).await.expect("suppressed");
+    store
+        .suppress("bounced", Reason::Bounce, now())
+        .await
+        .expect("suppressed");
     let deleted = there(&store, "deleted").await;
     let schedule = deleted.preferences.schedule.clone();
     let slot = schedule.current_slot(now());
