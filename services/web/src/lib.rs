@@ -2,11 +2,12 @@
 //!
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
-mod feeds;
+mod formats;
 mod metrics;
-mod pages;
-mod reactions;
-mod subscriptions;
+mod page;
+mod paper;
+mod reading;
+mod subscribing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::routing::{get, post};
+use axum::routing::get;
 use common::config::{CommonConfig, Settings};
 use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
@@ -70,7 +71,7 @@ pub(crate) struct Front {
     subscriptions: SubscriptionServiceClient<ServiceChannel>,
     deliveries: DeliveryServiceClient<ServiceChannel>,
     attention: AttentionServiceClient<ServiceChannel>,
-    pages: pages::Pages,
+    pages: page::Pages,
 }
 
 /// Binds the port of the pages.
@@ -88,7 +89,7 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
         deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
         attention: AttentionServiceClient::new(channel(&config.attention_url)?),
-        pages: pages::Pages::new(),
+        pages: page::Pages::new(),
     };
     tracing::info!(address = %bound.address, "pages");
     assembly.serve_http(bound, router(Arc::new(front)));
@@ -100,26 +101,11 @@ fn router(front: Arc<Front>) -> Router {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
     Router::new()
-        .route("/", get(pages::search))
-        .route("/style.css", get(pages::style))
-        .route(
-            "/confirm",
-            get(subscriptions::confirm_page).post(subscriptions::confirm),
-        )
-        .route(
-            "/unsubscribe",
-            get(subscriptions::unsubscribe_page).post(subscriptions::unsubscribe),
-        )
-        .route("/preferences", get(subscriptions::preferences_page))
-        .route("/pause", post(subscriptions::pause))
-        .route("/resume", post(subscriptions::resume))
-        .route("/feeds/digest.atom", get(feeds::digest))
-        .route("/vote", get(reactions::vote_page).post(reactions::vote))
-        .route(
-            "/not-interested",
-            get(reactions::not_interested_page).post(reactions::not_interested),
-        )
-        .fallback(pages::not_found)
+        .merge(reading::routes())
+        .merge(subscribing::routes())
+        .merge(formats::routes())
+        .route("/style.css", get(page::style))
+        .fallback(page::not_found)
         .layer(axum::middleware::from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -9,6 +9,8 @@ use common::telemetry;
 use prometheus::{IntCounterVec, register_int_counter_vec};
 use tracing::{Instrument as _, field, info_span};
 
+use crate::{formats, reading, subscribing};
+
 static RESPONSES: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "broadsheet_web_responses_total",
@@ -20,14 +22,7 @@ static RESPONSES: LazyLock<IntCounterVec> = LazyLock::new(|| {
 
 /// Makes every series exist.
 pub fn touch() {
-    for route in [
-        "/",
-        "/confirm",
-        "/unsubscribe",
-        "/preferences",
-        "/vote",
-        "/not-interested",
-    ] {
+    for route in [reading::ROUTES, subscribing::ROUTES, formats::ROUTES].concat() {
         RESPONSES.with_label_values(&[route, "200"]);
     }
 }

@@ -16,8 +16,8 @@ use proto::delivery::v1::{EditionPaper, GetLatestEditionRequest, SentEdition};
 use serde::Serialize;
 
 use crate::Front;
-use crate::pages::url_of;
-use crate::subscriptions::Link;
+use crate::paper::url_of;
+use crate::subscribing::links::Link;
 
 /// Editions of the feed.
 const EDITIONS: i32 = 14;

@@ -1,97 +1,29 @@
-//! Pages from templates, and the search page. Everything a template prints is escaped.
+//! The search page.
 
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use common::grpc::ServiceChannel;
+use minijinja::context;
 use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
-use proto::papers::v1::{LinkKind, Paper};
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{
-    CountFacetsRequest, FacetField, SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult, TextSpan,
+    CountFacetsRequest, FacetField, SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult,
 };
 use serde::{Deserialize, Serialize};
-use tonic::{Code, Status};
-use tracing::warn;
+use tonic::Code;
 
 use crate::Front;
+use crate::page::Pages;
+use crate::paper::{Stretch, authors, published, stretches, url_of};
 
 /// Values of a facet that are shown.
 const FACET_VALUES: i32 = 10;
 /// A sort that is asked for in the address.
 const NEWEST: &str = "newest";
 const RESULTS_PER_PAGE: i32 = 20;
-
-/// The templates, parsed once.
-pub struct Pages {
-    environment: Environment<'static>,
-}
-
-impl Pages {
-    /// Parses the compiled-in templates; a mistake in one shows in the first test run.
-    pub fn new() -> Self {
-        let mut environment = Environment::new();
-        let templates = [
-            ("frame.html", include_str!("templates/frame.html")),
-            ("search.html", include_str!("templates/search.html")),
-            ("message.html", include_str!("templates/message.html")),
-            ("confirm.html", include_str!("templates/confirm.html")),
-            ("unsubscribe.html", include_str!("templates/unsubscribe.html")),
-            ("preferences.html", include_str!("templates/preferences.html")),
-            ("reaction.html", include_str!("templates/reaction.html")),
-            ("digest.atom.xml", include_str!("templates/digest.atom.xml")),
-        ];
-        for (name, source) in templates {
-            environment
-                .add_template(name, source)
-                .unwrap_or_else(|error| panic!("template {name}: {error}"));
-        }
-        Self { environment }
-    }
-
-    /// Renders a template as a page.
-    pub fn render(&self, status: StatusCode, template: &str, context: Value) -> Response {
-        match self.fill(template, context) {
-            Ok(html) => (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
-            Err(answer) => *answer,
-        }
-    }
-
-    /// Fills a template.
-    ///
-    /// # Errors
-    /// What to answer where it does not render.
-    pub fn fill(&self, template: &str, context: Value) -> Result<String, Box<Response>> {
-        let filled = self.environment.get_template(template);
-        let filled = filled.and_then(|template| template.render(context));
-        filled.map_err(|error| {
-            tracing::error!(template, %error, "template does not render");
-            Box::new((StatusCode::INTERNAL_SERVER_ERROR, "this page cannot be shown").into_response())
-        })
-    }
-
-    /// A page that says one thing.
-    pub fn message(&self, status: StatusCode, title: &str, text: &str) -> Response {
-        self.render(status, "message.html", context! { title, text })
-    }
-
-    /// The page for a call that failed: what to do, never why in our words for operators.
-    pub fn failure(&self, error: &Status) -> Response {
-        match error.code() {
-            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::PermissionDenied => {
-                self.message(StatusCode::BAD_REQUEST, "That did not work", error.message())
-            }
-            _ => {
-                warn!(code = ?error.code(), message = error.message(), "a page could not be served");
-                let text = "A part of the service does not answer at the moment. Please try again in a minute.";
-                self.message(StatusCode::SERVICE_UNAVAILABLE, "Not now", text)
-            }
-        }
-    }
-}
 
 #[derive(Deserialize)]
 pub struct SearchQuery {
@@ -101,13 +33,6 @@ pub struct SearchQuery {
     page: String,
     #[serde(default)]
     sort: String,
-}
-
-/// A stretch of text, which fits the query or not.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Stretch {
-    text: String,
-    fits: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -237,24 +162,6 @@ fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('"', " "))
 }
 
-/// The style sheet.
-pub async fn style() -> impl IntoResponse {
-    let headers = [
-        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
-        (header::CACHE_CONTROL, "max-age=3600"),
-    ];
-    (headers, include_str!("templates/style.css"))
-}
-
-/// Any other address.
-pub async fn not_found(State(front): State<Arc<Front>>) -> Response {
-    front.pages.message(
-        StatusCode::NOT_FOUND,
-        "No such page",
-        "There is nothing at this address. The search is one click away.",
-    )
-}
-
 fn shown(result: SearchResult) -> Option<ShownPaper> {
     let paper = result.paper?;
     let legs: Vec<String> = result
@@ -276,74 +183,10 @@ fn shown(result: SearchResult) -> Option<ShownPaper> {
     })
 }
 
-/// Where a paper can be read.
-pub fn url_of(paper: &Paper) -> Option<String> {
-    let of = |kind: LinkKind| {
-        paper
-            .links
-            .iter()
-            .find(|link| link.kind() == kind)
-            .map(|link| link.url.clone())
-    };
-    let known = of(LinkKind::Abstract).or_else(|| of(LinkKind::Pdf));
-    known.or_else(|| match paper.id.split_once(':')? {
-        ("arxiv", id) => Some(format!("https://arxiv.org/abs/{id}")),
-        ("doi", doi) => Some(format!("https://doi.org/{doi}")),
-        _ => None,
-    })
-}
-
-fn authors(paper: &Paper) -> String {
-    const SHOWN: usize = 6;
-    let names: Vec<&str> = paper
-        .authors
-        .iter()
-        .take(SHOWN)
-        .map(|author| author.name.as_str())
-        .collect();
-    let more = paper.authors.len().saturating_sub(SHOWN);
-    if more == 0 {
-        names.join(", ")
-    } else {
-        format!("{} and {more} more", names.join(", "))
-    }
-}
-
-fn published(paper: &Paper) -> String {
-    let time = paper
-        .published_time
-        .and_then(|time| proto::convert::from_wire_time("published_time", time).ok());
-    time.map(|time| time.strftime("%-d %B %Y").to_string())
-        .unwrap_or_default()
-}
-
-/// A text cut at its spans. Spans that do not fit it are passed over.
-fn stretches(text: &str, spans: &[TextSpan]) -> Vec<Stretch> {
-    let mut cut = Vec::new();
-    let mut push = |text: &str, fits| {
-        if !text.is_empty() {
-            cut.push(Stretch {
-                text: text.to_owned(),
-                fits,
-            });
-        }
-    };
-    let mut end = 0;
-    for span in spans {
-        let (start, stop) = (span.start as usize, span.end as usize);
-        let (Some(before), Some(word)) = (text.get(end..start), text.get(start..stop)) else {
-            continue;
-        };
-        push(before, false);
-        push(word, true);
-        end = stop;
-    }
-    push(text.get(end..).unwrap_or_default(), false);
-    cut
-}
-
 #[cfg(test)]
 mod tests {
+    use proto::search::v1::TextSpan;
+
     use super::*;
 
     async fn html(response: Response) -> String {
@@ -391,39 +234,5 @@ mod tests {
         for hostile in ["<b>", "<i>", "<u>", "<s>", "<em>"] {
             assert!(!html.contains(hostile), "{hostile}: {html}");
         }
-    }
-
-    #[test]
-    fn a_text_is_cut_at_its_spans_and_loses_nothing() {
-        let span = |start, end| TextSpan { start, end };
-        let cut = stretches("Bäume at night", &[span(0, 6), span(1, 2), span(10, 15), span(90, 99)]);
-        let texts: Vec<(&str, bool)> = cut.iter().map(|one| (one.text.as_str(), one.fits)).collect();
-        assert_eq!(texts, [("Bäume", true), (" at ", false), ("night", true)]);
-        assert_eq!(stretches("", &[]), []);
-    }
-
-    #[tokio::test]
-    async fn hostile_text_is_escaped() {
-        let title = "<script>alert(1)</script>";
-        let response = Pages::new().message(StatusCode::OK, title, "\"><img src=x>");
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
-            .await
-            .expect("a body");
-        let html = String::from_utf8(body.to_vec()).expect("text");
-        assert!(html.contains("&lt;script&gt;"), "{html}");
-        assert!(!html.contains("<script>") && !html.contains("<img src=x>"), "{html}");
-    }
-
-    #[test]
-    fn a_paper_without_links_is_linked_by_its_id() {
-        let paper = |id: &str| Paper {
-            id: id.to_owned(),
-            ..Paper::default()
-        };
-        assert_eq!(
-            url_of(&paper("arxiv:2402.14776")).as_deref(),
-            Some("https://arxiv.org/abs/2402.14776")
-        );
-        assert_eq!(url_of(&paper("seed:1")), None);
     }
 }
