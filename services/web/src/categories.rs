@@ -203,6 +203,9 @@ mod tests {
         assert_eq!(label("cs.CL"), "Computation and Language");
         assert_eq!(label("hep-th"), "High Energy Physics: Theory");
         assert_eq!(label("<b>"), "<b>");
-        assert_eq!((archive("cs.CL"), archive("hep-th"), archive("Ecology")), ("cs", "physics", ""));
+        assert_eq!(
+            (archive("cs.CL"), archive("hep-th"), archive("Ecology")),
+            ("cs", "physics", "")
+        );
     }
 }

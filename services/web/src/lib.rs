@@ -3,22 +3,24 @@
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
 mod categories;
+mod client;
+mod config;
 mod formats;
 mod metrics;
 mod page;
 mod paper;
 mod reader;
 mod reading;
+mod same_site;
 mod subscribing;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use common::config::{CommonConfig, Settings};
 use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
@@ -27,6 +29,8 @@ use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
+
+pub use config::Config;
 
 /// Name of the service.
 pub const NAME: &str = "web";
@@ -38,34 +42,6 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// Nothing inline, no third party, no frame: the pages need none. Scripts are our own file, and it speaks to this site alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// Settings of the service.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Address and port of the pages.
-    pub listen: SocketAddr,
-    /// gRPC address of indexing.
-    pub search_url: String,
-    /// gRPC address of notification.
-    pub subscriptions_url: String,
-    /// gRPC address of ingest.
-    pub attention_url: String,
-    /// Token for all of them.
-    pub token: Option<String>,
-}
-
-impl Config {
-    /// Reads the section.
-    pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
-        Self {
-            listen: settings.address("web.listen"),
-            search_url: settings.url("web.search_url", &["http://", "https://"]),
-            subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
-            attention_url: settings.url("web.attention_url", &["http://", "https://"]),
-            token: common.grpc.token.clone(),
-        }
-    }
-}
 
 /// What the handlers share.
 pub(crate) struct Front {
@@ -94,11 +70,11 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
         pages: page::Pages::new(),
     };
     tracing::info!(address = %bound.address, "pages");
-    assembly.serve_http(bound, router(Arc::new(front)));
+    assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
     Ok(())
 }
 
-fn router(front: Arc<Front>) -> Router {
+fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
@@ -111,13 +87,15 @@ fn router(front: Arc<Front>) -> Router {
         .route("/favicon.svg", get(page::favicon))
         .fallback(page::not_found)
         .method_not_allowed_fallback(page::not_allowed)
-        .layer(axum::middleware::from_fn(metrics::observe))
+        .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
+        .layer(from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(header(header::REFERRER_POLICY, "same-origin"))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             PAGE_DEADLINE,
         ))
+        .layer(from_fn_with_state(frontage, client::identify))
         .with_state(front)
 }

@@ -57,6 +57,7 @@ impl Pages {
         }
         environment.add_global("style_url", assets::style_url());
         environment.add_global("script_url", assets::script_url());
+        environment.add_filter("thousands", thousands);
         environment.add_function("today", move || {
             let now = clock();
             context! { iso => now.strftime("%F").to_string(), words => now.strftime("%A, %-d %B %Y").to_string() }
@@ -106,6 +107,19 @@ impl Pages {
     }
 }
 
+/// A count with commas, as 74,728.
+fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Any other address.
 pub async fn not_found(State(front): State<Arc<Front>>) -> Response {
     front.pages.message(
@@ -138,6 +152,14 @@ mod tests {
         let html = String::from_utf8(body.to_vec()).expect("text");
         assert!(html.contains("&lt;script&gt;"), "{html}");
         assert!(!html.contains("<script>") && !html.contains("<img src=x>"), "{html}");
+    }
+
+    #[test]
+    fn counts_are_read_in_threes() {
+        assert_eq!(
+            [0, 999, 1_000, 74_728, 1_234_567].map(thousands),
+            ["0", "999", "1,000", "74,728", "1,234,567"]
+        );
     }
 
     #[test]

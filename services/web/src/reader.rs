@@ -20,7 +20,12 @@ const MOST_BYTES: usize = 3_900;
 const MOST_IDS: usize = 200;
 const ONE_YEAR_SECONDS: u64 = 31_536_000;
 /// What a cookie may hold of an id as it is.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b':').remove(b'/').remove(b'-').remove(b'_');
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'.')
+    .remove(b':')
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_');
 
 /// A reader.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,8 +42,14 @@ impl Reader {
     /// Reads the cookies. What is not ours or damaged is passed over.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut reader = Self::default();
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        for (name, value) in cookies.flat_map(|line| line.split(';')).filter_map(|one| one.trim().split_once('=')) {
+        let cookies = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        for (name, value) in cookies
+            .flat_map(|line| line.split(';'))
+            .filter_map(|one| one.trim().split_once('='))
+        {
             match name {
                 READER => reader.id = Uuid::try_parse(value).ok(),
                 SAVED => reader.saved = ids(value),
@@ -110,7 +121,9 @@ fn put(list: &mut Vec<String>, paper: &str) {
 }
 
 fn ids(value: &str) -> Vec<String> {
-    let decoded = value.split(BETWEEN).filter_map(|one| percent_decode_str(one).decode_utf8().ok());
+    let decoded = value
+        .split(BETWEEN)
+        .filter_map(|one| percent_decode_str(one).decode_utf8().ok());
     let whole = decoded.filter(|id| domain::PaperId::parse(id).is_ok());
     whole.take(MOST_IDS).map(std::borrow::Cow::into_owned).collect()
 }

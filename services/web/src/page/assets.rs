@@ -68,7 +68,9 @@ fn kept(asked: Option<String>, version: &str) -> &'static str {
 }
 
 fn version(content: &str) -> String {
-    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, content.as_bytes()).simple().to_string();
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, content.as_bytes())
+        .simple()
+        .to_string();
     format!("v={}", hash.get(..12).unwrap_or_default())
 }
 

@@ -47,7 +47,10 @@ fn read(text: &str, form: Form, spans: &[TextSpan]) -> String {
         text,
         at: 0,
         form,
-        spans: spans.iter().map(|span| span.start as usize..span.end as usize).collect(),
+        spans: spans
+            .iter()
+            .map(|span| span.start as usize..span.end as usize)
+            .collect(),
         depth: 0,
         out: String::with_capacity(text.len() + text.len() / 4),
     };
@@ -127,7 +130,11 @@ impl<'a> Reader<'a> {
 
     fn tag(&mut self, opening: &str, name: &str) {
         if !self.is_plain() {
-            let name = if opening == "</" { name.split(' ').next().unwrap_or(name) } else { name };
+            let name = if opening == "</" {
+                name.split(' ').next().unwrap_or(name)
+            } else {
+                name
+            };
             let _ = write!(self.out, "{opening}{name}>"); // writing to a String cannot fail
         }
     }
@@ -172,7 +179,9 @@ impl<'a> Reader<'a> {
     }
 
     fn link(&mut self, address: &str, text: &str) {
-        let is_web = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+        let is_web = address
+            .strip_prefix("https://")
+            .or_else(|| address.strip_prefix("http://"));
         if self.form != Form::Linked || is_web.is_none_or(str::is_empty) {
             return self.push(text);
         }
@@ -314,7 +323,9 @@ impl<'a> Reader<'a> {
         };
         let after = &inner[letter.len_utf8()..];
         let after = if trimmed.starts_with('{') {
-            let Some(after) = after.strip_prefix('}') else { return false };
+            let Some(after) = after.strip_prefix('}') else {
+                return false;
+            };
             after
         } else {
             after
@@ -359,8 +370,8 @@ impl<'a> Reader<'a> {
                 self.out.truncate(self.out.trim_end_matches(['.', ' ']).len());
                 self.push(")");
             }
-            "cite" | "citep" | "citet" | "ref" | "eqref" | "label" | "color" | "begin" | "end" | "vspace" | "hspace" | "cref"
-            | "footnotemark" | "thanks" => {
+            "cite" | "citep" | "citet" | "ref" | "eqref" | "label" | "color" | "begin" | "end" | "vspace"
+            | "hspace" | "cref" | "footnotemark" | "thanks" => {
                 self.raw();
                 if name.starts_with("cite") {
                     self.out.truncate(self.out.trim_end_matches([' ', '\u{a0}']).len());
@@ -377,9 +388,10 @@ impl<'a> Reader<'a> {
             "etc" => self.push("etc."),
             "etal" => self.push("et al."),
             "quad" | "qquad" | "space" | "newline" | "par" | "bigskip" | "linebreak" => self.push(" "),
-            "xspace" | "noindent" | "centering" | "small" | "large" | "footnotesize" | "normalsize" | "displaystyle" | "protect"
-            | "sf" | "rm" => self.skip_spaces(),
-            "unicode" | "frac" | "sqrt" | "mathbb" | "mathcal" | "mathbf" | "mathrm" | "binom" | "hat" | "tilde" | "bar" => {
+            "xspace" | "noindent" | "centering" | "small" | "large" | "footnotesize" | "normalsize"
+            | "displaystyle" | "protect" | "sf" | "rm" => self.skip_spaces(),
+            "unicode" | "frac" | "sqrt" | "mathbb" | "mathcal" | "mathbf" | "mathrm" | "binom" | "hat" | "tilde"
+            | "bar" => {
                 self.stray_formula(name);
             }
             _ => return false,
@@ -462,7 +474,9 @@ fn emphasis(name: &str) -> Option<&'static str> {
         "textsuperscript" => "sup",
         "textsubscript" => "sub",
         "underline" | "uline" => "u",
-        "text" | "textrm" | "textsf" | "mbox" | "textnormal" | "num" | "gls" | "ac" | "revise" | "rev" | "add" => "span",
+        "text" | "textrm" | "textsf" | "mbox" | "textnormal" | "num" | "gls" | "ac" | "revise" | "rev" | "add" => {
+            "span"
+        }
         _ => return None,
     })
 }

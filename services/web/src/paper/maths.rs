@@ -248,8 +248,8 @@ impl Maths<'_> {
     /// How something is set. Whether the command was one of these.
     fn setting(&mut self, name: &str, set: &mut String) -> bool {
         match name {
-            "text" | "mathrm" | "textrm" | "mathsf" | "textsf" | "mathtt" | "texttt" | "operatorname" | "mbox" | "textnormal"
-            | "hbox" | "textsc" | "rm" | "textup" | "textit" | "emph" | "mathit" => {
+            "text" | "mathrm" | "textrm" | "mathsf" | "textsf" | "mathtt" | "texttt" | "operatorname" | "mbox"
+            | "textnormal" | "hbox" | "textsc" | "rm" | "textup" | "textit" | "emph" | "mathit" => {
                 let upright = super::latex::plain(&self.raw());
                 set.push_str(&self.text(&upright));
             }
@@ -304,12 +304,14 @@ impl Maths<'_> {
     /// What changes sizes and places, of which a line of text has none. Whether the command was one of these.
     fn layout(&mut self, name: &str, set: &mut String) -> bool {
         match name {
-            "left" | "right" | "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "bigg" | "Bigg" | "biggl" | "biggr" | "middle" => {
+            "left" | "right" | "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "bigg" | "Bigg" | "biggl"
+            | "biggr" | "middle" => {
                 self.rest.next_if_eq(&'.');
             }
             "quad" | "qquad" | "space" | "enspace" => set.push(' '),
-            "limits" | "nolimits" | "displaystyle" | "textstyle" | "scriptstyle" | "small" | "em" | "it" | "sc" | "sf" | "tt"
-            | "xspace" | "nonumber" | "ensuremath" | "hfill" | "protect" | "centering" | "mathop" | "mathrel" | "mathbin" => {}
+            "limits" | "nolimits" | "displaystyle" | "textstyle" | "scriptstyle" | "small" | "em" | "it" | "sc"
+            | "sf" | "tt" | "xspace" | "nonumber" | "ensuremath" | "hfill" | "protect" | "centering" | "mathop"
+            | "mathrel" | "mathbin" => {}
             "color" | "begin" | "end" | "label" | "cite" | "citep" | "citet" | "ref" | "hspace" | "vspace" | "tag" => {
                 self.raw();
             }
@@ -356,5 +358,9 @@ fn together(content: &str) -> String {
         || visible.chars().all(|c| c.is_numeric() || c == '.')
         || (visible.starts_with('(') && visible.ends_with(')'))
         || (visible.chars().all(char::is_alphanumeric) && visible.chars().count() <= 3);
-    if is_simple { content.to_owned() } else { format!("({content})") }
+    if is_simple {
+        content.to_owned()
+    } else {
+        format!("({content})")
+    }
 }
