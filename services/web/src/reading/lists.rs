@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::search::v1::{CountFacetsResponse, FacetField, FacetValue, PaperFilter, TrendingWindow};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ use crate::Front;
 use crate::categories;
 use crate::client::Client;
 use crate::page::Asked;
-use crate::paper::{Linked, PaperView, author_link, category_link};
+use crate::paper::{Linked, PaperView, author_link, category_link, escaped_value};
 use crate::reader::Reader;
 
 const PAPERS: i32 = 30;
@@ -185,7 +184,7 @@ fn views(papers: &[proto::papers::v1::Paper], reader: &Reader) -> Vec<PaperView>
 }
 
 fn next(here: &str, token: &str) -> Option<String> {
-    (!token.is_empty()).then(|| format!("{here}?page={}", utf8_percent_encode(token, NON_ALPHANUMERIC)))
+    (!token.is_empty()).then(|| format!("{here}?page={}", escaped_value(token)))
 }
 
 fn counted(

@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::papers::v1::{LinkKind, Paper};
 use proto::search::v1::{GetPaperRequest, ListSimilarPapersRequest, SearchResult};
 use serde::{Deserialize, Serialize};
@@ -19,8 +18,8 @@ use crate::client::Client;
 use crate::formats::paper::{PaperFormat, canonical_id, changed, page_of, render, text_of, updated};
 use crate::page::Asked;
 use crate::paper::{
-    Linked, PaperView, author_link, day_in_words, excerpt, html_with_links, link, path_of, pdf_of, plain,
-    published_time,
+    Linked, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
+    plain, published_time,
 };
 use crate::reader::Reader;
 
@@ -208,8 +207,7 @@ fn places(paper: &Paper, view: &PaperView) -> Vec<Place> {
 
 /// A mail to nobody yet, with the address of the page.
 fn mail(title: &str, url: &str) -> String {
-    let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    format!("mailto:?subject={}&body={}", escaped(title), escaped(url))
+    format!("mailto:?subject={}&body={}", escaped_value(title), escaped_value(url))
 }
 
 fn alike(paper: &Paper, results: Vec<SearchResult>, reader: &Reader) -> Vec<Similar> {
@@ -231,7 +229,7 @@ fn alike(paper: &Paper, results: Vec<SearchResult>, reader: &Reader) -> Vec<Simi
 fn why_alike(paper: &Paper, other: &Paper, likeness: Option<f64>) -> String {
     let mut reasons = Vec::new();
     if let Some(likeness) = likeness {
-        reasons.push(format!("{:.0} % alike in meaning", likeness.clamp(0.0, 1.0) * 100.0));
+        reasons.push(format!("{:.0}% alike in meaning", likeness.clamp(0.0, 1.0) * 100.0));
     }
     let shared: Vec<&str> = other
         .authors

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::papers::v1::Paper;
 use proto::search::v1::{CountFacetsResponse, FacetField, PaperFilter, TrendingWindow};
 use serde::{Deserialize, Serialize};
@@ -21,7 +20,7 @@ use crate::Front;
 use crate::categories;
 use crate::client::Client;
 use crate::page::Asked;
-use crate::paper::{PaperView, published_time, search_path};
+use crate::paper::{PaperView, escaped_value, published_time, search_path};
 use crate::reader::Reader;
 
 const TRENDING: i32 = 12;
@@ -291,7 +290,7 @@ fn front_path(unit: Unit, category: &str) -> String {
     match unit {
         Unit::Day => with_category("/", category),
         unit if category.is_empty() => format!("/?window={}", unit.name()),
-        unit => format!("/?window={}&category={}", unit.name(), escaped(category)),
+        unit => format!("/?window={}&category={}", unit.name(), escaped_value(category)),
     }
 }
 
@@ -299,14 +298,10 @@ fn with_category(path: &str, category: &str) -> String {
     if category.is_empty() {
         return path.to_owned();
     }
-    format!("{path}?category={}", escaped(category))
+    format!("{path}?category={}", escaped_value(category))
 }
 
 fn page_path(path: &str, token: &str) -> String {
     let sign = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{sign}page={}", escaped(token))
-}
-
-fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    format!("{path}{sign}page={}", escaped_value(token))
 }
