@@ -21,7 +21,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use common::grpc::{self, ServiceChannel};
+use common::grpc::{self, ChannelError, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
@@ -54,6 +54,29 @@ pub(crate) struct Front {
     services: reading::state::Services,
 }
 
+impl Front {
+    /// One that speaks to the services at these addresses, connecting when it first needs them.
+    fn to(search: &str, subscriptions: &str, intake: &str, token: Option<&str>) -> Result<Self, ChannelError> {
+        let channel = |url: &str| grpc::channel(url, token);
+        let services = reading::state::Services {
+            all: [
+                ("Search and lists", channel(search)?),
+                ("Subscriptions and mail", channel(subscriptions)?),
+                ("New papers and votes", channel(intake)?),
+            ],
+            operations: OperationsServiceClient::new(channel(intake)?),
+        };
+        Ok(Self {
+            search: SearchServiceClient::new(channel(search)?),
+            subscriptions: SubscriptionServiceClient::new(channel(subscriptions)?),
+            deliveries: DeliveryServiceClient::new(channel(subscriptions)?),
+            attention: AttentionServiceClient::new(channel(intake)?),
+            pages: page::Pages::new(),
+            services,
+        })
+    }
+}
+
 /// Binds the port of the pages.
 pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
     common::service::bind(config.listen, "web.listen").await
@@ -62,25 +85,13 @@ pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
 /// Adds the service to a process.
 pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
-    let channel =
-        |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
-    let [search, subscriptions, intake] = [&config.search_url, &config.subscriptions_url, &config.attention_url];
-    let services = reading::state::Services {
-        all: [
-            ("Search and lists", channel(search)?),
-            ("Subscriptions and mail", channel(subscriptions)?),
-            ("New papers and votes", channel(intake)?),
-        ],
-        operations: OperationsServiceClient::new(channel(intake)?),
-    };
-    let front = Front {
-        search: SearchServiceClient::new(channel(&config.search_url)?),
-        subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
-        deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
-        attention: AttentionServiceClient::new(channel(&config.attention_url)?),
-        pages: page::Pages::new(),
-        services,
-    };
+    let front = Front::to(
+        &config.search_url,
+        &config.subscriptions_url,
+        &config.attention_url,
+        config.token.as_deref(),
+    );
+    let front = front.map_err(|error| ServiceError::start(NAME, error))?;
     tracing::info!(address = %bound.address, "pages");
     assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
     Ok(())

@@ -58,7 +58,7 @@ impl Pages {
         }
         environment.set_formatter(|out, state, value| match value.as_str() {
             // As the usual one does, but slashes stay: there are many of them, and they end nothing.
-            Some(text) if state.auto_escape() == AutoEscape::Html && !value.is_safe() => {
+            Some(text) if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() => {
                 out.write_str(&escape(text)).map_err(minijinja::Error::from)
             }
             _ => escape_formatter(out, state, value),

@@ -156,7 +156,7 @@ fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, rea
         here => path,
         url => url.as_str(),
         abstract_html => paragraphs.map(|line| Value::from_safe_string(html_with_links(line))).collect::<Vec<_>>(),
-        description => plain(&excerpt(&paper.r#abstract)),
+        description => domain::text::one_line(&plain(&excerpt(&paper.r#abstract))),
         authors => Serde(authors.collect::<Vec<Linked>>()),
         more_authors => paper.authors.len().saturating_sub(MOST_AUTHORS),
         updated => updated(paper).filter(|time| Some(*time) != published_time(paper)).map(day_in_words),

@@ -55,6 +55,8 @@ fn every_part_of_the_search_page_renders_and_is_escaped() {
     ] {
         assert!(html.contains(expected), "{expected}: {html}");
     }
+    let html_of_results = html.split_once("<div id=\"found\">").map(|(_, rest)| rest.to_owned());
+    insta::assert_snapshot!(html_of_results.unwrap_or_default());
     for hostile in ["<b>", "<i>", "<u>", "<s>", "<em>", "<strong>"] {
         assert!(!html.contains(hostile), "{hostile}: {html}");
     }
