@@ -2,21 +2,24 @@
 //!
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
+mod caching;
 mod client;
 mod config;
 mod formats;
+mod limits;
 mod metrics;
 mod page;
 mod paper;
 mod reading;
+mod refusal;
 mod same_site;
 mod subscribing;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use common::grpc::{self, ServiceChannel};
@@ -26,7 +29,6 @@ use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 pub use config::Config;
 
@@ -35,8 +37,8 @@ pub const NAME: &str = "web";
 /// Its defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// Longest a page may take, gRPC calls included.
-const PAGE_DEADLINE: Duration = Duration::from_secs(10);
+/// Largest answer of the search service, in bytes.
+const LARGEST_ANSWER: usize = 32 << 20;
 /// No script, no third party, no frame: the pages need none.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -48,6 +50,24 @@ pub(crate) struct Front {
     deliveries: DeliveryServiceClient<ServiceChannel>,
     attention: AttentionServiceClient<ServiceChannel>,
     pages: page::Pages,
+    answers: caching::Answers,
+    kept_pages: caching::Pages,
+    rates: limits::Rates,
+    buckets: limits::Buckets,
+}
+
+impl Front {
+    /// The answer of the search service to a question, kept for a moment for all who ask the same.
+    ///
+    /// # Errors
+    /// What the service answered.
+    pub(crate) async fn ask<Q: caching::Question>(
+        &self,
+        client: &client::Client,
+        question: Q,
+    ) -> Result<caching::Known<Q::Answer>, tonic::Status> {
+        self.answers.ask(client, question).await
+    }
 }
 
 /// Binds the port of the pages.
@@ -60,8 +80,14 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
     metrics::touch();
     let channel =
         |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
+    // A list of a thousand papers with their abstracts is larger than what is taken by default.
+    let search = SearchServiceClient::new(channel(&config.search_url)?).max_decoding_message_size(LARGEST_ANSWER);
     let front = Front {
-        search: SearchServiceClient::new(channel(&config.search_url)?),
+        answers: caching::Answers::new(search.clone(), config.freshness),
+        kept_pages: caching::Pages::new(config.freshness),
+        rates: config.rates,
+        buckets: limits::Buckets::new(config.rates.clients),
+        search,
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
         deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
         attention: AttentionServiceClient::new(channel(&config.attention_url)?),
@@ -82,15 +108,14 @@ fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
         .merge(formats::routes())
         .route("/style.css", get(page::style))
         .fallback(page::not_found)
+        .layer(from_fn_with_state(Arc::clone(&front), caching::keep))
         .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
+        .layer(from_fn_with_state(Arc::clone(&front), limits::limit))
         .layer(from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::GATEWAY_TIMEOUT,
-            PAGE_DEADLINE,
-        ))
         .layer(from_fn_with_state(frontage, client::identify))
+        .layer(DefaultBodyLimit::max(limits::LONGEST_BODY))
         .with_state(front)
 }

@@ -177,16 +177,10 @@ fn quality(ranges: &[(&str, u16)], media_type: &str) -> Option<u16> {
 /// asked for it, the answer is a redirection to it.
 pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
     let page = page_of(paper, base);
-    let body = match format {
-        PaperFormat::Html => {
-            return (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response();
-        }
-        PaperFormat::Json => json::render(paper, &page),
-        PaperFormat::Markdown => markdown::render(paper, &page),
-        PaperFormat::Bibtex => bibtex::render(paper, &page),
-        PaperFormat::Ris => ris::render(paper, &page),
-        PaperFormat::Csl => csl::render(paper, &page),
-    };
+    if format == PaperFormat::Html {
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response();
+    }
+    let body = text_of(paper, format, base);
     let content_type = format!("{}; charset=utf-8", format.media_type());
     let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
     let headers = response.headers_mut();
@@ -200,9 +194,32 @@ pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
         header::CONTENT_DISPOSITION,
         Some(format!("inline; filename=\"{file}\"")),
     );
-    set(header::LINK, Some(format!("<{page}>; rel=\"canonical\"")));
+    set(header::LINK, Some(links(&page, format)));
     set(header::LAST_MODIFIED, changed(paper).map(http_date));
     response
+}
+
+/// The page, and the other formats (RFC 8288).
+fn links(page: &str, format: PaperFormat) -> String {
+    let mut links = vec![format!("<{page}>; rel=\"canonical\"")];
+    for other in PaperFormat::all().filter(|other| !matches!(other, PaperFormat::Html) && *other != format) {
+        let (name, kind) = (other.name(), other.media_type());
+        links.push(format!("<{page}?format={name}>; rel=\"alternate\"; type=\"{kind}\""));
+    }
+    links.join(", ")
+}
+
+/// A paper in a format as text; of the page its address.
+pub fn text_of(paper: &Paper, format: PaperFormat, base: &str) -> String {
+    let page = page_of(paper, base);
+    match format {
+        PaperFormat::Html => page,
+        PaperFormat::Json => json::render(paper, &page),
+        PaperFormat::Markdown => markdown::render(paper, &page),
+        PaperFormat::Bibtex => bibtex::render(paper, &page),
+        PaperFormat::Ris => ris::render(paper, &page),
+        PaperFormat::Csl => csl::render(paper, &page),
+    }
 }
 
 /// Absolute address of a paper's page.
