@@ -22,7 +22,7 @@ use serde_json::Value;
 use tonic::Status;
 
 use super::lists;
-use super::paper::{PaperFormat, canonical_id, changed, http_date, render};
+use super::paper::{IN_VALUE, PaperFormat, canonical_id, changed, http_date, render};
 use crate::Front;
 use crate::client::Client;
 use crate::refusal::{Reader, failed, json_error};
@@ -90,7 +90,7 @@ fn link_next(response: &mut Response, client: &Client, path: &str, q: &str, limi
         .iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| {
-            let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+            let value = percent_encoding::utf8_percent_encode(value, IN_VALUE);
             format!("{name}={value}")
         })
         .collect();

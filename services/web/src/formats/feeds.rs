@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use proto::papers::v1::Paper;
 use proto::search::v1::{ListPapersRequest, ListTrendingPapersRequest, SearchPapersRequest};
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub use digest::digest;
 use feed::{Entry, Feed};
 
 use super::lists;
-use super::paper::published_day;
+use super::paper::{IN_VALUE, published_day};
 use crate::Front;
 use crate::client::Client;
 use crate::refusal::{Reader, failed, refuse};
@@ -106,7 +106,7 @@ impl Address {
 }
 
 fn encoded(text: &str) -> impl std::fmt::Display {
-    utf8_percent_encode(text, NON_ALPHANUMERIC)
+    utf8_percent_encode(text, IN_VALUE)
 }
 
 /// What is new.

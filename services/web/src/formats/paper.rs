@@ -22,14 +22,10 @@ use proto::papers::v1::Paper;
 
 pub use text::without_illegal;
 
-/// What stays as it is in the path of a paper's page.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'/');
+/// What is written otherwise in a value of an address: all but the unreserved characters of RFC 3986.
+pub const IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same in the path of a paper's page.
+const IN_PATH: &AsciiSet = &IN_VALUE.remove(b':').remove(b'/');
 
 /// A form in which a paper can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
