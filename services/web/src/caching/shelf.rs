@@ -75,49 +75,64 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Shelf<K, V, E> {
     ) -> Result<Found<V>, E> {
         let slot = self.slot(&key);
         let mut state = slot.state.lock().await;
-        let now = Instant::now();
-        if let Some((when, value)) = &state.made
-            && now.duration_since(*when) < self.fresh
-        {
-            return Ok(Found {
-                value: Arc::clone(value),
-                stale: None,
-                is_new: false,
-            });
+        if let Some(found) = self.fresh(&state) {
+            return Ok(found);
         }
-        let failed = state
-            .failed
-            .take()
-            .filter(|(when, _)| now.duration_since(*when) < FAILED_FOR.min(self.fresh));
-        let (when, error) = match failed {
-            Some(known) => known,
-            None => match make().await {
-                Ok((value, weight)) => {
-                    let value = Arc::new(value);
-                    state.made = Some((Instant::now(), Arc::clone(&value)));
-                    self.weigh(&key, &slot, weight);
-                    return Ok(Found {
-                        value,
-                        stale: None,
-                        is_new: true,
-                    });
-                }
-                Err(error) => (Instant::now(), error),
-            },
+        if let Some(error) = self.failed_lately(&state) {
+            return self.stale(&state).ok_or(error);
+        }
+        // Where nothing counts as new, nobody has anything from waiting for another.
+        let result = if self.fresh.is_zero() {
+            drop(state);
+            let result = make().await;
+            state = slot.state.lock().await;
+            result
+        } else {
+            make().await
         };
-        state.failed = Some((when, error.clone()));
-        if !is_outage(&error) {
-            state.made = None;
-            return Err(error);
+        match result {
+            Ok((value, weight)) => {
+                let value = Arc::new(value);
+                state.made = Some((Instant::now(), Arc::clone(&value)));
+                state.failed = None;
+                self.weigh(&key, &slot, weight);
+                Ok(Found {
+                    value,
+                    stale: None,
+                    is_new: true,
+                })
+            }
+            Err(error) => {
+                state.failed = Some((Instant::now(), error.clone()));
+                if !is_outage(&error) {
+                    state.made = None;
+                }
+                self.stale(&state).ok_or(error)
+            }
         }
-        match &state.made {
-            Some((when, value)) if when.elapsed() < self.stale => Ok(Found {
-                value: Arc::clone(value),
-                stale: Some(when.elapsed()),
-                is_new: false,
-            }),
-            _ => Err(error),
-        }
+    }
+
+    fn fresh(&self, state: &State<V, E>) -> Option<Found<V>> {
+        let (_, value) = state.made.as_ref().filter(|(when, _)| when.elapsed() < self.fresh)?;
+        Some(Found {
+            value: Arc::clone(value),
+            stale: None,
+            is_new: false,
+        })
+    }
+
+    fn failed_lately(&self, state: &State<V, E>) -> Option<E> {
+        let (when, error) = state.failed.as_ref()?;
+        (when.elapsed() < FAILED_FOR.min(self.fresh)).then(|| error.clone())
+    }
+
+    fn stale(&self, state: &State<V, E>) -> Option<Found<V>> {
+        let (when, value) = state.made.as_ref().filter(|(when, _)| when.elapsed() < self.stale)?;
+        Some(Found {
+            value: Arc::clone(value),
+            stale: Some(when.elapsed()),
+            is_new: false,
+        })
     }
 
     fn slot(&self, key: &K) -> Arc<Slot<V, E>> {

@@ -20,6 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::convert::from_wire_time;
 use proto::papers::v1::Paper;
 
+pub use json::kind_of;
 pub use text::without_illegal;
 
 /// What is written otherwise in a value of an address: all but the unreserved characters of RFC 3986.
@@ -172,11 +173,10 @@ fn quality(ranges: &[(&str, u16)], media_type: &str) -> Option<u16> {
 /// A paper in a format. `base` is the address of this site without a slash at the end. The page itself is not made here;
 /// asked for it, the answer is a redirection to it.
 pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
+    let Some(body) = text_of(paper, format, base) else {
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, page_of(paper, base))]).into_response();
+    };
     let page = page_of(paper, base);
-    if format == PaperFormat::Html {
-        return (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response();
-    }
-    let body = text_of(paper, format, base);
     let content_type = format!("{}; charset=utf-8", format.media_type());
     let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
     let headers = response.headers_mut();
@@ -205,17 +205,17 @@ fn links(page: &str, format: PaperFormat) -> String {
     links.join(", ")
 }
 
-/// A paper in a format as text; of the page its address.
-pub fn text_of(paper: &Paper, format: PaperFormat, base: &str) -> String {
+/// The text of a paper in a format; `None` for the page.
+pub fn text_of(paper: &Paper, format: PaperFormat, base: &str) -> Option<String> {
     let page = page_of(paper, base);
-    match format {
-        PaperFormat::Html => page,
+    Some(match format {
+        PaperFormat::Html => return None,
         PaperFormat::Json => json::render(paper, &page),
         PaperFormat::Markdown => markdown::render(paper, &page),
         PaperFormat::Bibtex => bibtex::render(paper, &page),
         PaperFormat::Ris => ris::render(paper, &page),
         PaperFormat::Csl => csl::render(paper, &page),
-    }
+    })
 }
 
 /// Absolute address of a paper's page.

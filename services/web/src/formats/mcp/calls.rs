@@ -18,7 +18,7 @@ use super::tools::NAMES;
 use crate::Front;
 use crate::client::Client;
 use crate::formats::lists;
-use crate::formats::paper::{PaperFormat, canonical_id, text_of};
+use crate::formats::paper::{PaperFormat, canonical_id, kind_of, text_of, without_illegal};
 
 /// Papers of an answer, where nothing is said.
 const USUAL: i32 = 10;
@@ -119,14 +119,15 @@ async fn get(front: &Front, client: &Client, arguments: Value) -> Result<Value, 
         return Err(Problem::Arguments(format!("paper {:?} is not known", asked.id)));
     };
     let mut data = bare(paper, client.base());
-    data["abstract"] = json!(crate::formats::paper::without_illegal(&paper.r#abstract));
-    data["bibtex"] = json!(text_of(paper, PaperFormat::Bibtex, client.base()));
+    data["abstract"] = json!(without_illegal(&paper.r#abstract));
+    let text = |format| text_of(paper, format, client.base()).unwrap_or_default();
+    data["bibtex"] = json!(text(PaperFormat::Bibtex));
     let links = paper
         .links
         .iter()
-        .map(|link| json!({ "kind": link.kind().as_str_name(), "url": link.url }));
+        .map(|link| json!({ "kind": kind_of(link), "url": link.url }));
     data["links"] = Value::Array(links.collect());
-    Ok(result(&text_of(paper, PaperFormat::Markdown, client.base()), &data))
+    Ok(result(&text(PaperFormat::Markdown), &data))
 }
 
 #[derive(Deserialize)]
