@@ -129,14 +129,13 @@ pub async fn search(
         order: sort.order().into(),
         ..SearchPapersRequest::default()
     };
-    let mut searching = front.search.clone();
     let (found, narrowings) = tokio::join!(
-        searching.search_papers(client.request(request)),
+        front.ask(&client, request),
         narrowing::of(&front, &client, &query, sort)
     );
     match found {
         Ok(answer) => {
-            let found = found_context(&asked, &query, &reader, answer.into_inner(), narrowings);
+            let found = found_context(&asked, &query, &reader, &answer, narrowings);
             let context = context! { has_words => parsed.meaning.is_some(), ..found };
             front.pages.render(StatusCode::OK, TEMPLATE, context)
         }
@@ -158,15 +157,11 @@ fn found_context(
     asked: &SearchQuery,
     query: &str,
     reader: &Reader,
-    answer: SearchPapersResponse,
+    answer: &SearchPapersResponse,
     narrowings: Narrowings,
 ) -> Value {
     let sort = asked.sort;
-    let papers: Vec<Found> = answer
-        .results
-        .into_iter()
-        .filter_map(|one| found(one, reader))
-        .collect();
+    let papers: Vec<Found> = answer.results.iter().filter_map(|one| found(one, reader)).collect();
     let sorts = Sort::ALL.map(|one| Choice {
         label: one.label(),
         href: one.path(query),
@@ -189,17 +184,17 @@ fn found_context(
         sorts => Serde(sorts),
         total => answer.total_size,
         total_is_estimate => answer.total_is_estimate,
-        notice => answer.notice,
+        notice => answer.notice.as_str(),
         first => (!asked.page.is_empty()).then(|| sort.path(query)),
         next => next.map(|token| page_of(token)),
     }
 }
 
-fn found(result: SearchResult, reader: &Reader) -> Option<Found> {
-    let paper = result.paper?;
+fn found(result: &SearchResult, reader: &Reader) -> Option<Found> {
+    let paper = result.paper.as_ref()?;
     let reasons = reasons::of(&result.parts);
     Some(Found {
-        paper: PaperView::found(&paper, reader, &result.highlight.unwrap_or_default()),
+        paper: PaperView::found(paper, reader, &result.highlight.clone().unwrap_or_default()),
         score: format!("{:.4}", result.score),
         summary: reasons::summary(&reasons),
         reasons,

@@ -1,20 +1,38 @@
 //! What pages say when nobody answers them: what can be said, and that the rest cannot be shown now.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use tower::ServiceExt as _;
 
 use super::*;
+use crate::caching::Freshness;
+use crate::limits::Rates;
 
 /// Asks a front whose services are nowhere.
 async fn alone(path: &str, cookie: &str) -> (StatusCode, String) {
     const NOBODY: &str = "http://127.0.0.1:1";
-    let front = Front::to(NOBODY, NOBODY, NOBODY, None).expect("addresses");
+    let freshness = Freshness {
+        fresh: Duration::ZERO,
+        stale: Duration::ZERO,
+        page_bytes: 1,
+    };
+    let rates = Rates {
+        pages: 0,
+        search: 0,
+        api: 0,
+        posts: 0,
+        clients: 1,
+    };
+    let front = Front::to([NOBODY; 3], None, freshness, rates).expect("addresses");
     let request = Request::get(path).header(header::COOKIE, cookie).body(Body::empty());
     let router: Router = routes().with_state(Arc::new(front));
     let answer = router.oneshot(request.expect("a request")).await.expect("an answer");
     let status = answer.status();
-    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+        .await
+        .expect("a body");
     (status, String::from_utf8(body.to_vec()).expect("text"))
 }
 
@@ -40,7 +58,10 @@ async fn pages_without_their_services_say_what_is_missing() {
     ] {
         let (answered, html) = alone(path, "").await;
         assert_eq!(answered, status, "{path}: {html}");
-        assert!(html.contains(said) && html.contains("<h1"), "{path} does not say {said}: {html}");
+        assert!(
+            html.contains(said) && html.contains("<h1"),
+            "{path} does not say {said}: {html}"
+        );
         assert!(!html.contains("127.0.0.1") && !html.contains("transport"), "{html}");
     }
     let (status, html) = alone("/saved", "saved=arxiv:2402.14776").await;

@@ -70,7 +70,7 @@ pub async fn trending(
         category,
         category_label => categories::label(category),
         choices => Serde(choices),
-        papers => papers.ok().map(|papers| Serde(heat::trends(papers, &reader))),
+        papers => papers.ok().map(|known| Serde(heat::trends(&known.papers, &reader))),
         ..constants()
     };
     front.pages.render(status, "trending.html", context)

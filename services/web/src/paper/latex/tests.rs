@@ -175,7 +175,11 @@ fn real_papers_are_readable() {
         let paper: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
         for text in [&paper["title"], &paper["abstract"]].map(|text| text.as_str().expect("text")) {
             let html = html_with_links(text);
-            assert_eq!(html.matches('<').count(), 2 * html.matches("</").count() + html.matches("<br>").count(), "{html}");
+            assert_eq!(
+                html.matches('<').count(),
+                2 * html.matches("</").count() + html.matches("<br>").count(),
+                "{html}"
+            );
             if text.contains(['\\', '$']) {
                 with_latex += 1;
                 let read = plain(text);
@@ -189,7 +193,11 @@ fn real_papers_are_readable() {
         println!("{read}\n");
     }
     assert!(with_latex > 100, "{with_latex}");
-    assert!(left.len() * 20 < with_latex, "{} of {with_latex} keep some LaTeX", left.len());
+    assert!(
+        left.len() * 20 < with_latex,
+        "{} of {with_latex} keep some LaTeX",
+        left.len()
+    );
 }
 
 proptest! {

@@ -36,7 +36,7 @@ fn result() -> SearchResult {
 
 #[test]
 fn every_part_of_the_search_page_renders_and_is_escaped() {
-    let found = found(result(), &Reader::default()).expect("a paper");
+    let found = found(&result(), &Reader::default()).expect("a paper");
     let problem = problem::said("<s>");
     let context = context! {
         query => "a & b", searched => true, papers => Serde(vec![found]), next => "/search?q=a&page=x%3D1",
