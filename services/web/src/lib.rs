@@ -11,7 +11,6 @@ mod paper;
 mod reading;
 mod same_site;
 mod subscribing;
-mod timing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use common::grpc;
+use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
@@ -30,7 +29,6 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub use config::Config;
-use timing::TimedChannel;
 
 /// Name of the service.
 pub const NAME: &str = "web";
@@ -45,10 +43,10 @@ const CONTENT_SECURITY_POLICY: &str =
 
 /// What the handlers share.
 pub(crate) struct Front {
-    search: SearchServiceClient<TimedChannel>,
-    subscriptions: SubscriptionServiceClient<TimedChannel>,
-    deliveries: DeliveryServiceClient<TimedChannel>,
-    attention: AttentionServiceClient<TimedChannel>,
+    search: SearchServiceClient<ServiceChannel>,
+    subscriptions: SubscriptionServiceClient<ServiceChannel>,
+    deliveries: DeliveryServiceClient<ServiceChannel>,
+    attention: AttentionServiceClient<ServiceChannel>,
     pages: page::Pages,
 }
 
@@ -60,10 +58,8 @@ pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
 /// Adds the service to a process.
 pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
-    let channel = |url: &str| {
-        let channel = grpc::channel(url, config.token.as_deref()).map(TimedChannel);
-        channel.map_err(|error| ServiceError::start(NAME, error))
-    };
+    let channel =
+        |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
     let front = Front {
         search: SearchServiceClient::new(channel(&config.search_url)?),
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),

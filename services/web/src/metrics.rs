@@ -7,10 +7,10 @@ use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use common::telemetry;
+use common::waiting::{self, Took};
 use prometheus::{HistogramVec, IntCounterVec, register_histogram_vec, register_int_counter_vec};
 use tracing::{Instrument as _, field, info_span};
 
-use crate::timing::{self, Took};
 use crate::{formats, reading, subscribing};
 
 static RESPONSES: LazyLock<IntCounterVec> = LazyLock::new(|| {
@@ -55,10 +55,10 @@ pub async fn observe(request: Request, next: Next) -> Response {
         http.response.status_code = field::Empty
     );
     telemetry::set_parent_from_http(&span, request.headers());
-    let (mut response, took) = timing::measured(next.run(request).instrument(span.clone())).await;
+    let (mut response, took) = waiting::measured(next.run(request).instrument(span.clone())).await;
     span.record("http.response.status_code", response.status().as_u16());
     RESPONSES.with_label_values(&[&route, response.status().as_str()]).inc();
-    RENDERED.with_label_values(&[&route]).observe(took.page.as_secs_f64());
+    RENDERED.with_label_values(&[&route]).observe(took.own.as_secs_f64());
     response.headers_mut().insert("server-timing", server_timing(took));
     response
 }
@@ -69,7 +69,7 @@ fn server_timing(took: Took) -> HeaderValue {
     let told = format!(
         "services;dur={:.2}, page;dur={:.2}",
         milliseconds(took.services),
-        milliseconds(took.page)
+        milliseconds(took.own)
     );
     HeaderValue::from_str(&told).unwrap_or_else(|_| HeaderValue::from_static("page"))
 }

@@ -9,7 +9,6 @@ mod scanning;
 mod searching;
 mod subscribing;
 
-use crate::stage::Stage;
 use crate::{Check, Journey};
 
 /// Walked with and without scripts, on a phone and on a desk.

@@ -67,13 +67,6 @@ impl<'a> Reader<'a> {
         self.session.fill(&self.find(selector), text);
     }
 
-    /// Takes the choice of a `<select>` or of radio buttons with this value.
-    pub fn choose(&self, name: &str, value: &str) {
-        self.press(&format!(
-            "[name='{name}'] [value='{value}'], [name='{name}'][value='{value}']"
-        ));
-    }
-
     /// Presses keys, and nothing else. WebDriver's letters for keys: [`TAB`], [`ENTER`].
     pub fn type_keys(&self, keys: &str) {
         self.session.press(keys);

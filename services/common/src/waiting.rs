@@ -1,15 +1,9 @@
-//! How long a page takes beyond the services it asks: what is waited for is told apart from what is done here.
+//! How long an answer takes beyond the services it asks: what is waited for is told apart from what is done here.
 //!
 //! It measures; it never delays or limits anything.
 
 use std::cell::Cell;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-use common::grpc::ServiceChannel;
-use tonic::body::Body;
-use tower::Service;
 
 tokio::task_local! {
     static WAITED: Waited;
@@ -30,7 +24,7 @@ pub struct Took {
     /// In waiting for services.
     pub services: Duration,
     /// In everything else.
-    pub page: Duration,
+    pub own: Duration,
 }
 
 /// Runs the answering of one request and says how long it took.
@@ -41,11 +35,12 @@ pub async fn measured<F: Future>(answering: F) -> (F::Output, Took) {
         (answer, WAITED.with(|waited| waited.total.get()))
     });
     let (answer, services) = scope.await;
-    let page = began.elapsed().saturating_sub(services);
-    (answer, Took { services, page })
+    let own = began.elapsed().saturating_sub(services);
+    (answer, Took { services, own })
 }
 
-/// Counts the time until something is there as waiting, where it is awaited within [`measured`].
+/// Counts the time until something is there as waiting, where it is awaited within [`measured`]. Calls over a
+/// [`crate::grpc::ServiceChannel`] do so by themselves.
 pub async fn waiting<F: Future>(for_what: F) -> F::Output {
     let _open = Open::new();
     for_what.await
@@ -79,24 +74,6 @@ impl Drop for Open {
     }
 }
 
-/// A channel to a service whose calls count as waiting.
-#[derive(Debug, Clone)]
-pub struct TimedChannel(pub ServiceChannel);
-
-impl Service<http::Request<Body>> for TimedChannel {
-    type Response = http::Response<Body>;
-    type Error = tonic::transport::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        Box::pin(waiting(self.0.call(request)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,9 +92,9 @@ mod tests {
         })
         .await;
         assert_eq!(answer, 7);
-        assert!(took.services >= 2 * CALL && took.page >= CALL, "{took:?}");
+        assert!(took.services >= 2 * CALL && took.own >= CALL, "{took:?}");
         // Two that ran at the same time and were counted twice would be more than all of it.
-        assert!(took.services + took.page <= began.elapsed(), "{took:?}");
+        assert!(took.services + took.own <= began.elapsed(), "{took:?}");
         assert!(took.services < began.elapsed() - CALL, "{took:?}");
     }
 
@@ -128,6 +105,6 @@ mod tests {
             std::thread::sleep(2 * CALL);
         })
         .await;
-        assert!(took.services >= CALL && took.page >= 2 * CALL, "{took:?}");
+        assert!(took.services >= CALL && took.own >= 2 * CALL, "{took:?}");
     }
 }
