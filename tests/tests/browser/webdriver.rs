@@ -2,8 +2,8 @@
 //!
 //! It knows no page and judges nothing.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,8 @@ pub struct Driver {
     process: Child,
     url: String,
     chromium: String,
+    // Kept: what nobody could read any more would end it.
+    _said: BufReader<ChildStdout>,
 }
 
 /// One browser with one tab.
@@ -32,10 +34,10 @@ impl Driver {
     /// Starts it on a free port.
     pub fn start(tools: &Tools) -> Self {
         let mut command = Command::new(&tools.chromedriver);
-        command.args(["--port=0", "--log-level=OFF"]).stdout(Stdio::piped());
+        command.arg("--port=0").stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| {
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        let port = said.by_ref().lines().map_while(Result::ok).find_map(|line| {
             let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
             port.strip_suffix('.')?.parse::<u16>().ok()
         });
@@ -43,6 +45,7 @@ impl Driver {
             process,
             url: format!("http://127.0.0.1:{}", port.expect("the driver says its port")),
             chromium: tools.chromium.display().to_string(),
+            _said: said,
         }
     }
 
