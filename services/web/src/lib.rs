@@ -2,12 +2,14 @@
 //!
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
+mod categories;
 mod client;
 mod config;
 mod formats;
 mod metrics;
 mod page;
 mod paper;
+mod reader;
 mod reading;
 mod same_site;
 mod subscribing;
@@ -23,6 +25,7 @@ use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
+use proto::operations::v1::operations_service_client::OperationsServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -37,9 +40,9 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Longest a page may take, gRPC calls included.
 const PAGE_DEADLINE: Duration = Duration::from_secs(10);
-/// No script, no third party, no frame: the pages need none.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Nothing inline, no third party, no frame: the pages need none. Scripts are our own file, and it speaks to this site alone.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What the handlers share.
 pub(crate) struct Front {
@@ -48,6 +51,7 @@ pub(crate) struct Front {
     deliveries: DeliveryServiceClient<ServiceChannel>,
     attention: AttentionServiceClient<ServiceChannel>,
     pages: page::Pages,
+    services: reading::state::Services,
 }
 
 /// Binds the port of the pages.
@@ -60,12 +64,22 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
     metrics::touch();
     let channel =
         |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
+    let [search, subscriptions, intake] = [&config.search_url, &config.subscriptions_url, &config.attention_url];
+    let services = reading::state::Services {
+        all: [
+            ("Search and lists", channel(search)?),
+            ("Subscriptions and mail", channel(subscriptions)?),
+            ("New papers and votes", channel(intake)?),
+        ],
+        operations: OperationsServiceClient::new(channel(intake)?),
+    };
     let front = Front {
         search: SearchServiceClient::new(channel(&config.search_url)?),
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
         deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
         attention: AttentionServiceClient::new(channel(&config.attention_url)?),
         pages: page::Pages::new(),
+        services,
     };
     tracing::info!(address = %bound.address, "pages");
     assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
@@ -81,7 +95,10 @@ fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
         .merge(subscribing::routes())
         .merge(formats::routes())
         .route("/style.css", get(page::style))
+        .route("/script.js", get(page::script))
+        .route("/favicon.svg", get(page::favicon))
         .fallback(page::not_found)
+        .method_not_allowed_fallback(page::not_allowed)
         .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
         .layer(from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
