@@ -1,0 +1,110 @@
+//! What a digest would hold if it went out now. It is asked of the service that makes the digests; nothing is sent, and a
+//! page can do without it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use minijinja::{Value, context};
+use minijinja::value::Serde;
+use proto::delivery::v1::{Edition, EditionPaper, PreviewEditionRequest};
+use proto::subscriptions::v1::{Format, Preferences};
+use serde::Serialize;
+use tonic::{Code, Status};
+
+use super::problems::Problems;
+use super::reading::Wanted;
+use super::words;
+use crate::Front;
+use crate::paper::{authors, published, url_of};
+
+/// How long a page that was not asked for a preview waits for one.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A paper of an edition, as pages show it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Picked {
+    id: String,
+    title: String,
+    authors: String,
+    published: String,
+    elsewhere: Option<String>,
+    reason: String,
+}
+
+impl Picked {
+    /// Of an edition's paper; one that has left the window of recent papers is known by its id alone.
+    pub fn of(one: &EditionPaper) -> Option<Self> {
+        let paper = one.paper.as_ref()?;
+        let title = if paper.title.is_empty() { &paper.id } else { &paper.title };
+        Some(Self {
+            id: paper.id.clone(),
+            title: title.clone(),
+            authors: authors(paper),
+            published: published(paper),
+            elsewhere: url_of(paper),
+            reason: one.reason.clone(),
+        })
+    }
+}
+
+/// What to show below a form, or what is wrong with it.
+pub async fn of(front: &Front, wanted: &Wanted, token: &str) -> Result<Value, Problems> {
+    if !wanted.problems.is_empty() {
+        return Err(wanted.problems.clone());
+    }
+    let request = PreviewEditionRequest {
+        preferences: Some(wanted.to_preview()),
+        token: token.to_owned(),
+        ..PreviewEditionRequest::default()
+    };
+    match ask(front, request, &wanted.preferences).await {
+        Ok(shown) => Ok(shown),
+        Err(error) => match Problems::of(&error, &wanted.origins) {
+            Some(problems) => Err(problems),
+            None => Ok(not_now(&error)),
+        },
+    }
+}
+
+/// A preview for a page that is fine without one: none where it does not come in time.
+pub async fn at_hand(front: &Front, preferences: &Preferences) -> Value {
+    let wanted = Wanted {
+        preferences: preferences.clone(),
+        origins: Vec::new(),
+        examples: Vec::new(),
+        problems: Problems::default(),
+    };
+    let shown = tokio::time::timeout(PATIENCE, of(front, &wanted, "")).await;
+    shown.ok().and_then(Result::ok).unwrap_or(Value::UNDEFINED)
+}
+
+/// What to show where a form has to be put right first.
+pub fn held_back(problems: &Problems) -> Value {
+    context! { held_back => problems.sentences() }
+}
+
+async fn ask(front: &Front, request: PreviewEditionRequest, preferences: &Preferences) -> Result<Value, Status> {
+    let answer = front.deliveries.clone().preview_edition(request).await?.into_inner();
+    let Edition {
+        subject, text, papers, ..
+    } = answer.edition.unwrap_or_default();
+    let picked: Vec<Picked> = papers.iter().filter_map(Picked::of).collect();
+    let schedule = preferences.schedule.clone().unwrap_or_default();
+    let text = (preferences.format() == Format::Text && !picked.is_empty()).then_some(text);
+    Ok(context! {
+        subject,
+        papers => Serde(picked),
+        text,
+        empty_detail => answer.empty_detail,
+        next => words::next(&schedule, Timestamp::now()),
+    })
+}
+
+fn not_now(error: &Status) -> Value {
+    tracing::warn!(code = ?error.code(), message = error.message(), "a preview could not be made");
+    let sentence = match error.code() {
+        Code::ResourceExhausted => "Too many previews are asked for just now. Try again in a minute.",
+        _ => "The preview cannot be made at the moment. You can subscribe without it.",
+    };
+    context! { not_now => sentence }
+}
