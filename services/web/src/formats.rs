@@ -1,6 +1,7 @@
 //! The same content for programs: feeds and machine-readable answers.
 
 mod digest;
+pub mod paper;
 
 use std::sync::Arc;
 

@@ -2,21 +2,23 @@
 //!
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
+mod client;
+mod config;
 mod formats;
 mod metrics;
 mod page;
 mod paper;
 mod reading;
+mod same_site;
 mod subscribing;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use common::config::{CommonConfig, Settings};
 use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
@@ -25,6 +27,8 @@ use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
+
+pub use config::Config;
 
 /// Name of the service.
 pub const NAME: &str = "web";
@@ -36,34 +40,6 @@ const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// No script, no third party, no frame: the pages need none.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/// Settings of the service.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Address and port of the pages.
-    pub listen: SocketAddr,
-    /// gRPC address of indexing.
-    pub search_url: String,
-    /// gRPC address of notification.
-    pub subscriptions_url: String,
-    /// gRPC address of ingest.
-    pub attention_url: String,
-    /// Token for all of them.
-    pub token: Option<String>,
-}
-
-impl Config {
-    /// Reads the section.
-    pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
-        Self {
-            listen: settings.address("web.listen"),
-            search_url: settings.url("web.search_url", &["http://", "https://"]),
-            subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
-            attention_url: settings.url("web.attention_url", &["http://", "https://"]),
-            token: common.grpc.token.clone(),
-        }
-    }
-}
 
 /// What the handlers share.
 pub(crate) struct Front {
@@ -92,11 +68,11 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
         pages: page::Pages::new(),
     };
     tracing::info!(address = %bound.address, "pages");
-    assembly.serve_http(bound, router(Arc::new(front)));
+    assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
     Ok(())
 }
 
-fn router(front: Arc<Front>) -> Router {
+fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
@@ -106,13 +82,15 @@ fn router(front: Arc<Front>) -> Router {
         .merge(formats::routes())
         .route("/style.css", get(page::style))
         .fallback(page::not_found)
-        .layer(axum::middleware::from_fn(metrics::observe))
+        .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
+        .layer(from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(header(header::REFERRER_POLICY, "same-origin"))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::GATEWAY_TIMEOUT,
             PAGE_DEADLINE,
         ))
+        .layer(from_fn_with_state(frontage, client::identify))
         .with_state(front)
 }

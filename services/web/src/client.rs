@@ -1,0 +1,175 @@
+//! Who asks: the caller's address as trusted proxies tell it, the id of the request, and this site's address as the caller
+//! sees it.
+//!
+//! It never decides what a caller may do, and believes nothing of what strangers say about whom they call for.
+
+mod network;
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+pub use network::{Network, networks};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken from a caller, in characters.
+const LONGEST_REQUEST_ID: usize = 64;
+
+/// How callers reach this site, and through whom.
+#[derive(Debug, Clone)]
+pub struct Frontage {
+    /// Address of this site without a slash at the end; `None` takes it from each request.
+    pub public_url: Option<String>,
+    /// Whose `x-forwarded-for` and `x-forwarded-proto` are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Longest wait for one gRPC call.
+    pub call_timeout: Duration,
+}
+
+/// The caller of a request.
+#[derive(Debug, Clone)]
+pub struct Client {
+    address: IpAddr,
+    request_id: Arc<str>,
+    base: Arc<str>,
+    call_timeout: Duration,
+}
+
+impl Client {
+    fn of(frontage: &Frontage, extensions: &Extensions, headers: &HeaderMap, uri: &Uri) -> Self {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip().to_canonical());
+        let is_trusted = |address: IpAddr| frontage.trusted_proxies.iter().any(|one| one.holds(address));
+        let behind_proxy = is_trusted(peer);
+        let address = if behind_proxy {
+            forwarded_for(headers, peer, is_trusted)
+        } else {
+            peer
+        };
+        let base = match &frontage.public_url {
+            Some(url) => Arc::from(url.as_str()),
+            None => base_of(headers, uri, behind_proxy),
+        };
+        Self {
+            address,
+            request_id: request_id(headers),
+            base,
+            call_timeout: frontage.call_timeout,
+        }
+    }
+
+    /// The address the request came from, behind trusted proxies.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The id of the request, which its answer carries too.
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Absolute address of this site without a slash at the end, as the caller sees it.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A gRPC request on the caller's behalf: with a deadline, the caller's address and the request's id. The channel adds
+    /// the trace.
+    pub fn request<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(self.call_timeout);
+        let metadata = request.metadata_mut();
+        // Whoever is on this machine is no network to be limited.
+        if !self.address.is_loopback()
+            && let Ok(address) = self.address.to_string().parse()
+        {
+            metadata.insert("x-forwarded-for", address);
+        }
+        if let Ok(id) = self.request_id.parse() {
+            metadata.insert("x-request-id", id);
+        }
+        request
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        // Every route lies behind `identify`; a handler that is tried alone sees a caller on this machine.
+        let known = parts.extensions.get::<Self>().cloned();
+        Ok(known.unwrap_or_else(|| {
+            let frontage = Frontage {
+                public_url: None,
+                trusted_proxies: Vec::new(),
+                call_timeout: Duration::from_secs(5),
+            };
+            Self::of(&frontage, &parts.extensions, &parts.headers, &parts.uri)
+        }))
+    }
+}
+
+/// Finds out who asks, for everything behind it, and puts the request's id on the answer.
+pub async fn identify(State(frontage): State<Arc<Frontage>>, mut request: Request, next: Next) -> Response {
+    let client = Client::of(&frontage, request.extensions(), request.headers(), request.uri());
+    let id = HeaderValue::from_str(client.request_id());
+    request.extensions_mut().insert(client);
+    let mut response = next.run(request).await;
+    if let Ok(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The nearest address that is no trusted proxy, read from the end: what stands before it may be invented.
+fn forwarded_for(headers: &HeaderMap, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    let hops = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.rsplit(','));
+    let mut nearest = peer;
+    for hop in hops {
+        let Some(address) = network::address(hop.trim()) else {
+            return nearest;
+        };
+        nearest = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    nearest
+}
+
+fn base_of(headers: &HeaderMap, uri: &Uri, behind_proxy: bool) -> Arc<str> {
+    let told = headers.get(FORWARDED_PROTO).filter(|_| behind_proxy);
+    let secure = told.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+    let scheme = if secure { "https" } else { "http" };
+    format!("{scheme}://{}", host_of(headers, uri).unwrap_or("localhost")).into()
+}
+
+/// The host, with a port where there is one, that a request was sent to; `None` where it cannot be one.
+pub fn host_of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = named.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    (!host.is_empty() && host.len() <= 255 && host.chars().all(fits)).then_some(host)
+}
+
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let told = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    let told = told.filter(|id| (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.chars().all(fits));
+    told.map_or_else(|| uuid::Uuid::new_v4().simple().to_string().into(), Arc::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+//! One paper for programs: JSON, Markdown, BibTeX, RIS and CSL-JSON, and which of them a caller wants.
+//!
+//! It never looks a paper up, and knows nothing of pages.
+
+mod bibtex;
+mod csl;
+mod json;
+mod markdown;
+mod names;
+mod ris;
+mod text;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use domain::PaperId;
+use domain::identity::IdError;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use proto::convert::from_wire_time;
+use proto::papers::v1::Paper;
+
+pub use text::without_illegal;
+
+/// What stays as it is in the path of a paper's page.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'/');
+
+/// A form in which a paper can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaperFormat {
+    /// The page.
+    Html,
+    /// Every field, as JSON.
+    Json,
+    /// Text for people and for language models.
+    Markdown,
+    /// For LaTeX.
+    Bibtex,
+    /// For reference managers.
+    Ris,
+    /// For reference managers and pandoc.
+    Csl,
+}
+
+/// A format that is not offered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("format {0:?} is not offered; offered are html, json, markdown, bibtex, ris and csl")]
+pub struct UnknownFormat(String);
+
+/// What is known of a format: the format, its name in an address, its media types (the first one is said in answers), and
+/// the ending of a file of it.
+type Known = (PaperFormat, &'static str, &'static [&'static str], &'static str);
+
+/// In the order of preference where a caller has none.
+const KNOWN: [Known; 6] = [
+    (
+        PaperFormat::Html,
+        "html",
+        &["text/html", "application/xhtml+xml"],
+        "html",
+    ),
+    (PaperFormat::Json, "json", &["application/json"], "json"),
+    (PaperFormat::Markdown, "markdown", &["text/markdown"], "md"),
+    (
+        PaperFormat::Bibtex,
+        "bibtex",
+        &["application/x-bibtex", "text/x-bibtex"],
+        "bib",
+    ),
+    (PaperFormat::Ris, "ris", &["application/x-research-info-systems"], "ris"),
+    (
+        PaperFormat::Csl,
+        "csl",
+        &["application/vnd.citationstyles.csl+json"],
+        "json",
+    ),
+];
+
+impl PaperFormat {
+    /// Every format.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KNOWN.iter().map(|known| known.0)
+    }
+
+    /// What a request wants: what `?format=` says, else what `Accept` likes best, else the page.
+    pub fn wanted(format: Option<&str>, headers: &HeaderMap) -> Result<Self, UnknownFormat> {
+        match format.filter(|name| !name.is_empty()) {
+            Some(name) => Self::named(name),
+            None => Ok(Self::accepted(headers)),
+        }
+    }
+
+    /// By its name in an address.
+    pub fn named(name: &str) -> Result<Self, UnknownFormat> {
+        let found = KNOWN.iter().find(|known| known.1 == name);
+        found
+            .map(|known| known.0)
+            .ok_or_else(|| UnknownFormat(domain::text::shorten(name)))
+    }
+
+    /// Its name in an address.
+    pub fn name(self) -> &'static str {
+        self.known().1
+    }
+
+    /// Its media type, without parameters.
+    pub fn media_type(self) -> &'static str {
+        self.known().2[0]
+    }
+
+    /// The one that `Accept` likes best (RFC 9110, 12.5.1). Of equals the first, and the page where none is liked: a page
+    /// helps more than a refusal.
+    fn accepted(headers: &HeaderMap) -> Self {
+        let ranges: Vec<(&str, u16)> = headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(','))
+            .filter_map(range)
+            .collect();
+        let quality = |types: &[&str]| types.iter().filter_map(|one| quality(&ranges, one)).max();
+        let mut best = (Self::Html, 0);
+        for (format, _, types, _) in KNOWN {
+            let liked = quality(types).unwrap_or(0);
+            if liked > best.1 {
+                best = (format, liked);
+            }
+        }
+        best.0
+    }
+
+    fn known(self) -> &'static Known {
+        KNOWN.iter().find(|known| known.0 == self).unwrap_or(&KNOWN[0])
+    }
+}
+
+/// One media range with its quality in thousandths.
+fn range(text: &str) -> Option<(&str, u16)> {
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().filter(|name| name.contains('/'))?;
+    let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let Some(quality) = quality else {
+        return Some((name, 1000));
+    };
+    let quality: f32 = quality.parse().ok().filter(|quality| (0.0..=1.0).contains(quality))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1000")]
+    let thousandths = (quality * 1000.0) as u16;
+    Some((name, thousandths))
+}
+
+/// How well a media type is liked: by the most specific range that holds it. `None` where no range does.
+fn quality(ranges: &[(&str, u16)], media_type: &str) -> Option<u16> {
+    let kind = media_type.split('/').next().unwrap_or_default();
+    let of = |wanted: &dyn Fn(&str) -> bool| {
+        ranges
+            .iter()
+            .find(|(name, _)| wanted(name))
+            .map(|(_, quality)| *quality)
+    };
+    of(&|name| name.eq_ignore_ascii_case(media_type))
+        .or_else(|| {
+            of(&|name| {
+                name.strip_suffix("/*")
+                    .is_some_and(|range| range.eq_ignore_ascii_case(kind))
+            })
+        })
+        .or_else(|| of(&|name| name == "*/*"))
+}
+
+/// A paper in a format. `base` is the address of this site without a slash at the end. The page itself is not made here;
+/// asked for it, the answer is a redirection to it.
+pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
+    let page = page_of(paper, base);
+    let body = match format {
+        PaperFormat::Html => {
+            return (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response();
+        }
+        PaperFormat::Json => json::render(paper, &page),
+        PaperFormat::Markdown => markdown::render(paper, &page),
+        PaperFormat::Bibtex => bibtex::render(paper, &page),
+        PaperFormat::Ris => ris::render(paper, &page),
+        PaperFormat::Csl => csl::render(paper, &page),
+    };
+    let content_type = format!("{}; charset=utf-8", format.media_type());
+    let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
+    let headers = response.headers_mut();
+    let mut set = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
+    };
+    let file = format!("{}.{}", file_name(&paper.id), format.known().3);
+    set(
+        header::CONTENT_DISPOSITION,
+        Some(format!("inline; filename=\"{file}\"")),
+    );
+    set(header::LINK, Some(format!("<{page}>; rel=\"canonical\"")));
+    set(header::LAST_MODIFIED, changed(paper).map(http_date));
+    response
+}
+
+/// Absolute address of a paper's page.
+pub fn page_of(paper: &Paper, base: &str) -> String {
+    page_of_id(&paper.id, base)
+}
+
+/// Absolute address of the page of the paper with this id.
+pub fn page_of_id(id: &str, base: &str) -> String {
+    format!("{base}/papers/{}", utf8_percent_encode(id, IN_PATH))
+}
+
+/// The canonical form of an id as readers and programs write it: canonical already, or an arXiv id or a DOI without its
+/// scheme, with a version, or as an address of arxiv.org or doi.org.
+///
+/// # Errors
+/// What is wrong with it, and what one looks like.
+pub fn canonical_id(text: &str) -> Result<String, IdError> {
+    const NOBODY: &str = "nobody";
+    let parsed = PaperId::parse(text);
+    if let Ok(id) = &parsed
+        && !text.starts_with("http")
+    {
+        return Ok(id.to_string());
+    }
+    match PaperId::from_submission(text, NOBODY) {
+        Ok(id) if !id.as_str().starts_with(NOBODY) => Ok(id.to_string()),
+        _ => parsed.map(|id| id.to_string()),
+    }
+}
+
+/// When what we know of a paper last changed.
+pub fn changed(paper: &Paper) -> Option<Timestamp> {
+    let time = paper.accepted_time.or(paper.updated_time).or(paper.published_time)?;
+    from_wire_time("accepted_time", time).ok()
+}
+
+/// A moment as HTTP headers have it.
+pub fn http_date(time: Timestamp) -> String {
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// When a paper was published.
+pub fn published(paper: &Paper) -> Option<Timestamp> {
+    from_wire_time("published_time", paper.published_time?).ok()
+}
+
+/// The day a paper was published, UTC.
+pub fn published_day(paper: &Paper) -> Option<jiff::civil::Date> {
+    Some(TimeZone::UTC.to_datetime(published(paper)?).date())
+}
+
+/// When a paper's text was last changed at its source.
+pub fn updated(paper: &Paper) -> Option<Timestamp> {
+    from_wire_time("updated_time", paper.updated_time?).ok()
+}
+
+/// The part of an id behind a scheme, such as the DOI of `doi:…`.
+fn behind<'a>(scheme: &str, id: &'a str) -> Option<&'a str> {
+    id.strip_prefix(scheme)?.strip_prefix(':')
+}
+
+fn file_name(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    id.chars().take(80).map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests;

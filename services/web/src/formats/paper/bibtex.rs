@@ -1,0 +1,113 @@
+//! A paper as a BibTeX entry in UTF-8, whose key is made of the paper's id and so stays the same for ever.
+
+use proto::papers::v1::Paper;
+
+use super::text::{Piece, one_line, pieces};
+use super::{behind, published_day};
+use crate::paper::url_of;
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+/// The entry.
+pub fn render(paper: &Paper, page: &str) -> String {
+    let mut entry = format!("@misc{{{},\n", key(&paper.id));
+    let mut field = |name: &str, value: String| {
+        if !value.is_empty() {
+            entry.push_str(&format!("  {name} = {{{value}}},\n"));
+        }
+    };
+    // Inner braces keep the capitals of the title.
+    field("title", format!("{{{}}}", escaped(&paper.title)));
+    let authors: Vec<String> = paper.authors.iter().map(|author| person(&author.name)).collect();
+    field("author", authors.join(" and "));
+    let day = published_day(paper);
+    field("year", day.map(|day| day.year().to_string()).unwrap_or_default());
+    if let Some(eprint) = behind("arxiv", &paper.id) {
+        field("eprint", escaped(eprint));
+        field("archiveprefix", "arXiv".to_owned());
+        field(
+            "primaryclass",
+            paper.categories.first().map(|one| escaped(one)).unwrap_or_default(),
+        );
+    }
+    field("doi", behind("doi", &paper.id).map(verbatim).unwrap_or_default());
+    field("url", verbatim(&url_of(paper).unwrap_or_else(|| page.to_owned())));
+    field("abstract", escaped(&paper.r#abstract));
+    if let Some(day) = day {
+        // A month is a macro, without braces.
+        entry.push_str(&format!(
+            "  month = {},\n",
+            MONTHS[usize::from(day.month().unsigned_abs()) - 1]
+        ));
+    }
+    entry.push_str("}\n");
+    entry
+}
+
+/// What BibTeX and biber both take in a key stays; anything else becomes an underscore.
+fn key(id: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '/' | '-' | '+') {
+            c
+        } else {
+            '_'
+        }
+    };
+    id.chars().map(plain).collect()
+}
+
+/// A name; one that the syntax would take apart is kept whole.
+fn person(name: &str) -> String {
+    let escaped = escaped(name);
+    let takes_apart = |word: &str| word.eq_ignore_ascii_case("and");
+    if name.contains(',') || name.split_whitespace().any(takes_apart) {
+        return format!("{{{escaped}}}");
+    }
+    escaped
+}
+
+/// A text as LaTeX reads it; formulas stay formulas.
+fn escaped(text: &str) -> String {
+    let text = one_line(text);
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for piece in pieces(&text) {
+        match piece {
+            Piece::Formula(formula) => escaped.push_str(formula),
+            Piece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
+        }
+    }
+    escaped
+}
+
+fn push(escaped: &mut String, c: char) {
+    match c {
+        // A brace that is written as a command cannot unbalance the entry: BibTeX counts bare braces, escaped ones too.
+        '{' => escaped.push_str("\\textbraceleft{}"),
+        '}' => escaped.push_str("\\textbraceright{}"),
+        '\\' => escaped.push_str("\\textbackslash{}"),
+        '~' => escaped.push_str("\\textasciitilde{}"),
+        '^' => escaped.push_str("\\textasciicircum{}"),
+        '$' | '&' | '%' | '#' | '_' => {
+            escaped.push('\\');
+            escaped.push(c);
+        }
+        c => escaped.push(c),
+    }
+}
+
+/// An address or a DOI: classes typeset it as it stands, and percent-encoding keeps what would break the entry.
+fn verbatim(text: &str) -> String {
+    let mut verbatim = String::with_capacity(text.len());
+    for c in one_line(text).chars() {
+        match c {
+            '{' => verbatim.push_str("%7B"),
+            '}' => verbatim.push_str("%7D"),
+            '\\' => verbatim.push_str("%5C"),
+            ' ' => verbatim.push_str("%20"),
+            c => verbatim.push(c),
+        }
+    }
+    verbatim
+}

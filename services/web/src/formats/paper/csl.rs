@@ -1,0 +1,50 @@
+//! A paper as CSL-JSON: a list of one item, as citeproc and pandoc read it.
+
+use proto::papers::v1::Paper;
+use serde_json::{Map, Value, json};
+
+use super::names::Name;
+use super::text::{one_line, without_illegal};
+use super::{behind, published_day};
+use crate::paper::url_of;
+
+/// The list.
+pub fn render(paper: &Paper, page: &str) -> String {
+    let mut item = Map::new();
+    let mut set = |name: &str, value: Value| {
+        let is_empty = value.as_str() == Some("");
+        if !is_empty {
+            item.insert(name.to_owned(), value);
+        }
+    };
+    set("id", json!(paper.id));
+    // What a preprint is in CSL 1.0.2.
+    set("type", json!("article"));
+    set("title", json!(one_line(&paper.title)));
+    let authors: Vec<Value> = paper.authors.iter().map(|author| person(&author.name)).collect();
+    set("author", json!(authors));
+    if let Some(day) = published_day(paper) {
+        set(
+            "issued",
+            json!({ "date-parts": [[day.year(), day.month(), day.day()]] }),
+        );
+    }
+    set("abstract", json!(without_illegal(&paper.r#abstract)));
+    set("DOI", json!(behind("doi", &paper.id).unwrap_or_default()));
+    set("language", json!(paper.language));
+    set("keyword", json!(paper.categories.join(", ")));
+    if let Some(number) = behind("arxiv", &paper.id) {
+        set("number", json!(format!("arXiv:{number}")));
+        set("publisher", json!("arXiv"));
+    }
+    set("URL", json!(url_of(paper).unwrap_or_else(|| page.to_owned())));
+    format!("{}\n", Value::Array(vec![Value::Object(item)]))
+}
+
+fn person(name: &str) -> Value {
+    match Name::parse(name) {
+        Name::Person { family, given, suffix } if suffix.is_empty() => json!({ "family": family, "given": given }),
+        Name::Person { family, given, suffix } => json!({ "family": family, "given": given, "suffix": suffix }),
+        Name::Whole(whole) => json!({ "literal": whole }),
+    }
+}

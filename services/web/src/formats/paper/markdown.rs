@@ -1,0 +1,97 @@
+//! A paper as Markdown (CommonMark). Nothing in its texts becomes markup or HTML; formulas stay readable.
+
+use proto::papers::v1::{LinkKind, Paper};
+
+use super::published;
+use super::text::{Piece, one_line, pieces, without_illegal};
+use crate::paper::url_of;
+
+/// The document.
+pub fn render(paper: &Paper, page: &str) -> String {
+    let mut text = format!("# {}\n\n", escaped(&one_line(&paper.title)));
+    let authors: Vec<String> = paper
+        .authors
+        .iter()
+        .map(|author| escaped(&one_line(&author.name)))
+        .collect();
+    if !authors.is_empty() {
+        text.push_str(&format!("{}\n\n", authors.join(", ")));
+    }
+    for paragraph in without_illegal(&paper.r#abstract)
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+    {
+        text.push_str(&format!("{}\n\n", escaped(paragraph.trim())));
+    }
+    let mut item = |name: &str, value: &str| {
+        if !value.is_empty() {
+            text.push_str(&format!("* {name}: {value}\n"));
+        }
+    };
+    item("Id", &format!("`{}`", one_line(&paper.id).replace('`', "'")));
+    item(
+        "Published",
+        &published(paper)
+            .map(|time| time.strftime("%Y-%m-%d").to_string())
+            .unwrap_or_default(),
+    );
+    let categories: Vec<String> = paper.categories.iter().map(|one| escaped(&one_line(one))).collect();
+    item("Categories", &categories.join(", "));
+    item("Read", &url_of(paper).map(|url| address(&url)).unwrap_or_default());
+    for link in &paper.links {
+        match link.kind() {
+            LinkKind::Pdf => item("PDF", &address(&link.url)),
+            LinkKind::Code => item("Code", &address(&link.url)),
+            LinkKind::Abstract | LinkKind::Unspecified => {}
+        }
+    }
+    item("Page", &address(page));
+    text
+}
+
+/// A link that shows its own address.
+fn address(url: &str) -> String {
+    let plain: String = one_line(url)
+        .chars()
+        .map(|c| match c {
+            '<' => "%3C".to_owned(),
+            '>' => "%3E".to_owned(),
+            ' ' => "%20".to_owned(),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("<{plain}>")
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for piece in pieces(text) {
+        match piece {
+            // Where formulas are not known, a bracket inside one would still begin HTML.
+            Piece::Formula(formula) => escaped.push_str(&formula.replace('<', "&lt;").replace('>', "&gt;")),
+            Piece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
+        }
+    }
+    // What makes a heading, a list, a quotation or a rule stands at the beginning of a line.
+    let marks = |c: char| matches!(c, '#' | '+' | '-' | '=');
+    let numbers = escaped.chars().take_while(char::is_ascii_digit).count();
+    if escaped.starts_with(marks) {
+        escaped.insert(0, '\\');
+    } else if numbers > 0 && escaped[numbers..].starts_with(['.', ')']) {
+        escaped.insert(numbers, '\\');
+    }
+    escaped
+}
+
+fn push(escaped: &mut String, c: char) {
+    match c {
+        '<' => escaped.push_str("&lt;"),
+        '>' => escaped.push_str("&gt;"),
+        '&' => escaped.push_str("&amp;"),
+        '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' => {
+            escaped.push('\\');
+            escaped.push(c);
+        }
+        c => escaped.push(c),
+    }
+}

@@ -1,0 +1,186 @@
+use axum::http::HeaderValue;
+use proto::papers::v1::{Author, Link, LinkKind};
+
+use super::*;
+
+const BASE: &str = "https://papers.example";
+
+fn paper() -> Paper {
+    let time = |text: &str| {
+        let time: Timestamp = text.parse().expect("a moment");
+        Some(prost_types::Timestamp {
+            seconds: time.as_second(),
+            nanos: 0,
+        })
+    };
+    Paper {
+        id: "arxiv:2402.14776".to_owned(),
+        title: "2D Matryoshka_Embeddings at 50% of the cost & $O(n_{1})$".to_owned(),
+        r#abstract: "First paragraph.\nSecond & last.".to_owned(),
+        authors: ["Ada K. Lovelace", "Ludwig van der Rohe", "Tom, Dick and Harry Inc."]
+            .map(|name| Author { name: name.to_owned() })
+            .to_vec(),
+        categories: vec!["cs.CL".to_owned(), "cs.LG".to_owned()],
+        published_time: time("2024-02-22T18:35:05Z"),
+        accepted_time: time("2024-02-23T01:02:03Z"),
+        links: vec![Link {
+            kind: LinkKind::Pdf.into(),
+            url: "https://arxiv.org/pdf/2402.14776".to_owned(),
+        }],
+        source: "arxiv".to_owned(),
+        revision: 1,
+        ..Paper::default()
+    }
+}
+
+fn hostile() -> Paper {
+    let text =
+        "}\r\n@misc{evil, \\input{x} <script>alert(1)</script> $}{$ \u{202e}\u{0}&amp; ]]>\nER  - \nTY  - JOUR\n# h";
+    Paper {
+        id: "x:}{,\\\"<b>".to_owned(),
+        title: text.to_owned(),
+        r#abstract: text.to_owned(),
+        authors: vec![Author { name: text.to_owned() }],
+        categories: vec![text.to_owned()],
+        links: vec![Link {
+            kind: LinkKind::Abstract.into(),
+            url: "https://x.example/}{\\<>".to_owned(),
+        }],
+        ..Paper::default()
+    }
+}
+
+async fn body(paper: &Paper, format: PaperFormat) -> String {
+    let response = render(paper, format, BASE);
+    assert_eq!(response.status(), 200);
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+        .await
+        .expect("a body");
+    String::from_utf8(body.to_vec()).expect("text")
+}
+
+fn accepted(accept: &str) -> PaperFormat {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("a value"));
+    PaperFormat::wanted(None, &headers).expect("a format")
+}
+
+#[test]
+fn accept_is_weighed_and_the_address_overrules_it() {
+    use PaperFormat as F;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (accept, format) in [
+        (browser, F::Html),
+        ("*/*", F::Html),
+        ("", F::Html),
+        ("image/png", F::Html),
+        ("application/json", F::Json),
+        ("text/markdown, text/html;q=0.9", F::Markdown),
+        ("text/html;q=0.1, application/x-bibtex", F::Bibtex),
+        (
+            "text/*;q=0.2, text/markdown;q=0.1, application/x-research-info-systems;q=0.3",
+            F::Ris,
+        ),
+        ("text/*, text/html;q=0", F::Markdown),
+        ("APPLICATION/VND.CITATIONSTYLES.CSL+JSON", F::Csl),
+        ("application/json;q=2, text/markdown;q=x", F::Html),
+    ] {
+        assert_eq!(accepted(accept), format, "{accept:?}");
+    }
+    let headers = HeaderMap::new();
+    for format in F::all() {
+        assert_eq!(F::wanted(Some(format.name()), &headers), Ok(format));
+    }
+    let refusal = F::wanted(Some("pdf"), &headers).expect_err("not offered").to_string();
+    assert!(refusal.contains("\"pdf\"") && refusal.contains("bibtex"), "{refusal}");
+}
+
+#[test]
+fn ids_are_read_as_people_write_them() {
+    for (written, canonical) in [
+        ("2402.14776", "arxiv:2402.14776"),
+        ("2402.14776v2", "arxiv:2402.14776"),
+        ("https://arxiv.org/abs/2402.14776", "arxiv:2402.14776"),
+        ("10.1145/3292500", "doi:10.1145/3292500"),
+        ("https://doi.org/10.1145/3292500", "doi:10.1145/3292500"),
+        ("hep-th/9901001", "arxiv:hep-th/9901001"),
+        ("seed:42", "seed:42"),
+    ] {
+        assert_eq!(canonical_id(written).as_deref(), Ok(canonical), "{written}");
+    }
+    for wrong in ["", "words", "two words", "arxiv:x"] {
+        assert!(canonical_id(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn every_format_of_a_paper() {
+    let paper = paper();
+    let mut all = String::new();
+    for format in PaperFormat::all().filter(|format| *format != PaperFormat::Html) {
+        all.push_str(&format!(
+            "--- {}\n{}",
+            format.name(),
+            body(&paper, format).await.replace('\r', "")
+        ));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[tokio::test]
+async fn headers_say_what_it_is_and_since_when() {
+    let response = render(&paper(), PaperFormat::Bibtex, BASE);
+    let of = |name: &str| response.headers()[name].to_str().expect("text").to_owned();
+    assert_eq!(of("content-type"), "application/x-bibtex; charset=utf-8");
+    assert_eq!(of("last-modified"), "Fri, 23 Feb 2024 01:02:03 GMT");
+    assert_eq!(of("content-disposition"), "inline; filename=\"arxiv-2402.14776.bib\"");
+    assert_eq!(
+        of("link"),
+        "<https://papers.example/papers/arxiv:2402.14776>; rel=\"canonical\""
+    );
+    let page = render(&paper(), PaperFormat::Html, BASE);
+    assert_eq!(
+        page.headers()["location"],
+        "https://papers.example/papers/arxiv:2402.14776"
+    );
+}
+
+#[tokio::test]
+async fn hostile_texts_stay_inside_their_fields() {
+    let paper = hostile();
+    let bibtex = body(&paper, PaperFormat::Bibtex).await;
+    let depth = bibtex.chars().try_fold(0_i32, |depth, c| match c {
+        '{' => Some(depth + 1),
+        '}' if depth == 0 => None,
+        '}' => Some(depth - 1),
+        _ => Some(depth),
+    });
+    assert_eq!(depth, Some(0), "{bibtex}");
+    assert_eq!(
+        bibtex.lines().filter(|line| line.starts_with('@')).count(),
+        1,
+        "{bibtex}"
+    );
+    assert!(!bibtex.contains("\\input"), "{bibtex}");
+    let ris = body(&paper, PaperFormat::Ris).await;
+    assert_eq!(
+        ris.split("\r\n").filter(|line| line.starts_with("ER  - ")).count(),
+        1,
+        "{ris}"
+    );
+    assert_eq!(
+        ris.split("\r\n").filter(|line| line.starts_with("TY  - ")).count(),
+        1,
+        "{ris}"
+    );
+    assert!(!ris.replace("\r\n", "").contains(['\n', '\r']), "{ris}");
+    let markdown = body(&paper, PaperFormat::Markdown).await;
+    assert!(
+        !markdown.contains("<script") && !markdown.contains("\n# h"),
+        "{markdown}"
+    );
+    for format in [PaperFormat::Json, PaperFormat::Csl] {
+        let text = body(&paper, format).await;
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON");
+    }
+}
