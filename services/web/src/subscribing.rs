@@ -1,10 +1,11 @@
 //! What subscribers do with their subscription. GET shows, POST acts.
 //!
-//! Nothing of it is cached or named to other sites, and no page of a link is indexed: an address of one opens a
-//! subscription.
+//! Nothing of it is cached, and no page of a link is indexed: an address of one opens a subscription. (It is named to no
+//! other site either, by the policy of all pages.)
 
 mod choices;
 mod confirm;
+mod desk;
 mod editing;
 mod examples;
 mod history;
@@ -84,7 +85,6 @@ pub fn routes() -> Router<Arc<Front>> {
         .route("/subscribe/preview", post(subscribe::preview_page))
         .merge(of_links)
         .layer(header(header::CACHE_CONTROL, "no-store"))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
         // The forms have a limit of their own.
         .layer(DefaultBodyLimit::disable())
         .route("/subscribing.js", get(script))

@@ -1,30 +1,28 @@
 //! Confirming: GET shows what will come, POST says yes and what is next.
 
-use std::sync::Arc;
-
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
 use proto::subscriptions::v1::{ConfirmSubscriptionRequest, SubscriptionState};
 
+use super::desk::Desk;
 use super::links::{self, Link};
 use super::posted::Posted;
 use super::words::{self, Summary};
 use super::{preview, wishes};
-use crate::Front;
 
 /// Asks whether to confirm.
-pub async fn page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
-    let subscription = match links::subscription(&front, &link.token).await {
+pub async fn page(desk: Desk, Query(link): Query<Link>) -> Response {
+    let subscription = match links::subscription(&desk, &link.token).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let wanted = wishes::kept(&subscription);
     let pending = subscription.state() == SubscriptionState::Pending;
     let preview = if pending {
-        preview::at_hand(&front, &wanted).await
+        preview::at_hand(&desk, &wanted).await
     } else {
         minijinja::Value::UNDEFINED
     };
@@ -37,15 +35,15 @@ pub async fn page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> 
         token => link.token,
         preview,
     };
-    front.pages.render(StatusCode::OK, "confirm.html", context)
+    desk.front.pages.render(StatusCode::OK, "confirm.html", context)
 }
 
 /// Confirms. Doing it again changes nothing.
-pub async fn confirm(State(front): State<Arc<Front>>, posted: Posted) -> Response {
+pub async fn confirm(desk: Desk, posted: Posted) -> Response {
     let token = posted.token().to_owned();
-    let mut subscriptions = front.subscriptions.clone();
+    let mut subscriptions = desk.front.subscriptions.clone();
     let answer = subscriptions
-        .confirm_subscription(ConfirmSubscriptionRequest { token })
+        .confirm_subscription(desk.ask(ConfirmSubscriptionRequest { token }))
         .await;
     let answer = match answer {
         Ok(answer) => answer.into_inner(),
@@ -54,9 +52,9 @@ pub async fn confirm(State(front): State<Arc<Front>>, posted: Posted) -> Respons
                 title => "This subscription has ended",
                 problem => "belongs to a subscription that was ended since. Nothing is sent",
             };
-            return front.pages.render(StatusCode::CONFLICT, "link.html", context);
+            return desk.front.pages.render(StatusCode::CONFLICT, "link.html", context);
         }
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let subscription = answer.subscription.unwrap_or_default();
     let context = context! {
@@ -65,5 +63,5 @@ pub async fn confirm(State(front): State<Arc<Front>>, posted: Posted) -> Respons
         email => subscription.email,
         token => answer.token,
     };
-    front.pages.render(StatusCode::OK, "confirmed.html", context)
+    desk.front.pages.render(StatusCode::OK, "confirmed.html", context)
 }

@@ -9,7 +9,8 @@ use domain::{PaperId, text};
 use proto::search::v1::BatchGetPapersRequest;
 use serde::Serialize;
 
-use crate::Front;
+use super::desk::Desk;
+
 
 /// How long a page waits for titles, which it can do without.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -126,13 +127,13 @@ fn decoded(path: &str) -> String {
 }
 
 /// The titles of papers, as far as they come in time: no page waits for them or fails without them.
-pub async fn titles(front: &Front, ids: Vec<String>) -> HashMap<String, String> {
+pub async fn titles(desk: &Desk, ids: Vec<String>) -> HashMap<String, String> {
     if ids.is_empty() {
         return HashMap::new();
     }
     let request = BatchGetPapersRequest { paper_ids: ids };
-    let mut search = front.search.clone();
-    let asked = tokio::time::timeout(PATIENCE, search.batch_get_papers(request)).await;
+    let mut search = desk.front.search.clone();
+    let asked = tokio::time::timeout(PATIENCE, search.batch_get_papers(desk.ask(request))).await;
     let papers = match asked {
         Ok(Ok(answer)) => answer.into_inner().papers,
         _ => Vec::new(),

@@ -6,9 +6,9 @@ use proto::delivery::v1::{Delivery, DeliveryState, GetLatestEditionRequest, List
 use serde::Serialize;
 use tonic::Status;
 
+use super::desk::Desk;
 use super::preview::Picked;
 use super::words;
-use crate::Front;
 
 /// Editions of a page.
 const EDITIONS: i32 = 14;
@@ -22,7 +22,7 @@ pub struct Past {
 }
 
 /// The newest editions.
-pub async fn of(front: &Front, email: &str, token: &str, zone: &str) -> Result<Vec<Past>, Status> {
+pub async fn of(desk: &Desk, email: &str, token: &str, zone: &str) -> Result<Vec<Past>, Status> {
     let listed = ListDeliveriesRequest {
         email: email.to_owned(),
         page_size: EDITIONS,
@@ -32,8 +32,8 @@ pub async fn of(front: &Front, email: &str, token: &str, zone: &str) -> Result<V
         token: token.to_owned(),
         edition_count: EDITIONS,
     };
-    let (mut one, mut other) = (front.deliveries.clone(), front.deliveries.clone());
-    let (listed, sent) = tokio::try_join!(one.list_deliveries(listed), other.get_latest_edition(sent))?;
+    let (mut one, mut other) = (desk.front.deliveries.clone(), desk.front.deliveries.clone());
+    let (listed, sent) = tokio::try_join!(one.list_deliveries(desk.ask(listed)), other.get_latest_edition(desk.ask(sent)))?;
     Ok(joined(listed.into_inner().deliveries, &sent.into_inner().editions, zone))
 }
 

@@ -2,9 +2,7 @@
 //!
 //! Leaving is one step, whatever else the page offers.
 
-use std::sync::Arc;
-
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::civil::Date;
@@ -20,12 +18,12 @@ use proto::subscriptions::v1::{
     UpdateSubscriptionRequest,
 };
 
+use super::desk::Desk;
 use super::links::{self, Link};
 use super::posted::Posted;
 use super::preferences::{self, Shown};
 use super::problems::Problems;
 use super::words;
-use crate::Front;
 
 /// Longest pause of a button, in weeks.
 const MOST_WEEKS: i64 = 52;
@@ -33,10 +31,10 @@ const MOST_WEEKS: i64 = 52;
 const COUNTED: i32 = 100;
 
 /// Asks whether to unsubscribe, and offers less instead.
-pub async fn unsubscribe_page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
-    let subscription = match links::subscription(&front, &link.token).await {
+pub async fn unsubscribe_page(desk: Desk, Query(link): Query<Link>) -> Response {
+    let subscription = match links::subscription(&desk, &link.token).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let schedule = subscription.schedule.clone().unwrap_or_default();
     let state = subscription.state();
@@ -48,54 +46,55 @@ pub async fn unsubscribe_page(State(front): State<Arc<Front>>, Query(link): Quer
         weekly => schedule.frequency() == Frequency::Weekly,
         token => link.token,
     };
-    front.pages.render(StatusCode::OK, "unsubscribe.html", context)
+    desk.front.pages.render(StatusCode::OK, "unsubscribe.html", context)
 }
 
 /// Unsubscribes, in force when the page is shown. Takes the one-click POST of mail programs, whose token is in the URL.
-pub async fn unsubscribe(State(front): State<Arc<Front>>, posted: Posted) -> Response {
+pub async fn unsubscribe(desk: Desk, posted: Posted) -> Response {
     let token = posted.token().to_owned();
     let request = UnsubscribeRequest { token: token.clone() };
-    match front.subscriptions.clone().unsubscribe(request).await {
-        Ok(_) => front
+    match desk.front.subscriptions.clone().unsubscribe(desk.ask(request)).await {
+        Ok(_) => desk
+            .front
             .pages
             .render(StatusCode::OK, "unsubscribed.html", context! { token }),
-        Err(error) => links::failed(&front, &error),
+        Err(error) => links::failed(&desk, &error),
     }
 }
 
 /// Sends nothing for so many weeks, until a day, or until resumed.
-pub async fn pause(State(front): State<Arc<Front>>, posted: Posted) -> Response {
-    let subscription = match links::subscription(&front, posted.token()).await {
+pub async fn pause(desk: Desk, posted: Posted) -> Response {
+    let subscription = match links::subscription(&desk, posted.token()).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let until_time = match until(&posted, &subscription, Timestamp::now()) {
         Ok(until) => until.map(to_wire_time),
-        Err(problem) => return not_until(&front, &posted, problem).await,
+        Err(problem) => return not_until(&desk, &posted, problem).await,
     };
     let request = PauseSubscriptionRequest {
         token: posted.token().to_owned(),
         until_time,
     };
-    match front.subscriptions.clone().pause_subscription(request).await {
+    match desk.front.subscriptions.clone().pause_subscription(desk.ask(request)).await {
         Ok(_) => preferences::back(posted.token(), "paused"),
-        Err(error) => links::failed(&front, &error),
+        Err(error) => links::failed(&desk, &error),
     }
 }
 
 /// Ends a pause.
-pub async fn resume(State(front): State<Arc<Front>>, posted: Posted) -> Response {
+pub async fn resume(desk: Desk, posted: Posted) -> Response {
     let request = ResumeSubscriptionRequest {
         token: posted.token().to_owned(),
     };
-    match front.subscriptions.clone().resume_subscription(request).await {
+    match desk.front.subscriptions.clone().resume_subscription(desk.ask(request)).await {
         Ok(_) => preferences::back(posted.token(), "resumed"),
-        Err(error) => links::failed(&front, &error),
+        Err(error) => links::failed(&desk, &error),
     }
 }
 
 /// Once a week instead.
-pub async fn weekly(State(front): State<Arc<Front>>, posted: Posted) -> Response {
+pub async fn weekly(desk: Desk, posted: Posted) -> Response {
     let schedule = Schedule {
         frequency: Frequency::Weekly.into(),
         ..Schedule::default()
@@ -110,16 +109,16 @@ pub async fn weekly(State(front): State<Arc<Front>>, posted: Posted) -> Response
             paths: vec!["schedule.frequency".to_owned()],
         }),
     };
-    match front.subscriptions.clone().update_subscription(request).await {
+    match desk.front.subscriptions.clone().update_subscription(desk.ask(request)).await {
         Ok(_) => preferences::back(posted.token(), "weekly"),
-        Err(error) => links::failed(&front, &error),
+        Err(error) => links::failed(&desk, &error),
     }
 }
 
 /// Everything that is held, as a file.
-pub async fn export(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
+pub async fn export(desk: Desk, Query(link): Query<Link>) -> Response {
     let request = ExportSubscriptionRequest { token: link.token };
-    match front.subscriptions.clone().export_subscription(request).await {
+    match desk.front.subscriptions.clone().export_subscription(desk.ask(request)).await {
         Ok(answer) => {
             let headers = [
                 (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -131,49 +130,49 @@ pub async fn export(State(front): State<Arc<Front>>, Query(link): Query<Link>) -
             ];
             (StatusCode::OK, headers, answer.into_inner().json).into_response()
         }
-        Err(error) => links::failed(&front, &error),
+        Err(error) => links::failed(&desk, &error),
     }
 }
 
 /// Asks whether to delete everything, and says what that is.
-pub async fn delete_page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
-    let subscription = match links::subscription(&front, &link.token).await {
+pub async fn delete_page(desk: Desk, Query(link): Query<Link>) -> Response {
+    let subscription = match links::subscription(&desk, &link.token).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let context = context! {
-        held => held(&front, &subscription).await,
+        held => held(&desk, &subscription).await,
         email => subscription.email,
         token => link.token,
     };
-    front.pages.render(StatusCode::OK, "delete.html", context)
+    desk.front.pages.render(StatusCode::OK, "delete.html", context)
 }
 
 /// Deletes everything, and says what that was.
-pub async fn delete(State(front): State<Arc<Front>>, posted: Posted) -> Response {
-    let subscription = match links::subscription(&front, posted.token()).await {
+pub async fn delete(desk: Desk, posted: Posted) -> Response {
+    let subscription = match links::subscription(&desk, posted.token()).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
-    let held = held(&front, &subscription).await;
+    let held = held(&desk, &subscription).await;
     let request = DeleteSubscriptionRequest {
         token: posted.token().to_owned(),
     };
-    match front.subscriptions.clone().delete_subscription(request).await {
+    match desk.front.subscriptions.clone().delete_subscription(desk.ask(request)).await {
         Ok(answer) => {
             let context = context! {
                 held,
                 email => subscription.email,
                 suppression_kept => answer.into_inner().suppression_kept,
             };
-            front.pages.render(StatusCode::OK, "deleted.html", context)
+            desk.front.pages.render(StatusCode::OK, "deleted.html", context)
         }
-        Err(error) => links::failed(&front, &error),
+        Err(error) => links::failed(&desk, &error),
     }
 }
 
 /// What is held of a subscriber, in words.
-async fn held(front: &Front, subscription: &Subscription) -> Vec<String> {
+async fn held(desk: &Desk, subscription: &Subscription) -> Vec<String> {
     let counted = |count: usize, one: &str, many: &str| match count {
         0 => None,
         1 => Some(format!("one {one}")),
@@ -184,7 +183,7 @@ async fn held(front: &Front, subscription: &Subscription) -> Vec<String> {
         page_size: COUNTED,
         ..ListDeliveriesRequest::default()
     };
-    let listed = front.deliveries.clone().list_deliveries(request).await;
+    let listed = desk.front.deliveries.clone().list_deliveries(desk.ask(request)).await;
     let listed = listed.map(tonic::Response::into_inner).unwrap_or_default();
     let editions = if listed.next_page_token.is_empty() {
         counted(listed.deliveries.len(), "record of an edition", "records of editions")
@@ -199,10 +198,10 @@ async fn held(front: &Front, subscription: &Subscription) -> Vec<String> {
     interests.into_iter().chain(editions).chain(always).collect()
 }
 
-async fn not_until(front: &Front, posted: &Posted, problem: String) -> Response {
+async fn not_until(desk: &Desk, posted: &Posted, problem: String) -> Response {
     let mut problems = Problems::default();
     problems.add("until", problem);
-    preferences::show(front, posted.token(), Shown::refused(None, problems)).await
+    preferences::show(desk, posted.token(), Shown::refused(None, problems)).await
 }
 
 /// When a pause ends: at the beginning of a day by the reader's clock; never by itself where no day is named.

@@ -7,7 +7,8 @@ use proto::subscriptions::v1::{GetSubscriptionRequest, Subscription, Subscriptio
 use serde::Deserialize;
 use tonic::{Code, Status};
 
-use crate::Front;
+use super::desk::Desk;
+
 
 /// Longest token; ours are shorter than 200 characters.
 const MOST_TOKEN_CHARS: usize = 1_024;
@@ -20,7 +21,7 @@ pub struct Link {
 }
 
 /// The subscription that a token opens.
-pub async fn subscription(front: &Front, token: &str) -> Result<Subscription, Status> {
+pub async fn subscription(desk: &Desk, token: &str) -> Result<Subscription, Status> {
     if token.is_empty() || token.len() > MOST_TOKEN_CHARS {
         return Err(common::status::invalid(
             "token",
@@ -28,23 +29,26 @@ pub async fn subscription(front: &Front, token: &str) -> Result<Subscription, St
         ));
     }
     let token = token.to_owned();
-    let mut subscriptions = front.subscriptions.clone();
-    let answer = subscriptions.get_subscription(GetSubscriptionRequest { token }).await?;
+    let mut subscriptions = desk.front.subscriptions.clone();
+    let answer = subscriptions
+        .get_subscription(desk.ask(GetSubscriptionRequest { token }))
+        .await?;
     let found = answer.into_inner().subscription;
     found.ok_or_else(|| Status::internal("an answer without a subscription"))
 }
 
 /// The page for a call that failed on behalf of a link: what is wrong with the link, and what to do about it.
-pub fn failed(front: &Front, error: &Status) -> Response {
+pub fn failed(desk: &Desk, error: &Status) -> Response {
     let (status, title) = match error.code() {
         Code::InvalidArgument if common::status::blamed_field(error).as_deref() == Some("token") => {
             (StatusCode::BAD_REQUEST, "This link does not open anything")
         }
         Code::NotFound => (StatusCode::NOT_FOUND, "Nothing is kept under this link"),
-        _ => return front.pages.failure(error),
+        _ => return desk.front.pages.failure(error),
     };
     let problem = error.message().strip_prefix("token ").unwrap_or_default();
-    front
+    desk
+        .front
         .pages
         .render(status, "link.html", context! { title, problem })
 }

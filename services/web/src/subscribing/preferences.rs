@@ -1,8 +1,6 @@
 //! Everything that a subscriber can change, what a change would bring, and what was sent so far.
 
-use std::sync::Arc;
-
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use minijinja::value::Serde;
@@ -12,15 +10,15 @@ use proto::subscriptions::v1::{Subscription, SubscriptionState, UpdateSubscripti
 use serde::Deserialize;
 use url::form_urlencoded;
 
+use super::desk::Desk;
 use super::editing::{self, Change, Marks};
-use super::links::{self, Link};
+use super::links;
 use super::posted::Posted;
 use super::problems::Problems;
 use super::reading::Wanted;
 use super::wishes::{self, Typed};
 use super::words::{self, Summary};
 use super::{choices, examples, history, preview};
-use crate::Front;
 
 /// What a link to the page may say, and what was done before it was shown.
 #[derive(Debug, Deserialize)]
@@ -68,23 +66,23 @@ impl Shown {
 }
 
 /// Shows everything.
-pub async fn page(State(front): State<Arc<Front>>, Query(visit): Query<Visit>) -> Response {
+pub async fn page(desk: Desk, Query(visit): Query<Visit>) -> Response {
     let shown = Shown {
         done: said(&visit.done),
         ..Shown::default()
     };
-    show(&front, &visit.token, shown).await
+    show(&desk, &visit.token, shown).await
 }
 
 /// What the preferences of the form would bring. Changes nothing.
-pub async fn preview_page(State(front): State<Arc<Front>>, posted: Posted) -> Response {
-    let kept = match links::subscription(&front, posted.token()).await {
+pub async fn preview_page(desk: Desk, posted: Posted) -> Response {
+    let kept = match links::subscription(&desk, posted.token()).await {
         Ok(subscription) => wishes::kept(&subscription),
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let typed = Typed::of(&kept).with(&posted);
     let wanted = Wanted::read(&typed);
-    let shown = match preview::of(&front, &wanted, posted.token()).await {
+    let shown = match preview::of(&desk, &wanted, posted.token()).await {
         Ok(preview) => Shown {
             preview,
             typed: Some(typed),
@@ -92,19 +90,19 @@ pub async fn preview_page(State(front): State<Arc<Front>>, posted: Posted) -> Re
         },
         Err(problems) => Shown::refused(Some(typed), problems),
     };
-    show_with(&front, &posted, shown).await
+    show_with(&desk, &posted, shown).await
 }
 
 /// Saves what was changed, and nothing else.
-pub async fn save(State(front): State<Arc<Front>>, posted: Posted) -> Response {
-    let kept = match links::subscription(&front, posted.token()).await {
+pub async fn save(desk: Desk, posted: Posted) -> Response {
+    let kept = match links::subscription(&desk, posted.token()).await {
         Ok(subscription) => wishes::kept(&subscription),
-        Err(error) => return links::failed(&front, &error),
+        Err(error) => return links::failed(&desk, &error),
     };
     let typed = Typed::of(&kept).with(&posted);
     let wanted = Wanted::read(&typed);
     if !wanted.problems.is_empty() {
-        return show_with(&front, &posted, Shown::refused(Some(typed), wanted.problems)).await;
+        return show_with(&desk, &posted, Shown::refused(Some(typed), wanted.problems)).await;
     }
     let paths = match editing::change(&posted, &kept, &wanted) {
         Change::Nothing => return back(posted.token(), "same"),
@@ -117,7 +115,7 @@ pub async fn save(State(front): State<Arc<Front>>, posted: Posted) -> Response {
                 ..Shown::default()
             };
             // Shown with the marks of what is kept now: whoever saves again means it.
-            return show(&front, posted.token(), shown).await;
+            return show(&desk, posted.token(), shown).await;
         }
     };
     let request = UpdateSubscriptionRequest {
@@ -127,11 +125,11 @@ pub async fn save(State(front): State<Arc<Front>>, posted: Posted) -> Response {
             paths: paths.into_iter().map(str::to_owned).collect(),
         }),
     };
-    match front.subscriptions.clone().update_subscription(request).await {
+    match desk.front.subscriptions.clone().update_subscription(desk.ask(request)).await {
         Ok(_) => back(posted.token(), "saved"),
         Err(error) => match Problems::of(&error, &wanted.origins) {
-            Some(problems) => show_with(&front, &posted, Shown::refused(Some(typed), problems)).await,
-            None => links::failed(&front, &error),
+            Some(problems) => show_with(&desk, &posted, Shown::refused(Some(typed), problems)).await,
+            None => links::failed(&desk, &error),
         },
     }
 }
@@ -146,29 +144,29 @@ pub fn back(token: &str, done: &str) -> Response {
 }
 
 /// Shows the page as it is to be shown.
-pub async fn show(front: &Front, token: &str, shown: Shown) -> Response {
-    let subscription = match links::subscription(front, token).await {
+pub async fn show(desk: &Desk, token: &str, shown: Shown) -> Response {
+    let subscription = match links::subscription(desk, token).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(front, &error),
+        Err(error) => return links::failed(desk, &error),
     };
     let marks = Marks::of(&wishes::kept(&subscription));
-    render(front, token, &subscription, Value::from_serialize(marks), shown).await
+    render(desk, token, &subscription, Value::from_serialize(marks), shown).await
 }
 
 /// The same with the marks that the form had, so that who was overtaken meanwhile still learns of it.
-async fn show_with(front: &Front, posted: &Posted, shown: Shown) -> Response {
-    let subscription = match links::subscription(front, posted.token()).await {
+async fn show_with(desk: &Desk, posted: &Posted, shown: Shown) -> Response {
+    let subscription = match links::subscription(desk, posted.token()).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(front, &error),
+        Err(error) => return links::failed(desk, &error),
     };
     let marks = posted
         .fields()
         .filter_map(|(name, mark)| Some((name.strip_prefix("was.")?.to_owned(), mark.to_owned())));
     let marks: std::collections::BTreeMap<String, String> = marks.collect();
-    render(front, posted.token(), &subscription, Value::from_serialize(marks), shown).await
+    render(desk, posted.token(), &subscription, Value::from_serialize(marks), shown).await
 }
 
-async fn render(front: &Front, token: &str, subscription: &Subscription, marks: Value, shown: Shown) -> Response {
+async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Value, shown: Shown) -> Response {
     let kept = wishes::kept(subscription);
     let zone = words::zone_of(subscription);
     let mut ids: Vec<String> = Vec::new();
@@ -177,13 +175,13 @@ async fn render(front: &Front, token: &str, subscription: &Subscription, marks: 
     }
     // A link that confirms may be looked at here, and opens no editions.
     let (titles, past) = tokio::join!(
-        examples::titles(front, ids),
-        history::of(front, &subscription.email, token, &zone)
+        examples::titles(desk, ids),
+        history::of(desk, &subscription.email, token, &zone)
     );
     let past = match past {
         Ok(past) => past,
         Err(error) if common::status::blamed_field(&error).as_deref() == Some("token") => {
-            return links::failed(front, &error);
+            return links::failed(desk, &error);
         }
         Err(_) => Vec::new(),
     };
@@ -207,7 +205,7 @@ async fn render(front: &Front, token: &str, subscription: &Subscription, marks: 
         marks,
         token,
     };
-    front.pages.render(shown.status, "preferences.html", context)
+    desk.front.pages.render(shown.status, "preferences.html", context)
 }
 
 fn overtaken(groups: &[&str]) -> String {

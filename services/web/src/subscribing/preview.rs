@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use minijinja::{Value, context};
 use minijinja::value::Serde;
+use minijinja::{Value, context};
 use proto::delivery::v1::{Edition, EditionPaper, PreviewEditionRequest};
 use proto::subscriptions::v1::{Format, Preferences};
 use serde::Serialize;
 use tonic::{Code, Status};
 
+use super::desk::Desk;
 use super::problems::Problems;
 use super::reading::Wanted;
 use super::words;
-use crate::Front;
 use crate::paper::{authors, published, url_of};
 
 /// How long a page that was not asked for a preview waits for one.
@@ -48,7 +48,7 @@ impl Picked {
 }
 
 /// What to show below a form, or what is wrong with it.
-pub async fn of(front: &Front, wanted: &Wanted, token: &str) -> Result<Value, Problems> {
+pub async fn of(desk: &Desk, wanted: &Wanted, token: &str) -> Result<Value, Problems> {
     if !wanted.problems.is_empty() {
         return Err(wanted.problems.clone());
     }
@@ -57,7 +57,7 @@ pub async fn of(front: &Front, wanted: &Wanted, token: &str) -> Result<Value, Pr
         token: token.to_owned(),
         ..PreviewEditionRequest::default()
     };
-    match ask(front, request, &wanted.preferences).await {
+    match ask(desk, request, &wanted.preferences).await {
         Ok(shown) => Ok(shown),
         Err(error) => match Problems::of(&error, &wanted.origins) {
             Some(problems) => Err(problems),
@@ -67,14 +67,14 @@ pub async fn of(front: &Front, wanted: &Wanted, token: &str) -> Result<Value, Pr
 }
 
 /// A preview for a page that is fine without one: none where it does not come in time.
-pub async fn at_hand(front: &Front, preferences: &Preferences) -> Value {
+pub async fn at_hand(desk: &Desk, preferences: &Preferences) -> Value {
     let wanted = Wanted {
         preferences: preferences.clone(),
         origins: Vec::new(),
         examples: Vec::new(),
         problems: Problems::default(),
     };
-    let shown = tokio::time::timeout(PATIENCE, of(front, &wanted, "")).await;
+    let shown = tokio::time::timeout(PATIENCE, of(desk, &wanted, "")).await;
     shown.ok().and_then(Result::ok).unwrap_or(Value::UNDEFINED)
 }
 
@@ -83,8 +83,8 @@ pub fn held_back(problems: &Problems) -> Value {
     context! { held_back => problems.sentences() }
 }
 
-async fn ask(front: &Front, request: PreviewEditionRequest, preferences: &Preferences) -> Result<Value, Status> {
-    let answer = front.deliveries.clone().preview_edition(request).await?.into_inner();
+async fn ask(desk: &Desk, request: PreviewEditionRequest, preferences: &Preferences) -> Result<Value, Status> {
+    let answer = desk.front.deliveries.clone().preview_edition(desk.ask(request)).await?.into_inner();
     let Edition {
         subject, text, papers, ..
     } = answer.edition.unwrap_or_default();

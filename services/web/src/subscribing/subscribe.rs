@@ -1,9 +1,7 @@
 //! Subscribing: the form, what its digest would hold, and the wish itself. The answer is the same whether an address is
 //! known or not, and says so nowhere else.
 
-use std::sync::Arc;
-
-use axum::extract::{OriginalUri, State};
+use axum::extract::OriginalUri;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use minijinja::value::Serde;
@@ -12,6 +10,7 @@ use proto::subscriptions::v1::{SubscribeRequest, SubscribeResponse};
 use tonic::{Code, Status};
 use url::form_urlencoded;
 
+use super::desk::Desk;
 use super::examples::{self, Example};
 use super::posted::Posted;
 use super::problems::Problems;
@@ -19,7 +18,6 @@ use super::reading::Wanted;
 use super::wishes::Typed;
 use super::words::Summary;
 use super::{choices, preview};
-use crate::Front;
 
 /// Longest value that a link to the form may bring along.
 const MOST_PREFILLED_CHARS: usize = 1_000;
@@ -38,7 +36,7 @@ struct Form {
 }
 
 /// The form, with the interests or example papers that a link brings along.
-pub async fn page(State(front): State<Arc<Front>>, OriginalUri(address): OriginalUri) -> Response {
+pub async fn page(desk: Desk, OriginalUri(address): OriginalUri) -> Response {
     let mut typed = Typed::default();
     for (name, value) in form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()) {
         let field = match &*name {
@@ -48,7 +46,7 @@ pub async fn page(State(front): State<Arc<Front>>, OriginalUri(address): Origina
         };
         if value.chars().count() > MOST_PREFILLED_CHARS {
             let text = "The link to this form carries more than it can take. Open the form without it.";
-            return front.pages.message(StatusCode::BAD_REQUEST, "That is too long", text);
+            return desk.front.pages.message(StatusCode::BAD_REQUEST, "That is too long", text);
         }
         if !field.is_empty() {
             field.push('\n');
@@ -57,7 +55,7 @@ pub async fn page(State(front): State<Arc<Front>>, OriginalUri(address): Origina
     }
     let wanted = Wanted::read(&typed);
     let preview = if wanted.problems.is_empty() {
-        preview::at_hand(&front, &wanted.preferences).await
+        preview::at_hand(&desk, &wanted.preferences).await
     } else {
         preview::held_back(&wanted.problems)
     };
@@ -66,52 +64,52 @@ pub async fn page(State(front): State<Arc<Front>>, OriginalUri(address): Origina
         untouched: true,
         ..Form::of(typed, wanted)
     };
-    form.render(&front).await
+    form.render(&desk).await
 }
 
 /// The same form, with what today's digest would hold. Changes nothing.
-pub async fn preview_page(State(front): State<Arc<Front>>, posted: Posted) -> Response {
+pub async fn preview_page(desk: Desk, posted: Posted) -> Response {
     let typed = Typed::default().with(&posted);
     let wanted = Wanted::read(&typed);
-    let shown = preview::of(&front, &wanted, "").await;
+    let shown = preview::of(&desk, &wanted, "").await;
     let form = Form::of(typed, wanted);
     let form = match shown {
         Ok(preview) => Form { preview, ..form },
         Err(problems) => form.refused(problems),
     };
-    form.render(&front).await
+    form.render(&desk).await
 }
 
 /// Takes the wish.
-pub async fn subscribe(State(front): State<Arc<Front>>, posted: Posted) -> Response {
+pub async fn subscribe(desk: Desk, posted: Posted) -> Response {
     let typed = Typed::default().with(&posted);
     let wanted = Wanted::read(&typed);
     if !wanted.problems.is_empty() {
         let problems = wanted.problems.clone();
-        return Form::of(typed, wanted).refused(problems).render(&front).await;
+        return Form::of(typed, wanted).refused(problems).render(&desk).await;
     }
-    match ask(&front, &typed.email, &wanted).await {
+    match ask(&desk, &typed.email, &wanted).await {
         Ok(SubscribeResponse { confirmation_required }) => {
             let context = context! {
                 email => typed.email.trim(),
                 confirmation_required,
                 summary => Serde(Summary::of(&wanted.preferences)),
             };
-            front.pages.render(StatusCode::OK, "subscribed.html", context)
+            desk.front.pages.render(StatusCode::OK, "subscribed.html", context)
         }
         Err(error) => {
             let problems = Problems::of(&error, &wanted.origins);
             let form = Form::of(typed, wanted);
             match (problems, error.code()) {
-                (Some(problems), _) => form.refused(problems).render(&front).await,
-                (None, Code::ResourceExhausted) => too_many(&front, form, &error).await,
-                (None, _) => not_now(&front, form, &error).await,
+                (Some(problems), _) => form.refused(problems).render(&desk).await,
+                (None, Code::ResourceExhausted) => too_many(&desk, form, &error).await,
+                (None, _) => not_now(&desk, form, &error).await,
             }
         }
     }
 }
 
-async fn ask(front: &Front, email: &str, wanted: &Wanted) -> Result<SubscribeResponse, Status> {
+async fn ask(desk: &Desk, email: &str, wanted: &Wanted) -> Result<SubscribeResponse, Status> {
     let preferences = wanted.preferences.clone();
     let request = SubscribeRequest {
         email: email.to_owned(),
@@ -124,11 +122,11 @@ async fn ask(front: &Front, email: &str, wanted: &Wanted) -> Result<SubscribeRes
         language: preferences.language,
         ..SubscribeRequest::default()
     };
-    let answer = front.subscriptions.clone().subscribe(request).await;
+    let answer = desk.front.subscriptions.clone().subscribe(desk.ask(request)).await;
     answer.map(tonic::Response::into_inner)
 }
 
-async fn too_many(front: &Front, form: Form, error: &Status) -> Response {
+async fn too_many(desk: &Desk, form: Form, error: &Status) -> Response {
     let wait = common::status::retry_delay(error).map_or(60, |wait| wait.as_secs().max(1));
     let alert = format!(
         "Too many people are subscribing at this moment, or somebody near you tried many times. Please press the button \
@@ -139,14 +137,14 @@ async fn too_many(front: &Front, form: Form, error: &Status) -> Response {
         alert,
         ..form
     };
-    let mut response = form.render(front).await;
+    let mut response = form.render(desk).await;
     if let Ok(wait) = HeaderValue::from_str(&wait.to_string()) {
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     response
 }
 
-async fn not_now(front: &Front, form: Form, error: &Status) -> Response {
+async fn not_now(desk: &Desk, form: Form, error: &Status) -> Response {
     tracing::warn!(code = ?error.code(), message = error.message(), "a wish to subscribe could not be taken");
     let alert = "Your wish could not be taken, because a part of the service does not answer at the moment. Please press \
                  the button again in a minute; what you typed is still here.";
@@ -155,7 +153,7 @@ async fn not_now(front: &Front, form: Form, error: &Status) -> Response {
         alert: alert.to_owned(),
         ..form
     };
-    form.render(front).await
+    form.render(desk).await
 }
 
 impl Form {
@@ -180,9 +178,9 @@ impl Form {
         }
     }
 
-    async fn render(mut self, front: &Front) -> Response {
+    async fn render(mut self, desk: &Desk) -> Response {
         let ids = self.examples.iter().filter(|one| !one.id.is_empty());
-        let titles = examples::titles(front, ids.map(|one| one.id.clone()).collect()).await;
+        let titles = examples::titles(desk, ids.map(|one| one.id.clone()).collect()).await;
         for example in &mut self.examples {
             example.title = titles.get(&example.id).cloned().unwrap_or_default();
         }
@@ -195,6 +193,6 @@ impl Form {
             alert => self.alert,
             untouched => self.untouched,
         };
-        front.pages.render(self.status, "subscribe.html", context)
+        desk.front.pages.render(self.status, "subscribe.html", context)
     }
 }
