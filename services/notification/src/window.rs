@@ -238,7 +238,10 @@ mod tests {
         let mut window = Window::default();
         for (id, nanos) in [("x:a", 1), ("x:b", 2), ("x:c", 2_000_000)] {
             let indexed = Timestamp::from_nanosecond(nanos).expect("a timestamp");
-            window.add(Entry { indexed, ..entry(id, 1) });
+            window.add(Entry {
+                indexed,
+                ..entry(id, 1)
+            });
         }
         let encoder = EncoderId::parse("test@1").expect("an encoder id");
         let snapshot = window.snapshot(&encoder).expect("of one dimension");

@@ -2,12 +2,14 @@
 //!
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
+mod categories;
 mod client;
 mod config;
 mod formats;
 mod metrics;
 mod page;
 mod paper;
+mod reader;
 mod reading;
 mod same_site;
 mod subscribing;
@@ -37,9 +39,9 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Longest a page may take, gRPC calls included.
 const PAGE_DEADLINE: Duration = Duration::from_secs(10);
-/// No script, no third party, no frame: the pages need none.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Nothing inline, no third party, no frame: the pages need none. Scripts are our own file, and it speaks to this site alone.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What the handlers share.
 pub(crate) struct Front {
@@ -81,7 +83,10 @@ fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
         .merge(subscribing::routes())
         .merge(formats::routes())
         .route("/style.css", get(page::style))
+        .route("/script.js", get(page::script))
+        .route("/favicon.svg", get(page::favicon))
         .fallback(page::not_found)
+        .method_not_allowed_fallback(page::not_allowed)
         .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
         .layer(from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))

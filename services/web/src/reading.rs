@@ -24,6 +24,7 @@ pub const ROUTES: &[&str] = &["/", "/vote", "/not-interested"];
 pub fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/", get(search::search))
+        .route("/search", get(search::search))
         .route("/vote", get(reactions::vote_page).post(reactions::vote))
         .route(
             "/not-interested",

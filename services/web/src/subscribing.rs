@@ -35,6 +35,7 @@ use crate::page::Template;
 /// Templates of these pages.
 pub const TEMPLATES: &[Template] = &[
     ("wishes.html", include_str!("templates/wishes.html")),
+    ("picked.html", include_str!("templates/picked.html")),
     ("preview.html", include_str!("templates/preview.html")),
     ("subscribe.html", include_str!("templates/subscribe.html")),
     ("subscribed.html", include_str!("templates/subscribed.html")),
@@ -75,7 +76,10 @@ pub fn routes() -> Router<Arc<Front>> {
         .route("/preferences/preview", post(preferences::preview_page))
         .route("/preferences/export", get(leaving::export))
         .route("/preferences/delete", get(leaving::delete_page).post(leaving::delete))
-        .route("/unsubscribe", get(leaving::unsubscribe_page).post(leaving::unsubscribe))
+        .route(
+            "/unsubscribe",
+            get(leaving::unsubscribe_page).post(leaving::unsubscribe),
+        )
         .route("/pause", post(leaving::pause))
         .route("/resume", post(leaving::resume))
         .route("/weekly", post(leaving::weekly))

@@ -11,8 +11,8 @@ use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
     Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, GetLatestEditionRequest,
     GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse, PreviewEditionRequest,
-    PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest,
-    SendEditionsResponse, SendTestEditionRequest, SendTestEditionResponse, SentEdition,
+    PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest, SendEditionsResponse,
+    SendTestEditionRequest, SendTestEditionResponse, SentEdition,
 };
 use proto::papers::v1::Paper as WireShown;
 use tonic::{Request, Response, Status};

@@ -79,7 +79,11 @@ impl Notification {
         let named = |found: Vec<Violation>| refused(found.into_iter().map(|one| placed(one, in_words)).collect());
         let wanted = self.read(wire).map_err(named)?;
         let unknown = self.unknown_examples(&wanted).await?;
-        if unknown.is_empty() { Ok(wanted) } else { Err(named(unknown)) }
+        if unknown.is_empty() {
+            Ok(wanted)
+        } else {
+            Err(named(unknown))
+        }
     }
 }
 

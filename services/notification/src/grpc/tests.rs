@@ -3,8 +3,7 @@ use proto::delivery::v1::delivery_service_server::DeliveryService as _;
 use proto::delivery::v1::report_feedback_request::Report;
 use proto::delivery::v1::{
     DeliveryState, Feedback as Fields, FeedbackKind, GetLatestEditionRequest, ListDeliveriesRequest,
-    ReportFeedbackRequest, SendEditionsRequest, SendEditionsResponse,
-    SendTestEditionRequest,
+    ReportFeedbackRequest, SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
 };
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
 use proto::subscriptions::v1::{

@@ -114,7 +114,10 @@ fn choices(pairs: &[(&str, &str)]) -> Vec<Choice> {
 }
 
 fn regions() -> Vec<Region> {
-    let names: BTreeSet<String> = jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+    let names: BTreeSet<String> = jiff::tz::db()
+        .available()
+        .map(|name| name.as_str().to_owned())
+        .collect();
     let of = |region: &&str| {
         let zones = names.iter().filter_map(|name| {
             let place = name.strip_prefix(region)?.strip_prefix('/')?;

@@ -27,10 +27,10 @@ pub async fn page(desk: Desk, Query(link): Query<Link>) -> Response {
         minijinja::Value::UNDEFINED
     };
     let context = context! {
-        email => subscription.email,
         state => links::state(&subscription),
         pending,
         confirmed => matches!(subscription.state(), SubscriptionState::Active | SubscriptionState::Paused),
+        email => subscription.email,
         summary => Serde(Summary::of(&wanted)),
         token => link.token,
         preview,

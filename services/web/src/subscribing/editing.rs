@@ -135,7 +135,10 @@ mod tests {
         let marks: Vec<(String, String)> = (marks.0.iter())
             .map(|(group, mark)| (format!("was.{group}"), mark.clone()))
             .collect();
-        let mut all: Vec<(&str, &str)> = marks.iter().map(|(name, mark)| (name.as_str(), mark.as_str())).collect();
+        let mut all: Vec<(&str, &str)> = marks
+            .iter()
+            .map(|(name, mark)| (name.as_str(), mark.as_str()))
+            .collect();
         all.extend(fields);
         let posted = Posted::of(&all);
         let shown_fields = Typed::of(shown);
@@ -148,7 +151,10 @@ mod tests {
         assert_eq!(changed(&before, &before, &[]), Change::Nothing);
         assert_eq!(changed(&before, &before, &[("paper_count", " 10 ")]), Change::Nothing);
         let two = [("paper_count", "5"), ("interest.0.words", "rivers")];
-        assert_eq!(changed(&before, &before, &two), Change::Groups(vec!["interests", "paper_count"]));
+        assert_eq!(
+            changed(&before, &before, &two),
+            Change::Groups(vec!["interests", "paper_count"])
+        );
     }
 
     #[test]
@@ -158,7 +164,10 @@ mod tests {
         let count = [("paper_count", "5")];
         assert_eq!(changed(&before, &by_now, &count), Change::Groups(vec!["paper_count"]));
         let interest = [("interest.0.words", "rivers")];
-        assert_eq!(changed(&before, &by_now, &interest), Change::Overtaken(vec!["interests"]));
+        assert_eq!(
+            changed(&before, &by_now, &interest),
+            Change::Overtaken(vec!["interests"])
+        );
         let same = [("interest.0.words", "mountains")];
         assert_eq!(changed(&before, &by_now, &same), Change::Nothing, "both say the same");
     }

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::desk::Desk;
 
-
 /// How long a page waits for titles, which it can do without.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -84,13 +83,23 @@ pub fn paper_id(word: &str) -> Result<PaperId, String> {
     }
     // Without a scheme it is of arXiv or a DOI; nobody here has ids of their own.
     let id = PaperId::from_submission(&bare, "own").map_err(|_| WANTED.to_owned())?;
-    if id.as_str().starts_with("own:") { Err(WANTED.to_owned()) } else { Ok(id) }
+    if id.as_str().starts_with("own:") {
+        Err(WANTED.to_owned())
+    } else {
+        Ok(id)
+    }
 }
 
 /// What an address names: the id of an arXiv page, a DOI, or the paper of a page like ours.
 fn behind_host(word: &str) -> Option<String> {
     let rest = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://"));
-    let named = ["arxiv.org/", "www.arxiv.org/", "export.arxiv.org/", "doi.org/", "dx.doi.org/"];
+    let named = [
+        "arxiv.org/",
+        "www.arxiv.org/",
+        "export.arxiv.org/",
+        "doi.org/",
+        "dx.doi.org/",
+    ];
     let rest = match rest {
         Some(rest) => rest,
         None if named.iter().any(|host| starts_with(word, host)) => word,

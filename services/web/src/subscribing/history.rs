@@ -14,7 +14,7 @@ use super::words;
 const EDITIONS: i32 = 14;
 
 /// What came of one slot.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Past {
     day: String,
     outcome: &'static str,
@@ -33,8 +33,15 @@ pub async fn of(desk: &Desk, email: &str, token: &str, zone: &str) -> Result<Vec
         edition_count: EDITIONS,
     };
     let (mut one, mut other) = (desk.front.deliveries.clone(), desk.front.deliveries.clone());
-    let (listed, sent) = tokio::try_join!(one.list_deliveries(desk.ask(listed)), other.get_latest_edition(desk.ask(sent)))?;
-    Ok(joined(listed.into_inner().deliveries, &sent.into_inner().editions, zone))
+    let (listed, sent) = tokio::try_join!(
+        one.list_deliveries(desk.ask(listed)),
+        other.get_latest_edition(desk.ask(sent))
+    )?;
+    Ok(joined(
+        listed.into_inner().deliveries,
+        &sent.into_inner().editions,
+        zone,
+    ))
 }
 
 fn joined(listed: Vec<Delivery>, sent: &[SentEdition], zone: &str) -> Vec<Past> {
@@ -67,9 +74,9 @@ fn outcome(state: DeliveryState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prost_types::Timestamp;
     use proto::delivery::v1::EditionPaper;
     use proto::papers::v1::Paper;
-    use prost_types::Timestamp;
 
     #[test]
     fn every_slot_says_what_came_of_it() {
@@ -92,9 +99,15 @@ mod tests {
             papers: vec![paper],
             ..SentEdition::default()
         };
-        let listed = vec![delivery(172_800, DeliveryState::Empty), delivery(86_400, DeliveryState::Sent)];
+        let listed = vec![
+            delivery(172_800, DeliveryState::Empty),
+            delivery(86_400, DeliveryState::Sent),
+        ];
         let past = joined(listed, &[edition], "UTC");
         assert_eq!(past[0].outcome, "nothing new for you, so no mail");
-        assert_eq!((past[1].day.as_str(), past[1].papers.len()), ("Friday, 2 January 1970", 1));
+        assert_eq!(
+            (past[1].day.as_str(), past[1].papers.len()),
+            ("Friday, 2 January 1970", 1)
+        );
     }
 }

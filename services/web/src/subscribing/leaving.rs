@@ -39,8 +39,8 @@ pub async fn unsubscribe_page(desk: Desk, Query(link): Query<Link>) -> Response 
     let schedule = subscription.schedule.clone().unwrap_or_default();
     let state = subscription.state();
     let context = context! {
-        email => subscription.email,
         state => links::state(&subscription),
+        email => subscription.email,
         active => state == SubscriptionState::Active,
         ended => matches!(state, SubscriptionState::Unsubscribed | SubscriptionState::Suppressed),
         weekly => schedule.frequency() == Frequency::Weekly,
@@ -76,7 +76,13 @@ pub async fn pause(desk: Desk, posted: Posted) -> Response {
         token: posted.token().to_owned(),
         until_time,
     };
-    match desk.front.subscriptions.clone().pause_subscription(desk.ask(request)).await {
+    match desk
+        .front
+        .subscriptions
+        .clone()
+        .pause_subscription(desk.ask(request))
+        .await
+    {
         Ok(_) => preferences::back(posted.token(), "paused"),
         Err(error) => links::failed(&desk, &error),
     }
@@ -87,7 +93,13 @@ pub async fn resume(desk: Desk, posted: Posted) -> Response {
     let request = ResumeSubscriptionRequest {
         token: posted.token().to_owned(),
     };
-    match desk.front.subscriptions.clone().resume_subscription(desk.ask(request)).await {
+    match desk
+        .front
+        .subscriptions
+        .clone()
+        .resume_subscription(desk.ask(request))
+        .await
+    {
         Ok(_) => preferences::back(posted.token(), "resumed"),
         Err(error) => links::failed(&desk, &error),
     }
@@ -109,7 +121,13 @@ pub async fn weekly(desk: Desk, posted: Posted) -> Response {
             paths: vec!["schedule.frequency".to_owned()],
         }),
     };
-    match desk.front.subscriptions.clone().update_subscription(desk.ask(request)).await {
+    match desk
+        .front
+        .subscriptions
+        .clone()
+        .update_subscription(desk.ask(request))
+        .await
+    {
         Ok(_) => preferences::back(posted.token(), "weekly"),
         Err(error) => links::failed(&desk, &error),
     }
@@ -118,7 +136,13 @@ pub async fn weekly(desk: Desk, posted: Posted) -> Response {
 /// Everything that is held, as a file.
 pub async fn export(desk: Desk, Query(link): Query<Link>) -> Response {
     let request = ExportSubscriptionRequest { token: link.token };
-    match desk.front.subscriptions.clone().export_subscription(desk.ask(request)).await {
+    match desk
+        .front
+        .subscriptions
+        .clone()
+        .export_subscription(desk.ask(request))
+        .await
+    {
         Ok(answer) => {
             let headers = [
                 (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -158,7 +182,13 @@ pub async fn delete(desk: Desk, posted: Posted) -> Response {
     let request = DeleteSubscriptionRequest {
         token: posted.token().to_owned(),
     };
-    match desk.front.subscriptions.clone().delete_subscription(desk.ask(request)).await {
+    match desk
+        .front
+        .subscriptions
+        .clone()
+        .delete_subscription(desk.ask(request))
+        .await
+    {
         Ok(answer) => {
             let context = context! {
                 held,
@@ -207,7 +237,7 @@ async fn not_until(desk: &Desk, posted: &Posted, problem: String) -> Response {
 /// When a pause ends: at the beginning of a day by the reader's clock; never by itself where no day is named.
 fn until(posted: &Posted, subscription: &Subscription, now: Timestamp) -> Result<Option<Timestamp>, String> {
     let zone = TimeZone::get(&words::zone_of(subscription)).unwrap_or(TimeZone::UTC);
-    let today = now.to_zoned(zone.clone()).date();
+    let today = now.to_zoned_datetime(zone.clone()).date();
     let (weeks, until) = (posted.value("weeks").trim(), posted.value("until").trim());
     let day = match (weeks, until) {
         ("", "") => return Ok(None),
@@ -216,7 +246,10 @@ fn until(posted: &Posted, subscription: &Subscription, now: Timestamp) -> Result
             format!("“{shown}” is not a day; it looks like {today}.")
         })?,
         (weeks, _) => {
-            let count = weeks.parse::<i64>().ok().filter(|count| (1..=MOST_WEEKS).contains(count));
+            let count = weeks
+                .parse::<i64>()
+                .ok()
+                .filter(|count| (1..=MOST_WEEKS).contains(count));
             let shown = domain::text::shorten(weeks);
             let count = count.ok_or_else(|| format!("“{shown}” is not a number of weeks from 1 to {MOST_WEEKS}."))?;
             today.saturating_add(count.weeks())

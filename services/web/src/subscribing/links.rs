@@ -9,7 +9,6 @@ use tonic::{Code, Status};
 
 use super::desk::Desk;
 
-
 /// Longest token; ours are shorter than 200 characters.
 const MOST_TOKEN_CHARS: usize = 1_024;
 
@@ -47,8 +46,7 @@ pub fn failed(desk: &Desk, error: &Status) -> Response {
         _ => return desk.front.pages.failure(error),
     };
     let problem = error.message().strip_prefix("token ").unwrap_or_default();
-    desk
-        .front
+    desk.front
         .pages
         .render(status, "link.html", context! { title, problem })
 }

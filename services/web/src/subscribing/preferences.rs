@@ -57,7 +57,11 @@ impl Shown {
     pub fn refused(typed: Option<Typed>, problems: Problems) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
-            preview: if typed.is_some() { preview::held_back(&problems) } else { Value::UNDEFINED },
+            preview: if typed.is_some() {
+                preview::held_back(&problems)
+            } else {
+                Value::UNDEFINED
+            },
             typed,
             problems,
             ..Self::default()
@@ -125,7 +129,13 @@ pub async fn save(desk: Desk, posted: Posted) -> Response {
             paths: paths.into_iter().map(str::to_owned).collect(),
         }),
     };
-    match desk.front.subscriptions.clone().update_subscription(desk.ask(request)).await {
+    match desk
+        .front
+        .subscriptions
+        .clone()
+        .update_subscription(desk.ask(request))
+        .await
+    {
         Ok(_) => back(posted.token(), "saved"),
         Err(error) => match Problems::of(&error, &wanted.origins) {
             Some(problems) => show_with(&desk, &posted, Shown::refused(Some(typed), problems)).await,
@@ -150,7 +160,7 @@ pub async fn show(desk: &Desk, token: &str, shown: Shown) -> Response {
         Err(error) => return links::failed(desk, &error),
     };
     let marks = Marks::of(&wishes::kept(&subscription));
-    render(desk, token, &subscription, Value::from_serialize(marks), shown).await
+    render(desk, token, &subscription, Value::from(Serde(marks)), shown).await
 }
 
 /// The same with the marks that the form had, so that who was overtaken meanwhile still learns of it.
@@ -163,7 +173,7 @@ async fn show_with(desk: &Desk, posted: &Posted, shown: Shown) -> Response {
         .fields()
         .filter_map(|(name, mark)| Some((name.strip_prefix("was.")?.to_owned(), mark.to_owned())));
     let marks: std::collections::BTreeMap<String, String> = marks.collect();
-    render(desk, posted.token(), &subscription, Value::from_serialize(marks), shown).await
+    render(desk, posted.token(), &subscription, Value::from(Serde(marks)), shown).await
 }
 
 async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Value, shown: Shown) -> Response {
@@ -171,7 +181,13 @@ async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Va
     let zone = words::zone_of(subscription);
     let mut ids: Vec<String> = Vec::new();
     for interest in &kept.interests {
-        ids.extend(interest.like_paper_ids.iter().chain(&interest.unlike_paper_ids).cloned());
+        ids.extend(
+            interest
+                .like_paper_ids
+                .iter()
+                .chain(&interest.unlike_paper_ids)
+                .cloned(),
+        );
     }
     // A link that confirms may be looked at here, and opens no editions.
     let (titles, past) = tokio::join!(
@@ -187,7 +203,7 @@ async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Va
     };
     let state = subscription.state();
     let context = context! {
-        email => subscription.email,
+        email => subscription.email.as_str(),
         state => links::state(subscription),
         active => state == SubscriptionState::Active,
         paused => state == SubscriptionState::Paused,
@@ -195,7 +211,7 @@ async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Va
         next => words::next_of(subscription),
         summary => Serde(Summary::of(&kept)),
         typed => Serde(shown.typed.unwrap_or_else(|| Typed::of(&kept))),
-        titles => Value::from_serialize(titles),
+        titles => Serde(titles),
         problems => Serde(shown.problems),
         choices => Serde(choices::all()),
         preview => shown.preview,

@@ -15,33 +15,28 @@ use super::desk::Desk;
 use super::problems::Problems;
 use super::reading::Wanted;
 use super::words;
-use crate::paper::{authors, published, url_of};
+use crate::paper::PaperView;
+use crate::reader::Reader;
 
 /// How long a page that was not asked for a preview waits for one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A paper of an edition, as pages show it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Picked {
-    id: String,
-    title: String,
-    authors: String,
-    published: String,
-    elsewhere: Option<String>,
+    paper: PaperView,
     reason: String,
 }
 
 impl Picked {
     /// Of an edition's paper; one that has left the window of recent papers is known by its id alone.
     pub fn of(one: &EditionPaper) -> Option<Self> {
-        let paper = one.paper.as_ref()?;
-        let title = if paper.title.is_empty() { &paper.id } else { &paper.title };
+        let mut paper = one.paper.clone()?;
+        if paper.title.is_empty() {
+            paper.title.clone_from(&paper.id);
+        }
         Some(Self {
-            id: paper.id.clone(),
-            title: title.clone(),
-            authors: authors(paper),
-            published: published(paper),
-            elsewhere: url_of(paper),
+            paper: PaperView::of(&paper, &Reader::default()),
             reason: one.reason.clone(),
         })
     }
@@ -84,7 +79,13 @@ pub fn held_back(problems: &Problems) -> Value {
 }
 
 async fn ask(desk: &Desk, request: PreviewEditionRequest, preferences: &Preferences) -> Result<Value, Status> {
-    let answer = desk.front.deliveries.clone().preview_edition(desk.ask(request)).await?.into_inner();
+    let answer = desk
+        .front
+        .deliveries
+        .clone()
+        .preview_edition(desk.ask(request))
+        .await?
+        .into_inner();
     let Edition {
         subject, text, papers, ..
     } = answer.edition.unwrap_or_default();

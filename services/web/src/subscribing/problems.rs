@@ -35,8 +35,8 @@ impl Problems {
     }
 
     /// All sentences.
-    pub fn sentences(&self) -> Vec<&str> {
-        self.0.values().flatten().map(String::as_str).collect()
+    pub fn sentences(&self) -> Vec<String> {
+        self.0.values().flatten().cloned().collect()
     }
 
     /// The fields that a status blames; none where it blames no field.
@@ -134,12 +134,18 @@ mod tests {
         let refused = common::status::invalid_fields(
             [
                 ("email", "\"ada\" is not an e-mail address: there is no @"),
-                ("preferences.interests[0].text", "has 1200 characters; at most 1000 are allowed"),
+                (
+                    "preferences.interests[0].text",
+                    "has 1200 characters; at most 1000 are allowed",
+                ),
                 (
                     "preferences.full_interests[1].like_paper_ids[0]",
                     "is arxiv:1, which is not known; take the id of a paper that a search finds",
                 ),
-                ("interests[2].exclusions.words[1]", "has 0 characters; 1 to 200 are allowed"),
+                (
+                    "interests[2].exclusions.words[1]",
+                    "has 0 characters; 1 to 200 are allowed",
+                ),
                 ("interests[2].weight", "is 99; allowed is 0.1 to 10"),
                 ("interests[0].categories[3]", "has 0 characters; 1 to 200 are allowed"),
                 ("interests", "has 101 entries; at most 100 are allowed"),

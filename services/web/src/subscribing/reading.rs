@@ -183,14 +183,16 @@ impl Wanted {
         let number = typed.parse().ok();
         if number.is_none() {
             let shown = domain::text::shorten(typed);
-            self.problems.add(field, format!("“{shown}” is not a number that fits here."));
+            self.problems
+                .add(field, format!("“{shown}” is not a number that fits here."));
         }
         number
     }
 
     fn unknown(&mut self, field: &str, value: &str) {
         let shown = domain::text::shorten(value);
-        self.problems.add(field, format!("“{shown}” is not one of the choices."));
+        self.problems
+            .add(field, format!("“{shown}” is not one of the choices."));
     }
 }
 

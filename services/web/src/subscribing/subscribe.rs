@@ -1,8 +1,7 @@
 //! Subscribing: the form, what its digest would hold, and the wish itself. The answer is the same whether an address is
 //! known or not, and says so nowhere else.
 
-use axum::extract::OriginalUri;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -36,7 +35,7 @@ struct Form {
 }
 
 /// The form, with the interests or example papers that a link brings along.
-pub async fn page(desk: Desk, OriginalUri(address): OriginalUri) -> Response {
+pub async fn page(desk: Desk, address: Uri) -> Response {
     let mut typed = Typed::default();
     for (name, value) in form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()) {
         let field = match &*name {
@@ -46,7 +45,10 @@ pub async fn page(desk: Desk, OriginalUri(address): OriginalUri) -> Response {
         };
         if value.chars().count() > MOST_PREFILLED_CHARS {
             let text = "The link to this form carries more than it can take. Open the form without it.";
-            return desk.front.pages.message(StatusCode::BAD_REQUEST, "That is too long", text);
+            return desk
+                .front
+                .pages
+                .message(StatusCode::BAD_REQUEST, "That is too long", text);
         }
         if !field.is_empty() {
             field.push('\n');

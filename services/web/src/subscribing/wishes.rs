@@ -100,7 +100,9 @@ impl Typed {
     pub fn of(kept: &Preferences) -> Self {
         let schedule = kept.schedule.clone().unwrap_or_default();
         let exclusions = kept.exclusions.clone().unwrap_or_default();
-        let day = usize::try_from(schedule.weekday - 1).ok().and_then(|day| WEEKDAYS.get(day));
+        let day = usize::try_from(schedule.weekday - 1)
+            .ok()
+            .and_then(|day| WEEKDAYS.get(day));
         let frequency = match schedule.frequency() {
             Frequency::Weekdays => "weekdays",
             Frequency::Weekly => "weekly",

@@ -3,10 +3,10 @@
 use domain::schedule::{Frequency as Days, Schedule as Slots};
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
+use prost_types::Timestamp as WireTime;
 use proto::convert::from_wire_time;
 use proto::subscriptions::v1::{Exclusions, Format, Frequency, Interest, Preferences, Schedule, Subscription};
-use prost_types::Timestamp as WireTime;
 use serde::Serialize;
 
 use super::choices::{SHARES, WEEKDAYS};
@@ -44,7 +44,11 @@ impl Summary {
             days: days(&schedule),
             zone: zone(&schedule.time_zone),
             time: schedule.time,
-            format: if wanted.format() == Format::Text { "plain text" } else { "typeset (HTML)" },
+            format: if wanted.format() == Format::Text {
+                "plain text"
+            } else {
+                "typeset (HTML)"
+            },
         }
     }
 }
@@ -65,14 +69,18 @@ pub fn next_of(subscription: &Subscription) -> String {
 
 /// When a pause ends, in words; empty where it has no end.
 pub fn pause_end(subscription: &Subscription) -> String {
-    let end = subscription.paused_until_time.and_then(|time| zoned(time, &zone_of(subscription)));
-    end.map(|end| end.strftime("%A, %-d %B %Y").to_string()).unwrap_or_default()
+    let end = subscription
+        .paused_until_time
+        .and_then(|time| zoned(time, &zone_of(subscription)));
+    end.map(|end| end.strftime("%A, %-d %B %Y").to_string())
+        .unwrap_or_default()
 }
 
 /// The day of a slot, in words.
 pub fn day(time: Option<WireTime>, zone: &str) -> String {
     let day = time.and_then(|time| zoned(time, zone));
-    day.map(|day| day.strftime("%A, %-d %B %Y").to_string()).unwrap_or_default()
+    day.map(|day| day.strftime("%A, %-d %B %Y").to_string())
+        .unwrap_or_default()
 }
 
 /// The IANA name of a subscription's zone.
@@ -89,13 +97,13 @@ fn local(time: Option<WireTime>, zone: &str) -> String {
     at.map(|at| moment(at, zone)).unwrap_or_default()
 }
 
-fn zoned(time: WireTime, zone: &str) -> Option<Zoned> {
+fn zoned(time: WireTime, zone: &str) -> Option<ZonedDateTime> {
     let at = from_wire_time("time", time).ok()?;
-    Some(at.to_zoned(TimeZone::get(zone).unwrap_or(TimeZone::UTC)))
+    Some(at.to_zoned_datetime(TimeZone::get(zone).unwrap_or(TimeZone::UTC)))
 }
 
 fn moment(at: Timestamp, zone: &str) -> String {
-    let local = at.to_zoned(TimeZone::get(zone).unwrap_or(TimeZone::UTC));
+    let local = at.to_zoned_datetime(TimeZone::get(zone).unwrap_or(TimeZone::UTC));
     format!("{} ({})", local.strftime("%A, %-d %B, at %H:%M"), self::zone(zone))
 }
 
@@ -122,7 +130,9 @@ fn days(schedule: &Schedule) -> String {
     match schedule.frequency() {
         Frequency::Weekdays => "from Monday to Friday".to_owned(),
         Frequency::Weekly => {
-            let day = usize::try_from(schedule.weekday - 1).ok().and_then(|day| WEEKDAYS.get(day));
+            let day = usize::try_from(schedule.weekday - 1)
+                .ok()
+                .and_then(|day| WEEKDAYS.get(day));
             format!("every {}", day.map_or("Monday", |(_, name)| name))
         }
         Frequency::Daily | Frequency::Unspecified => "every day".to_owned(),
@@ -159,7 +169,10 @@ fn without(exclusions: Option<&Exclusions>) -> Vec<String> {
     };
     let words = exclusions.words.iter().map(|word| format!("“{word}”"));
     let authors = exclusions.authors.iter().map(|name| format!("papers by {name}"));
-    words.chain(authors).chain(exclusions.categories.iter().cloned()).collect()
+    words
+        .chain(authors)
+        .chain(exclusions.categories.iter().cloned())
+        .collect()
 }
 
 #[cfg(test)]

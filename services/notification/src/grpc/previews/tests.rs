@@ -72,7 +72,9 @@ async fn every_preference_counts() {
     let answer = ask(&house, of_nobody(without("cats", None))).await.expect("composed");
     assert_eq!(ids(&answer), Vec::<&str>::new());
     assert!(answer.empty_detail.contains("excluded"), "{answer:?}");
-    let answer = ask(&house, of_nobody(without("dogs", Some(0.0)))).await.expect("composed");
+    let answer = ask(&house, of_nobody(without("dogs", Some(0.0))))
+        .await
+        .expect("composed");
     assert_eq!(ids(&answer), ["x:b"]);
     let trending = ask(&house, of_nobody(without("dogs", Some(2.0)))).await;
     assert_eq!(trending.expect_err("refused").code(), Code::InvalidArgument);
@@ -88,7 +90,10 @@ async fn every_preference_counts() {
     let answer = ask(&house, of_nobody(written)).await.expect("composed");
     assert_eq!(ids(&answer), ["x:a"]);
     let edition = answer.edition.expect("an edition");
-    assert!(edition.html.is_empty() && edition.text.contains("on dogs"), "{edition:?}");
+    assert!(
+        edition.html.is_empty() && edition.text.contains("on dogs"),
+        "{edition:?}"
+    );
 }
 
 #[tokio::test]
@@ -108,13 +113,22 @@ async fn a_subscriber_sees_what_a_change_would_bring_and_nothing_that_was_sent()
         token: token.clone(),
         ..PreviewEditionRequest::default()
     };
-    let answer = ask(&house, wanted(Some(in_words(&["cats"], 1)))).await.expect("composed");
+    let answer = ask(&house, wanted(Some(in_words(&["cats"], 1))))
+        .await
+        .expect("composed");
     assert_eq!(ids(&answer), ["x:c"]);
     let plain = ask(&house, wanted(None)).await.expect("composed");
     assert_eq!(plain.edition.expect("an edition").email, ADA);
     assert_eq!(house.again("ada").await, before, "nothing is saved");
     let react = house.tokens.issue(Scope::React, "ada", house.now);
-    let refused = ask(&house, PreviewEditionRequest { token: react, ..wanted(None) }).await;
+    let refused = ask(
+        &house,
+        PreviewEditionRequest {
+            token: react,
+            ..wanted(None)
+        },
+    )
+    .await;
     assert_eq!(refused.expect_err("refused").code(), Code::InvalidArgument);
 }
 

@@ -13,7 +13,10 @@ fn an_address_alone_is_enough() {
     assert!(wanted.problems.is_empty());
     let preferences = wanted.preferences;
     assert!(preferences.interests.is_empty() && preferences.exclusions.is_none());
-    assert_eq!((preferences.paper_count, preferences.trending_share.to_string()), (10, "0.2".to_owned()));
+    assert_eq!(
+        (preferences.paper_count, preferences.trending_share.to_string()),
+        (10, "0.2".to_owned())
+    );
     let schedule = preferences.schedule.expect("a schedule");
     assert_eq!((schedule.time.as_str(), schedule.time_zone.as_str()), ("07:00", "UTC"));
 }
@@ -21,13 +24,21 @@ fn an_address_alone_is_enough() {
 #[test]
 fn lines_and_papers_become_interests_that_know_where_they_came_from() {
     let wanted = read(&[
-        ("interests", "sleepy  consensus\r\n\r\nlakes from above\r\nsleepy consensus"),
+        (
+            "interests",
+            "sleepy  consensus\r\n\r\nlakes from above\r\nsleepy consensus",
+        ),
         ("like", "https://arxiv.org/abs/2402.14776 cats"),
         ("categories", "cs.DC, cs"),
         ("excluded_words", "blockchain, smart contract"),
         ("excluded_authors", "Lovelace, Ada\r\nBabbage"),
     ]);
-    let texts: Vec<&str> = wanted.preferences.interests.iter().map(|one| one.text.as_str()).collect();
+    let texts: Vec<&str> = wanted
+        .preferences
+        .interests
+        .iter()
+        .map(|one| one.text.as_str())
+        .collect();
     assert_eq!(texts, ["sleepy consensus", "lakes from above", ""]);
     assert_eq!(
         wanted.origins,
@@ -37,7 +48,13 @@ fn lines_and_papers_become_interests_that_know_where_they_came_from() {
             Origin::Example("https://arxiv.org/abs/2402.14776".to_owned())
         ]
     );
-    assert!(wanted.preferences.interests.iter().all(|one| one.categories == ["cs.DC", "cs"]));
+    assert!(
+        wanted
+            .preferences
+            .interests
+            .iter()
+            .all(|one| one.categories == ["cs.DC", "cs"])
+    );
     let exclusions = wanted.preferences.exclusions.expect("exclusions");
     assert_eq!(exclusions.words, ["blockchain", "smart contract"]);
     assert_eq!(exclusions.authors, ["Lovelace, Ada", "Babbage"]);
@@ -66,7 +83,11 @@ fn only_a_weekly_digest_has_a_day() {
     };
     assert_eq!(weekday("weekly", "sunday"), Some(7));
     assert_eq!(weekday("daily", "sunday"), Some(0));
-    assert!(!read(&[("frequency", "weekly"), ("weekday", "someday")]).problems.is_empty());
+    assert!(
+        !read(&[("frequency", "weekly"), ("weekday", "someday")])
+            .problems
+            .is_empty()
+    );
 }
 
 #[test]
@@ -84,7 +105,12 @@ fn kept_interests_are_edited_emptied_and_removed() {
         ("interests", "five"),
     ]));
     let wanted = Wanted::read(&typed);
-    let texts: Vec<&str> = wanted.preferences.interests.iter().map(|one| one.text.as_str()).collect();
+    let texts: Vec<&str> = wanted
+        .preferences
+        .interests
+        .iter()
+        .map(|one| one.text.as_str())
+        .collect();
     assert_eq!(texts, ["one and a half", "four", "five"]);
     assert_eq!(wanted.origins, [Origin::Card(0), Origin::Card(3), Origin::Line(1)]);
     assert_eq!(wanted.preferences.interests[0].weight, Some(2.0));
