@@ -3,6 +3,7 @@
 //! GET never changes anything, because mail scanners follow links; what changes is a POST.
 
 mod caching;
+mod categories;
 mod client;
 mod config;
 mod formats;
@@ -10,6 +11,7 @@ mod limits;
 mod metrics;
 mod page;
 mod paper;
+mod reader;
 mod reading;
 mod refusal;
 mod same_site;
@@ -26,6 +28,7 @@ use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
+use proto::operations::v1::operations_service_client::OperationsServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -39,9 +42,9 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Largest answer of the search service, in bytes.
 const LARGEST_ANSWER: usize = 32 << 20;
-/// No script, no third party, no frame: the pages need none.
-const CONTENT_SECURITY_POLICY: &str =
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Nothing inline, no third party, no frame: the pages need none. Scripts are our own file, and it speaks to this site alone.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What the handlers share.
 pub(crate) struct Front {
@@ -54,6 +57,7 @@ pub(crate) struct Front {
     kept_pages: caching::Pages,
     rates: limits::Rates,
     buckets: limits::Buckets,
+    services: reading::state::Services,
 }
 
 impl Front {
@@ -80,6 +84,15 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
     metrics::touch();
     let channel =
         |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
+    let [search, subscriptions, intake] = [&config.search_url, &config.subscriptions_url, &config.attention_url];
+    let services = reading::state::Services {
+        all: [
+            ("Search and lists", channel(search)?),
+            ("Subscriptions and mail", channel(subscriptions)?),
+            ("New papers and votes", channel(intake)?),
+        ],
+        operations: OperationsServiceClient::new(channel(intake)?),
+    };
     // A list of a thousand papers with their abstracts is larger than what is taken by default.
     let search = SearchServiceClient::new(channel(&config.search_url)?).max_decoding_message_size(LARGEST_ANSWER);
     let front = Front {
@@ -92,6 +105,7 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
         deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
         attention: AttentionServiceClient::new(channel(&config.attention_url)?),
         pages: page::Pages::new(),
+        services,
     };
     tracing::info!(address = %bound.address, "pages");
     assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
@@ -107,7 +121,10 @@ fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
         .merge(subscribing::routes())
         .merge(formats::routes())
         .route("/style.css", get(page::style))
+        .route("/script.js", get(page::script))
+        .route("/favicon.svg", get(page::favicon))
         .fallback(page::not_found)
+        .method_not_allowed_fallback(page::not_allowed)
         .layer(from_fn_with_state(Arc::clone(&front), caching::keep))
         .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
         .layer(from_fn_with_state(Arc::clone(&front), limits::limit))

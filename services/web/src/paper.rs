@@ -1,27 +1,144 @@
 //! A paper as pages and feeds show it.
 
+mod excerpt;
+mod latex;
+mod maths;
+mod symbols;
+
+use jiff::Timestamp;
+use minijinja::Value;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::papers::v1::{LinkKind, Paper};
-use proto::search::v1::TextSpan;
+use proto::search::v1::Highlight;
 use serde::Serialize;
 
-/// A stretch of text, which fits the query or not.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Stretch {
-    /// The text.
-    pub text: String,
-    /// Whether it fits.
-    pub fits: bool,
+pub use self::excerpt::excerpt;
+pub use self::latex::{html, html_with_links, plain};
+use crate::categories;
+use crate::reader::Reader;
+
+/// Authors that a list names; a paper's own page names all.
+const AUTHORS_SHOWN: usize = 4;
+/// What stays as it is in the path of an address.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'/');
+/// The same for one segment of a path.
+const SEGMENT: &AsciiSet = &PATH.add(b'/');
+
+/// A name with the page about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Linked {
+    /// As it is printed.
+    pub name: String,
+    /// In plain words, where that is something else.
+    pub label: String,
+    /// The page.
+    pub href: String,
+}
+
+/// A paper for templates. What is a [`Value`] is HTML that was made here and escaped.
+#[derive(Debug, Clone, Serialize)]
+pub struct PaperView {
+    /// Canonical id.
+    pub id: String,
+    /// Its page here.
+    pub href: String,
+    /// Where it can be read, where that is known.
+    pub source_url: Option<String>,
+    /// HTML: the title with readable maths and marked words.
+    pub title: Value,
+    /// The title without any markup.
+    pub plain_title: String,
+    /// HTML: the first sentences of the abstract.
+    pub lede: Value,
+    /// HTML: the sentence that fits a query best, with marked words; empty without one.
+    pub sentence: Value,
+    /// The first authors.
+    pub authors: Vec<Linked>,
+    /// How many more there are.
+    pub more_authors: usize,
+    /// The day of publication in words; empty where it is not known.
+    pub published: String,
+    /// The same as `2026-11-28`.
+    pub published_iso: String,
+    /// All categories, the primary one first.
+    pub categories: Vec<Linked>,
+    /// A search for papers like it.
+    pub similar_href: String,
+    /// Whether this reader voted for it.
+    pub is_voted: bool,
+    /// Whether this reader saved it.
+    pub is_saved: bool,
+}
+
+impl PaperView {
+    /// A paper as one reader sees it.
+    pub fn of(paper: &Paper, reader: &Reader) -> Self {
+        Self::found(paper, reader, &Highlight::default())
+    }
+
+    /// A paper that was found, with what of it fits.
+    pub fn found(paper: &Paper, reader: &Reader, highlight: &Highlight) -> Self {
+        let authors = paper.authors.iter().map(|author| author_link(&author.name));
+        let safe = Value::from_safe_string;
+        Self {
+            id: paper.id.clone(),
+            href: path_of(&paper.id),
+            source_url: url_of(paper),
+            title: safe(html(&paper.title, &highlight.title_spans)),
+            plain_title: plain(&paper.title),
+            lede: safe(html(&excerpt(&paper.r#abstract), &[])),
+            sentence: safe(html(&highlight.sentence, &highlight.sentence_spans)),
+            authors: authors.take(AUTHORS_SHOWN).collect(),
+            more_authors: paper.authors.len().saturating_sub(AUTHORS_SHOWN),
+            published: published(paper),
+            published_iso: published_time(paper)
+                .map(|time| time.strftime("%F").to_string())
+                .unwrap_or_default(),
+            categories: paper.categories.iter().map(|name| category_link(name)).collect(),
+            similar_href: search_path(&format!("like:{}", quoted_id(&paper.id))),
+            is_voted: reader.voted.contains(&paper.id),
+            is_saved: reader.saved.contains(&paper.id),
+        }
+    }
+}
+
+/// The page of a paper here.
+pub fn path_of(id: &str) -> String {
+    format!("/papers/{}", utf8_percent_encode(id, PATH))
+}
+
+/// The page of a search.
+pub fn search_path(query: &str) -> String {
+    format!("/search?q={}", utf8_percent_encode(query, NON_ALPHANUMERIC))
+}
+
+/// An author and the page of their papers.
+pub fn author_link(name: &str) -> Linked {
+    Linked {
+        name: name.to_owned(),
+        label: String::new(),
+        href: format!("/authors/{}", utf8_percent_encode(name, SEGMENT)),
+    }
+}
+
+/// A category, its name in plain words, and the page of its papers.
+pub fn category_link(name: &str) -> Linked {
+    Linked {
+        name: name.to_owned(),
+        label: categories::label(name).to_owned(),
+        href: format!("/categories/{}", utf8_percent_encode(name, SEGMENT)),
+    }
 }
 
 /// Where a paper can be read.
 pub fn url_of(paper: &Paper) -> Option<String> {
-    let of = |kind: LinkKind| {
-        paper
-            .links
-            .iter()
-            .find(|link| link.kind() == kind)
-            .map(|link| link.url.clone())
-    };
+    let of = |kind: LinkKind| link(paper, kind);
     let known = of(LinkKind::Abstract).or_else(|| of(LinkKind::Pdf));
     known.or_else(|| match paper.id.split_once(':')? {
         ("arxiv", id) => Some(format!("https://arxiv.org/abs/{id}")),
@@ -30,69 +147,66 @@ pub fn url_of(paper: &Paper) -> Option<String> {
     })
 }
 
-/// The first authors, and how many more there are.
-pub fn authors(paper: &Paper) -> String {
-    const SHOWN: usize = 6;
-    let names: Vec<&str> = paper
-        .authors
-        .iter()
-        .take(SHOWN)
-        .map(|author| author.name.as_str())
-        .collect();
-    let more = paper.authors.len().saturating_sub(SHOWN);
-    if more == 0 {
-        names.join(", ")
-    } else {
-        format!("{} and {more} more", names.join(", "))
-    }
+/// The PDF of a paper, where there is one.
+pub fn pdf_of(paper: &Paper) -> Option<String> {
+    link(paper, LinkKind::Pdf).or_else(|| {
+        let id = paper.id.strip_prefix("arxiv:")?;
+        Some(format!("https://arxiv.org/pdf/{id}"))
+    })
+}
+
+/// The first link of a kind. Only web addresses are passed on.
+pub fn link(paper: &Paper, kind: LinkKind) -> Option<String> {
+    let mut links = paper.links.iter().filter(|link| link.kind() == kind);
+    let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+    links.find(|link| is_web(&link.url)).map(|link| link.url.clone())
+}
+
+/// The moment of publication.
+pub fn published_time(paper: &Paper) -> Option<Timestamp> {
+    let time = paper.published_time?;
+    proto::convert::from_wire_time("published_time", time).ok()
 }
 
 /// The day of publication, in words.
 pub fn published(paper: &Paper) -> String {
-    let time = paper
-        .published_time
-        .and_then(|time| proto::convert::from_wire_time("published_time", time).ok());
-    time.map(|time| time.strftime("%-d %B %Y").to_string())
-        .unwrap_or_default()
+    published_time(paper).map(day_in_words).unwrap_or_default()
 }
 
-/// A text cut at its spans. Spans that do not fit it are passed over.
-pub fn stretches(text: &str, spans: &[TextSpan]) -> Vec<Stretch> {
-    let mut cut = Vec::new();
-    let mut push = |text: &str, fits| {
-        if !text.is_empty() {
-            cut.push(Stretch {
-                text: text.to_owned(),
-                fits,
-            });
-        }
-    };
-    let mut end = 0;
-    for span in spans {
-        let (start, stop) = (span.start as usize, span.end as usize);
-        let (Some(before), Some(word)) = (text.get(end..start), text.get(start..stop)) else {
-            continue;
-        };
-        push(before, false);
-        push(word, true);
-        end = stop;
+/// A day as `28 November 2026`.
+pub fn day_in_words(time: Timestamp) -> String {
+    time.strftime("%-d %B %Y").to_string()
+}
+
+/// An id as `like:` takes it: colons and slashes end no word, white space, quotes and parentheses may.
+pub fn quoted_id(id: &str) -> String {
+    if id.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '(' | ')')) {
+        return format!("\"{}\"", id.replace('"', " "));
     }
-    push(text.get(end..).unwrap_or_default(), false);
-    cut
+    id.to_owned()
+}
+
+/// Text as HTML shows it.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            // What would turn the text around it about, though it is not seen.
+            c if domain::text::is_invisible(c) && !matches!(c, '\n' | '\t') => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_is_cut_at_its_spans_and_loses_nothing() {
-        let span = |start, end| TextSpan { start, end };
-        let cut = stretches("Bäume at night", &[span(0, 6), span(1, 2), span(10, 15), span(90, 99)]);
-        let texts: Vec<(&str, bool)> = cut.iter().map(|one| (one.text.as_str(), one.fits)).collect();
-        assert_eq!(texts, [("Bäume", true), (" at ", false), ("night", true)]);
-        assert_eq!(stretches("", &[]), []);
-    }
 
     #[test]
     fn a_paper_without_links_is_linked_by_its_id() {
@@ -105,5 +219,12 @@ mod tests {
             Some("https://arxiv.org/abs/2402.14776")
         );
         assert_eq!(url_of(&paper("seed:1")), None);
+    }
+
+    #[test]
+    fn addresses_hold_whatever_ids_and_names_are() {
+        assert_eq!(path_of("arxiv:hep-th/9901001"), "/papers/arxiv:hep-th/9901001");
+        assert_eq!(path_of("own:<a?b#\"%>"), "/papers/own:%3Ca%3Fb%23%22%25%3E");
+        assert_eq!(author_link("Ada/Müller").href, "/authors/Ada%2FM%C3%BCller");
     }
 }

@@ -1,30 +1,33 @@
-//! The search page.
+//! The search page: results with what of them fits and why they are there, ways to narrow, and what is wrong with a query.
+
+mod narrowing;
+mod problem;
+mod reasons;
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use common::grpc::ServiceChannel;
 use minijinja::context;
 use minijinja::value::Serde;
-use proto::search::v1::search_service_client::SearchServiceClient;
-use proto::search::v1::{
-    CountFacetsRequest, FacetField, SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult,
-};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proto::search::v1::{SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult};
 use serde::{Deserialize, Serialize};
 use tonic::Code;
 
+use self::narrowing::Narrowings;
+use self::reasons::Reason;
 use crate::Front;
-use crate::page::Pages;
-use crate::paper::{Stretch, authors, published, stretches, url_of};
+use crate::client::Client;
+use crate::page::{Asked, NOT_NOW};
+use crate::paper::{PaperView, search_path};
+use crate::reader::Reader;
 
-/// Values of a facet that are shown.
-const FACET_VALUES: i32 = 10;
-/// A sort that is asked for in the address.
-const NEWEST: &str = "newest";
 const RESULTS_PER_PAGE: i32 = 20;
+const TEMPLATE: &str = "search.html";
 
+/// What the address asks.
 #[derive(Deserialize)]
 pub struct SearchQuery {
     #[serde(default)]
@@ -32,207 +35,178 @@ pub struct SearchQuery {
     #[serde(default)]
     page: String,
     #[serde(default)]
-    sort: String,
+    sort: Sort,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct ShownPaper {
-    title: Vec<Stretch>,
-    sentence: Vec<Stretch>,
-    /// A query for papers like this one.
-    similar: String,
-    url: Option<String>,
-    authors: String,
-    published: String,
-    categories: String,
-    abstract_text: String,
-    why: String,
+/// The order of results; a name that is not known is the usual one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sort {
+    Newest,
+    Trending,
+    #[default]
+    #[serde(other)]
+    Relevance,
 }
 
-/// A way to narrow a search.
-#[derive(Debug, Clone, Serialize)]
-struct Narrowing {
-    value: String,
-    papers: u64,
-    /// The query that is narrowed so.
-    query: String,
+impl Sort {
+    const ALL: [Self; 3] = [Self::Relevance, Self::Newest, Self::Trending];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Relevance => "relevance",
+            Self::Newest => "newest",
+            Self::Trending => "trending",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Relevance => "best first",
+            Self::Newest => "newest first",
+            Self::Trending => "trending first",
+        }
+    }
+
+    fn order(self) -> SearchOrder {
+        match self {
+            Self::Relevance => SearchOrder::Relevance,
+            Self::Newest => SearchOrder::Newest,
+            Self::Trending => SearchOrder::Trending,
+        }
+    }
+
+    fn path(self, query: &str) -> String {
+        let path = search_path(query);
+        match self {
+            Self::Relevance => path,
+            other => format!("{path}&sort={}", other.name()),
+        }
+    }
 }
 
-#[derive(Debug, Clone, Default, Serialize)]
-struct Narrowings {
-    categories: Vec<Narrowing>,
-    years: Vec<Narrowing>,
+/// An order that can be chosen.
+#[derive(Debug, Serialize)]
+struct Choice {
+    label: &'static str,
+    href: String,
+    is_chosen: bool,
+}
+
+/// A result.
+#[derive(Debug, Serialize)]
+struct Found {
+    paper: PaperView,
+    score: String,
+    reasons: Vec<Reason>,
+    /// The reasons in one line.
+    summary: String,
 }
 
 /// The search page, with results when there is a query.
-pub async fn search(State(front): State<Arc<Front>>, Query(asked): Query<SearchQuery>) -> Response {
+pub async fn search(
+    State(front): State<Arc<Front>>,
+    client: Client,
+    reader: Reader,
+    Asked(asked): Asked<SearchQuery>,
+) -> Response {
     let query = asked.q.trim().to_owned();
+    let sort = asked.sort;
     if query.is_empty() {
-        let context = context! { query => "" };
-        return front.pages.render(StatusCode::OK, "search.html", context);
+        return front.pages.render(StatusCode::OK, TEMPLATE, context! { query => "" });
     }
-    let newest = asked.sort == NEWEST;
-    let order = if newest {
-        SearchOrder::Newest
-    } else {
-        SearchOrder::Relevance
-    };
+    if let Err(problem) = domain::query::parse(&query) {
+        let problem = problem::of(&query, &problem);
+        let context = context! { query, sort => sort.name(), problem => Serde(problem) };
+        return front.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context);
+    }
     let request = SearchPapersRequest {
         query: query.clone(),
         page_size: RESULTS_PER_PAGE,
-        page_token: asked.page,
-        order: order.into(),
+        page_token: asked.page.clone(),
+        order: sort.order().into(),
         ..SearchPapersRequest::default()
     };
-    let (mut client, counting) = (front.search.clone(), front.search.clone());
-    // Where papers cannot be counted, the page does without.
-    let (answer, narrowings) = tokio::join!(client.search_papers(request), narrowings(counting, &query));
-    match answer {
-        Ok(answer) => found(&front.pages, &query, newest, answer.into_inner(), narrowings),
-        Err(error) if error.code() == Code::InvalidArgument => {
-            let context = context! { query, problem => error.message() };
-            front.pages.render(StatusCode::BAD_REQUEST, "search.html", context)
+    let mut searching = front.search.clone();
+    let (found, narrowings) = tokio::join!(
+        searching.search_papers(client.request(request)),
+        narrowing::of(&front, &client, &query, sort)
+    );
+    match found {
+        Ok(answer) => found_page(&front, &asked, &query, &reader, answer.into_inner(), narrowings),
+        Err(error) if matches!(error.code(), Code::InvalidArgument | Code::NotFound) => {
+            let problem = problem::said(error.message());
+            let context =
+                context! { query, sort => sort.name(), problem => Serde(problem), narrowings => Serde(narrowings) };
+            front.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context)
         }
-        Err(error) => front.pages.failure(&error),
+        Err(error) => {
+            tracing::warn!(code = ?error.code(), message = error.message(), "a search could not be answered");
+            let context = context! { query, sort => sort.name(), problem => Serde(problem::said(NOT_NOW)) };
+            front.pages.render(StatusCode::SERVICE_UNAVAILABLE, TEMPLATE, context)
+        }
     }
 }
 
-fn found(pages: &Pages, query: &str, newest: bool, answer: SearchPapersResponse, narrowings: Narrowings) -> Response {
-    let papers: Vec<ShownPaper> = answer.results.into_iter().filter_map(shown).collect();
+fn found_page(
+    front: &Front,
+    asked: &SearchQuery,
+    query: &str,
+    reader: &Reader,
+    answer: SearchPapersResponse,
+    narrowings: Narrowings,
+) -> Response {
+    let sort = asked.sort;
+    let papers: Vec<Found> = answer
+        .results
+        .into_iter()
+        .filter_map(|one| found(one, reader))
+        .collect();
+    let sorts = Sort::ALL.map(|one| Choice {
+        label: one.label(),
+        href: one.path(query),
+        is_chosen: one == sort,
+    });
+    let page_of = |token: &str| {
+        format!(
+            "{}&page={}",
+            sort.path(query),
+            utf8_percent_encode(token, NON_ALPHANUMERIC)
+        )
+    };
+    let here = if asked.page.is_empty() {
+        sort.path(query)
+    } else {
+        page_of(&asked.page)
+    };
+    let next = Some(&answer.next_page_token).filter(|token| !token.is_empty());
     let context = context! {
-        query, newest, papers => Serde(papers), narrowings => Serde(narrowings),
+        query,
+        here,
+        sort => sort.name(),
         searched => true,
+        papers => Serde(papers),
+        narrowings => Serde(narrowings),
+        sorts => Serde(sorts),
         total => answer.total_size,
         total_is_estimate => answer.total_is_estimate,
         notice => answer.notice,
-        next => answer.next_page_token,
+        first => (!asked.page.is_empty()).then(|| sort.path(query)),
+        next => next.map(|token| page_of(token)),
     };
-    pages.render(StatusCode::OK, "search.html", context)
+    front.pages.render(StatusCode::OK, TEMPLATE, context)
 }
 
-/// The categories and years of the papers that pass the query's restrictions.
-async fn narrowings(mut client: SearchServiceClient<ServiceChannel>, query: &str) -> Narrowings {
-    let mut narrowings = Narrowings::default();
-    let request = CountFacetsRequest {
-        fields: vec![FacetField::Category.into(), FacetField::Year.into()],
-        limit: FACET_VALUES,
-        query: query.to_owned(),
-        ..CountFacetsRequest::default()
-    };
-    let Ok(answer) = client.count_facets(request).await else {
-        return narrowings;
-    };
-    for facet in answer.into_inner().facets {
-        let (field, list) = match facet.field() {
-            FacetField::Category => ("cat", &mut narrowings.categories),
-            _ => ("year", &mut narrowings.years),
-        };
-        // Beside a category a second one would widen the search, and beside a year it would find nothing.
-        if query
-            .split_whitespace()
-            .any(|word| word.starts_with(&format!("{field}:")))
-        {
-            continue;
-        }
-        list.extend(facet.values.into_iter().map(|one| Narrowing {
-            query: format!("{query} {field}:{}", quoted(&one.value)),
-            value: one.value,
-            papers: one.papers,
-        }));
-    }
-    narrowings
-}
-
-/// An id as `like:` takes it: colons and slashes end no word, white space, quotes and parentheses may.
-fn quoted_id(id: &str) -> String {
-    if id.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '(' | ')')) {
-        return format!("\"{}\"", id.replace('"', " "));
-    }
-    id.to_owned()
-}
-
-/// A value as the query language takes it.
-fn quoted(value: &str) -> String {
-    let is_plain = value
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    if is_plain {
-        return value.to_owned();
-    }
-    format!("\"{}\"", value.replace('"', " "))
-}
-
-fn shown(result: SearchResult) -> Option<ShownPaper> {
+fn found(result: SearchResult, reader: &Reader) -> Option<Found> {
     let paper = result.paper?;
-    let legs: Vec<String> = result
-        .parts
-        .iter()
-        .map(|part| format!("{} rank {}", part.name, part.rank))
-        .collect();
-    let highlight = result.highlight.unwrap_or_default();
-    Some(ShownPaper {
-        title: stretches(&paper.title, &highlight.title_spans),
-        sentence: stretches(&highlight.sentence, &highlight.sentence_spans),
-        similar: format!("like:{}", quoted_id(&paper.id)),
-        url: url_of(&paper),
-        authors: authors(&paper),
-        published: published(&paper),
-        categories: paper.categories.join(", "),
-        why: format!("score {:.4}: {}", result.score, legs.join(", ")),
-        abstract_text: paper.r#abstract,
+    let reasons = reasons::of(&result.parts);
+    Some(Found {
+        paper: PaperView::found(&paper, reader, &result.highlight.unwrap_or_default()),
+        score: format!("{:.4}", result.score),
+        summary: reasons::summary(&reasons),
+        reasons,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use proto::search::v1::TextSpan;
-
-    use super::*;
-
-    async fn html(response: Response) -> String {
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await;
-        String::from_utf8(body.expect("a body").to_vec()).expect("text")
-    }
-
-    #[tokio::test]
-    async fn every_part_of_the_search_page_renders_and_is_escaped() {
-        let span = |start, end| TextSpan { start, end };
-        let paper = ShownPaper {
-            title: stretches("<b>Owls</b>", &[span(3, 7)]),
-            sentence: stretches("Owls & mice.", &[span(0, 4)]),
-            similar: "like:x:\"<i>\"".to_owned(),
-            url: Some("https://example.org/".to_owned()),
-            authors: "A".to_owned(),
-            published: "1 May 2026".to_owned(),
-            categories: "cs.CL".to_owned(),
-            abstract_text: "Text.".to_owned(),
-            why: "score 1".to_owned(),
-        };
-        let narrowings = Narrowings {
-            categories: vec![Narrowing {
-                value: "<u>".to_owned(),
-                papers: 2,
-                query: "a & b cat:\"<u>\"".to_owned(),
-            }],
-            years: Vec::new(),
-        };
-        let context = context! {
-            query => "a & b", searched => true, papers => Serde(vec![paper]), next => "x=1", problem => "<s>",
-            narrowings => Serde(narrowings), total => 3, notice => "<em>", newest => true
-        };
-        let html = html(Pages::new().render(StatusCode::OK, "search.html", context)).await;
-        for expected in [
-            "/?q=a%20%26%20b&amp;sort=newest&amp;page=x%3D1",
-            "&lt;b&gt;<mark>Owls</mark>",
-            "<mark>Owls</mark> &amp; mice.",
-            "/?q=like%3Ax%3A%22%3Ci%3E%22",
-            "cat%3A%22%3Cu%3E%22",
-            "3 papers",
-        ] {
-            assert!(html.contains(expected), "{expected}: {html}");
-        }
-        for hostile in ["<b>", "<i>", "<u>", "<s>", "<em>"] {
-            assert!(!html.contains(hostile), "{hostile}: {html}");
-        }
-    }
-}
+mod tests;

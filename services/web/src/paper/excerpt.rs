@@ -1,0 +1,77 @@
+//! The beginning of an abstract, cut where it does not hurt: behind a sentence or at least a word, never within maths.
+
+/// About as long as a reader wants before deciding, in bytes.
+const ENOUGH: usize = 190;
+/// As long as it gets.
+const MOST: usize = 340;
+
+/// The first sentences of a text, as its authors wrote them.
+pub fn excerpt(text: &str) -> String {
+    let mut sentence = None;
+    let mut word = 0;
+    let (mut is_maths, mut depth) = (false, 0_usize);
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        if at > MOST {
+            break;
+        }
+        match c {
+            '$' if before != '\\' => is_maths = !is_maths,
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ if c.is_whitespace() && !is_maths && depth == 0 => {
+                word = at;
+                if is_end(text.get(..at).unwrap_or_default()) {
+                    sentence = Some(at);
+                    if at >= ENOUGH {
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    if text.len() <= MOST && sentence.is_none_or(|end| end < ENOUGH) {
+        return text.to_owned();
+    }
+    match sentence.filter(|end| *end >= ENOUGH / 2) {
+        Some(end) => text.get(..end).unwrap_or_default().to_owned(),
+        None => format!("{} …", text.get(..word).unwrap_or_default()),
+    }
+}
+
+/// Whether a text stops where a sentence does, rather than behind `et al.` or an initial.
+fn is_end(text: &str) -> bool {
+    let Some(rest) = text.strip_suffix(['.', '!', '?']) else {
+        return false;
+    };
+    let last = rest.rsplit(char::is_whitespace).next().unwrap_or_default();
+    last.chars().count() > 1 && !matches!(last, "al" | "e.g" | "i.e" | "cf" | "vs" | "resp" | "Fig" | "approx")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_text_is_whole() {
+        assert_eq!(excerpt("One sentence. And another."), "One sentence. And another.");
+        assert_eq!(excerpt(""), "");
+    }
+
+    #[test]
+    fn a_long_text_ends_with_a_sentence() {
+        let text = format!("{} end of the first. {}", "word ".repeat(40), "more ".repeat(80));
+        let cut = excerpt(&text);
+        assert!(cut.ends_with("the first.") && cut.len() > ENOUGH, "{cut}");
+    }
+
+    #[test]
+    fn without_a_sentence_it_ends_with_a_word_and_says_so() {
+        let text = format!("{} $a b c d$ {}", "wort ".repeat(66), "mehr ".repeat(80));
+        let cut = excerpt(&text);
+        assert!(cut.ends_with("wort …") || cut.ends_with("$ …"), "{cut}");
+        assert!(excerpt(&"x".repeat(2_000)).len() < 2_000);
+    }
+}

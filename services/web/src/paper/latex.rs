@@ -1,0 +1,497 @@
+//! LaTeX in titles and abstracts, made readable: accents, dashes and quotes become characters, emphasis becomes HTML, formulas
+//! become what [`super::maths`] makes of them, and what is only for typesetting goes. A command that is not known stays as its
+//! name, and so do its arguments. All that is not made here is escaped.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use proto::search::v1::TextSpan;
+
+use super::escape;
+use super::maths::maths;
+use super::symbols::{accent, accented, symbol};
+
+/// Groups inside one another that are read; what is deeper stays as it was written.
+const MAX_DEPTH: usize = 24;
+/// A formula is no longer than this, in bytes; a lone dollar is money.
+const LONGEST_FORMULA: usize = 600;
+
+/// What is made of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// HTML without links, because the text may stand in one.
+    Html,
+    /// HTML in which addresses are links.
+    Linked,
+    /// Text without markup.
+    Plain,
+}
+
+/// HTML, without links; spans of the text as it was written are marked.
+pub fn html(text: &str, spans: &[TextSpan]) -> String {
+    read(text, Form::Html, spans)
+}
+
+/// HTML with links.
+pub fn html_with_links(text: &str) -> String {
+    read(text, Form::Linked, &[])
+}
+
+/// Text, for where no markup is possible.
+pub fn plain(text: &str) -> String {
+    read(text, Form::Plain, &[])
+}
+
+fn read(text: &str, form: Form, spans: &[TextSpan]) -> String {
+    let mut reader = Reader {
+        text,
+        at: 0,
+        form,
+        spans: spans
+            .iter()
+            .map(|span| span.start as usize..span.end as usize)
+            .collect(),
+        depth: 0,
+        out: String::with_capacity(text.len() + text.len() / 4),
+    };
+    while reader.at < text.len() {
+        reader.group();
+    }
+    reader.out
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    form: Form,
+    spans: Vec<Range<usize>>,
+    depth: usize,
+    out: String,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads up to the end of a group, which is passed, or of the text.
+    fn group(&mut self) {
+        let mut closing = Vec::new();
+        let mut run = self.at;
+        while let Some(c) = self.rest().chars().next() {
+            if !matches!(c, '\\' | '{' | '}' | '$' | '~' | '`' | '\'' | '-') {
+                self.at += c.len_utf8();
+                continue;
+            }
+            let before = self.at;
+            self.plain_run(run..before);
+            match c {
+                '}' => {
+                    self.at += 1;
+                    break;
+                }
+                '{' => {
+                    self.at += 1;
+                    self.nested();
+                }
+                '\\' => self.command(&mut closing),
+                _ => self.sign(c),
+            }
+            run = self.at;
+        }
+        if run < self.at && !self.text.get(run..self.at).unwrap_or_default().ends_with('}') {
+            self.plain_run(run..self.at);
+        }
+        for tag in closing.iter().rev() {
+            self.tag("</", tag);
+        }
+    }
+
+    fn nested(&mut self) {
+        if self.depth >= MAX_DEPTH {
+            return;
+        }
+        self.depth += 1;
+        self.group();
+        self.depth -= 1;
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    fn is_plain(&self) -> bool {
+        self.form == Form::Plain
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.is_plain() {
+            self.out.push_str(text);
+        } else {
+            self.out.push_str(&escape(text));
+        }
+    }
+
+    fn tag(&mut self, opening: &str, name: &str) {
+        if !self.is_plain() {
+            let name = if opening == "</" {
+                name.split(' ').next().unwrap_or(name)
+            } else {
+                name
+            };
+            let _ = write!(self.out, "{opening}{name}>"); // writing to a String cannot fail
+        }
+    }
+
+    /// Text that is what it is, with its marks and links.
+    fn plain_run(&mut self, run: Range<usize>) {
+        if self.form == Form::Linked {
+            return self.linked(run);
+        }
+        let mut at = run.start;
+        for index in 0..self.spans.len() {
+            let span = &self.spans[index];
+            let (start, end) = (span.start.max(at), span.end.min(run.end));
+            let (Some(before), Some(word)) = (self.text.get(at..start), self.text.get(start..end)) else {
+                continue;
+            };
+            if word.is_empty() || self.is_plain() {
+                continue;
+            }
+            self.push(before);
+            self.tag("<", "mark");
+            self.push(word);
+            self.tag("</", "mark");
+            at = end;
+        }
+        self.push(self.text.get(at..run.end).unwrap_or_default());
+    }
+
+    /// Text in which web addresses are links.
+    fn linked(&mut self, run: Range<usize>) {
+        let mut text = self.text.get(run).unwrap_or_default();
+        while let Some(start) = text.find("https://").or_else(|| text.find("http://")) {
+            let (before, rest) = text.split_at(start);
+            self.push(before);
+            let is_end = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '“' | '”');
+            let address = rest.split(is_end).next().unwrap_or_default();
+            let address = address.trim_end_matches(['.', ',', ';', ':', ')', ']', '\'']);
+            self.link(address, address);
+            text = rest.get(address.len().max(1)..).unwrap_or_default();
+        }
+        self.push(text);
+    }
+
+    fn link(&mut self, address: &str, text: &str) {
+        let is_web = address
+            .strip_prefix("https://")
+            .or_else(|| address.strip_prefix("http://"));
+        if self.form != Form::Linked || is_web.is_none_or(str::is_empty) {
+            return self.push(text);
+        }
+        let (href, text) = (escape(address), escape(text));
+        let _ = write!(self.out, "<a href=\"{href}\" rel=\"nofollow noopener\">{text}</a>"); // writing to a String cannot fail
+    }
+
+    /// Dollars, ties, quotes and dashes.
+    fn sign(&mut self, c: char) {
+        let (before, rest) = (self.text.get(..self.at).unwrap_or_default(), self.rest());
+        let starts = |text: &str| rest.starts_with(text);
+        let (taken, text) = match c {
+            '$' => return self.dollar(),
+            // In front of a number it stands for about; between words it is a tie.
+            '~' if before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ',' | '}'))
+                && rest.chars().nth(1).is_some_and(|c| c.is_alphabetic() || c == '\\') =>
+            {
+                (1, "\u{a0}")
+            }
+            '`' if starts("``") => (2, "“"),
+            '`' => (1, "‘"),
+            '\'' if starts("''") => (2, "”"),
+            '\'' => (1, "’"),
+            '-' if starts("---") => (3, "—"),
+            // As in 1--2; two dashes in front of a word are an option of a program.
+            '-' if starts("--") && (!before.ends_with(' ') || starts("-- ")) => (2, "–"),
+            '-' if starts("--") => (2, "--"),
+            '-' => (1, "-"),
+            _ => (1, "~"),
+        };
+        let marked = if taken == 1 { self.at..self.at + 1 } else { 0..0 };
+        if text.len() == 1 && !marked.is_empty() {
+            self.at += 1;
+            return self.plain_run(marked);
+        }
+        self.at += taken;
+        self.push(text);
+    }
+
+    /// A formula, or money.
+    fn dollar(&mut self) {
+        let rest = self.rest();
+        let sign = if rest.starts_with("$$") { "$$" } else { "$" };
+        if let Some(formula) = formula(&rest[sign.len()..], sign) {
+            self.at += formula.len() + 2 * sign.len();
+            self.formula(formula);
+        } else {
+            self.at += sign.len();
+            self.push(sign);
+        }
+    }
+
+    fn formula(&mut self, formula: &str) {
+        self.out.push_str(&maths(formula, self.form));
+    }
+
+    fn command(&mut self, closing: &mut Vec<&'static str>) {
+        self.at += 1;
+        let rest = self.rest();
+        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let Some(name) = rest.get(..length).filter(|name| !name.is_empty()) else {
+            return self.escaped();
+        };
+        self.at += length;
+        if accent(name).is_some() && self.accent(name) {
+            return;
+        }
+        if let Some(tag) = emphasis(name) {
+            return self.emphasised(tag);
+        }
+        if let Some(tag) = switch(name) {
+            self.skip_spaces();
+            self.tag("<", tag);
+            closing.push(tag);
+            return;
+        }
+        if self.special(name) {
+            return;
+        }
+        if let Some((text, _)) = symbol(name) {
+            self.push(text);
+            // The space behind a letter's name only ends the name: `Stra\ss e`.
+            if text.chars().all(char::is_alphabetic) && self.rest().starts_with(' ') {
+                self.at += 1;
+            }
+            self.skip_empty_group();
+            return;
+        }
+        self.push(name);
+        self.skip_empty_group();
+    }
+
+    /// What stands behind a backslash and is no letter.
+    fn escaped(&mut self) {
+        let Some(c) = self.rest().chars().next() else {
+            return self.push("\\");
+        };
+        let end = match c {
+            '(' => Some("\\)"),
+            '[' => Some("\\]"),
+            _ => None,
+        };
+        if let Some(end) = end
+            && let Some((formula, _)) = self.rest()[1..].split_once(end)
+            && formula.len() <= LONGEST_FORMULA
+        {
+            self.at += 1 + formula.len() + end.len();
+            return self.formula(formula);
+        }
+        self.at += c.len_utf8();
+        match c {
+            '%' | '&' | '_' | '#' | '$' | '{' | '}' | '|' => self.push(&c.to_string()),
+            ' ' | ',' | ';' | ':' | '\\' => self.push(" "),
+            '-' | '/' | '!' | '@' | ')' | ']' | '(' | '[' => {}
+            '*' => self.push("*"),
+            c if accent(&c.to_string()).is_some() => {
+                if !self.accent(&c.to_string()) {
+                    self.push(&c.to_string());
+                }
+            }
+            c => self.push(&format!("\\{c}")),
+        }
+    }
+
+    /// An accent on the letter that follows; whether there is one.
+    fn accent(&mut self, name: &str) -> bool {
+        let Some(mark) = accent(name) else { return false };
+        let rest = self.rest();
+        let trimmed = rest.trim_start();
+        // `\c c` has a space between; `\b` in front of a word has none, and is no accent then.
+        let is_word = name.len() == 1 && name.starts_with(|c: char| c.is_alphabetic());
+        if is_word && trimmed.len() == rest.len() && !rest.starts_with('{') {
+            return false;
+        }
+        let inner = trimmed.strip_prefix('{').unwrap_or(trimmed);
+        let inner = inner.strip_prefix('\\').unwrap_or(inner);
+        let Some(letter) = inner.chars().next().filter(|c| c.is_alphabetic()) else {
+            return false;
+        };
+        let after = &inner[letter.len_utf8()..];
+        let after = if trimmed.starts_with('{') {
+            let Some(after) = after.strip_prefix('}') else {
+                return false;
+            };
+            after
+        } else {
+            after
+        };
+        self.at = self.text.len() - after.len();
+        // `\'{\i}` is an i with its accent.
+        self.push(&accented(letter, mark));
+        true
+    }
+
+    fn emphasised(&mut self, tag: &'static str) {
+        self.skip_spaces();
+        if self.rest().starts_with('{') {
+            self.at += 1;
+            self.tag("<", tag);
+            self.nested();
+            self.tag("</", tag);
+        }
+    }
+
+    /// Commands that take their arguments in ways of their own. Whether the command was one of these.
+    fn special(&mut self, name: &str) -> bool {
+        match name {
+            "href" => {
+                let address = self.raw().map(str::to_owned).unwrap_or_default();
+                match self.raw() {
+                    Some(text) => self.link(&address, &plain(text)),
+                    None => self.link(&address, &address),
+                }
+            }
+            "url" | "nolinkurl" => {
+                let address = self.raw().unwrap_or_default();
+                self.link(address, address);
+            }
+            "textcolor" | "colorbox" | "hyperlink" | "replaced" => {
+                self.raw();
+                self.argument();
+            }
+            "footnote" => {
+                self.push(" (");
+                self.argument();
+                self.out.truncate(self.out.trim_end_matches(['.', ' ']).len());
+                self.push(")");
+            }
+            "cite" | "citep" | "citet" | "ref" | "eqref" | "label" | "color" | "begin" | "end" | "vspace"
+            | "hspace" | "cref" | "footnotemark" | "thanks" => {
+                self.raw();
+                if name.starts_with("cite") {
+                    self.out.truncate(self.out.trim_end_matches([' ', '\u{a0}']).len());
+                }
+            }
+            "item" => self.push(" • "),
+            "enquote" => {
+                self.push("“");
+                self.argument();
+                self.push("”");
+            }
+            "eg" => self.push("e.g."),
+            "ie" => self.push("i.e."),
+            "etc" => self.push("etc."),
+            "etal" => self.push("et al."),
+            "quad" | "qquad" | "space" | "newline" | "par" | "bigskip" | "linebreak" => self.push(" "),
+            "xspace" | "noindent" | "centering" | "small" | "large" | "footnotesize" | "normalsize"
+            | "displaystyle" | "protect" | "sf" | "rm" => self.skip_spaces(),
+            "unicode" | "frac" | "sqrt" | "mathbb" | "mathcal" | "mathbf" | "mathrm" | "binom" | "hat" | "tilde"
+            | "bar" => {
+                self.stray_formula(name);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// A command of maths outside of a formula, with its arguments.
+    fn stray_formula(&mut self, name: &str) {
+        let start = self.at;
+        while self.rest().starts_with('{') && self.raw().is_some() {}
+        let formula = format!("\\{name}{}", self.text.get(start..self.at).unwrap_or_default());
+        self.formula(&formula);
+    }
+
+    fn argument(&mut self) {
+        if self.rest().starts_with('{') {
+            self.at += 1;
+            self.nested();
+        }
+    }
+
+    /// An argument as it was written.
+    fn raw(&mut self) -> Option<&'a str> {
+        let rest = self.rest().strip_prefix('{')?;
+        let mut open = 1;
+        for (at, c) in rest.char_indices() {
+            match c {
+                '{' => open += 1,
+                '}' => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                self.at += at + 2;
+                return rest.get(..at);
+            }
+        }
+        None
+    }
+
+    fn skip_spaces(&mut self) {
+        self.at = self.text.len() - self.rest().trim_start().len();
+    }
+
+    fn skip_empty_group(&mut self) {
+        if self.rest().starts_with("{}") {
+            self.at += 2;
+        }
+    }
+}
+
+/// The formula at the beginning of a text, up to its closing sign.
+fn formula<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
+    let mut from = 0;
+    let end = loop {
+        let found = from + text.get(from..)?.find(sign)?;
+        if !text[..found].ends_with('\\') {
+            break found;
+        }
+        from = found + 1;
+    };
+    let formula = &text[..end];
+    let after = text[end + sign.len()..].chars().next();
+    let is_signed = formula.contains(['\\', '^', '_', '=', '<', '>', '{', '+', '|', '/', '-']);
+    // `$5 and $10` is money: a space in front of the second dollar, and a number behind it.
+    let is_money = formula.ends_with(' ') && after.is_some_and(|c| c.is_ascii_digit());
+    let is_prose = !is_signed && formula.split_whitespace().count() > 3;
+    let is_formula = !formula.trim().is_empty() && end <= LONGEST_FORMULA && !is_money && !is_prose;
+    is_formula.then_some(formula)
+}
+
+/// The element of a command that emphasises its argument.
+fn emphasis(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "textbf" | "textbfseries" => "b",
+        "textit" | "textsl" => "i",
+        "emph" => "em",
+        "texttt" | "verb" => "code",
+        "textsc" => "span class=\"sc\"",
+        "textsuperscript" => "sup",
+        "textsubscript" => "sub",
+        "underline" | "uline" => "u",
+        "text" | "textrm" | "textsf" | "mbox" | "textnormal" | "num" | "gls" | "ac" | "revise" | "rev" | "add" => {
+            "span"
+        }
+        _ => return None,
+    })
+}
+
+/// The element of a command that emphasises the rest of its group.
+fn switch(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "bf" | "bfseries" => "b",
+        "it" | "sl" | "itshape" => "i",
+        "em" => "em",
+        "tt" | "ttfamily" => "code",
+        "sc" | "scshape" => "span class=\"sc\"",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
