@@ -33,8 +33,8 @@ pub async fn newest(
         page_size,
         page_token: page_token.to_owned(),
     };
-    let answer = front.search.clone().list_papers(client.request(request)).await;
-    answer.map(tonic::Response::into_inner).inspect_err(logged)
+    let answer = front.ask(client, request).await;
+    answer.map(|answer| answer.owned()).inspect_err(logged)
 }
 
 /// The papers of a filter that trend, best first.
@@ -51,8 +51,8 @@ pub async fn trending(
         page_size,
         ..ListTrendingPapersRequest::default()
     };
-    let answer = front.search.clone().list_trending_papers(client.request(request)).await;
-    answer.map(|answer| answer.into_inner().papers).inspect_err(logged)
+    let answer = front.ask(client, request).await;
+    answer.map(|answer| answer.papers.clone()).inspect_err(logged)
 }
 
 /// How many papers a filter has, by each of some fields.
@@ -69,8 +69,8 @@ pub async fn counts(
         limit,
         ..CountFacetsRequest::default()
     };
-    let answer = front.search.clone().count_facets(client.request(request)).await;
-    answer.map(tonic::Response::into_inner).inspect_err(logged)
+    let answer = front.ask(client, request).await;
+    answer.map(|answer| answer.owned()).inspect_err(logged)
 }
 
 /// The papers of ids, in their order; unknown ones are left out.
@@ -81,8 +81,8 @@ pub fn these<'a>(
 ) -> impl Future<Output = Result<Vec<Paper>, Status>> + 'a {
     let request = proto::search::v1::BatchGetPapersRequest { paper_ids };
     async move {
-        let answer = front.search.clone().batch_get_papers(client.request(request)).await;
-        answer.map(|answer| answer.into_inner().papers).inspect_err(logged)
+        let answer = front.ask(client, request).await;
+        answer.map(|answer| answer.papers.clone()).inspect_err(logged)
     }
 }
 

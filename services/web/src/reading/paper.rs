@@ -10,11 +10,12 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::papers::v1::{LinkKind, Paper};
-use proto::search::v1::{GetPaperRequest, ListSimilarPapersRequest, SearchResult};
+use proto::search::v1::{GetPaperRequest, GetPaperResponse, ListSimilarPapersRequest, SearchResult};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 
 use crate::Front;
+use crate::caching::Known;
 use crate::client::Client;
 use crate::formats::paper::{PaperFormat, canonical_id, changed, page_of, render, text_of, updated};
 use crate::page::Asked;
@@ -84,8 +85,7 @@ pub async fn paper(
         let place = format!("{}{format}", path_of(&id));
         return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response();
     }
-    let mut search = front.search.clone();
-    let asked = search.get_paper(client.request(GetPaperRequest { paper_id: id.clone() }));
+    let asked = front.ask(&client, GetPaperRequest { paper_id: id.clone() });
     if format != PaperFormat::Html {
         return match found(asked.await) {
             Ok(paper) => render(&paper, format, client.base()),
@@ -108,8 +108,8 @@ pub async fn paper(
     }
 }
 
-fn found(answer: Result<tonic::Response<proto::search::v1::GetPaperResponse>, Status>) -> Result<Paper, Status> {
-    answer?.into_inner().paper.ok_or_else(|| Status::not_found("no paper"))
+fn found(answer: Result<Known<GetPaperResponse>, Status>) -> Result<Paper, Status> {
+    answer?.owned().paper.ok_or_else(|| Status::not_found("no paper"))
 }
 
 fn missing(front: &Front, error: &Status) -> Response {
@@ -127,8 +127,8 @@ async fn similar(front: &Front, client: &Client, id: &str) -> Option<Vec<SearchR
         page_size: SIMILAR,
         ..ListSimilarPapersRequest::default()
     };
-    let answer = front.search.clone().list_similar_papers(client.request(request)).await;
-    answer.ok().map(|answer| answer.into_inner().results)
+    let answer = front.ask(client, request).await;
+    answer.ok().map(|answer| answer.owned().results)
 }
 
 fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, reader: &Reader) -> Value {

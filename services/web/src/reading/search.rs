@@ -127,13 +127,12 @@ pub async fn search(
         order: sort.order().into(),
         ..SearchPapersRequest::default()
     };
-    let mut searching = front.search.clone();
     let (found, narrowings) = tokio::join!(
-        searching.search_papers(client.request(request)),
+        front.ask(&client, request),
         narrowing::of(&front, &client, &query, sort)
     );
     match found {
-        Ok(answer) => found_page(&front, &asked, &query, &reader, answer.into_inner(), narrowings),
+        Ok(answer) => found_page(&front, &asked, &query, &reader, answer.owned(), narrowings),
         Err(error) if matches!(error.code(), Code::InvalidArgument | Code::NotFound) => {
             let problem = problem::said(error.message());
             let context =

@@ -60,11 +60,11 @@ pub async fn of(front: &Front, client: &Client, query: &str, sort: Sort) -> Narr
         query: query.to_owned(),
         ..CountFacetsRequest::default()
     };
-    let Ok(answer) = front.search.clone().count_facets(client.request(request)).await else {
+    let Ok(answer) = front.ask(client, request).await else {
         return narrowings;
     };
     let words = words(query);
-    for facet in answer.into_inner().facets {
+    for facet in answer.owned().facets {
         let (field, title) = match facet.field() {
             FacetField::Category => ("cat", "Category"),
             FacetField::Year => ("year", "Year"),
