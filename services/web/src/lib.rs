@@ -24,7 +24,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use common::grpc::{self, ServiceChannel};
+use common::grpc::{self, ChannelError, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
@@ -53,14 +53,46 @@ pub(crate) struct Front {
     deliveries: DeliveryServiceClient<ServiceChannel>,
     attention: AttentionServiceClient<ServiceChannel>,
     pages: page::Pages,
+    services: reading::state::Services,
     answers: caching::Answers,
     kept_pages: caching::Pages,
     rates: limits::Rates,
     buckets: limits::Buckets,
-    services: reading::state::Services,
 }
 
 impl Front {
+    /// One that speaks to the services at these addresses (search, subscriptions, intake), connecting when it first needs them.
+    fn to(
+        [search, subscriptions, intake]: [&str; 3],
+        token: Option<&str>,
+        freshness: caching::Freshness,
+        rates: limits::Rates,
+    ) -> Result<Self, ChannelError> {
+        let channel = |url: &str| grpc::channel(url, token);
+        let services = reading::state::Services {
+            all: [
+                ("Search and lists", channel(search)?),
+                ("Subscriptions and mail", channel(subscriptions)?),
+                ("New papers and votes", channel(intake)?),
+            ],
+            operations: OperationsServiceClient::new(channel(intake)?),
+        };
+        // A list of a thousand papers with their abstracts is larger than what is taken by default.
+        let search = SearchServiceClient::new(channel(search)?).max_decoding_message_size(LARGEST_ANSWER);
+        Ok(Self {
+            answers: caching::Answers::new(search.clone(), freshness),
+            kept_pages: caching::Pages::new(freshness),
+            rates,
+            buckets: limits::Buckets::new(rates.clients),
+            search,
+            subscriptions: SubscriptionServiceClient::new(channel(subscriptions)?),
+            deliveries: DeliveryServiceClient::new(channel(subscriptions)?),
+            attention: AttentionServiceClient::new(channel(intake)?),
+            pages: page::Pages::new(),
+            services,
+        })
+    }
+
     /// The answer of the search service to a question, kept for a moment for all who ask the same.
     ///
     /// # Errors
@@ -82,31 +114,9 @@ pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
 /// Adds the service to a process.
 pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::touch();
-    let channel =
-        |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
-    let [search, subscriptions, intake] = [&config.search_url, &config.subscriptions_url, &config.attention_url];
-    let services = reading::state::Services {
-        all: [
-            ("Search and lists", channel(search)?),
-            ("Subscriptions and mail", channel(subscriptions)?),
-            ("New papers and votes", channel(intake)?),
-        ],
-        operations: OperationsServiceClient::new(channel(intake)?),
-    };
-    // A list of a thousand papers with their abstracts is larger than what is taken by default.
-    let search = SearchServiceClient::new(channel(&config.search_url)?).max_decoding_message_size(LARGEST_ANSWER);
-    let front = Front {
-        answers: caching::Answers::new(search.clone(), config.freshness),
-        kept_pages: caching::Pages::new(config.freshness),
-        rates: config.rates,
-        buckets: limits::Buckets::new(config.rates.clients),
-        search,
-        subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
-        deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
-        attention: AttentionServiceClient::new(channel(&config.attention_url)?),
-        pages: page::Pages::new(),
-        services,
-    };
+    let urls = [&config.search_url, &config.subscriptions_url, &config.attention_url].map(String::as_str);
+    let front = Front::to(urls, config.token.as_deref(), config.freshness, config.rates);
+    let front = front.map_err(|error| ServiceError::start(NAME, error))?;
     tracing::info!(address = %bound.address, "pages");
     assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
     Ok(())

@@ -68,13 +68,6 @@ impl<T> Deref for Known<T> {
     }
 }
 
-impl<T: Clone> Known<T> {
-    /// The answer as one of the caller's own.
-    pub fn owned(&self) -> T {
-        T::clone(&self.0)
-    }
-}
-
 /// The shelf of answers.
 pub struct Answers {
     search: Search,
