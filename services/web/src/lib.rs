@@ -25,6 +25,7 @@ use common::grpc::{self, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
+use proto::operations::v1::operations_service_client::OperationsServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -50,6 +51,7 @@ pub(crate) struct Front {
     deliveries: DeliveryServiceClient<ServiceChannel>,
     attention: AttentionServiceClient<ServiceChannel>,
     pages: page::Pages,
+    services: reading::state::Services,
 }
 
 /// Binds the port of the pages.
@@ -62,12 +64,22 @@ pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(
     metrics::touch();
     let channel =
         |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| ServiceError::start(NAME, error));
+    let [search, subscriptions, intake] = [&config.search_url, &config.subscriptions_url, &config.attention_url];
+    let services = reading::state::Services {
+        all: [
+            ("Search and lists", channel(search)?),
+            ("Subscriptions and mail", channel(subscriptions)?),
+            ("New papers and votes", channel(intake)?),
+        ],
+        operations: OperationsServiceClient::new(channel(intake)?),
+    };
     let front = Front {
         search: SearchServiceClient::new(channel(&config.search_url)?),
         subscriptions: SubscriptionServiceClient::new(channel(&config.subscriptions_url)?),
         deliveries: DeliveryServiceClient::new(channel(&config.subscriptions_url)?),
         attention: AttentionServiceClient::new(channel(&config.attention_url)?),
         pages: page::Pages::new(),
+        services,
     };
     tracing::info!(address = %bound.address, "pages");
     assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));

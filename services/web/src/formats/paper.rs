@@ -176,17 +176,10 @@ fn quality(ranges: &[(&str, u16)], media_type: &str) -> Option<u16> {
 /// A paper in a format. `base` is the address of this site without a slash at the end. The page itself is not made here;
 /// asked for it, the answer is a redirection to it.
 pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
-    let page = page_of(paper, base);
-    let body = match format {
-        PaperFormat::Html => {
-            return (StatusCode::SEE_OTHER, [(header::LOCATION, page)]).into_response();
-        }
-        PaperFormat::Json => json::render(paper, &page),
-        PaperFormat::Markdown => markdown::render(paper, &page),
-        PaperFormat::Bibtex => bibtex::render(paper, &page),
-        PaperFormat::Ris => ris::render(paper, &page),
-        PaperFormat::Csl => csl::render(paper, &page),
+    let Some(body) = text_of(paper, format, base) else {
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, page_of(paper, base))]).into_response();
     };
+    let page = page_of(paper, base);
     let content_type = format!("{}; charset=utf-8", format.media_type());
     let mut response = ([(header::CONTENT_TYPE, content_type)], body).into_response();
     let headers = response.headers_mut();
@@ -203,6 +196,19 @@ pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
     set(header::LINK, Some(format!("<{page}>; rel=\"canonical\"")));
     set(header::LAST_MODIFIED, changed(paper).map(http_date));
     response
+}
+
+/// The text of a paper in a format; `None` for the page.
+pub fn text_of(paper: &Paper, format: PaperFormat, base: &str) -> Option<String> {
+    let page = page_of(paper, base);
+    Some(match format {
+        PaperFormat::Html => return None,
+        PaperFormat::Json => json::render(paper, &page),
+        PaperFormat::Markdown => markdown::render(paper, &page),
+        PaperFormat::Bibtex => bibtex::render(paper, &page),
+        PaperFormat::Ris => ris::render(paper, &page),
+        PaperFormat::Csl => csl::render(paper, &page),
+    })
 }
 
 /// Absolute address of a paper's page.

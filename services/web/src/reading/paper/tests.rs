@@ -1,0 +1,72 @@
+//! The page of a paper whose every field is hostile.
+
+use proto::papers::v1::{Author, Link};
+
+use super::*;
+use crate::page::Pages;
+
+fn paper() -> Paper {
+    Paper {
+        id: "arxiv:2402.14776".to_owned(),
+        title: "<script>x</script> $O(n)$ \u{202e}owls".to_owned(),
+        r#abstract: "First \"line\" <img>.\nSecond, see https://x.org/.".to_owned(),
+        authors: vec![Author {
+            name: "Ada <b> O'Neil".to_owned(),
+        }],
+        categories: vec!["cs.CL".to_owned()],
+        published_time: Some(prost_types::Timestamp {
+            seconds: 1_795_824_000,
+            nanos: 0,
+        }),
+        links: vec![Link {
+            kind: LinkKind::Code.into(),
+            url: "javascript:alert(1)".to_owned(),
+        }],
+        revision: 2,
+        ..Paper::default()
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_a_paper_is_whole_and_nothing_of_the_paper_is_markup() {
+    use axum::extract::FromRequestParts as _;
+    let (mut parts, ()) = axum::http::Request::builder()
+        .header("host", "papers.example")
+        .body(())
+        .expect("a request")
+        .into_parts();
+    let Ok(client) = Client::from_request_parts(&mut parts, &()).await;
+    let other = SearchResult {
+        paper: Some(Paper {
+            id: "own:2".to_owned(),
+            ..paper()
+        }),
+        ..SearchResult::default()
+    };
+    let context = shown(&paper(), Some(vec![other]), &client, &Reader::default());
+    let pages = Pages::at(|| jiff::Timestamp::from_second(1_795_824_000).expect("a moment"));
+    let html = pages.fill("paper.html", context).expect("a page");
+    for hostile in ["<script>x", "<img>", "<b>", "javascript:", "\u{202e}"] {
+        assert!(!html.contains(hostile), "{hostile}: {html}");
+    }
+    assert_eq!(html.matches("<h1").count(), 1, "{html}");
+    // The hashes of style and script change with every line of them.
+    let html = html
+        .lines()
+        .filter(|line| !line.contains("?v="))
+        .collect::<Vec<_>>()
+        .join("\n");
+    insta::assert_snapshot!(html);
+}
+
+#[test]
+fn reasons_for_likeness_are_said_in_words() {
+    let mut other = paper();
+    assert_eq!(
+        why_alike(&paper(), &other, Some(0.812)),
+        "81 % alike in meaning · also by Ada <b> O'Neil · same field"
+    );
+    other.authors.clear();
+    other.categories = vec!["cs.CV".to_owned()];
+    assert_eq!(why_alike(&paper(), &other, None), "");
+}
