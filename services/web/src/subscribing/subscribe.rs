@@ -95,10 +95,10 @@ pub async fn subscribe(desk: Desk, posted: Posted) -> Response {
         return Form::of(typed, wanted).refused(problems).render(&desk).await;
     }
     match ask(&desk, &typed.email, &wanted).await {
-        Ok(SubscribeResponse { confirmation_required }) => {
+        Ok(answer) => {
             let context = context! {
                 email => typed.email.trim(),
-                confirmation_required,
+                confirmation_required => answer.confirmation_required,
                 summary => Serde(Summary::of(&wanted.preferences)),
             };
             desk.front.pages.render(StatusCode::OK, "subscribed.html", context)
