@@ -60,7 +60,7 @@ pub const SHARES: [(&str, &str); 5] = [
 
 const WEIGHTS: [(&str, &str); 4] = [
     ("0.5", "half as much"),
-    ("1", "as much"),
+    ("1", "like the others"),
     ("2", "twice as much"),
     ("4", "four times as much"),
 ];
