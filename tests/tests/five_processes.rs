@@ -64,7 +64,7 @@ async fn submit_and_find(services: &Services) {
         answer.unwrap().into_inner().results.pop()
     });
     assert_eq!(found.await.paper.unwrap().id, result.paper_id);
-    let (status, page) = get(&format!("{}/?q=whales", services.web));
+    let (status, page) = get(&format!("{}/search?q=whales", services.web));
     assert_eq!(status, 200);
     assert!(page.contains("Counting <mark>whales</mark> from orbit"), "{page}");
 }

@@ -217,7 +217,7 @@ fn a_withdrawn_paper_is_not_found_and_the_page_shows_results_escaped() {
     let hostile = r#"{"id":"h1","title":"<script>alert(1)</script> hedgehogs","abstract":"About hedgehogs."}"#;
     let taken = platform.run_with_input(&["ingest", "-", "--wait", "--source", "test"], hostile);
     assert_eq!(taken.status, 0, "{taken:?}");
-    let page = ureq::get(format!("{web}/?q=hedgehogs"))
+    let page = ureq::get(format!("{web}/search?q=hedgehogs"))
         .call()
         .unwrap()
         .body_mut()
@@ -250,7 +250,7 @@ fn a_long_list_of_results_is_read_page_by_page() {
     assert_eq!(taken.status, 0, "{taken:?}");
     let web = platform.endpoint("web");
     let mut seen = std::collections::BTreeSet::new();
-    let mut address = "/?q=hedgehogs".to_owned();
+    let mut address = "/search?q=hedgehogs".to_owned();
     for expected in [20, 25] {
         let (status, page) = get(&format!("{web}{address}"));
         assert_eq!(status, 200, "{page}");

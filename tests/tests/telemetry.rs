@@ -43,7 +43,7 @@ const EMBEDDING: [&str; 2] = [
 ];
 /// A question on the search page, on its way through three services.
 const QUESTION: [Name; 5] = [
-    ("web", "server", "GET /"),
+    ("web", "server", "GET /search"),
     ("web", "client", SEARCH),
     ("indexing", "server", SEARCH),
     ("indexing", "client", EMBED),
@@ -152,7 +152,7 @@ async fn traced() -> Vec<Seen> {
     subscribe(&services).await;
     send(&services).await;
     assert!(mails.mail().plain.contains(TITLE));
-    assert_eq!(get(&format!("{}/?q=whales", services.web)).0, 200);
+    assert_eq!(get(&format!("{}/search?q=whales", services.web)).0, 200);
     // What is left is sent before a process ends.
     assert_eq!(services.stop().await, NAMES.map(|name| (name, Some(0))));
     collector.spans()

@@ -8,6 +8,7 @@ mod network;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -41,7 +42,10 @@ pub struct Client {
     address: IpAddr,
     request_id: Arc<str>,
     base: Arc<str>,
+    has_public_url: bool,
     call_timeout: Duration,
+    /// Seconds of the oldest answer that stood in for one of this moment; zero where none did.
+    stale_seconds: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -63,8 +67,21 @@ impl Client {
             address,
             request_id: request_id(headers),
             base,
+            has_public_url: frontage.public_url.is_some(),
             call_timeout: frontage.call_timeout,
+            stale_seconds: Arc::default(),
         }
+    }
+
+    /// Takes note that the caller's answer is made of something this old, because a service is down.
+    pub fn note_stale(&self, age: Duration) {
+        self.stale_seconds.fetch_max(age.as_secs().max(1), Ordering::Relaxed);
+    }
+
+    /// The age of what the caller's answer is made of, where it is not of this moment.
+    pub fn staleness(&self) -> Option<Duration> {
+        let seconds = self.stale_seconds.load(Ordering::Relaxed);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     /// The address the request came from, behind trusted proxies.
@@ -80,6 +97,11 @@ impl Client {
     /// Absolute address of this site without a slash at the end, as the caller sees it.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Whether [`Self::base`] is what the operator says, rather than what the caller does.
+    pub fn has_public_url(&self) -> bool {
+        self.has_public_url
     }
 
     /// A gRPC request on the caller's behalf: with a deadline, the caller's address and the request's id. The channel adds

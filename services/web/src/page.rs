@@ -9,12 +9,13 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use jiff::Timestamp;
-use minijinja::{Environment, Value, context};
+use minijinja::{AutoEscape, Environment, Value, context, escape_formatter};
 use tonic::{Code, Status};
 use tracing::warn;
 
 pub use self::asked::{Asked, Posted};
 pub use self::assets::{favicon, script, style};
+use crate::paper::escape;
 use crate::{Front, formats, reading, subscribing};
 
 /// A template: its name, and its text.
@@ -55,6 +56,13 @@ impl Pages {
                 .add_template(name, source)
                 .unwrap_or_else(|error| panic!("template {name}: {error}"));
         }
+        environment.set_formatter(|out, state, value| match value.as_str() {
+            // As the usual one does, but slashes stay: there are many of them, and they end nothing.
+            Some(text) if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() => {
+                out.write_str(&escape(text)).map_err(minijinja::Error::from)
+            }
+            _ => escape_formatter(out, state, value),
+        });
         environment.add_global("style_url", assets::style_url());
         environment.add_global("script_url", assets::script_url());
         environment.add_filter("thousands", thousands);

@@ -19,14 +19,10 @@ use crate::reader::Reader;
 
 /// Authors that a list names; a paper's own page names all.
 const AUTHORS_SHOWN: usize = 4;
-/// What stays as it is in the path of an address.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'/');
+/// What is escaped in a value behind the question mark of an address.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same in its path.
+const PATH: &AsciiSet = &VALUE.remove(b':').remove(b'/');
 /// The same for one segment of a path.
 const SEGMENT: &AsciiSet = &PATH.add(b'/');
 
@@ -91,7 +87,7 @@ impl PaperView {
             href: path_of(&paper.id),
             source_url: url_of(paper),
             title: safe(html(&paper.title, &highlight.title_spans)),
-            plain_title: plain(&paper.title),
+            plain_title: visible(&plain(&paper.title)),
             lede: safe(html(&excerpt(&paper.r#abstract), &[])),
             sentence: safe(html(&highlight.sentence, &highlight.sentence_spans)),
             authors: authors.take(AUTHORS_SHOWN).collect(),
@@ -113,9 +109,14 @@ pub fn path_of(id: &str) -> String {
     format!("/papers/{}", utf8_percent_encode(id, PATH))
 }
 
+/// A text as a value behind the question mark of an address.
+pub fn escaped_value(text: &str) -> String {
+    utf8_percent_encode(text, VALUE).to_string()
+}
+
 /// The page of a search.
 pub fn search_path(query: &str) -> String {
-    format!("/search?q={}", utf8_percent_encode(query, NON_ALPHANUMERIC))
+    format!("/search?q={}", escaped_value(query))
 }
 
 /// An author and the page of their papers.
@@ -186,6 +187,11 @@ pub fn quoted_id(id: &str) -> String {
     id.to_owned()
 }
 
+/// Text without what is not seen and would turn the text around it about.
+fn visible(text: &str) -> String {
+    text.chars().filter(|c| !domain::text::is_invisible(*c)).collect()
+}
+
 /// Text as HTML shows it.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -196,8 +202,6 @@ pub fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // What would turn the text around it about, though it is not seen.
-            c if domain::text::is_invisible(c) && !matches!(c, '\n' | '\t') => {}
             c => escaped.push(c),
         }
     }

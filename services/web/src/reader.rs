@@ -167,7 +167,7 @@ mod tests {
         for id in ["arxiv:hep-th/9901001", "own:a|b;c=\"ü\",%20", "arxiv:2402.14776"] {
             reader.save(id);
         }
-        reader.vote("doi:10.1/x");
+        reader.vote("doi:10.1145/3292500");
         assert_eq!(round(&reader), reader);
         assert_eq!(reader.saved[0], "arxiv:2402.14776");
         reader.save("arxiv:hep-th/9901001");

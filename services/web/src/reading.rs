@@ -76,3 +76,6 @@ pub fn routes() -> Router<Arc<Front>> {
             get(reactions::not_interested_page).post(reactions::not_interested),
         )
 }
+
+#[cfg(test)]
+mod tests;

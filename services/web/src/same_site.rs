@@ -11,6 +11,7 @@ use axum::response::Response;
 
 use crate::Front;
 use crate::client::{Client, host_of};
+use crate::refusal::{Reader, refuse};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -25,7 +26,8 @@ pub async fn refuse_strangers(
     if changes && !is_one_click(request.uri()) && is_foreign(request.headers(), request.uri(), client.base()) {
         let text = "This came from a page of another site, so nothing was changed. Open the page here and press the \
                     button again.";
-        return front.pages.message(StatusCode::FORBIDDEN, "Nothing was changed", text);
+        let reader = Reader::of(request.uri().path());
+        return refuse(&front, reader, StatusCode::FORBIDDEN, "Nothing was changed", text);
     }
     next.run(request).await
 }

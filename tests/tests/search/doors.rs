@@ -88,32 +88,32 @@ fn the_page_marks_words_counts_narrows_and_sorts() {
     let library = Library::shared();
     let web = library.platform.endpoint("web");
     let page = |address: &str| get(&format!("{web}{address}"));
-    let (status, html) = page("/?q=hedgehogs%20source%3Abiorxiv");
+    let (status, html) = page("/search?q=hedgehogs%20source%3Abiorxiv");
     assert_eq!(status, 200, "{html}");
     for expected in [
         "<mark>Hedgehogs</mark> at night",
         "7 papers",
-        "/?q=hedgehogs%20source%3Abiorxiv%20cat%3Aq-bio.PE",
-        "/?q=hedgehogs%20source%3Abiorxiv%20year%3A2020",
+        "/search?q=hedgehogs%20source%3Abiorxiv%20cat%3Aq-bio.PE",
+        "/search?q=hedgehogs%20source%3Abiorxiv%20year%3A2020",
         "&amp;sort=newest",
-        "/?q=like%3Abiorxiv%3Ahedgehog-night",
+        "/search?q=like%3Abiorxiv%3Ahedgehog-night",
     ] {
         assert!(html.contains(expected), "{expected}: {html}");
     }
-    let (_, narrowed) = page("/?q=hedgehogs%20source%3Abiorxiv%20year%3A2020");
+    let (_, narrowed) = page("/search?q=hedgehogs%20source%3Abiorxiv%20year%3A2020");
     assert!(
         narrowed.contains("2 papers") && narrowed.contains("Gardens for"),
         "{narrowed}"
     );
-    let (_, newest) = page("/?q=hedgehogs%20source%3Abiorxiv&sort=newest");
+    let (_, newest) = page("/search?q=hedgehogs%20source%3Abiorxiv&sort=newest");
     let place = |title: &str| newest.find(title).unwrap_or_else(|| panic!("{title}: {newest}"));
     assert!(place("Old drugs, new uses") < place("Faster drug discovery"));
-    let (status, similar) = page("/?q=like%3Abiorxiv%3Ahedgehog-night");
+    let (status, similar) = page("/search?q=like%3Abiorxiv%3Ahedgehog-night");
     assert!(status == 200 && similar.contains("hedgehog"), "{similar}");
 }
 
 #[test]
-fn a_refused_query_stays_in_the_box_with_what_is_wrong_above_it() {
+fn a_refused_query_stays_in_the_box_with_what_is_wrong_and_where() {
     let library = Library::shared();
     let web = library.platform.endpoint("web");
     for (query, said) in [
@@ -121,16 +121,17 @@ fn a_refused_query_stays_in_the_box_with_what_is_wrong_above_it() {
         ("subject%3A%3Cscript%3E", "there is no field subject"),
         ("like%3Aseed%3Aabsent", "seed:absent, which is not in the catalogue"),
     ] {
-        let (status, html) = get(&format!("{web}/?q={query}"));
+        let (status, html) = get(&format!("{web}/search?q={query}"));
         assert_eq!(status, 400, "{html}");
-        let (problem, form) = (html.find(said), html.find("<form"));
-        assert!(problem.is_some() && problem < form, "{said}: {html}");
+        let alert = html.split_once("role=\"alert\"").map(|(_, rest)| rest);
+        assert!(alert.is_some_and(|alert| alert.contains(said)), "{said}: {html}");
         assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
     }
-    let (_, html) = get(&format!("{web}/?q=hedgehogs%20%22%3Cb%3E"));
+    let (_, html) = get(&format!("{web}/search?q=hedgehogs%20%22%3Cb%3E"));
+    assert!(html.contains("hedgehogs <mark>&quot;"), "{html}");
     assert!(html.contains("value=\"hedgehogs &quot;&lt;b&gt;\""), "{html}");
-    let (status, _) = get(&format!("{web}/?q={}", "x".repeat(8_001)));
+    let (status, _) = get(&format!("{web}/search?q={}", "x".repeat(8_001)));
     assert_eq!(status, 400);
-    let (status, html) = get(&format!("{web}/?q=hedgehogs&page=forged"));
+    let (status, html) = get(&format!("{web}/search?q=hedgehogs&page=forged"));
     assert!(status == 400 && html.contains("page_token"), "{html}");
 }

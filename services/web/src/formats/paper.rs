@@ -20,16 +20,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::convert::from_wire_time;
 use proto::papers::v1::Paper;
 
+pub use json::kind_of;
 pub use text::without_illegal;
 
-/// What stays as it is in the path of a paper's page.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'/');
+/// What is written otherwise in a value of an address: all but the unreserved characters of RFC 3986.
+pub const IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same in the path of a paper's page.
+const IN_PATH: &AsciiSet = &IN_VALUE.remove(b':').remove(b'/');
 
 /// A form in which a paper can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,9 +190,19 @@ pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
         header::CONTENT_DISPOSITION,
         Some(format!("inline; filename=\"{file}\"")),
     );
-    set(header::LINK, Some(format!("<{page}>; rel=\"canonical\"")));
+    set(header::LINK, Some(links(&page, format)));
     set(header::LAST_MODIFIED, changed(paper).map(http_date));
     response
+}
+
+/// The page, and the other formats (RFC 8288).
+fn links(page: &str, format: PaperFormat) -> String {
+    let mut links = vec![format!("<{page}>; rel=\"canonical\"")];
+    for other in PaperFormat::all().filter(|other| !matches!(other, PaperFormat::Html) && *other != format) {
+        let (name, kind) = (other.name(), other.media_type());
+        links.push(format!("<{page}?format={name}>; rel=\"alternate\"; type=\"{kind}\""));
+    }
+    links.join(", ")
 }
 
 /// The text of a paper in a format; `None` for the page.

@@ -121,6 +121,11 @@ impl<'a> Reader<'a> {
     }
 
     fn push(&mut self, text: &str) {
+        // What is not seen could turn the text around it about.
+        if text.chars().any(|c| domain::text::is_invisible(c) && c != '\n') {
+            let visible: String = text.chars().filter(|c| !domain::text::is_invisible(*c)).collect();
+            return self.push(&visible);
+        }
         if self.is_plain() {
             self.out.push_str(text);
         } else {

@@ -103,7 +103,9 @@ impl Maths<'_> {
             (_, sign) => sign,
         };
         let has_left = !set.is_empty() && !set.ends_with(['(', '[', '{', THIN, ' ', ',', '⟨']);
-        let is_spaced = !self.is_script && (kind == Kind::Relation || has_left);
+        // `2\\times` and `\\pm 5` have nothing on one side.
+        let has_right = self.rest.clone().any(|c| !c.is_whitespace());
+        let is_spaced = !self.is_script && (kind == Kind::Relation || has_left && has_right);
         if !is_spaced {
             set.push_str(sign);
             return;

@@ -1,18 +1,17 @@
 //! What reading pages ask of the catalogue. An answer that fails is for the page to tell of; here it is only logged.
 
-use std::future::Future;
-
 use axum::http::StatusCode;
 use axum::response::Response;
-use proto::papers::v1::Paper;
 use proto::search::v1::{
-    CountFacetsRequest, CountFacetsResponse, FacetField, ListPapersRequest, ListPapersResponse,
-    ListTrendingPapersRequest, PaperFilter, TrendingPaper, TrendingWindow,
+    BatchGetPapersRequest, BatchGetPapersResponse, CountFacetsRequest, CountFacetsResponse, FacetField,
+    ListPapersRequest, ListPapersResponse, ListTrendingPapersRequest, ListTrendingPapersResponse, PaperFilter,
+    TrendingWindow,
 };
 use tonic::{Code, Status};
 use tracing::warn;
 
 use crate::Front;
+use crate::caching::Known;
 use crate::client::Client;
 
 /// Longest name of an author, in characters.
@@ -27,14 +26,13 @@ pub async fn newest(
     filter: PaperFilter,
     page_size: i32,
     page_token: &str,
-) -> Result<ListPapersResponse, Status> {
-    let request = ListPapersRequest {
+) -> Result<Known<ListPapersResponse>, Status> {
+    let question = ListPapersRequest {
         filter: Some(filter),
         page_size,
         page_token: page_token.to_owned(),
     };
-    let answer = front.search.clone().list_papers(client.request(request)).await;
-    answer.map(tonic::Response::into_inner).inspect_err(logged)
+    front.ask(client, question).await.inspect_err(logged)
 }
 
 /// The papers of a filter that trend, best first.
@@ -44,15 +42,14 @@ pub async fn trending(
     window: TrendingWindow,
     filter: PaperFilter,
     page_size: i32,
-) -> Result<Vec<TrendingPaper>, Status> {
-    let request = ListTrendingPapersRequest {
+) -> Result<Known<ListTrendingPapersResponse>, Status> {
+    let question = ListTrendingPapersRequest {
         window: window.into(),
         filter: Some(filter),
         page_size,
         ..ListTrendingPapersRequest::default()
     };
-    let answer = front.search.clone().list_trending_papers(client.request(request)).await;
-    answer.map(|answer| answer.into_inner().papers).inspect_err(logged)
+    front.ask(client, question).await.inspect_err(logged)
 }
 
 /// How many papers a filter has, by each of some fields.
@@ -62,28 +59,24 @@ pub async fn counts(
     filter: PaperFilter,
     fields: &[FacetField],
     limit: i32,
-) -> Result<CountFacetsResponse, Status> {
-    let request = CountFacetsRequest {
+) -> Result<Known<CountFacetsResponse>, Status> {
+    let question = CountFacetsRequest {
         filter: Some(filter),
         fields: fields.iter().map(|field| (*field).into()).collect(),
         limit,
         ..CountFacetsRequest::default()
     };
-    let answer = front.search.clone().count_facets(client.request(request)).await;
-    answer.map(tonic::Response::into_inner).inspect_err(logged)
+    front.ask(client, question).await.inspect_err(logged)
 }
 
 /// The papers of ids, in their order; unknown ones are left out.
-pub fn these<'a>(
-    front: &'a Front,
-    client: &'a Client,
+pub async fn these(
+    front: &Front,
+    client: &Client,
     paper_ids: Vec<String>,
-) -> impl Future<Output = Result<Vec<Paper>, Status>> + 'a {
-    let request = proto::search::v1::BatchGetPapersRequest { paper_ids };
-    async move {
-        let answer = front.search.clone().batch_get_papers(client.request(request)).await;
-        answer.map(|answer| answer.into_inner().papers).inspect_err(logged)
-    }
+) -> Result<Known<BatchGetPapersResponse>, Status> {
+    let question = BatchGetPapersRequest { paper_ids };
+    front.ask(client, question).await.inspect_err(logged)
 }
 
 /// A filter for one category, or for none.

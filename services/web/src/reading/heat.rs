@@ -35,15 +35,15 @@ pub struct Part {
 }
 
 /// Papers as a reader sees them.
-pub fn trends(papers: Vec<TrendingPaper>, reader: &Reader) -> Vec<Trend> {
-    papers.into_iter().filter_map(|one| trend(one, reader)).collect()
+pub fn trends(papers: &[TrendingPaper], reader: &Reader) -> Vec<Trend> {
+    papers.iter().filter_map(|one| trend(one, reader)).collect()
 }
 
-fn trend(one: TrendingPaper, reader: &Reader) -> Option<Trend> {
+fn trend(one: &TrendingPaper, reader: &Reader) -> Option<Trend> {
     let paper = PaperView::of(one.paper.as_ref()?, reader);
     let field = paper.categories.first().map(|category| category.label.as_str());
     Some(Trend {
-        why: why(&one, field),
+        why: why(one, field),
         score: number(one.score),
         heat: format!("{:.1}", one.heat),
         parts: one.parts.iter().map(|part| self::part(part, field)).collect(),

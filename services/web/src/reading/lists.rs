@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::search::v1::{CountFacetsResponse, FacetField, FacetValue, PaperFilter, TrendingWindow};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +17,7 @@ use crate::Front;
 use crate::categories;
 use crate::client::Client;
 use crate::page::Asked;
-use crate::paper::{Linked, PaperView, author_link, category_link};
+use crate::paper::{Linked, PaperView, author_link, category_link, escaped_value};
 use crate::reader::Reader;
 
 const PAPERS: i32 = 30;
@@ -87,8 +86,8 @@ pub async fn author(
         here => here.as_str(),
         query => format!("author:\"{}\"", name.replace('"', " ")),
         total => counts.as_ref().ok().map(|counts| counts.total_size),
-        coauthors => Serde(counted(counts.as_ref().ok(), FacetField::Author, author_link, others)),
-        categories => Serde(counted(counts.as_ref().ok(), FacetField::Category, category_link, |_| true)),
+        coauthors => Serde(counted(counts.as_deref().ok(), FacetField::Author, author_link, others)),
+        categories => Serde(counted(counts.as_deref().ok(), FacetField::Category, category_link, |_| true)),
         papers => Serde(views(&papers.papers, &reader)),
         next => next(&here, &papers.next_page_token),
         is_first => wanted.page.is_empty(),
@@ -134,8 +133,8 @@ pub async fn category(
         here => here.as_str(),
         is_first,
         total => counts.as_ref().ok().map(|counts| counts.total_size),
-        beside => Serde(counted(counts.as_ref().ok(), FacetField::Category, category_link, others)),
-        trending => trending.ok().filter(|_| is_first).map(|papers| Serde(heat::trends(papers, &reader))),
+        beside => Serde(counted(counts.as_deref().ok(), FacetField::Category, category_link, others)),
+        trending => trending.ok().filter(|_| is_first).map(|trending| Serde(heat::trends(&trending.papers, &reader))),
         papers => Serde(views(&papers.papers, &reader)),
         next => next(&here, &papers.next_page_token),
     };
@@ -185,7 +184,7 @@ fn views(papers: &[proto::papers::v1::Paper], reader: &Reader) -> Vec<PaperView>
 }
 
 fn next(here: &str, token: &str) -> Option<String> {
-    (!token.is_empty()).then(|| format!("{here}?page={}", utf8_percent_encode(token, NON_ALPHANUMERIC)))
+    (!token.is_empty()).then(|| format!("{here}?page={}", escaped_value(token)))
 }
 
 fn counted(

@@ -8,19 +8,19 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::papers::v1::{LinkKind, Paper};
-use proto::search::v1::{GetPaperRequest, ListSimilarPapersRequest, SearchResult};
+use proto::search::v1::{GetPaperRequest, GetPaperResponse, ListSimilarPapersRequest, SearchResult};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 
 use crate::Front;
+use crate::caching::Known;
 use crate::client::Client;
 use crate::formats::paper::{PaperFormat, canonical_id, changed, page_of, render, text_of, updated};
 use crate::page::Asked;
 use crate::paper::{
-    Linked, PaperView, author_link, day_in_words, excerpt, html_with_links, link, path_of, pdf_of, plain,
-    published_time,
+    Linked, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
+    plain, published_time,
 };
 use crate::reader::Reader;
 
@@ -84,8 +84,7 @@ pub async fn paper(
         let place = format!("{}{format}", path_of(&id));
         return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response();
     }
-    let mut search = front.search.clone();
-    let asked = search.get_paper(client.request(GetPaperRequest { paper_id: id.clone() }));
+    let asked = front.ask(&client, GetPaperRequest { paper_id: id.clone() });
     if format != PaperFormat::Html {
         return match found(asked.await) {
             Ok(paper) => render(&paper, format, client.base()),
@@ -108,8 +107,9 @@ pub async fn paper(
     }
 }
 
-fn found(answer: Result<tonic::Response<proto::search::v1::GetPaperResponse>, Status>) -> Result<Paper, Status> {
-    answer?.into_inner().paper.ok_or_else(|| Status::not_found("no paper"))
+fn found(answer: Result<Known<GetPaperResponse>, Status>) -> Result<Paper, Status> {
+    let paper = answer?.paper.clone();
+    paper.ok_or_else(|| Status::not_found("no paper"))
 }
 
 fn missing(front: &Front, error: &Status) -> Response {
@@ -127,8 +127,8 @@ async fn similar(front: &Front, client: &Client, id: &str) -> Option<Vec<SearchR
         page_size: SIMILAR,
         ..ListSimilarPapersRequest::default()
     };
-    let answer = front.search.clone().list_similar_papers(client.request(request)).await;
-    answer.ok().map(|answer| answer.into_inner().results)
+    let answer = front.ask(client, request).await;
+    answer.ok().map(|answer| answer.results.clone())
 }
 
 fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, reader: &Reader) -> Value {
@@ -157,7 +157,7 @@ fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, rea
         here => path,
         url => url.as_str(),
         abstract_html => paragraphs.map(|line| Value::from_safe_string(html_with_links(line))).collect::<Vec<_>>(),
-        description => plain(&excerpt(&paper.r#abstract)),
+        description => domain::text::one_line(&plain(&excerpt(&paper.r#abstract))),
         authors => Serde(authors.collect::<Vec<Linked>>()),
         more_authors => paper.authors.len().saturating_sub(MOST_AUTHORS),
         updated => updated(paper).filter(|time| Some(*time) != published_time(paper)).map(day_in_words),
@@ -208,8 +208,7 @@ fn places(paper: &Paper, view: &PaperView) -> Vec<Place> {
 
 /// A mail to nobody yet, with the address of the page.
 fn mail(title: &str, url: &str) -> String {
-    let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    format!("mailto:?subject={}&body={}", escaped(title), escaped(url))
+    format!("mailto:?subject={}&body={}", escaped_value(title), escaped_value(url))
 }
 
 fn alike(paper: &Paper, results: Vec<SearchResult>, reader: &Reader) -> Vec<Similar> {
@@ -231,7 +230,7 @@ fn alike(paper: &Paper, results: Vec<SearchResult>, reader: &Reader) -> Vec<Simi
 fn why_alike(paper: &Paper, other: &Paper, likeness: Option<f64>) -> String {
     let mut reasons = Vec::new();
     if let Some(likeness) = likeness {
-        reasons.push(format!("{:.0} % alike in meaning", likeness.clamp(0.0, 1.0) * 100.0));
+        reasons.push(format!("{:.0}% alike in meaning", likeness.clamp(0.0, 1.0) * 100.0));
     }
     let shared: Vec<&str> = other
         .authors

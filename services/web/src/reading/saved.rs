@@ -31,14 +31,15 @@ pub async fn saved(
     client: Client,
     reader: Reader,
 ) -> Response {
-    let papers = if reader.saved.is_empty() {
-        Vec::new()
+    let known = if reader.saved.is_empty() {
+        None
     } else {
         match asking::these(&front, &client, reader.saved.clone()).await {
-            Ok(papers) => papers,
+            Ok(known) => Some(known),
             Err(error) => return front.pages.failure(&error),
         }
     };
+    let papers = known.as_ref().map_or(&[][..], |known| &known.papers);
     match wanted.format.as_str() {
         "" | "html" => {}
         "bibtex" => {

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use minijinja::context;
 use minijinja::value::Serde;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use minijinja::{Value, context};
 use proto::search::v1::{SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult};
 use serde::{Deserialize, Serialize};
 use tonic::Code;
@@ -21,7 +20,7 @@ use self::reasons::Reason;
 use crate::Front;
 use crate::client::Client;
 use crate::page::{Asked, NOT_NOW};
-use crate::paper::{PaperView, search_path};
+use crate::paper::{PaperView, escaped_value, search_path};
 use crate::reader::Reader;
 
 const RESULTS_PER_PAGE: i32 = 20;
@@ -115,11 +114,14 @@ pub async fn search(
     if query.is_empty() {
         return front.pages.render(StatusCode::OK, TEMPLATE, context! { query => "" });
     }
-    if let Err(problem) = domain::query::parse(&query) {
-        let problem = problem::of(&query, &problem);
-        let context = context! { query, sort => sort.name(), problem => Serde(problem) };
-        return front.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context);
-    }
+    let parsed = match domain::query::parse(&query) {
+        Ok(parsed) => parsed,
+        Err(problem) => {
+            let problem = problem::of(&query, &problem);
+            let context = context! { query, sort => sort.name(), problem => Serde(problem) };
+            return front.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context);
+        }
+    };
     let request = SearchPapersRequest {
         query: query.clone(),
         page_size: RESULTS_PER_PAGE,
@@ -127,13 +129,16 @@ pub async fn search(
         order: sort.order().into(),
         ..SearchPapersRequest::default()
     };
-    let mut searching = front.search.clone();
     let (found, narrowings) = tokio::join!(
-        searching.search_papers(client.request(request)),
+        front.ask(&client, request),
         narrowing::of(&front, &client, &query, sort)
     );
     match found {
-        Ok(answer) => found_page(&front, &asked, &query, &reader, answer.into_inner(), narrowings),
+        Ok(answer) => {
+            let found = found_context(&asked, &query, &reader, &answer, narrowings);
+            let context = context! { has_words => parsed.meaning.is_some(), ..found };
+            front.pages.render(StatusCode::OK, TEMPLATE, context)
+        }
         Err(error) if matches!(error.code(), Code::InvalidArgument | Code::NotFound) => {
             let problem = problem::said(error.message());
             let context =
@@ -148,39 +153,28 @@ pub async fn search(
     }
 }
 
-fn found_page(
-    front: &Front,
+fn found_context(
     asked: &SearchQuery,
     query: &str,
     reader: &Reader,
-    answer: SearchPapersResponse,
+    answer: &SearchPapersResponse,
     narrowings: Narrowings,
-) -> Response {
+) -> Value {
     let sort = asked.sort;
-    let papers: Vec<Found> = answer
-        .results
-        .into_iter()
-        .filter_map(|one| found(one, reader))
-        .collect();
+    let papers: Vec<Found> = answer.results.iter().filter_map(|one| found(one, reader)).collect();
     let sorts = Sort::ALL.map(|one| Choice {
         label: one.label(),
         href: one.path(query),
         is_chosen: one == sort,
     });
-    let page_of = |token: &str| {
-        format!(
-            "{}&page={}",
-            sort.path(query),
-            utf8_percent_encode(token, NON_ALPHANUMERIC)
-        )
-    };
+    let page_of = |token: &str| format!("{}&page={}", sort.path(query), escaped_value(token));
     let here = if asked.page.is_empty() {
         sort.path(query)
     } else {
         page_of(&asked.page)
     };
     let next = Some(&answer.next_page_token).filter(|token| !token.is_empty());
-    let context = context! {
+    context! {
         query,
         here,
         sort => sort.name(),
@@ -190,18 +184,17 @@ fn found_page(
         sorts => Serde(sorts),
         total => answer.total_size,
         total_is_estimate => answer.total_is_estimate,
-        notice => answer.notice,
+        notice => answer.notice.as_str(),
         first => (!asked.page.is_empty()).then(|| sort.path(query)),
         next => next.map(|token| page_of(token)),
-    };
-    front.pages.render(StatusCode::OK, TEMPLATE, context)
+    }
 }
 
-fn found(result: SearchResult, reader: &Reader) -> Option<Found> {
-    let paper = result.paper?;
+fn found(result: &SearchResult, reader: &Reader) -> Option<Found> {
+    let paper = result.paper.as_ref()?;
     let reasons = reasons::of(&result.parts);
     Some(Found {
-        paper: PaperView::found(&paper, reader, &result.highlight.unwrap_or_default()),
+        paper: PaperView::found(paper, reader, &result.highlight.clone().unwrap_or_default()),
         score: format!("{:.4}", result.score),
         summary: reasons::summary(&reasons),
         reasons,

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proto::papers::v1::Paper;
 use proto::search::v1::{CountFacetsResponse, FacetField, PaperFilter, TrendingWindow};
 use serde::{Deserialize, Serialize};
@@ -18,10 +17,11 @@ use super::asking::{self, LONGEST_CATEGORY};
 use super::heat;
 use super::period::{Period, Unit};
 use crate::Front;
+use crate::caching::Known;
 use crate::categories;
 use crate::client::Client;
 use crate::page::Asked;
-use crate::paper::{PaperView, published_time, search_path};
+use crate::paper::{PaperView, escaped_value, published_time, search_path};
 use crate::reader::Reader;
 
 const TRENDING: i32 = 12;
@@ -73,17 +73,15 @@ pub async fn today(
         asking::newest(&front, &client, filter, NEWEST, ""),
         asking::counts(&front, &client, period.filter(), &[FacetField::Category], CATEGORIES),
     );
-    let newest = newest.map(|answer| answer.papers);
     // Where nothing has appeared yet, the newest there are lead on.
     let earlier = match &newest {
-        Ok(papers) if papers.is_empty() => {
+        Ok(newest) if newest.papers.is_empty() => {
             let any = asking::in_category(category);
-            asking::newest(&front, &client, any, NEWEST, "")
-                .await
-                .map(|answer| answer.papers)
+            asking::newest(&front, &client, any, NEWEST, "").await.ok()
         }
-        _ => Ok(Vec::new()),
+        _ => None,
     };
+    let earlier = earlier.as_ref().map_or(&[][..], |newest| &newest.papers);
     let path = |unit: Unit, category: &str| front_path(unit, category);
     let sheet = Sheet {
         period,
@@ -94,7 +92,6 @@ pub async fn today(
     let failed = newest.is_err() && trending.is_err();
     let earlier_day = earlier
         .iter()
-        .flatten()
         .find_map(published_time)
         .map(|time| Period::at(Unit::Day, time));
     let context = context! {
@@ -107,9 +104,9 @@ pub async fn today(
             is_chosen: one == unit,
         })),
         categories => Serde(sheet.categories(&counts, &|category| path(unit, category))),
-        trending => trending.as_ref().ok().map(|papers| Serde(heat::trends(papers.clone(), &reader))),
-        newest => newest.as_ref().ok().map(|papers| Serde(sheet.views(papers))),
-        earlier => Serde(sheet.views(earlier.as_deref().unwrap_or_default())),
+        trending => trending.as_ref().ok().map(|trending| Serde(heat::trends(&trending.papers, &reader))),
+        newest => newest.as_ref().ok().map(|newest| Serde(sheet.views(&newest.papers))),
+        earlier => Serde(sheet.views(earlier)),
         earlier_day => earlier_day.map(|day| context! { words => day.words(), path => sheet.with_category(day) }),
         ..sheet.context(&counts)
     };
@@ -196,12 +193,12 @@ async fn archive(
         reader: &reader,
     };
     let next_page = Some(&newest.next_page_token).filter(|token| !token.is_empty());
-    let trending = trending.ok().filter(|papers| is_first && !papers.is_empty());
+    let trending = trending.ok().filter(|trending| is_first && !trending.papers.is_empty());
     let context = context! {
         is_front => false,
         is_first,
         categories => Serde(sheet.categories(&counts, &|category| with_category(&period.path(), category))),
-        trending => trending.map(|papers| Serde(heat::trends(papers, &reader))),
+        trending => trending.map(|trending| Serde(heat::trends(&trending.papers, &reader))),
         newest => Serde(sheet.views(&newest.papers)),
         next_page => next_page.map(|token| page_path(&sheet.here, token)),
         ..sheet.context(&counts)
@@ -226,7 +223,7 @@ impl Sheet<'_> {
         with_category(&period.path(), self.category)
     }
 
-    fn context(&self, counts: &Result<CountFacetsResponse, Status>) -> Value {
+    fn context(&self, counts: &Result<Known<CountFacetsResponse>, Status>) -> Value {
         let neighbour = |period: Option<Period>| {
             period.map(|period| context! { words => period.words(), path => self.with_category(period) })
         };
@@ -256,7 +253,11 @@ impl Sheet<'_> {
             .next()
     }
 
-    fn categories(&self, counts: &Result<CountFacetsResponse, Status>, path: &dyn Fn(&str) -> String) -> Vec<Choice> {
+    fn categories(
+        &self,
+        counts: &Result<Known<CountFacetsResponse>, Status>,
+        path: &dyn Fn(&str) -> String,
+    ) -> Vec<Choice> {
         let choice = |code: &str, papers| Choice {
             label: if code.is_empty() {
                 "All".to_owned()
@@ -291,7 +292,7 @@ fn front_path(unit: Unit, category: &str) -> String {
     match unit {
         Unit::Day => with_category("/", category),
         unit if category.is_empty() => format!("/?window={}", unit.name()),
-        unit => format!("/?window={}&category={}", unit.name(), escaped(category)),
+        unit => format!("/?window={}&category={}", unit.name(), escaped_value(category)),
     }
 }
 
@@ -299,14 +300,10 @@ fn with_category(path: &str, category: &str) -> String {
     if category.is_empty() {
         return path.to_owned();
     }
-    format!("{path}?category={}", escaped(category))
+    format!("{path}?category={}", escaped_value(category))
 }
 
 fn page_path(path: &str, token: &str) -> String {
     let sign = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{sign}page={}", escaped(token))
-}
-
-fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    format!("{path}{sign}page={}", escaped_value(token))
 }

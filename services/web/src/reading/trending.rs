@@ -10,7 +10,6 @@ use domain::trending::{
 };
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::asking::{self, LONGEST_CATEGORY};
@@ -20,6 +19,7 @@ use crate::Front;
 use crate::categories;
 use crate::client::Client;
 use crate::page::Asked;
+use crate::paper::escaped_value;
 use crate::reader::Reader;
 
 const PAPERS: i32 = 30;
@@ -70,7 +70,7 @@ pub async fn trending(
         category,
         category_label => categories::label(category),
         choices => Serde(choices),
-        papers => papers.ok().map(|papers| Serde(heat::trends(papers, &reader))),
+        papers => papers.ok().map(|known| Serde(heat::trends(&known.papers, &reader))),
         ..constants()
     };
     front.pages.render(status, "trending.html", context)
@@ -81,17 +81,22 @@ fn constants() -> Value {
     let weights = Attention::ALL.map(|kind| (kind.name(), kind.weight()));
     let half_lives = Window::ALL.map(|window| window.half_life().as_secs() / 3_600);
     context! {
-        weights => weights.map(|(name, weight)| context! { name, weight }).to_vec(),
+        weights => weights.map(|(name, weight)| context! { name, weight => number(weight) }).to_vec(),
         half_lives => half_lives.to_vec(),
-        absolute => ABSOLUTE,
-        cold => COLD,
-        day_budget => DAY_BUDGET,
-        doubtful_floor => DOUBTFUL_FLOOR,
-        doubtful_share => DOUBTFUL_SHARE,
+        absolute => number(1.0 + ABSOLUTE),
+        cold => number(COLD),
+        day_budget => number(DAY_BUDGET),
+        doubtful_floor => number(DOUBTFUL_FLOOR),
+        doubtful_share => number(DOUBTFUL_SHARE),
         memory_days => MEMORY_DAYS,
-        prior_heat => PRIOR_HEAT,
+        prior_heat => number(PRIOR_HEAT),
         trust_days => TRUST_DAYS,
     }
+}
+
+/// A number as it is written by hand: 6, not 6.0.
+fn number(value: f64) -> String {
+    value.to_string()
 }
 
 fn path(unit: Unit, category: &str) -> String {
@@ -99,5 +104,5 @@ fn path(unit: Unit, category: &str) -> String {
     if category.is_empty() {
         return path;
     }
-    format!("{path}&category={}", utf8_percent_encode(category, NON_ALPHANUMERIC))
+    format!("{path}&category={}", escaped_value(category))
 }

@@ -1,5 +1,7 @@
 //! A paper as a BibTeX entry in UTF-8, whose key is made of the paper's id and so stays the same for ever.
 
+use std::fmt::Write as _;
+
 use proto::papers::v1::Paper;
 
 use super::text::{Piece, one_line, pieces};
@@ -15,7 +17,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     let mut entry = format!("@misc{{{},\n", key(&paper.id));
     let mut field = |name: &str, value: String| {
         if !value.is_empty() {
-            entry.push_str(&format!("  {name} = {{{value}}},\n"));
+            let _ = writeln!(entry, "  {name} = {{{value}}},");
         }
     };
     // Inner braces keep the capitals of the title.
@@ -37,10 +39,11 @@ pub fn render(paper: &Paper, page: &str) -> String {
     field("abstract", escaped(&paper.r#abstract));
     if let Some(day) = day {
         // A month is a macro, without braces.
-        entry.push_str(&format!(
-            "  month = {},\n",
+        let _ = writeln!(
+            entry,
+            "  month = {},",
             MONTHS[usize::from(day.month().unsigned_abs()) - 1]
-        ));
+        );
     }
     entry.push_str("}\n");
     entry

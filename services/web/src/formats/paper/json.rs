@@ -1,6 +1,6 @@
 //! A paper as JSON with every field of the contract.
 
-use proto::papers::v1::{LinkKind, Paper};
+use proto::papers::v1::{Link, LinkKind, Paper};
 use serde_json::{Value, json};
 
 use super::{published, updated};
@@ -16,7 +16,7 @@ pub fn object(paper: &Paper, page: &str) -> Value {
     let links: Vec<Value> = paper
         .links
         .iter()
-        .map(|link| json!({ "kind": kind(link.kind()), "url": link.url }))
+        .map(|link| json!({ "kind": kind_of(link), "url": link.url }))
         .collect();
     json!({
         "id": paper.id,
@@ -35,8 +35,9 @@ pub fn object(paper: &Paper, page: &str) -> Value {
     })
 }
 
-fn kind(kind: LinkKind) -> &'static str {
-    match kind {
+/// What a link leads to, in a word.
+pub fn kind_of(link: &Link) -> &'static str {
+    match link.kind() {
         LinkKind::Abstract => "abstract",
         LinkKind::Pdf => "pdf",
         LinkKind::Code => "code",

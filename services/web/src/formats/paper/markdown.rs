@@ -1,5 +1,7 @@
 //! A paper as Markdown (CommonMark). Nothing in its texts becomes markup or HTML; formulas stay readable.
 
+use std::fmt::Write as _;
+
 use proto::papers::v1::{LinkKind, Paper};
 
 use super::published;
@@ -15,17 +17,17 @@ pub fn render(paper: &Paper, page: &str) -> String {
         .map(|author| escaped(&one_line(&author.name)))
         .collect();
     if !authors.is_empty() {
-        text.push_str(&format!("{}\n\n", authors.join(", ")));
+        let _ = writeln!(text, "{}\n", authors.join(", "));
     }
     for paragraph in without_illegal(&paper.r#abstract)
         .lines()
         .filter(|line| !line.trim().is_empty())
     {
-        text.push_str(&format!("{}\n\n", escaped(paragraph.trim())));
+        let _ = writeln!(text, "{}\n", escaped(paragraph.trim()));
     }
     let mut item = |name: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!("* {name}: {value}\n"));
+            let _ = writeln!(text, "* {name}: {value}");
         }
     };
     item("Id", &format!("`{}`", one_line(&paper.id).replace('`', "'")));

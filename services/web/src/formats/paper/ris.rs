@@ -1,5 +1,7 @@
 //! A paper as an RIS record. A value is one line, so nothing in it can begin another field.
 
+use std::fmt::Write as _;
+
 use proto::papers::v1::Paper;
 
 use super::names::Name;
@@ -13,7 +15,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     let mut field = |tag: &str, value: &str| {
         let value = one_line(value);
         if !value.is_empty() {
-            record.push_str(&format!("{tag}  - {value}\r\n"));
+            let _ = writeln!(record, "{tag}  - {value}\r");
         }
     };
     field("ID", &paper.id);

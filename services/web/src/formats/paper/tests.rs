@@ -1,4 +1,6 @@
 use axum::http::HeaderValue;
+use std::fmt::Write as _;
+
 use proto::papers::v1::{Author, Link, LinkKind};
 
 use super::*;
@@ -118,11 +120,12 @@ async fn every_format_of_a_paper() {
     let paper = paper();
     let mut all = String::new();
     for format in PaperFormat::all().filter(|format| *format != PaperFormat::Html) {
-        all.push_str(&format!(
+        let _ = write!(
+            all,
             "--- {}\n{}",
             format.name(),
             body(&paper, format).await.replace('\r', "")
-        ));
+        );
     }
     insta::assert_snapshot!(all);
 }
@@ -134,10 +137,16 @@ async fn headers_say_what_it_is_and_since_when() {
     assert_eq!(of("content-type"), "application/x-bibtex; charset=utf-8");
     assert_eq!(of("last-modified"), "Fri, 23 Feb 2024 01:02:03 GMT");
     assert_eq!(of("content-disposition"), "inline; filename=\"arxiv-2402.14776.bib\"");
-    assert_eq!(
-        of("link"),
-        "<https://papers.example/papers/arxiv:2402.14776>; rel=\"canonical\""
+    let links = of("link");
+    assert!(
+        links.starts_with("<https://papers.example/papers/arxiv:2402.14776>; rel=\"canonical\", "),
+        "{links}"
     );
+    assert!(
+        links.contains("?format=ris>; rel=\"alternate\"; type=\"application/x-research-info-systems\""),
+        "{links}"
+    );
+    assert!(!links.contains("format=bibtex"), "{links}");
     let page = render(&paper(), PaperFormat::Html, BASE);
     assert_eq!(
         page.headers()["location"],

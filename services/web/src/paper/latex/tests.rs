@@ -159,6 +159,47 @@ fn hostile_text_is_escaped_wherever_it_stands() {
     }
 }
 
+/// Titles and abstracts as arXiv has them: nearly all of their LaTeX is understood, and none of it breaks the page.
+#[test]
+fn real_papers_are_readable() {
+    use std::io::{BufRead as _, BufReader};
+    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let data = std::env::var_os("BROADSHEET_DATA").map_or(beside, Into::into);
+    let Ok(file) = std::fs::File::open(data.join("arxiv-daily/papers.jsonl.zst")) else {
+        println!("skipped: arxiv-daily is not there; BROADSHEET_DATA names the folder");
+        return;
+    };
+    let lines = BufReader::new(ruzstd::decoding::StreamingDecoder::new(file).expect("zstd")).lines();
+    let (mut with_latex, mut left) = (0, Vec::new());
+    for line in lines.step_by(12).take(4_000) {
+        let paper: serde_json::Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        for text in [&paper["title"], &paper["abstract"]].map(|text| text.as_str().expect("text")) {
+            let html = html_with_links(text);
+            assert_eq!(
+                html.matches('<').count(),
+                2 * html.matches("</").count() + html.matches("<br>").count(),
+                "{html}"
+            );
+            if text.contains(['\\', '$']) {
+                with_latex += 1;
+                let read = plain(text);
+                if read.contains(['\\', '{', '}']) || read.matches('$').count() > text.matches("\\$").count() {
+                    left.push(read);
+                }
+            }
+        }
+    }
+    for read in left.iter().take(40) {
+        println!("{read}\n");
+    }
+    assert!(with_latex > 100, "{with_latex}");
+    assert!(
+        left.len() * 20 < with_latex,
+        "{} of {with_latex} keep some LaTeX",
+        left.len()
+    );
+}
+
 proptest! {
     #[test]
     fn nothing_panics_and_elements_are_closed(text in r"([a-z<>&$^_{}\\ ~'-]|\\[a-z]{1,4}|\\textbf\{|\\frac|é|\$\$){0,40}") {

@@ -64,7 +64,7 @@ fn reasons_for_likeness_are_said_in_words() {
     let mut other = paper();
     assert_eq!(
         why_alike(&paper(), &other, Some(0.812)),
-        "81 % alike in meaning · also by Ada <b> O'Neil · same field"
+        "81% alike in meaning · also by Ada <b> O'Neil · same field"
     );
     other.authors.clear();
     other.categories = vec!["cs.CV".to_owned()];

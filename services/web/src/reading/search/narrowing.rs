@@ -60,11 +60,11 @@ pub async fn of(front: &Front, client: &Client, query: &str, sort: Sort) -> Narr
         query: query.to_owned(),
         ..CountFacetsRequest::default()
     };
-    let Ok(answer) = front.search.clone().count_facets(client.request(request)).await else {
+    let Ok(answer) = front.ask(client, request).await else {
         return narrowings;
     };
     let words = words(query);
-    for facet in answer.into_inner().facets {
+    for facet in &answer.facets {
         let (field, title) = match facet.field() {
             FacetField::Category => ("cat", "Category"),
             FacetField::Year => ("year", "Year"),
@@ -140,10 +140,7 @@ mod tests {
         let found = restrictions(query, Sort::Newest);
         assert_eq!(found.len(), 2);
         assert_eq!(found[1].text, "author:\"Ada Lovelace\"");
-        assert_eq!(
-            found[1].href,
-            "/search?q=owls%20%2Dcat%3Acs%2ECL%20at%20night&sort=newest"
-        );
+        assert_eq!(found[1].href, "/search?q=owls%20-cat%3Acs.CL%20at%20night&sort=newest");
         assert!(restrictions("like:arxiv:1 \"cat:cs.CL\"", Sort::Relevance).is_empty());
     }
 

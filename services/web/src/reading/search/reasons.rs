@@ -24,7 +24,9 @@ pub fn of(parts: &[ScorePart]) -> Vec<Reason> {
 
 /// Where a paper stands by meaning and by words, in one line.
 pub fn summary(reasons: &[Reason]) -> String {
-    let ranked = reasons.iter().filter(|reason| reason.rank > 0);
+    let ranked = reasons
+        .iter()
+        .filter(|reason| reason.rank > 0 && reason.name.starts_with("by "));
     let places: Vec<String> = ranked
         .take(3)
         .map(|reason| format!("{} no. {}", reason.name, reason.rank))

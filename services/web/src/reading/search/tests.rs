@@ -36,7 +36,7 @@ fn result() -> SearchResult {
 
 #[test]
 fn every_part_of_the_search_page_renders_and_is_escaped() {
-    let found = found(result(), &Reader::default()).expect("a paper");
+    let found = found(&result(), &Reader::default()).expect("a paper");
     let problem = problem::said("<s>");
     let context = context! {
         query => "a & b", searched => true, papers => Serde(vec![found]), next => "/search?q=a&page=x%3D1",
@@ -55,6 +55,8 @@ fn every_part_of_the_search_page_renders_and_is_escaped() {
     ] {
         assert!(html.contains(expected), "{expected}: {html}");
     }
+    let html_of_results = html.split_once("<div id=\"found\">").map(|(_, rest)| rest.to_owned());
+    insta::assert_snapshot!(html_of_results.unwrap_or_default());
     for hostile in ["<b>", "<i>", "<u>", "<s>", "<em>", "<strong>"] {
         assert!(!html.contains(hostile), "{hostile}: {html}");
     }

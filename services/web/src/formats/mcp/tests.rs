@@ -1,0 +1,114 @@
+use super::protocol::{HANDSHAKE, SINGLE};
+use super::*;
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
+        headers.insert(*name, value.parse().expect("a value"));
+    }
+    headers
+}
+
+#[test]
+fn the_revision_says_how_to_answer() {
+    let of = |version: Option<&str>, message: Value| {
+        let pairs: Vec<_> = version
+            .iter()
+            .map(|version| ("mcp-protocol-version", *version))
+            .collect();
+        Era::of(&headers(&pairs), &message)
+    };
+    assert_eq!(of(None, json!([])), Ok(Era::Handshake { batches: true }));
+    assert_eq!(of(Some("2025-03-26"), json!({})), Ok(Era::Handshake { batches: true }));
+    assert_eq!(of(Some("2025-11-25"), json!({})), Ok(Era::Handshake { batches: false }));
+    assert_eq!(of(Some(SINGLE), json!({})), Ok(Era::Single));
+    let meta = json!({ "params": { "_meta": { "io.modelcontextprotocol/protocolVersion": SINGLE } } });
+    assert_eq!(of(None, meta), Ok(Era::Single));
+    let refusal = of(Some("2024-11-05"), json!({})).expect_err("not served").object();
+    assert_eq!(refusal["code"], -32022);
+    assert_eq!(refusal["data"]["supported"][0], SINGLE);
+}
+
+#[test]
+fn a_handshake_settles_on_what_both_know() {
+    for version in HANDSHAKE {
+        assert_eq!(
+            protocol::initialized(&json!({ "protocolVersion": version }))["protocolVersion"],
+            version
+        );
+    }
+    for other in [json!({ "protocolVersion": "1999-01-01" }), json!({}), Value::Null] {
+        assert_eq!(protocol::initialized(&other)["protocolVersion"], "2025-11-25");
+    }
+}
+
+#[test]
+fn messages_are_read_or_refused() {
+    let told = |value: Value| matches!(Message::read(&value), Ok(Message::Told));
+    assert!(told(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })));
+    assert!(told(json!({ "jsonrpc": "2.0", "id": 1, "result": {} })));
+    let request = json!({ "jsonrpc": "2.0", "id": "a", "method": "ping" });
+    assert!(matches!(
+        Message::read(&request),
+        Ok(Message::Request { method: "ping", .. })
+    ));
+    for wrong in [
+        json!(null),
+        json!("text"),
+        json!({ "id": 1, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1 }),
+        json!({ "jsonrpc": "2.0", "id": null, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1.5, "method": "ping" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": 5 }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": [] }),
+    ] {
+        assert!(Message::read(&wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn headers_and_message_must_agree() {
+    let whole = json!({
+        "name": "get_paper",
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": SINGLE,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        },
+    });
+    let code = |pairs: &[(&'static str, &str)], params: &Value| {
+        check::envelope(&headers(pairs), "tools/call", params).map_err(|error| error.object()["code"].clone())
+    };
+    let fitting = [
+        ("mcp-protocol-version", SINGLE),
+        ("mcp-method", "tools/call"),
+        ("mcp-name", "get_paper"),
+    ];
+    assert_eq!(code(&fitting, &whole), Ok(()));
+    assert_eq!(code(&fitting[..2], &whole), Err(json!(-32020)), "no name");
+    assert_eq!(code(&[fitting[0], fitting[2]], &whole), Err(json!(-32020)), "no method");
+    assert_eq!(
+        code(&fitting, &json!({ "name": "get_paper" })),
+        Err(json!(-32602)),
+        "no envelope"
+    );
+    let mut twice = headers(&fitting);
+    twice.append("mcp-name", "other".parse().expect("a value"));
+    assert!(check::envelope(&twice, "tools/call", &whole).is_err());
+}
+
+#[test]
+fn every_tool_says_that_it_only_reads() {
+    let list = tools::listed(&Value::Null).expect("a list");
+    let tools = list["tools"].as_array().expect("tools");
+    let names: Vec<&str> = tools.iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert_eq!(names, tools::NAMES);
+    for tool in tools {
+        assert_eq!(tool["annotations"]["readOnlyHint"], true, "{tool}");
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
+        for required in tool["inputSchema"]["required"].as_array().expect("names") {
+            let name = required.as_str().expect("a name");
+            assert!(tool["inputSchema"]["properties"].get(name).is_some(), "{tool}");
+        }
+    }
+    assert!(tools::listed(&json!({ "cursor": "x" })).is_err());
+}
