@@ -102,3 +102,6 @@ async fn script() -> impl IntoResponse {
     ];
     (headers, include_str!("templates/subscribing.js"))
 }
+
+#[cfg(test)]
+mod tests;

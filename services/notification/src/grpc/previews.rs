@@ -74,7 +74,7 @@ impl Notification {
                 .unwrap_or(domain::preferences::TRENDING_SHARE.into()),
             format: wishes.format,
             language: wishes.language,
-            unwanted_paper_ids: Vec::new(),
+            ..WirePreferences::default()
         };
         let named = |found: Vec<Violation>| refused(found.into_iter().map(|one| placed(one, in_words)).collect());
         let wanted = self.read(wire).map_err(named)?;

@@ -32,8 +32,7 @@ pub struct Choices {
     weekdays: Vec<Choice>,
     formats: Vec<Choice>,
     languages: Vec<Choice>,
-    /// Regions of the time zone database.
-    pub regions: Vec<Region>,
+    regions: Vec<Region>,
 }
 
 /// Parts of the world; other names of the database are links of former days or not for people.
@@ -61,7 +60,7 @@ pub const SHARES: [(&str, &str); 5] = [
 
 const WEIGHTS: [(&str, &str); 4] = [
     ("0.5", "half as much"),
-    ("1", "as much"),
+    ("1", "like the others"),
     ("2", "twice as much"),
     ("4", "four times as much"),
 ];
@@ -88,21 +87,40 @@ pub const WEEKDAYS: [(&str, &str); 7] = [
 pub const FORMATS: [(&str, &str); 2] = [("html", "Typeset (HTML)"), ("text", "Plain text")];
 
 /// Languages that mails are written in around the papers.
-const LANGUAGES: [(&str, &str); 1] = [("en", "English")];
+const LANGUAGES: [(&str, &str); 4] = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("fr", "Français"),
+    ("es", "Español"),
+];
 
-static CHOICES: LazyLock<Choices> = LazyLock::new(|| Choices {
-    shares: choices(&SHARES),
-    weights: choices(&WEIGHTS),
-    frequencies: choices(&FREQUENCIES),
-    weekdays: choices(&WEEKDAYS),
-    formats: choices(&FORMATS),
-    languages: choices(&LANGUAGES),
-    regions: regions(),
-});
+static CHOICES: LazyLock<Choices> = LazyLock::new(|| Choices::with(regions()));
+
+impl Choices {
+    fn with(regions: Vec<Region>) -> Self {
+        Self {
+            shares: choices(&SHARES),
+            weights: choices(&WEIGHTS),
+            frequencies: choices(&FREQUENCIES),
+            weekdays: choices(&WEEKDAYS),
+            formats: choices(&FORMATS),
+            languages: choices(&LANGUAGES),
+            regions,
+        }
+    }
+}
 
 /// All of them, read once.
 pub fn all() -> &'static Choices {
     &CHOICES
+}
+
+/// The same with few time zones, for tests that show them.
+#[cfg(test)]
+pub fn few() -> Choices {
+    let mut regions = regions();
+    regions.retain(|region| region.name == "Arctic");
+    Choices::with(regions)
 }
 
 fn choices(pairs: &[(&str, &str)]) -> Vec<Choice> {

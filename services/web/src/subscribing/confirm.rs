@@ -10,6 +10,8 @@ use proto::subscriptions::v1::{ConfirmSubscriptionRequest, SubscriptionState};
 use super::desk::Desk;
 use super::links::{self, Link};
 use super::posted::Posted;
+use super::reading::Wanted;
+use super::wishes::Typed;
 use super::words::{self, Summary};
 use super::{preview, wishes};
 
@@ -22,7 +24,8 @@ pub async fn page(desk: Desk, Query(link): Query<Link>) -> Response {
     let wanted = wishes::kept(&subscription);
     let pending = subscription.state() == SubscriptionState::Pending;
     let preview = if pending {
-        preview::at_hand(&desk, &wanted).await
+        let read = Wanted::read(&Typed::of(&wanted));
+        preview::at_hand(&desk, &read).await.unwrap_or_default()
     } else {
         minijinja::Value::UNDEFINED
     };

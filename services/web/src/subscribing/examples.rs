@@ -46,7 +46,7 @@ impl Example {
 pub fn read(field: &str) -> Vec<Example> {
     const MARKS: [char; 2] = [',', ';'];
     let mut read: Vec<Example> = Vec::new();
-    let words = field.split_whitespace().map(|word| word.trim_end_matches(MARKS));
+    let words = field.split_whitespace().map(|word| word.trim_matches(MARKS));
     let words = words.flat_map(|word| {
         let parts = paper_id(word).is_err() && word.contains(MARKS);
         let marks: &[char] = if parts { &MARKS } else { &[] };

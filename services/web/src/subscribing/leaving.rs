@@ -295,6 +295,10 @@ mod tests {
         ] {
             assert!(ends(&wrong).is_err(), "{wrong:?}");
         }
-        assert!(ends(&[("until", "9999-12-31")]).is_ok());
+        assert!(
+            ends(&[("until", "9999-12-31")])
+                .expect_err("refused")
+                .contains("too far")
+        );
     }
 }

@@ -61,16 +61,10 @@ pub async fn of(desk: &Desk, wanted: &Wanted, token: &str) -> Result<Value, Prob
     }
 }
 
-/// A preview for a page that is fine without one: none where it does not come in time.
-pub async fn at_hand(desk: &Desk, preferences: &Preferences) -> Value {
-    let wanted = Wanted {
-        preferences: preferences.clone(),
-        origins: Vec::new(),
-        examples: Vec::new(),
-        problems: Problems::default(),
-    };
-    let shown = tokio::time::timeout(PATIENCE, of(desk, &wanted, "")).await;
-    shown.ok().and_then(Result::ok).unwrap_or(Value::UNDEFINED)
+/// The same for a page that is fine without it: nothing where it does not come in time.
+pub async fn at_hand(desk: &Desk, wanted: &Wanted) -> Result<Value, Problems> {
+    let shown = tokio::time::timeout(PATIENCE, of(desk, wanted, "")).await;
+    shown.unwrap_or(Ok(Value::UNDEFINED))
 }
 
 /// What to show where a form has to be put right first.

@@ -56,15 +56,19 @@ pub async fn page(desk: Desk, address: Uri) -> Response {
         field.push_str(value.trim());
     }
     let wanted = Wanted::read(&typed);
-    let preview = if wanted.problems.is_empty() {
-        preview::at_hand(&desk, &wanted.preferences).await
-    } else {
-        preview::held_back(&wanted.problems)
+    let shown = preview::at_hand(&desk, &wanted).await;
+    let form = Form::of(typed, wanted);
+    let form = match shown {
+        Ok(preview) => Form { preview, ..form },
+        // Nobody has sent anything yet; what the link brought along is said to be wrong all the same.
+        Err(problems) => Form {
+            status: StatusCode::OK,
+            ..form.refused(problems)
+        },
     };
     let form = Form {
-        preview,
         untouched: true,
-        ..Form::of(typed, wanted)
+        ..form
     };
     form.render(&desk).await
 }
@@ -91,10 +95,10 @@ pub async fn subscribe(desk: Desk, posted: Posted) -> Response {
         return Form::of(typed, wanted).refused(problems).render(&desk).await;
     }
     match ask(&desk, &typed.email, &wanted).await {
-        Ok(SubscribeResponse { confirmation_required }) => {
+        Ok(answer) => {
             let context = context! {
                 email => typed.email.trim(),
-                confirmation_required,
+                confirmation_required => answer.confirmation_required,
                 summary => Serde(Summary::of(&wanted.preferences)),
             };
             desk.front.pages.render(StatusCode::OK, "subscribed.html", context)

@@ -213,7 +213,7 @@ pub fn kept(subscription: &Subscription) -> Preferences {
         trending_share: subscription.trending_share.unwrap_or(TRENDING_SHARE.into()),
         format: subscription.format,
         language: subscription.language.clone(),
-        unwanted_paper_ids: Vec::new(),
+        ..Preferences::default()
     }
 }
 
