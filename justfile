@@ -60,6 +60,11 @@ test:
     cargo build --workspace --locked
     cargo test --workspace --locked
 
+# Lead a real Chromium through the pages (the first run installs it): journeys, accessibility, validity; keeps pictures of every page.
+test-browser *filter:
+    cargo build --workspace --locked
+    cargo test --workspace --locked --test browser -- {{ filter }}
+
 # Kill each stage at its worst moments and count that nothing is lost and nothing is mailed twice.
 kill-stages:
     cargo build --workspace --locked
@@ -100,3 +105,8 @@ bench-matching:
 bench-mail:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_mail
+
+# Put the pages under load with the last 3,000 papers of arXiv behind them, and weigh them.
+bench-pages:
+    cargo build --release --locked -p broadsheet
+    cargo run --release --locked -p tests --example bench_pages

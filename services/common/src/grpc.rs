@@ -2,6 +2,7 @@
 //!
 //! It knows no method's meaning.
 
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +10,9 @@ use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
-use tracing::instrument::Instrumented;
 use tracing::{Instrument as _, info_span};
 
-use crate::telemetry;
+use crate::{telemetry, waiting};
 
 /// Methods that need no token: they read what every visitor of the front page can read.
 const OPEN_PREFIXES: [&str; 4] = [
@@ -67,7 +67,7 @@ pub struct ServiceChannel {
 impl Service<http::Request<Body>> for ServiceChannel {
     type Response = http::Response<Body>;
     type Error = tonic::transport::Error;
-    type Future = Instrumented<<Channel as Service<http::Request<Body>>>::Future>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.channel.poll_ready(context)
@@ -81,7 +81,7 @@ impl Service<http::Request<Body>> for ServiceChannel {
             let headers = request.headers_mut();
             headers.insert(http::header::AUTHORIZATION, authorization.clone());
         }
-        self.channel.call(request).instrument(span)
+        Box::pin(waiting::waiting(self.channel.call(request).instrument(span)))
     }
 }
 

@@ -19,3 +19,4 @@ pub mod stage;
 pub mod status;
 pub mod streams;
 pub mod telemetry;
+pub mod waiting;

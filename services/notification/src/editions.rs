@@ -53,6 +53,8 @@ pub struct Edition {
     pub papers: Vec<EditionPaper>,
     /// The mail.
     pub mail: Mail,
+    /// Why there are no papers; none where there are some.
+    pub emptiness: Option<Emptiness>,
 }
 
 /// A paper of an edition.
@@ -193,7 +195,32 @@ impl Editions {
             consent: None,
             version: 0,
         };
-        let drafts = self.choose(vec![Open::first(nobody, now)]).await?;
+        self.chosen(Open::first(nobody, now)).await
+    }
+
+    /// The edition that a subscriber would get now with these preferences instead. Records nothing.
+    pub async fn sample_for(
+        &self,
+        subscriber: &Subscriber,
+        preferences: Preferences,
+        now: Timestamp,
+    ) -> Result<Edition, EditionError> {
+        let reader = Subscriber {
+            preferences,
+            // No version is kept as 0, so vectors of interests that nobody saved are not kept either.
+            version: 0,
+            ..subscriber.clone()
+        };
+        let mut open = Open::first(reader, now);
+        let id = subscriber.id.as_str();
+        for past in self.parts.subscribers.pasts(&[(id, open.slot)]).await? {
+            open.past.seen = past?.seen;
+        }
+        self.chosen(open).await
+    }
+
+    async fn chosen(&self, open: Open) -> Result<Edition, EditionError> {
+        let drafts = self.choose(vec![open]).await?;
         let draft = drafts.into_iter().next().ok_or(EditionError::CutOff)?;
         self.written(draft)
     }
@@ -221,16 +248,18 @@ impl Editions {
     }
 
     fn written(&self, draft: composing::Draft) -> Result<Edition, EditionError> {
-        let papers = match draft.verdict {
-            Verdict::Send(papers) => papers,
+        let (papers, emptiness) = match draft.verdict {
+            Verdict::Send(papers) => (papers, None),
             Verdict::PutOff(problem) => return Err(EditionError::Embedding(problem)),
-            Verdict::Empty(_) | Verdict::Expired(_) | Verdict::Known => Vec::new(),
+            Verdict::Empty(why) => (Vec::new(), Some(why)),
+            Verdict::Expired(_) | Verdict::Known => (Vec::new(), None),
         };
         let mail = self.write(&draft.subscriber, draft.slot, &papers)?;
         Ok(Edition {
             slot: draft.slot,
             papers,
             mail,
+            emptiness,
         })
     }
 

@@ -22,6 +22,7 @@ mod export;
 mod feedback;
 mod import;
 mod operators;
+mod previews;
 mod reactions;
 mod subscriptions;
 mod updates;

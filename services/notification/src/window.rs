@@ -145,7 +145,9 @@ impl Window {
         }
         let of_encoder = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
         let mut papers: Vec<Arc<Entry>> = of_encoder.cloned().collect();
-        papers.sort_unstable_by(|a, b| b.indexed.cmp(&a.indexed).then_with(|| a.paper.id.cmp(&b.paper.id)));
+        // By the millisecond, as an offer sorts its candidates: places in one are places in the other.
+        let at = |entry: &Entry| entry.indexed.as_millisecond();
+        papers.sort_unstable_by(|a, b| at(b).cmp(&at(a)).then_with(|| a.paper.id.cmp(&b.paper.id)));
         let heat = |entry: &Arc<Entry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
         let dimension = papers.first().map_or(0, |first| first.vectors.dense.dimension());
         let keys = papers.iter().map(|entry| PaperKey::of(&entry.paper.id));
@@ -228,5 +230,30 @@ mod tests {
             SignedDuration::from_mins(1),
         );
         assert!(window.get(&id).is_none());
+    }
+
+    #[test]
+    fn papers_of_one_millisecond_are_in_the_order_of_an_offer() {
+        use domain::selection::{Candidate, Offer};
+        let mut window = Window::default();
+        for (id, nanos) in [("x:a", 1), ("x:b", 2), ("x:c", 2_000_000)] {
+            let indexed = Timestamp::from_nanosecond(nanos).expect("a timestamp");
+            window.add(Entry {
+                indexed,
+                ..entry(id, 1)
+            });
+        }
+        let encoder = EncoderId::parse("test@1").expect("an encoder id");
+        let snapshot = window.snapshot(&encoder).expect("of one dimension");
+        let candidates = snapshot.papers.iter().map(|entry| Candidate {
+            paper: &entry.paper,
+            dense: &entry.vectors.dense,
+            indexed_ms: entry.indexed.as_millisecond(),
+            trending: 0.0,
+        });
+        let offer = Offer::new(candidates.collect());
+        let offered: Vec<&PaperId> = offer.candidates().iter().map(|one| &one.paper.id).collect();
+        let shown: Vec<&PaperId> = snapshot.papers.iter().map(|entry| &entry.paper.id).collect();
+        assert_eq!(shown, offered);
     }
 }

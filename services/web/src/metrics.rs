@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
 use common::telemetry;
+use common::waiting::{self, Took};
 use prometheus::{HistogramVec, IntCounterVec, register_histogram_vec, register_int_counter_vec};
 use tracing::{Instrument as _, field, info_span};
 
@@ -53,11 +55,22 @@ static LIMITED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+static RENDERED: LazyLock<HistogramVec> = LazyLock::new(|| {
+    register_histogram_vec!(
+        "broadsheet_web_render_seconds",
+        "Time that a response took beyond waiting for the services it asked, by route.",
+        &["route"],
+        vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5]
+    )
+    .expect("the only metric of this name")
+});
+
 /// Makes every series exist.
 pub fn touch() {
     for route in [reading::ROUTES, subscribing::ROUTES, formats::ROUTES].concat() {
         RESPONSES.with_label_values(&[route, "200"]);
         DURATIONS.with_label_values(&[route]);
+        RENDERED.with_label_values(&[route]);
     }
     for shelf in ["pages", "answers"] {
         for outcome in ["hit", "miss", "stale"] {
@@ -96,11 +109,24 @@ pub async fn observe(client: Client, request: Request, next: Next) -> Response {
         http.response.status_code = field::Empty
     );
     telemetry::set_parent_from_http(&span, request.headers());
-    let response = next.run(request).instrument(span.clone()).await;
+    let (mut response, took) = waiting::measured(next.run(request).instrument(span.clone())).await;
     span.record("http.response.status_code", response.status().as_u16());
     RESPONSES.with_label_values(&[&route, response.status().as_str()]).inc();
     DURATIONS
         .with_label_values(&[&route])
         .observe(started.elapsed().as_secs_f64());
+    RENDERED.with_label_values(&[&route]).observe(took.own.as_secs_f64());
+    response.headers_mut().insert("server-timing", server_timing(took));
     response
+}
+
+/// What the browser's own tools show beside the page.
+fn server_timing(took: Took) -> HeaderValue {
+    let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
+    let told = format!(
+        "services;dur={:.2}, page;dur={:.2}",
+        milliseconds(took.services),
+        milliseconds(took.own)
+    );
+    HeaderValue::from_str(&told).unwrap_or_else(|_| HeaderValue::from_static("page"))
 }

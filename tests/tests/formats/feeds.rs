@@ -120,7 +120,7 @@ fn paged(web: &str) {
             assert!(titles.insert(item["id"].as_str().unwrap().to_owned()), "twice: {item}");
         }
         match page["next_url"].as_str() {
-            Some(next) => url = next.to_owned(),
+            Some(next) => next.clone_into(&mut url),
             None => break,
         }
     }

@@ -89,7 +89,7 @@ pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
 pub async fn preview(channel: ServiceChannel, email: String) -> Result<Edition, Failure> {
     let request = PreviewEditionRequest {
         email,
-        preferences: None,
+        ..PreviewEditionRequest::default()
     };
     let answer = DeliveryServiceClient::new(channel)
         .preview_edition(request)

@@ -3,8 +3,6 @@
 use std::pin::Pin;
 
 use common::status;
-use domain::schedule::Schedule;
-use domain::{Interest, Preferences, text};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -13,8 +11,8 @@ use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
     Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, GetLatestEditionRequest,
     GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse, PreviewEditionRequest,
-    PreviewEditionResponse, PreviewPreferences, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest,
-    SendEditionsResponse, SendTestEditionRequest, SendTestEditionResponse, SentEdition,
+    PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest, SendEditionsResponse,
+    SendTestEditionRequest, SendTestEditionResponse, SentEdition,
 };
 use proto::papers::v1::Paper as WireShown;
 use tonic::{Request, Response, Status};
@@ -76,34 +74,6 @@ impl Notification {
         }
     }
 
-    /// What somebody without a subscription asks for, as the usual preferences with these words.
-    fn unsaved(&self, wishes: &PreviewPreferences) -> Result<Preferences, Status> {
-        let defaults = &self.defaults;
-        let schedule = Schedule::parse(&defaults.time, &defaults.time_zone).map_err(status::internal)?;
-        let paper_count = match wishes.paper_count {
-            0 => defaults.paper_count,
-            count => usize::try_from(count).map_err(|_| {
-                let problem = format!("is {count}; allowed are 1 to 50, or 0");
-                status::invalid("preferences.paper_count", problem)
-            })?,
-        };
-        let interests = wishes
-            .interests
-            .iter()
-            .map(|words| Interest::in_words(&text::one_line(words)));
-        let preferences = Preferences {
-            interests: interests.collect(),
-            ..Preferences::plain(schedule, paper_count)
-        };
-        match preferences.violations().into_iter().next() {
-            Some(wrong) => Err(status::invalid(
-                format!("preferences.{}", wrong.field),
-                wrong.description,
-            )),
-            None => Ok(preferences),
-        }
-    }
-
     /// Records of a subscriber, newest slot first.
     async fn records(
         &self,
@@ -128,28 +98,7 @@ impl DeliveryService for Notification {
         &self,
         request: Request<PreviewEditionRequest>,
     ) -> Result<Response<PreviewEditionResponse>, Status> {
-        let request = request.into_inner();
-        let now = Timestamp::now();
-        let (email, edition) = match (request.email.as_str(), &request.preferences) {
-            ("", Some(wishes)) => {
-                let edition = self.editions.sample(self.unsaved(wishes)?, now).await;
-                (String::new(), edition.map_err(edition_failed)?)
-            }
-            (_, Some(_)) => {
-                let problem = "is given beside `email`; a preview is of a subscriber or of preferences";
-                return Err(status::invalid("preferences", problem));
-            }
-            (email, None) => {
-                let subscriber = self.by_email(email).await?;
-                let edition = self.editions.preview(&subscriber.id, now).await;
-                let edition = edition.map_err(edition_failed)?;
-                let edition = edition.ok_or_else(|| status::not_found("subscriber", &subscriber.email))?;
-                (subscriber.email, edition)
-            }
-        };
-        Ok(Response::new(PreviewEditionResponse {
-            edition: Some(to_wire(email, edition)),
-        }))
+        Ok(Response::new(self.previewed(request.into_inner()).await?))
     }
 
     async fn send_test_edition(
@@ -296,7 +245,7 @@ impl Notification {
     }
 }
 
-fn to_wire(email: String, edition: Edition) -> WireEdition {
+pub(super) fn to_wire(email: String, edition: Edition) -> WireEdition {
     WireEdition {
         email,
         slot_time: Some(to_wire_time(edition.slot)),

@@ -198,6 +198,7 @@ impl SubscriptionService for Notification {
         self.interests.prepare(&confirmed).await;
         Ok(Response::new(ConfirmSubscriptionResponse {
             subscription: Some(self.shown(&known.id).await?),
+            token: self.tokens.issue(Scope::Manage, &known.id, Timestamp::now()),
         }))
     }
 

@@ -3,8 +3,7 @@ use proto::delivery::v1::delivery_service_server::DeliveryService as _;
 use proto::delivery::v1::report_feedback_request::Report;
 use proto::delivery::v1::{
     DeliveryState, Feedback as Fields, FeedbackKind, GetLatestEditionRequest, ListDeliveriesRequest,
-    PreviewEditionRequest, PreviewPreferences, ReportFeedbackRequest, SendEditionsRequest, SendEditionsResponse,
-    SendTestEditionRequest,
+    ReportFeedbackRequest, SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
 };
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
 use proto::subscriptions::v1::{
@@ -71,7 +70,9 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
             .await
             .expect("confirmed")
             .into_inner();
+        let managed = house.tokens.check(&[Scope::Manage], &confirmed.token, house.now);
         let subscription = confirmed.subscription.expect("a subscription");
+        assert_eq!(managed, Ok(subscription.subscriber_id.clone()));
         assert_eq!(subscription.state(), SubscriptionState::Active);
         assert!(subscription.next_due_time.is_some() && subscription.confirmed_time.is_some());
     }
@@ -324,43 +325,6 @@ async fn deliveries_are_listed_page_by_page() {
         page_token = page.next_page_token;
     }
     assert!(page_token.is_empty() && slots.is_sorted_by(|a, b| a > b), "{slots:?}");
-}
-
-#[tokio::test]
-async fn a_preview_needs_no_subscription() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on dogs", "test@1");
-    house.add_paper("x:b", "on cats", "test@1");
-    let door = front_door(&house);
-    let wishes = |interests: &[&str], paper_count| PreviewPreferences {
-        interests: interests.iter().map(|words| (*words).to_owned()).collect(),
-        paper_count,
-    };
-    let preview = async |email: &str, preferences: PreviewPreferences| {
-        let request = PreviewEditionRequest {
-            email: email.to_owned(),
-            preferences: Some(preferences),
-        };
-        door.preview_edition(Request::new(request)).await
-    };
-    let edition = preview("", wishes(&["cats"], 1)).await.expect("composed").into_inner();
-    let edition = edition.edition.expect("an edition");
-    let ids: Vec<_> = edition
-        .papers
-        .iter()
-        .filter_map(|one| one.paper.as_ref())
-        .map(|paper| &paper.id)
-        .collect();
-    assert_eq!(ids, ["x:b"]);
-    for (email, wrong, field) in [
-        ("", wishes(&[], 51), "paper_count"),
-        ("", wishes(&[""], 1), "interests[0]"),
-        (ADA, wishes(&[], 1), "preferences"),
-    ] {
-        let refused = preview(email, wrong).await.expect_err("refused");
-        assert_eq!(refused.code(), Code::InvalidArgument);
-        assert!(refused.message().contains(field), "{refused}");
-    }
 }
 
 #[tokio::test]

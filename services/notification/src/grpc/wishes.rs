@@ -46,6 +46,12 @@ impl Notification {
 
     /// Refuses example papers that nobody knows, naming them.
     pub(super) async fn check_examples(&self, wishes: &Preferences) -> Result<(), Status> {
+        let wrong = self.unknown_examples(wishes).await?;
+        if wrong.is_empty() { Ok(()) } else { Err(refused(wrong)) }
+    }
+
+    /// Example papers that nobody knows, each with its place.
+    pub(super) async fn unknown_examples(&self, wishes: &Preferences) -> Result<Vec<Violation>, Status> {
         let examples = || {
             let all = wishes.interests.iter().enumerate();
             all.flat_map(|(index, interest)| {
@@ -57,7 +63,7 @@ impl Notification {
         };
         let ids: Vec<PaperId> = examples().map(|(_, id): (String, &PaperId)| id.clone()).collect();
         if ids.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let unknown = self.interests.unknown(&ids).await.map_err(status::unavailable)?;
         let hint = if self.interests.has_catalogue() {
@@ -66,13 +72,11 @@ impl Notification {
             "which is not among the recent papers, and this service is told of no others (notification.indexing_url)"
         };
         let wrong = examples().filter(|(_, id)| unknown.contains(*id));
-        let wrong: Vec<Violation> = wrong
-            .map(|(field, id)| Violation {
-                field,
-                description: format!("is {id}, {hint}"),
-            })
-            .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(refused(wrong)) }
+        let wrong = wrong.map(|(field, id)| Violation {
+            field,
+            description: format!("is {id}, {hint}"),
+        });
+        Ok(wrong.collect())
     }
 
     fn plain(&self) -> WirePreferences {

@@ -7,6 +7,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::waiting::waiting;
 use hashlink::LruCache;
 
 /// A failure is handed out for so long instead of being repeated by each who waited for it.
@@ -74,7 +75,7 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Shelf<K, V, E> {
         make: impl AsyncFnOnce() -> Result<(V, usize), E>,
     ) -> Result<Found<V>, E> {
         let slot = self.slot(&key);
-        let mut state = slot.state.lock().await;
+        let mut state = waiting(slot.state.lock()).await;
         if let Some(found) = self.fresh(&state) {
             return Ok(found);
         }

@@ -1,164 +1,64 @@
-//! The links inside the mail: confirm, preferences, unsubscribe. GET shows, POST acts.
+//! The links of mails: what their token opens, and what to do where it opens nothing.
 
-use std::sync::Arc;
-
-use axum::Form;
-use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use minijinja::{Value, context};
-use proto::subscriptions::v1::{
-    ConfirmSubscriptionRequest, Frequency, GetSubscriptionRequest, PauseSubscriptionRequest, ResumeSubscriptionRequest,
-    Subscription, SubscriptionState, UnsubscribeRequest,
-};
+use minijinja::context;
+use proto::subscriptions::v1::{GetSubscriptionRequest, Subscription, SubscriptionState};
 use serde::Deserialize;
-use tonic::Status;
+use tonic::{Code, Status};
 
-use crate::Front;
+use super::desk::Desk;
+
+/// Longest token; ours are shorter than 200 characters.
+const MOST_TOKEN_CHARS: usize = 1_024;
 
 /// The token of a link.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Link {
     #[serde(default)]
     pub token: String,
 }
 
-/// What a mail program posts for one-click unsubscribing (RFC 8058), or our own form does.
-#[derive(Deserialize)]
-pub struct Posted {
-    #[serde(default)]
-    token: String,
+/// The subscription that a token opens.
+pub async fn subscription(desk: &Desk, token: &str) -> Result<Subscription, Status> {
+    if token.is_empty() || token.len() > MOST_TOKEN_CHARS {
+        return Err(common::status::invalid(
+            "token",
+            "is not a link that was sent from here; open it from the mail again, or copy it whole",
+        ));
+    }
+    let token = token.to_owned();
+    let mut subscriptions = desk.front.subscriptions.clone();
+    let answer = subscriptions
+        .get_subscription(desk.ask(GetSubscriptionRequest { token }))
+        .await?;
+    let found = answer.into_inner().subscription;
+    found.ok_or_else(|| Status::internal("an answer without a subscription"))
 }
 
-/// Asks whether to confirm.
-pub async fn confirm_page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
-    show(&front, "confirm.html", link).await
-}
-
-/// Confirms.
-pub async fn confirm(State(front): State<Arc<Front>>, Query(link): Query<Link>, Form(form): Form<Posted>) -> Response {
-    let token = either(form.token, link.token);
-    match front
-        .subscriptions
-        .clone()
-        .confirm_subscription(ConfirmSubscriptionRequest { token })
-        .await
-    {
-        Ok(answer) => {
-            let email = answer.into_inner().subscription.map(|s| s.email).unwrap_or_default();
-            let text = format!("The digest will come to {email}. Every mail has a link to end it.");
-            front.pages.message(StatusCode::OK, "You are subscribed", &text)
+/// The page for a call that failed on behalf of a link: what is wrong with the link, and what to do about it.
+pub fn failed(desk: &Desk, error: &Status) -> Response {
+    let (status, title) = match error.code() {
+        Code::InvalidArgument if common::status::blamed_field(error).as_deref() == Some("token") => {
+            (StatusCode::BAD_REQUEST, "This link does not open anything")
         }
-        Err(error) => front.pages.failure(&error),
-    }
-}
-
-/// Asks whether to unsubscribe.
-pub async fn unsubscribe_page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
-    show(&front, "unsubscribe.html", link).await
-}
-
-/// Unsubscribes, in force when the page is shown. Takes the one-click POST of mail programs, whose token is in the URL.
-pub async fn unsubscribe(
-    State(front): State<Arc<Front>>,
-    Query(link): Query<Link>,
-    Form(form): Form<Posted>,
-) -> Response {
-    let token = either(form.token, link.token);
-    match front
-        .subscriptions
-        .clone()
-        .unsubscribe(UnsubscribeRequest { token })
-        .await
-    {
-        Ok(_) => front.pages.message(
-            StatusCode::OK,
-            "You are unsubscribed",
-            "No further digest will be sent.",
-        ),
-        Err(error) => front.pages.failure(&error),
-    }
-}
-
-/// Shows what a subscriber asked for.
-pub async fn preferences_page(State(front): State<Arc<Front>>, Query(link): Query<Link>) -> Response {
-    show(&front, "preferences.html", link).await
-}
-
-/// Sends nothing until resumed.
-pub async fn pause(State(front): State<Arc<Front>>, Form(form): Form<Posted>) -> Response {
-    let token = form.token.clone();
-    let request = PauseSubscriptionRequest {
-        token,
-        until_time: None,
+        Code::NotFound => (StatusCode::NOT_FOUND, "Nothing is kept under this link"),
+        _ => return desk.front.pages.failure(error),
     };
-    match front.subscriptions.clone().pause_subscription(request).await {
-        Ok(_) => show(&front, "preferences.html", Link { token: form.token }).await,
-        Err(error) => front.pages.failure(&error),
-    }
+    let problem = error.message().strip_prefix("token ").unwrap_or_default();
+    desk.front
+        .pages
+        .render(status, "link.html", context! { title, problem })
 }
 
-/// Ends a pause.
-pub async fn resume(State(front): State<Arc<Front>>, Form(form): Form<Posted>) -> Response {
-    let token = form.token.clone();
-    let request = ResumeSubscriptionRequest { token };
-    match front.subscriptions.clone().resume_subscription(request).await {
-        Ok(_) => show(&front, "preferences.html", Link { token: form.token }).await,
-        Err(error) => front.pages.failure(&error),
-    }
-}
-
-async fn show(front: &Front, template: &str, link: Link) -> Response {
-    let token = link.token;
-    let found = front
-        .subscriptions
-        .clone()
-        .get_subscription(GetSubscriptionRequest { token: token.clone() })
-        .await;
-    let subscription = found.and_then(|answer| {
-        answer
-            .into_inner()
-            .subscription
-            .ok_or_else(|| Status::internal("an answer without a subscription"))
-    });
-    match subscription {
-        Ok(subscription) => front.pages.render(StatusCode::OK, template, shown(subscription, token)),
-        Err(error) => front.pages.failure(&error),
-    }
-}
-
-fn shown(subscription: Subscription, token: String) -> Value {
-    let state = match subscription.state() {
+/// A state in words.
+pub fn state(subscription: &Subscription) -> &'static str {
+    match subscription.state() {
         SubscriptionState::Active => "active",
-        SubscriptionState::Pending => "waiting for confirmation",
+        SubscriptionState::Pending => "waiting for your confirmation",
         SubscriptionState::Paused => "paused",
         SubscriptionState::Unsubscribed => "ended",
-        SubscriptionState::Suppressed => "ended because the address takes no mail",
+        SubscriptionState::Suppressed => "ended, because the address takes no mail",
         SubscriptionState::Unspecified => "unknown",
-    };
-    let interests: Vec<String> = subscription
-        .interests
-        .iter()
-        .map(|interest| interest.text.clone())
-        .collect();
-    let schedule = subscription.schedule.unwrap_or_default();
-    let days = match schedule.frequency() {
-        Frequency::Weekdays => "from Monday to Friday",
-        Frequency::Weekly => "once a week",
-        Frequency::Daily | Frequency::Unspecified => "every day",
-    };
-    context! {
-        token,
-        state,
-        interests,
-        email => subscription.email,
-        days,
-        time => schedule.time,
-        time_zone => schedule.time_zone,
-        paper_count => subscription.paper_count,
     }
-}
-
-fn either(first: String, second: String) -> String {
-    if first.is_empty() { second } else { first }
 }

@@ -1,0 +1,221 @@
+//! Papers that readers name as examples: by id, by DOI, or by the address of a page about them.
+//!
+//! It says which paper is meant, not whether it is known.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::{PaperId, text};
+use proto::search::v1::BatchGetPapersRequest;
+use serde::Serialize;
+
+use super::desk::Desk;
+
+/// How long a page waits for titles, which it can do without.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What somebody typed for a paper, and which one it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Example {
+    /// As typed.
+    pub typed: String,
+    /// The canonical id; empty where it is none.
+    pub id: String,
+    /// The title; empty where it is not known.
+    pub title: String,
+    /// What is wrong with it; empty where nothing is.
+    pub problem: String,
+}
+
+impl Example {
+    fn read(typed: &str) -> Self {
+        let (id, problem) = match paper_id(typed) {
+            Ok(id) => (id.to_string(), String::new()),
+            Err(problem) => (String::new(), problem),
+        };
+        Self {
+            typed: text::shorten(typed),
+            id,
+            title: String::new(),
+            problem,
+        }
+    }
+}
+
+/// The papers of a field, each once: parted by white space, and by commas where no id has them.
+pub fn read(field: &str) -> Vec<Example> {
+    const MARKS: [char; 2] = [',', ';'];
+    let mut read: Vec<Example> = Vec::new();
+    let words = field.split_whitespace().map(|word| word.trim_matches(MARKS));
+    let words = words.flat_map(|word| {
+        let parts = paper_id(word).is_err() && word.contains(MARKS);
+        let marks: &[char] = if parts { &MARKS } else { &[] };
+        word.split(marks)
+    });
+    for typed in words.filter(|word| !word.is_empty()) {
+        let example = Example::read(typed);
+        let known = read
+            .iter()
+            .any(|one| !one.id.is_empty() && one.id == example.id || one.typed == example.typed);
+        if !known {
+            read.push(example);
+        }
+    }
+    read
+}
+
+/// The paper that a word names.
+///
+/// # Errors
+/// What is wrong with it, as a sentence without its subject.
+pub fn paper_id(word: &str) -> Result<PaperId, String> {
+    const WANTED: &str = "is no paper id; take an arXiv id, a DOI, or the link of a paper";
+    let word = word.trim();
+    if word.chars().count() > 500 {
+        return Err(WANTED.to_owned());
+    }
+    let bare = behind_host(word).unwrap_or_else(|| word.to_owned());
+    if bare.contains("://") {
+        return Err(WANTED.to_owned());
+    }
+    if bare.contains(':') {
+        return PaperId::parse(&bare).map_err(|_| WANTED.to_owned());
+    }
+    // Without a scheme it is of arXiv or a DOI; nobody here has ids of their own.
+    let id = PaperId::from_submission(&bare, "own").map_err(|_| WANTED.to_owned())?;
+    if id.as_str().starts_with("own:") {
+        Err(WANTED.to_owned())
+    } else {
+        Ok(id)
+    }
+}
+
+/// What an address names: the id of an arXiv page, a DOI, or the paper of a page like ours.
+fn behind_host(word: &str) -> Option<String> {
+    let rest = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://"));
+    let named = [
+        "arxiv.org/",
+        "www.arxiv.org/",
+        "export.arxiv.org/",
+        "doi.org/",
+        "dx.doi.org/",
+    ];
+    let rest = match rest {
+        Some(rest) => rest,
+        None if named.iter().any(|host| starts_with(word, host)) => word,
+        None => return None,
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = rest.split_once('/')?;
+    let host = host.to_lowercase();
+    let path = decoded(path.trim_end_matches('/'));
+    if host == "arxiv.org" || host.ends_with(".arxiv.org") {
+        let (_, id) = path.split_once('/')?;
+        return Some(format!("arxiv:{id}"));
+    }
+    if host == "doi.org" || host == "dx.doi.org" {
+        return Some(format!("doi:{path}"));
+    }
+    let path = format!("/{path}");
+    let (_, id) = path.split_once("/papers/")?;
+    Some(id.to_owned())
+}
+
+fn starts_with(word: &str, prefix: &str) -> bool {
+    word.get(..prefix.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+}
+
+fn decoded(path: &str) -> String {
+    let as_query = path.replace('+', "%2B");
+    let mut pairs = url::form_urlencoded::parse(as_query.as_bytes());
+    match (pairs.next(), pairs.next()) {
+        (Some((name, value)), None) if value.is_empty() => name.into_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// The titles of papers, as far as they come in time: no page waits for them or fails without them.
+pub async fn titles(desk: &Desk, ids: Vec<String>) -> HashMap<String, String> {
+    if ids.is_empty() {
+        return HashMap::new();
+    }
+    let request = BatchGetPapersRequest { paper_ids: ids };
+    let mut search = desk.front.search.clone();
+    let asked = tokio::time::timeout(PATIENCE, search.batch_get_papers(desk.ask(request))).await;
+    let papers = match asked {
+        Ok(Ok(answer)) => answer.into_inner().papers,
+        _ => Vec::new(),
+    };
+    papers.into_iter().map(|paper| (paper.id, paper.title)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ids_and_links_of_one_paper_meet() {
+        for word in [
+            "2402.14776",
+            "2402.14776v3",
+            "arXiv:2402.14776",
+            "https://arxiv.org/abs/2402.14776v2",
+            "https://arxiv.org/pdf/2402.14776v2.pdf",
+            "https://www.arxiv.org/html/2402.14776?x=y#S1",
+            "arxiv.org/abs/2402.14776",
+            "https://doi.org/10.48550/arXiv.2402.14776",
+            "https://huggingface.co/papers/2402.14776",
+            "http://localhost:7180/papers/arxiv:2402.14776",
+            "https://example.org/papers/arxiv%3A2402.14776/",
+        ] {
+            assert_eq!(paper_id(word).expect(word).as_str(), "arxiv:2402.14776", "{word}");
+        }
+        let id = |word: &str| paper_id(word).expect(word).to_string();
+        assert_eq!(id("10.1145/3292500.ABC"), "doi:10.1145/3292500.abc");
+        assert_eq!(id("https://doi.org/10.1145/3-a_b"), "doi:10.1145/3-a_b");
+        assert_eq!(id("hep-th/9901001v2"), "arxiv:hep-th/9901001");
+        assert_eq!(id("https://arxiv.org/abs/hep-th/9901001"), "arxiv:hep-th/9901001");
+        assert_eq!(id("seed:1+1"), "seed:1+1");
+    }
+
+    #[test]
+    fn what_names_no_paper_is_said_one_by_one() {
+        let found = read("2402.14776, cats\nhttps://example.org/ ;arxiv:12 2402.14776v1");
+        let said: Vec<(&str, &str)> = found.iter().map(|one| (one.typed.as_str(), one.id.as_str())).collect();
+        assert_eq!(
+            said,
+            [
+                ("2402.14776", "arxiv:2402.14776"),
+                ("cats", ""),
+                ("https://example.org/", ""),
+                ("arxiv:12", "")
+            ]
+        );
+        let old = "doi:10.1002/(sici)1097-0258(19980815)17:15<1661::aid-sim968>3.0.co;2-2";
+        assert_eq!(read(old)[0].id, old, "marks that belong to an id");
+        assert_eq!(read("2402.14776,2402.14777;2402.14778").len(), 3);
+        assert!(found[1].problem.contains("no paper id") && found[0].problem.is_empty());
+        assert!(paper_id(&"9".repeat(10_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn an_example_is_an_id_or_a_problem_and_says_the_same_again(field in any::<String>()) {
+            for one in read(&field) {
+                prop_assert_ne!(one.id.is_empty(), one.problem.is_empty());
+                if !one.id.is_empty() {
+                    prop_assert_eq!(paper_id(&one.id).map(|id| id.to_string()), Ok(one.id));
+                }
+            }
+        }
+
+        #[test]
+        fn arxiv_links_of_any_number_are_read(month in 0..9999u32, number in 0..99999u32, version in 1..9u8) {
+            let id = format!("{month:04}.{number:05}");
+            let read = paper_id(&format!("https://arxiv.org/pdf/{id}v{version}")).map(|id| id.to_string());
+            prop_assert_eq!(read, Ok(format!("arxiv:{id}")));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A subscription, from the form to its end, by the mails that arrive.
+
+use tests::post;
+
+use crate::journeys::scanning::{header, links, mail_to};
+use crate::reader::Reader;
+use crate::stage::Stage;
+
+pub fn from_first_to_last(stage: &Stage, reader: &mut Reader) {
+    let email = format!("{}@example.org", reader.variant.name());
+    subscribe(stage, reader, &email);
+    change_preferences(reader);
+
+    stage.platform.must(&["digest", "send", "--to", &email, "--now"]);
+    let digest = mail_to(stage, &email, "List-Unsubscribe: ");
+    let of_mail = links(&digest, &stage.web);
+    let paper = of_mail.iter().find(|link| link.contains("/papers/"));
+    reader.open(paper.expect("the digest links to pages of papers"));
+    reader.look("paper-from-mail");
+    assert!(reader.sees("#similar"), "{}", reader.path());
+
+    let unsubscribe = header(&digest, "List-Unsubscribe");
+    let url = unsubscribe.trim_matches(['<', '>']);
+    reader.open(url);
+    reader.look("unsubscribe");
+    // What a mail program does when its reader presses the button it shows.
+    assert_eq!(header(&digest, "List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    let (status, page) = post(url, &[("List-Unsubscribe", "One-Click")]);
+    assert_eq!(status, 200, "{page}");
+    let sent = stage.platform.must(&["digest", "send", "--now", "--json"]).json();
+    assert!(
+        !sent.to_string().contains(&email),
+        "nothing is sent after the end: {sent}"
+    );
+    reader.open(url);
+    reader.look("unsubscribed");
+}
+
+/// By the form, with a look at what would come, and by the link in the mail.
+fn subscribe(stage: &Stage, reader: &mut Reader, email: &str) {
+    reader.open("/subscribe");
+    reader.look("subscribe");
+    reader.fill("#subscribe [name='email']", email);
+    reader.fill(
+        "#subscribe [name='interests']",
+        "sorting hedgehogs\nclassifiers that abstain",
+    );
+    reader.press("#subscribe [data-action='preview']");
+    reader.until("the preview is shown", |reader| !reader.papers("#preview").is_empty());
+    reader.look("subscribe-preview");
+    let value = reader.run("return document.querySelector(\"[name='email']\").value", &[]);
+    assert_eq!(value, email, "what was written stays");
+    assert!(!is_known(stage, email), "a preview changes nothing");
+
+    reader.follow("#subscribe [data-action='subscribe']");
+    reader.look("subscribed");
+    let confirm = links(&mail_to(stage, email, "/confirm?token="), &stage.web);
+    let confirm = confirm.iter().find(|link| link.contains("/confirm?")).unwrap();
+    reader.open(confirm);
+    reader.look("confirm");
+    reader.follow("main form button");
+    reader.look("confirmed");
+}
+
+fn change_preferences(reader: &mut Reader) {
+    // The page after the confirmation leads there.
+    reader.follow("main a[href*='/preferences?token=']");
+    reader.look("preferences");
+    reader.fill("#preferences [name='interests']", "hedgehogs\nhandwriting in old books");
+    reader.fill("#preferences [name='paper_count']", "4");
+    reader.follow("#preferences [data-action='save'], #preferences button:not([data-action='preview'])");
+    reader.look("preferences-saved");
+    let interests = "return document.querySelector(\"#preferences [name='interests']\").value";
+    if !reader.sees("#preferences") {
+        reader.follow("main a[href*='/preferences?token=']");
+    }
+    let kept = reader.run(interests, &[]);
+    assert!(kept.as_str().unwrap().contains("handwriting in old books"), "{kept}");
+}
+
+fn is_known(stage: &Stage, email: &str) -> bool {
+    let exported = stage.platform.must(&["subscribers", "export"]);
+    exported.out.contains(email)
+}
