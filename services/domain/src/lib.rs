@@ -7,6 +7,7 @@ pub mod bm25;
 pub mod document;
 pub mod email;
 pub mod evaluation;
+pub mod freshness;
 pub mod fusion;
 pub mod highlight;
 pub mod identity;
