@@ -116,6 +116,13 @@ enum Command {
         #[command(flatten)]
         options: commands::trending::Options,
     },
+    /// Look after the feeds that papers come from: list, run, pause, back-fill
+    Sources {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: commands::sources::Sources,
+    },
     /// Withdraw a paper: it is no longer found or mailed
     Withdraw {
         #[command(flatten)]
@@ -226,6 +233,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Ingest { place, options } => commands::ingest::run(&place, options).await,
         Command::Search { place, options } => commands::search::run(&place, options).await,
         Command::Trending { place, options } => commands::trending::run(&place, options).await,
+        Command::Sources { place, command } => commands::sources::run(&place, command).await,
         Command::Withdraw { place, id, reason } => commands::ingest::withdraw(&place, id, reason).await,
         Command::Subscribe { place, options } => commands::subscribe::run(&place, options).await,
         Command::Subscribers { place, command } => commands::subscribers::run(&place, command).await,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{IntCounterVec, register_int_counter_vec};
+use prometheus::{GaugeVec, IntCounterVec, register_gauge_vec, register_int_counter_vec};
 
 /// Submitted papers by outcome.
 pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
@@ -13,6 +13,61 @@ pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
     .expect("the only metric of this name")
 });
+
+/// Records of sources by what became of them.
+pub static SOURCE_RECORDS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_ingest_source_records_total",
+        "Records of sources by what became of them.",
+        &["source", "outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// Runs of sources by how they ended: `done`, or what went wrong.
+pub static SOURCE_RUNS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_ingest_source_runs_total",
+        "Runs of sources by how they ended.",
+        &["source", "outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
+macro_rules! source_gauge {
+    ($name:ident, $metric:literal, $help:literal) => {
+        #[doc = $help]
+        pub static $name: LazyLock<GaugeVec> = LazyLock::new(|| {
+            register_gauge_vec!($metric, $help, &["source"]).expect("the only metric of this name")
+        });
+    };
+}
+
+source_gauge!(
+    SOURCE_LATE,
+    "broadsheet_ingest_source_late",
+    "1 where a source has brought nothing although it usually has by now."
+);
+source_gauge!(
+    SOURCE_STOPPED,
+    "broadsheet_ingest_source_stopped",
+    "1 where a source waits for an operator."
+);
+source_gauge!(
+    SOURCE_FAILURES,
+    "broadsheet_ingest_source_failures",
+    "Runs of a source that failed since the last one that did not."
+);
+source_gauge!(
+    SOURCE_NEWEST,
+    "broadsheet_ingest_source_newest_timestamp_seconds",
+    "When a new paper last came from a source; 0 for never."
+);
+source_gauge!(
+    SOURCE_SUCCESS,
+    "broadsheet_ingest_source_success_timestamp_seconds",
+    "When a source was last read to its end; 0 for never."
+);
 
 /// Makes every series exist.
 pub fn touch() {
