@@ -12,6 +12,7 @@ pub mod fusion;
 pub mod highlight;
 pub mod identity;
 pub mod matching;
+pub mod merging;
 pub mod paper;
 pub mod preferences;
 pub mod query;
