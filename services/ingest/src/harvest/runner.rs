@@ -39,7 +39,7 @@ pub struct Runner {
     /// Takes its records.
     pub taker: Taker,
     /// This replica.
-    pub owner: Uuid,
+    pub owner: u64,
     /// How long a holder may be silent.
     pub lease: Duration,
     /// Cancelled at the stop.

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::SignedDuration;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use sources::{ClientConfig, SourceConfig};
+use sources::{HttpConfig, SourceConfig};
 
 use super::plan::Timing;
 
@@ -21,10 +21,10 @@ const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_hours(24 * 31);
 const USUAL_JITTER: f64 = 0.1;
 
 /// All sources and how they are asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SourcesConfig {
     /// How any of them is asked.
-    pub client: ClientConfig,
+    pub http: HttpConfig,
     /// The sources by name.
     pub sources: BTreeMap<String, Scheduled>,
 }
@@ -60,7 +60,7 @@ pub struct SourcesError(pub Vec<String>);
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    client: toml::Table,
+    http: HttpConfig,
     #[serde(default)]
     sources: BTreeMap<String, toml::Table>,
 }
@@ -82,8 +82,7 @@ pub fn read(path: &Path) -> Result<SourcesConfig, SourcesError> {
 /// Reads the text of the file.
 fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
     let file: File = toml::from_str(text).map_err(|error| SourcesError(vec![error.to_string().trim().to_owned()]))?;
-    let mut problems = Vec::new();
-    let client = ClientConfig::read(file.client).map_err(|error| problems.push(error.to_string())).ok();
+    let mut problems: Vec<String> = file.http.problems().into_iter().map(|problem| format!("http.{problem}")).collect();
     let mut sources = BTreeMap::new();
     for (name, table) in file.sources {
         match scheduled(&name, table) {
@@ -92,10 +91,10 @@ fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
             Err(found) => problems.extend(found.into_iter().map(|problem| format!("sources.{name}: {problem}"))),
         }
     }
-    match client {
-        Some(client) if problems.is_empty() => Ok(SourcesConfig { client, sources }),
-        _ => Err(SourcesError(problems)),
+    if !problems.is_empty() {
+        return Err(SourcesError(problems));
     }
+    Ok(SourcesConfig { http: file.http, sources })
 }
 
 /// One table; nothing where it is not enabled.
@@ -176,11 +175,11 @@ fn print_of(table: &toml::Table) -> String {
 mod tests {
     use super::*;
 
-    const CLIENT: &str = "[client]\ncontact = \"mailto:papers@example.org\"\n";
+    const HTTP: &str = "[http]\ncontact = \"papers@example.org\"\n";
 
     #[test]
     fn a_source_has_its_usual_schedule_unless_the_file_says_otherwise() {
-        let text = format!("{CLIENT}[sources.arxiv]\n[sources.mine]\nkind = \"acl\"\ninterval = \"90m\"\njitter = 0\nbegin = \"2026-01-31\"\n");
+        let text = format!("{HTTP}[sources.arxiv]\n[sources.mine]\nkind = \"acl\"\ninterval = \"90m\"\njitter = 0\nbegin = \"2026-01-31\"\n");
         let read = parse(&text).expect("sources");
         let arxiv = &read.sources["arxiv"];
         assert_eq!(arxiv.timing.interval, SignedDuration::from_hours(2));
@@ -193,14 +192,14 @@ mod tests {
 
     #[test]
     fn a_source_that_is_not_enabled_is_none_but_its_mistakes_are() {
-        let off = format!("{CLIENT}[sources.arxiv]\nenabled = false\n");
+        let off = format!("{HTTP}[sources.arxiv]\nenabled = false\n");
         assert!(parse(&off).expect("sources").sources.is_empty());
         assert!(parse(&format!("{off}interval = 3\n")).is_err());
     }
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = format!("{CLIENT}[sources.arxiv]\ninterval = \"soon\"\njitter = 2\nnonsense = 1\n[sources.x]\nkind = \"gopher\"\n");
+        let text = format!("{HTTP}[sources.arxiv]\ninterval = \"soon\"\njitter = 2\nnonsense = 1\n[sources.x]\nkind = \"gopher\"\n");
         let problems = parse(&text).expect_err("mistakes").0;
         for expected in ["sources.arxiv: interval is \"soon\"", "jitter is 2", "nonsense", "gopher"] {
             assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");

@@ -58,7 +58,7 @@ pub struct SourceState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The replica.
-    pub owner: Uuid,
+    pub owner: u64,
     /// Grows with every sign of life.
     pub beat: u64,
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
-use sources::{Cursor, Item, Page, Reading, Record, Remedy, Source, SourceError, Withdrawal};
+use sources::{Cursor, Item, Page, Reading, Record, Remedy, SetAside, Source, SourceError, Withdrawal};
 
 use super::state::{Aside, Tallies};
+use crate::registry::works::TakingBack;
 use crate::registry::{Registry, RegistryError, Verdict};
 use domain::merging::Claim;
 
@@ -88,7 +89,7 @@ impl Taker {
         while more || !under_way.is_empty() {
             tokio::select! {
                 item = reading.next(), if more && under_way.len() < self.concurrency => match item {
-                    Some(item) => under_way.push(self.take(item)),
+                    Some(item) => under_way.push(self.take(&**source, item)),
                     None => more = false,
                 },
                 Some(outcome) = under_way.next() => taken.note(outcome?),
@@ -97,14 +98,14 @@ impl Taker {
         Ok(reading.finish().await?)
     }
 
-    async fn take(&self, item: Item) -> Result<Outcome, RegistryError> {
+    async fn take(&self, source: &dyn Source, item: Item) -> Result<Outcome, RegistryError> {
         match item {
             Item::Record(Record::Paper(claim)) => self.paper(*claim).await,
-            Item::Record(Record::Withdrawn(withdrawal)) => self.withdraw(withdrawal).await,
+            Item::Record(Record::Withdrawn(withdrawal)) => self.withdraw(source, withdrawal).await,
             Item::Record(Record::Signal(signal)) => self.signal(signal).await,
             Item::SetAside(aside) => Ok(Outcome::Aside(Aside {
-                place: aside.place.to_string(),
-                reason: aside.reason.to_string(),
+                place: shown_place(&aside),
+                reason: aside.reason,
                 time: Timestamp::now(),
             })),
         }
@@ -128,8 +129,15 @@ impl Taker {
         }
     }
 
-    async fn withdraw(&self, withdrawal: Withdrawal) -> Result<Outcome, RegistryError> {
-        let withdrawn = self.registry.withdraw_claim(withdrawal).await?;
+    async fn withdraw(&self, source: &dyn Source, withdrawal: Withdrawal) -> Result<Outcome, RegistryError> {
+        let taking_back = TakingBack {
+            provider: source.kind().provider(),
+            id: withdrawal.id,
+            identifiers: withdrawal.identifiers,
+            datestamp: withdrawal.datestamp,
+            reason: withdrawal.reason,
+        };
+        let withdrawn = self.registry.withdraw_claim(source.name(), &taking_back).await?;
         Ok(if withdrawn { Outcome::Withdrawn } else { Outcome::Unheard })
     }
 }
@@ -154,4 +162,12 @@ impl Taken {
             }
         }
     }
+}
+
+/// The id that a record has at its source, or where it stood on the page.
+fn shown_place(aside: &SetAside) -> String {
+    if aside.id.is_empty() {
+        return format!("record {} of the page, byte {}", aside.place.record, aside.place.byte);
+    }
+    aside.id.clone()
 }
