@@ -22,7 +22,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::ToSpan as _;
 use proto::ingest::v1::source_service_server::SourceServiceServer;
-use sources::{Http, Span};
+use sources::{Client, Span};
 use uuid::Uuid;
 
 use crate::NAME;
@@ -43,12 +43,12 @@ pub async fn start(
 ) -> Result<(), ServiceError> {
     let wrong = |error: &dyn std::fmt::Display| ServiceError::start(NAME, error);
     let shelf = Shelf::open(&assembly.bus).await.map_err(|error| wrong(&error))?;
-    let http = Http::new(config.http).map_err(|error| wrong(&error))?;
+    let client = Client::new(&config.http).map_err(|error| wrong(&error))?;
     let taker = Taker { registry, concurrency };
     let owner = Uuid::new_v4().as_u64_pair().0;
     let mut listed = BTreeMap::new();
     for (name, scheduled) in config.sources {
-        let source = sources::open(&scheduled.source, &http).map_err(|error| wrong(&error))?;
+        let source = sources::build(&scheduled.source, &client);
         watch::touch(&name);
         listed.insert(name, Listed::new(source.kind(), &scheduled));
         let runner = Runner {

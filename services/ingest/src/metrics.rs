@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{GaugeVec, IntCounterVec, register_gauge_vec, register_int_counter_vec};
+use prometheus::{
+    GaugeVec, IntCounter, IntCounterVec, register_gauge_vec, register_int_counter, register_int_counter_vec,
+};
 
 /// Submitted papers by outcome.
 pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
@@ -10,6 +12,15 @@ pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
         "broadsheet_ingest_papers_total",
         "Submitted papers by outcome.",
         &["outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// Claims that are alike to a paper and yet not taken for the same work.
+pub static ALIKE: LazyLock<IntCounter> = LazyLock::new(|| {
+    register_int_counter!(
+        "broadsheet_ingest_alike_total",
+        "Claims of sources that are alike to a known paper and yet kept apart."
     )
     .expect("the only metric of this name")
 });
@@ -71,6 +82,7 @@ source_gauge!(
 
 /// Makes every series exist.
 pub fn touch() {
+    LazyLock::force(&ALIKE);
     let submitted = ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"];
     for outcome in submitted.into_iter().chain(["resent", "not_resent"]) {
         PAPERS.with_label_values(&[outcome]);

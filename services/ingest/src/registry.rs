@@ -3,9 +3,9 @@
 //! Kept in a bucket of the bus. A paper is published before the register says so: a crash in between leads to the same
 //! message under the same id again, never to a lost paper. It knows nothing of vectors or search.
 
-pub mod claims;
+mod claims;
 mod records;
-pub mod works;
+mod works;
 
 #[cfg(test)]
 pub mod tests;

@@ -25,7 +25,7 @@ pub enum Step {
 }
 
 /// How a source is scheduled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Timing {
     /// Between the end of a run and the next.
     pub interval: SignedDuration,

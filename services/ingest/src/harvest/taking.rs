@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use sources::{Cursor, Item, Page, Reading, Record, Remedy, SetAside, Source, SourceError, Withdrawal};
 
 use super::state::{Aside, Tallies};
-use crate::registry::works::TakingBack;
 use crate::registry::{Registry, RegistryError, Verdict};
-use domain::merging::Claim;
+use domain::merging::{Claim, Withdrawn};
 
 /// Takes records.
 #[derive(Clone)]
@@ -130,14 +129,12 @@ impl Taker {
     }
 
     async fn withdraw(&self, source: &dyn Source, withdrawal: Withdrawal) -> Result<Outcome, RegistryError> {
-        let taking_back = TakingBack {
+        let said = Withdrawn {
             provider: source.kind().provider(),
-            id: withdrawal.id,
             identifiers: withdrawal.identifiers,
             datestamp: withdrawal.datestamp,
-            reason: withdrawal.reason,
         };
-        let withdrawn = self.registry.withdraw_claim(source.name(), &taking_back).await?;
+        let withdrawn = self.registry.withdraw_claim(source.name(), &withdrawal.id, &said, &withdrawal.reason).await?;
         Ok(if withdrawn { Outcome::Withdrawn } else { Outcome::Unheard })
     }
 }

@@ -6,7 +6,7 @@
 
 use async_nats::jetstream::kv;
 use domain::identity::hex;
-use domain::merging::{Claim, Identifier, Identifiers, Provider};
+use domain::merging::{self, Claim, Identifier, Identifiers, Provider, Standing, Withdrawn};
 use domain::{LinkKind, PaperId, Submission};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,21 +18,18 @@ use super::{RegistryError, hash_of, unanswered};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Work {
-    /// The newest claim of each source, in the order of their names.
+    /// The newest claim of each source and paper of it, in the order of their names.
     claims: Vec<KeptClaim>,
-    /// Who took the work back last.
-    pub withdrawn: Option<TakenBack>,
+    /// Who took the work back, each source once.
+    withdrawals: Vec<KeptWithdrawal>,
 }
 
-/// Who took a work back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TakenBack {
-    /// The source.
-    pub source: String,
-    /// Its rank, 0 for the most trusted.
-    pub rank: usize,
-    /// When, by the source's clock.
-    pub datestamp: Option<Timestamp>,
+struct KeptWithdrawal {
+    provider: String,
+    source: String,
+    names: Vec<String>,
+    datestamp: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,7 +75,7 @@ impl Work {
     /// Puts a claim in the place of what its source said before. `false` where that was newer: records come out of order.
     pub fn put(&mut self, claim: &Claim) -> bool {
         let kept = KeptClaim::new(claim);
-        let place = self.claims.binary_search_by(|one| one.source.cmp(&kept.source));
+        let place = self.claims.binary_search_by(|one| (&one.source, &one.id).cmp(&(&kept.source, &kept.id)));
         match place {
             Ok(place) => {
                 let before = &self.claims[place];
@@ -92,23 +89,50 @@ impl Work {
         true
     }
 
-    /// Whether a claim says nothing against a withdrawal: it comes from a source that is trusted less than the one that took
-    /// the work back, or from before that.
-    pub fn stays_withdrawn(&self, claim: &Claim) -> bool {
-        let Some(withdrawn) = &self.withdrawn else { return false };
-        if claim.submission.source == withdrawn.source {
-            return claim.datestamp <= withdrawn.datestamp;
-        }
-        rank(claim.provider) >= withdrawn.rank
+    /// Notes that a source took the work back.
+    pub fn take_back(&mut self, source: &str, withdrawn: &Withdrawn) {
+        let kept = KeptWithdrawal {
+            provider: name_of(withdrawn.provider).to_owned(),
+            source: source.to_owned(),
+            names: withdrawn.identifiers.iter().map(Identifier::to_string).collect(),
+            datestamp: withdrawn.datestamp,
+        };
+        self.withdrawals.retain(|one| one.source != kept.source);
+        self.withdrawals.push(kept);
+    }
+
+    /// What is left of the work by all that was said.
+    pub fn standing(&self) -> Standing {
+        let withdrawals: Vec<Withdrawn> = self.withdrawals.iter().filter_map(KeptWithdrawal::withdrawn).collect();
+        merging::honour(&self.claims(), &withdrawals)
     }
 }
 
-/// How much a provider is trusted, 0 for the most.
-pub fn rank(provider: Provider) -> usize {
-    PROVIDERS.iter().position(|(one, _)| *one == provider).unwrap_or(PROVIDERS.len())
+impl KeptWithdrawal {
+    fn withdrawn(&self) -> Option<Withdrawn> {
+        Some(Withdrawn {
+            provider: provider_of(&self.provider)?,
+            identifiers: identifiers_of(&self.names),
+            datestamp: self.datestamp,
+        })
+    }
 }
 
-/// In the order of trust.
+fn name_of(provider: Provider) -> &'static str {
+    PROVIDERS.iter().find(|(one, _)| *one == provider).map_or("submitter", |(_, name)| name)
+}
+
+/// `None` for one that only a newer release knows.
+fn provider_of(name: &str) -> Option<Provider> {
+    PROVIDERS.iter().find(|(_, one)| *one == name).map(|(provider, _)| *provider)
+}
+
+fn identifiers_of(names: &[String]) -> Identifiers {
+    let mut identifiers = Identifiers::new();
+    names.iter().filter_map(|name| Identifier::parse(name)).for_each(|name| identifiers.insert(name));
+    identifiers
+}
+
 const PROVIDERS: [(Provider, &str); 10] = [
     (Provider::Arxiv, "arxiv"),
     (Provider::Biorxiv, "biorxiv"),
@@ -132,9 +156,8 @@ impl KeptClaim {
             let name = LINKS.iter().find(|(one, _)| one == kind).map_or("abstract", |(_, name)| name);
             (name.to_owned(), url.clone())
         };
-        let provider = PROVIDERS.get(rank(claim.provider)).map_or("submitter", |(_, name)| name);
         Self {
-            provider: provider.to_owned(),
+            provider: name_of(claim.provider).to_owned(),
             source: said.source.clone(),
             id: said.id.clone(),
             title: said.title.clone(),
@@ -153,15 +176,13 @@ impl KeptClaim {
 
     /// `None` for one of a provider that only a newer release knows.
     fn claim(&self) -> Option<Claim> {
-        let (provider, _) = PROVIDERS.iter().find(|(_, name)| *name == self.provider)?;
+        let provider = provider_of(&self.provider)?;
         let link = |(name, url): &(String, String)| {
             let (kind, _) = LINKS.iter().find(|(_, one)| one == name)?;
             Some((*kind, url.clone()))
         };
-        let mut identifiers = Identifiers::new();
-        self.names.iter().filter_map(|name| Identifier::parse(name)).for_each(|name| identifiers.insert(name));
         Some(Claim {
-            provider: *provider,
+            provider,
             submission: Submission {
                 id: self.id.clone(),
                 title: self.title.clone(),
@@ -174,7 +195,7 @@ impl KeptClaim {
                 source: self.source.clone(),
                 language: self.language.clone(),
             },
-            identifiers,
+            identifiers: identifiers_of(&self.names),
             version: self.version,
             datestamp: self.datestamp,
         })
@@ -292,19 +313,20 @@ mod tests {
     }
 
     #[test]
-    fn who_is_trusted_less_does_not_bring_back_what_was_taken_back() {
-        let datestamp = "2026-02-01T00:00:00Z".parse().ok();
-        let work = Work {
-            withdrawn: Some(TakenBack { source: "arxiv".to_owned(), rank: rank(Provider::Arxiv), datestamp }),
-            ..Work::default()
+    fn who_gave_the_name_takes_the_work_back_and_brings_it_back() {
+        let mut work = Work::default();
+        work.put(&claim("crossref", Provider::Crossref, "2026-01-01T00:00:00Z"));
+        work.put(&claim("openalex", Provider::OpenAlex, "2026-03-01T00:00:00Z"));
+        let taken_back = |day: &str| Withdrawn {
+            provider: Provider::Crossref,
+            identifiers: claim("crossref", Provider::Crossref, day).identifiers,
+            datestamp: day.parse().ok(),
         };
-        assert!(work.stays_withdrawn(&claim("openalex", Provider::OpenAlex, "2026-03-01T00:00:00Z")));
-        assert!(work.stays_withdrawn(&claim("arxiv", Provider::Arxiv, "2026-02-01T00:00:00Z")));
-        assert!(!work.stays_withdrawn(&claim("arxiv", Provider::Arxiv, "2026-03-01T00:00:00Z")));
-        let by_openalex = Work {
-            withdrawn: Some(TakenBack { source: "openalex".to_owned(), rank: rank(Provider::OpenAlex), datestamp }),
-            ..Work::default()
-        };
-        assert!(!by_openalex.stays_withdrawn(&claim("arxiv", Provider::Arxiv, "2026-01-01T00:00:00Z")));
+        work.take_back("crossref", &taken_back("2026-02-01T00:00:00Z"));
+        let text = serde_json::to_string(&work).expect("JSON");
+        let mut work: Work = serde_json::from_str(&text).expect("a work");
+        assert_eq!(work.standing(), Standing::Withdrawn);
+        work.put(&claim("crossref", Provider::Crossref, "2026-04-01T00:00:00Z"));
+        assert!(matches!(work.standing(), Standing::Stands(claims) if claims.len() == 2));
     }
 }

@@ -6,15 +6,19 @@
 //! A submission that comes by call rather than from a source is taken as it is, and holds until a source says something
 //! new.
 
-use domain::merging::{self, Claim, Identifier};
+use domain::merging::{self, Claim, Identifier, Sameness, Standing, Withdrawn};
 use domain::submission::text_fingerprint;
 use domain::{PaperId, Violation};
 use jiff::Timestamp;
 use tokio::sync::MutexGuard;
 
-use super::claims::{TakenBack, Work, rank};
-use super::records::Record;
+use super::claims::Work;
+use super::records::Found;
 use super::{ATTEMPTS, Decision, Registry, RegistryError, SHARDS, Verdict};
+use crate::metrics::ALIKE;
+
+/// What a title is kept under among the names of works.
+const TITLE: &str = "title";
 
 impl Registry {
     /// Takes what a source says about a work: finds the paper, or makes it, and publishes it when that is news.
@@ -33,38 +37,38 @@ impl Registry {
         let names = names_of(&claim, &alone.id);
         let _locks = self.lock_names(&names).await;
         let fingerprint = text_fingerprint(&alone);
-        let papers = self.papers_of(&names, fingerprint.as_deref()).await?;
+        let papers = self.papers_of(&claim, &names, fingerprint.as_deref()).await?;
         let Some((id, others)) = papers.split_first() else {
             return self.say(alone.id.clone(), &claim, &names, now).await;
         };
         let decision = self.say(id.clone(), &claim, &names, now).await?;
         for other in others {
-            self.become_alias(other, id).await?;
+            self.become_alias(other, id, now).await?;
         }
         Ok(decision)
     }
 
-    /// Takes back a work in the name of a source. `false` when nobody knows it, or it was taken back before.
-    pub async fn withdraw_claim(&self, source: &str, taken_back: &TakingBack) -> Result<bool, RegistryError> {
-        let names: Vec<String> = taken_back.names().collect();
+    /// Takes back a work in the name of a source. `false` when nobody knows it, or it stands by what others say, or it was
+    /// taken back before.
+    pub async fn withdraw_claim(&self, source: &str, id: &PaperId, withdrawn: &Withdrawn, reason: &str) -> Result<bool, RegistryError> {
+        let mut names: Vec<String> = withdrawn.identifiers.iter().map(Identifier::to_string).collect();
+        names.push(id.to_string());
         let _locks = self.lock_names(&names).await;
-        let Some(id) = self.papers_of(&names, None).await?.into_iter().next() else {
+        let Some(id) = self.named(&names).await?.into_iter().next() else {
             return Ok(false);
         };
         let before = self.records.find(&id).await?;
         if before.is_none_or(|found| found.record.withdrawn) {
             return Ok(false);
         }
-        self.change_work(&id, |work| {
-            work.withdrawn = Some(TakenBack {
-                source: source.to_owned(),
-                rank: rank(taken_back.provider),
-                datestamp: taken_back.datestamp,
-            });
-            true
-        })
-        .await?;
-        Ok(self.withdraw(id, &domain::text::one_line(&taken_back.reason)).await?.is_some())
+        let work = self.change_work(&id, |work| work.take_back(source, withdrawn)).await?;
+        match work.standing() {
+            Standing::Stands(claims) if !claims.is_empty() => {
+                self.publish_merged(&id, &claims, Timestamp::now()).await?;
+                Ok(false)
+            }
+            _ => Ok(self.withdraw(id, &domain::text::one_line(reason)).await?.is_some()),
+        }
     }
 
     /// Adds a claim to a paper and publishes what the paper is now.
@@ -80,28 +84,36 @@ impl Registry {
         for _ in 0..ATTEMPTS {
             let known = self.records.find(&id).await?;
             let (mut work, entry) = self.claims.of(&id).await?;
+            // Where the text of a paper is kept no longer, saying it again is news.
+            let is_kept = known.as_ref().is_some_and(|found| !found.record.content_hash.is_empty());
+            let says_more = !(is_kept && work.holds(claim)) && work.put(claim);
+            let standing = work.standing();
             if let Some(found) = &known
-                && !Self::is_news(&found.record, &mut work, claim)
+                && (!says_more || standing == Standing::Withdrawn)
             {
-                let verdict = Verdict::Unchanged;
-                return Ok(Ok(Decision { verdict, id, revision: found.record.revision }));
+                let revision = found.record.revision;
+                if says_more && !self.claims.write(&id, &work, entry).await? {
+                    continue;
+                }
+                return Ok(Ok(Decision { verdict: Verdict::Unchanged, id, revision }));
             }
-            if known.is_none() {
-                work.put(claim);
-            }
-            if let Some(found) = known.filter(|found| found.record.withdrawn) {
+            if let Some(found) = known.filter(|found: &Found| found.record.withdrawn) {
                 // What comes back is news, whatever it says.
                 self.forget_content(&found).await?;
             }
-            let mut submission = merging::merge(&work.claims()).unwrap_or_else(|| claim.submission.clone());
-            submission.id = id.to_string();
-            let paper = match submission.into_paper(now) {
-                Ok(paper) => paper,
+            let claims = match standing {
+                Standing::Stands(claims) => claims,
+                Standing::Withdrawn => vec![claim.clone()],
+            };
+            let decision = match self.publish_merged(&id, &claims, now).await? {
+                Ok(decision) => decision,
                 Err(violations) => return Ok(Err(violations)),
             };
-            let decision = self.submit(paper).await?;
             for name in names {
                 self.claims.give(name, &decision.id).await?;
+            }
+            if let Some(title) = merging::title_key(claim) {
+                self.claims.give(&format!("{TITLE}:{title}"), &decision.id).await?;
             }
             if self.claims.write(&id, &work, entry).await? {
                 return Ok(Ok(decision));
@@ -110,32 +122,87 @@ impl Registry {
         Err(RegistryError::Contended(id))
     }
 
-    /// Whether a claim says anything new about a known paper; if so it is put among the others.
-    fn is_news(record: &Record, work: &mut Work, claim: &Claim) -> bool {
-        if record.withdrawn {
-            if work.stays_withdrawn(claim) {
-                return false;
-            }
-            work.withdrawn = None;
-            return work.put(claim) || work.holds(claim);
+    async fn publish_merged(
+        &self,
+        id: &PaperId,
+        claims: &[Claim],
+        now: Timestamp,
+    ) -> Result<Result<Decision, Vec<Violation>>, RegistryError> {
+        let missing = || Violation {
+            field: "title".to_owned(),
+            description: "is missing in all that sources say".to_owned(),
+        };
+        let Some(merged) = merging::merge(claims) else { return Ok(Err(vec![missing()])) };
+        for conflict in &merged.conflicts {
+            tracing::warn!(paper = %id, scheme = conflict.scheme.as_str(), values = ?conflict.values, "sources contradict each other");
         }
-        // Where the text is kept no longer, saying it again is news.
-        (!work.holds(claim) || record.content_hash.is_empty()) && work.put(claim)
+        let mut submission = merged.submission;
+        submission.id = id.to_string();
+        match submission.into_paper(now) {
+            Ok(paper) => Ok(Ok(self.submit(paper).await?)),
+            Err(violations) => Ok(Err(violations)),
+        }
     }
 
-    /// Changes what is kept of a work; the closure says whether there is anything to write.
-    async fn change_work(&self, id: &PaperId, mut change: impl FnMut(&mut Work) -> bool) -> Result<Work, RegistryError> {
+    async fn change_work(&self, id: &PaperId, change: impl Fn(&mut Work)) -> Result<Work, RegistryError> {
         for _ in 0..ATTEMPTS {
             let (mut work, entry) = self.claims.of(id).await?;
-            if !change(&mut work) || self.claims.write(id, &work, entry).await? {
+            change(&mut work);
+            if self.claims.write(id, &work, entry).await? {
                 return Ok(work);
             }
         }
         Err(RegistryError::Contended(id.clone()))
     }
 
-    /// The papers that names were given to, each once, in the order of the names; else the one that has this very text.
-    async fn papers_of(&self, names: &[String], fingerprint: Option<&str>) -> Result<Vec<PaperId>, RegistryError> {
+    /// The papers that a claim is about: by its names, else by title, authors and date, else by the very same text.
+    async fn papers_of(&self, claim: &Claim, names: &[String], fingerprint: Option<&str>) -> Result<Vec<PaperId>, RegistryError> {
+        let mut papers = Vec::new();
+        for id in self.named(names).await? {
+            if self.is_same(&id, claim).await? {
+                papers.push(id);
+            }
+        }
+        if papers.is_empty()
+            && let Some(title) = merging::title_key(claim)
+        {
+            for id in self.named(&[format!("{TITLE}:{title}")]).await? {
+                if self.is_same(&id, claim).await? {
+                    papers.push(id);
+                }
+            }
+        }
+        if papers.is_empty()
+            && let Some(fingerprint) = fingerprint
+            && let Some(id) = self.records.id_of_text(fingerprint).await?
+        {
+            papers.extend(self.canonical(id).await?);
+        }
+        Ok(papers)
+    }
+
+    /// Whether a claim is about a paper, by all that is said about that. What is only alike is reported.
+    async fn is_same(&self, id: &PaperId, claim: &Claim) -> Result<bool, RegistryError> {
+        let (work, _) = self.claims.of(id).await?;
+        let claims = work.claims();
+        let sameness = |other: &Claim| merging::same_work(claim, other);
+        // Known by a submission that no source speaks of: its id is all there is to go by.
+        if claims.is_empty() || claims.iter().any(|other| matches!(sameness(other), Sameness::Same(_))) {
+            return Ok(true);
+        }
+        if let Some(alike) = claims.iter().find_map(|other| match sameness(other) {
+            Sameness::Alike(alike) => Some(alike),
+            _ => None,
+        }) {
+            ALIKE.inc();
+            let submitted = &claim.submission;
+            tracing::info!(paper = %id, source = submitted.source, id = submitted.id, ?alike, "alike, kept as two papers");
+        }
+        Ok(false)
+    }
+
+    /// The papers that names were given to, each once, in the order of the names.
+    async fn named(&self, names: &[String]) -> Result<Vec<PaperId>, RegistryError> {
         let mut papers: Vec<PaperId> = Vec::new();
         for name in names {
             let given = self.claims.paper_of(name).await?;
@@ -150,12 +217,6 @@ impl Registry {
             {
                 papers.push(id);
             }
-        }
-        if papers.is_empty()
-            && let Some(fingerprint) = fingerprint
-            && let Some(id) = self.records.id_of_text(fingerprint).await?
-        {
-            papers.extend(self.canonical(id).await?);
         }
         Ok(papers)
     }
@@ -177,9 +238,15 @@ impl Registry {
         Err(RegistryError::Contended(id))
     }
 
-    /// Two papers turn out to be one: the second is withdrawn and stands for the first from now on.
-    async fn become_alias(&self, id: &PaperId, canonical: &PaperId) -> Result<(), RegistryError> {
+    /// Two papers turn out to be one: what is said of the second goes to the first, and the second is withdrawn and stands
+    /// for the first from now on.
+    async fn become_alias(&self, id: &PaperId, canonical: &PaperId, now: Timestamp) -> Result<(), RegistryError> {
         tracing::info!(paper = %id, same_as = %canonical, "two papers are one work");
+        for claim in self.claims.of(id).await?.0.claims() {
+            if let Err(violations) = Box::pin(self.say(canonical.clone(), &claim, &[], now)).await? {
+                tracing::warn!(paper = %id, ?violations, "a claim could not be moved");
+            }
+        }
         let reason = format!("the same work as {canonical}");
         self.withdraw(id.clone(), &reason).await?;
         for _ in 0..ATTEMPTS {
@@ -204,27 +271,6 @@ impl Registry {
             guards.push(self.names[shard % SHARDS].lock().await);
         }
         guards
-    }
-}
-
-/// A work that its source has taken back.
-pub struct TakingBack {
-    /// Who speaks.
-    pub provider: merging::Provider,
-    /// Its id.
-    pub id: PaperId,
-    /// All names of it.
-    pub identifiers: merging::Identifiers,
-    /// When, by the source's clock.
-    pub datestamp: Option<Timestamp>,
-    /// Why.
-    pub reason: String,
-}
-
-impl TakingBack {
-    fn names(&self) -> impl Iterator<Item = String> {
-        let own = std::iter::once(self.id.to_string());
-        own.chain(self.identifiers.iter().map(Identifier::to_string))
     }
 }
 
