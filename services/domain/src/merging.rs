@@ -1,13 +1,25 @@
 //! One paper, many sources: which claims are about the same work, and what the work is by all that is claimed.
 //!
-//! A claim is what one source says about one work. Claims that share a DOI or an arXiv id are about the same work; with
+//! A claim is what one source says about one work. Claims that share an arXiv id or a DOI are about the same work; with
 //! neither, title and authors decide, with care ([`same_work`]). What all claims together say is a pure function of the
 //! set of claims ([`merge`]): the order in which they came, and how often, makes no difference. Nothing here looks
 //! anything up, and what only looks alike is reported, never merged.
+//!
+//! Whom to trust with which field is the table in [`trust`].
 
 mod identifiers;
+mod likeness;
+mod merge;
+#[cfg(test)]
+mod tests;
+pub mod trust;
+mod withdrawing;
 
 pub use identifiers::{Identifier, IdentifierError, Identifiers, Scheme};
+pub use likeness::{Alike, By, Sameness, same_work, title_key};
+pub use merge::{Conflict, Merged, Origin, merge};
+pub use trust::{Field, Provider};
+pub use withdrawing::{Standing, Withdrawn, honour};
 
 use jiff::Timestamp;
 
@@ -26,29 +38,4 @@ pub struct Claim {
     pub version: Option<u32>,
     /// When the source last changed what it says, by its own clock.
     pub datestamp: Option<Timestamp>,
-}
-
-/// Who makes a claim. The order here is the order of trust where nothing else is said (see [`merge`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Provider {
-    /// arXiv itself.
-    Arxiv,
-    /// bioRxiv and medRxiv.
-    Biorxiv,
-    /// The ACL Anthology.
-    Acl,
-    /// Crossref, where publishers register.
-    Crossref,
-    /// OpenAlex.
-    OpenAlex,
-    /// Semantic Scholar.
-    SemanticScholar,
-    /// Hugging Face papers.
-    HuggingFace,
-    /// A repository that speaks OAI-PMH.
-    Repository,
-    /// A web feed.
-    Feed,
-    /// A file or a call.
-    Submitter,
 }

@@ -25,9 +25,22 @@ pub mod oai;
 pub mod openalex;
 pub mod semantic_scholar;
 
+mod dates;
+mod draft;
+mod encoding;
+mod fetching;
+mod json;
+mod listing;
+mod markup;
+mod names;
+mod page;
+mod registry;
+mod xml;
+
 pub use config::{Kind, SourceConfig};
 pub use cursor::{Cursor, CursorError, Position, Span};
 pub use error::{Remedy, SourceError};
-pub use http::{HostRule, HttpConfig};
+pub use http::{Client, HostRule, HttpConfig, HttpError};
 pub use record::{Item, Record, SetAside, Signal, SignalKind, Withdrawal};
+pub use registry::build;
 pub use source::{ComeBack, Counts, Freshness, LookUp, Outlet, Page, Reading, Source};

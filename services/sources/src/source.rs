@@ -101,6 +101,8 @@ pub struct Counts {
     pub signals: u64,
     /// Records set aside.
     pub set_aside: u64,
+    /// Records that the settings leave out, such as other categories.
+    pub skipped: u64,
 }
 
 impl Counts {
@@ -116,7 +118,7 @@ impl Counts {
 
     /// Records of the source: all but signals, which come along with a paper.
     pub fn all(&self) -> u64 {
-        self.papers + self.withdrawn + self.set_aside
+        self.papers + self.withdrawn + self.set_aside + self.skipped
     }
 }
 

@@ -6,8 +6,8 @@
 //!
 //! | what | address | for |
 //! |---|---|---|
-//! | OAI-PMH, `metadataPrefix=arXiv` ([`harvest`]) | `https://oaipmh.arxiv.org/oai` | everything: new, revised, deleted; back-fill |
-//! | Atom API ([`lookup`]) | `https://export.arxiv.org/api/query?id_list=` | single papers, when somebody wants one now |
+//! | OAI-PMH, `metadataPrefix=arXiv` ([`Arxiv`]) | `https://oaipmh.arxiv.org/oai` | everything: new, revised, deleted; back-fill |
+//! | Atom API ([`atom`]) | `https://export.arxiv.org/api/query?id_list=` | single papers, when somebody wants one now |
 //! | announcement feed ([`announced`]) | `https://rss.arxiv.org/atom/cs+math` | what is new today, hours before OAI-PMH has it |
 //!
 //! Cursor: days of the OAI datestamp (arXiv's granularity is a day), an overlap of two days, and the resumption token
@@ -18,10 +18,29 @@
 //! as withdrawn when its comment or abstract says that it has been withdrawn.
 
 pub mod announced;
+pub mod atom;
+pub mod metadata;
+#[cfg(test)]
+mod tests;
 
+use async_trait::async_trait;
+use domain::merging::{Identifier, Scheme};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::config::{check_number, check_url};
+use crate::config::{Kind, check_number, check_url};
+use crate::cursor::{Cursor, CursorError, Span};
+use crate::draft::Context;
+use crate::error::SourceError;
+use crate::fetching::read_answer;
+use crate::http::{Client, Request};
+use crate::oai::harvest::{Granularity, Harvest};
+use crate::source::{Outlet, Page, Source};
+use metadata::ArxivMetadata;
+
+/// Papers that one request to the Atom API asks for.
+const IDS_A_REQUEST: usize = 100;
 
 /// Settings of kind `arxiv`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,4 +76,98 @@ impl Settings {
         check_url("api_url", &self.api_url)?;
         check_number("overlap_hours", self.overlap_hours.into(), 0..=24 * 60)
     }
+}
+
+/// arXiv by OAI-PMH, and by its Atom API for single papers.
+pub struct Arxiv {
+    name: String,
+    settings: Settings,
+    client: Client,
+}
+
+impl Arxiv {
+    /// By its settings.
+    pub fn new(name: &str, settings: &Settings, client: &Client) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            client: client.clone(),
+        }
+    }
+
+    fn context(&self, now: Timestamp) -> Context {
+        Context {
+            source: self.name.clone(),
+            provider: Kind::Arxiv.provider(),
+            now,
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Arxiv {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Arxiv
+    }
+
+    fn begin(&self, span: Span) -> Result<Cursor, CursorError> {
+        Cursor::start(Kind::Arxiv, span)
+    }
+
+    async fn fetch(&self, cursor: &Cursor, outlet: Outlet) -> Result<Page, SourceError> {
+        cursor.expect(Kind::Arxiv)?;
+        let harvest = Harvest {
+            client: &self.client,
+            url: &self.settings.oai_url,
+            prefix: "arXiv",
+            set: &self.settings.set,
+            granularity: Granularity::Day,
+            overlap: SignedDuration::from_hours(self.settings.overlap_hours.into()),
+            context: self.context(Timestamp::now()),
+        };
+        let metadata = ArxivMetadata::new(self.settings.categories.clone());
+        harvest.fetch(cursor, outlet, metadata).await
+    }
+
+    async fn look_up(&self, identifiers: &[Identifier], outlet: Outlet) -> Result<(), SourceError> {
+        let ids: Vec<&str> = identifiers
+            .iter()
+            .filter(|identifier| identifier.scheme() == Scheme::Arxiv)
+            .map(Identifier::value)
+            .collect();
+        for ids in ids.chunks(IDS_A_REQUEST) {
+            let mut url = Url::parse(&self.settings.api_url)
+                .map_err(|error| CursorError::Unreadable(format!("api_url: {error}")))?;
+            url.query_pairs_mut()
+                .append_pair("id_list", &ids.join(","))
+                .append_pair("max_results", &ids.len().to_string());
+            let answer = self.client.get(&Request::new(url, "application/atom+xml")).await?;
+            let (charset, context) = (answer.charset(), self.context(answer.clock()));
+            read_answer(answer.body, outlet.clone(), move |body, sink| {
+                atom::parse(body, charset.as_deref(), &context, sink)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The version at the end of an id or an address: `2402.14776v3`.
+fn version_of(text: &str) -> Option<u32> {
+    let (before, digits) = text.rsplit_once('v')?;
+    let version = digits.parse().ok().filter(|version| (1..1_000).contains(version))?;
+    before.ends_with(|c: char| c.is_ascii_digit()).then_some(version)
+}
+
+/// The month that an id names: `2402.14776` and `hep-th/9901001` say year and month.
+fn month_of(id: &str) -> Option<Timestamp> {
+    let digits = id.rsplit_once('/').map_or(id, |(_, number)| number);
+    let year: i64 = digits.get(..2)?.parse().ok()?;
+    let month: i64 = digits.get(2..4)?.parse().ok()?;
+    let century = if year >= 91 { 1_900 } else { 2_000 };
+    crate::dates::day(century + year, month, 1)
 }

@@ -22,6 +22,8 @@ pub struct HttpConfig {
     pub max_response_bytes: u64,
     /// Attempts at one request within a fetch, before the error is handed on.
     pub attempts: u32,
+    /// Pause before the second attempt, in milliseconds; it doubles with each further one.
+    pub first_pause_milliseconds: u64,
     /// Longest pause between two attempts, in seconds. A server that asks for more (`Retry-After`) ends the fetch.
     pub patience_seconds: u64,
     /// Redirects that are followed.
@@ -70,6 +72,7 @@ impl Default for HttpConfig {
             total_timeout_seconds: 1_800,
             max_response_bytes: 4 << 30,
             attempts: 4,
+            first_pause_milliseconds: 1_000,
             patience_seconds: 60,
             max_redirects: 5,
             hosts: vec![
@@ -112,6 +115,7 @@ impl HttpConfig {
             ("total_timeout_seconds", self.total_timeout_seconds, 86_400),
             ("max_response_bytes", self.max_response_bytes, 1 << 40),
             ("attempts", self.attempts.into(), 20),
+            ("first_pause_milliseconds", self.first_pause_milliseconds, 600_000),
             ("patience_seconds", self.patience_seconds, 3_600),
         ];
         for (key, value, most) in numbers {
