@@ -33,7 +33,14 @@ pub fn elsewhere(world: &mut World, random: &mut Random) {
             upvotes += interest;
             stars += 3.0 * interest;
             let since = of.appears;
-            reports.push(report(world, paper, (Signal::Upvotes, "huggingface"), upvotes, second, since));
+            reports.push(report(
+                world,
+                paper,
+                (Signal::Upvotes, "huggingface"),
+                upvotes,
+                second,
+                since,
+            ));
             if has_code {
                 reports.push(report(world, paper, (Signal::Stars, "github"), stars, second, since));
             }
@@ -45,11 +52,16 @@ pub fn elsewhere(world: &mut World, random: &mut Random) {
             let is_new = (0..3 * DAY).contains(&(begin - paper.appears));
             is_new && paper.appeal < NOTICED && FIELDS[paper.field].0.starts_with("cs.")
         };
-        let places: Vec<usize> = (0..world.papers.len()).filter(|place| fresh(&world.papers[*place])).collect();
+        let places: Vec<usize> = (0..world.papers.len())
+            .filter(|place| fresh(&world.papers[*place]))
+            .collect();
         let paper = places[random.place(places.len())];
         for step in 0..=4_i32 {
             let second = begin + i64::from(step) * 6 * HOUR;
-            for (signal, all) in [((Signal::Upvotes, "huggingface"), 200.0), ((Signal::Stars, "github"), 1_000.0)] {
+            for (signal, all) in [
+                ((Signal::Upvotes, "huggingface"), 200.0),
+                ((Signal::Stars, "github"), 1_000.0),
+            ] {
                 let count = all * f64::from(step) / 4.0;
                 reports.push(report(world, paper, signal, count, second, begin - 1));
             }

@@ -36,11 +36,16 @@ struct Played {
 }
 
 fn main() {
-    println!("seed        papers    acts reports  lead h  in plain counts h  found  new accounts  aged a day  bought stars");
+    println!(
+        "seed        papers    acts reports  lead h  in plain counts h  found  new accounts  aged a day  bought stars"
+    );
     let played = SEEDS.map(|seed| {
         let world = World::new(seed);
         let played = play(&world);
-        let (lead, counts) = (lead(&played.bursts, |one| one.trending), lead(&played.bursts, |one| one.counts));
+        let (lead, counts) = (
+            lead(&played.bursts, |one| one.trending),
+            lead(&played.bursts, |one| one.counts),
+        );
         let (new, aged) = played.fakes.of_few();
         let worst = |worst: Worst| format!("{} / {}", worst.moved, worst.from_nothing);
         println!(
@@ -104,7 +109,10 @@ impl Found {
 
 /// Mean hours until bursts are in a list; a missed one counts as long as was waited for it.
 fn lead<'a>(bursts: impl IntoIterator<Item = &'a Found>, hours: impl Fn(&Found) -> Option<i64>) -> f64 {
-    let hours: Vec<i64> = bursts.into_iter().map(|one| hours(one).unwrap_or(PATIENCE_HOURS)).collect();
+    let hours: Vec<i64> = bursts
+        .into_iter()
+        .map(|one| hours(one).unwrap_or(PATIENCE_HOURS))
+        .collect();
     hours.iter().sum::<i64>() as f64 / hours.len().max(1) as f64
 }
 
@@ -120,7 +128,12 @@ fn tell(played: &[Played]) {
     let small: Vec<&Found> = bursts.iter().copied().filter(|one| one.is_small).collect();
     let large: Vec<&Found> = bursts.iter().copied().filter(|one| !one.is_small).collect();
     let elsewhere: Vec<&Found> = played.iter().flat_map(|one| &one.elsewhere).collect();
-    for (name, some) in [("small", &small), ("large", &large), ("all", &bursts), ("elsewhere", &elsewhere)] {
+    for (name, some) in [
+        ("small", &small),
+        ("large", &large),
+        ("all", &bursts),
+        ("elsewhere", &elsewhere),
+    ] {
         println!(
             "  {name:<9} {:>7} {:>11.1} {:>6} {:>9.1} {:>6}",
             some.len(),
@@ -137,7 +150,9 @@ fn tell(played: &[Played]) {
     }
     fakes.tell();
     let leads = played.iter().map(|one| lead(&one.bursts, |found| found.trending));
-    let (fastest, slowest) = leads.fold((f64::MAX, 0.0_f64), |(least, most), lead| (least.min(lead), most.max(lead)));
+    let (fastest, slowest) = leads.fold((f64::MAX, 0.0_f64), |(least, most), lead| {
+        (least.min(lead), most.max(lead))
+    });
     let (new, aged) = fakes.of_few();
     println!(
         "signals: bought_stars={} ranks_moved_max={} best_rank_from_nothing={} heat_bound={} found_elsewhere={}/{}",

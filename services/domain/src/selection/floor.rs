@@ -21,7 +21,7 @@ pub const LEAST_FLOOR: f32 = 0.1;
 /// No floor is higher: above it papers say the same.
 pub const MOST_FLOOR: f32 = 0.9;
 /// The share of the cosines of probes that is left below the floor.
-pub const CHANCE: f64 = 0.98;
+pub const CHANCE: f64 = 0.99;
 /// With as many papers what was measured counts half.
 pub const PRIOR_PAPERS: usize = 20;
 /// Papers that are looked at, spread over the window.
@@ -150,13 +150,16 @@ mod tests {
         let paper = vector(0.0);
         assert!((match_floor(&[&paper; 50], &[]) - MATCH_FLOOR).abs() < 1e-6);
         let other = DenseVector::new(vec![1.0, 0.0, 0.0]).expect("a vector");
-        assert!((match_floor(&[&paper; 50], &[other]) - MATCH_FLOOR).abs() < 1e-6, "of another encoder");
+        assert!(
+            (match_floor(&[&paper; 50], &[other]) - MATCH_FLOOR).abs() < 1e-6,
+            "of another encoder"
+        );
     }
 
     #[test]
     fn some_papers_that_a_probe_is_about_do_not_lift_it() {
         let mut papers = vec![vector(1.4); 1_000];
-        papers[..15].fill(vector(0.1));
+        papers[..8].fill(vector(0.1));
         let papers: Vec<&DenseVector> = papers.iter().collect();
         let chance = vector(1.4).as_slice()[0];
         let floor = match_floor(&papers, &vec![vector(0.0); PROBES.len()]);

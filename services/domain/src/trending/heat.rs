@@ -274,7 +274,13 @@ impl Sums {
         }
         let room = SIGNALS_FLOOR + SIGNALS_SHARE * known;
         let signals = room / (room + counts.warmth.iter().sum::<f64>());
-        let of_kind = |kind: usize| warmth.iter().zip(let_in).map(|(kinds, share)| kinds[kind] * share).sum::<f64>();
+        let of_kind = |kind: usize| {
+            warmth
+                .iter()
+                .zip(let_in)
+                .map(|(kinds, share)| kinds[kind] * share)
+                .sum::<f64>()
+        };
         PaperHeat {
             id,
             kinds: std::array::from_fn(|kind| (of_kind(kind) * fading).max(0.0)),

@@ -9,11 +9,11 @@ use domain::submission::DEFAULT_SOURCE;
 use domain::text::shorten;
 use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
+use prost::Message as _;
 use proto::attention::v1::{
     RecordSignalsRequest, RecordSignalsResponse, SignalKind, SignalRecorded, SignalReport, SignalResult,
 };
 use proto::convert::{from_wire_time, to_wire_time};
-use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tonic::Status;
 use tracing::warn;
@@ -169,14 +169,25 @@ mod tests {
         let broken: [(fn(&mut SignalReport), &str); 7] = [
             (|one| one.kind = 9, "kind is 9; allowed are UPVOTES (1)"),
             (|one| one.paper_id = String::new(), "paper_id is"),
-            (|one| one.provider = "Hugging Face".to_owned(), "provider is \"Hugging Face\"; allowed are 1 to 64"),
+            (
+                |one| one.provider = "Hugging Face".to_owned(),
+                "provider is \"Hugging Face\"; allowed are 1 to 64",
+            ),
             (|one| one.provider = "x".repeat(1_000), "provider is"),
             (|one| one.count = u64::MAX, "at most 1000000000000 is allowed"),
             (
-                |one| one.count_time = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
+                |one| {
+                    one.count_time = Some(prost_types::Timestamp {
+                        seconds: i64::MAX,
+                        nanos: 0,
+                    })
+                },
                 "count_time",
             ),
-            (|one| one.since_time = one.count_time, "since_time is 2026-03-01T12:00:00Z, which is not before"),
+            (
+                |one| one.since_time = one.count_time,
+                "since_time is 2026-03-01T12:00:00Z, which is not before",
+            ),
         ];
         for (change, said) in broken {
             let mut report = report();

@@ -174,7 +174,10 @@ mod tests {
         let (json, values) = (report(json).expect("a report"), report(values).expect("a report"));
         assert_eq!(json, values);
         assert_eq!((json.count, json.kind()), (42, SignalKind::Stars));
-        assert_eq!((json.count_time.map(|time| time.seconds), json.since_time), (Some(1_772_323_200), None));
+        assert_eq!(
+            (json.count_time.map(|time| time.seconds), json.since_time),
+            (Some(1_772_323_200), None)
+        );
     }
 
     #[test]
@@ -183,8 +186,13 @@ mod tests {
         assert_eq!(taken, [2, 7]);
         let said: Vec<&str> = refused.iter().map(|(_, problem)| problem.as_str()).collect();
         assert!(said[0].starts_with("kind is \"likes\"; it must be upvotes"), "{said:?}");
-        assert!(said[1].starts_with("count is \"-1\"") && said[2].starts_with("has 2 values"), "{said:?}");
-        let (taken, refused) = all("{\"paper\":\"a\",\"kind\":\"mentions\",\"provider\":\"x\",\"count\":3}\n{\"paper\":1}\nnonsense").expect("read");
+        assert!(
+            said[1].starts_with("count is \"-1\"") && said[2].starts_with("has 2 values"),
+            "{said:?}"
+        );
+        let (taken, refused) =
+            all("{\"paper\":\"a\",\"kind\":\"mentions\",\"provider\":\"x\",\"count\":3}\n{\"paper\":1}\nnonsense")
+                .expect("read");
         assert_eq!((taken, refused.len()), (vec![1], 2));
         assert!(all("paper,kind,provider\n").is_err() && all("paper;kind\n").is_err());
     }

@@ -98,7 +98,9 @@ fn what_falls_and_comes_back_gives_nothing() {
     ];
     let heat = |reports: &[Report]| total(reports, Window::Month, 5 * DAY);
     assert!((heat(&steady) - heat(&wavering)).abs() < 1e-9);
-    let counts = of(&heat_of(&wavering), "p", Window::Day, 5 * DAY).expect("there").counts;
+    let counts = of(&heat_of(&wavering), "p", Window::Day, 5 * DAY)
+        .expect("there")
+        .counts;
     assert_eq!(counts, [0, 130, 0, 0]);
 }
 
@@ -109,9 +111,17 @@ fn only_the_newest_report_of_some_hours_is_kept() {
         heat.report(&stars(10 + minute, i64::try_from(minute).expect("small") * 60));
     }
     assert_eq!(heat.reports(), 3, "16 hours and 39 minutes");
-    assert_eq!(heat.report(&stars(700, 5 * HOUR)), Added::Unchanged, "a newer one is known");
+    assert_eq!(
+        heat.report(&stars(700, 5 * HOUR)),
+        Added::Unchanged,
+        "a newer one is known"
+    );
     assert_eq!(heat.report(&stars(1_009, 999 * 60)), Added::Unchanged, "it is known");
-    assert_eq!(heat.report(&stars(1_010, 999 * 60)), Added::Counted, "the higher one of that moment");
+    assert_eq!(
+        heat.report(&stars(1_010, 999 * 60)),
+        Added::Counted,
+        "the higher one of that moment"
+    );
 }
 
 #[test]
@@ -119,7 +129,12 @@ fn bought_counts_lift_a_paper_no_more_than_the_room_of_their_provider() {
     let bought = |provider: &str| [0, u64::MAX].map(|count| report("p", Signal::Stars, provider, count, 0));
     let push = |providers: usize| -> Vec<Report> {
         let all = (0..providers).flat_map(|number| bought(&format!("shop-{number}")));
-        all.zip(0..).map(|(report, hour)| Report { at: at(hour % 2 * 6 * HOUR), ..report }).collect()
+        all.zip(0..)
+            .map(|(report, hour)| Report {
+                at: at(hour % 2 * 6 * HOUR),
+                ..report
+            })
+            .collect()
     };
     let one = total(&push(1), Window::Day, 6 * HOUR);
     assert!(one > 0.9 * bounded(f64::from(u32::MAX)) && one < PROVIDER_ROOM, "{one}");
@@ -144,18 +159,27 @@ fn what_known_readers_do_makes_room_for_signals() {
     }
     let loved = of(&heat, "p", Window::Month, 7 * HOUR).expect("warm");
     assert!((loved.kinds[3] - 60.0).abs() < 1e-6, "{loved:?}");
-    assert!(loved.signals[1] > alone && loved.signals[1] < PROVIDER_ROOM, "{loved:?}");
+    assert!(
+        loved.signals[1] > alone && loved.signals[1] < PROVIDER_ROOM,
+        "{loved:?}"
+    );
 }
 
 #[test]
 fn the_same_citations_count_once_whoever_counts_them() {
-    let cited = |provider: &str, count: u64| [(0, 0), (count, DAY)].map(|(count, at)| report("p", Signal::Citations, provider, count, at));
+    let cited = |provider: &str, count: u64| {
+        [(0, 0), (count, DAY)].map(|(count, at)| report("p", Signal::Citations, provider, count, at))
+    };
     let one = cited("openalex", 5);
     let two = [one.clone(), cited("semantic-scholar", 4)].concat();
     let heat = |reports: &[Report]| total(reports, Window::Day, DAY);
     assert!((heat(&one) - heat(&two)).abs() < 1e-9);
-    assert_eq!(of(&heat_of(&two), "p", Window::Day, DAY).expect("warm").counts, [0, 0, 5, 0]);
-    let voted = |provider: &str| [(0, 0), (5, DAY)].map(|(count, at)| report("p", Signal::Upvotes, provider, count, at));
+    assert_eq!(
+        of(&heat_of(&two), "p", Window::Day, DAY).expect("warm").counts,
+        [0, 0, 5, 0]
+    );
+    let voted =
+        |provider: &str| [(0, 0), (5, DAY)].map(|(count, at)| report("p", Signal::Upvotes, provider, count, at));
     let (one, two) = (voted("a").to_vec(), [voted("a"), voted("b")].concat());
     assert!(heat(&two) > 1.5 * heat(&one), "votes on two sites are of two crowds");
 }
@@ -195,17 +219,19 @@ fn reports() -> impl Strategy<Value = Vec<Report>> {
     let kind = (0..4_usize).prop_map(|kind| Signal::ALL[kind]);
     let since = prop_oneof![3 => Just(None), 1 => (-50_i64..20).prop_map(|day| Some(at(day * DAY)))];
     let count = prop_oneof![3 => 0..500_u64, 1 => Just(u64::MAX), 1 => Just(7)];
-    let one = (0..2_usize, kind, provider, count, 0..20 * DAY, since).prop_map(|(name, kind, provider, count, second, since)| {
-        Report {
+    let one = (0..2_usize, kind, provider, count, 0..20 * DAY, since).prop_map(
+        |(name, kind, provider, count, second, since)| Report {
             since,
             ..report(["p", "q"][name], kind, provider, count, second)
-        }
-    });
+        },
+    );
     prop::collection::vec(one, 0..60)
 }
 
 fn signals(heat: &Heat, window: Window, second: i64) -> BTreeMap<PaperId, [f64; 4]> {
-    heat.papers(window, at(second)).map(|one| (one.id, one.signals)).collect()
+    heat.papers(window, at(second))
+        .map(|one| (one.id, one.signals))
+        .collect()
 }
 
 /// The formula of the module's page, read off word by word.
@@ -214,7 +240,9 @@ fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId
     let mut slots: BTreeMap<Key, BTreeMap<i64, (Timestamp, u64, Option<Timestamp>)>> = BTreeMap::new();
     for one in reports {
         let slot = one.at.as_second().div_euclid(SIGNAL_HOURS * HOUR);
-        let series = slots.entry((one.paper.clone(), one.provider.clone(), one.kind)).or_default();
+        let series = slots
+            .entry((one.paper.clone(), one.provider.clone(), one.kind))
+            .or_default();
         let new = (one.at, one.count, one.since.filter(|since| *since < one.at));
         let kept = series.entry(slot).or_insert(new);
         *kept = (*kept).max(new);
@@ -263,7 +291,8 @@ fn close(here: &BTreeMap<PaperId, [f64; 4]>, there: &BTreeMap<PaperId, [f64; 4]>
     let ids = here.keys().chain(there.keys());
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-6 * (1.0 + a.abs());
     let of = |map: &BTreeMap<PaperId, [f64; 4]>, id: &PaperId| map.get(id).copied().unwrap_or_default();
-    ids.into_iter().all(|id| of(here, id).iter().zip(of(there, id)).all(|(a, b)| near(*a, b)))
+    ids.into_iter()
+        .all(|id| of(here, id).iter().zip(of(there, id)).all(|(a, b)| near(*a, b)))
 }
 
 proptest! {

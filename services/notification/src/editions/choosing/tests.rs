@@ -47,7 +47,9 @@ fn chosen(window: &Snapshot, preferences: &Preferences, seen: &Seen) -> Result<V
         seen,
         unwanted: &[],
     };
-    let papers = choose(window, MATCH_FLOOR, &[reader]).expect("one dimension").remove(0)?;
+    let papers = choose(window, MATCH_FLOOR, &[reader])
+        .expect("one dimension")
+        .remove(0)?;
     Ok(papers.iter().map(|one| one.paper.id.to_string()).collect())
 }
 

@@ -245,7 +245,10 @@ fn words_are_marked_that_are_of_the_interest_that_brought_the_paper() {
     let sought = Sought::new(&wishes);
     let sentence = |interest: Option<u16>| {
         let best = Abstracts::default().of(&paper).highlight(sought.by(interest));
-        let marked = best.sentence_spans.iter().map(|span| &paper.abstract_text[span.clone()]);
+        let marked = best
+            .sentence_spans
+            .iter()
+            .map(|span| &paper.abstract_text[span.clone()]);
         marked.collect::<Vec<_>>()
     };
     assert_eq!(sentence(Some(0)), ["Cats"]);
