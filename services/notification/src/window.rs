@@ -168,7 +168,9 @@ impl Window {
         }
         let of_encoder = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
         let mut papers: Vec<Arc<Entry>> = of_encoder.cloned().collect();
-        papers.sort_unstable_by(|a, b| b.indexed.cmp(&a.indexed).then_with(|| a.paper.id.cmp(&b.paper.id)));
+        // By the millisecond, as an offer sorts its candidates: places in one are places in the other.
+        let at = |entry: &Entry| entry.indexed.as_millisecond();
+        papers.sort_unstable_by(|a, b| at(b).cmp(&at(a)).then_with(|| a.paper.id.cmp(&b.paper.id)));
         let heat = |entry: &Arc<Entry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
         let dimension = papers.first().map_or(0, |first| first.vectors.dense.dimension());
         let keys = papers.iter().map(|entry| PaperKey::of(&entry.paper.id));

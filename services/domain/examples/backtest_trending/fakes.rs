@@ -109,8 +109,8 @@ fn push(lists: &Lists<'_>, paper: usize, accounts: i64, age: i64) -> Vec<Act> {
             kind,
             at: moment(second),
         };
-        // Somewhere far from what is measured.
-        acts.extend((1..=age).map(|day| act(0, Attention::Click, lists.now - day * 24 * HOUR)));
+        // A paper that nobody has yet, far from what is measured.
+        acts.extend((1..=age).map(|day| act(papers.len() - 1, Attention::Click, lists.now - day * 24 * HOUR)));
         let kinds = Attention::ALL.into_iter();
         acts.extend(kinds.map(|kind| act(paper, kind, lists.now - account % 60 * 60)));
     }
