@@ -40,10 +40,7 @@ enum Refusal {
 impl Ingest {
     /// Over a register.
     pub fn new(registry: Arc<Registry>, concurrency: usize) -> Self {
-        Self {
-            registry,
-            concurrency,
-        }
+        Self { registry, concurrency }
     }
 }
 

@@ -5,12 +5,12 @@
 //! the stream has acknowledged, so a crash anywhere leads to a page being read again, never to one being skipped.
 
 mod plan;
+mod runner;
 mod service;
 mod settings;
 mod shelf;
 mod state;
 mod taking;
-mod runner;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::service::{Assembly, ServiceError};
+use jiff::ToSpan as _;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::ToSpan as _;
 use proto::ingest::v1::source_service_server::SourceServiceServer;
 use sources::{Client, Span};
 use uuid::Uuid;
@@ -44,7 +44,11 @@ pub async fn start(
     let wrong = |error: &dyn std::fmt::Display| ServiceError::start(NAME, error);
     let shelf = Shelf::open(&assembly.bus).await.map_err(|error| wrong(&error))?;
     let client = Client::new(&config.http).map_err(|error| wrong(&error))?;
-    let taker = Taker { registry, concurrency };
+    let taker = Taker {
+        registry,
+        bus: assembly.bus.clone(),
+        concurrency,
+    };
     let owner = Uuid::new_v4().as_u64_pair().0;
     let mut listed = BTreeMap::new();
     for (name, scheduled) in config.sources {

@@ -67,5 +67,12 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     assembly.add_grpc(AttentionServiceServer::new(attention::Attention::new(
         assembly.bus.clone(),
     )));
-    harvest::start(config.sources, config.source_lease, registry, config.concurrency, assembly).await
+    harvest::start(
+        config.sources,
+        config.source_lease,
+        registry,
+        config.concurrency,
+        assembly,
+    )
+    .await
 }

@@ -16,6 +16,16 @@ pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// Reports of counts on other sites by outcome.
+pub static SIGNALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_ingest_signals_total",
+        "Reports of counts on other sites by outcome.",
+        &["outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
 /// Claims that are alike to a paper and yet not taken for the same work.
 pub static ALIKE: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
@@ -48,9 +58,8 @@ pub static SOURCE_RUNS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 macro_rules! source_gauge {
     ($name:ident, $metric:literal, $help:literal) => {
         #[doc = $help]
-        pub static $name: LazyLock<GaugeVec> = LazyLock::new(|| {
-            register_gauge_vec!($metric, $help, &["source"]).expect("the only metric of this name")
-        });
+        pub static $name: LazyLock<GaugeVec> =
+            LazyLock::new(|| register_gauge_vec!($metric, $help, &["source"]).expect("the only metric of this name"));
     };
 }
 
@@ -86,5 +95,8 @@ pub fn touch() {
     let submitted = ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"];
     for outcome in submitted.into_iter().chain(["resent", "not_resent"]) {
         PAPERS.with_label_values(&[outcome]);
+    }
+    for outcome in ["taken", "refused", "failed"] {
+        SIGNALS.with_label_values(&[outcome]);
     }
 }

@@ -100,14 +100,30 @@ pub async fn run(place: &Place, command: Sources) -> Result<(), Failure> {
         Sources::Show { name, json } => show(&get(&mut service, name).await?, json),
         Sources::Run { name, wait } => run_now(&mut service, name, wait).await?,
         Sources::Pause { name } => {
-            let source = service.pause_source(PauseSourceRequest { name }).await?.into_inner().source;
+            let source = service
+                .pause_source(PauseSourceRequest { name })
+                .await?
+                .into_inner()
+                .source;
             line(&source.unwrap_or_default());
         }
         Sources::Resume { name } => {
-            let source = service.resume_source(ResumeSourceRequest { name }).await?.into_inner().source;
+            let source = service
+                .resume_source(ResumeSourceRequest { name })
+                .await?
+                .into_inner()
+                .source;
             line(&source.unwrap_or_default());
         }
-        Sources::Backfill { name, from, to, pause, resume, cancel, wait } => {
+        Sources::Backfill {
+            name,
+            from,
+            to,
+            pause,
+            resume,
+            cancel,
+            wait,
+        } => {
             let backfill = match (from, pause, resume, cancel) {
                 (Some(first_day), ..) => start(&mut service, &name, first_day, to.unwrap_or_default()).await?,
                 (_, Some(id), ..) => paused(&mut service, &name, id).await?,
@@ -125,23 +141,56 @@ pub async fn run(place: &Place, command: Sources) -> Result<(), Failure> {
 }
 
 async fn start(service: &mut Client, name: &str, first_day: String, last_day: String) -> Result<Backfill, Failure> {
-    let request = StartBackfillRequest { name: name.to_owned(), first_day, last_day };
-    Ok(service.start_backfill(request).await?.into_inner().backfill.unwrap_or_default())
+    let request = StartBackfillRequest {
+        name: name.to_owned(),
+        first_day,
+        last_day,
+    };
+    Ok(service
+        .start_backfill(request)
+        .await?
+        .into_inner()
+        .backfill
+        .unwrap_or_default())
 }
 
 async fn paused(service: &mut Client, name: &str, backfill_id: String) -> Result<Backfill, Failure> {
-    let request = PauseBackfillRequest { name: name.to_owned(), backfill_id };
-    Ok(service.pause_backfill(request).await?.into_inner().backfill.unwrap_or_default())
+    let request = PauseBackfillRequest {
+        name: name.to_owned(),
+        backfill_id,
+    };
+    Ok(service
+        .pause_backfill(request)
+        .await?
+        .into_inner()
+        .backfill
+        .unwrap_or_default())
 }
 
 async fn resumed(service: &mut Client, name: &str, backfill_id: String) -> Result<Backfill, Failure> {
-    let request = ResumeBackfillRequest { name: name.to_owned(), backfill_id };
-    Ok(service.resume_backfill(request).await?.into_inner().backfill.unwrap_or_default())
+    let request = ResumeBackfillRequest {
+        name: name.to_owned(),
+        backfill_id,
+    };
+    Ok(service
+        .resume_backfill(request)
+        .await?
+        .into_inner()
+        .backfill
+        .unwrap_or_default())
 }
 
 async fn cancelled(service: &mut Client, name: &str, backfill_id: String) -> Result<Backfill, Failure> {
-    let request = CancelBackfillRequest { name: name.to_owned(), backfill_id };
-    Ok(service.cancel_backfill(request).await?.into_inner().backfill.unwrap_or_default())
+    let request = CancelBackfillRequest {
+        name: name.to_owned(),
+        backfill_id,
+    };
+    Ok(service
+        .cancel_backfill(request)
+        .await?
+        .into_inner()
+        .backfill
+        .unwrap_or_default())
 }
 
 async fn get(service: &mut Client, name: String) -> Result<Source, Failure> {
@@ -152,7 +201,12 @@ async fn get(service: &mut Client, name: String) -> Result<Source, Failure> {
 async fn run_now(service: &mut Client, name: String, wait: bool) -> Result<(), Failure> {
     let before = get(service, name.clone()).await?;
     let request = RunSourceRequest { name: name.clone() };
-    let source = service.run_source(request).await?.into_inner().source.unwrap_or_default();
+    let source = service
+        .run_source(request)
+        .await?
+        .into_inner()
+        .source
+        .unwrap_or_default();
     if !wait {
         line(&source);
         return Ok(());
@@ -188,7 +242,11 @@ async fn follow(service: &mut Client, name: &str, id: &str) -> Result<(), Failur
         match backfill.state() {
             BackfillState::Done => return Ok(()),
             BackfillState::Failed | BackfillState::Cancelled | BackfillState::Paused => {
-                return Err(Failure::other(format!("back-fill {id} is {}: {}", word(backfill.state()), backfill.error)));
+                return Err(Failure::other(format!(
+                    "back-fill {id} is {}: {}",
+                    word(backfill.state()),
+                    backfill.error
+                )));
             }
             BackfillState::Running | BackfillState::Unspecified => tokio::time::sleep(LOOK_EVERY).await,
         }
@@ -202,7 +260,9 @@ fn list(sources: &[Source], as_json: bool) {
         return;
     }
     if sources.is_empty() {
-        println!("There are no sources. `broadsheet sources example` prints a file of them; name yours in ingest.sources.");
+        println!(
+            "There are no sources. `broadsheet sources example` prints a file of them; name yours in ingest.sources."
+        );
     }
     for source in sources {
         line(source);
@@ -211,7 +271,9 @@ fn list(sources: &[Source], as_json: bool) {
 
 fn line(source: &Source) {
     let counts = source.counts.unwrap_or_default();
-    let newest = source.newest_paper_time.map_or_else(|| "nothing yet".to_owned(), |time| format!("newest {}", ago(time)));
+    let newest = source
+        .newest_paper_time
+        .map_or_else(|| "nothing yet".to_owned(), |time| format!("newest {}", ago(time)));
     let mut text = format!(
         "{:<20} {:<16} {:<9} {newest} ({}), {} accepted, {} set aside",
         source.name,
@@ -238,12 +300,29 @@ fn show(source: &Source, as_json: bool) {
     println!("state       {}", state_word(source.state()));
     println!("fresh       {}", freshness_word(source.freshness()));
     println!("newest      {}", time(source.newest_paper_time));
-    println!("last run    {}\nnext run    {}", time(source.last_run_time), time(source.next_run_time));
+    println!(
+        "last run    {}\nnext run    {}",
+        time(source.last_run_time),
+        time(source.next_run_time)
+    );
     println!("read to end {}", time(source.last_success_time));
-    println!("last error  {}", if source.last_error.is_empty() { "-" } else { &source.last_error });
+    println!(
+        "last error  {}",
+        if source.last_error.is_empty() {
+            "-"
+        } else {
+            &source.last_error
+        }
+    );
     println!(
         "records     {} accepted, {} unchanged, {} duplicate, {} withdrawn, {} signals, {} set aside, on {} pages",
-        counts.accepted, counts.unchanged, counts.duplicate, counts.withdrawn, counts.signals, counts.set_aside, counts.pages
+        counts.accepted,
+        counts.unchanged,
+        counts.duplicate,
+        counts.withdrawn,
+        counts.signals,
+        counts.set_aside,
+        counts.pages
     );
     println!("cursor      {}", source.cursor);
     for backfill in &source.backfills {
@@ -338,7 +417,9 @@ fn word(state: BackfillState) -> &'static str {
 
 /// How long ago, in the largest unit that fits.
 fn ago(time: prost_types::Timestamp) -> String {
-    let Ok(time) = from_wire_time("time", time) else { return "at an unknown time".to_owned() };
+    let Ok(time) = from_wire_time("time", time) else {
+        return "at an unknown time".to_owned();
+    };
     let passed = Timestamp::now().duration_since(time).max(SignedDuration::ZERO);
     match (passed.as_hours(), passed.as_mins()) {
         (hours @ 48.., _) => format!("{} days ago", hours / 24),

@@ -59,7 +59,10 @@ pub fn step(state: &SourceState, settings: &str, timing: &Timing, now: Timestamp
     if state.paused {
         return Step::Rest;
     }
-    let stopped = state.stopped.as_ref().is_some_and(|stopped| stopped.settings == settings);
+    let stopped = state
+        .stopped
+        .as_ref()
+        .is_some_and(|stopped| stopped.settings == settings);
     let due = state.due.unwrap_or(now);
     if !stopped && (due <= now || due > timing.far(now)) {
         return Step::Run;
@@ -82,7 +85,10 @@ mod tests {
     use super::super::state::{Backfill, Stopped};
     use super::*;
 
-    const TIMING: Timing = Timing { interval: SignedDuration::from_hours(1), jitter: 0.1 };
+    const TIMING: Timing = Timing {
+        interval: SignedDuration::from_hours(1),
+        jitter: 0.1,
+    };
 
     fn now() -> Timestamp {
         "2026-03-01T12:00:00Z".parse().expect("a timestamp")
@@ -90,11 +96,18 @@ mod tests {
 
     fn due_in(minutes: i64) -> SourceState {
         let due = Some(now() + SignedDuration::from_mins(minutes));
-        SourceState { due, ..SourceState::default() }
+        SourceState {
+            due,
+            ..SourceState::default()
+        }
     }
 
     fn with_backfill(mut state: SourceState) -> (SourceState, String) {
-        let backfill = Backfill::new("2026-01-01".parse().expect("a date"), "2026-01-02".parse().expect("a date"), now());
+        let backfill = Backfill::new(
+            "2026-01-01".parse().expect("a date"),
+            "2026-01-02".parse().expect("a date"),
+            now(),
+        );
         let id = backfill.id.clone();
         state.keep_backfill(backfill);
         (state, id)
@@ -121,15 +134,24 @@ mod tests {
         assert_eq!(step(&state, "a", &TIMING, now()), Step::Run);
         let (mut state, id) = with_backfill(due_in(5));
         state.backfill(&id).expect("a back-fill").due = Some(now() + SignedDuration::from_mins(1));
-        assert_eq!(step(&state, "a", &TIMING, now()), Step::WaitUntil(now() + SignedDuration::from_mins(1)));
+        assert_eq!(
+            step(&state, "a", &TIMING, now()),
+            Step::WaitUntil(now() + SignedDuration::from_mins(1))
+        );
         state.paused = true;
         assert_eq!(step(&state, "a", &TIMING, now()), Step::Rest);
     }
 
     #[test]
     fn a_stopped_source_waits_for_an_operator_or_other_settings() {
-        let stopped = Stopped { reason: "no key".to_owned(), settings: "a".to_owned() };
-        let state = SourceState { stopped: Some(stopped), ..due_in(-5) };
+        let stopped = Stopped {
+            reason: "no key".to_owned(),
+            settings: "a".to_owned(),
+        };
+        let state = SourceState {
+            stopped: Some(stopped),
+            ..due_in(-5)
+        };
         assert_eq!(step(&state, "a", &TIMING, now()), Step::Rest);
         assert_eq!(step(&state, "b", &TIMING, now()), Step::Run);
     }

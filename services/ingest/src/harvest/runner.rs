@@ -126,13 +126,18 @@ impl Runner {
     async fn work(&self, abandoned: Option<Holder>) -> Result<SourceState, ShelfError> {
         let name = self.source.name();
         let taken = self.shelf.change(name, |state| {
-            let free = state.holder.is_none_or(|holder| holder.owner == self.owner || Some(holder) == abandoned);
+            let free = state
+                .holder
+                .is_none_or(|holder| holder.owner == self.owner || Some(holder) == abandoned);
             let due = matches!(self.step(state), Step::Run | Step::Backfill(_));
             if !free || !due {
                 return Err(state.clone());
             }
             let beat = state.holder.map_or(0, |holder| holder.beat) + 1;
-            state.holder = Some(Holder { owner: self.owner, beat });
+            state.holder = Some(Holder {
+                owner: self.owner,
+                beat,
+            });
             Ok(())
         });
         let state = match taken.await? {
@@ -218,9 +223,18 @@ impl Runner {
         }
     }
 
-    async fn page_safe(&self, taken: &Taken, page: &Page, before: &Cursor, started: Timestamp) -> Result<SourceState, PageError> {
+    async fn page_safe(
+        &self,
+        taken: &Taken,
+        page: &Page,
+        before: &Cursor,
+        started: Timestamp,
+    ) -> Result<SourceState, PageError> {
         if let Some(missing) = page.shortfall(before) {
-            warn!(source = self.source.name(), missing, "a pass ended with fewer records than the source announced");
+            warn!(
+                source = self.source.name(),
+                missing, "a pass ended with fewer records than the source announced"
+            );
         }
         let chance = chance();
         let state = self.hold(|state| {
@@ -245,15 +259,25 @@ impl Runner {
         });
         let state = state.await?;
         if page.come_back != ComeBack::Now {
-            metrics::SOURCE_RUNS.with_label_values(&[self.source.name(), "done"]).inc();
+            metrics::SOURCE_RUNS
+                .with_label_values(&[self.source.name(), "done"])
+                .inc();
             info!(source = self.source.name(), due = ?state.due, newest = ?state.newest, "source read to its end");
         }
         Ok(state)
     }
 
-    async fn page_failed(&self, taken: &Taken, error: TakingError, cursor: &Cursor, started: Timestamp) -> Result<SourceState, PageError> {
+    async fn page_failed(
+        &self,
+        taken: &Taken,
+        error: TakingError,
+        cursor: &Cursor,
+        started: Timestamp,
+    ) -> Result<SourceState, PageError> {
         let (remedy, label) = (error.remedy(), error.label());
-        metrics::SOURCE_RUNS.with_label_values(&[self.source.name(), label]).inc();
+        metrics::SOURCE_RUNS
+            .with_label_values(&[self.source.name(), label])
+            .inc();
         warn!(source = self.source.name(), %error, ?remedy, "a page could not be read");
         let (text, chance) = (error.to_string(), chance());
         self.hold(|state| {
@@ -280,8 +304,13 @@ impl Runner {
     }
 
     async fn stop_source(&self, reason: &str) -> Result<SourceState, PageError> {
-        metrics::SOURCE_RUNS.with_label_values(&[self.source.name(), "cursor"]).inc();
-        warn!(source = self.source.name(), reason, "source stopped until an operator acts");
+        metrics::SOURCE_RUNS
+            .with_label_values(&[self.source.name(), "cursor"])
+            .inc();
+        warn!(
+            source = self.source.name(),
+            reason, "source stopped until an operator acts"
+        );
         self.hold(|state| {
             state.last_error = Some(reason.to_owned());
             state.stopped = Some(self.stopped(reason));
@@ -312,8 +341,11 @@ impl Runner {
             Ok(page) => self.backfill_safe(id, &taken, &page).await,
             Err(error) => {
                 let label = error.label();
-                metrics::SOURCE_RUNS.with_label_values(&[self.source.name(), label]).inc();
-                self.backfill_failed(id, &error.to_string(), error.remedy(), Some(&cursor)).await
+                metrics::SOURCE_RUNS
+                    .with_label_values(&[self.source.name(), label])
+                    .inc();
+                self.backfill_failed(id, &error.to_string(), error.remedy(), Some(&cursor))
+                    .await
             }
         }
     }
@@ -331,7 +363,9 @@ impl Runner {
             (backfill.progress, backfill.failures, backfill.error) = (now, 0, None);
             match page.come_back {
                 ComeBack::Now => backfill.due = None,
-                ComeBack::Later(after) => backfill.due = Some(now + SignedDuration::try_from(after).unwrap_or_default()),
+                ComeBack::Later(after) => {
+                    backfill.due = Some(now + SignedDuration::try_from(after).unwrap_or_default())
+                }
                 ComeBack::Never if backfill.is_open() => backfill.state = BackfillState::Done,
                 ComeBack::Never => {}
             }
@@ -339,8 +373,20 @@ impl Runner {
         .await
     }
 
-    async fn backfill_failed(&self, id: &str, error: &str, remedy: Remedy, cursor: Option<&Cursor>) -> Result<SourceState, PageError> {
-        warn!(source = self.source.name(), backfill = id, error, ?remedy, "a page of a back-fill could not be read");
+    async fn backfill_failed(
+        &self,
+        id: &str,
+        error: &str,
+        remedy: Remedy,
+        cursor: Option<&Cursor>,
+    ) -> Result<SourceState, PageError> {
+        warn!(
+            source = self.source.name(),
+            backfill = id,
+            error,
+            ?remedy,
+            "a page of a back-fill could not be read"
+        );
         let chance = chance();
         self.hold(|state| {
             let Some(backfill) = state.backfill(id) else { return };
@@ -374,7 +420,10 @@ impl Runner {
         if cursor.kind == self.source.kind() {
             return Ok(cursor);
         }
-        info!(source = self.source.name(), "the source is of another kind now and begins anew");
+        info!(
+            source = self.source.name(),
+            "the source is of another kind now and begins anew"
+        );
         self.source.begin(span)
     }
 

@@ -51,11 +51,17 @@ impl Sources {
 
     fn find(&self, name: &str) -> Result<&Listed, Status> {
         let offered = || self.listed.keys().cloned().collect::<Vec<_>>();
-        self.listed.get(name).ok_or_else(|| status::not_offered("source", name, &offered()))
+        self.listed
+            .get(name)
+            .ok_or_else(|| status::not_offered("source", name, &offered()))
     }
 
     /// Changes a source and shows it.
-    async fn change(&self, name: &str, mut change: impl FnMut(&mut SourceState)) -> Result<Option<wire::Source>, Status> {
+    async fn change(
+        &self,
+        name: &str,
+        mut change: impl FnMut(&mut SourceState),
+    ) -> Result<Option<wire::Source>, Status> {
         let listed = self.find(name)?;
         let ((), state) = self
             .try_change(name, |state| {
@@ -130,7 +136,9 @@ impl SourceService for Sources {
         request: Request<wire::RunSourceRequest>,
     ) -> Result<Response<wire::RunSourceResponse>, Status> {
         let name = request.into_inner().name;
-        let source = self.change(&name, |state| (state.due, state.stopped) = (None, None)).await?;
+        let source = self
+            .change(&name, |state| (state.due, state.stopped) = (None, None))
+            .await?;
         Ok(Response::new(wire::RunSourceResponse { source }))
     }
 
@@ -160,7 +168,11 @@ impl SourceService for Sources {
         &self,
         request: Request<wire::StartBackfillRequest>,
     ) -> Result<Response<wire::StartBackfillResponse>, Status> {
-        let wire::StartBackfillRequest { name, first_day, last_day } = request.into_inner();
+        let wire::StartBackfillRequest {
+            name,
+            first_day,
+            last_day,
+        } = request.into_inner();
         let listed = self.find(&name)?;
         let now = Timestamp::now();
         let (first, last) = range(&first_day, &last_day, freshness::date_of(now))?;
@@ -228,17 +240,26 @@ fn range(first: &str, last: &str, today: Date) -> Result<(Date, Date), Status> {
     let first_day = day("first_day", first)?;
     let last_day = if last.is_empty() { today } else { day("last_day", last)? };
     if first_day > last_day {
-        return Err(status::invalid("first_day", format!("is {first_day}; at most the last day, {last_day}, is allowed")));
+        return Err(status::invalid(
+            "first_day",
+            format!("is {first_day}; at most the last day, {last_day}, is allowed"),
+        ));
     }
     if last_day > today {
-        return Err(status::invalid("last_day", format!("is {last_day}; at most today, {today} (UTC), is allowed")));
+        return Err(status::invalid(
+            "last_day",
+            format!("is {last_day}; at most today, {today} (UTC), is allowed"),
+        ));
     }
     Ok((first_day, last_day))
 }
 
 fn shown(name: &str, listed: &Listed, state: &SourceState, now: Timestamp) -> wire::Source {
     let step = plan::step(state, &listed.print, &listed.timing, now);
-    let stopped = state.stopped.as_ref().filter(|stopped| stopped.settings == listed.print);
+    let stopped = state
+        .stopped
+        .as_ref()
+        .filter(|stopped| stopped.settings == listed.print);
     let source_state = match (&step, stopped) {
         _ if state.paused => wire::SourceState::Paused,
         _ if state.holder.is_some() => wire::SourceState::Running,

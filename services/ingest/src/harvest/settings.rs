@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::civil::Date;
 use jiff::SignedDuration;
+use jiff::civil::Date;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sources::{HttpConfig, SourceConfig};
@@ -82,7 +82,12 @@ pub fn read(path: &Path) -> Result<SourcesConfig, SourcesError> {
 /// Reads the text of the file.
 fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
     let file: File = toml::from_str(text).map_err(|error| SourcesError(vec![error.to_string().trim().to_owned()]))?;
-    let mut problems: Vec<String> = file.http.problems().into_iter().map(|problem| format!("http.{problem}")).collect();
+    let mut problems: Vec<String> = file
+        .http
+        .problems()
+        .into_iter()
+        .map(|problem| format!("http.{problem}"))
+        .collect();
     let mut sources = BTreeMap::new();
     for (name, table) in file.sources {
         match scheduled(&name, table) {
@@ -94,7 +99,10 @@ fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
     if !problems.is_empty() {
         return Err(SourcesError(problems));
     }
-    Ok(SourcesConfig { http: file.http, sources })
+    Ok(SourcesConfig {
+        http: file.http,
+        sources,
+    })
 }
 
 /// One table; nothing where it is not enabled.
@@ -120,7 +128,12 @@ fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<Scheduled>, Ve
                 jitter: jitter.unwrap_or(USUAL_JITTER),
             };
             let begin = begin.unwrap_or(Begin::Ago(FIRST_LOOK));
-            let source = Scheduled { source, timing, begin, print };
+            let source = Scheduled {
+                source,
+                timing,
+                begin,
+                print,
+            };
             Ok(enabled.then_some(source))
         }
         Ok(_) => Err(problems),
@@ -138,7 +151,9 @@ fn taken<T>(
     parse: impl Fn(&toml::Value) -> Result<T, String>,
 ) -> Option<T> {
     let value = table.remove(key)?;
-    parse(&value).map_err(|allowed| problems.push(format!("{key} is {value}; {allowed}"))).ok()
+    parse(&value)
+        .map_err(|allowed| problems.push(format!("{key} is {value}; {allowed}")))
+        .ok()
 }
 
 fn duration(value: &toml::Value) -> Result<SignedDuration, String> {
@@ -149,7 +164,9 @@ fn duration(value: &toml::Value) -> Result<SignedDuration, String> {
 }
 
 fn share(value: &toml::Value) -> Result<f64, String> {
-    let number = value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+    let number = value
+        .as_float()
+        .or_else(|| value.as_integer().map(|whole| whole as f64));
     let number = number.filter(|number| (0.0..=0.5).contains(number));
     number.ok_or_else(|| "a number from 0 to 0.5 is required".to_owned())
 }
@@ -161,8 +178,14 @@ fn begin(value: &toml::Value) -> Result<Begin, String> {
         _ => String::new(),
     };
     let day = text.parse().map(Begin::Day).ok();
-    let ago = || text.parse().ok().filter(|ago: &SignedDuration| !ago.is_negative()).map(Begin::Ago);
-    day.or_else(ago).ok_or_else(|| "a day such as \"2026-01-31\" or a duration such as \"168h\" is required".to_owned())
+    let ago = || {
+        text.parse()
+            .ok()
+            .filter(|ago: &SignedDuration| !ago.is_negative())
+            .map(Begin::Ago)
+    };
+    day.or_else(ago)
+        .ok_or_else(|| "a day such as \"2026-01-31\" or a duration such as \"168h\" is required".to_owned())
 }
 
 /// Tells settings apart without keeping what may be secret in them.
@@ -179,13 +202,21 @@ mod tests {
 
     #[test]
     fn a_source_has_its_usual_schedule_unless_the_file_says_otherwise() {
-        let text = format!("{HTTP}[sources.arxiv]\n[sources.mine]\nkind = \"acl\"\ninterval = \"90m\"\njitter = 0\nbegin = \"2026-01-31\"\n");
+        let text = format!(
+            "{HTTP}[sources.arxiv]\n[sources.mine]\nkind = \"acl\"\ninterval = \"90m\"\njitter = 0\nbegin = \"2026-01-31\"\n"
+        );
         let read = parse(&text).expect("sources");
         let arxiv = &read.sources["arxiv"];
         assert_eq!(arxiv.timing.interval, SignedDuration::from_hours(2));
         assert_eq!(arxiv.begin, Begin::Ago(FIRST_LOOK));
         let mine = &read.sources["mine"];
-        assert_eq!(mine.timing, Timing { interval: SignedDuration::from_mins(90), jitter: 0.0 });
+        assert_eq!(
+            mine.timing,
+            Timing {
+                interval: SignedDuration::from_mins(90),
+                jitter: 0.0
+            }
+        );
         assert_eq!(mine.begin, Begin::Day("2026-01-31".parse().expect("a date")));
         assert_ne!(arxiv.print, mine.print);
     }
@@ -199,10 +230,20 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = format!("{HTTP}[sources.arxiv]\ninterval = \"soon\"\njitter = 2\nnonsense = 1\n[sources.x]\nkind = \"gopher\"\n");
+        let text = format!(
+            "{HTTP}[sources.arxiv]\ninterval = \"soon\"\njitter = 2\nnonsense = 1\n[sources.x]\nkind = \"gopher\"\n"
+        );
         let problems = parse(&text).expect_err("mistakes").0;
-        for expected in ["sources.arxiv: interval is \"soon\"", "jitter is 2", "nonsense", "gopher"] {
-            assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
+        for expected in [
+            "sources.arxiv: interval is \"soon\"",
+            "jitter is 2",
+            "nonsense",
+            "gopher",
+        ] {
+            assert!(
+                problems.iter().any(|problem| problem.contains(expected)),
+                "{expected}: {problems:?}"
+            );
         }
     }
 }

@@ -69,7 +69,10 @@ impl Shelf {
     }
 
     /// Follows a source: its state now, then after every change. Ends with the connection.
-    pub async fn follow(&self, name: &str) -> Result<impl Stream<Item = SourceState> + Send + Unpin + use<>, ShelfError> {
+    pub async fn follow(
+        &self,
+        name: &str,
+    ) -> Result<impl Stream<Item = SourceState> + Send + Unpin + use<>, ShelfError> {
         let entries = self.bucket.watch_with_history(name).await.map_err(failed)?;
         let states = entries.filter_map(async |entry| {
             let entry = entry.ok()?;

@@ -277,7 +277,11 @@ mod tests {
             let time = at("2026-01-01T00:00:00Z") + jiff::SignedDuration::from_hours(24 * number);
             state.watched(1, time);
             let place = format!("{number}:{}", "ä".repeat(1_000));
-            state.set_aside([Aside { place, reason: String::new(), time }]);
+            state.set_aside([Aside {
+                place,
+                reason: String::new(),
+                time,
+            }]);
             let mut ended = Backfill::new(Date::MIN, Date::MIN, time);
             ended.state = BackfillState::Done;
             state.keep_backfill(ended);

@@ -6,12 +6,18 @@
 
 use std::sync::Arc;
 
+use common::bus::Bus;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
-use sources::{Cursor, Item, Page, Reading, Record, Remedy, SetAside, Source, SourceError, Withdrawal};
+use proto::attention::v1::{self as wire, SignalRecorded};
+use proto::convert::to_wire_time;
+use sources::{
+    Cursor, Item, Page, Reading, Record, Remedy, SetAside, Signal, SignalKind, Source, SourceError, Withdrawal,
+};
 
 use super::state::{Aside, Tallies};
+use crate::attention::signals::publish;
 use crate::registry::{Registry, RegistryError, Verdict};
 use domain::merging::{Claim, Withdrawn};
 
@@ -20,6 +26,8 @@ use domain::merging::{Claim, Withdrawn};
 pub struct Taker {
     /// Where papers go.
     pub registry: Arc<Registry>,
+    /// Where signals go.
+    pub bus: Bus,
     /// Records that are on their way to it at the same time.
     pub concurrency: usize,
 }
@@ -66,10 +74,14 @@ impl TakingError {
 
 /// What became of one record.
 enum Outcome {
-    Paper { verdict: Verdict, is_new: bool },
+    Paper {
+        verdict: Verdict,
+        is_new: bool,
+    },
     Withdrawn,
     /// Nothing to withdraw.
     Unheard,
+    Signal,
     Aside(Aside),
 }
 
@@ -101,7 +113,7 @@ impl Taker {
         match item {
             Item::Record(Record::Paper(claim)) => self.paper(*claim).await,
             Item::Record(Record::Withdrawn(withdrawal)) => self.withdraw(source, withdrawal).await,
-            Item::Record(Record::Signal(signal)) => self.signal(signal).await,
+            Item::Record(Record::Signal(signal)) => self.signal(source, &signal).await,
             Item::SetAside(aside) => Ok(Outcome::Aside(Aside {
                 place: shown_place(&aside),
                 reason: aside.reason,
@@ -118,7 +130,9 @@ impl Taker {
                 verdict: decision.verdict,
             }),
             Err(violations) => {
-                let said = violations.iter().map(|one| format!("{} {}", one.field, one.description));
+                let said = violations
+                    .iter()
+                    .map(|one| format!("{} {}", one.field, one.description));
                 Ok(Outcome::Aside(Aside {
                     place,
                     reason: said.collect::<Vec<_>>().join("; "),
@@ -128,14 +142,41 @@ impl Taker {
         }
     }
 
+    /// A count on another site goes the way of those that come by call.
+    async fn signal(&self, source: &dyn Source, signal: &Signal) -> Result<Outcome, RegistryError> {
+        let kind = match signal.kind {
+            SignalKind::Upvotes => wire::SignalKind::Upvotes,
+            SignalKind::Stars => wire::SignalKind::Stars,
+            SignalKind::Citations => wire::SignalKind::Citations,
+            SignalKind::Comments => wire::SignalKind::Mentions,
+        };
+        let recorded = SignalRecorded {
+            paper_id: signal.id.to_string(),
+            kind: kind.into(),
+            provider: source.kind().as_str().replace('_', "-"),
+            count: signal.count,
+            count_time: Some(to_wire_time(signal.observed)),
+            since_time: None,
+        };
+        publish(&self.bus, &recorded).await?;
+        Ok(Outcome::Signal)
+    }
+
     async fn withdraw(&self, source: &dyn Source, withdrawal: Withdrawal) -> Result<Outcome, RegistryError> {
         let said = Withdrawn {
             provider: source.kind().provider(),
             identifiers: withdrawal.identifiers,
             datestamp: withdrawal.datestamp,
         };
-        let withdrawn = self.registry.withdraw_claim(source.name(), &withdrawal.id, &said, &withdrawal.reason).await?;
-        Ok(if withdrawn { Outcome::Withdrawn } else { Outcome::Unheard })
+        let withdrawn = self
+            .registry
+            .withdraw_claim(source.name(), &withdrawal.id, &said, &withdrawal.reason)
+            .await?;
+        Ok(if withdrawn {
+            Outcome::Withdrawn
+        } else {
+            Outcome::Unheard
+        })
     }
 }
 
@@ -153,6 +194,7 @@ impl Taken {
             }
             Outcome::Withdrawn => tallies.withdrawn += 1,
             Outcome::Unheard => tallies.unchanged += 1,
+            Outcome::Signal => tallies.signals += 1,
             Outcome::Aside(aside) => {
                 tallies.set_aside += 1;
                 self.aside.push(aside);

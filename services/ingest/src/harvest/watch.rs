@@ -33,8 +33,14 @@ pub fn show(name: &str, state: &SourceState, now: Timestamp) {
     let late = watched && matches!(state.freshness(now), Freshness::Late { .. });
     SOURCE_LATE.with_label_values(&[name]).set(f64::from(u8::from(late)));
     let stopped = watched && state.stopped.is_some();
-    SOURCE_STOPPED.with_label_values(&[name]).set(f64::from(u8::from(stopped)));
-    SOURCE_FAILURES.with_label_values(&[name]).set(f64::from(state.failures));
+    SOURCE_STOPPED
+        .with_label_values(&[name])
+        .set(f64::from(u8::from(stopped)));
+    SOURCE_FAILURES
+        .with_label_values(&[name])
+        .set(f64::from(state.failures));
     SOURCE_NEWEST.with_label_values(&[name]).set(seconds(state.newest));
-    SOURCE_SUCCESS.with_label_values(&[name]).set(seconds(state.last_success));
+    SOURCE_SUCCESS
+        .with_label_values(&[name])
+        .set(seconds(state.last_success));
 }

@@ -75,7 +75,9 @@ impl Work {
     /// Puts a claim in the place of what its source said before. `false` where that was newer: records come out of order.
     pub fn put(&mut self, claim: &Claim) -> bool {
         let kept = KeptClaim::new(claim);
-        let place = self.claims.binary_search_by(|one| (&one.source, &one.id).cmp(&(&kept.source, &kept.id)));
+        let place = self
+            .claims
+            .binary_search_by(|one| (&one.source, &one.id).cmp(&(&kept.source, &kept.id)));
         match place {
             Ok(place) => {
                 let before = &self.claims[place];
@@ -119,17 +121,26 @@ impl KeptWithdrawal {
 }
 
 fn name_of(provider: Provider) -> &'static str {
-    PROVIDERS.iter().find(|(one, _)| *one == provider).map_or("submitter", |(_, name)| name)
+    PROVIDERS
+        .iter()
+        .find(|(one, _)| *one == provider)
+        .map_or("submitter", |(_, name)| name)
 }
 
 /// `None` for one that only a newer release knows.
 fn provider_of(name: &str) -> Option<Provider> {
-    PROVIDERS.iter().find(|(_, one)| *one == name).map(|(provider, _)| *provider)
+    PROVIDERS
+        .iter()
+        .find(|(_, one)| *one == name)
+        .map(|(provider, _)| *provider)
 }
 
 fn identifiers_of(names: &[String]) -> Identifiers {
     let mut identifiers = Identifiers::new();
-    names.iter().filter_map(|name| Identifier::parse(name)).for_each(|name| identifiers.insert(name));
+    names
+        .iter()
+        .filter_map(|name| Identifier::parse(name))
+        .for_each(|name| identifiers.insert(name));
     identifiers
 }
 
@@ -146,14 +157,20 @@ const PROVIDERS: [(Provider, &str); 10] = [
     (Provider::Submitter, "submitter"),
 ];
 
-const LINKS: [(LinkKind, &str); 3] =
-    [(LinkKind::Abstract, "abstract"), (LinkKind::Pdf, "pdf"), (LinkKind::Code, "code")];
+const LINKS: [(LinkKind, &str); 3] = [
+    (LinkKind::Abstract, "abstract"),
+    (LinkKind::Pdf, "pdf"),
+    (LinkKind::Code, "code"),
+];
 
 impl KeptClaim {
     fn new(claim: &Claim) -> Self {
         let said = &claim.submission;
         let link = |(kind, url): &(LinkKind, String)| {
-            let name = LINKS.iter().find(|(one, _)| one == kind).map_or("abstract", |(_, name)| name);
+            let name = LINKS
+                .iter()
+                .find(|(one, _)| one == kind)
+                .map_or("abstract", |(_, name)| name);
             (name.to_owned(), url.clone())
         };
         Self {
@@ -216,9 +233,10 @@ impl Claims {
     /// What is said about a paper, and the entry it lies in.
     pub async fn of(&self, id: &PaperId) -> Result<(Work, u64), RegistryError> {
         match self.bucket.entry(work_key(id)).await.map_err(unanswered)? {
-            Some(entry) if entry.operation == kv::Operation::Put => {
-                Ok((serde_json::from_slice(&entry.value).map_err(unanswered)?, entry.revision))
-            }
+            Some(entry) if entry.operation == kv::Operation::Put => Ok((
+                serde_json::from_slice(&entry.value).map_err(unanswered)?,
+                entry.revision,
+            )),
             Some(entry) => Ok((Work::default(), entry.revision)),
             None => Ok((Work::default(), 0)),
         }

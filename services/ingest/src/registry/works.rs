@@ -50,7 +50,13 @@ impl Registry {
 
     /// Takes back a work in the name of a source. `false` when nobody knows it, or it stands by what others say, or it was
     /// taken back before.
-    pub async fn withdraw_claim(&self, source: &str, id: &PaperId, withdrawn: &Withdrawn, reason: &str) -> Result<bool, RegistryError> {
+    pub async fn withdraw_claim(
+        &self,
+        source: &str,
+        id: &PaperId,
+        withdrawn: &Withdrawn,
+        reason: &str,
+    ) -> Result<bool, RegistryError> {
         let mut names: Vec<String> = withdrawn.identifiers.iter().map(Identifier::to_string).collect();
         names.push(id.to_string());
         let _locks = self.lock_names(&names).await;
@@ -85,7 +91,9 @@ impl Registry {
             let known = self.records.find(&id).await?;
             let (mut work, entry) = self.claims.of(&id).await?;
             // Where the text of a paper is kept no longer, saying it again is news.
-            let is_kept = known.as_ref().is_some_and(|found| !found.record.content_hash.is_empty());
+            let is_kept = known
+                .as_ref()
+                .is_some_and(|found| !found.record.content_hash.is_empty());
             let says_more = !(is_kept && work.holds(claim)) && work.put(claim);
             let standing = work.standing();
             if let Some(found) = &known
@@ -95,7 +103,11 @@ impl Registry {
                 if says_more && !self.claims.write(&id, &work, entry).await? {
                     continue;
                 }
-                return Ok(Ok(Decision { verdict: Verdict::Unchanged, id, revision }));
+                return Ok(Ok(Decision {
+                    verdict: Verdict::Unchanged,
+                    id,
+                    revision,
+                }));
             }
             if let Some(found) = known.filter(|found: &Found| found.record.withdrawn) {
                 // What comes back is news, whatever it says.
@@ -132,7 +144,9 @@ impl Registry {
             field: "title".to_owned(),
             description: "is missing in all that sources say".to_owned(),
         };
-        let Some(merged) = merging::merge(claims) else { return Ok(Err(vec![missing()])) };
+        let Some(merged) = merging::merge(claims) else {
+            return Ok(Err(vec![missing()]));
+        };
         for conflict in &merged.conflicts {
             tracing::warn!(paper = %id, scheme = conflict.scheme.as_str(), values = ?conflict.values, "sources contradict each other");
         }
@@ -156,7 +170,12 @@ impl Registry {
     }
 
     /// The papers that a claim is about: by its names, else by title, authors and date, else by the very same text.
-    async fn papers_of(&self, claim: &Claim, names: &[String], fingerprint: Option<&str>) -> Result<Vec<PaperId>, RegistryError> {
+    async fn papers_of(
+        &self,
+        claim: &Claim,
+        names: &[String],
+        fingerprint: Option<&str>,
+    ) -> Result<Vec<PaperId>, RegistryError> {
         let mut papers = Vec::new();
         for id in self.named(names).await? {
             if self.is_same(&id, claim).await? {
@@ -229,7 +248,9 @@ impl Registry {
     /// The paper that an id stands for; `None` where nothing is recorded under it yet.
     async fn canonical(&self, mut id: PaperId) -> Result<Option<PaperId>, RegistryError> {
         for _ in 0..ATTEMPTS {
-            let Some(found) = self.records.find(&id).await? else { return Ok(None) };
+            let Some(found) = self.records.find(&id).await? else {
+                return Ok(None);
+            };
             match &found.record.alias_of {
                 Some(canonical) => id = PaperId::parse(canonical).map_err(super::unanswered)?,
                 None => return Ok(Some(id)),
@@ -250,7 +271,9 @@ impl Registry {
         let reason = format!("the same work as {canonical}");
         self.withdraw(id.clone(), &reason).await?;
         for _ in 0..ATTEMPTS {
-            let Some(found) = self.records.find(id).await? else { return Ok(()) };
+            let Some(found) = self.records.find(id).await? else {
+                return Ok(());
+            };
             let mut record = found.record.clone();
             record.alias_of = Some(canonical.to_string());
             if self.records.write(&record, Some(&found)).await? {
