@@ -47,9 +47,10 @@ pub fn judge(days: &[Day], now: Timestamp) -> Freshness {
     let today = date_of(now);
     let newest = days.iter().filter(|day| day.papers > 0).map(|day| day.date).max();
     let Some(newest) = newest.filter(|newest| *newest < today) else {
-        return match days.iter().any(|day| day.papers > 0) {
-            true => Freshness::Usual,
-            false => Freshness::Unknown,
+        return if days.iter().any(|day| day.papers > 0) {
+            Freshness::Usual
+        } else {
+            Freshness::Unknown
         };
     };
     let silent = (1..=WEEKS * 7).map(|after| newest.saturating_add(after.days()));

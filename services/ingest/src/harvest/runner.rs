@@ -131,7 +131,7 @@ impl Runner {
                 .is_none_or(|holder| holder.owner == self.owner || Some(holder) == abandoned);
             let due = matches!(self.step(state), Step::Run | Step::Backfill(_));
             if !free || !due {
-                return Err(state.clone());
+                return Err(Box::new(state.clone()));
             }
             let beat = state.holder.map_or(0, |holder| holder.beat) + 1;
             state.holder = Some(Holder {
@@ -142,7 +142,7 @@ impl Runner {
         });
         let state = match taken.await? {
             Ok(((), state)) => state,
-            Err(state) => return Ok(state),
+            Err(state) => return Ok(*state),
         };
         let ended = tokio::select! {
             ended = self.pages(state) => ended,
@@ -364,7 +364,7 @@ impl Runner {
             match page.come_back {
                 ComeBack::Now => backfill.due = None,
                 ComeBack::Later(after) => {
-                    backfill.due = Some(now + SignedDuration::try_from(after).unwrap_or_default())
+                    backfill.due = Some(now + SignedDuration::try_from(after).unwrap_or_default());
                 }
                 ComeBack::Never if backfill.is_open() => backfill.state = BackfillState::Done,
                 ComeBack::Never => {}

@@ -68,13 +68,13 @@ impl Registry {
             return Ok(false);
         }
         let work = self.change_work(&id, |work| work.take_back(source, withdrawn)).await?;
-        match work.standing() {
-            Standing::Stands(claims) if !claims.is_empty() => {
-                self.publish_merged(&id, &claims, Timestamp::now()).await?;
-                Ok(false)
-            }
-            _ => Ok(self.withdraw(id, &domain::text::one_line(reason)).await?.is_some()),
+        if let Standing::Stands(claims) = work.standing()
+            && !claims.is_empty()
+            && self.publish_merged(&id, &claims, Timestamp::now()).await?.is_ok()
+        {
+            return Ok(false);
         }
+        Ok(self.withdraw(id, &domain::text::one_line(reason)).await?.is_some())
     }
 
     /// Adds a claim to a paper and publishes what the paper is now.
