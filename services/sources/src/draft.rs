@@ -80,7 +80,10 @@ impl Draft {
         let title = sound_title(&self.title)?;
         let abstract_text = sound_abstract(&self.abstract_text)?;
         let authors = sound_authors(self.authors)?;
-        let id = self.identifiers.paper_id().map_or(self.native_id.trim().to_owned(), |id| id.to_string());
+        let id = self
+            .identifiers
+            .paper_id()
+            .map_or(self.native_id.trim().to_owned(), |id| id.to_string());
         let latest = context.now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
         let past = |date: &Timestamp| *date <= latest;
         let submission = Submission {
@@ -109,7 +112,10 @@ fn sound_title(raw: &str) -> Result<String, String> {
     let title = markup::plain(raw);
     let shown = || text::shorten(raw);
     if is_blank(&title) {
-        return Err(format!("title is {:?}; 1 to {MAX_TITLE_CHARS} visible characters are required", shown()));
+        return Err(format!(
+            "title is {:?}; 1 to {MAX_TITLE_CHARS} visible characters are required",
+            shown()
+        ));
     }
     at_most("title", &title, MAX_TITLE_CHARS)?;
     Ok(title.trim().to_owned())
@@ -136,7 +142,10 @@ fn sound_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
         authors.push(name);
     }
     if authors.len() > MAX_AUTHORS {
-        return Err(format!("authors has {} entries; at most {MAX_AUTHORS} are allowed", authors.len()));
+        return Err(format!(
+            "authors has {} entries; at most {MAX_AUTHORS} are allowed",
+            authors.len()
+        ));
     }
     Ok(authors)
 }
@@ -238,7 +247,10 @@ mod tests {
         .expect("a claim");
         let paper = claim.submission;
         assert_eq!((paper.title.as_str(), paper.language.as_str()), ("A title", "en"));
-        assert_eq!((paper.categories.as_slice(), paper.published), (["cs.CL".to_owned()].as_slice(), None));
+        assert_eq!(
+            (paper.categories.as_slice(), paper.published),
+            (["cs.CL".to_owned()].as_slice(), None)
+        );
         assert!(paper.links.is_empty());
     }
 

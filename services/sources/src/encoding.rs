@@ -128,7 +128,10 @@ fn declared(start: &[u8]) -> Option<&[u8]> {
     }
     let end = memchr::memmem::find(start, b"?>")?;
     let name = memchr::memmem::find(&start[..end], b"encoding")? + b"encoding".len();
-    let rest = start[name..end].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let rest = start[name..end]
+        .trim_ascii_start()
+        .strip_prefix(b"=")?
+        .trim_ascii_start();
     let (quote, rest) = rest.split_first()?;
     let close = memchr::memchr(*quote, rest)?;
     Some(&rest[..close])
@@ -149,7 +152,10 @@ mod tests {
 
     fn read(bytes: &[u8], charset: Option<&str>) -> String {
         let mut text = Vec::new();
-        Utf8Reader::new(bytes, charset).expect("a reader").read_to_end(&mut text).expect("text");
+        Utf8Reader::new(bytes, charset)
+            .expect("a reader")
+            .read_to_end(&mut text)
+            .expect("text");
         lenient(&text).into_owned()
     }
 
@@ -158,7 +164,13 @@ mod tests {
         let latin = b"<?xml version='1.0' encoding='ISO-8859-1'?><t>G\xf6del</t>";
         assert!(read(latin, Some("utf-8")).contains("Gödel"));
         assert!(read(b"<t>G\xf6del</t>", Some("iso-8859-1")).contains("Gödel"));
-        assert!(read("<?xml version=\"1.0\" encoding=\"utf-8\"?><t>Gödel</t>".as_bytes(), Some("latin1")).contains("Gödel"));
+        assert!(
+            read(
+                "<?xml version=\"1.0\" encoding=\"utf-8\"?><t>Gödel</t>".as_bytes(),
+                Some("latin1")
+            )
+            .contains("Gödel")
+        );
     }
 
     #[test]
@@ -170,7 +182,10 @@ mod tests {
 
     #[test]
     fn a_lie_about_utf_8_is_read_as_what_it_is() {
-        assert_eq!(read(b"<t>Erd\xf6s \x96 R\xe9nyi</t>", Some("utf-8")), "<t>Erdös – Rényi</t>");
+        assert_eq!(
+            read(b"<t>Erd\xf6s \x96 R\xe9nyi</t>", Some("utf-8")),
+            "<t>Erdös – Rényi</t>"
+        );
     }
 
     proptest! {

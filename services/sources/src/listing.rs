@@ -78,7 +78,11 @@ impl Listed {
         next.pass.pages += 1;
         next.pass.records += self.facts.records;
         next.pass.announced = self.announced.or(next.pass.announced);
-        next.pass.empty_pages = if self.facts.records == 0 { next.pass.empty_pages + 1 } else { 0 };
+        next.pass.empty_pages = if self.facts.records == 0 {
+            next.pass.empty_pages + 1
+        } else {
+            0
+        };
         next
     }
 
@@ -87,7 +91,12 @@ impl Listed {
     ///
     /// # Errors
     /// [`SourceError::Stuck`] for a source that goes round in circles.
-    pub fn by_token(&self, cursor: &Cursor, token: Option<String>, overlap: SignedDuration) -> Result<Page, SourceError> {
+    pub fn by_token(
+        &self,
+        cursor: &Cursor,
+        token: Option<String>,
+        overlap: SignedDuration,
+    ) -> Result<Page, SourceError> {
         let mut next = self.behind(cursor);
         let Some(token) = token else {
             return Ok(self.ended(&next, overlap));
@@ -107,7 +116,11 @@ impl Listed {
     pub fn ended(&self, next: &Cursor, overlap: SignedDuration) -> Page {
         let next = next.pass_ended(overlap);
         Page {
-            come_back: if next.is_done() { ComeBack::Never } else { ComeBack::Later(Duration::ZERO) },
+            come_back: if next.is_done() {
+                ComeBack::Never
+            } else {
+                ComeBack::Later(Duration::ZERO)
+            },
             next,
             counts: self.counts,
             freshness: Freshness::Sent,

@@ -83,15 +83,20 @@ fn tag_length(text: &str) -> Option<usize> {
     // `a <b and c> d` is mathematics: attributes have an equals sign, and tags no second `<`.
     let end = behind.find(['<', '>'])?;
     let inner = behind[..end].trim().trim_end_matches('/');
-    let sound = behind[end..].starts_with('>') && (inner.is_empty() || inner.contains('=') || name.starts_with(['!', '?']));
+    let sound =
+        behind[end..].starts_with('>') && (inner.is_empty() || inner.contains('=') || name.starts_with(['!', '?']));
     sound.then(|| text.len() - behind.len() + end + 1)
 }
 
 fn tag_name(tag: &str) -> String {
     let name = tag.trim_start_matches(['<', '/']);
-    let end = name.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).unwrap_or(name.len());
+    let end = name
+        .find(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))
+        .unwrap_or(name.len());
     let name = &name[..end];
-    name.rsplit_once(':').map_or(name, |(_, local)| local).to_ascii_lowercase()
+    name.rsplit_once(':')
+        .map_or(name, |(_, local)| local)
+        .to_ascii_lowercase()
 }
 
 enum Effect {
@@ -102,8 +107,8 @@ enum Effect {
 
 fn effect(name: &str) -> Effect {
     match name {
-        "p" | "div" | "br" | "li" | "ul" | "ol" | "sec" | "section" | "title" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6"
-        | "tr" | "table" | "blockquote" | "list" | "list-item" => Effect::Break,
+        "p" | "div" | "br" | "li" | "ul" | "ol" | "sec" | "section" | "title" | "h1" | "h2" | "h3" | "h4" | "h5"
+        | "h6" | "tr" | "table" | "blockquote" | "list" | "list-item" => Effect::Break,
         "script" | "style" | "head" => Effect::Hide,
         _ => Effect::Nothing,
     }
@@ -148,7 +153,9 @@ pub fn reference(name: &str) -> Option<Cow<'static, str>> {
             Some(hex) => u32::from_str_radix(hex, 16).ok()?,
             None => number.parse().ok()?,
         };
-        return char::from_u32(code).filter(|c| *c != '\0').map(|c| Cow::Owned(c.to_string()));
+        return char::from_u32(code)
+            .filter(|c| *c != '\0')
+            .map(|c| Cow::Owned(c.to_string()));
     }
     resolve_html5_entity(name).map(Cow::Borrowed)
 }
@@ -165,21 +172,37 @@ mod tests {
     #[test]
     fn jats_and_html_become_paragraphs() {
         assert_eq!(
-            lines("<jats:title>ABSTRACT</jats:title><jats:p>Of <jats:italic>SMARCB1</jats:italic> &amp; more.</jats:p>"),
+            lines(
+                "<jats:title>ABSTRACT</jats:title><jats:p>Of <jats:italic>SMARCB1</jats:italic> &amp; more.</jats:p>"
+            ),
             "ABSTRACT\nOf SMARCB1 & more."
         );
-        assert_eq!(lines("One<br/>two<script>alert(1)</script> <b class=\"x\">three</b>"), "One\ntwo three");
+        assert_eq!(
+            lines("One<br/>two<script>alert(1)</script> <b class=\"x\">three</b>"),
+            "One\ntwo three"
+        );
         assert_eq!(lines("<!-- no -->yes<p title=\"a\">x"), "yes\nx");
     }
 
     #[test]
     fn what_was_escaped_twice_is_read() {
-        assert_eq!(lines("&lt;h3&gt;Abstract&lt;/h3&gt;&lt;p&gt;A&amp;nbsp;b &amp;lt; c&lt;/p&gt;"), "Abstract\nA b < c");
+        assert_eq!(
+            lines("&lt;h3&gt;Abstract&lt;/h3&gt;&lt;p&gt;A&amp;nbsp;b &amp;lt; c&lt;/p&gt;"),
+            "Abstract\nA b < c"
+        );
     }
 
     #[test]
     fn mathematics_is_left_alone() {
-        for text in ["if a < b and c > d", "x<y", "p <0.05", "a <b and c> d", "1 < 2 & 3", "$\\alpha<\\beta$", "R&D"] {
+        for text in [
+            "if a < b and c > d",
+            "x<y",
+            "p <0.05",
+            "a <b and c> d",
+            "1 < 2 & 3",
+            "$\\alpha<\\beta$",
+            "R&D",
+        ] {
             assert_eq!(plain(text), text);
         }
     }

@@ -81,7 +81,10 @@ mod tests {
         assert_eq!(list("Last, F.; Müller, K. A."), ["F. Last", "K. A. Müller"]);
         assert_eq!(list("Ada Lovelace, Alan Turing"), ["Ada Lovelace", "Alan Turing"]);
         assert_eq!(list("Lovelace, Ada and Turing, Alan"), ["Ada Lovelace", "Alan Turing"]);
-        assert_eq!(list("Ada Lovelace, Alan Turing and Kurt Gödel"), ["Ada Lovelace", "Alan Turing", "Kurt Gödel"]);
+        assert_eq!(
+            list("Ada Lovelace, Alan Turing and Kurt Gödel"),
+            ["Ada Lovelace", "Alan Turing", "Kurt Gödel"]
+        );
         assert_eq!(list("Lovelace, Ada"), ["Ada Lovelace"]);
         assert!(list(" ").is_empty());
     }

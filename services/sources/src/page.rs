@@ -68,7 +68,9 @@ fn label(draft: &Draft) -> String {
 fn withdrawal(draft: &Draft, context: &Context, reason: String) -> Result<Withdrawal, String> {
     let id = match draft.identifiers.paper_id() {
         Some(id) => id,
-        None => PaperId::from_submission(draft.native_id.trim(), &context.source).map_err(|error| format!("id {error}"))?,
+        None => {
+            PaperId::from_submission(draft.native_id.trim(), &context.source).map_err(|error| format!("id {error}"))?
+        }
     };
     Ok(Withdrawal {
         id,

@@ -96,7 +96,13 @@ pub fn same_work(one: &Claim, two: &Claim) -> Sameness {
         }
         return Sameness::Same(By::Identifier(scheme));
     }
-    by_text(one, two, [Scheme::Arxiv, Scheme::Doi].into_iter().find(|scheme| meet(*scheme) == Meeting::Contrary))
+    by_text(
+        one,
+        two,
+        [Scheme::Arxiv, Scheme::Doi]
+            .into_iter()
+            .find(|scheme| meet(*scheme) == Meeting::Contrary),
+    )
 }
 
 fn by_text(one: &Claim, two: &Claim, contrary: Option<Scheme>) -> Sameness {
@@ -107,7 +113,11 @@ fn by_text(one: &Claim, two: &Claim, contrary: Option<Scheme>) -> Sameness {
     let people = same_people(&one.submission.authors, &two.submission.authors);
     if left != right {
         let near = people == People::Same && overlap(&left, &right) >= ALIKE_TITLES;
-        return if near { Sameness::Alike(Alike::NearTitle) } else { Sameness::Different };
+        return if near {
+            Sameness::Alike(Alike::NearTitle)
+        } else {
+            Sameness::Different
+        };
     }
     match (people, contrary) {
         (People::Same, Some(contrary)) => Sameness::Alike(Alike::SameText { contrary }),

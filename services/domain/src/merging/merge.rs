@@ -69,7 +69,9 @@ pub fn merge(claims: &[Claim]) -> Option<Merged> {
     let submission = Submission {
         id: String::new(),
         title: title.title.clone(),
-        abstract_text: abstract_text.map(|paper| paper.abstract_text.clone()).unwrap_or_default(),
+        abstract_text: abstract_text
+            .map(|paper| paper.abstract_text.clone())
+            .unwrap_or_default(),
         authors: authors.map(|paper| paper.authors.clone()).unwrap_or_default(),
         categories: categories.map(|paper| capped(&paper.categories)).unwrap_or_default(),
         published: published.and_then(|paper| paper.published),
@@ -95,7 +97,11 @@ pub fn merge(claims: &[Claim]) -> Option<Merged> {
 fn newest_of_each(claims: &[Claim]) -> Vec<&Claim> {
     let mut newest: BTreeMap<(Provider, &str, &str), &Claim> = BTreeMap::new();
     for claim in claims {
-        let key = (claim.provider, claim.submission.source.as_str(), claim.submission.id.as_str());
+        let key = (
+            claim.provider,
+            claim.submission.source.as_str(),
+            claim.submission.id.as_str(),
+        );
         let known = newest.entry(key).or_insert(claim);
         if age(claim) > age(known) {
             *known = claim;
@@ -132,14 +138,17 @@ struct Pick<'a> {
 impl<'a> Pick<'a> {
     /// The most trusted claim that has a field; of several from one provider the newest.
     fn best(&self, field: Field, has: fn(&Submission) -> bool) -> Option<&'a &'a Claim> {
-        self.claims.iter().filter(|claim| has(&claim.submission)).min_by_key(|claim| {
-            let paper = &claim.submission;
-            (
-                rank(field, claim.provider),
-                Reverse((claim.version, claim.datestamp)),
-                (&paper.source, &paper.id),
-            )
-        })
+        self.claims
+            .iter()
+            .filter(|claim| has(&claim.submission))
+            .min_by_key(|claim| {
+                let paper = &claim.submission;
+                (
+                    rank(field, claim.provider),
+                    Reverse((claim.version, claim.datestamp)),
+                    (&paper.source, &paper.id),
+                )
+            })
     }
 
     /// All links, those of the most trusted first, each address once.

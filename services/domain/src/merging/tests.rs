@@ -32,27 +32,58 @@ const TITLE: &str = "A long enough title about merging papers";
 
 #[test]
 fn a_shared_name_makes_one_work_and_two_arxiv_ids_make_two() {
-    let preprint = claim(Provider::Arxiv, TITLE, &["Ada Lovelace"], &[(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")]);
+    let preprint = claim(
+        Provider::Arxiv,
+        TITLE,
+        &["Ada Lovelace"],
+        &[(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")],
+    );
     let article = claim(Provider::Crossref, "Another title", &[], &[(Scheme::Doi, "10.1145/1")]);
-    assert_eq!(same_work(&preprint, &article), Sameness::Same(By::Identifier(Scheme::Doi)));
-    let other = claim(Provider::Arxiv, TITLE, &["Ada Lovelace"], &[(Scheme::Arxiv, "2402.14777"), (Scheme::Doi, "10.1145/1")]);
+    assert_eq!(
+        same_work(&preprint, &article),
+        Sameness::Same(By::Identifier(Scheme::Doi))
+    );
+    let other = claim(
+        Provider::Arxiv,
+        TITLE,
+        &["Ada Lovelace"],
+        &[(Scheme::Arxiv, "2402.14777"), (Scheme::Doi, "10.1145/1")],
+    );
     assert!(matches!(
         same_work(&preprint, &other),
-        Sameness::Alike(Alike::ContraryIdentifiers { shared: Scheme::Doi, contrary: Scheme::Arxiv })
+        Sameness::Alike(Alike::ContraryIdentifiers {
+            shared: Scheme::Doi,
+            contrary: Scheme::Arxiv
+        })
     ));
 }
 
 #[test]
 fn a_catalogue_does_not_overrule_two_dois() {
-    let one = claim(Provider::OpenAlex, TITLE, &[], &[(Scheme::OpenAlex, "W1"), (Scheme::Doi, "10.1145/1")]);
-    let two = claim(Provider::OpenAlex, TITLE, &[], &[(Scheme::OpenAlex, "W1"), (Scheme::Doi, "10.1145/2")]);
+    let one = claim(
+        Provider::OpenAlex,
+        TITLE,
+        &[],
+        &[(Scheme::OpenAlex, "W1"), (Scheme::Doi, "10.1145/1")],
+    );
+    let two = claim(
+        Provider::OpenAlex,
+        TITLE,
+        &[],
+        &[(Scheme::OpenAlex, "W1"), (Scheme::Doi, "10.1145/2")],
+    );
     assert!(matches!(same_work(&one, &two), Sameness::Alike(_)));
 }
 
 #[test]
 fn title_authors_and_date_decide_where_there_are_no_names() {
     let mut one = claim(Provider::Feed, TITLE, &["Ada Lovelace", "Alan Turing"], &[]);
-    let mut two = claim(Provider::Repository, &TITLE.to_uppercase(), &["Lovelace, A.", "Turing, A. M."], &[]);
+    let mut two = claim(
+        Provider::Repository,
+        &TITLE.to_uppercase(),
+        &["Lovelace, A.", "Turing, A. M."],
+        &[],
+    );
     assert_eq!(same_work(&one, &two), Sameness::Same(By::Text));
     one.submission.published = Some(at(0));
     two.submission.published = Some(at(365 * 9));
@@ -62,36 +93,71 @@ fn title_authors_and_date_decide_where_there_are_no_names() {
 #[test]
 fn little_text_and_other_people_never_merge() {
     let of = |title: &str, authors: &[&str]| claim(Provider::Feed, title, authors, &[]);
-    assert_eq!(same_work(&of("Editorial", &["Ada Lovelace"]), &of("Editorial", &["Ada Lovelace"])), Sameness::Different);
+    assert_eq!(
+        same_work(&of("Editorial", &["Ada Lovelace"]), &of("Editorial", &["Ada Lovelace"])),
+        Sameness::Different
+    );
     assert_eq!(
         same_work(&of(TITLE, &["Ada Lovelace"]), &of(TITLE, &["Kurt Gödel"])),
         Sameness::Alike(Alike::SameTitle)
     );
-    assert_eq!(same_work(&of(TITLE, &[]), &of(TITLE, &["Kurt Gödel"])), Sameness::Alike(Alike::SameTitle));
     assert_eq!(
-        same_work(&of(TITLE, &["Ada Lovelace"]), &of(&format!("{TITLE} again"), &["Ada Lovelace"])),
+        same_work(&of(TITLE, &[]), &of(TITLE, &["Kurt Gödel"])),
+        Sameness::Alike(Alike::SameTitle)
+    );
+    assert_eq!(
+        same_work(
+            &of(TITLE, &["Ada Lovelace"]),
+            &of(&format!("{TITLE} again"), &["Ada Lovelace"])
+        ),
         Sameness::Alike(Alike::NearTitle)
     );
 }
 
 #[test]
 fn the_same_text_under_two_dois_is_reported() {
-    let one = claim(Provider::Crossref, TITLE, &["Ada Lovelace"], &[(Scheme::Doi, "10.1145/1")]);
-    let two = claim(Provider::Crossref, TITLE, &["Ada Lovelace"], &[(Scheme::Doi, "10.1145/2")]);
-    assert_eq!(same_work(&one, &two), Sameness::Alike(Alike::SameText { contrary: Scheme::Doi }));
+    let one = claim(
+        Provider::Crossref,
+        TITLE,
+        &["Ada Lovelace"],
+        &[(Scheme::Doi, "10.1145/1")],
+    );
+    let two = claim(
+        Provider::Crossref,
+        TITLE,
+        &["Ada Lovelace"],
+        &[(Scheme::Doi, "10.1145/2")],
+    );
+    assert_eq!(
+        same_work(&one, &two),
+        Sameness::Alike(Alike::SameText { contrary: Scheme::Doi })
+    );
 }
 
 #[test]
 fn each_field_comes_from_the_most_trusted_that_has_it() {
-    let mut arxiv = claim(Provider::Arxiv, "By arXiv", &["Ada Lovelace"], &[(Scheme::Arxiv, "2402.14776")]);
+    let mut arxiv = claim(
+        Provider::Arxiv,
+        "By arXiv",
+        &["Ada Lovelace"],
+        &[(Scheme::Arxiv, "2402.14776")],
+    );
     arxiv.submission.links = vec![(crate::LinkKind::Abstract, "https://arxiv.org/abs/2402.14776".into())];
-    let mut crossref = claim(Provider::Crossref, "By Crossref", &["A. Lovelace"], &[(Scheme::Doi, "10.1145/1")]);
+    let mut crossref = claim(
+        Provider::Crossref,
+        "By Crossref",
+        &["A. Lovelace"],
+        &[(Scheme::Doi, "10.1145/1")],
+    );
     crossref.submission.abstract_text = "Text.".into();
     crossref.submission.links = vec![(crate::LinkKind::Abstract, "https://doi.org/10.1145/1".into())];
     let merged = merge(&[crossref, arxiv]).expect("a paper");
     let paper = &merged.submission;
     assert_eq!(merged.id.as_str(), "arxiv:2402.14776");
-    assert_eq!((paper.title.as_str(), paper.abstract_text.as_str()), ("By arXiv", "Text."));
+    assert_eq!(
+        (paper.title.as_str(), paper.abstract_text.as_str()),
+        ("By arXiv", "Text.")
+    );
     assert_eq!(paper.links.len(), 2);
     assert_eq!(paper.links[0].1, "https://arxiv.org/abs/2402.14776");
     assert_eq!(merged.identifiers.len(), 2);
@@ -103,7 +169,12 @@ fn a_newer_version_replaces_and_an_older_one_that_comes_late_does_not() {
     let version = |number: u32, title: &str| Claim {
         version: Some(number),
         datestamp: Some(at(i64::from(number))),
-        ..claim(Provider::Arxiv, title, &["Ada Lovelace"], &[(Scheme::Arxiv, "2402.14776")])
+        ..claim(
+            Provider::Arxiv,
+            title,
+            &["Ada Lovelace"],
+            &[(Scheme::Arxiv, "2402.14776")],
+        )
     };
     let merged = merge(&[version(3, "Third"), version(1, "First"), version(2, "Second")]).expect("a paper");
     assert_eq!(merged.submission.title, "Third");
@@ -122,13 +193,19 @@ fn who_named_a_work_can_take_it_back_and_a_catalogue_cannot() {
         datestamp: Some(at(5)),
     };
     assert_eq!(honour(&claims, &[by(Provider::Arxiv)]), Standing::Withdrawn);
-    assert_eq!(honour(&claims, &[by(Provider::OpenAlex)]), Standing::Stands(vec![claims[0].clone()]));
+    assert_eq!(
+        honour(&claims, &[by(Provider::OpenAlex)]),
+        Standing::Stands(vec![claims[0].clone()])
+    );
     assert_eq!(honour(&claims[1..], &[by(Provider::OpenAlex)]), Standing::Withdrawn);
     let back = Claim {
         datestamp: Some(at(6)),
         ..claims[0].clone()
     };
-    assert_eq!(honour(std::slice::from_ref(&back), &[by(Provider::Arxiv)]), Standing::Stands(vec![back]));
+    assert_eq!(
+        honour(std::slice::from_ref(&back), &[by(Provider::Arxiv)]),
+        Standing::Stands(vec![back])
+    );
 }
 
 fn any_claim() -> impl Strategy<Value = Claim> {
@@ -143,9 +220,23 @@ fn any_claim() -> impl Strategy<Value = Claim> {
         ]),
         0..4,
     );
-    let title = prop::sample::select(vec![TITLE, "A long enough title about merging paper", "Reply", "Another title of sufficient length"]);
-    let authors = prop::collection::vec(prop::sample::select(vec!["Ada Lovelace", "Lovelace, A.", "Kurt Gödel", "X"]), 0..4);
-    let rest = (0_u32..3, 0_i64..4, "[ab]{0,2}", 0_i64..4_000, prop::sample::select(vec!["s", "t"]));
+    let title = prop::sample::select(vec![
+        TITLE,
+        "A long enough title about merging paper",
+        "Reply",
+        "Another title of sufficient length",
+    ]);
+    let authors = prop::collection::vec(
+        prop::sample::select(vec!["Ada Lovelace", "Lovelace, A.", "Kurt Gödel", "X"]),
+        0..4,
+    );
+    let rest = (
+        0_u32..3,
+        0_i64..4,
+        "[ab]{0,2}",
+        0_i64..4_000,
+        prop::sample::select(vec!["s", "t"]),
+    );
     (provider, names, title, authors, rest).prop_map(|(provider, names, title, authors, rest)| {
         let (version, day, text, published, id) = rest;
         let mut claim = claim(provider, title, &authors, &names);

@@ -55,18 +55,43 @@ pub enum Field {
     Language,
 }
 
-use Provider::{
-    Acl, Arxiv, Biorxiv, Crossref, Feed, HuggingFace, OpenAlex, Repository, SemanticScholar, Submitter,
-};
+use Provider::{Acl, Arxiv, Biorxiv, Crossref, Feed, HuggingFace, OpenAlex, Repository, SemanticScholar, Submitter};
 
 const GENERAL: [Provider; 10] = [
-    Arxiv, Biorxiv, Acl, Crossref, OpenAlex, SemanticScholar, HuggingFace, Repository, Feed, Submitter,
+    Arxiv,
+    Biorxiv,
+    Acl,
+    Crossref,
+    OpenAlex,
+    SemanticScholar,
+    HuggingFace,
+    Repository,
+    Feed,
+    Submitter,
 ];
 const AUTHORS: [Provider; 10] = [
-    Arxiv, Acl, Crossref, OpenAlex, SemanticScholar, HuggingFace, Biorxiv, Repository, Feed, Submitter,
+    Arxiv,
+    Acl,
+    Crossref,
+    OpenAlex,
+    SemanticScholar,
+    HuggingFace,
+    Biorxiv,
+    Repository,
+    Feed,
+    Submitter,
 ];
 const CATEGORIES: [Provider; 10] = [
-    Arxiv, Biorxiv, Acl, OpenAlex, SemanticScholar, Crossref, HuggingFace, Repository, Feed, Submitter,
+    Arxiv,
+    Biorxiv,
+    Acl,
+    OpenAlex,
+    SemanticScholar,
+    Crossref,
+    HuggingFace,
+    Repository,
+    Feed,
+    Submitter,
 ];
 
 /// Who is believed about a field, most trusted first.

@@ -40,7 +40,9 @@ pub fn honour(claims: &[Claim], withdrawals: &[Withdrawn]) -> Standing {
     let left: Vec<Claim> = claims
         .iter()
         .filter(|claim| {
-            !valid.iter().any(|withdrawal| withdrawal.provider == claim.provider && about(withdrawal, claim))
+            !valid
+                .iter()
+                .any(|withdrawal| withdrawal.provider == claim.provider && about(withdrawal, claim))
         })
         .cloned()
         .collect();

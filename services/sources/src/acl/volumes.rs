@@ -111,7 +111,10 @@ impl Form for Reading {
             (Part::Paper, b"author") => self.part = Part::Author,
             (Part::Author, name) => return matches!(name, b"first" | b"last"),
             (Part::Paper, name) => {
-                return matches!(name, b"title" | b"abstract" | b"url" | b"doi" | b"retracted" | b"removed" | b"language");
+                return matches!(
+                    name,
+                    b"title" | b"abstract" | b"url" | b"doi" | b"retracted" | b"removed" | b"language"
+                );
             }
             (Part::Outside, _) => {}
         }
@@ -163,10 +166,17 @@ impl Reading {
         }
         if draft.identifiers.of(Scheme::Acl).next().is_none() {
             let shown = domain::text::shorten(&id);
-            return Outcome::Bad(Box::new(draft), format!("id is {shown:?}, which is no id of the anthology"));
+            return Outcome::Bad(
+                Box::new(draft),
+                format!("id is {shown:?}, which is no id of the anthology"),
+            );
         }
         // `July-August`, `29 July` and worse: the first month counts, and without one the year.
-        let month: String = self.month.chars().take_while(|c| !matches!(c, '-' | '–' | '/')).collect();
+        let month: String = self
+            .month
+            .chars()
+            .take_while(|c| !matches!(c, '-' | '–' | '/'))
+            .collect();
         draft.published = dates::parse(&format!("{month} {}", self.year)).or_else(|| dates::parse(&self.year));
         draft.published = draft.published.or(self.ingested);
         let venue = self.collection.rsplit_once('.').map(|(_, venue)| venue.to_owned());

@@ -51,11 +51,19 @@ fn interpret(entry: Entry) -> Outcome {
     for doi in &entry.identifiers {
         draft.identify(Scheme::Doi, doi);
     }
-    if let Some(place) = draft.categories.iter().position(|category| *category == entry.primary_category) {
+    if let Some(place) = draft
+        .categories
+        .iter()
+        .position(|category| *category == entry.primary_category)
+    {
         draft.categories[..=place].rotate_right(1);
     }
     if is_withdrawn(&entry.comment) || is_withdrawn(&draft.abstract_text) {
-        let reason = if entry.comment.is_empty() { "withdrawn".into() } else { entry.comment };
+        let reason = if entry.comment.is_empty() {
+            "withdrawn".into()
+        } else {
+            entry.comment
+        };
         return Outcome::Withdrawn(Box::new(draft), reason);
     }
     links(&mut draft);

@@ -44,7 +44,8 @@ impl Form for ArxivMetadata {
     fn opens(&mut self, tag: &Tag<'_>) -> bool {
         matches!(
             tag.name(),
-            b"id" | b"created"
+            b"id"
+                | b"created"
                 | b"updated"
                 | b"title"
                 | b"categories"
@@ -83,7 +84,9 @@ impl Form for ArxivMetadata {
 
     fn closes(&mut self, name: &[u8]) {
         if name == b"author" {
-            self.draft.authors.push(names::join(&self.given, &self.family, &self.suffix));
+            self.draft
+                .authors
+                .push(names::join(&self.given, &self.family, &self.suffix));
             self.given.clear();
             self.family.clear();
             self.suffix.clear();
@@ -119,7 +122,11 @@ impl Metadata for ArxivMetadata {
             return Outcome::Skipped;
         }
         if is_withdrawn(&comment) || is_withdrawn(&draft.abstract_text) {
-            let reason = if comment.is_empty() { "withdrawn".to_owned() } else { comment };
+            let reason = if comment.is_empty() {
+                "withdrawn".to_owned()
+            } else {
+                comment
+            };
             return Outcome::Withdrawn(Box::new(draft), reason);
         }
         links(&mut draft);
@@ -142,7 +149,12 @@ pub fn kept(keep: &[String], categories: &[String]) -> bool {
 /// Whether a comment or an abstract says, at its beginning, that the paper was taken back. Papers about withdrawal say so
 /// later.
 pub fn is_withdrawn(text: &str) -> bool {
-    let start: String = text.trim_start().chars().take(60).flat_map(char::to_lowercase).collect();
+    let start: String = text
+        .trim_start()
+        .chars()
+        .take(60)
+        .flat_map(char::to_lowercase)
+        .collect();
     WITHDRAWN.iter().any(|words| start.starts_with(words))
 }
 

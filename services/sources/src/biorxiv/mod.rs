@@ -115,7 +115,9 @@ impl Source for Biorxiv {
             layout: LAYOUT,
         };
         let server = self.settings.server.clone();
-        let mut listed = listing.fetch(&request, outlet, move |value| interpret(value, &server)).await?;
+        let mut listed = listing
+            .fetch(&request, outlet, move |value| interpret(value, &server))
+            .await?;
         let message = listed.facts.values.get("messages").and_then(|list| list.get(0));
         listed.announced = message.and_then(|message| number_at(message, "/total"));
         let mut next = listed.behind(cursor);
@@ -134,7 +136,10 @@ impl Biorxiv {
     fn path(&self, cursor: &Cursor, number: u64) -> String {
         let from = cursor.span.from.map_or_else(|| "2013-11-01".to_owned(), day);
         let until = cursor.span.until.map_or_else(|| "2099-12-31".to_owned(), day);
-        format!("{}/{}/{from}/{until}/{number}/json", self.settings.url, self.settings.server)
+        format!(
+            "{}/{}/{from}/{until}/{number}/json",
+            self.settings.url, self.settings.server
+        )
     }
 }
 
@@ -152,7 +157,10 @@ pub fn interpret(value: &Value, server: &str) -> Said {
         draft.identify(Scheme::Doi, published);
     }
     if draft.identifiers.is_empty() {
-        return Said::plain(Outcome::Bad(Box::new(draft), format!("doi is {doi:?}; a DOI is required")));
+        return Said::plain(Outcome::Bad(
+            Box::new(draft),
+            format!("doi is {doi:?}; a DOI is required"),
+        ));
     }
     draft.title = text(value, "/title").to_owned();
     draft.abstract_text = text(value, "/abstract").to_owned();
@@ -167,8 +175,14 @@ pub fn interpret(value: &Value, server: &str) -> Said {
         draft.updated = draft.datestamp;
     }
     let version = draft.version.unwrap_or(1);
-    draft.link(LinkKind::Abstract, &format!("https://www.{server}.org/content/{doi}v{version}"));
-    draft.link(LinkKind::Pdf, &format!("https://www.{server}.org/content/{doi}v{version}.full.pdf"));
+    draft.link(
+        LinkKind::Abstract,
+        &format!("https://www.{server}.org/content/{doi}v{version}"),
+    );
+    draft.link(
+        LinkKind::Pdf,
+        &format!("https://www.{server}.org/content/{doi}v{version}.full.pdf"),
+    );
     if text(value, "/type").to_ascii_lowercase().contains("withdraw") {
         return Said::plain(Outcome::Withdrawn(Box::new(draft), "withdrawn by its authors".into()));
     }

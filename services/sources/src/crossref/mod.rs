@@ -138,7 +138,9 @@ impl Source for Crossref {
         };
         let stamp = stamp(&settings.date_filter);
         let request = Request::new(url, "application/json");
-        let mut listed = listing.fetch(&request, outlet, move |value| interpret(value, stamp)).await?;
+        let mut listed = listing
+            .fetch(&request, outlet, move |value| interpret(value, stamp))
+            .await?;
         let next = listed.facts.text("message.next-cursor").map(str::to_owned);
         // Crossref gives a cursor with every page, even behind the last; a page without items is the last.
         let next = next.filter(|_| listed.facts.records > 0);
@@ -168,7 +170,10 @@ pub fn interpret(value: &Value, stamp: &str) -> Said {
     doi.clone_into(&mut draft.native_id);
     draft.datestamp = date_of(value, stamp);
     if draft.identifiers.is_empty() {
-        return Said::plain(Outcome::Bad(Box::new(draft), format!("DOI is {doi:?}; a DOI is required")));
+        return Said::plain(Outcome::Bad(
+            Box::new(draft),
+            format!("DOI is {doi:?}; a DOI is required"),
+        ));
     }
     if let Some((target, kind)) = takes_back(value) {
         let mut taken = Draft {
@@ -182,10 +187,21 @@ pub fn interpret(value: &Value, stamp: &str) -> Said {
     first_text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
     draft.authors = list(value, "/author").iter().map(author).collect();
-    draft.categories = list(value, "/subject").iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    draft.published = ["/posted", "/published-online", "/published", "/published-print", "/issued", "/created"]
+    draft.categories = list(value, "/subject")
         .iter()
-        .find_map(|pointer| date_of(value, pointer));
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    draft.published = [
+        "/posted",
+        "/published-online",
+        "/published",
+        "/published-print",
+        "/issued",
+        "/created",
+    ]
+    .iter()
+    .find_map(|pointer| date_of(value, pointer));
     text(value, "/language").clone_into(&mut draft.language);
     preprints(value, &mut draft);
     draft.link(LinkKind::Abstract, &format!("https://doi.org/{doi}"));

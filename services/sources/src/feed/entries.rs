@@ -233,9 +233,9 @@ impl Reading {
 fn is_field(part: Part, name: &[u8]) -> bool {
     match name {
         b"author" => part == Part::Rss,
-        b"id" | b"guid" | b"title" | b"summary" | b"description" | b"content" | b"encoded" | b"creator" | b"subject"
-        | b"published" | b"pubDate" | b"issued" | b"date" | b"publicationDate" | b"updated" | b"modified" | b"doi"
-        | b"identifier" | b"announce_type" | b"comment" | b"language" => true,
+        b"id" | b"guid" | b"title" | b"summary" | b"description" | b"content" | b"encoded" | b"creator"
+        | b"subject" | b"published" | b"pubDate" | b"issued" | b"date" | b"publicationDate" | b"updated"
+        | b"modified" | b"doi" | b"identifier" | b"announce_type" | b"comment" | b"language" => true,
         _ => false,
     }
 }

@@ -23,7 +23,11 @@ pub fn interpret(entry: Entry, categories: &[String]) -> Outcome {
         categories: categories.iter().cloned().chain(entry.categories).collect(),
         ..Draft::default()
     };
-    draft.authors = entry.authors.iter().flat_map(|author| names::list(without_address(author))).collect();
+    draft.authors = entry
+        .authors
+        .iter()
+        .flat_map(|author| names::list(without_address(author)))
+        .collect();
     if draft.authors.is_empty() {
         draft.authors = entry.creators.iter().flat_map(|creator| names::list(creator)).collect();
     }
@@ -74,7 +78,11 @@ pub fn recognise(text: &str) -> Option<Identifier> {
     }
     // Preprint servers of Cold Spring Harbor have the DOI in the address, with the version behind it.
     let (_, path) = text.split_once("rxiv.org/content/")?;
-    let doi = path.split(['?', '#']).next()?.trim_end_matches(".full").trim_end_matches(".abstract");
+    let doi = path
+        .split(['?', '#'])
+        .next()?
+        .trim_end_matches(".full")
+        .trim_end_matches(".abstract");
     let doi = match doi.rsplit_once('v') {
         Some((doi, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => doi,
         _ => doi,

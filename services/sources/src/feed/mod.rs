@@ -96,7 +96,9 @@ impl Source for Feed {
 /// A feed has no history that could be asked for.
 pub(crate) fn no_span(span: Span) -> Result<(), CursorError> {
     if span.until.is_some() {
-        return Err(CursorError::Span("a feed holds what is new and cannot be asked for a span".into()));
+        return Err(CursorError::Span(
+            "a feed holds what is new and cannot be asked for a span".into(),
+        ));
     }
     Ok(())
 }
@@ -127,11 +129,16 @@ impl Round<'_> {
             return Ok(ended(next, Duration::ZERO, Counts::default(), Freshness::Unchanged));
         };
         let url = Url::parse(address).map_err(|error| CursorError::Unreadable(format!("{address}: {error}")))?;
-        let mut request = Request::new(url, "application/atom+xml, application/rss+xml, application/xml, text/xml");
+        let mut request = Request::new(
+            url,
+            "application/atom+xml, application/rss+xml, application/xml, text/xml",
+        );
         request.validator = cursor.validators.get(address).cloned();
         let answer = self.client.get(&request).await?;
         let wait = answer.max_age();
-        next.position = Position::Number { number: number as u64 + 1 };
+        next.position = Position::Number {
+            number: number as u64 + 1,
+        };
         next.pass.pages += 1;
         if answer.is_unchanged() {
             return Ok(self.turned(next, wait, Counts::default(), Freshness::Unchanged));
@@ -161,7 +168,11 @@ impl Round<'_> {
 
     /// The page behind which either the next address comes, or the round is over.
     fn turned(&self, next: Cursor, wait: Duration, counts: Counts, freshness: Freshness) -> Page {
-        if next.position == (Position::Number { number: self.urls.len() as u64 }) {
+        if next.position
+            == (Position::Number {
+                number: self.urls.len() as u64,
+            })
+        {
             return ended(next, wait, counts, freshness);
         }
         Page {

@@ -183,8 +183,15 @@ fn interpret(text: &str) -> Outcome {
         }
     }
     let [day, month, year] = date;
-    let month = if month.len() <= 2 { format!("{year}-{month}") } else { format!("{day} {month} {year}") };
-    draft.published = draft.published.or_else(|| dates::parse(&month)).or_else(|| dates::parse(&year));
+    let month = if month.len() <= 2 {
+        format!("{year}-{month}")
+    } else {
+        format!("{day} {month} {year}")
+    };
+    draft.published = draft
+        .published
+        .or_else(|| dates::parse(&month))
+        .or_else(|| dates::parse(&year));
     draft.datestamp = draft.published;
     Outcome::Paper(Box::new(draft))
 }
@@ -194,7 +201,9 @@ fn pairs(text: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut rest = text;
     while let Some((name, behind)) = rest.split_once('=') {
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c == ',').to_ascii_lowercase();
+        let name = name
+            .trim_matches(|c: char| c.is_whitespace() || c == ',')
+            .to_ascii_lowercase();
         let mut value = String::new();
         rest = behind.trim_start();
         loop {

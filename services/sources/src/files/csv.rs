@@ -36,7 +36,12 @@ pub fn parse(
     let header = match rows.next()? {
         Row::Fields(fields) => header(&fields),
         Row::Broken(why) => return Err(crate::xml::malformed(0, format!("the header cannot be read: {why}"))),
-        Row::End => return Ok(Part { byte: 0, rest: Rest::None }),
+        Row::End => {
+            return Ok(Part {
+                byte: 0,
+                rest: Rest::None,
+            });
+        }
     };
     if from > rows.byte {
         super::jsonl::skip(&mut rows.input, from - rows.byte)?;
@@ -61,7 +66,11 @@ pub fn parse(
             Row::Fields(values) => Outcome::Paper(Box::new(fields::draft(mapping, |name| {
                 let column = header.iter().position(|column| column.eq_ignore_ascii_case(name));
                 let value = column.map(|column| values[column].trim()).unwrap_or_default();
-                if value.is_empty() { Vec::new() } else { vec![value.to_owned()] }
+                if value.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![value.to_owned()]
+                }
             }))),
         };
         place.record += 1;
@@ -76,7 +85,10 @@ pub fn parse(
 }
 
 fn header(fields: &[String]) -> Vec<String> {
-    fields.iter().map(|name| name.trim().trim_start_matches('\u{feff}').to_owned()).collect()
+    fields
+        .iter()
+        .map(|name| name.trim().trim_start_matches('\u{feff}').to_owned())
+        .collect()
 }
 
 struct Rows<R> {
@@ -110,7 +122,8 @@ impl<R: BufRead> Rows<R> {
         loop {
             let available = self.input.fill_buf().map_err(|error| source_error(error, self.byte))?;
             let (result, read, wrote, ended) =
-                self.reader.read_record(available, &mut self.output[written..], &mut self.ends[fields..]);
+                self.reader
+                    .read_record(available, &mut self.output[written..], &mut self.ends[fields..]);
             self.input.consume(read);
             self.byte += read as u64;
             written += wrote;

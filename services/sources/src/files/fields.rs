@@ -32,7 +32,11 @@ fn usual(field: &str) -> &'static [&'static str] {
 pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<String>) -> Draft {
     let all = |field: &str| match mapping.get(field) {
         Some(name) => values(name),
-        None => usual(field).iter().map(|name| values(name)).find(|found| !found.is_empty()).unwrap_or_default(),
+        None => usual(field)
+            .iter()
+            .map(|name| values(name))
+            .find(|found| !found.is_empty())
+            .unwrap_or_default(),
     };
     let one = |field: &str| all(field).into_iter().next().unwrap_or_default();
     let mut draft = Draft {

@@ -79,7 +79,11 @@ fn take_line(input: &mut impl BufRead, line: &mut Vec<u8>, byte: u64) -> Result<
         input.consume(count);
         length += count as u64;
         if end.is_some() {
-            let whole = if length > line.len() as u64 { Line::Clipped } else { Line::Whole };
+            let whole = if length > line.len() as u64 {
+                Line::Clipped
+            } else {
+                Line::Whole
+            };
             return Ok(Some((length, whole)));
         }
     }

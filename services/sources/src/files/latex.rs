@@ -64,9 +64,16 @@ fn command<'a>(text: &'a str, plain: &mut String) -> &'a str {
             plain.push_str(letter);
             // A command ends with its blank or an empty group.
             let behind = &text[end..];
-            behind.strip_prefix("{}").or_else(|| behind.strip_prefix(' ')).unwrap_or(behind)
+            behind
+                .strip_prefix("{}")
+                .or_else(|| behind.strip_prefix(' '))
+                .unwrap_or(behind)
         }
-        None if matches!(&text[..end], "emph" | "textit" | "textbf" | "texttt" | "textsc" | "mathrm" | "em" | "it" | "bf") => {
+        None if matches!(
+            &text[..end],
+            "emph" | "textit" | "textbf" | "texttt" | "textsc" | "mathrm" | "em" | "it" | "bf"
+        ) =>
+        {
             &text[end..]
         }
         None => {

@@ -157,7 +157,10 @@ impl Files {
         next.pass.records += counts.all();
         let more = file + 1 < self.settings.paths.len() as u64;
         let come_back = if more {
-            next.position = Position::Byte { file: file + 1, byte: 0 };
+            next.position = Position::Byte {
+                file: file + 1,
+                byte: 0,
+            };
             ComeBack::Now
         } else {
             next.position = Position::Start;
@@ -185,7 +188,9 @@ impl Source for Files {
 
     fn begin(&self, span: Span) -> Result<Cursor, CursorError> {
         if span.until.is_some() {
-            return Err(CursorError::Span("files are read whole and cannot be asked for a span".into()));
+            return Err(CursorError::Span(
+                "files are read whole and cannot be asked for a span".into(),
+            ));
         }
         Cursor::start(Kind::Files, Span::default())
     }
@@ -199,7 +204,9 @@ impl Source for Files {
         };
         let mut next = cursor.clone();
         next.validators.retain(|path, _| self.settings.paths.contains(path));
-        let path = usize::try_from(number).ok().and_then(|number| self.settings.paths.get(number));
+        let path = usize::try_from(number)
+            .ok()
+            .and_then(|number| self.settings.paths.get(number));
         let Some(path) = path else {
             return Ok(self.turned(next, number, Counts::default(), Freshness::Unchanged));
         };
@@ -219,7 +226,10 @@ impl Source for Files {
         if part.rest == Rest::Some {
             next.pass.pages += 1;
             next.pass.records += counts.all();
-            next.position = Position::Byte { file: number, byte: part.byte };
+            next.position = Position::Byte {
+                file: number,
+                byte: part.byte,
+            };
             return Ok(Page {
                 next,
                 come_back: ComeBack::Now,
@@ -238,7 +248,8 @@ impl Files {
         &self,
         path: &str,
         byte: u64,
-    ) -> Result<impl FnOnce(BufReader<File>, &mut Sink<'_>) -> Result<Part, SourceError> + Send + 'static, SourceError> {
+    ) -> Result<impl FnOnce(BufReader<File>, &mut Sink<'_>) -> Result<Part, SourceError> + Send + 'static, SourceError>
+    {
         let format = Format::of(&self.settings.format, path).ok_or_else(|| SourceError::File {
             path: path.to_owned(),
             cause: "its name ends in none of .jsonl, .bib and .csv, and no format is set".into(),
@@ -260,7 +271,10 @@ impl Files {
 
 /// Size and time of change, as what lets us see that nothing has changed.
 fn stamp(metadata: &Metadata) -> Validator {
-    let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let changed = metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Validator {
         etag: Some(format!("{}-{}", metadata.len(), changed.unwrap_or_default().as_nanos())),
         last_modified: None,

@@ -154,7 +154,10 @@ impl Client {
             };
             let pause = asked.unwrap_or_else(|| back_off(config, attempt));
             if let Some(asked) = asked {
-                self.0.gate.hold_off(&name(url), asked.min(Duration::from_secs(86_400))).await;
+                self.0
+                    .gate
+                    .hold_off(&name(url), asked.min(Duration::from_secs(86_400)))
+                    .await;
             }
             if attempt >= config.attempts || pause > patience {
                 return Err(error);
@@ -189,7 +192,10 @@ impl Client {
             code: "request".into(),
             text: why,
         };
-        let uri: http::Uri = url.as_str().parse().map_err(|_| refused(format!("{} is no address", shown(url))))?;
+        let uri: http::Uri = url
+            .as_str()
+            .parse()
+            .map_err(|_| refused(format!("{} is no address", shown(url))))?;
         let mut message = hyper::Request::builder()
             .method(Method::GET)
             .header(header::USER_AGENT, &self.0.agent)
@@ -210,7 +216,10 @@ impl Client {
         if let Some(date) = validator.and_then(|validator| validator.last_modified.as_ref()) {
             message = message.header(header::IF_MODIFIED_SINCE, date);
         }
-        message.uri(uri).body(Empty::new()).map_err(|error| refused(error.to_string()))
+        message
+            .uri(uri)
+            .body(Empty::new())
+            .map_err(|error| refused(error.to_string()))
     }
 
     async fn judge(
@@ -296,7 +305,9 @@ fn redirect(url: &Url, location: Option<String>) -> Result<Url, SourceError> {
 
 /// The pause before the next attempt: it doubles, and half of it is drawn, so that many do not come back together.
 fn back_off(config: &HttpConfig, attempt: u32) -> Duration {
-    let whole = config.first_pause_milliseconds.saturating_mul(1 << (attempt - 1).min(16));
+    let whole = config
+        .first_pause_milliseconds
+        .saturating_mul(1 << (attempt - 1).min(16));
     let most = config.patience_seconds.saturating_mul(1_000);
     let pause = Duration::from_millis(whole.min(most));
     pause.mul_f64(rand::random_range(0.5..=1.0))
@@ -335,7 +346,10 @@ mod tests {
     fn redirects_never_leave_https() {
         let go = |from: &str, to: &str| redirect(&url(from), Some(to.to_owned()));
         assert_eq!(go("https://a.org/x", "/y").expect("followed"), url("https://a.org/y"));
-        assert_eq!(go("http://a.org/x", "https://b.org/").expect("followed"), url("https://b.org/"));
+        assert_eq!(
+            go("http://a.org/x", "https://b.org/").expect("followed"),
+            url("https://b.org/")
+        );
         for (from, to) in [
             ("https://a.org/", "http://a.org/"),
             ("https://a.org/", "ftp://a.org/"),

@@ -134,7 +134,9 @@ impl Source for HuggingFace {
         };
         let stamp = dates::midnight(day);
         let request = Request::new(url, "application/json");
-        let listed = listing.fetch(&request, outlet, move |value| interpret(value, stamp)).await?;
+        let listed = listing
+            .fetch(&request, outlet, move |value| interpret(value, stamp))
+            .await?;
         let mut next = listed.behind(cursor);
         if number >= MAX_PAGES {
             return Err(SourceError::Stuck {
@@ -143,13 +145,19 @@ impl Source for HuggingFace {
             });
         }
         if listed.facts.records >= u64::from(self.settings.page_size) {
-            next.position = Position::Day { day, number: number + 1 };
+            next.position = Position::Day {
+                day,
+                number: number + 1,
+            };
             return Ok(listed.more(next));
         }
         let last = day_of(cursor.span.until.unwrap_or(listed.clock).min(listed.clock));
         match day.tomorrow() {
             Ok(tomorrow) if tomorrow <= last => {
-                next.position = Position::Day { day: tomorrow, number: 0 };
+                next.position = Position::Day {
+                    day: tomorrow,
+                    number: 0,
+                };
                 Ok(listed.more(next))
             }
             _ => Ok(listed.ended(&next, self.overlap())),
@@ -174,7 +182,10 @@ pub fn interpret(value: &Value, day: Option<Timestamp>) -> Said {
     }
     text(paper, "/title").clone_into(&mut draft.title);
     text(paper, "/summary").clone_into(&mut draft.abstract_text);
-    draft.authors = list(paper, "/authors").iter().map(|author| text(author, "/name").to_owned()).collect();
+    draft.authors = list(paper, "/authors")
+        .iter()
+        .map(|author| text(author, "/name").to_owned())
+        .collect();
     draft.published = date(paper, "/publishedAt").or_else(|| date(value, "/publishedAt"));
     draft.link(LinkKind::Code, text(paper, "/githubRepo"));
     crate::arxiv::metadata::links(&mut draft);
@@ -185,6 +196,9 @@ pub fn interpret(value: &Value, day: Option<Timestamp>) -> Said {
     ];
     Said {
         outcome: Outcome::Paper(Box::new(draft)),
-        signals: counted.into_iter().filter_map(|(kind, count)| Some((kind, count?))).collect(),
+        signals: counted
+            .into_iter()
+            .filter_map(|(kind, count)| Some((kind, count?)))
+            .collect(),
     }
 }

@@ -117,7 +117,9 @@ pub fn parse<R: Read>(
             };
             let signals = signals(&item, &said.signals, context);
             sink(item)?;
-            signals.into_iter().try_for_each(|signal| sink(Item::Record(Record::Signal(signal))))
+            signals
+                .into_iter()
+                .try_for_each(|signal| sink(Item::Record(Record::Signal(signal))))
         }
     })?;
     Ok(facts)
@@ -165,7 +167,10 @@ pub fn first_text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// The elements of a list at a pointer; none where there is no list.
 pub fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// A whole number, even if it stands in quotes.

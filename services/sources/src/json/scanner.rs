@@ -98,7 +98,11 @@ impl<R: Read> Scanner<R> {
             self.take(MAX_KEY_BYTES)?;
             let key: String = serde_json::from_slice(&self.buffer).unwrap_or_default();
             self.expect(b':')?;
-            let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let inner = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
             if self.list.get(depth).is_some_and(|wanted| *wanted == key) {
                 self.descend(&inner, depth + 1, handler)?;
             } else {
@@ -203,7 +207,11 @@ impl<R: Read> Scanner<R> {
                 self.byte += 1;
                 Ok(())
             }
-            Some(found) => Err(self.wrong(&format!("{:?} was expected, found {:?}", char::from(wanted), char::from(found)))),
+            Some(found) => Err(self.wrong(&format!(
+                "{:?} was expected, found {:?}",
+                char::from(wanted),
+                char::from(found)
+            ))),
             None => Err(self.wrong("it ends too early")),
         }
     }

@@ -55,7 +55,11 @@ impl Form for DublinCore {
 
 impl Metadata for DublinCore {
     fn finish(&mut self, header: &Header) -> Outcome {
-        let Self { mut draft, mut dates, read } = std::mem::take(self);
+        let Self {
+            mut draft,
+            mut dates,
+            read,
+        } = std::mem::take(self);
         draft.native_id.clone_from(&header.identifier);
         draft.datestamp = header.datestamp;
         if let Some(identifier) = Identifier::recognise(&header.identifier) {
@@ -101,7 +105,11 @@ fn relation(draft: &mut Draft, text: &str) {
 }
 
 fn creators(text: &str) -> Vec<String> {
-    if text.contains(';') { names::list(text) } else { vec![names::natural(text)] }
+    if text.contains(';') {
+        names::list(text)
+    } else {
+        vec![names::natural(text)]
+    }
 }
 
 fn subjects(text: &str) -> Vec<String> {

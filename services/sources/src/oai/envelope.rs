@@ -184,7 +184,10 @@ impl<M: Metadata> Form for Reading<M> {
             (Part::Header, b"datestamp") => self.header.datestamp = dates::parse(text),
             (Part::Header, b"setSpec") => self.header.sets.push(text.to_owned()),
             (_, b"responseDate") => self.envelope.clock = dates::parse(text),
-            (_, b"error") => self.envelope.errors.push((std::mem::take(&mut self.error_code), text.to_owned())),
+            (_, b"error") => self
+                .envelope
+                .errors
+                .push((std::mem::take(&mut self.error_code), text.to_owned())),
             (_, b"resumptionToken") if !text.is_empty() => self.envelope.token = Some(text.to_owned()),
             _ => {}
         }

@@ -77,10 +77,18 @@ impl Harvest<'_> {
         next.pass.pages += 1;
         next.pass.records += counts.all();
         next.pass.announced = facts.announced.or(next.pass.announced);
-        next.pass.empty_pages = if counts.all() == 0 { next.pass.empty_pages + 1 } else { 0 };
+        next.pass.empty_pages = if counts.all() == 0 {
+            next.pass.empty_pages + 1
+        } else {
+            0
+        };
         let Some(token) = facts.token else {
             let next = next.pass_ended(self.overlap);
-            let come_back = if next.is_done() { ComeBack::Never } else { ComeBack::Later(Duration::ZERO) };
+            let come_back = if next.is_done() {
+                ComeBack::Never
+            } else {
+                ComeBack::Later(Duration::ZERO)
+            };
             return Ok(page(next, come_back, counts));
         };
         let repeated = matches!(&cursor.position, Position::Token { token: sent } if *sent == token);

@@ -143,7 +143,9 @@ impl Source for OpenAlex {
         };
         let stamp = format!("/{}", settings.date_filter);
         let request = Request::new(url, "application/json");
-        let mut listed = listing.fetch(&request, outlet, move |value| interpret(value, &stamp)).await?;
+        let mut listed = listing
+            .fetch(&request, outlet, move |value| interpret(value, &stamp))
+            .await?;
         let meta = listed.facts.values.get("meta").cloned().unwrap_or_default();
         listed.announced = number_at(&meta, "/count");
         // An empty page may still bring a cursor.
@@ -171,12 +173,17 @@ pub fn interpret(value: &Value, stamp: &str) -> Said {
         }
     }
     draft.title = either(text(value, "/title"), text(value, "/display_name"));
-    draft.abstract_text = value.pointer("/abstract_inverted_index").map(abstract_of).unwrap_or_default();
+    draft.abstract_text = value
+        .pointer("/abstract_inverted_index")
+        .map(abstract_of)
+        .unwrap_or_default();
     let authors = list(value, "/authorships").iter();
     draft.authors = authors
         .map(|author| either(text(author, "/author/display_name"), text(author, "/raw_author_name")))
         .collect();
-    let topics = list(value, "/topics").iter().map(|topic| text(topic, "/display_name").to_owned());
+    let topics = list(value, "/topics")
+        .iter()
+        .map(|topic| text(topic, "/display_name").to_owned());
     let field = text(value, "/primary_topic/field/display_name").to_owned();
     draft.categories = std::iter::once(field).chain(topics).collect();
     draft.published = date(value, "/publication_date");
@@ -188,7 +195,10 @@ pub fn interpret(value: &Value, stamp: &str) -> Said {
         draft.link(LinkKind::Pdf, text(value, pointer));
     }
     if value.get("is_retracted").and_then(Value::as_bool) == Some(true) {
-        return Said::plain(Outcome::Withdrawn(Box::new(draft), "retracted, as OpenAlex says".into()));
+        return Said::plain(Outcome::Withdrawn(
+            Box::new(draft),
+            "retracted, as OpenAlex says".into(),
+        ));
     }
     let signals = number_at(value, "/cited_by_count").map(|count| (SignalKind::Citations, count));
     Said {
@@ -206,7 +216,12 @@ fn abstract_of(index: &Value) -> String {
     for (word, places) in index {
         let places = places.as_array().map_or(&[][..], Vec::as_slice);
         let room = MAX_WORDS.saturating_sub(words.len());
-        words.extend(places.iter().take(room).filter_map(|place| Some((place.as_u64()?, word.as_str()))));
+        words.extend(
+            places
+                .iter()
+                .take(room)
+                .filter_map(|place| Some((place.as_u64()?, word.as_str()))),
+        );
     }
     words.sort_unstable();
     let words: Vec<&str> = words.into_iter().map(|(_, word)| word).collect();

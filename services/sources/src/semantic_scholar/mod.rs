@@ -110,7 +110,9 @@ impl Source for SemanticScholar {
         let mut url = address(&settings.url)?;
         let side = |moment: Option<jiff::Timestamp>| moment.map(day).unwrap_or_default();
         let span = format!("{}:{}", side(cursor.span.from), side(cursor.span.until));
-        url.query_pairs_mut().append_pair("query", &settings.query).append_pair("fields", FIELDS);
+        url.query_pairs_mut()
+            .append_pair("query", &settings.query)
+            .append_pair("fields", FIELDS);
         if span != ":" {
             url.query_pairs_mut().append_pair("publicationDateOrYear", &span);
         }
@@ -159,8 +161,15 @@ pub fn interpret(value: &Value) -> Said {
     }
     text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
-    draft.authors = list(value, "/authors").iter().map(|author| text(author, "/name").to_owned()).collect();
-    draft.categories = list(value, "/fieldsOfStudy").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    draft.authors = list(value, "/authors")
+        .iter()
+        .map(|author| text(author, "/name").to_owned())
+        .collect();
+    draft.categories = list(value, "/fieldsOfStudy")
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
     let year = || number_at(value, "/year").and_then(|year| crate::dates::parse(&year.to_string()));
     draft.published = date(value, "/publicationDate").or_else(year);
     draft.datestamp = draft.published;

@@ -77,7 +77,10 @@ impl Tag<'_> {
 
     /// Whether its name has this prefix.
     pub fn has_prefix(&self, prefix: &str) -> bool {
-        self.0.name().prefix().is_some_and(|found| found.as_ref() == prefix.as_bytes())
+        self.0
+            .name()
+            .prefix()
+            .is_some_and(|found| found.as_ref() == prefix.as_bytes())
     }
 
     /// An attribute by its name without prefix.
@@ -139,7 +142,10 @@ impl<R: Read> Walker<R> {
                 let tag = Tag(tag);
                 self.depth += 1;
                 if self.depth > MAX_DEPTH {
-                    return Err(malformed(byte, format!("more than {MAX_DEPTH} elements lie within each other")));
+                    return Err(malformed(
+                        byte,
+                        format!("more than {MAX_DEPTH} elements lie within each other"),
+                    ));
                 }
                 if self.phase == Phase::Before {
                     let html = tag.name().eq_ignore_ascii_case(b"html");
@@ -156,7 +162,11 @@ impl<R: Read> Walker<R> {
             Event::GeneralRef(name) => Ok(Node::Text(resolved(name))),
             Event::DocType(kind) => {
                 let kind = kind.into_inner();
-                if kind.trim_ascii_start().get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"html")) {
+                if kind
+                    .trim_ascii_start()
+                    .get(..4)
+                    .is_some_and(|name| name.eq_ignore_ascii_case(b"html"))
+                {
                     self.phase = Phase::Html;
                 }
                 Ok(Node::Other)
