@@ -59,6 +59,7 @@ fn write_page(out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the measurement is the point")]
 async fn memory_does_not_grow_with_the_page() {
     let server = FeedServer::start(|_, _| {
         Reply::Streamed(Box::new(|out| {

@@ -14,6 +14,7 @@ pub fn now() -> Timestamp {
     "2026-09-01T00:00:00Z".parse().expect("a timestamp")
 }
 
+#[expect(clippy::print_stdout, reason = "a test that was skipped says so")]
 /// The recorded pages of a folder with a suffix, or nothing, said plainly, where there are none.
 pub fn recorded(folder: &str, suffix: &str) -> Vec<(String, Vec<u8>)> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
