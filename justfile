@@ -100,3 +100,11 @@ bench-matching:
 bench-mail:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_mail
+
+# Fuzz every parser of sources for a bounded time, beginning with samples and recorded pages.
+fuzz-parsers seconds="60":
+    services/sources/fuzz/run {{ seconds }}
+
+# How fast the parsers of sources read, on one core.
+bench-parsers:
+    cargo bench --locked -p sources --bench parsers

@@ -293,7 +293,7 @@ mod tests {
             let documented = tables
                 .get(kind.as_str())
                 .and_then(toml::Value::as_table)
-                .expect(kind.as_str());
+                .unwrap_or_else(|| panic!("{kind} is not documented"));
             let read = Settings::read(kind, documented.clone());
             let bare = match kind {
                 Kind::Oai | Kind::Feed | Kind::Files | Kind::SemanticScholar => continue,

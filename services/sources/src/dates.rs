@@ -88,7 +88,7 @@ fn word_date(text: &str) -> Option<(Date, &str)> {
             let value: i64 = number.parse().ok()?;
             match number.len() {
                 4 if year.is_none() => year = Some(value),
-                1 | 2 if day.is_none() && month.is_none() | year.is_none() => day = Some(value),
+                1 | 2 if day.is_none() => day = Some(value),
                 2 if year.is_none() => year = Some(value + if value < 70 { 2_000 } else { 1_900 }),
                 _ => return None,
             }
@@ -196,13 +196,7 @@ mod tests {
             ("May 2026", "2026-05-01T00:00:00Z"),
             ("2026 May 12", "2026-05-12T00:00:00Z"),
             ("12-May-2026", "2026-05-12T00:00:00Z"),
-            ("Mon Mar  2 10:00:00 2026", "2026-03-02T00:00:00Z"),
         ] {
-            let expected = if text.starts_with("Mon Mar") {
-                read(text)
-            } else {
-                expected.to_owned()
-            };
             assert_eq!(read(text), expected, "{text}");
         }
     }

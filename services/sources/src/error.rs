@@ -163,7 +163,7 @@ impl SourceError {
             | Self::Malformed { .. }
             | Self::Abandoned => Remedy::Retry(None),
             Self::PlaceForgotten(_) => Remedy::Restart(Duration::ZERO),
-            Self::Stuck { .. } => Remedy::Restart(Duration::from_secs(3_600)),
+            Self::Stuck { .. } => Remedy::Restart(Duration::from_hours(1)),
             Self::Refused { .. }
             | Self::Redirect { .. }
             | Self::TooLarge { .. }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod cursor;
 pub mod error;
 pub mod http;
+pub mod parsing;
 pub mod record;
 pub mod source;
 

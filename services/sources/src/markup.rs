@@ -130,15 +130,12 @@ fn without_references(text: &str) -> String {
         plain.push_str(&rest[..start]);
         let behind = &rest[start + 1..];
         let end = behind.bytes().take(MAX_ENTITY).position(|b| b == b';');
-        match end.and_then(|end| Some((end, reference(&behind[..end])?))) {
-            Some((end, value)) => {
-                plain.push_str(&value);
-                rest = &behind[end + 1..];
-            }
-            None => {
-                plain.push('&');
-                rest = behind;
-            }
+        if let Some((end, value)) = end.and_then(|end| Some((end, reference(&behind[..end])?))) {
+            plain.push_str(&value);
+            rest = &behind[end + 1..];
+        } else {
+            plain.push('&');
+            rest = behind;
         }
     }
     plain.push_str(rest);

@@ -151,7 +151,7 @@ pub fn interpret(value: &Value, server: &str) -> Said {
     };
     let doi = text(value, "/doi").trim();
     draft.identify(Scheme::Doi, doi);
-    draft.native_id = doi.to_owned();
+    doi.clone_into(&mut draft.native_id);
     let published = text(value, "/published");
     if published != "NA" {
         draft.identify(Scheme::Doi, published);
@@ -162,8 +162,8 @@ pub fn interpret(value: &Value, server: &str) -> Said {
             format!("doi is {doi:?}; a DOI is required"),
         ));
     }
-    draft.title = text(value, "/title").to_owned();
-    draft.abstract_text = text(value, "/abstract").to_owned();
+    text(value, "/title").clone_into(&mut draft.title);
+    text(value, "/abstract").clone_into(&mut draft.abstract_text);
     draft.authors = names::list(text(value, "/authors"));
     draft.categories = vec![text(value, "/category").to_owned()];
     draft.version = number_at(value, "/version").and_then(|version| u32::try_from(version).ok());

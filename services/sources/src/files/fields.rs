@@ -43,7 +43,7 @@ pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<St
         native_id: one("id"),
         title: one("title"),
         abstract_text: all("abstract").join("\n\n"),
-        authors: authors(all("authors")),
+        authors: authors(&all("authors")),
         categories: categories(all("categories")),
         published: dates::parse(&one("published")),
         updated: dates::parse(&one("updated")),
@@ -66,8 +66,8 @@ pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<St
     draft
 }
 
-fn authors(values: Vec<String>) -> Vec<String> {
-    match values.as_slice() {
+fn authors(values: &[String]) -> Vec<String> {
+    match values {
         [one] => names::list(one),
         _ => values.iter().map(|name| names::natural(name)).collect(),
     }

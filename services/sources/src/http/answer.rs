@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn retry_after_is_read_in_both_forms() {
         let seconds = headers(&[(header::RETRY_AFTER, "120")]);
-        assert_eq!(retry_after(&seconds), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after(&seconds), Some(Duration::from_mins(2)));
         let date = headers(&[
             (header::DATE, "Sun, 01 Mar 2026 12:00:00 GMT"),
             (header::RETRY_AFTER, "Sun, 01 Mar 2026 12:00:30 GMT"),

@@ -57,7 +57,10 @@ impl Body {
         };
         let unpacked: Box<dyn Read + Send> = match packing {
             Packing::Plain => Box::new(raw),
-            Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
+            Packing::Gzip => Box::new(Gzip {
+                waiting: Some(raw),
+                unpacker: None,
+            }),
         };
         Self(Limited {
             inner: unpacked,
@@ -154,6 +157,21 @@ impl Read for Chunks {
         let count = buffer.len().min(self.current.len());
         buffer[..count].copy_from_slice(&self.current.split_to(count));
         Ok(count)
+    }
+}
+
+/// A packed body. The unpacker reads when it is made, so it is made on the thread that may wait for the network.
+struct Gzip {
+    waiting: Option<Chunks>,
+    unpacker: Option<MultiGzDecoder<Chunks>>,
+}
+
+impl Read for Gzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(raw) = self.waiting.take() {
+            self.unpacker = Some(MultiGzDecoder::new(raw));
+        }
+        self.unpacker.as_mut().map_or(Ok(0), |unpacker| unpacker.read(buffer))
     }
 }
 

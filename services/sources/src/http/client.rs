@@ -156,7 +156,7 @@ impl Client {
             if let Some(asked) = asked {
                 self.0
                     .gate
-                    .hold_off(&name(url), asked.min(Duration::from_secs(86_400)))
+                    .hold_off(&name(url), asked.min(Duration::from_hours(24)))
                     .await;
             }
             if attempt >= config.attempts || pause > patience {

@@ -108,7 +108,7 @@ mod tests {
         })
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn arxiv_is_asked_once_in_three_seconds_over_one_connection_whatever_is_set() {
         let gate = gate(vec![HostRule {
             host: "export.arxiv.org".into(),
@@ -118,22 +118,23 @@ mod tests {
         let begun = Instant::now();
         drop(gate.enter("export.arxiv.org").await);
         let second = gate.enter("rss.arxiv.org").await;
-        assert_eq!(begun.elapsed().as_secs(), 3);
-        let third = tokio::time::timeout(Duration::from_secs(60), gate.enter("oaipmh.arxiv.org"));
+        assert!(begun.elapsed() >= Duration::from_millis(ARXIV_INTERVAL_MILLISECONDS));
+        let third = tokio::time::timeout(Duration::from_millis(3_500), gate.enter("oaipmh.arxiv.org"));
         assert!(third.await.is_err(), "only one connection");
         drop(second);
         gate.enter("arxiv.org").await;
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_host_that_asks_for_a_pause_has_it_and_others_do_not_wait() {
         let gate = gate(Vec::new());
-        gate.hold_off("a.org", Duration::from_secs(40)).await;
+        let pause = Duration::from_millis(600);
         let begun = Instant::now();
+        gate.hold_off("a.org", pause).await;
         gate.enter("b.org").await;
-        assert_eq!(begun.elapsed().as_secs(), 0);
+        assert!(begun.elapsed() < pause);
         gate.enter("a.org").await;
-        assert_eq!(begun.elapsed().as_secs(), 40);
+        assert!(begun.elapsed() >= pause);
     }
 
     #[test]

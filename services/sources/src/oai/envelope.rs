@@ -163,8 +163,7 @@ impl<M: Metadata> Form for Reading<M> {
                 self.part = Part::Metadata;
                 false
             }
-            (Part::Header, b"identifier" | b"datestamp" | b"setSpec") => true,
-            (Part::Envelope, b"responseDate") => true,
+            (Part::Header, b"identifier" | b"datestamp" | b"setSpec") | (Part::Envelope, b"responseDate") => true,
             (Part::Envelope, b"error") => {
                 self.error_code = tag.attribute("code").unwrap_or_default();
                 true
