@@ -79,6 +79,15 @@ pub enum Resent {
     },
 }
 
+/// What the same text under two ids means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SameText {
+    /// One paper.
+    OnePaper,
+    /// What the names say, which have been looked at.
+    AsNamed,
+}
+
 pub use records::Page;
 
 /// The register.
@@ -107,8 +116,13 @@ impl Registry {
         })
     }
 
-    /// Decides whether a paper is new, changed or known, and publishes it when it is news.
-    pub async fn submit(&self, mut paper: Paper) -> Result<Decision, RegistryError> {
+    /// Decides whether a paper is new, changed or known, and publishes it when it is news. One whose text is known under
+    /// another id becomes an alias of that.
+    pub async fn submit(&self, paper: Paper) -> Result<Decision, RegistryError> {
+        self.decide(paper, SameText::OnePaper).await
+    }
+
+    async fn decide(&self, mut paper: Paper, same_text: SameText) -> Result<Decision, RegistryError> {
         let fingerprint = text_fingerprint(&paper);
         let asked = hash_of(paper.id.as_str());
         let _paper_lock = lock(&self.papers, &asked).await;
@@ -137,6 +151,7 @@ impl Registry {
                 });
             }
             if known.is_none()
+                && same_text == SameText::OnePaper
                 && let Some(decision) = self.known_by_text(&paper.id, fingerprint.as_deref()).await?
             {
                 return Ok(decision);

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::state::{BackfillState, SourceState};
 
-/// The first pause after a failure; it doubles with each further one.
+/// The first pause after a failure is an eighth of the interval, and at most this; it doubles with each further one.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
-/// The longest.
+/// The longest pause is four intervals, and at most this.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(2);
 
 /// What is to be done.
@@ -40,18 +40,19 @@ impl Timing {
         now + self.interval.mul_f64(factor).max(at_least)
     }
 
+    /// The pause after so many failures in a row, where `chance` lies between 0 and 1: half to all of an exponential back-off.
+    /// What the source asks for is kept where it is longer.
+    pub fn pause(&self, failures: u32, asked: Option<SignedDuration>, chance: f64) -> SignedDuration {
+        let first = (self.interval / 8).min(FIRST_PAUSE);
+        let doubled = first * 2_i32.pow(failures.saturating_sub(1).min(10));
+        let longest = (self.interval * 4).min(LONGEST_PAUSE);
+        doubled.min(longest).mul_f64(0.5 + chance / 2.0).max(asked.unwrap_or_default())
+    }
+
     /// A moment far behind what can have been meant: a clock has jumped.
     fn far(&self, now: Timestamp) -> Timestamp {
         now + (self.interval * 2).max(LONGEST_PAUSE * 2)
     }
-}
-
-/// The pause after so many failures in a row, where `chance` lies between 0 and 1: half to all of an exponential back-off.
-/// What the source asks for is kept where it is longer.
-pub fn pause(failures: u32, asked: Option<SignedDuration>, chance: f64) -> SignedDuration {
-    let doubled = FIRST_PAUSE * 2_i32.pow(failures.saturating_sub(1).min(10));
-    let pause = doubled.min(LONGEST_PAUSE).mul_f64(0.5 + chance / 2.0);
-    pause.max(asked.unwrap_or_default())
 }
 
 /// What is to be done with a source whose settings are known as `settings`.
@@ -162,7 +163,7 @@ mod tests {
             failures in 0_u32..100, chance in 0.0_f64..1.0, asked in 0_i64..100_000,
         ) {
             let asked = SignedDuration::from_secs(asked);
-            let pause = pause(failures, Some(asked), chance);
+            let pause = TIMING.pause(failures, Some(asked), chance);
             prop_assert!(pause >= asked && pause <= LONGEST_PAUSE.max(asked));
             prop_assert!(pause >= FIRST_PAUSE / 2);
             let next = TIMING.next(now(), asked, chance);

@@ -298,7 +298,7 @@ impl Runner {
                 }
             };
             let asked = asked.and_then(|asked| SignedDuration::try_from(asked).ok());
-            state.due = Some(Timestamp::now() + plan::pause(state.failures, asked, chance));
+            state.due = Some(Timestamp::now() + self.scheduled.timing.pause(state.failures, asked, chance));
         })
         .await
     }
@@ -406,7 +406,7 @@ impl Runner {
                 }
             };
             let asked = asked.and_then(|asked| SignedDuration::try_from(asked).ok());
-            backfill.due = Some(Timestamp::now() + plan::pause(backfill.failures, asked, chance));
+            backfill.due = Some(Timestamp::now() + self.scheduled.timing.pause(backfill.failures, asked, chance));
         })
         .await
     }

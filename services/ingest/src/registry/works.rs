@@ -14,7 +14,7 @@ use tokio::sync::MutexGuard;
 
 use super::claims::Work;
 use super::records::Found;
-use super::{ATTEMPTS, Decision, Registry, RegistryError, SHARDS, Verdict};
+use super::{ATTEMPTS, Decision, Registry, RegistryError, SHARDS, SameText, Verdict};
 use crate::metrics::ALIKE;
 
 /// What a title is kept under among the names of works.
@@ -153,7 +153,7 @@ impl Registry {
         let mut submission = merged.submission;
         submission.id = id.to_string();
         match submission.into_paper(now) {
-            Ok(paper) => Ok(Ok(self.submit(paper).await?)),
+            Ok(paper) => Ok(Ok(self.decide(paper, SameText::AsNamed).await?)),
             Err(violations) => Ok(Err(violations)),
         }
     }
@@ -194,8 +194,10 @@ impl Registry {
         if papers.is_empty()
             && let Some(fingerprint) = fingerprint
             && let Some(id) = self.records.id_of_text(fingerprint).await?
+            && let Some(id) = self.canonical(id).await?
+            && self.is_same(&id, claim).await?
         {
-            papers.extend(self.canonical(id).await?);
+            papers.push(id);
         }
         Ok(papers)
     }
