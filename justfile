@@ -70,6 +70,11 @@ faults-editions subscribers="3000" kills="200" seed="1":
     cargo build --workspace --locked
     BROADSHEET_FAULTS_SUBSCRIBERS={{ subscribers }} BROADSHEET_FAULTS_KILLS={{ kills }} BROADSHEET_FAULTS_SEED={{ seed }} cargo test --workspace --locked --test faults_editions -- --nocapture
 
+# Play thirty days of arXiv in accelerated time from a feed that misbehaves, with kills, and compare the catalogue.
+replay-arxiv days="30" kills="40" seed="1":
+    cargo build --workspace --locked
+    BROADSHEET_REPLAY_DAYS={{ days }} BROADSHEET_REPLAY_KILLS={{ kills }} BROADSHEET_REPLAY_SEED={{ seed }} cargo test --workspace --locked --test replay_arxiv -- --nocapture
+
 # Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
 bench-embedding *arguments:
     cargo run --release --locked -p embedding --example load -- {{ arguments }}

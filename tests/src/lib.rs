@@ -7,6 +7,7 @@
 )]
 
 pub mod feeds;
+pub mod feeds;
 pub mod killable;
 pub mod otlp;
 pub mod proxy;

@@ -46,7 +46,10 @@ impl Timing {
         let first = (self.interval / 8).min(FIRST_PAUSE);
         let doubled = first * 2_i32.pow(failures.saturating_sub(1).min(10));
         let longest = (self.interval * 4).min(LONGEST_PAUSE);
-        doubled.min(longest).mul_f64(0.5 + chance / 2.0).max(asked.unwrap_or_default())
+        doubled
+            .min(longest)
+            .mul_f64(0.5 + chance / 2.0)
+            .max(asked.unwrap_or_default())
     }
 
     /// A moment far behind what can have been meant: a clock has jumped.
