@@ -7,7 +7,6 @@
 )]
 
 pub mod feeds;
-pub mod feeds;
 pub mod killable;
 pub mod otlp;
 pub mod proxy;
