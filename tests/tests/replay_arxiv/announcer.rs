@@ -50,6 +50,12 @@ struct State {
     troubles: BTreeMap<&'static str, u64>,
 }
 
+impl State {
+    fn note(&mut self, trouble: &'static str) {
+        *self.troubles.entry(trouble).or_default() += 1;
+    }
+}
+
 /// What is shared with the server's threads.
 struct Shared {
     dates: Vec<String>,
@@ -165,20 +171,19 @@ impl Shared {
         let mut random = self.random.lock().unwrap();
         let trouble = random.random_bool(TROUBLE).then(|| random.random_range(0..5_u8));
         let mut state = self.state.lock().unwrap();
-        let mut note = |name| *state.troubles.entry(name).or_default() += 1;
         match trouble {
             Some(0) => {
-                note("busy");
+                state.note("busy");
                 return Reply::status(503, vec![("Retry-After", "1".to_owned())]);
             }
             Some(1) => {
-                note("page_for_people");
+                state.note("page_for_people");
                 let page =
                     b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon.</body></html>";
                 return Reply::Full(200, vec![("Content-Type", "text/html".to_owned())], page.to_vec());
             }
             Some(2) if !ask.get("resumptionToken").is_empty() => {
-                note("token_forgotten");
+                state.note("token_forgotten");
                 return Reply::ok(self.envelope(&state, "<error code=\"badResumptionToken\">expired</error>"));
             }
             _ => {}
@@ -187,11 +192,11 @@ impl Shared {
         let page = self.envelope(&state, &list).into_bytes();
         match trouble {
             Some(3) => {
-                note("cut");
+                state.note("cut");
                 let after = random.random_range(0..page.len());
                 return Reply::Cut(page, after);
             }
-            Some(4) => note("slow"),
+            Some(4) => state.note("slow"),
             _ => {}
         }
         if is_last {
@@ -215,7 +220,7 @@ impl Shared {
         };
         let within = |paper: &&Announced| {
             let date = &self.dates[paper.changed];
-            (from.is_empty() || *date >= *from) && (until.is_empty() || *date <= *until)
+            (from.is_empty() || date.as_str() >= from) && (until.is_empty() || date.as_str() <= until)
         };
         // In a fixed order, as a list with tokens must have it; what is added meanwhile may move it.
         let mut all: Vec<&Announced> = state.papers.values().filter(within).collect();
