@@ -43,7 +43,7 @@ pub enum Reply {
     /// A good answer whose connection breaks behind this many bytes.
     Cut(Vec<u8>, usize),
     /// A good answer that is made while it is sent; `false` from a write ends it.
-    Streamed(Box<dyn FnOnce(&mut dyn Write) + Send>),
+    Streamed(Box<WritePage>),
     /// The connection is closed without a word.
     HangUp,
     /// Nothing comes for this long.
@@ -61,6 +61,9 @@ impl Reply {
         Self::Full(status, headers, format!("status {status}").into_bytes())
     }
 }
+
+/// Writes a page as far as anybody reads it.
+pub type WritePage = dyn FnOnce(&mut dyn Write) + Send;
 
 type Handler = dyn Fn(&Ask, usize) -> Reply + Send + Sync;
 

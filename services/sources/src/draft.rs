@@ -154,7 +154,14 @@ fn sound_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
 fn sound_labels(raw: Vec<String>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for label in raw {
-        let label = text::one_line(&markup::plain(&label));
+        let plain = label
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'&'));
+        let label = if plain {
+            label
+        } else {
+            text::one_line(&markup::plain(&label))
+        };
         if !label.is_empty() && label.chars().count() <= MAX_LABEL_CHARS && !labels.contains(&label) {
             labels.push(label);
         }

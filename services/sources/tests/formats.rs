@@ -1,5 +1,6 @@
 //! Every format by a page of our own: what is read, what is set aside and why.
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use domain::LinkKind;

@@ -3,14 +3,14 @@
 //! Alone in its program, because it measures the memory of all of it.
 
 #[path = "../../../tests/src/feeds.rs"]
-#[allow(dead_code, reason = "the server is shared with the journeys")]
+#[expect(dead_code, reason = "the server is shared with other tests")]
 mod feeds;
 
 use std::io::Write;
 use std::sync::Arc;
 
 use feeds::{FeedServer, Reply};
-use sources::{Client, HostRule, HttpConfig, Item, Reading, SourceConfig, Span, build};
+use sources::{Client, HostRule, HttpConfig, Item, Reading, SetAside, SourceConfig, Span, build};
 
 const MEBIBYTE: usize = 1 << 20;
 const PAGE: usize = 192 * MEBIBYTE;
@@ -58,26 +58,42 @@ fn write_page(out: &mut dyn Write) -> std::io::Result<()> {
     out.write_all(b"</ListRecords></OAI-PMH>")
 }
 
-#[tokio::test]
-#[expect(clippy::print_stdout, reason = "the measurement is the point")]
-async fn memory_does_not_grow_with_the_page() {
-    let server = FeedServer::start(|_, _| {
-        Reply::Streamed(Box::new(|out| {
-            let _ = write_page(out);
-        }))
-    });
+/// The same as a page of Crossref.
+fn write_list(out: &mut dyn Write) -> std::io::Result<()> {
+    let text = "An abstract of usual length says what was done and what came of it. ".repeat(25);
+    let item = |number: usize, title: &str| {
+        format!(
+            "{{\"DOI\":\"10.1145/{number}\",\"title\":[\"{title}\"],\"abstract\":\"{text}\",\"reference\":[{{\"key\":\"1\"}}]}}"
+        )
+    };
+    out.write_all(b"{\"status\":\"ok\",\"message\":{\"items\":[")?;
+    for number in 0..PAGE / 2 / 2_000 {
+        out.write_all(item(number, "A title").as_bytes())?;
+        out.write_all(b",")?;
+    }
+    out.write_all(b"{\"DOI\":\"10.1145/large\",\"author\":[0")?;
+    let piece = b",[]".repeat(MEBIBYTE / 3);
+    for _ in 0..PAGE / 2 / MEBIBYTE {
+        out.write_all(&piece)?;
+    }
+    out.write_all(b"]},")?;
+    out.write_all(item(99_998, "The last").as_bytes())?;
+    out.write_all(b"]}}")
+}
+
+/// Reads a page to its end: papers, what was set aside, and the id of the last paper.
+async fn drain(settings: &str) -> (u64, Vec<SetAside>, String) {
     let http = HttpConfig {
         contact: "ops@example.org".into(),
         proxy: "none".into(),
         default_host: HostRule::default(),
         ..HttpConfig::default()
     };
-    let settings = format!("kind = \"arxiv\"\noai_url = \"{}\"", server.url("/oai"));
     let config = SourceConfig::read("test", settings.parse().expect("TOML")).expect("settings");
     let source = build(&config, &Client::new(&http).expect("a client"));
     let cursor = source.begin(Span::default()).expect("a cursor");
     let mut reading = Reading::begin(Arc::clone(&source), cursor);
-    let (mut papers, mut aside, mut last) = (0_u64, Vec::new(), String::new());
+    let (mut papers, mut aside, mut last) = (0, Vec::new(), String::new());
     while let Some(item) = reading.next().await {
         match item {
             Item::Record(sources::Record::Paper(claim)) => {
@@ -89,15 +105,36 @@ async fn memory_does_not_grow_with_the_page() {
         }
     }
     let page = reading.finish().await.expect("a page");
-    let peak = peak();
-    println!(
-        "memory: page_mib={} papers={papers} peak_mib={}",
-        PAGE / MEBIBYTE,
-        peak / MEBIBYTE
-    );
-    assert_eq!((page.counts.papers, aside.len()), (papers, 1));
-    assert!(aside[0].reason.contains("bytes"), "{:?}", aside[0]);
-    assert_eq!(last, "arxiv:2603.99998", "the record behind the large one");
-    assert!(papers > 40_000);
-    assert!(peak < ALLOWED, "{} MiB", peak / MEBIBYTE);
+    assert_eq!(page.counts.papers, papers);
+    (papers, aside, last)
+}
+
+#[tokio::test]
+async fn memory_does_not_grow_with_the_page() {
+    let server = FeedServer::start(|ask, _| {
+        let xml = ask.path == "/oai";
+        Reply::Streamed(Box::new(move |out| {
+            let _ = if xml { write_page(out) } else { write_list(out) };
+        }))
+    });
+    for (kind, key, path, last) in [
+        ("arxiv", "oai_url", "/oai", "arxiv:2603.99998"),
+        ("crossref", "url", "/works", "doi:10.1145/99998"),
+    ] {
+        let (papers, aside, found) = drain(&format!("kind = \"{kind}\"\n{key} = \"{}\"", server.url(path))).await;
+        let peak = peak();
+        println!(
+            "memory: {kind} page_mib={} papers={papers} peak_mib={}",
+            PAGE / MEBIBYTE,
+            peak / MEBIBYTE
+        );
+        assert_eq!(
+            (aside.len(), found.as_str()),
+            (1, last),
+            "the record behind the large one is read"
+        );
+        assert!(aside[0].reason.contains("bytes"), "{:?}", aside[0]);
+        assert!(papers > 40_000);
+        assert!(peak < ALLOWED, "{} MiB", peak / MEBIBYTE);
+    }
 }

@@ -1,6 +1,7 @@
 //! Pages that were tampered with: no parser panics, hangs, or makes more of a page than is in it, and every paper that
 //! comes out is one that ingest takes.
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! Recorded answers of the real sources: every record is read or set aside with a reason, and none is lost.
 
+#[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use sources::SourceError;

@@ -10,8 +10,6 @@
 //! the id is `{year}.{venue}-{volume}.{paper}`; `<retracted>` withdraws. There is no date of change and often only a year
 //! of publication, so everything that changed comes with the whole file.
 
-#[cfg(test)]
-mod tests;
 pub mod volumes;
 
 use std::time::Duration;

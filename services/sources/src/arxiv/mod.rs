@@ -20,8 +20,6 @@
 pub mod announced;
 pub mod atom;
 pub mod metadata;
-#[cfg(test)]
-mod tests;
 
 use async_trait::async_trait;
 use domain::merging::{Identifier, Scheme};

@@ -9,9 +9,6 @@
 //! Fields: `authors` is `Last, F.; Last, F.`; `version` counts from 1; `published` is the DOI of the journal's version, or
 //! `NA`; `type` says `WITHDRAWN` or `withdrawn` for what was taken back.
 
-#[cfg(test)]
-mod tests;
-
 use async_trait::async_trait;
 use domain::LinkKind;
 use domain::merging::Scheme;

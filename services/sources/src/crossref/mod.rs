@@ -9,9 +9,6 @@
 //! Fields: dates are `date-parts` of one to three numbers, or `[[null]]`; titles are lists and hold markup; abstracts are
 //! JATS; `update-to` of type `retraction` or `withdrawal` withdraws the work it names; `is-referenced-by-count` is a signal.
 
-#[cfg(test)]
-mod tests;
-
 use async_trait::async_trait;
 use domain::LinkKind;
 use domain::merging::Scheme;

@@ -10,8 +10,6 @@
 
 pub mod entries;
 pub mod interpreting;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 

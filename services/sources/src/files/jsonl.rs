@@ -14,7 +14,7 @@ use crate::page::{Outcome, Sink};
 use crate::record::{Place, SetAside};
 
 /// Most bytes of one line.
-const MAX_LINE_BYTES: usize = 4 << 20;
+const MAX_LINE_BYTES: usize = 2 << 20;
 
 /// Reads at most `most` records from a byte on.
 ///

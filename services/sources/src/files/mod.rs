@@ -11,8 +11,6 @@ pub mod csv;
 pub mod fields;
 pub mod jsonl;
 pub mod latex;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};

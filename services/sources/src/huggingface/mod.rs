@@ -9,9 +9,6 @@
 //! Fields: `paper.id` is the arXiv id; `paper.upvotes` (the pages show the same), `numComments` and `githubStars` are
 //! signals.
 
-#[cfg(test)]
-mod tests;
-
 use async_trait::async_trait;
 use domain::LinkKind;
 use domain::merging::Scheme;

@@ -1,8 +1,6 @@
 //! Lists in JSON, as the APIs of sources give them: one element at a time, whatever their number and size.
 
 pub mod scanner;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -13,7 +13,7 @@ use crate::record::{Place, SetAside};
 use crate::xml::malformed;
 
 /// Most bytes of one element.
-pub const MAX_ELEMENT_BYTES: usize = 4 << 20;
+pub const MAX_ELEMENT_BYTES: usize = 2 << 20;
 /// Most bytes of a value beside the list.
 const MAX_VALUE_BYTES: usize = 64 << 10;
 /// Longest key.

@@ -13,8 +13,6 @@
 pub mod dublin_core;
 pub mod envelope;
 pub mod harvest;
-#[cfg(test)]
-mod tests;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};

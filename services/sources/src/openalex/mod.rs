@@ -9,9 +9,6 @@
 //! Fields: the abstract comes as an inverted index (word to places) and is put together again; `ids` holds DOI, PubMed and
 //! OpenAlex; `cited_by_count` is a signal; `is_retracted` withdraws.
 
-#[cfg(test)]
-mod tests;
-
 use async_trait::async_trait;
 use domain::LinkKind;
 use domain::merging::Scheme;

@@ -9,9 +9,6 @@
 //! Fields: `externalIds` holds `ArXiv`, `DOI`, `PubMed`, `ACL`; `data` is left out where nothing was found;
 //! `citationCount` is a signal.
 
-#[cfg(test)]
-mod tests;
-
 use async_trait::async_trait;
 use domain::LinkKind;
 use domain::merging::Scheme;

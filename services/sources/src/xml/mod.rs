@@ -6,8 +6,6 @@
 
 mod clip;
 mod collector;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 use std::io::Read;

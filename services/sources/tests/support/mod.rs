@@ -1,5 +1,6 @@
 //! What the tests of this crate share: where recorded pages are, and a page read to its end.
-#![allow(dead_code, reason = "each test program uses a part")]
+
+pub mod harvesting;
 
 use std::path::{Path, PathBuf};
 
