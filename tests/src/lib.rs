@@ -6,6 +6,7 @@
     reason = "a broken test environment should stop a test where it breaks"
 )]
 
+pub mod feeds;
 pub mod killable;
 pub mod otlp;
 pub mod proxy;

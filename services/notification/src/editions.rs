@@ -11,6 +11,7 @@ mod choosing;
 mod composing;
 pub mod letters;
 mod planning;
+mod probes;
 mod sending;
 mod vectors;
 
@@ -28,6 +29,7 @@ use tracing::{Instrument as _, Span};
 pub use self::choosing::Emptiness;
 pub use self::composing::{Drafts, Occasion, Verdict};
 pub use self::planning::Plan;
+use self::probes::Probes;
 use crate::editions::composing::Open;
 use crate::editions::letters::{DigestLetter, Letters, Links};
 use crate::interests::Interests;
@@ -66,6 +68,10 @@ pub struct EditionPaper {
     pub score: f32,
     /// Why it is there, in words.
     pub reason: String,
+    /// Of its score, what trending adds; the rest is the match with the interest that brought it.
+    pub trending: f32,
+    /// The place of that interest among the subscriber's, where one brought it.
+    pub interest: Option<u16>,
 }
 
 /// What became of an edition.
@@ -145,6 +151,7 @@ pub struct Editions {
     parts: Parts,
     /// One permit per mail that may be with the mail server.
     connections: Arc<Semaphore>,
+    probes: Probes,
 }
 
 impl Editions {
@@ -152,6 +159,7 @@ impl Editions {
     pub fn new(parts: Parts) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(parts.connections)),
+            probes: Probes::new(Arc::clone(&parts.interests.encoder)),
             parts,
         }
     }

@@ -7,11 +7,11 @@ mod abstracts;
 mod links;
 mod sample;
 mod shown;
+mod sought;
 mod templates;
 
 use std::path::Path;
 
-use domain::highlight::QueryTerms;
 use domain::preferences::Format;
 use domain::{Paper, Preferences};
 use minijinja::{Environment, Value, context};
@@ -20,6 +20,7 @@ pub use links::Links;
 use shown::Shown;
 
 use self::abstracts::Abstracts;
+use self::sought::Sought;
 use super::EditionPaper;
 use crate::mailer::Mail;
 use crate::subscribers::Subscriber;
@@ -58,6 +59,8 @@ struct Issue<'a> {
     preferences: &'a Preferences,
     date: &'a str,
     papers: Vec<(&'a Paper, &'a str)>,
+    /// For each paper the interest that brought it; none where there is no entry.
+    interests: Vec<Option<u16>>,
     links: &'a Links,
     message_id: String,
 }
@@ -100,17 +103,19 @@ impl Letters {
                 .iter()
                 .map(|one| (&*one.paper, one.reason.as_str()))
                 .collect(),
+            interests: letter.papers.iter().map(|one| one.interest).collect(),
             links: letter.links,
             message_id: letter.message_id.clone(),
         })
     }
 
     fn issue(&self, issue: Issue<'_>) -> Result<Mail, minijinja::Error> {
-        let query = words(issue.preferences);
+        let sought = Sought::new(issue.preferences);
         let length = shown::sentence_chars(issue.papers.len());
-        let papers = issue.papers.iter();
-        let shown = papers.map(|(paper, reason)| {
-            let best = self.abstracts.of(paper).highlight(&query);
+        let papers = issue.papers.iter().enumerate();
+        let shown = papers.map(|(place, (paper, reason))| {
+            let interest = issue.interests.get(place).copied().flatten();
+            let best = self.abstracts.of(paper).highlight(sought.by(interest));
             Value::from_object(Shown::new(paper, reason, best, issue.links, length))
         });
         let shown: Vec<Value> = shown.collect();
@@ -151,12 +156,6 @@ impl Letters {
     fn render(&self, template: &str, context: &Value) -> Result<String, minijinja::Error> {
         self.templates.get_template(template)?.render(context.clone())
     }
-}
-
-/// The words of all interests: what of a paper is in any of them is what the reader looks for in it.
-fn words(preferences: &Preferences) -> QueryTerms {
-    let words: Vec<&str> = preferences.interests.iter().map(|one| one.words.as_str()).collect();
-    QueryTerms::new(&words.join(" "))
 }
 
 fn preheader(papers: &[(&Paper, &str)]) -> String {

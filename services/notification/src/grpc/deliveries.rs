@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
-    Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, GetLatestEditionRequest,
+    Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, EditionPart, GetLatestEditionRequest,
     GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse, PreviewEditionRequest,
     PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest, SendEditionsResponse,
     SendTestEditionRequest, SendTestEditionResponse, SentEdition,
@@ -232,6 +232,7 @@ impl Notification {
                     }),
                     reason: pick.reason.clone(),
                     score: f64::from(pick.score),
+                    parts: parts(pick),
                 },
                 shown,
             )
@@ -261,7 +262,24 @@ fn shown(one: &EditionPaper) -> WirePaper {
         paper: Some((&*one.paper).into()),
         reason: one.reason.clone(),
         score: f64::from(one.score),
+        parts: parts(&Pick::of(one)),
     }
+}
+
+/// They add up to the score.
+fn parts(pick: &Pick) -> Vec<EditionPart> {
+    let (score, trending) = (f64::from(pick.score), f64::from(pick.trending));
+    let interest = pick.interest.map(|place| EditionPart {
+        name: "interest".to_owned(),
+        value: score - trending,
+        interest: 1 + u32::from(place),
+    });
+    let trending = (trending > 0.0).then(|| EditionPart {
+        name: "trending".to_owned(),
+        value: trending,
+        interest: 0,
+    });
+    interest.into_iter().chain(trending).collect()
 }
 
 /// What would become of editions.

@@ -90,6 +90,17 @@ pub struct Pick {
     pub score: f32,
     /// Why it is there, in words.
     pub reason: String,
+    /// Of its score, what trending adds; the rest is the match with the interest that brought it.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub trending: f32,
+    /// The place of that interest among the subscriber's, where one brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interest: Option<u16>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_nothing(value: &f32) -> bool {
+    value.to_bits() == 0
 }
 
 impl Pick {
@@ -99,6 +110,8 @@ impl Pick {
             id: id.to_owned(),
             score: 0.0,
             reason: String::new(),
+            trending: 0.0,
+            interest: None,
         }
     }
 }
