@@ -80,14 +80,14 @@ impl Draft {
         let title = sound_title(&self.title)?;
         let abstract_text = sound_abstract(&self.abstract_text)?;
         let authors = sound_authors(self.authors)?;
-        let id = self
-            .identifiers
-            .paper_id()
-            .map_or(self.native_id.trim().to_owned(), |id| id.to_string());
+        let id = match self.identifiers.paper_id() {
+            Some(id) => id.to_string(),
+            None => sound_id(&self.native_id, &context.source)?,
+        };
         let latest = context.now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
         let past = |date: &Timestamp| *date <= latest;
         let submission = Submission {
-            id: sound_id(&id, &context.source)?,
+            id,
             title,
             abstract_text,
             authors,

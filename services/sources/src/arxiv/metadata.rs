@@ -149,13 +149,11 @@ pub fn kept(keep: &[String], categories: &[String]) -> bool {
 /// Whether a comment or an abstract says, at its beginning, that the paper was taken back. Papers about withdrawal say so
 /// later.
 pub fn is_withdrawn(text: &str) -> bool {
-    let start: String = text
-        .trim_start()
-        .chars()
-        .take(60)
-        .flat_map(char::to_lowercase)
-        .collect();
-    WITHDRAWN.iter().any(|words| start.starts_with(words))
+    let text = text.trim_start();
+    WITHDRAWN.iter().any(|words| {
+        text.get(..words.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(words))
+    })
 }
 
 /// The pages that arXiv has of each paper.
