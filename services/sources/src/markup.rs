@@ -1,6 +1,7 @@
 //! Text out of markup: HTML, JATS, and either escaped once too often.
 //!
-//! It never lets a tag through that it knows, and never takes a less-than sign of mathematics for a tag. What comes out is
+//! It never lets a tag through that it knows, and never takes for a tag the less-than sign of mathematics, or the `<think>` of a
+//! paper about models that write so. What comes out is
 //! plain text for a reader, not HTML that is safe to embed: whoever shows it escapes it.
 
 use std::borrow::Cow;
@@ -56,6 +57,7 @@ fn without_tags(text: &str) -> String {
         let name = tag_name(&tag[..length]);
         rest = &tag[length..];
         match effect(&name) {
+            Effect::Nothing if is_text(&tag[..length], &name) => plain.push_str(&tag[..length]),
             Effect::Nothing => {}
             Effect::Break => plain.push_str("\n\n"),
             Effect::Hide => {
@@ -97,6 +99,88 @@ fn tag_name(tag: &str) -> String {
     name.rsplit_once(':')
         .map_or(name, |(_, local)| local)
         .to_ascii_lowercase()
+}
+
+/// Elements without an effect of their own that stand in texts, of HTML, JATS and MathML.
+const INLINE: [&str; 72] = [
+    "a",
+    "abbr",
+    "abstract",
+    "alternatives",
+    "annotation",
+    "article",
+    "b",
+    "big",
+    "body",
+    "bold",
+    "cite",
+    "code",
+    "del",
+    "disp-formula",
+    "em",
+    "ext-link",
+    "figure",
+    "font",
+    "footer",
+    "header",
+    "hr",
+    "html",
+    "i",
+    "img",
+    "inf",
+    "inline-formula",
+    "ins",
+    "italic",
+    "kbd",
+    "label",
+    "main",
+    "mark",
+    "math",
+    "mfrac",
+    "mi",
+    "mn",
+    "mo",
+    "monospace",
+    "mover",
+    "mrow",
+    "mspace",
+    "msqrt",
+    "mstyle",
+    "msub",
+    "msubsup",
+    "msup",
+    "mtable",
+    "mtd",
+    "mtext",
+    "mtr",
+    "munder",
+    "named-content",
+    "nav",
+    "pre",
+    "q",
+    "s",
+    "sc",
+    "scp",
+    "semantics",
+    "small",
+    "span",
+    "strike",
+    "strong",
+    "styled-content",
+    "sub",
+    "sup",
+    "td",
+    "tex-math",
+    "th",
+    "tt",
+    "u",
+    "xref",
+];
+
+/// Whether what looks like a tag is a word of the text: a bare name that no markup has.
+fn is_text(tag: &str, name: &str) -> bool {
+    let bare = tag.trim_start_matches(['<', '/']).trim_end_matches(['>', '/']).trim();
+    bare.eq_ignore_ascii_case(name) && !name.is_empty() && INLINE.binary_search(&name).is_err()
 }
 
 enum Effect {
@@ -215,5 +299,15 @@ mod tests {
             let plain = plain(&text);
             prop_assert!(plain.len() <= text.len() * 4 + 4);
         }
+    }
+
+    #[test]
+    fn a_word_in_angle_brackets_is_a_word() {
+        assert!(INLINE.is_sorted());
+        assert_eq!(
+            plain("Let's <think> about </think> <b>bold</b> <jats:italic>text</jats:italic> <mi>x</mi> <x y='1'>z</x>")
+                .trim(),
+            "Let's <think> about </think> bold text x z"
+        );
     }
 }
