@@ -5,8 +5,10 @@
 //! counted: that is the one window SMTP leaves open.
 //!
 //! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] renders the
-//! mails a few at a time and hands them over. What an operator asks for goes the same way.
+//! mails a few at a time and hands them over, [`calling`] does the same for webhooks. What an operator asks for goes the
+//! same way.
 
+mod calling;
 mod choosing;
 mod composing;
 pub mod letters;
@@ -33,8 +35,11 @@ use crate::editions::letters::{DigestLetter, Letters, Links};
 use crate::interests::Interests;
 use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
-use crate::subscribers::{State, Subscriber, Subscribers, SubscribersError};
+use crate::subscribers::webhooks::Answered;
+use crate::subscribers::{Channel, State, Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
+use crate::webhook::Caller;
+use crate::webhook::secrets::Secrets;
 use crate::window::Window;
 
 /// Turns interests into vectors.
@@ -82,6 +87,8 @@ pub struct Delivered {
 pub struct Outcome {
     /// The address, where it could be read.
     pub email: String,
+    /// On which way.
+    pub channel: Channel,
     /// The edition.
     pub result: Result<Delivered, EditionError>,
 }
@@ -120,8 +127,14 @@ pub struct Parts {
     pub interests: Arc<Interests>,
     /// Takes mails.
     pub transport: Arc<dyn Transport>,
+    /// Takes what goes to webhooks.
+    pub caller: Arc<dyn Caller>,
+    /// Requests to webhooks at the same time.
+    pub calls_at_once: usize,
     /// Signs links.
     pub tokens: Arc<Tokens>,
+    /// Signs requests to webhooks.
+    pub secrets: Arc<Secrets>,
     /// What links begin with.
     pub public_url: String,
     /// What Message-IDs end with.
@@ -143,6 +156,8 @@ pub struct Editions {
     parts: Parts,
     /// One permit per mail that may be with the mail server.
     connections: Arc<Semaphore>,
+    /// One permit per request that may be with a webhook.
+    calls: Arc<Semaphore>,
 }
 
 impl Editions {
@@ -150,6 +165,7 @@ impl Editions {
     pub fn new(parts: Parts) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(parts.connections)),
+            calls: Arc::new(Semaphore::new(parts.calls_at_once)),
             parts,
         }
     }
@@ -169,7 +185,9 @@ impl Editions {
     /// The edition a subscriber would get now; none where there is no such subscriber. Records nothing but the vectors of
     /// the interests.
     pub async fn preview(&self, id: &str, now: Timestamp) -> Result<Option<Edition>, EditionError> {
-        let mut drafts = self.drafts(vec![id.to_owned()], Occasion::Preview, now).await?;
+        let mut drafts = self
+            .drafts(Channel::Mail, vec![id.to_owned()], Occasion::Preview, now)
+            .await?;
         match drafts.pop() {
             Some((_, draft)) => draft?.map(|draft| self.written(draft)).transpose(),
             None => Ok(None),
@@ -191,6 +209,8 @@ impl Editions {
             asked: None,
             due_since: None,
             consent: None,
+            webhook: None,
+            pause_reason: String::new(),
             version: 0,
         };
         let drafts = self.choose(vec![Open::first(nobody, now)]).await?;
@@ -208,16 +228,35 @@ impl Editions {
         Ok(edition)
     }
 
-    /// Delivers the current editions of subscribers, each once, to their ends even when nobody waits for it any more.
-    pub async fn deliver(self: &Arc<Self>, ids: Vec<String>, now: Timestamp) -> Result<Vec<Outcome>, EditionError> {
+    /// Delivers the current editions of subscribers on a way, each once, to their ends even when nobody waits for it any
+    /// more.
+    pub async fn deliver(
+        self: &Arc<Self>,
+        channel: Channel,
+        ids: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Outcome>, EditionError> {
         let this = Arc::clone(self);
         let delivery = async move {
             let fence = this.parts.subscribers.fence().await?;
-            let plan = this.plan(ids, fence, Occasion::Asked, now).await?;
-            Ok(this.carry_out(plan, &CancellationToken::new()).await)
+            let plan = this.plan(channel, ids, fence, Occasion::Asked, now).await?;
+            Ok(this.carry_out_on(channel, plan, &CancellationToken::new()).await)
         };
         let delivery = tokio::spawn(delivery.instrument(Span::current()));
         delivery.await.map_err(|_| EditionError::CutOff)?
+    }
+
+    /// Does what is planned for a way, and says what became of everything.
+    pub async fn carry_out_on(
+        self: &Arc<Self>,
+        channel: Channel,
+        plan: Plan,
+        stop: &CancellationToken,
+    ) -> Vec<Outcome> {
+        match channel {
+            Channel::Mail => self.carry_out(plan, stop).await,
+            Channel::Webhook => self.call_out(plan, stop).await,
+        }
     }
 
     fn written(&self, draft: composing::Draft) -> Result<Edition, EditionError> {

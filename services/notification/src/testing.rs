@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::preferences::Channels;
 use domain::schedule::Schedule;
 use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, PaperVectors, Preferences, SparseVector};
 use jiff::{SignedDuration, Timestamp};
@@ -21,8 +22,10 @@ use crate::interests::Interests;
 use crate::mailer::{Mail, SendError, Transport};
 use crate::subscribers::changes::Next;
 use crate::subscribers::reading::Past;
-use crate::subscribers::{Opting, Subscriber, Subscribers, Terms};
+use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
+use crate::webhook::secrets::Secrets;
+use crate::webhook::{Call, CallError, Caller};
 use crate::window::{Entry, Window};
 
 /// A Redis that ends with the test.
@@ -105,6 +108,16 @@ impl Transport for Post {
         let _permit = self.hand.acquire().await.expect("open");
         self.at_once.fetch_sub(1, Ordering::Relaxed);
         answer
+    }
+}
+
+/// No webhook.
+struct Nobody;
+
+#[async_trait]
+impl Caller for Nobody {
+    async fn call(&self, call: &Call) -> Result<(), CallError> {
+        Err(CallError::Gone(call.url.clone()))
     }
 }
 
@@ -211,6 +224,9 @@ impl House {
             window: Arc::clone(&window),
             interests: Arc::clone(&interests),
             transport: Arc::clone(&post) as Arc<dyn Transport>,
+            caller: Arc::new(Nobody),
+            calls_at_once: 16,
+            secrets: Arc::new(Secrets::new(b"secret")),
             tokens: Arc::clone(&tokens),
             public_url: "https://example.org".to_owned(),
             mail_domain: "example.org".to_owned(),
@@ -269,7 +285,8 @@ impl House {
 
     /// Delivers the edition of one reader, as an operator asks for it.
     pub async fn deliver(&self, id: &str, minutes: i64) -> Delivered {
-        let outcomes = self.editions.deliver(vec![id.to_owned()], self.later(minutes)).await;
+        let ids = vec![id.to_owned()];
+        let outcomes = self.editions.deliver(Channel::Mail, ids, self.later(minutes)).await;
         let outcome = outcomes.expect("delivered").pop().expect("an outcome");
         outcome.result.expect("delivered")
     }
@@ -278,7 +295,8 @@ impl House {
     pub async fn turn(&self, id: &str, minutes: i64) -> Outcome {
         let fence = self.subscribers.fence().await.expect("redis answers");
         let now = self.later(minutes);
-        let plan = self.editions.plan(vec![id.to_owned()], fence, Occasion::Due, now).await;
+        let ids = vec![id.to_owned()];
+        let plan = self.editions.plan(Channel::Mail, ids, fence, Occasion::Due, now).await;
         let outcomes = self
             .editions
             .carry_out(plan.expect("composed"), &CancellationToken::new())
@@ -293,8 +311,9 @@ impl House {
 
     /// What a reader was sent before, and what is known of an edition.
     pub async fn past(&self, id: &str, slot: Timestamp) -> Past {
-        let mut pasts = self.subscribers.pasts(&[(id, slot)]).await.expect("redis answers");
-        pasts.pop().expect("one").expect("it parses")
+        let editions = [(id, slot, Channels::Mail)];
+        let pasts = self.subscribers.pasts(Channel::Mail, &editions).await;
+        pasts.expect("redis answers").pop().expect("one").expect("it parses")
     }
 
     pub async fn due(&self, id: &str) -> Timestamp {
@@ -303,7 +322,8 @@ impl House {
 
     pub async fn set_due(&self, id: &str, minutes: i64) {
         let due = self.later(minutes);
-        self.subscribers.set_all_due(&[(id, due)]).await.expect("redis answers");
+        let set = self.subscribers.set_all_due(Channel::Mail, &[(id, due)]).await;
+        set.expect("redis answers");
     }
 
     pub async fn again(&self, id: &str) -> Subscriber {

@@ -34,16 +34,19 @@ pub enum Emptiness {
     Withdrawn,
     /// The subscription is not active, or is no more.
     NotActive,
+    /// The reader takes editions another way by now.
+    OtherChannel,
 }
 
 impl Emptiness {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NoNewPaper,
         Self::NothingMatched,
         Self::EverythingExcluded,
         Self::Withdrawn,
         Self::NotActive,
+        Self::OtherChannel,
     ];
 
     /// The name in metrics.
@@ -54,6 +57,7 @@ impl Emptiness {
             Self::EverythingExcluded => "everything_excluded",
             Self::Withdrawn => "withdrawn",
             Self::NotActive => "not_active",
+            Self::OtherChannel => "other_channel",
         }
     }
 
@@ -65,6 +69,7 @@ impl Emptiness {
             Self::EverythingExcluded => "every new paper has something that the subscriber excluded",
             Self::Withdrawn => "the papers chosen for it were withdrawn",
             Self::NotActive => "the subscription is not active",
+            Self::OtherChannel => "the subscription takes nothing on this channel",
         }
     }
 }

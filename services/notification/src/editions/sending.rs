@@ -11,12 +11,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, warn};
 
-use super::planning::{Planned, ended, settled_as};
-use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Outcome, Plan};
+use super::planning::{Leave, Planned, ended, settled_as};
+use super::{Delivered, EditionError, EditionPaper, Editions, Outcome, Plan};
 use crate::mailer::{Mail, SendError, spans};
-use crate::metrics::RESENT;
 use crate::subscribers::SubscribersError;
-use crate::subscribers::deliveries::{Begin, Certainty, Stage};
+use crate::subscribers::deliveries::{Certainty, Stage};
 use crate::subscribers::suppressions::Reason;
 
 /// Mails rendered in one go, and so often at once; this bounds what rendered mails take of memory.
@@ -87,29 +86,11 @@ impl Editions {
         rendered.flat_map(futures::stream::iter)
     }
 
-    async fn send(&self, mut planned: Planned, mail: Mail) -> Result<Delivered, EditionError> {
-        let asked = Instant::now();
-        match self
-            .parts
-            .subscribers
-            .begin(planned.attempt(), Timestamp::now())
-            .await?
-        {
-            Begin::Go => {}
-            Begin::Again => {
-                RESENT.inc();
-                planned.record.resent += 1;
-                let (id, slot) = (&planned.subscriber.id, planned.slot);
-                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
-            }
-            Begin::Lost => return Ok(self.of_somebody_else(&planned).await?),
-            Begin::Ended => return self.end_empty(planned, Emptiness::NotActive).await,
-        }
-        // With the longest attempt the lease would run out under it, and somebody else would send the same mail.
-        if asked.elapsed() > self.parts.send_timeout / 4 {
-            let detail = "the store was too slow for the lease".to_owned();
-            return self.put_off(planned, detail, Certainty::Untaken).await;
-        }
+    async fn send(&self, planned: Planned, mail: Mail) -> Result<Delivered, EditionError> {
+        let mut planned = match self.leave(Box::new(planned)).await? {
+            Leave::Go(planned) => *planned,
+            Leave::Ended(delivered) => return Ok(delivered),
+        };
         let outcome = self.hand_over(&mail, self.sending(&planned.papers)).await;
         planned.record.at = Timestamp::now();
         match outcome {
@@ -128,7 +109,7 @@ impl Editions {
 
     /// Records that the mail server has the mail. A record that is lost here would be a second mail, so it is tried for
     /// as long as an attempt may take.
-    async fn taken(&self, mut planned: Planned) -> Result<Delivered, EditionError> {
+    pub(super) async fn taken(&self, mut planned: Planned) -> Result<Delivered, EditionError> {
         planned.record.stage = Stage::Sent;
         planned.record.detail.clear();
         let begun = Instant::now();

@@ -1,7 +1,12 @@
 use super::*;
 use crate::testing::House;
+use jiff::SignedDuration;
 
 const ADA: &str = "0190a0b0c0d0e0f0";
+const LIMIT: SoftBounces = SoftBounces {
+    most: 3,
+    within: SignedDuration::from_hours(24 * 14),
+};
 
 fn return_path() -> String {
     format!("bounces+{ADA}.1772400000000@example.org")
@@ -60,11 +65,11 @@ fn reports_of_real_mail_servers_are_understood() {
         ),
         (
             postfix("failed", "5.1.8", "smtp; 553 sender's domain does not exist"),
-            Some(Kind::SoftBounce),
+            Some(Kind::Rejection),
         ),
         (
             postfix("failed", "5.7.1", "smtp; 550 5.7.1 looks like spam"),
-            Some(Kind::SoftBounce),
+            Some(Kind::Rejection),
         ),
         (
             postfix("failed", "4.4.1", "X-Postfix; connection timed out"),
@@ -106,14 +111,15 @@ fn a_mail_is_known_by_its_return_path_and_by_its_message_id() {
         ("<.1@example.org>".to_owned(), None),
         ("nothing".to_owned(), None),
     ] {
-        assert_eq!(subscriber_of(&mail, "example.org"), expected, "{mail}");
+        let found = mail_of(&mail, "example.org").map(|(id, _)| id);
+        assert_eq!(found, expected, "{mail}");
     }
 }
 
 #[tokio::test]
 async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothing_more() {
     let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "Example.org");
+    let feedback = Feedback::new(house.subscribers.clone(), "Example.org", LIMIT);
     let soft = postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full");
     let hard = postfix("failed", "5.1.1", "smtp; 550 5.1.1 no such user");
     for (message, ends) in [
@@ -171,7 +177,7 @@ async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothi
 #[tokio::test]
 async fn a_maildir_is_read_and_what_was_read_is_put_away() {
     let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "example.org");
+    let feedback = Feedback::new(house.subscribers.clone(), "example.org", LIMIT);
     let folder = tempfile::tempdir().expect("a folder");
     for part in ["new", "cur"] {
         std::fs::create_dir(folder.path().join(part)).expect("made");

@@ -27,7 +27,7 @@ fn writer() -> Writer {
 
 fn smtp(url: &str) -> Smtp {
     Smtp::new(
-        Server::from_url(url).expect("a server"),
+        Server::from_url(url, &[]).expect("a server"),
         2,
         writer(),
         Pace::new(0, 0),

@@ -3,9 +3,10 @@
 //! `intended` (papers fixed, under a lease) -> `sending` (with the mail server) -> `sent`, `failed`, `deferred` or
 //! `empty`; `expired` where its turn came too late. Of two owners only the one under whose lease the record is gets on,
 //! and none after a later one (see [`super::claims`]); `sent` and `failed` are final. A lease that ran out while `sending`
-//! leaves open whether the mail was taken: the next attempt is counted as a resend, in the record, too.
+//! leaves open whether the mail was taken: the next attempt is counted as a resend, in the record, too. An edition that
+//! goes on two ways has a record for each; what is said of mails here holds for the requests of webhooks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use tracing::warn;
 
 use super::claims::Fence;
 use super::reading::seen_key;
-use super::{DUE, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
+use super::{Channel, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
 use crate::metrics::UNLOGGED;
 
 static INTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("intend.lua")));
@@ -129,10 +130,27 @@ pub struct Record {
 pub struct Attempt<'a> {
     /// Who tries.
     pub fence: &'a Fence,
+    /// On which way.
+    pub channel: Channel,
     /// The subscriber.
     pub id: &'a str,
     /// The edition's slot.
     pub slot: Timestamp,
+}
+
+impl Attempt<'_> {
+    fn key(&self) -> String {
+        self.channel.delivery_key(self.id, self.slot)
+    }
+
+    /// The same edition on the other way.
+    fn beside(&self) -> String {
+        self.channel.other().delivery_key(self.id, self.slot)
+    }
+
+    fn slots_key(&self) -> String {
+        self.channel.deliveries_key(self.id)
+    }
 }
 
 /// Whether an edition may be prepared.
@@ -155,7 +173,7 @@ pub enum Begin {
     Again,
     /// Somebody else took over.
     Lost,
-    /// The subscription is not active.
+    /// The subscription is not active, or takes nothing on this way any more.
     Ended,
 }
 
@@ -169,13 +187,14 @@ pub enum Certainty {
 }
 
 impl Subscribers {
-    /// The record of an edition.
-    pub async fn record(&self, id: &str, slot: Timestamp) -> Result<Record, SubscribersError> {
-        let key = delivery_key(id, slot);
+    /// The record of an edition on a way.
+    pub async fn record(&self, channel: Channel, id: &str, slot: Timestamp) -> Result<Record, SubscribersError> {
+        let key = channel.delivery_key(id, slot);
         record(&key, &self.ask(redis::cmd("HGETALL").arg(&key)).await?)
     }
 
-    /// Takes an edition in hand for the length of the lease, and fixes its papers.
+    /// Takes an edition in hand for the length of the lease, and fixes its papers: those of the other way, where they are
+    /// fixed already.
     pub async fn intend(
         &self,
         attempt: Attempt<'_>,
@@ -183,7 +202,7 @@ impl Subscribers {
         message_id: &str,
         now: Timestamp,
     ) -> Result<Claim, SubscribersError> {
-        let key = delivery_key(attempt.id, attempt.slot);
+        let key = attempt.key();
         let papers = to_json(&key, papers)?;
         let now = now.as_millisecond();
         let arguments = [
@@ -196,7 +215,7 @@ impl Subscribers {
             attempt.slot.as_millisecond().to_string(),
             millis(self.terms.retention).to_string(),
         ];
-        let keys = [key.clone(), deliveries_key(attempt.id)];
+        let keys = [key.clone(), attempt.slots_key(), attempt.beside()];
         let (answer, papers): (String, String) =
             self.script(&INTEND, &keys, &arguments.map(String::into_bytes)).await?;
         Ok(match answer.as_str() {
@@ -214,8 +233,9 @@ impl Subscribers {
             attempt.fence.owner.clone(),
             now.to_string(),
             (now + millis(self.terms.lease)).to_string(),
+            attempt.channel.letter().to_owned(),
         ];
-        let keys = [delivery_key(attempt.id, attempt.slot), subscriber_key(attempt.id)];
+        let keys = [attempt.key(), subscriber_key(attempt.id)];
         let answer: String = self.script(&BEGIN, &keys, &arguments.map(String::into_bytes)).await?;
         Ok(match answer.as_str() {
             "go" => Begin::Go,
@@ -239,7 +259,7 @@ impl Subscribers {
         due: Timestamp,
         certainty: Certainty,
     ) -> Result<bool, SubscribersError> {
-        let key = delivery_key(attempt.id, attempt.slot);
+        let key = attempt.key();
         if record.stage.is_final() {
             self.log_end(attempt, record).await;
         }
@@ -266,11 +286,12 @@ impl Subscribers {
             seen::minutes(forgotten).to_string().into(),
             millis(self.terms.retention).to_string().into(),
         ];
-        let keys = [key, deliveries_key(attempt.id), seen_key(attempt.id), DUE.to_owned()];
+        let due = attempt.channel.due_key().to_owned();
+        let keys = [key, attempt.slots_key(), seen_key(attempt.id), due, attempt.beside()];
         let settled = self.script(&SETTLE, &keys, &arguments).await?;
         if record.stage == Stage::Deferred {
             // The scheduler may be waiting for a later moment.
-            self.changed.notify_one();
+            self.wake();
         }
         Ok(settled)
     }
@@ -279,14 +300,20 @@ impl Subscribers {
     /// that does not answer holds nobody up; Redis alone knows it then.
     async fn log_end(&self, attempt: Attempt<'_>, record: &Record) {
         let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
-        let logged = self.journal_delivery(attempt.id, attempt.slot, record.stage, &papers, &record.message_id);
+        let logged = self.journal_delivery(
+            attempt.channel,
+            (attempt.id, attempt.slot),
+            record.stage,
+            &papers,
+            &record.message_id,
+        );
         if let Err(error) = logged.await {
             UNLOGGED.inc();
             warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
         }
     }
 
-    /// Slots with a record, newest first, older than a given one.
+    /// Slots with a record on any way, newest first, older than a given one.
     pub async fn slots(
         &self,
         id: &str,
@@ -294,17 +321,15 @@ impl Subscribers {
         most: usize,
     ) -> Result<Vec<Timestamp>, SubscribersError> {
         let from = before.map_or("+inf".to_owned(), |before| format!("({}", before.as_millisecond()));
-        let mut command = redis::cmd("ZREVRANGEBYSCORE");
-        command
-            .arg(deliveries_key(id))
-            .arg(from)
-            .arg("-inf")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(most);
-        let slots: Vec<i64> = self.ask(&command).await?;
-        Ok(slots
-            .into_iter()
+        let mut slots = BTreeSet::new();
+        for channel in Channel::ALL {
+            let mut command = redis::cmd("ZREVRANGEBYSCORE");
+            command.arg(channel.deliveries_key(id)).arg(&from).arg("-inf");
+            let some: Vec<i64> = self.ask(command.arg("LIMIT").arg(0).arg(most)).await?;
+            slots.extend(some);
+        }
+        let newest = slots.into_iter().rev().take(most);
+        Ok(newest
             .filter_map(|slot| Timestamp::from_millisecond(slot).ok())
             .collect())
     }
@@ -334,15 +359,4 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
         at: time("at").unwrap_or_default(),
         begun: time("begun"),
     })
-}
-
-/// What the key of a delivery begins with.
-pub(super) const DELIVERY_KEY: &str = "broadsheet:delivery:";
-
-pub(super) fn delivery_key(id: &str, slot: Timestamp) -> String {
-    format!("{DELIVERY_KEY}{id}:{}", slot.as_millisecond())
-}
-
-pub(super) fn deliveries_key(id: &str) -> String {
-    format!("broadsheet:deliveries:{id}")
 }

@@ -8,7 +8,7 @@ use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
 use tracing::debug;
 
 use super::deliveries::Stage;
-use super::{State, Subscriber, Subscribers, SubscribersError, record};
+use super::{Channel, State, Subscriber, Subscribers, SubscribersError, record};
 
 /// How many changes Redis may have had and not logged while it did not answer; what is decided without it counts as newer.
 const ROOM: u64 = 1_000;
@@ -36,8 +36,8 @@ impl Subscribers {
     /// before that is settled in Redis.
     pub async fn journal_delivery(
         &self,
-        id: &str,
-        slot: Timestamp,
+        channel: Channel,
+        (id, slot): (&str, Timestamp),
         state: Stage,
         paper_ids: &[String],
         message_id: &str,
@@ -52,8 +52,15 @@ impl Subscribers {
             paper_ids: paper_ids.to_vec(),
             message_id: message_id.to_owned(),
             time: Some(to_wire_time(Timestamp::now())),
+            channel: match channel {
+                Channel::Mail => String::new(),
+                Channel::Webhook => channel.name().to_owned(),
+            },
         };
-        let once = format!("{id}.{}.{}", slot.as_millisecond(), state.name());
+        let once = match channel {
+            Channel::Mail => format!("{id}.{}.{}", slot.as_millisecond(), state.name()),
+            Channel::Webhook => format!("{id}.{}.{}.{}", slot.as_millisecond(), channel.name(), state.name()),
+        };
         Ok(log.add(id, &once, &delivery).await?)
     }
 
@@ -99,7 +106,7 @@ impl Subscribers {
             let Some(ended) = self.owed.lock().ok().and_then(|owed| owed.last().cloned()) else {
                 return Ok(());
             };
-            let restored = self.restore(&ended, None).await?;
+            let restored = self.restore(&ended, [None, None]).await?;
             debug!(subscriber = ended.id, restored, "ended in redis, too");
             if let Ok(mut owed) = self.owed.lock() {
                 owed.retain(|one| one.id != ended.id);

@@ -1,6 +1,6 @@
 -- Records how an attempt ended, and answers 1, also when it was recorded before; 0 when the record belongs to somebody
 -- else by now. A mail that was taken is recorded whoever owns the record: it must not be sent again.
--- KEYS: delivery, deliveries, seen, due.
+-- KEYS: delivery, deliveries, seen, due, the delivery on the other way.
 -- ARGV: id, slot, owner, epoch, state, detail, now, message id, papers or '', due or '', 'unknown' or '',
 -- papers sent (packed, see `seen`) or '', minutes before which those are forgotten, how long records are kept (ms).
 local known = redis.call('HMGET', KEYS[1], 'state', 'owner', 'epoch', 'at', 'settler')
@@ -24,7 +24,7 @@ redis.call('ZADD', KEYS[2], ARGV[2], ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tonumber(ARGV[2]) - tonumber(ARGV[14]))
 redis.call('PEXPIRE', KEYS[1], ARGV[14])
 redis.call('PEXPIRE', KEYS[2], ARGV[14])
-if ARGV[12] ~= '' then
+if ARGV[12] ~= '' and redis.call('HGET', KEYS[5], 'state') ~= 'sent' then
   local size, old, gone = redis.call('APPEND', KEYS[3], ARGV[12]), tonumber(ARGV[13]), 0
   while gone < size and struct.unpack('>I4', redis.call('GETRANGE', KEYS[3], gone + 8, gone + 11)) < old do
     gone = gone + 12

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::bus::{Bus, BusConfig};
 use common::flow;
 use common::journal::Journal;
+use domain::preferences::Channels;
 use futures::StreamExt as _;
 use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
 use standalone::{Children, DataFolder, Programs, Toolbox};
@@ -97,7 +98,7 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     let slot = schedule.current_slot(now());
     for id in ["sent", "deleted"] {
         let papers = ["x:a".to_owned(), "x:b".to_owned()];
-        let logged = store.journal_delivery(id, slot, Stage::Sent, &papers, "<id@example.org>");
+        let logged = store.journal_delivery(Channel::Mail, (id, slot), Stage::Sent, &papers, "<id@example.org>");
         logged.await.expect("logged");
     }
     store.forget(&deleted).await.expect("forgotten");
@@ -130,10 +131,10 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     for id in ["gone", "paused", "bounced", "deleted"] {
         assert_eq!(due(id).await, None, "{id}");
     }
-    let record = store.record("sent", slot).await.expect("redis answers");
+    let record = store.record(Channel::Mail, "sent", slot).await.expect("redis answers");
     assert_eq!((record.stage, record.picks.len()), (Stage::Sent, 2));
-    let mut pasts = store.pasts(&[("sent", slot)]).await.expect("redis answers");
-    let past = pasts.pop().expect("one").expect("it parses");
+    let pasts = store.pasts(Channel::Mail, &[("sent", slot, Channels::Mail)]).await;
+    let past = pasts.expect("redis answers").pop().expect("one").expect("it parses");
     assert_eq!(past.seen.papers().count(), 2);
     let bounced = EmailAddress::parse("bounced@example.org").expect("an address");
     let reason = store.suppression(&bounced).await.expect("redis answers");
@@ -182,7 +183,10 @@ async fn thousands_come_back_in_chunks() {
     assert_eq!((rebuilt.read, rebuilt.total, rebuilt.restored), (count, count, count));
     assert!(steps.len() > 1 && steps.is_sorted_by_key(|step| step.read), "{steps:?}");
     let mut due = redis::cmd("ZCARD");
-    let due: usize = store.ask(due.arg(DUE)).await.expect("redis answers");
+    let due: usize = store
+        .ask(due.arg(Channel::Mail.due_key()))
+        .await
+        .expect("redis answers");
     assert_eq!(due, COUNT);
 }
 
@@ -227,13 +231,16 @@ async fn an_unsubscription_is_taken_while_redis_is_down_and_holds_before_anythin
     bench.reader(&store, "eve").await;
     let past = Timestamp::UNIX_EPOCH;
     for id in ["ada", "eve"] {
-        store.set_all_due(&[(id, past)]).await.expect("redis answers");
+        store
+            .set_all_due(Channel::Mail, &[(id, past)])
+            .await
+            .expect("redis answers");
     }
     redis.kill();
     let ended = store.unsubscribe("eve", now()).await.expect("taken by the log");
     assert_eq!(state(ended), Some(State::Unsubscribed));
     redis.start_again();
-    let claimed = store.claim_due(now(), 10).await.expect("redis answers");
+    let claimed = store.claim_due(Channel::Mail, now(), 10).await.expect("redis answers");
     assert_eq!(claimed.ids, ["ada"]);
     assert_eq!(there(&store, "eve").await.state, State::Unsubscribed);
 
@@ -244,7 +251,14 @@ async fn an_unsubscription_is_taken_while_redis_is_down_and_holds_before_anythin
     redis.start_again();
     let other = bench.over(&redis).await;
     assert_eq!(there(&other, "ada").await.state, State::Unsubscribed);
-    assert!(other.claim_due(now(), 10).await.expect("redis answers").ids.is_empty());
+    assert!(
+        other
+            .claim_due(Channel::Mail, now(), 10)
+            .await
+            .expect("redis answers")
+            .ids
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -308,7 +322,13 @@ async fn subscribers_are_listed_page_by_page_and_nothing_of_a_forgotten_one_is_l
     }
     let slot = now();
     store
-        .journal_delivery("b", slot, Stage::Sent, &["x:a".to_owned()], "<b@example.org>")
+        .journal_delivery(
+            Channel::Mail,
+            ("b", slot),
+            Stage::Sent,
+            &["x:a".to_owned()],
+            "<b@example.org>",
+        )
         .await
         .expect("logged");
     let b = there(&store, "b").await;
