@@ -1,5 +1,7 @@
 """A real SMTP server for tests: aiosmtpd on a free loopback port, which answers by the name it is to deliver to.
 
+    smtp_server.py [--starttls CERT KEY | --tls CERT KEY]
+
     greylisted@…   451 at the first attempt, 250 afterwards
     busy@…         451, always
     nobody@…       550 5.1.1, always
@@ -7,16 +9,18 @@
     anybody else   250
 
 Prints one JSON object a line: {"port": N} when it is ready, then {"to": …, "answer": …} for each recipient it refuses and
-{"to": …, "answer": …, "mail": …} for each mail that came whole, read by Python's own parser. An answer of null is a
-connection it closed. It keeps and delivers nothing, listens on loopback alone, and ends when standard input closes.
+{"to": …, "answer": …, "mail": …, "tls": …} for each mail that came whole, read by Python's own parser. An answer of null is
+a connection it closed. {"command": "AUTH", "tls": …} is a password that came. It keeps and delivers nothing, listens on loopback alone, and ends when standard input closes.
 """
 
+import argparse
 import asyncio
 import json
+import ssl
 import sys
 from email import message_from_bytes, policy
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 TAKEN = "250 2.0.0 taken"
 
@@ -64,14 +68,46 @@ class Answers:
         drop = address.startswith("dropped@") and self.attempts[address] == 1
         if drop:
             server.transport.abort()
-        say(to=address, answer=None if drop else TAKEN, mail=read(envelope.original_content))
+        mail = read(envelope.original_content)
+        say(to=address, answer=None if drop else TAKEN, mail=mail, tls=session.ssl is not None)
         return TAKEN
 
 
+class Server(SMTP):
+    """Takes any password, and tells when one comes."""
+
+    async def smtp_AUTH(self, arg):
+        say(command="AUTH", tls=self.session.ssl is not None)
+        await super().smtp_AUTH(arg)
+
+
+def any_password(server, session, envelope, mechanism, data):
+    return AuthResult(success=True)
+
+
+def context(files):
+    if files is None:
+        return None
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(*files)
+    return made
+
+
 async def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--starttls", nargs=2)
+    options.add_argument("--tls", nargs=2)
+    options = options.parse_args()
     loop = asyncio.get_running_loop()
     answers = Answers()
-    server = await loop.create_server(lambda: SMTP(answers, hostname="localhost"), "127.0.0.1", 0)
+    settings = {
+        "hostname": "localhost",
+        "tls_context": context(options.starttls),
+        "authenticator": any_password,
+        "auth_require_tls": False,
+    }
+    make = lambda: Server(answers, **settings)
+    server = await loop.create_server(make, "127.0.0.1", 0, ssl=context(options.tls))
     say(port=server.sockets[0].getsockname()[1])
     await loop.run_in_executor(None, sys.stdin.read)
 

@@ -79,7 +79,7 @@ impl Desk {
     }
 
     fn editions(&self, outcome: &str) -> u64 {
-        let series = format!("broadsheet_notification_editions_total{{outcome=\"{outcome}\"}}");
+        let series = format!("broadsheet_notification_editions_total{{channel=\"mail\",outcome=\"{outcome}\"}}");
         counted(&self.platform.endpoint("admin"), &series)
     }
 

@@ -13,6 +13,7 @@ use standalone::{Children, DataFolder, Programs, Toolbox};
 use super::*;
 use crate::subscribers::deliveries::Stage;
 use crate::subscribers::rebuild::Reach;
+use crate::subscribers::webhooks::Answered;
 use crate::testing::{Redis, terms};
 
 const AGE: Duration = Duration::from_hours(24 * 42);
@@ -354,4 +355,69 @@ async fn subscribers_are_listed_page_by_page_and_nothing_of_a_forgotten_one_is_l
         bench.log.newest::<DeliveryLogged>("b").await.expect("nats answers"),
         None
     );
+}
+
+#[tokio::test]
+async fn a_webhook_in_a_lost_redis_is_there_again_and_due_from_when_it_agreed() {
+    let bench = Bench::start().await;
+    let lost = Redis::start();
+    let store = bench.over(&lost).await;
+    let mut before = Vec::new();
+    for (id, channels, answered) in [
+        ("both", Channels::Both, Answered::Agreed),
+        ("gone", Channels::Webhook, Answered::Gone("410 Gone".to_owned())),
+        (
+            "asked",
+            Channels::Webhook,
+            Answered::Refused("403 Forbidden".to_owned()),
+        ),
+    ] {
+        bench.reader(&store, id).await;
+        let set = store.set_webhook(id, "https://example.org/", "name", channels, now());
+        let webhook = set.await.expect("redis answers").and_then(|known| known.webhook);
+        let webhook = webhook.expect("a webhook");
+        let noted = store.webhook_answered(id, &webhook, &answered, now()).await;
+        noted.expect("redis answers");
+        before.push(there(&store, id).await);
+    }
+    let states: Vec<State> = before.iter().map(|one| one.state).collect();
+    assert_eq!(states, [State::Active, State::Paused, State::Active]);
+    assert!(before[1].pause_reason.contains("410 Gone"));
+    let schedule = before[0].preferences.schedule.clone();
+    let slot = schedule.current_slot(now());
+    for channel in Channel::ALL {
+        let logged = store.journal_delivery(channel, ("gone", slot), Stage::Sent, &[], channel.name());
+        logged.await.expect("logged");
+    }
+    drop(lost);
+
+    let fresh = Redis::start();
+    let store = bench.over(&fresh).await;
+    for one in before {
+        assert_eq!(there(&store, &one.id).await, one);
+    }
+    let next = async |channel| store.next_due(channel).await.expect("redis answers");
+    assert_eq!(next(Channel::Mail).await, Some(slot), "it takes mail for long");
+    assert_eq!(
+        next(Channel::Webhook).await,
+        Some(schedule.next_slot(now())),
+        "the slot before it agreed is not its"
+    );
+    assert_eq!(
+        store.active(Channel::Webhook, 0).await.expect("redis answers").1,
+        ["both"]
+    );
+    for channel in Channel::ALL {
+        let record = store.record(channel, "gone", slot).await.expect("redis answers");
+        assert_eq!(
+            (record.stage, record.message_id.as_str()),
+            (Stage::Sent, channel.name())
+        );
+    }
+    let gone = there(&store, "gone").await;
+    store.forget(&gone).await.expect("forgotten");
+    for channel in Channel::ALL {
+        let record = store.record(channel, "gone", slot).await.expect("redis answers");
+        assert_eq!(record.stage, Stage::None);
+    }
 }
