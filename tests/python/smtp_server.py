@@ -41,6 +41,10 @@ def read(content):
     }
 
 
+def encrypted(server):
+    return server.transport.get_extra_info("sslcontext") is not None
+
+
 class Answers:
     def __init__(self):
         self.attempts = {}
@@ -69,7 +73,7 @@ class Answers:
         if drop:
             server.transport.abort()
         mail = read(envelope.original_content)
-        say(to=address, answer=None if drop else TAKEN, mail=mail, tls=session.ssl is not None)
+        say(to=address, answer=None if drop else TAKEN, mail=mail, tls=encrypted(server))
         return TAKEN
 
 
@@ -77,7 +81,7 @@ class Server(SMTP):
     """Takes any password, and tells when one comes."""
 
     async def smtp_AUTH(self, arg):
-        say(command="AUTH", tls=self.session.ssl is not None)
+        say(command="AUTH", tls=encrypted(self))
         await super().smtp_AUTH(arg)
 
 

@@ -71,7 +71,8 @@ fn paper(one: &EditionPaper) -> Paper<'_> {
         published: one.paper.published,
         url: one.paper.link(Abstract).or(one.paper.link(Pdf)),
         reason: &one.reason,
-        score: one.score,
+        // Zero has no sign for whoever reads JSON.
+        score: one.score + 0.0,
     }
 }
 
