@@ -161,16 +161,6 @@ impl Interest {
         }
     }
 
-    /// What readers are told it is: its words, or what it is like.
-    pub fn name(&self) -> String {
-        match self.like.first() {
-            _ if !self.words.is_empty() => self.words.clone(),
-            Some(first) if self.like.len() == 1 => format!("papers like {first}"),
-            Some(first) => format!("papers like {first} and {} more", self.like.len() - 1),
-            None => String::new(),
-        }
-    }
-
     /// Whether a paper may be found by this interest at all.
     pub fn allows(&self, paper: &Paper) -> bool {
         self.covers(paper) && !self.exclusions.exclude(paper)

@@ -31,7 +31,7 @@ pub use self::choosing::Emptiness;
 pub use self::composing::{Drafts, Occasion, Verdict};
 pub use self::planning::Plan;
 use crate::editions::composing::Open;
-use crate::editions::letters::{DigestLetter, Letters, Links};
+use crate::editions::letters::{DigestLetter, Letters, Links, words};
 use crate::interests::Interests;
 use crate::mailer::{Mail, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
@@ -175,10 +175,12 @@ impl Editions {
         let token = self.parts.tokens.issue(Scope::Confirm, &subscriber.id, now);
         let url = format!("{}/confirm?token={token}", self.parts.public_url);
         let serial = format!("confirm.{}", now.as_millisecond());
-        let mail =
-            self.parts
-                .letters
-                .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
+        let mail = self.parts.letters.confirmation(
+            &subscriber.email,
+            &subscriber.preferences.language,
+            &url,
+            self.message_id(&subscriber.id, &serial),
+        )?;
         Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
     }
 
@@ -274,12 +276,8 @@ impl Editions {
     }
 
     fn write(&self, subscriber: &Subscriber, slot: Timestamp, papers: &[EditionPaper]) -> Result<Mail, EditionError> {
-        let date = subscriber
-            .preferences
-            .schedule
-            .local_date(slot)
-            .strftime("%A, %-d %B %Y")
-            .to_string();
+        let preferences = &subscriber.preferences;
+        let date = words::of(&preferences.language).date(preferences.schedule.local_date(slot));
         let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, slot);
         let letter = DigestLetter {
             subscriber,

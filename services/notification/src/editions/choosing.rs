@@ -12,6 +12,7 @@ use domain::{Int8Vector, PaperId, Preferences};
 use jiff::SignedDuration;
 
 use super::EditionPaper;
+use super::letters::words;
 use crate::subscribers::seen::{PaperKey, Seen};
 use crate::window::Snapshot;
 
@@ -201,15 +202,15 @@ impl<'a> Asking<'a> {
 
     fn explained(&self, window: &Snapshot, choice: &Choice) -> EditionPaper {
         let interest = |at: usize| self.reader.preferences.interests.get(at);
+        let words = words::of(&self.reader.preferences.language);
         let reason = match choice.reason {
             Reason::Interest(at) => {
-                let (name, weight) = interest(at).map_or_else(|| (String::new(), 1.0), |one| (one.name(), one.weight));
                 let matched = choice.parts.iter().find(|(part, _)| *part == Part::Interest);
-                let cosine = matched.map_or(0.0, |(_, value)| value / weight);
-                format!("because you follow “{name}” (match {cosine:.2})")
+                let matched = matched.map_or(0.0, |(_, value)| *value);
+                interest(at).map_or_else(String::new, |one| words.because_of(one, matched / one.weight))
             }
-            Reason::Trending => "trending now".to_owned(),
-            Reason::New => "new today".to_owned(),
+            Reason::Trending => words.trending(),
+            Reason::New => words.new_today(),
         };
         EditionPaper {
             paper: Arc::clone(&window.papers[choice.paper].paper),

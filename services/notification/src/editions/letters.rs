@@ -8,6 +8,7 @@ mod links;
 mod sample;
 mod shown;
 mod templates;
+pub mod words;
 
 use std::path::Path;
 
@@ -77,8 +78,15 @@ impl Letters {
     }
 
     /// The mail that asks for consent. It has no unsubscribe header: there is nothing to end yet.
-    pub fn confirmation(&self, to: &str, confirm_url: &str, message_id: String) -> Result<Mail, minijinja::Error> {
-        let context = context! { email => to, confirm_url, imprint => self.imprint.clone() };
+    pub fn confirmation(
+        &self,
+        to: &str,
+        language: &str,
+        confirm_url: &str,
+        message_id: String,
+    ) -> Result<Mail, minijinja::Error> {
+        let words = words::of(language).to_value();
+        let context = context! { email => to, confirm_url, words, imprint => self.imprint.clone() };
         Ok(Mail {
             to: to.to_owned(),
             subject: self.subject("confirmation", &context)?,
@@ -106,12 +114,13 @@ impl Letters {
     }
 
     fn issue(&self, issue: Issue<'_>) -> Result<Mail, minijinja::Error> {
-        let query = words(issue.preferences);
+        let query = query(issue.preferences);
         let length = shown::sentence_chars(issue.papers.len());
+        let words = words::of(&issue.preferences.language);
         let papers = issue.papers.iter();
         let shown = papers.map(|(paper, reason)| {
             let best = self.abstracts.of(paper).highlight(&query);
-            Value::from_object(Shown::new(paper, reason, best, issue.links, length))
+            Value::from_object(Shown::new(paper, reason, best, issue.links, (length, words)))
         });
         let shown: Vec<Value> = shown.collect();
         let context = context! {
@@ -122,6 +131,7 @@ impl Letters {
             email => issue.to,
             links => issue.links.to_value(),
             language => issue.preferences.language.as_str(),
+            words => words.to_value(),
             imprint => self.imprint.clone(),
         };
         let html = match issue.preferences.format {
@@ -154,7 +164,7 @@ impl Letters {
 }
 
 /// The words of all interests: what of a paper is in any of them is what the reader looks for in it.
-fn words(preferences: &Preferences) -> QueryTerms {
+fn query(preferences: &Preferences) -> QueryTerms {
     let words: Vec<&str> = preferences.interests.iter().map(|one| one.words.as_str()).collect();
     QueryTerms::new(&words.join(" "))
 }

@@ -11,6 +11,7 @@ use minijinja::value::Object;
 
 use super::Links;
 use super::templates::escape;
+use super::words::Words;
 
 const TITLE_CHARS: usize = 300;
 /// Longer sentences are cut.
@@ -41,7 +42,13 @@ pub struct Shown {
 
 impl Shown {
     /// With the sentence of the abstract that was found best, its words marked.
-    pub fn new(paper: &Paper, reason: &str, best: Highlight, links: &Links, sentence_chars: usize) -> Self {
+    pub fn new(
+        paper: &Paper,
+        reason: &str,
+        best: Highlight,
+        links: &Links,
+        (sentence_chars, words): (usize, &Words),
+    ) -> Self {
         let Highlight {
             sentence,
             sentence_spans,
@@ -51,9 +58,9 @@ impl Shown {
         let (landing, pdf) = (paper.link(LinkKind::Abstract), paper.link(LinkKind::Pdf));
         Self {
             title: Value::from(cut(&clean(&paper.title), TITLE_CHARS).as_ref()),
-            language: Value::from(language(paper)),
+            language: Value::from(paper.language.as_str()),
             url: Value::from(landing.or(pdf).unwrap_or_default()),
-            authors: Value::from(authors(&paper.authors)),
+            authors: Value::from(authors(&paper.authors, words)),
             categories: Value::from(
                 clean(
                     &paper
@@ -143,12 +150,7 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", head.trim_end_matches([' ', '\n', ',', ';', ':', '.'])))
 }
 
-/// The language of a title, where it is not the language of the frame.
-fn language(paper: &Paper) -> &str {
-    if paper.language == "en" { "" } else { &paper.language }
-}
-
-fn authors(names: &[String]) -> String {
+fn authors(names: &[String], words: &Words) -> String {
     let shown = names
         .iter()
         .take(AUTHORS)
@@ -156,7 +158,7 @@ fn authors(names: &[String]) -> String {
     let shown = shown.collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(AUTHORS) {
         0 => shown,
-        more => format!("{shown} and {more} more"),
+        more => words.authors_and_more(&shown, more),
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::words;
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, escape_formatter};
 
 const SOURCES: [(&str, &str); 7] = [
@@ -43,6 +45,7 @@ pub fn read(folder: Option<&Path>) -> Result<Environment<'static>, String> {
     // A name that is written wrong is found at the start instead of being left out of every mail.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_formatter(print);
+    environment.add_filter("fill", |text: &str, parts: Kwargs| words::fill(text, &parts));
     for (name, built_in) in SOURCES {
         let source = replaced.remove(name).unwrap_or_else(|| built_in.to_owned());
         environment

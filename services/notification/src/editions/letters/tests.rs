@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 /// As long as ids are.
 const ID: &str = "0123456789abcdef0123456789abcdef";
-const REASONS: [&str; 2] = ["because you follow “cats & <dogs>” (match 0.87)", "new today"];
 
 fn letters() -> Letters {
     Letters::new(None, "Broadsheet, 1 Example Street, Springfield").expect("the templates render")
@@ -30,11 +29,16 @@ fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail
         "ada",
         Timestamp::UNIX_EPOCH,
     );
-    let reasons = REASONS.into_iter().cycle();
+    let words = words::of(&preferences.language);
+    let reasons = [
+        words.because_of(&Interest::in_words("cats & <dogs>"), 0.87),
+        words.new_today(),
+    ];
+    let reasons = reasons.iter().map(String::as_str).cycle();
     let mail = letters.issue(Issue {
         to: "ada@example.org",
         preferences,
-        date: "Monday, 2 March 2026",
+        date: &words.date(jiff::civil::date(2026, 3, 2)),
         papers: papers.iter().zip(reasons).collect(),
         links: &links,
         message_id: "<a.1@example.org>".to_owned(),
@@ -132,6 +136,19 @@ fn a_digest_of_many_papers_looks_like_this() {
 }
 
 #[test]
+fn a_digest_in_german_looks_like_this() {
+    let preferences = Preferences {
+        language: "de-AT".to_owned(),
+        ..preferences(&["behaviour of cats"])
+    };
+    let mail = write(&letters(), &preferences, &usuals(7)[5..]);
+    assert_looks("german", &mail);
+    let url = "https://example.org/confirm?token=t";
+    let mail = letters().confirmation("ada@example.org", "de", url, "<a.confirm.1@example.org>".into());
+    assert_looks("german_confirmation", &mail.expect("a mail"));
+}
+
+#[test]
 fn a_digest_of_one_paper_looks_like_this() {
     assert_looks("one", &write(&letters(), &preferences(&[]), &usuals(1)));
 }
@@ -174,7 +191,7 @@ fn what_a_hostile_paper_brings_in_stays_text() {
 #[test]
 fn a_confirmation_looks_like_this() {
     let url = "https://example.org/confirm?token=t";
-    let mail = letters().confirmation("ada@example.org", url, "<a.confirm.1@example.org>".into());
+    let mail = letters().confirmation("ada@example.org", "en", url, "<a.confirm.1@example.org>".into());
     let mail = mail.expect("a mail");
     assert_eq!(mail.list_unsubscribe_url, None);
     assert_looks("confirmation", &mail);
