@@ -119,6 +119,28 @@ async fn a_mail_that_is_taken_is_whole_and_comes_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mail_speaks_the_language_of_its_reader() {
+    let desk = Desk::open();
+    let subscribing = ["subscribe", "ada@example.org", "--confirm", "--language", "de-AT"];
+    desk.platform.must(&subscribing);
+    eventually("the paper is in the window", async || {
+        let preview = desk.platform.must(&["digest", "preview", "ada@example.org"]);
+        preview.out.contains("lakes").then_some(())
+    })
+    .await;
+    desk.platform
+        .must(&["digest", "send", "--to", "ada@example.org", "--now"]);
+    let mail = desk.mails.mail();
+    for said in ["1 Artikel für Sie", "heute neu", "Abbestellen"] {
+        assert!(
+            mail.plain.contains(said) && mail.html.contains(said),
+            "{said}: {mail:?}"
+        );
+    }
+    assert!(mail.html.contains("<html lang=\"de\""), "{mail:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_is_put_off_comes_later_and_once() {
     let desk = Desk::open();
     let (status, delivery) = desk.send("greylisted@example.org").await;

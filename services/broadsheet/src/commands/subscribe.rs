@@ -35,6 +35,9 @@ pub struct Options {
     /// The share of the digest that what is trending fills, from 0 (only what matches) to 1 (only what is trending)
     #[arg(long, value_name = "SHARE")]
     trending_share: Option<f64>,
+    /// Language of the words around the papers: en, de, fr or es; others get English
+    #[arg(long, value_name = "TAG", default_value = "")]
+    language: String,
     /// Mails without HTML
     #[arg(long)]
     text_only: bool,
@@ -129,6 +132,7 @@ fn request(options: Options) -> SubscribeRequest {
         paper_count: options.papers,
         exclusions: exclusions(&options.exclude),
         trending_share: options.trending_share,
+        language: options.language,
         delivery_channel: channel.into(),
         webhook_url: options.webhook.unwrap_or_default(),
         format: if options.text_only { Format::Text } else { Format::Html }.into(),
