@@ -62,26 +62,7 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
         .collect();
     let exclusions = exclusions(wire.exclusions.as_ref());
     let paper_count = usize::try_from(wire.paper_count).unwrap_or(0);
-    if wire.format() == wire::Format::Unspecified && wire.format != 0 {
-        found.push(violation(
-            "format",
-            format!("is {}; allowed are HTML and TEXT", wire.format),
-        ));
-    }
-    if wire.delivery_channel() == wire::DeliveryChannel::Unspecified && wire.delivery_channel != 0 {
-        let problem = format!(
-            "is {}; allowed are MAIL, WEBHOOK and MAIL_AND_WEBHOOK",
-            wire.delivery_channel
-        );
-        found.push(violation("delivery_channel", problem));
-    }
-    if !is_language(&wire.language) {
-        let shown = text::shorten(&wire.language);
-        found.push(violation(
-            "language",
-            format!("is {shown:?}; it must be a tag such as en or pt-BR"),
-        ));
-    }
+    found.extend(forms(wire));
     let schedule = match schedule(&wire.schedule.clone().unwrap_or_default()) {
         Ok(schedule) => schedule,
         Err(problem) => {
@@ -108,6 +89,32 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
     };
     found.extend(preferences.violations());
     if found.is_empty() { Ok(preferences) } else { Err(found) }
+}
+
+/// What is not allowed in the form of the mail, its language and its way.
+fn forms(wire: &wire::Preferences) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if wire.format() == wire::Format::Unspecified && wire.format != 0 {
+        found.push(violation(
+            "format",
+            format!("is {}; allowed are HTML and TEXT", wire.format),
+        ));
+    }
+    if wire.delivery_channel() == wire::DeliveryChannel::Unspecified && wire.delivery_channel != 0 {
+        let problem = format!(
+            "is {}; allowed are MAIL, WEBHOOK and MAIL_AND_WEBHOOK",
+            wire.delivery_channel
+        );
+        found.push(violation("delivery_channel", problem));
+    }
+    if !is_language(&wire.language) {
+        let shown = text::shorten(&wire.language);
+        found.push(violation(
+            "language",
+            format!("is {shown:?}; it must be a tag such as en or pt-BR"),
+        ));
+    }
+    found
 }
 
 /// Ids of papers; those that are none are answered with their place in the field.
