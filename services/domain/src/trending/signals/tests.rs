@@ -268,7 +268,7 @@ fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId
                 mean += (value(piece) + 4.0 * value(piece + 1.0) + value(piece + 2.0)) / (3.0 * pieces);
                 piece += 2.0;
             }
-            of_paper[*&kind as usize] += kind.weight() * count.saturating_sub(highest) as f64 * mean;
+            of_paper[kind as usize] += kind.weight() * count.saturating_sub(highest) as f64 * mean;
         }
     }
     let mut papers: BTreeMap<PaperId, [f64; 4]> = BTreeMap::new();
