@@ -88,7 +88,7 @@ bench-search:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_search
 
-# Play sixty days of a made-up literature: how soon trending finds planted bursts, and how far fake accounts move a paper.
+# Play sixty days of five made-up literatures: how soon trending finds planted bursts, how far fake accounts and bought stars move a paper.
 backtest-trending:
     cargo run --release --locked -p domain --example backtest_trending
 

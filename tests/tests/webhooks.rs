@@ -126,6 +126,9 @@ fn an_edition_comes_signed_and_once_and_not_after_unsubscribing() {
     assert_eq!(paper["authors"][0], "Ada Lovelace");
     assert_eq!(paper["url"], "https://example.org/p1");
     assert!(paper["score"].is_number() && paper["reason"].is_string(), "{paper}");
+    let parts = paper["parts"].as_array().unwrap();
+    let sum: f64 = parts.iter().map(|part| part["value"].as_f64().unwrap()).sum();
+    assert!((sum - paper["score"].as_f64().unwrap()).abs() < 1e-6, "{paper}");
     assert_eq!(body["data"]["edition_id"], edition.id());
     assert_eq!(delivery["message_id"], edition.id());
     assert_eq!(send_again(&desk.platform)[0]["already_delivered"], true);

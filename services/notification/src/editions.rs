@@ -13,6 +13,7 @@ mod choosing;
 mod composing;
 pub mod letters;
 mod planning;
+mod probes;
 mod sending;
 mod vectors;
 
@@ -30,6 +31,7 @@ use tracing::{Instrument as _, Span};
 pub use self::choosing::Emptiness;
 pub use self::composing::{Drafts, Occasion, Verdict};
 pub use self::planning::Plan;
+use self::probes::Probes;
 use crate::editions::composing::Open;
 use crate::editions::letters::{DigestLetter, Letters, Links, words};
 use crate::interests::Interests;
@@ -69,6 +71,10 @@ pub struct EditionPaper {
     pub score: f32,
     /// Why it is there, in words.
     pub reason: String,
+    /// Of its score, what trending adds; the rest is the match with the interest that brought it.
+    pub trending: f32,
+    /// The place of that interest among the subscriber's, where one brought it.
+    pub interest: Option<u16>,
 }
 
 /// What became of an edition.
@@ -158,6 +164,7 @@ pub struct Editions {
     connections: Arc<Semaphore>,
     /// One permit per request that may be with a webhook.
     calls: Arc<Semaphore>,
+    probes: Probes,
 }
 
 impl Editions {
@@ -166,6 +173,7 @@ impl Editions {
         Self {
             connections: Arc::new(Semaphore::new(parts.connections)),
             calls: Arc::new(Semaphore::new(parts.calls_at_once)),
+            probes: Probes::new(Arc::clone(&parts.interests.encoder)),
             parts,
         }
     }

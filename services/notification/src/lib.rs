@@ -73,6 +73,7 @@ pub struct Config {
     defaults: Defaults,
     window: SignedDuration,
     first_pause: SignedDuration,
+    trending: Duration,
     expire: SignedDuration,
     lease: Duration,
     chunk: usize,
@@ -146,6 +147,7 @@ impl Config {
             defaults,
             window: SignedDuration::from_hours(24 * days),
             first_pause: SignedDuration::from_secs(pause),
+            trending: Duration::from_secs(settings.number("notification.trending_seconds", 1..=3600)),
             expire: SignedDuration::from_hours(
                 i64::try_from(settings.number("notification.expire_hours", 1..=168)).unwrap_or(12),
             ),
@@ -228,7 +230,7 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     }
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
-    let following = trending::follow(trending, Arc::clone(&window), assembly.stop.clone());
+    let following = trending::follow(trending, Arc::clone(&window), config.trending, assembly.stop.clone());
     assembly.task(async move {
         following.await;
         Ok(())

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    IntCounter, IntCounterVec, IntGauge, register_int_counter, register_int_counter_vec, register_int_gauge,
+    GaugeVec, IntCounter, IntCounterVec, IntGauge, register_gauge_vec, register_int_counter, register_int_counter_vec,
+    register_int_gauge,
 };
 
 use crate::editions::Emptiness;
@@ -44,6 +45,16 @@ pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
         "broadsheet_notification_window_papers",
         "Papers editions can choose from."
+    )
+    .expect("the only metric of this name")
+});
+
+/// From which cosine on a paper matches an interest, by encoder; there once an edition of a reader with interests was made.
+pub static FLOOR: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        "broadsheet_notification_match_floor",
+        "Cosine from which a paper matches an interest, measured for the encoder with the papers at hand.",
+        &["encoder"]
     )
     .expect("the only metric of this name")
 });
@@ -125,6 +136,7 @@ pub fn touch() {
     for kind in ["hard_bounce", "soft_bounce", "rejection", "complaint", "not_a_report"] {
         FEEDBACK.with_label_values(&[kind]);
     }
+    LazyLock::force(&FLOOR);
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);
     LazyLock::force(&SMTP_CONNECTIONS);

@@ -1,5 +1,7 @@
 //! `digest`: look at what a subscriber would get, or send it.
 
+mod explaining;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
@@ -23,6 +25,12 @@ pub enum Digest {
         /// Print the HTML part instead of the text part
         #[arg(long)]
         html: bool,
+        /// Show what the score of each paper is made of
+        #[arg(long)]
+        explain: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Mail a subscriber the edition they would get now, marked as a test; the real one still comes
     Test {
@@ -54,13 +62,25 @@ pub struct Send {
 pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
     let channel = client::connect(place)?;
     match command {
-        Digest::Preview { email, html } => {
+        Digest::Preview {
+            email,
+            html,
+            explain,
+            json,
+        } => {
             let edition = preview(channel, email).await?;
+            if json {
+                println!("{}", explaining::as_json(&edition));
+                return Ok(());
+            }
             println!(
                 "Subject: {}\n\n{}",
                 edition.subject,
                 if html { &edition.html } else { &edition.text }
             );
+            if explain {
+                explaining::show(&edition);
+            }
             Ok(())
         }
         Digest::Test { email } => {

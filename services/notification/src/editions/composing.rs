@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use domain::preferences::Channels;
-use domain::{EncoderId, Int8Vector, PaperId};
+use domain::{DenseVector, EncoderId, Int8Vector, PaperId};
 use jiff::Timestamp;
 
 use super::choosing::{self, Emptiness, Reader};
@@ -79,6 +79,8 @@ struct Chunk {
 struct Part {
     encoder: EncoderId,
     window: Option<Arc<Snapshot>>,
+    /// By its encoder.
+    probes: Arc<Vec<DenseVector>>,
     /// Places in the chunk, each with vectors.
     readers: Vec<(usize, Vec<Int8Vector>)>,
 }
@@ -208,6 +210,9 @@ impl Editions {
         };
         let mut chunk = Chunk::new(open, vectors);
         for part in &mut chunk.parts {
+            if part.readers.iter().any(|(_, vectors)| !vectors.is_empty()) {
+                part.probes = self.probes.of(&part.encoder).await;
+            }
             let mut window = self.parts.window.write().unwrap_or_else(PoisonError::into_inner);
             part.window = Some(window.snapshot(&part.encoder)?);
         }
@@ -224,6 +229,8 @@ impl Editions {
                 paper: Arc::clone(window.get(&id)?),
                 score: pick.score,
                 reason: pick.reason.clone(),
+                trending: pick.trending,
+                interest: pick.interest,
             })
         });
         found.collect()
@@ -295,6 +302,7 @@ impl Chunk {
             None => self.parts.push(Part {
                 encoder,
                 window: None,
+                probes: Arc::default(),
                 readers: vec![reader],
             }),
         }
@@ -304,12 +312,13 @@ impl Chunk {
         let mut verdicts: HashMap<usize, Verdict> = HashMap::with_capacity(self.open.len());
         for part in &self.parts {
             let Some(window) = &part.window else { continue };
+            let floor = window.floor(&part.encoder, &part.probes);
             let readers: Vec<Reader<'_>> = part
                 .readers
                 .iter()
                 .map(|(place, vectors)| self.open[*place].reader(vectors))
                 .collect();
-            for ((place, _), chosen) in part.readers.iter().zip(choosing::choose(window, &readers)?) {
+            for ((place, _), chosen) in part.readers.iter().zip(choosing::choose(window, floor, &readers)?) {
                 verdicts.insert(*place, chosen.map_or_else(Verdict::Empty, Verdict::Send));
             }
         }

@@ -7,12 +7,12 @@ mod abstracts;
 mod links;
 mod sample;
 mod shown;
+mod sought;
 mod templates;
 pub mod words;
 
 use std::path::Path;
 
-use domain::highlight::QueryTerms;
 use domain::preferences::Format;
 use domain::{Paper, Preferences};
 use minijinja::{Environment, Value, context};
@@ -21,6 +21,7 @@ pub use links::Links;
 use shown::Shown;
 
 use self::abstracts::Abstracts;
+use self::sought::Sought;
 use super::EditionPaper;
 use crate::mailer::Mail;
 use crate::subscribers::Subscriber;
@@ -59,6 +60,8 @@ struct Issue<'a> {
     preferences: &'a Preferences,
     date: &'a str,
     papers: Vec<(&'a Paper, &'a str)>,
+    /// For each paper the interest that brought it; none where there is no entry.
+    interests: Vec<Option<u16>>,
     links: &'a Links,
     message_id: String,
 }
@@ -108,18 +111,20 @@ impl Letters {
                 .iter()
                 .map(|one| (&*one.paper, one.reason.as_str()))
                 .collect(),
+            interests: letter.papers.iter().map(|one| one.interest).collect(),
             links: letter.links,
             message_id: letter.message_id.clone(),
         })
     }
 
     fn issue(&self, issue: Issue<'_>) -> Result<Mail, minijinja::Error> {
-        let query = query(issue.preferences);
+        let sought = Sought::new(issue.preferences);
         let length = shown::sentence_chars(issue.papers.len());
         let words = words::of(&issue.preferences.language);
-        let papers = issue.papers.iter();
-        let shown = papers.map(|(paper, reason)| {
-            let best = self.abstracts.of(paper).highlight(&query);
+        let papers = issue.papers.iter().enumerate();
+        let shown = papers.map(|(place, (paper, reason))| {
+            let interest = issue.interests.get(place).copied().flatten();
+            let best = self.abstracts.of(paper).highlight(sought.by(interest));
             Value::from_object(Shown::new(paper, reason, best, issue.links, (length, words)))
         });
         let shown: Vec<Value> = shown.collect();
@@ -161,12 +166,6 @@ impl Letters {
     fn render(&self, template: &str, context: &Value) -> Result<String, minijinja::Error> {
         self.templates.get_template(template)?.render(context.clone())
     }
-}
-
-/// The words of all interests: what of a paper is in any of them is what the reader looks for in it.
-fn query(preferences: &Preferences) -> QueryTerms {
-    let words: Vec<&str> = preferences.interests.iter().map(|one| one.words.as_str()).collect();
-    QueryTerms::new(&words.join(" "))
 }
 
 fn preheader(papers: &[(&Paper, &str)]) -> String {

@@ -321,6 +321,8 @@ impl Pick {
             id: one.paper.id.to_string(),
             score: one.score,
             reason: one.reason.clone(),
+            trending: one.trending,
+            interest: one.interest,
         }
     }
 }

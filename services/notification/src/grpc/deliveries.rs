@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
-    Channel as WireChannel, Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper,
+    Channel as WireChannel, Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, EditionPart,
     GetLatestEditionRequest, GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse,
     PreviewEditionRequest, PreviewEditionResponse, PreviewPreferences, ReportFeedbackRequest, ReportFeedbackResponse,
     SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest, SendTestEditionResponse, SentEdition,
@@ -310,6 +310,7 @@ impl Notification {
                     }),
                     reason: pick.reason.clone(),
                     score: f64::from(pick.score),
+                    parts: parts(pick),
                 },
                 shown,
             )
@@ -339,7 +340,17 @@ fn shown(one: &EditionPaper) -> WirePaper {
         paper: Some((&*one.paper).into()),
         reason: one.reason.clone(),
         score: f64::from(one.score),
+        parts: parts(&Pick::of(one)),
     }
+}
+
+fn parts(pick: &Pick) -> Vec<EditionPart> {
+    let parts = pick.parts().map(|part| EditionPart {
+        name: part.name.to_owned(),
+        value: f64::from(part.value),
+        interest: part.interest,
+    });
+    parts.collect()
 }
 
 /// What would become of editions.

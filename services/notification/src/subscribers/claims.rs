@@ -124,6 +124,8 @@ mod tests {
             id: "x:a".to_owned(),
             score: 1.0,
             reason: String::new(),
+            trending: 0.25,
+            interest: Some(2),
         }];
         let intend = async |fence, minutes| {
             let claim = store.intend(attempt(fence), &papers, "<m>", house.later(minutes)).await;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::editions::EditionPaper;
 use crate::editions::letters::Links;
+use crate::subscribers::deliveries::{Pick, ScorePart};
 
 #[derive(Serialize)]
 struct Body<T> {
@@ -33,6 +34,15 @@ struct Paper<'a> {
     url: Option<&'a str>,
     reason: &'a str,
     score: f32,
+    parts: Vec<Part>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    value: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interest: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -73,6 +83,15 @@ fn paper(one: &EditionPaper) -> Paper<'_> {
         reason: &one.reason,
         // Zero has no sign for whoever reads JSON.
         score: one.score + 0.0,
+        parts: Pick::of(one).parts().map(part).collect(),
+    }
+}
+
+fn part(one: ScorePart) -> Part {
+    Part {
+        name: one.name,
+        value: one.value,
+        interest: (one.interest > 0).then_some(one.interest),
     }
 }
 

@@ -30,6 +30,7 @@ pub fn check(letters: &Letters) -> Result<(), Error> {
                 preferences: &preferences,
                 date: "Monday, 2 March 2026",
                 papers: papers.into_iter().map(|paper| (paper, "new today")).collect(),
+                interests: vec![Some(0)],
                 links: &links,
                 message_id: "<sample@example.org>".to_owned(),
             })?;

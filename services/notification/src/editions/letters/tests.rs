@@ -40,6 +40,7 @@ fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail
         preferences,
         date: &words.date(jiff::civil::date(2026, 3, 2)),
         papers: papers.iter().zip(reasons).collect(),
+        interests: Vec::new(),
         links: &links,
         message_id: "<a.1@example.org>".to_owned(),
     });
@@ -251,4 +252,24 @@ fn an_operator_replaces_templates_by_name_and_mistakes_are_placed() {
     put("digest/bodi.html", "");
     assert!(refusal("a stranger").contains("digest/bodi.html replaces no template; there are frame/body.html"));
     assert!(Letters::new(Some(&folder.path().join("none")), "").is_err());
+}
+
+#[test]
+fn words_are_marked_that_are_of_the_interest_that_brought_the_paper() {
+    let mut paper = Arc::unwrap_or_clone(entry("x:a", "", "test@1").paper);
+    paper.abstract_text = "Glaciers melt while tomatoes grow. Cats sleep on glaciers.".to_owned();
+    let wishes = preferences(&["cats", "tomatoes"]);
+    let sought = Sought::new(&wishes);
+    let sentence = |interest: Option<u16>| {
+        let best = Abstracts::default().of(&paper).highlight(sought.by(interest));
+        let marked = best
+            .sentence_spans
+            .iter()
+            .map(|span| &paper.abstract_text[span.clone()]);
+        marked.collect::<Vec<_>>()
+    };
+    assert_eq!(sentence(Some(0)), ["Cats"]);
+    assert_eq!(sentence(Some(1)), ["tomatoes"]);
+    assert_eq!(sentence(None), ["tomatoes"], "the first sentence that fits any");
+    assert_eq!(sentence(Some(9)), ["tomatoes"], "an interest that is no more");
 }
