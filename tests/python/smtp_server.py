@@ -6,6 +6,8 @@
     dropped@…      takes the first mail and hangs up without an answer; 250 afterwards
     anybody else   250
 
+It offers PIPELINING where it is started with --pipelining.
+
 Prints one JSON object a line: {"port": N} when it is ready, then {"to": …, "answer": …} for each recipient it refuses and
 {"to": …, "answer": …, "mail": …} for each mail that came whole, read by Python's own parser. An answer of null is a
 connection it closed. It keeps and delivers nothing, listens on loopback alone, and ends when standard input closes.
@@ -38,8 +40,13 @@ def read(content):
 
 
 class Answers:
-    def __init__(self):
+    def __init__(self, offers):
         self.attempts = {}
+        self.offers = offers
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return responses[:-1] + [f"250-{offer}" for offer in self.offers] + responses[-1:]
 
     def attempt(self, address):
         self.attempts[address] = self.attempts.get(address, 0) + 1
@@ -70,7 +77,7 @@ class Answers:
 
 async def main():
     loop = asyncio.get_running_loop()
-    answers = Answers()
+    answers = Answers(["PIPELINING"] if "--pipelining" in sys.argv else [])
     server = await loop.create_server(lambda: SMTP(answers, hostname="localhost"), "127.0.0.1", 0)
     say(port=server.sockets[0].getsockname()[1])
     await loop.run_in_executor(None, sys.stdin.read)

@@ -53,8 +53,18 @@ impl Mail {
 impl SmtpServer {
     /// Starts it.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one that takes commands before it has answered earlier ones.
+    pub fn start_pipelining() -> Self {
+        Self::start_with(&["--pipelining"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let mut process = Command::new(python::python())
             .arg(python::script("smtp_server.py"))
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

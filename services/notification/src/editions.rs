@@ -4,8 +4,8 @@
 //! under the same Message-ID. A crash between the mail server's yes and our record leads to one more attempt, which is
 //! counted: that is the one window SMTP leaves open.
 //!
-//! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] renders the
-//! mails a few at a time and hands them over. What an operator asks for goes the same way.
+//! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] writes the
+//! mails and hands them over. What an operator asks for goes the same way.
 
 mod choosing;
 mod composing;
@@ -31,7 +31,7 @@ pub use self::planning::Plan;
 use crate::editions::composing::Open;
 use crate::editions::letters::{DigestLetter, Letters, Links};
 use crate::interests::Interests;
-use crate::mailer::{Mail, SendError, Transport, spans};
+use crate::mailer::{Mail, Outgoing, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
 use crate::subscribers::{State, Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
@@ -163,7 +163,7 @@ impl Editions {
             self.parts
                 .letters
                 .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
-        Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
+        Ok(self.hand_over(&mail.into(), spans::sending("confirmation")).await?)
     }
 
     /// The edition a subscriber would get now; none where there is no such subscriber. Records nothing but the vectors of
@@ -204,7 +204,7 @@ impl Editions {
         edition.mail.subject = format!("[Test] {}", edition.mail.subject);
         edition.mail.message_id = self.message_id(&subscriber.id, &format!("test.{}", now.as_millisecond()));
         let span = self.sending(&edition.papers);
-        self.hand_over(&edition.mail, span).await?;
+        self.hand_over(&edition.mail.clone().into(), span).await?;
         Ok(edition)
     }
 
@@ -235,21 +235,34 @@ impl Editions {
     }
 
     fn write(&self, subscriber: &Subscriber, slot: Timestamp, papers: &[EditionPaper]) -> Result<Mail, EditionError> {
-        let date = subscriber
-            .preferences
-            .schedule
-            .local_date(slot)
-            .strftime("%A, %-d %B %Y")
-            .to_string();
+        self.letter(subscriber, slot, papers, |letter| self.parts.letters.digest(letter))
+    }
+
+    fn outgoing(
+        &self,
+        subscriber: &Subscriber,
+        slot: Timestamp,
+        papers: &[EditionPaper],
+    ) -> Result<Outgoing, EditionError> {
+        self.letter(subscriber, slot, papers, |letter| self.parts.letters.outgoing(letter))
+    }
+
+    fn letter<T>(
+        &self,
+        subscriber: &Subscriber,
+        slot: Timestamp,
+        papers: &[EditionPaper],
+        write: impl FnOnce(&DigestLetter<'_>) -> Result<T, minijinja::Error>,
+    ) -> Result<T, EditionError> {
+        let date = subscriber.preferences.schedule.local_date(slot);
         let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, slot);
-        let letter = DigestLetter {
+        Ok(write(&DigestLetter {
             subscriber,
-            date: &date,
+            date: &date.strftime("%A, %-d %B %Y").to_string(),
             papers,
             links: &links,
             message_id: self.message_id(&subscriber.id, &slot.as_millisecond().to_string()),
-        };
-        Ok(self.parts.letters.digest(&letter)?)
+        })?)
     }
 
     fn message_id(&self, id: &str, serial: &str) -> String {

@@ -8,7 +8,7 @@ use super::composing::Draft;
 use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Occasion, Outcome, Verdict};
 use crate::metrics::{EDITIONS, EMPTY_SLOTS};
 use crate::subscribers::claims::Fence;
-use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Pick, Record, Stage};
+use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Intention, Pick, Record, Stage};
 use crate::subscribers::{Subscriber, SubscribersError};
 
 /// What is to be done for a chunk of subscribers.
@@ -55,35 +55,31 @@ impl Editions {
     ) -> Result<Plan, EditionError> {
         let drafts = self.drafts(ids, occasion, now).await?;
         let mut plan = Plan::default();
-        let (mut steps, mut known) = (Vec::new(), Vec::new());
+        let (mut to_send, mut to_end, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for (id, draft) in drafts {
             match draft {
-                Ok(Some(draft)) => {
-                    if matches!(draft.verdict, Verdict::Known) {
-                        known.push((draft.subscriber.id.clone(), draft.next));
-                    }
-                    let email = draft.subscriber.email.clone();
-                    let fence = &fence;
-                    steps.push(async move { (id, email, self.take_in_hand(draft, fence, now).await) });
-                }
+                Ok(Some(draft)) => match self.planned(draft, &fence, now) {
+                    (planned, Verdict::Send(papers)) => to_send.push(planned.with(papers)),
+                    (planned, Verdict::Known) => known.push(planned),
+                    (planned, verdict) => to_end.push(self.end_as(planned, verdict)),
+                },
                 Ok(None) => {}
                 Err(error) => plan.outcomes.push(ended(&id, String::new(), Err(error))),
             }
         }
-        // All at once on one connection: one round trip, not one for each.
-        for (id, email, step) in join_all(steps).await {
-            match step {
-                Ok(Step::Send(planned)) => plan.editions.push(*planned),
-                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended(&id, email, Ok(delivered))),
-                Err(error) => plan.outcomes.push(ended(&id, email, Err(error))),
-            }
-        }
-        let due: Vec<(&str, Timestamp)> = known.iter().map(|(id, next)| (id.as_str(), *next)).collect();
+        let due: Vec<(&str, Timestamp)> = known.iter().map(|one| (one.subscriber.id.as_str(), one.next)).collect();
         self.parts.subscribers.set_all_due(&due).await?;
+        for one in known {
+            let (id, email) = (one.subscriber.id, one.subscriber.email);
+            plan.outcomes.push(ended(&id, email, Ok(not_mine(one.slot, one.record))));
+        }
+        // All at once on one connection: one round trip, not one for each.
+        plan.outcomes.extend(join_all(to_end).await);
+        self.intend(to_send, now, &mut plan).await?;
         Ok(plan)
     }
 
-    async fn take_in_hand(&self, draft: Draft, fence: &Fence, now: Timestamp) -> Result<Step, EditionError> {
+    fn planned(&self, draft: Draft, fence: &Fence, now: Timestamp) -> (Planned, Verdict) {
         let mut planned = Planned {
             fence: fence.clone(),
             subscriber: draft.subscriber,
@@ -92,42 +88,56 @@ impl Editions {
             record: draft.record,
             papers: Vec::new(),
         };
-        if matches!(draft.verdict, Verdict::Known) {
-            return Ok(Step::Ended(not_mine(planned.slot, planned.record)));
+        if !matches!(draft.verdict, Verdict::Known) {
+            let serial = planned.slot.as_millisecond().to_string();
+            planned.record.message_id = self.message_id(&planned.subscriber.id, &serial);
+            planned.record.at = now;
         }
-        planned.record.message_id = self.message_id(&planned.subscriber.id, &planned.slot.as_millisecond().to_string());
-        planned.record.at = now;
-        let ended = match draft.verdict {
-            Verdict::Send(papers) => {
-                planned.papers = papers;
-                return self.intend(planned, now).await;
-            }
-            Verdict::Empty(why) => self.end_empty(planned, why).await?,
-            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await?,
-            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await?,
-            Verdict::Known => not_mine(planned.slot, planned.record),
-        };
-        Ok(Step::Ended(ended))
+        (planned, draft.verdict)
     }
 
-    async fn intend(&self, mut planned: Planned, now: Timestamp) -> Result<Step, EditionError> {
-        let chosen = picks(&planned.papers);
-        let claim = self
-            .parts
-            .subscribers
-            .intend(planned.attempt(), &chosen, &planned.record.message_id, now);
-        let fixed = match claim.await? {
-            Claim::Go(picks) => picks,
-            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
+    /// Records the end of an edition that is not sent.
+    async fn end_as(&self, planned: Planned, verdict: Verdict) -> Outcome {
+        let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+        let result = match verdict {
+            Verdict::Empty(why) => self.end_empty(planned, why).await,
+            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await,
+            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await,
+            Verdict::Send(_) | Verdict::Known => Ok(not_mine(planned.slot, planned.record)),
         };
-        if fixed != chosen {
-            planned.papers = self.find(&fixed);
+        ended(&id, email, result)
+    }
+
+    /// Takes editions in hand together.
+    async fn intend(&self, editions: Vec<Planned>, now: Timestamp, plan: &mut Plan) -> Result<(), EditionError> {
+        let intentions: Vec<Intention<'_>> = editions.iter().map(Planned::intention).collect();
+        let claims = self.parts.subscribers.intend(&intentions, now).await?;
+        for (planned, claim) in editions.into_iter().zip(claims) {
+            let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+            match self.step(planned, claim).await {
+                Ok(Step::Send(planned)) => plan.editions.push(*planned),
+                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended(&id, email, Ok(delivered))),
+                Err(error) => plan.outcomes.push(ended(&id, email, Err(error))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&self, mut planned: Planned, claim: Result<Claim, SubscribersError>) -> Result<Step, EditionError> {
+        match claim? {
+            Claim::Go(None) => {}
+            Claim::Go(Some(fixed)) => {
+                if fixed != planned.record.picks {
+                    let papers = self.find(&fixed);
+                    planned = planned.with(papers);
+                }
+            }
+            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
         }
         if planned.papers.is_empty() {
             let ended = self.end_empty(planned, Emptiness::Withdrawn).await?;
             return Ok(Step::Ended(ended));
         }
-        planned.record.picks = picks(&planned.papers);
         Ok(Step::Send(Box::new(planned)))
     }
 
@@ -184,6 +194,20 @@ impl Editions {
 }
 
 impl Planned {
+    fn with(mut self, papers: Vec<EditionPaper>) -> Self {
+        self.record.picks = papers.iter().map(Pick::of).collect();
+        self.papers = papers;
+        self
+    }
+
+    fn intention(&self) -> Intention<'_> {
+        Intention {
+            attempt: self.attempt(),
+            papers: &self.record.picks,
+            message_id: &self.record.message_id,
+        }
+    }
+
     /// As the store knows it.
     pub(super) fn attempt(&self) -> Attempt<'_> {
         Attempt {
@@ -238,10 +262,6 @@ fn not_mine(slot: Timestamp, record: Record) -> Delivered {
 
 fn pause(first: SignedDuration, attempts: u32) -> SignedDuration {
     first.saturating_mul(2_i32.saturating_pow(attempts)).min(LONGEST_PAUSE)
-}
-
-fn picks(papers: &[EditionPaper]) -> Vec<Pick> {
-    papers.iter().map(Pick::of).collect()
 }
 
 impl Pick {

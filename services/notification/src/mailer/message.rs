@@ -1,15 +1,17 @@
-//! A mail as the bytes that go over the wire: headers, then text and HTML as alternatives, then the signature in front.
+//! A mail as the bytes that go over the wire: the signature, the headers, the body.
 
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::message::Mailbox;
 
 use super::dkim::Dkim;
-use super::encoding::{header_text, quoted_printable};
-use super::{Mail, SendError};
+use super::headers::header_text;
+use super::{Outgoing, SendError};
 
-/// In no quoted-printable text is `=` followed by `_`, so no part can hold it.
-const BOUNDARY: &str = "=_broadsheet_=";
+/// What ends a mail on the wire.
+const END: &str = ".\r\n";
+/// What headers take, about.
+const HEADERS: usize = 2048;
 
 /// Writes mails of one sender.
 pub struct Writer {
@@ -26,8 +28,20 @@ pub struct Message {
     pub return_path: Address,
     /// Whom it is for.
     pub to: Address,
+    /// With what ends it, so that it goes out without being copied once more.
+    content: String,
+}
+
+impl Message {
     /// Header and body, lines ended by CRLF, none of them beginning with a full stop.
-    pub bytes: String,
+    pub fn as_str(&self) -> &str {
+        self.content.strip_suffix(END).unwrap_or(&self.content)
+    }
+
+    /// Header, body, and the line that ends a mail.
+    pub fn content(&self) -> &str {
+        &self.content
+    }
 }
 
 impl Writer {
@@ -47,7 +61,7 @@ impl Writer {
     }
 
     /// Puts a mail together.
-    pub fn write(&self, mail: &Mail) -> Result<Message, SendError> {
+    pub fn write(&self, mail: &Outgoing) -> Result<Message, SendError> {
         let refused = |problem: String| SendError::Refused(problem);
         let to: Address = mail
             .to
@@ -69,23 +83,22 @@ impl Writer {
         if let Some((name, _)) = headers.iter().find(|(_, value)| !is_header(value)) {
             return Err(refused(format!("{name} holds a line end")));
         }
-        let mut body = String::new();
-        let kind = write_body(mail, &mut body);
-        let signature = self.dkim.as_ref().map(|dkim| dkim.sign(&headers, &body));
+        let body = mail.body.as_str();
+        let signature = self.dkim.as_ref().map(|dkim| dkim.sign(&headers, body));
         headers.push(("Auto-Submitted", "auto-generated".to_owned()));
-        let mut bytes = String::with_capacity(body.len() + 2048);
+        let mut content = String::with_capacity(body.len() + HEADERS);
         for (name, value) in signature.into_iter().chain(headers) {
             for part in [name, ": ", &value, "\r\n"] {
-                bytes.push_str(part);
+                content.push_str(part);
             }
         }
-        bytes.push_str(&kind);
-        bytes.push_str("\r\n");
-        bytes.push_str(&body);
+        for part in [mail.body.headers(), "\r\n", body, END] {
+            content.push_str(part);
+        }
         Ok(Message {
             return_path: self.return_path(&mail.message_id),
             to,
-            bytes,
+            content,
         })
     }
 
@@ -103,29 +116,5 @@ impl Writer {
 
 /// A line end is only allowed where it folds a header.
 fn is_header(value: &str) -> bool {
-    let unfolded = value.replace("\r\n ", " ");
-    !unfolded.contains(['\r', '\n'])
-}
-
-/// Writes the parts and says what they are.
-fn write_body(mail: &Mail, body: &mut String) -> String {
-    let part = |kind: &str| {
-        format!("Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n")
-    };
-    let Some(html) = &mail.html else {
-        quoted_printable(&mail.text, body);
-        return part("plain");
-    };
-    for (kind, text) in [("plain", &mail.text), ("html", html)] {
-        body.push_str("--");
-        body.push_str(BOUNDARY);
-        body.push_str("\r\n");
-        body.push_str(&part(kind));
-        body.push_str("\r\n");
-        quoted_printable(text, body);
-    }
-    body.push_str("--");
-    body.push_str(BOUNDARY);
-    body.push_str("--\r\n");
-    format!("Content-Type: multipart/alternative; boundary=\"{BOUNDARY}\"\r\n")
+    value.split("\r\n ").all(|line| !line.contains(['\r', '\n']))
 }

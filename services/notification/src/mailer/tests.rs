@@ -9,15 +9,16 @@ use message::Writer;
 use pace::Pace;
 use smtp::{Server, Smtp};
 
-fn mail() -> Mail {
-    Mail {
+fn mail() -> Outgoing {
+    let mail = Mail {
         to: "ada@example.org".into(),
         subject: "Zürich: 3 papers".into(),
         text: "plain".into(),
         html: Some("<p>rich</p>".into()),
         message_id: "<a.1@example.org>".into(),
         list_unsubscribe_url: Some(format!("https://example.org/unsubscribe?token={}", "x".repeat(150))),
-    }
+    };
+    mail.into()
 }
 
 fn writer() -> Writer {
@@ -74,7 +75,7 @@ async fn a_mail_sent_twice_is_one_file_with_the_headers_readers_need() {
 async fn a_mail_without_a_list_has_no_list_header() {
     let folder = tempfile::tempdir().expect("a folder");
     let maildir = Maildir::new(folder.path(), writer()).expect("a maildir");
-    let mail = Mail {
+    let mail = Outgoing {
         list_unsubscribe_url: None,
         ..mail()
     };
@@ -191,7 +192,7 @@ async fn connections_are_few_used_again_after_refusals_and_replaced_when_the_ser
     let opened_so_far = || opened.load(std::sync::atomic::Ordering::Relaxed);
     let smtp = smtp(&serve_many(1_000, opened.clone()).await);
     let sending = (0..50).map(|number| {
-        let mail = Mail {
+        let mail = Outgoing {
             to: if number % 10 == 0 {
                 "nobody@example.org".into()
             } else {
@@ -222,16 +223,16 @@ async fn a_return_path_names_the_mail_and_a_header_takes_no_second_line() {
     let writer = Writer::new(&from, Some("bounces@in.example.org".parse().expect("an address")), None);
     let message = writer.write(&mail()).expect("a mail");
     assert_eq!(message.return_path.to_string(), "bounces+a.1@in.example.org");
-    assert!(message.bytes.ends_with("\r\n") && message.bytes.is_ascii());
-    let hostile = Mail {
+    assert!(message.as_str().ends_with("\r\n") && message.as_str().is_ascii());
+    let hostile = Outgoing {
         message_id: "<a@example.org>\r\nBcc: eve@example.org".into(),
         ..mail()
     };
     assert!(matches!(writer.write(&hostile), Err(SendError::Refused(problem)) if problem.contains("Message-ID")));
-    let subject = Mail {
+    let subject = Outgoing {
         subject: "Cats\r\nBcc: eve@example.org".into(),
         ..mail()
     };
     let message = writer.write(&subject).expect("encoded");
-    assert!(!message.bytes.contains("Bcc"), "{}", message.bytes);
+    assert!(!message.as_str().contains("Bcc"), "{}", message.as_str());
 }

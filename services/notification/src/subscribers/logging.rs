@@ -1,6 +1,7 @@
 //! What goes into the log of subscribers and of deliveries, see [`common::journal`].
 
 use common::flow;
+use common::journal::Added;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use proto::convert::{from_wire_time, to_wire_time};
@@ -32,8 +33,8 @@ impl Subscribers {
         log.put(id, newest).await.map(drop)
     }
 
-    /// Puts how an edition ended into the log, so that no loss of Redis sends it again. Call it when the mail was sent,
-    /// before that is settled in Redis.
+    /// Puts how an edition ended into the log, so that no loss of Redis sends it again.
+    #[cfg(test)]
     pub async fn journal_delivery(
         &self,
         id: &str,
@@ -45,16 +46,11 @@ impl Subscribers {
         let Some(log) = &self.log else {
             return Ok(());
         };
-        let delivery = DeliveryLogged {
-            subscriber_id: id.to_owned(),
-            slot_time: Some(to_wire_time(slot)),
-            state: state.name().to_owned(),
-            paper_ids: paper_ids.to_vec(),
-            message_id: message_id.to_owned(),
-            time: Some(to_wire_time(Timestamp::now())),
-        };
-        let once = format!("{id}.{}.{}", slot.as_millisecond(), state.name());
-        Ok(log.add(id, &once, &delivery).await?)
+        let entry = delivery_entry(id, slot, state, paper_ids.to_vec(), message_id);
+        for added in log.add_all(vec![entry]).await {
+            added?;
+        }
+        Ok(())
     }
 
     /// So many subscribers at most of the log, in the order of their last changes, from where an earlier page ended; and
@@ -139,6 +135,28 @@ fn ended(logged: &SubscriberLogged, now: Timestamp) -> Option<SubscriberLogged> 
         version: logged.version + ROOM,
         ..logged.clone()
     })
+}
+
+/// How an edition ended, as it goes into the log.
+pub(super) fn delivery_entry(
+    id: &str,
+    slot: Timestamp,
+    state: Stage,
+    paper_ids: Vec<String>,
+    message_id: &str,
+) -> Added<DeliveryLogged> {
+    Added {
+        key: id.to_owned(),
+        id: format!("{id}.{}.{}", slot.as_millisecond(), state.name()),
+        message: DeliveryLogged {
+            subscriber_id: id.to_owned(),
+            slot_time: Some(to_wire_time(slot)),
+            state: state.name().to_owned(),
+            paper_ids,
+            message_id: message_id.to_owned(),
+            time: Some(to_wire_time(Timestamp::now())),
+        },
+    }
 }
 
 /// The slot of a delivery in the log.

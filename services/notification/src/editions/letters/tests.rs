@@ -180,6 +180,64 @@ fn a_confirmation_looks_like_this() {
     assert_looks("confirmation", &mail);
 }
 
+/// The same mail as it is read and as it goes out.
+fn both_ways(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> [(String, String, Option<String>); 2] {
+    let mut subscriber = crate::testing::subscriber("ada@example.org");
+    subscriber.preferences = preferences.clone();
+    let papers = papers.iter().zip(REASONS.into_iter().cycle()).map(|(paper, reason)| EditionPaper {
+        paper: Arc::new(paper.clone()),
+        score: 1.0,
+        reason: reason.to_owned(),
+    });
+    let papers: Vec<EditionPaper> = papers.collect();
+    let tokens = Tokens::new(b"secret");
+    let letter = DigestLetter {
+        subscriber: &subscriber,
+        date: "Monday, 2 March 2026",
+        papers: &papers,
+        links: &Links::new("https://example.org", &tokens, "ada", Timestamp::UNIX_EPOCH),
+        message_id: "<a.1@example.org>".to_owned(),
+    };
+    let (read, sent) = (letters.digest(&letter).expect("a mail"), letters.outgoing(&letter).expect("a mail"));
+    assert_eq!(read.list_unsubscribe_url, sent.list_unsubscribe_url);
+    let (text, html) = crate::mailer::body::read(&sent.body);
+    let lines = |text: String| text.trim_end_matches('\n').to_owned();
+    [
+        (read.subject, lines(read.text), read.html.map(lines)),
+        (sent.subject, lines(text), html.map(lines)),
+    ]
+}
+
+#[test]
+fn what_is_printed_from_plates_is_what_the_templates_say() {
+    let letters = letters();
+    let mut bare = usual(3);
+    bare.links.clear();
+    bare.categories.clear();
+    bare.abstract_text.clear();
+    let mut marked = usual(4);
+    marked.title.push_str("\u{fdd0}R\u{fdd0}");
+    let preferences = preferences(&["behaviour of cats <& dogs>", "mails"]);
+    let text_alone = Preferences {
+        format: Format::Text,
+        ..preferences.clone()
+    };
+    for papers in [
+        usuals(7),
+        usuals(1),
+        vec![hostile(), usual(2), bare.clone()],
+        vec![marked, usual(2)],
+        vec![bare],
+        usuals(30),
+        usuals(7),
+    ] {
+        for preferences in [&preferences, &text_alone] {
+            let [read, sent] = both_ways(&letters, preferences, &papers);
+            assert_eq!(read, sent);
+        }
+    }
+}
+
 #[test]
 fn fifty_papers_fit_into_what_large_providers_show() {
     let mut papers = usuals(50);
@@ -221,6 +279,8 @@ fn an_operator_replaces_templates_by_name_and_mistakes_are_placed() {
     put("digest/subject.txt", "Today: {{ papers|length }}");
     let letters = Letters::new(Some(folder.path()), "").expect("the templates render");
     assert_eq!(write(&letters, &preferences(&[]), &usuals(3)).subject, "Today: 3");
+    let [read, sent] = both_ways(&letters, &preferences(&[]), &usuals(3));
+    assert_eq!(read, sent);
 
     put("digest/subject.txt", "Today:\n{{ paper_count }}");
     let problem = refusal("a wrong name");
