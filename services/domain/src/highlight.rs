@@ -95,7 +95,9 @@ impl QueryTerms {
 #[derive(Debug, Clone)]
 pub struct Prepared {
     sentences: Vec<Range<usize>>,
-    terms: Vec<(u32, Range<usize>)>,
+    /// Of its terms, in their order. Most are looked at for their ids alone, so these lie beside each other.
+    ids: Vec<u32>,
+    places: Vec<Range<usize>>,
 }
 
 impl Prepared {
@@ -104,16 +106,19 @@ impl Prepared {
         let terms = bm25::terms_with_places(abstract_text).into_iter();
         let mut terms: Vec<(u32, Range<usize>)> = terms.map(|(term, place)| (term_id(&term), place)).collect();
         terms.sort_by_key(|(_, place)| (place.start, place.end));
+        let (ids, places) = terms.into_iter().unzip();
         Self {
             sentences: sentences(abstract_text),
-            terms,
+            ids,
+            places,
         }
     }
 
     /// The sentence that [`highlight`] finds, without places in a title.
     pub fn highlight(&self, query: &QueryTerms) -> Highlight {
-        let terms = self.terms.iter();
-        let found: Vec<(u32, Range<usize>)> = terms.filter(|(id, _)| query.ids.weight(*id).is_some()).cloned().collect();
+        let terms = self.ids.iter().zip(&self.places);
+        let found = terms.filter(|(id, _)| query.ids.weight(**id).is_some());
+        let found: Vec<(u32, Range<usize>)> = found.map(|(id, place)| (*id, place.clone())).collect();
         best(&self.sentences, &found, |id| query.weight_of(*id))
     }
 }

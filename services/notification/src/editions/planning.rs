@@ -55,13 +55,13 @@ impl Editions {
     ) -> Result<Plan, EditionError> {
         let drafts = self.drafts(ids, occasion, now).await?;
         let mut plan = Plan::default();
-        let (mut to_send, mut to_end, mut known) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sending, mut ending, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for (id, draft) in drafts {
             match draft {
                 Ok(Some(draft)) => match self.planned(draft, &fence, now) {
-                    (planned, Verdict::Send(papers)) => to_send.push(planned.with(papers)),
+                    (planned, Verdict::Send(papers)) => sending.push(planned.with(papers)),
                     (planned, Verdict::Known) => known.push(planned),
-                    (planned, verdict) => to_end.push(self.end_as(planned, verdict)),
+                    (planned, verdict) => ending.push(self.end_as(planned, verdict)),
                 },
                 Ok(None) => {}
                 Err(error) => plan.outcomes.push(ended(&id, String::new(), Err(error))),
@@ -71,11 +71,12 @@ impl Editions {
         self.parts.subscribers.set_all_due(&due).await?;
         for one in known {
             let (id, email) = (one.subscriber.id, one.subscriber.email);
-            plan.outcomes.push(ended(&id, email, Ok(not_mine(one.slot, one.record))));
+            plan.outcomes
+                .push(ended(&id, email, Ok(not_mine(one.slot, one.record))));
         }
         // All at once on one connection: one round trip, not one for each.
-        plan.outcomes.extend(join_all(to_end).await);
-        self.intend(to_send, now, &mut plan).await?;
+        plan.outcomes.extend(join_all(ending).await);
+        self.intend(sending, now, &mut plan).await?;
         Ok(plan)
     }
 
@@ -125,12 +126,13 @@ impl Editions {
 
     async fn step(&self, mut planned: Planned, claim: Result<Claim, SubscribersError>) -> Result<Step, EditionError> {
         match claim? {
-            Claim::Go(None) => {}
+            Claim::Go(None) => planned.record.fixed = true,
             Claim::Go(Some(fixed)) => {
                 if fixed != planned.record.picks {
                     let papers = self.find(&fixed);
                     planned = planned.with(papers);
                 }
+                planned.record.fixed = fixed == planned.record.picks;
             }
             Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
         }

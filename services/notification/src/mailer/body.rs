@@ -6,15 +6,18 @@ use super::quoted::Quoted;
 const DELIMITER: &str = "--=_broadsheet_=\r\n";
 const LAST_DELIMITER: &str = "--=_broadsheet_=--\r\n";
 const ALTERNATIVES: &str = "Content-Type: multipart/alternative; boundary=\"=_broadsheet_=\"\r\n";
-const PLAIN: &str =
-    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n";
+const PLAIN: &str = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n";
 const HTML: &str = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n";
+
+/// The line that ends a mail on the wire.
+const END: &str = ".\r\n";
 
 /// A body, and what it is.
 #[derive(Debug, Clone)]
 pub struct Body {
     headers: &'static str,
-    text: String,
+    /// With the line that ends a mail, so that it goes out without being copied once more.
+    content: String,
 }
 
 impl Body {
@@ -31,10 +34,7 @@ impl Body {
     pub fn plain(room: usize, write: impl FnOnce(&mut Quoted)) -> Self {
         let mut out = Quoted::with_capacity(room);
         write(&mut out);
-        Self {
-            headers: PLAIN,
-            text: out.finish(),
-        }
+        Self::ended(PLAIN, out)
     }
 
     /// A text and its HTML, written into a buffer with room for so many bytes.
@@ -49,9 +49,14 @@ impl Body {
         }
         html(&mut out);
         out.push_lines(LAST_DELIMITER);
+        Self::ended(ALTERNATIVES, out)
+    }
+
+    fn ended(headers: &'static str, mut out: Quoted) -> Self {
+        out.push_lines(END);
         Self {
-            headers: ALTERNATIVES,
-            text: out.finish(),
+            headers,
+            content: out.finish(),
         }
     }
 
@@ -62,7 +67,12 @@ impl Body {
 
     /// Its lines.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.content.strip_suffix(END).unwrap_or(&self.content)
+    }
+
+    /// Its lines, and the one that ends a mail.
+    pub fn content(&self) -> &str {
+        &self.content
     }
 }
 
@@ -74,11 +84,11 @@ pub fn read(body: &Body) -> (String, Option<String>) {
         super::quoted::read(content)
     };
     if body.headers == PLAIN {
-        return (super::quoted::read(&body.text), None);
+        return (super::quoted::read(body.as_str()), None);
     }
-    let parts: Vec<&str> = body.text.split("--=_broadsheet_=").collect();
+    let parts: Vec<&str> = body.as_str().split("--=_broadsheet_=").collect();
     let ["", plain, html, "--\r\n"] = parts.as_slice() else {
-        panic!("not two parts in {}", body.text)
+        panic!("not two parts in {}", body.as_str())
     };
     (content(plain), Some(content(html)))
 }

@@ -30,7 +30,7 @@ impl Maildir {
 #[async_trait]
 impl Transport for Maildir {
     async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
-        let message = self.writer.write(mail)?;
+        let message = self.writer.write(mail)?.to_text();
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') {
                 c
@@ -43,7 +43,7 @@ impl Transport for Maildir {
         let unique = format!("{name}.{}", uuid::Uuid::new_v4().simple());
         let (tmp, folder) = (self.folder.join("tmp").join(unique), self.folder.join("new"));
         let written = tokio::task::spawn_blocking(move || {
-            std::fs::write(&tmp, message.as_str())?;
+            std::fs::write(&tmp, message)?;
             std::fs::File::open(&tmp)?.sync_all()?;
             std::fs::rename(&tmp, folder.join(name))?;
             std::fs::File::open(&folder)?.sync_all()

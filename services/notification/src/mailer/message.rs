@@ -1,15 +1,16 @@
 //! A mail as the bytes that go over the wire: the signature, the headers, the body.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::message::Mailbox;
 
+use super::body::Body;
 use super::dkim::Dkim;
 use super::headers::header_text;
 use super::{Outgoing, SendError};
 
-/// What ends a mail on the wire.
-const END: &str = ".\r\n";
 /// What headers take, about.
 const HEADERS: usize = 2048;
 
@@ -23,24 +24,35 @@ pub struct Writer {
 
 /// A mail, ready for the wire.
 #[derive(Debug)]
-pub struct Message {
+pub struct Message<'a> {
     /// Where what comes back goes to: names the mail where there is an address for it.
     pub return_path: Address,
     /// Whom it is for.
     pub to: Address,
-    /// With what ends it, so that it goes out without being copied once more.
-    content: String,
+    /// Headers, and the line behind them.
+    head: String,
+    body: &'a Body,
 }
 
-impl Message {
+impl Message<'_> {
     /// Header and body, lines ended by CRLF, none of them beginning with a full stop.
-    pub fn as_str(&self) -> &str {
-        self.content.strip_suffix(END).unwrap_or(&self.content)
+    pub fn to_text(&self) -> String {
+        [&self.head, self.body.as_str()].concat()
     }
 
     /// Header, body, and the line that ends a mail.
-    pub fn content(&self) -> &str {
-        &self.content
+    pub fn content(&self) -> impl fmt::Display {
+        Content(&self.head, self.body.content())
+    }
+}
+
+/// A mail, in one write.
+struct Content<'a>(&'a str, &'a str);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)?;
+        f.write_str(self.1)
     }
 }
 
@@ -61,7 +73,7 @@ impl Writer {
     }
 
     /// Puts a mail together.
-    pub fn write(&self, mail: &Outgoing) -> Result<Message, SendError> {
+    pub fn write<'a>(&self, mail: &'a Outgoing) -> Result<Message<'a>, SendError> {
         let refused = |problem: String| SendError::Refused(problem);
         let to: Address = mail
             .to
@@ -83,22 +95,22 @@ impl Writer {
         if let Some((name, _)) = headers.iter().find(|(_, value)| !is_header(value)) {
             return Err(refused(format!("{name} holds a line end")));
         }
-        let body = mail.body.as_str();
-        let signature = self.dkim.as_ref().map(|dkim| dkim.sign(&headers, body));
+        let signature = self.dkim.as_ref();
+        let signature = signature.map(|dkim| dkim.sign(&headers, mail.body.as_str()));
         headers.push(("Auto-Submitted", "auto-generated".to_owned()));
-        let mut content = String::with_capacity(body.len() + HEADERS);
+        let mut head = String::with_capacity(HEADERS);
         for (name, value) in signature.into_iter().chain(headers) {
             for part in [name, ": ", &value, "\r\n"] {
-                content.push_str(part);
+                head.push_str(part);
             }
         }
-        for part in [mail.body.headers(), "\r\n", body, END] {
-            content.push_str(part);
-        }
+        head.push_str(mail.body.headers());
+        head.push_str("\r\n");
         Ok(Message {
             return_path: self.return_path(&mail.message_id),
             to,
-            content,
+            head,
+            body: &mail.body,
         })
     }
 

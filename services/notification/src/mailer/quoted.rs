@@ -201,7 +201,11 @@ mod tests {
             assert!(!line.ends_with([' ', '\t']), "{line:?}");
         }
         let kept = encoded.trim_end_matches("\r\n");
-        assert_eq!(relaxed_body(encoded).trim_end_matches("\r\n"), kept, "it is its own relaxed form");
+        assert_eq!(
+            relaxed_body(encoded).trim_end_matches("\r\n"),
+            kept,
+            "it is its own relaxed form"
+        );
     }
 
     #[test]

@@ -19,8 +19,8 @@ use tracing::warn;
 
 use super::claims::Fence;
 use super::groups::{Call, Calls, Group, call_in_groups, calls};
-use super::reading::seen_key;
 use super::logging::delivery_entry;
+use super::reading::seen_key;
 use super::{DUE, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
 use crate::metrics::UNLOGGED;
 
@@ -35,7 +35,7 @@ static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("set
 #[derive(Clone)]
 pub(super) struct Gathered {
     begin: Calls<String>,
-    settle: Calls<bool>,
+    settle: Calls<u8>,
     log: Option<Group<Added<DeliveryLogged>, Result<(), BusError>>>,
 }
 
@@ -151,6 +151,8 @@ pub struct Record {
     pub stage: Stage,
     /// The papers, fixed at the first attempt.
     pub picks: Vec<Pick>,
+    /// Whether the store is known to have just these.
+    pub fixed: bool,
     /// The same at every attempt.
     pub message_id: String,
     /// What happened, in words.
@@ -210,6 +212,17 @@ pub enum Begin {
     /// The subscription is not active.
     Ended,
 }
+
+/// Whether papers go along with an ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Papers {
+    OnRecord,
+    Told,
+}
+
+/// What the script that settles says.
+const SETTLED: u8 = 1;
+const WITHOUT_RECORD: u8 = 2;
 
 /// What the mail server did with an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,14 +318,38 @@ impl Subscribers {
         due: Timestamp,
         certainty: Certainty,
     ) -> Result<bool, SubscribersError> {
-        let key = delivery_key(attempt.id, attempt.slot);
         if record.stage.is_final() {
             self.log_end(attempt, record).await;
         }
+        let papers = if record.fixed { Papers::OnRecord } else { Papers::Told };
+        let mut settled = self.settle_in_redis(attempt, record, due, certainty, papers).await?;
+        if settled == WITHOUT_RECORD {
+            settled = self
+                .settle_in_redis(attempt, record, due, certainty, Papers::Told)
+                .await?;
+        }
+        if record.stage == Stage::Deferred {
+            // The scheduler may be waiting for a later moment.
+            self.changed.notify_one();
+        }
+        Ok(settled == SETTLED)
+    }
+
+    async fn settle_in_redis(
+        &self,
+        attempt: Attempt<'_>,
+        record: &Record,
+        due: Timestamp,
+        certainty: Certainty,
+        told: Papers,
+    ) -> Result<u8, SubscribersError> {
+        let key = delivery_key(attempt.id, attempt.slot);
         let (mut papers, mut packed) = (String::new(), Vec::new());
         if record.stage == Stage::Sent {
-            papers = to_json(&key, &record.picks)?;
             packed = seen::pack(record.picks.iter().map(|pick| pick.id.as_str()), attempt.slot);
+            if told == Papers::Told {
+                papers = to_json(&key, &record.picks)?;
+            }
         }
         let forgotten = attempt.slot.saturating_sub(self.terms.retention).unwrap_or_default();
         let unknown = if certainty == Certainty::Unknown { "unknown" } else { "" };
@@ -333,13 +370,8 @@ impl Subscribers {
             millis(self.terms.retention).to_string().into(),
         ];
         let keys = vec![key, deliveries_key(attempt.id), seen_key(attempt.id), DUE.to_owned()];
-        let call = Call { keys, arguments };
-        let settled = self.editions.settle.ask(call).await.ok_or(SubscribersError::CutOff)??;
-        if record.stage == Stage::Deferred {
-            // The scheduler may be waiting for a later moment.
-            self.changed.notify_one();
-        }
-        Ok(settled)
+        let answer = self.editions.settle.ask(Call { keys, arguments }).await;
+        answer.ok_or(SubscribersError::CutOff)?
     }
 
     /// Logs how an edition ended before Redis has it: should the process end in between, the log tells the next start. A log
@@ -403,6 +435,7 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
             Some(papers) => picks(key, papers)?,
             None => Vec::new(),
         },
+        fixed: false,
         message_id: field("message_id"),
         detail: field("detail"),
         attempts: field("attempts").parse().unwrap_or(0),

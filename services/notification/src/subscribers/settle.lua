@@ -1,7 +1,7 @@
 -- Records how attempts ended. Answers 1 for each, also when it was recorded before; 0 where the record belongs to somebody
--- else by now. A mail that was taken is recorded whoever owns the record: it must not be sent again.
+-- else by now; 2 where there is no record any more and the papers are needed for a new one. A mail that was taken is recorded whoever owns the record: it must not be sent again.
 -- KEYS of each: delivery, deliveries, seen, due.
--- ARGV of each: id, slot, owner, epoch, state, detail, now, message id, papers or '', due or '', 'unknown' or '', papers sent
+-- ARGV of each: id, slot, owner, epoch, state, detail, now, message id, papers or '' for those on record, due or '', 'unknown' or '', papers sent
 -- (packed, see `seen`) or '', minutes before which those are forgotten, how long records are kept (ms).
 local function remember(seen, packed, old, kept)
   local size, gone = redis.call('APPEND', seen, packed), 0
@@ -13,17 +13,18 @@ local function remember(seen, packed, old, kept)
 end
 local function settle(delivery, deliveries, seen, due_set, id, slot, owner, epoch, ending, detail, now, message_id, papers, due,
     unknown, packed, old, kept)
-  local known = redis.call('HMGET', delivery, 'state', 'owner', 'epoch', 'at', 'settler', 'papers')
+  local known = redis.call('HMGET', delivery, 'state', 'owner', 'epoch', 'at', 'settler')
   local state, known_epoch = known[1], tonumber(known[3] or '0')
   if state == ending and known[4] == now and known[5] == owner then return 1 end
   if state == 'sent' then return 0 end
+  if not state and ending == 'sent' and papers == '' then return 2 end
   local in_hand = state == 'intended' or state == 'sending'
   if ((in_hand and known[2] ~= owner) or known_epoch > tonumber(epoch)) and ending ~= 'sent' then return 0 end
   redis.call('HSET', delivery, 'state', ending, 'detail', detail, 'at', now, 'message_id', message_id, 'settler', owner,
     'epoch', math.max(known_epoch, tonumber(epoch)))
   redis.call('HDEL', delivery, 'owner', 'lease')
   if ending == 'empty' then redis.call('HDEL', delivery, 'papers') end
-  if papers ~= '' and papers ~= known[6] then redis.call('HSET', delivery, 'papers', papers) end
+  if papers ~= '' then redis.call('HSET', delivery, 'papers', papers) end
   if ending == 'deferred' then
     redis.call('HINCRBY', delivery, 'attempts', 1)
     redis.call('HSETNX', delivery, 'begun', now)

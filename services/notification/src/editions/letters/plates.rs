@@ -54,7 +54,10 @@ impl Gap {
 
     /// What is rendered in its place.
     pub fn mark(self) -> String {
-        let name = Self::ALL.iter().find(|(_, gap)| *gap == self).map_or(' ', |(name, _)| *name);
+        let name = Self::ALL
+            .iter()
+            .find(|(_, gap)| *gap == self)
+            .map_or(' ', |(name, _)| *name);
         format!("{MARK}{name}{MARK}")
     }
 

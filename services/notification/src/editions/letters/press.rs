@@ -22,9 +22,10 @@ use crate::mailer::quoted::Quoted;
 const MOST_PAPERS: usize = 4_096;
 /// Frames that are kept, some 6 kB each; there are two for each language and count of papers.
 const MOST_FRAMES: usize = 512;
-/// What a part takes without papers, and with each, about.
-const FRAME_BYTES: usize = 6 * 1_024;
-const PAPER_BYTES: usize = 3 * 1_024;
+/// What a text takes without papers, and with each, about; the same for HTML. Room for much more would be memory that the
+/// allocator has to look for at each mail.
+const TEXT_BYTES: (usize, usize) = (1_500, 1_200);
+const HTML_BYTES: (usize, usize) = (5_500, 2_300);
 
 /// A digest, but for its plates.
 pub struct Digest<'a> {
@@ -111,20 +112,25 @@ impl Press {
             Personal::new(number, &one.paper, &one.reason, &best, length)
         });
         let papers: Vec<(&Set, Personal<'_>)> = sets.iter().map(AsRef::as_ref).zip(personal).collect();
-        let room = FRAME_BYTES + PAPER_BYTES * papers.len();
+        let room = |(frame, paper): (usize, usize)| frame + paper * papers.len();
         let plain = self.frame(Part::Plain, digest)?;
         let write_plain = |out: &mut Quoted| print_part(Part::Plain, &plain, digest, &papers, out);
         Ok(Some(match digest.letter.subscriber.preferences.format {
-            Format::Text => Body::plain(room, write_plain),
+            Format::Text => Body::plain(room(TEXT_BYTES), write_plain),
             Format::Html => {
                 let html = self.frame(Part::Html, digest)?;
                 let write_html = |out: &mut Quoted| print_part(Part::Html, &html, digest, &papers, out);
-                Body::alternatives(2 * room, write_plain, write_html)
+                Body::alternatives(room(TEXT_BYTES) + room(HTML_BYTES), write_plain, write_html)
             }
         }))
     }
 
-    fn set_of(&self, paper: &Arc<Paper>, digest: &Digest<'_>, abstracts: &Abstracts) -> Result<Option<Arc<Set>>, Error> {
+    fn set_of(
+        &self,
+        paper: &Arc<Paper>,
+        digest: &Digest<'_>,
+        abstracts: &Abstracts,
+    ) -> Result<Option<Arc<Set>>, Error> {
         let language = &digest.letter.subscriber.preferences.language;
         let kept = self.kept_papers.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(set) = kept.get(&paper.id)
@@ -140,7 +146,10 @@ impl Press {
         let links = Links::marked(digest.letter.links.base());
         let context = context! { paper => Value::from_object(Shown::marked(paper, &links)), language };
         let plate = |part: Part| {
-            let rendered = self.papers.get_template(&part.template("paper"))?.render(context.clone());
+            let rendered = self
+                .papers
+                .get_template(&part.template("paper"))?
+                .render(context.clone());
             rendered.map(|rendered| Plate::new(&rendered))
         };
         let set = Arc::new(Set {

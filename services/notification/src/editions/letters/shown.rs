@@ -81,7 +81,13 @@ impl Shown {
 
     /// With marks for what differs, and for the tokens of such links.
     pub fn marked(paper: &Paper, links: &Links) -> Self {
-        let sentence = |gap: Gap| if paper.abstract_text.is_empty() { String::new() } else { gap.mark() };
+        let sentence = |gap: Gap| {
+            if paper.abstract_text.is_empty() {
+                String::new()
+            } else {
+                gap.mark()
+            }
+        };
         Self {
             number: Value::from(Gap::Number.mark()),
             sentence: Value::from(sentence(Gap::Sentence)),
@@ -157,8 +163,11 @@ pub fn sentence_chars(papers: usize) -> usize {
 /// Text on one line, without marks that are not seen and change how the text around them is displayed.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c != '\n' && !text::is_invisible(c);
-    // Bytes first: most texts are plain ASCII, and those are checked many at a time.
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_plain) {
+    // Most texts are plain ASCII, and bytes that are looked at without a way out are looked at many at a time.
+    let is_ascii = text
+        .bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    if is_ascii || text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text::one_line(text))

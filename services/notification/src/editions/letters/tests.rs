@@ -184,11 +184,14 @@ fn a_confirmation_looks_like_this() {
 fn both_ways(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> [(String, String, Option<String>); 2] {
     let mut subscriber = crate::testing::subscriber("ada@example.org");
     subscriber.preferences = preferences.clone();
-    let papers = papers.iter().zip(REASONS.into_iter().cycle()).map(|(paper, reason)| EditionPaper {
-        paper: Arc::new(paper.clone()),
-        score: 1.0,
-        reason: reason.to_owned(),
-    });
+    let papers = papers
+        .iter()
+        .zip(REASONS.into_iter().cycle())
+        .map(|(paper, reason)| EditionPaper {
+            paper: Arc::new(paper.clone()),
+            score: 1.0,
+            reason: reason.to_owned(),
+        });
     let papers: Vec<EditionPaper> = papers.collect();
     let tokens = Tokens::new(b"secret");
     let letter = DigestLetter {
@@ -198,7 +201,10 @@ fn both_ways(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> 
         links: &Links::new("https://example.org", &tokens, "ada", Timestamp::UNIX_EPOCH),
         message_id: "<a.1@example.org>".to_owned(),
     };
-    let (read, sent) = (letters.digest(&letter).expect("a mail"), letters.outgoing(&letter).expect("a mail"));
+    let (read, sent) = (
+        letters.digest(&letter).expect("a mail"),
+        letters.outgoing(&letter).expect("a mail"),
+    );
     assert_eq!(read.list_unsubscribe_url, sent.list_unsubscribe_url);
     let (text, html) = crate::mailer::body::read(&sent.body);
     let lines = |text: String| text.trim_end_matches('\n').to_owned();

@@ -73,7 +73,7 @@ impl Pool {
     }
 
     /// Hands a mail over and answers the code it was taken with.
-    pub async fn send(&self, message: &Message) -> Result<u16, SendError> {
+    pub async fn send(&self, message: &Message<'_>) -> Result<u16, SendError> {
         let deadline = Instant::now() + BEFORE_CONTENT;
         let free = timeout_at(deadline, self.free.acquire()).await;
         let busy = || SendError::Transient("all connections to the mail server are busy".to_owned());
@@ -93,12 +93,14 @@ impl Pool {
         self.on(connection, message, deadline)
             .await
             .map_err(|failure| match failure {
-                Failure::Stale(error) | Failure::Refused(error) | Failure::Astray(error) | Failure::Lost(error) => error,
+                Failure::Stale(error) | Failure::Refused(error) | Failure::Astray(error) | Failure::Lost(error) => {
+                    error
+                }
             })
     }
 
     /// Hands a mail over on a connection, which goes back unless it broke.
-    async fn on(&self, mut connection: Open, message: &Message, deadline: Instant) -> Result<u16, Failure> {
+    async fn on(&self, mut connection: Open, message: &Message<'_>, deadline: Instant) -> Result<u16, Failure> {
         match connection.hand_over(message, deadline).await {
             Ok(code) => {
                 self.put_back(connection);
@@ -133,7 +135,7 @@ impl Open {
         Self(connection)
     }
 
-    async fn hand_over(&mut self, message: &Message, deadline: Instant) -> Result<u16, Failure> {
+    async fn hand_over(&mut self, message: &Message<'_>, deadline: Instant) -> Result<u16, Failure> {
         let envelope = timeout_at(deadline, self.envelope(message)).await;
         envelope.map_err(|_| Failure::Stale(late(BEFORE_CONTENT)))??;
         let content = timeout(CONTENT_TIMEOUT, self.0.connection.command(message.content())).await;
@@ -149,14 +151,14 @@ impl Open {
         Ok(u16::from(answer.code()))
     }
 
-    async fn envelope(&mut self, message: &Message) -> Result<(), Failure> {
+    async fn envelope(&mut self, message: &Message<'_>) -> Result<(), Failure> {
         let connection = &mut self.0.connection;
         let from = Mail::new(Some(message.return_path.clone()), Vec::new());
         let to = Rcpt::new(message.to.clone(), Vec::new());
         if !self.0.pipelining {
-            connection.command(from).await.map_err(before_content)?;
-            connection.command(to).await.map_err(before_content)?;
-            connection.command(Data).await.map_err(before_content)?;
+            connection.command(from).await.map_err(|error| before_content(&error))?;
+            connection.command(to).await.map_err(|error| before_content(&error))?;
+            connection.command(Data).await.map_err(|error| before_content(&error))?;
             return Ok(());
         }
         let sender = connection.command(AtOnce(from, to)).await;
@@ -164,8 +166,8 @@ impl Open {
         let data = next_answer(&recipient, connection.read_response()).await?;
         match (sender.and(recipient), data) {
             (Ok(_), Ok(_)) => Ok(()),
-            (Ok(_), Err(refused)) | (Err(refused), Err(_)) => Err(before_content(refused)),
-            (Err(refused), Ok(_)) => Err(match before_content(refused) {
+            (Ok(_), Err(refused)) | (Err(refused), Err(_)) => Err(before_content(&refused)),
+            (Err(refused), Ok(_)) => Err(match before_content(&refused) {
                 Failure::Refused(error) => Failure::Astray(error),
                 failure => failure,
             }),
@@ -210,12 +212,12 @@ fn late(limit: Duration) -> SendError {
     SendError::Transient(format!("not ready for a mail within {} s", limit.as_secs()))
 }
 
-fn before_content(error: Error) -> Failure {
-    if is_over(&error) {
-        return stale(&error);
+fn before_content(error: &Error) -> Failure {
+    if is_over(error) {
+        return stale(error);
     }
-    note_code(&error);
-    Failure::Refused(refusal::of_envelope(&error))
+    note_code(error);
+    Failure::Refused(refusal::of_envelope(error))
 }
 
 /// Whether nothing more comes on a connection.

@@ -114,7 +114,9 @@ impl Server {
         // lettre keeps only those offers that it makes use of, so they are asked for once more.
         let offers = connection.command(Ehlo::new(self.hello.clone())).await?;
         Ok(Greeted {
-            pipelining: offers.message().any(|offer| offer.trim().eq_ignore_ascii_case("PIPELINING")),
+            pipelining: offers
+                .message()
+                .any(|offer| offer.trim().eq_ignore_ascii_case("PIPELINING")),
             connection,
         })
     }
