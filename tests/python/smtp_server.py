@@ -8,6 +8,8 @@
     dropped@…      takes the first mail and hangs up without an answer; 250 afterwards
     anybody else   250
 
+It offers PIPELINING where it is started with --pipelining.
+
 Prints one JSON object a line: {"port": N} when it is ready, then {"to": …, "answer": …} for each recipient it refuses and
 {"to": …, "answer": …, "mail": …, "tls": …} for each mail that came whole, read by Python's own parser. An answer of null is
 a connection it closed. {"command": "AUTH", "tls": …} is a password that came. It keeps and delivers nothing, listens on loopback alone, and ends when standard input closes.
@@ -46,8 +48,13 @@ def encrypted(server):
 
 
 class Answers:
-    def __init__(self):
+    def __init__(self, offers):
         self.attempts = {}
+        self.offers = offers
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return responses[:-1] + [f"250-{offer}" for offer in self.offers] + responses[-1:]
 
     def attempt(self, address):
         self.attempts[address] = self.attempts.get(address, 0) + 1
@@ -101,15 +108,16 @@ async def main():
     options = argparse.ArgumentParser()
     options.add_argument("--starttls", nargs=2)
     options.add_argument("--tls", nargs=2)
+    options.add_argument("--pipelining", action="store_true")
     options = options.parse_args()
     loop = asyncio.get_running_loop()
-    answers = Answers()
     settings = {
         "hostname": "localhost",
         "tls_context": context(options.starttls),
         "authenticator": any_password,
         "auth_require_tls": False,
     }
+    answers = Answers(["PIPELINING"] if options.pipelining else [])
     make = lambda: Server(answers, **settings)
     server = await loop.create_server(make, "127.0.0.1", 0, ssl=context(options.tls))
     say(port=server.sockets[0].getsockname()[1])

@@ -60,23 +60,27 @@ impl SmtpServer {
         Self::with("smtp", None)
     }
 
+    /// Starts one that takes commands before it has answered earlier ones.
+    pub fn start_pipelining() -> Self {
+        Self::with("smtp", Some(("--pipelining", None)))
+    }
+
     /// Starts one that offers STARTTLS.
     pub fn with_starttls(certificates: &Certificates) -> Self {
-        Self::with("smtp", Some(("--starttls", certificates)))
+        Self::with("smtp", Some(("--starttls", Some(certificates))))
     }
 
     /// Starts one that speaks TLS from the start.
     pub fn with_tls(certificates: &Certificates) -> Self {
-        Self::with("smtps", Some(("--tls", certificates)))
+        Self::with("smtps", Some(("--tls", Some(certificates))))
     }
 
-    fn with(scheme: &'static str, tls: Option<(&str, &Certificates)>) -> Self {
+    fn with(scheme: &'static str, option: Option<(&str, Option<&Certificates>)>) -> Self {
         let mut command = Command::new(python::python());
         command.arg(python::script("smtp_server.py"));
-        if let Some((option, certificates)) = tls {
-            command
-                .arg(option)
-                .args([certificates.certificate(), certificates.key()]);
+        if let Some((option, certificates)) = option {
+            let files = certificates.map(|of| [of.certificate(), of.key()]);
+            command.arg(option).args(files.into_iter().flatten());
         }
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();

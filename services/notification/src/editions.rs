@@ -4,9 +4,8 @@
 //! under the same Message-ID. A crash between the mail server's yes and our record leads to one more attempt, which is
 //! counted: that is the one window SMTP leaves open.
 //!
-//! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] renders the
-//! mails a few at a time and hands them over, [`calling`] does the same for webhooks. What an operator asks for goes the
-//! same way.
+//! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] writes the
+//! mails and hands them over, [`calling`] does the same for webhooks. What an operator asks for goes the same way.
 
 mod calling;
 mod choosing;
@@ -35,7 +34,7 @@ use self::probes::Probes;
 use crate::editions::composing::Open;
 use crate::editions::letters::{DigestLetter, Letters, Links, words};
 use crate::interests::Interests;
-use crate::mailer::{Mail, SendError, Transport, spans};
+use crate::mailer::{Mail, Outgoing, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
 use crate::subscribers::webhooks::Answered;
 use crate::subscribers::{Channel, State, Subscriber, Subscribers, SubscribersError};
@@ -189,7 +188,7 @@ impl Editions {
             &url,
             self.message_id(&subscriber.id, &serial),
         )?;
-        Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
+        Ok(self.hand_over(&mail.into(), spans::sending("confirmation")).await?)
     }
 
     /// The edition a subscriber would get now; none where there is no such subscriber. Records nothing but the vectors of
@@ -234,7 +233,7 @@ impl Editions {
         edition.mail.subject = format!("[Test] {}", edition.mail.subject);
         edition.mail.message_id = self.message_id(&subscriber.id, &format!("test.{}", now.as_millisecond()));
         let span = self.sending(&edition.papers);
-        self.hand_over(&edition.mail, span).await?;
+        self.hand_over(&edition.mail.clone().into(), span).await?;
         Ok(edition)
     }
 
@@ -284,17 +283,35 @@ impl Editions {
     }
 
     fn write(&self, subscriber: &Subscriber, slot: Timestamp, papers: &[EditionPaper]) -> Result<Mail, EditionError> {
+        self.letter(subscriber, slot, papers, |letter| self.parts.letters.digest(letter))
+    }
+
+    fn outgoing(
+        &self,
+        subscriber: &Subscriber,
+        slot: Timestamp,
+        papers: &[EditionPaper],
+    ) -> Result<Outgoing, EditionError> {
+        self.letter(subscriber, slot, papers, |letter| self.parts.letters.outgoing(letter))
+    }
+
+    fn letter<T>(
+        &self,
+        subscriber: &Subscriber,
+        slot: Timestamp,
+        papers: &[EditionPaper],
+        write: impl FnOnce(&DigestLetter<'_>) -> Result<T, minijinja::Error>,
+    ) -> Result<T, EditionError> {
         let preferences = &subscriber.preferences;
         let date = words::of(&preferences.language).date(preferences.schedule.local_date(slot));
         let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, slot);
-        let letter = DigestLetter {
+        Ok(write(&DigestLetter {
             subscriber,
             date: &date,
             papers,
             links: &links,
             message_id: self.message_id(&subscriber.id, &slot.as_millisecond().to_string()),
-        };
-        Ok(self.parts.letters.digest(&letter)?)
+        })?)
     }
 
     fn message_id(&self, id: &str, serial: &str) -> String {

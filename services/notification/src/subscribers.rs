@@ -30,6 +30,7 @@ pub mod changes;
 pub mod channels;
 pub mod claims;
 pub mod deliveries;
+mod groups;
 pub mod keeper;
 mod logging;
 mod placing;
@@ -139,6 +140,12 @@ pub enum SubscribersError {
     /// The log does not have it.
     #[error("the log of subscribers does not answer: {0}")]
     Log(#[from] BusError),
+    /// What was asked together failed together.
+    #[error("{0}")]
+    Together(Arc<SubscribersError>),
+    /// The process is ending.
+    #[error("nobody answers any more")]
+    CutOff,
     /// Somebody else was faster every time.
     #[error("{0} is changed by others again and again")]
     Contended(String),
@@ -198,6 +205,8 @@ pub struct Subscribers {
     process: Arc<str>,
     /// Ended in the log while Redis did not answer.
     owed: Arc<Mutex<Vec<Subscriber>>>,
+    /// What gathers of editions, see [`groups`].
+    editions: deliveries::Gathered,
 }
 
 impl Subscribers {
@@ -206,8 +215,10 @@ impl Subscribers {
         let info = url.into_connection_info()?;
         let client = redis::Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
         let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        let redis = ConnectionManager::new_with_config(client.clone(), config).await?;
         let this = Self {
-            redis: ConnectionManager::new_with_config(client.clone(), config).await?,
+            editions: deliveries::Gathered::start(&redis),
+            redis,
             client,
             changed: Arc::default(),
             log: None,
@@ -222,6 +233,7 @@ impl Subscribers {
     /// With every change in a log, too.
     #[must_use]
     pub fn logging_to(mut self, log: Journal) -> Self {
+        self.editions.log_to(&log);
         self.log = Some(log);
         self
     }
@@ -299,11 +311,7 @@ impl Subscribers {
         keys: &[String],
         arguments: &[Vec<u8>],
     ) -> Result<T, SubscribersError> {
-        let call = invocation(script, keys, arguments);
-        match call.invoke_async(&mut self.redis.clone()).await {
-            Err(error) if broken(&error) => Ok(call.invoke_async(&mut self.redis.clone()).await?),
-            answer => Ok(answer?),
-        }
+        call(&self.redis, script, keys, arguments).await
     }
 
     /// Returns when everything written before is on the disk of Redis, or says in the log why that is not known.
@@ -340,6 +348,20 @@ impl Subscribers {
         if let Err(error) = self.ask::<()>(&command).await {
             warn!(%error, "redis does not let its hash-max-listpack-value be set; start it with {COMPACT_BYTES}, or subscribers take twice the memory");
         }
+    }
+}
+
+/// A script that does the same when it is done twice; tried again once when the connection broke under it.
+async fn call<T: FromRedisValue>(
+    redis: &ConnectionManager,
+    script: &Script,
+    keys: &[String],
+    arguments: &[Vec<u8>],
+) -> Result<T, SubscribersError> {
+    let call = invocation(script, keys, arguments);
+    match call.invoke_async(&mut redis.clone()).await {
+        Err(error) if broken(&error) => Ok(call.invoke_async(&mut redis.clone()).await?),
+        answer => Ok(answer?),
     }
 }
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::editions::letters::Letters;
 use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, Outcome, Parts};
 use crate::interests::Interests;
-use crate::mailer::{Mail, SendError, Transport};
+use crate::mailer::{Mail, Outgoing, SendError, Transport, body};
 use crate::subscribers::changes::Next;
 use crate::subscribers::reading::Past;
 use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
@@ -98,10 +98,10 @@ pub struct Post {
 
 #[async_trait]
 impl Transport for Post {
-    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
         let answer = self.answers.lock().expect("unpoisoned").pop_front().unwrap_or(Ok(()));
         if answer.is_ok() {
-            self.mails.lock().expect("unpoisoned").push(mail.clone());
+            self.mails.lock().expect("unpoisoned").push(read(mail));
         }
         let at_once = 1 + self.at_once.fetch_add(1, Ordering::Relaxed);
         self.most_at_once.fetch_max(at_once, Ordering::Relaxed);
@@ -109,6 +109,18 @@ impl Transport for Post {
         let _permit = self.hand.acquire().await.expect("open");
         self.at_once.fetch_sub(1, Ordering::Relaxed);
         answer
+    }
+}
+
+fn read(mail: &Outgoing) -> Mail {
+    let (text, html) = body::read(&mail.body);
+    Mail {
+        to: mail.to.clone(),
+        subject: mail.subject.clone(),
+        text,
+        html,
+        message_id: mail.message_id.clone(),
+        list_unsubscribe_url: mail.list_unsubscribe_url.clone(),
     }
 }
 
@@ -351,6 +363,28 @@ impl House {
 
     pub fn answer(&self, answer: Result<(), SendError>) {
         self.post.answers.lock().expect("unpoisoned").push_back(answer);
+    }
+}
+
+/// Somebody who is active, with an address that is the id, too.
+pub fn subscriber(email: &str) -> Subscriber {
+    let schedule = Schedule::parse("07:00", "UTC").expect("a schedule");
+    Subscriber {
+        id: email.to_owned(),
+        email: email.to_owned(),
+        state: crate::subscribers::State::Active,
+        preferences: Preferences::plain(schedule, 10),
+        unwanted: Vec::new(),
+        created: Timestamp::UNIX_EPOCH,
+        confirmed: None,
+        ended: None,
+        paused_until: None,
+        asked: None,
+        due_since: None,
+        consent: None,
+        webhook: None,
+        pause_reason: String::new(),
+        version: 1,
     }
 }
 

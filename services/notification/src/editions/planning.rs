@@ -10,7 +10,7 @@ use super::composing::Draft;
 use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Occasion, Outcome, Verdict};
 use crate::metrics::{EDITIONS, EMPTY_SLOTS, RESENT};
 use crate::subscribers::claims::Fence;
-use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
+use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Intention, Pick, Record, Stage};
 use crate::subscribers::{Channel, Subscriber, SubscribersError};
 
 /// What is to be done for a chunk of subscribers.
@@ -68,41 +68,32 @@ impl Editions {
     ) -> Result<Plan, EditionError> {
         let drafts = self.drafts(channel, ids, occasion, now).await?;
         let mut plan = Plan::default();
-        let (mut steps, mut known) = (Vec::new(), Vec::new());
+        let (mut sending, mut ending, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for (id, draft) in drafts {
             match draft {
-                Ok(Some(draft)) => {
-                    if matches!(draft.verdict, Verdict::Known) {
-                        known.push((draft.subscriber.id.clone(), draft.next));
-                    }
-                    let email = draft.subscriber.email.clone();
-                    let fence = &fence;
-                    steps.push(async move { (id, email, self.take_in_hand(channel, draft, fence, now).await) });
-                }
+                Ok(Some(draft)) => match self.planned(channel, draft, &fence, now) {
+                    (planned, Verdict::Send(papers)) => sending.push(planned.with(papers)),
+                    (planned, Verdict::Known) => known.push(planned),
+                    (planned, verdict) => ending.push(self.end_as(planned, verdict)),
+                },
                 Ok(None) => {}
                 Err(error) => plan.outcomes.push(ended_on(channel, &id, String::new(), Err(error))),
             }
         }
-        // All at once on one connection: one round trip, not one for each.
-        for (id, email, step) in join_all(steps).await {
-            match step {
-                Ok(Step::Send(planned)) => plan.editions.push(*planned),
-                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended_on(channel, &id, email, Ok(delivered))),
-                Err(error) => plan.outcomes.push(ended_on(channel, &id, email, Err(error))),
-            }
-        }
-        let due: Vec<(&str, Timestamp)> = known.iter().map(|(id, next)| (id.as_str(), *next)).collect();
+        let due: Vec<(&str, Timestamp)> = known.iter().map(|one| (one.subscriber.id.as_str(), one.next)).collect();
         self.parts.subscribers.set_all_due(channel, &due).await?;
+        for one in known {
+            let (id, email) = (one.subscriber.id, one.subscriber.email);
+            let known = not_mine(channel, one.slot, one.record);
+            plan.outcomes.push(ended_on(channel, &id, email, Ok(known)));
+        }
+        // All at once on one connection: one round trip, not one for each.
+        plan.outcomes.extend(join_all(ending).await);
+        self.intend(sending, now, &mut plan).await?;
         Ok(plan)
     }
 
-    async fn take_in_hand(
-        &self,
-        channel: Channel,
-        draft: Draft,
-        fence: &Fence,
-        now: Timestamp,
-    ) -> Result<Step, EditionError> {
+    fn planned(&self, channel: Channel, draft: Draft, fence: &Fence, now: Timestamp) -> (Planned, Verdict) {
         let mut planned = Planned {
             fence: fence.clone(),
             channel,
@@ -112,45 +103,62 @@ impl Editions {
             record: draft.record,
             papers: Vec::new(),
         };
-        if matches!(draft.verdict, Verdict::Known) {
-            return Ok(Step::Ended(not_mine(channel, planned.slot, planned.record)));
+        if !matches!(draft.verdict, Verdict::Known) {
+            let (id, slot) = (&planned.subscriber.id, planned.slot);
+            planned.record.message_id = match channel {
+                Channel::Mail => self.message_id(id, &slot.as_millisecond().to_string()),
+                Channel::Webhook => super::calling::edition_id(id, slot),
+            };
+            planned.record.at = now;
         }
-        planned.record.message_id = match channel {
-            Channel::Mail => self.message_id(&planned.subscriber.id, &planned.slot.as_millisecond().to_string()),
-            Channel::Webhook => super::calling::edition_id(&planned.subscriber.id, planned.slot),
-        };
-        planned.record.at = now;
-        let ended = match draft.verdict {
-            Verdict::Send(papers) => {
-                planned.papers = papers;
-                return self.intend(planned, now).await;
-            }
-            Verdict::Empty(why) => self.end_empty(planned, why).await?,
-            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await?,
-            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await?,
-            Verdict::Known => not_mine(channel, planned.slot, planned.record),
-        };
-        Ok(Step::Ended(ended))
+        (planned, draft.verdict)
     }
 
-    async fn intend(&self, mut planned: Planned, now: Timestamp) -> Result<Step, EditionError> {
-        let chosen = picks(&planned.papers);
-        let claim = self
-            .parts
-            .subscribers
-            .intend(planned.attempt(), &chosen, &planned.record.message_id, now);
-        let fixed = match claim.await? {
-            Claim::Go(picks) => picks,
-            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
+    /// Records the end of an edition that is not sent.
+    async fn end_as(&self, planned: Planned, verdict: Verdict) -> Outcome {
+        let channel = planned.channel;
+        let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+        let result = match verdict {
+            Verdict::Empty(why) => self.end_empty(planned, why).await,
+            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await,
+            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await,
+            Verdict::Send(_) | Verdict::Known => Ok(not_mine(channel, planned.slot, planned.record)),
         };
-        if fixed != chosen {
-            planned.papers = self.find(&fixed);
+        ended_on(channel, &id, email, result)
+    }
+
+    /// Takes editions in hand together.
+    async fn intend(&self, editions: Vec<Planned>, now: Timestamp, plan: &mut Plan) -> Result<(), EditionError> {
+        let intentions: Vec<Intention<'_>> = editions.iter().map(Planned::intention).collect();
+        let claims = self.parts.subscribers.intend(&intentions, now).await?;
+        for (planned, claim) in editions.into_iter().zip(claims) {
+            let channel = planned.channel;
+            let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+            match self.step(planned, claim).await {
+                Ok(Step::Send(planned)) => plan.editions.push(*planned),
+                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended_on(channel, &id, email, Ok(delivered))),
+                Err(error) => plan.outcomes.push(ended_on(channel, &id, email, Err(error))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&self, mut planned: Planned, claim: Result<Claim, SubscribersError>) -> Result<Step, EditionError> {
+        match claim? {
+            Claim::Go(None) => planned.record.fixed = true,
+            Claim::Go(Some(fixed)) => {
+                if fixed != planned.record.picks {
+                    let papers = self.find(&fixed);
+                    planned = planned.with(papers);
+                }
+                planned.record.fixed = fixed == planned.record.picks;
+            }
+            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
         }
         if planned.papers.is_empty() {
             let ended = self.end_empty(planned, Emptiness::Withdrawn).await?;
             return Ok(Step::Ended(ended));
         }
-        planned.record.picks = picks(&planned.papers);
         Ok(Step::Send(Box::new(planned)))
     }
 
@@ -245,6 +253,20 @@ impl Editions {
 }
 
 impl Planned {
+    fn with(mut self, papers: Vec<EditionPaper>) -> Self {
+        self.record.picks = papers.iter().map(Pick::of).collect();
+        self.papers = papers;
+        self
+    }
+
+    fn intention(&self) -> Intention<'_> {
+        Intention {
+            attempt: self.attempt(),
+            papers: &self.record.picks,
+            message_id: &self.record.message_id,
+        }
+    }
+
     /// As the store knows it.
     pub(super) fn attempt(&self) -> Attempt<'_> {
         Attempt {
@@ -308,10 +330,6 @@ fn not_mine(channel: Channel, slot: Timestamp, record: Record) -> Delivered {
 /// Before the attempt that follows so many.
 pub(super) fn pause(first: SignedDuration, attempts: u32) -> SignedDuration {
     first.saturating_mul(2_i32.saturating_pow(attempts)).min(LONGEST_PAUSE)
-}
-
-fn picks(papers: &[EditionPaper]) -> Vec<Pick> {
-    papers.iter().map(Pick::of).collect()
 }
 
 impl Pick {

@@ -82,7 +82,7 @@ impl Subscribers {
 #[cfg(test)]
 mod tests {
     use crate::subscribers::Channel;
-    use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
+    use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Intention, Pick, Record, Stage};
     use crate::testing::House;
 
     const ADA: &str = "ada@example.org";
@@ -128,8 +128,13 @@ mod tests {
             interest: Some(2),
         }];
         let intend = async |fence, minutes| {
-            let claim = store.intend(attempt(fence), &papers, "<m>", house.later(minutes)).await;
-            claim.expect("redis answers")
+            let intention = Intention {
+                attempt: attempt(fence),
+                papers: &papers,
+                message_id: "<m>",
+            };
+            let claims = store.intend(&[intention], house.later(minutes)).await;
+            claims.expect("redis answers").remove(0).expect("papers that parse")
         };
         assert!(matches!(intend(&early, 0).await, Claim::Go(_)));
         assert_eq!(intend(&late, 0).await, Claim::Busy, "the lease holds");

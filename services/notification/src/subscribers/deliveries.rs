@@ -9,19 +9,60 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use common::bus::BusError;
+use common::journal::{Added, Journal};
 use jiff::Timestamp;
+use proto::subscriptions::v1::DeliveryLogged;
 use redis::Script;
+use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::claims::Fence;
+use super::groups::{Call, Calls, Group, call_in_groups, calls};
+use super::logging::delivery_entry;
 use super::reading::seen_key;
 use super::{Channel, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
 use crate::metrics::UNLOGGED;
 
+/// So much of a lease the log may take to answer.
+const LOG_SHARE_OF_LEASE: u32 = 8;
+
 static INTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("intend.lua")));
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("begin.lua")));
 static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("settle.lua")));
+
+/// What of editions gathers: last looks, endings on their way into the log, endings.
+#[derive(Clone)]
+pub(super) struct Gathered {
+    begin: Calls<String>,
+    settle: Calls<u8>,
+    log: Option<Group<Added<DeliveryLogged>, Result<(), BusError>>>,
+}
+
+impl Gathered {
+    /// Over a connection.
+    pub(super) fn start(redis: &ConnectionManager) -> Self {
+        Self {
+            begin: calls(redis, &BEGIN),
+            settle: calls(redis, &SETTLE),
+            log: None,
+        }
+    }
+
+    /// With a log for how editions end.
+    pub(super) fn log_to(&mut self, log: &Journal) {
+        let log = log.clone();
+        self.log = Some(Group::start(move |endings: Vec<Added<DeliveryLogged>>| {
+            let log = log.clone();
+            async move {
+                let added = log.add_all(endings).await;
+                UNLOGGED.inc_by(added.iter().filter(|added| added.is_err()).count() as u64);
+                added
+            }
+        }));
+    }
+}
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,6 +191,8 @@ pub struct Record {
     pub stage: Stage,
     /// The papers, fixed at the first attempt.
     pub picks: Vec<Pick>,
+    /// Whether the store is known to have just these.
+    pub fixed: bool,
     /// The same at every attempt.
     pub message_id: String,
     /// What happened, in words.
@@ -192,11 +235,22 @@ impl Attempt<'_> {
     }
 }
 
+/// An edition that is to be taken in hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Intention<'a> {
+    /// By whom, and which.
+    pub attempt: Attempt<'a>,
+    /// The papers that were chosen for it.
+    pub papers: &'a [Pick],
+    /// The same at every attempt.
+    pub message_id: &'a str,
+}
+
 /// Whether an edition may be prepared.
 #[derive(Debug, PartialEq)]
 pub enum Claim {
-    /// Yes, with these papers.
-    Go(Vec<Pick>),
+    /// Yes; with these papers, where an earlier attempt fixed some.
+    Go(Option<Vec<Pick>>),
     /// Somebody else is doing it.
     Busy,
     /// It is done.
@@ -216,6 +270,17 @@ pub enum Begin {
     Ended,
 }
 
+/// Whether papers go along with an ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Papers {
+    OnRecord,
+    Told,
+}
+
+/// What the script that settles says.
+const SETTLED: u8 = 1;
+const WITHOUT_RECORD: u8 = 2;
+
 /// What the mail server did with an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
@@ -232,35 +297,46 @@ impl Subscribers {
         record(&key, &self.ask(redis::cmd("HGETALL").arg(&key)).await?)
     }
 
-    /// Takes an edition in hand for the length of the lease, and fixes its papers: those of the other way, where they are
-    /// fixed already.
+    /// Takes editions in hand for the length of the lease, and fixes their papers: those of the other way, where they are
+    /// fixed already. Answers in their order.
     pub async fn intend(
         &self,
-        attempt: Attempt<'_>,
-        papers: &[Pick],
-        message_id: &str,
+        intentions: &[Intention<'_>],
         now: Timestamp,
-    ) -> Result<Claim, SubscribersError> {
+    ) -> Result<Vec<Result<Claim, SubscribersError>>, SubscribersError> {
+        let mut calls = Vec::with_capacity(intentions.len());
+        for one in intentions {
+            calls.push(self.intending(one, now.as_millisecond())?);
+        }
+        let answers = call_in_groups(&self.redis, &INTEND, calls).await?;
+        let claim = |(one, answer): (&Intention<'_>, Result<(String, String), SubscribersError>)| {
+            let (answer, papers) = answer?;
+            Ok(match answer.as_str() {
+                "go" if papers.is_empty() => Claim::Go(None),
+                "go" => Claim::Go(Some(picks(&one.attempt.key(), &papers)?)),
+                "busy" => Claim::Busy,
+                _ => Claim::Done,
+            })
+        };
+        Ok(intentions.iter().zip(answers).map(claim).collect())
+    }
+
+    fn intending(&self, one: &Intention<'_>, now: i64) -> Result<Call, SubscribersError> {
+        let attempt = one.attempt;
         let key = attempt.key();
-        let papers = to_json(&key, papers)?;
-        let now = now.as_millisecond();
         let arguments = [
             attempt.fence.owner.clone(),
             attempt.fence.epoch.to_string(),
             now.to_string(),
             (now + millis(self.terms.lease)).to_string(),
-            papers,
-            message_id.to_owned(),
+            to_json(&key, one.papers)?,
+            one.message_id.to_owned(),
             attempt.slot.as_millisecond().to_string(),
             millis(self.terms.retention).to_string(),
         ];
-        let keys = [key.clone(), attempt.slots_key(), attempt.beside()];
-        let (answer, papers): (String, String) =
-            self.script(&INTEND, &keys, &arguments.map(String::into_bytes)).await?;
-        Ok(match answer.as_str() {
-            "go" => Claim::Go(picks(&key, &papers)?),
-            "busy" => Claim::Busy,
-            _ => Claim::Done,
+        Ok(Call {
+            keys: vec![key, attempt.slots_key(), attempt.beside()],
+            arguments: arguments.map(String::into_bytes).into(),
         })
     }
 
@@ -274,8 +350,11 @@ impl Subscribers {
             (now + millis(self.terms.lease)).to_string(),
             attempt.channel.letter().to_owned(),
         ];
-        let keys = [attempt.key(), subscriber_key(attempt.id)];
-        let answer: String = self.script(&BEGIN, &keys, &arguments.map(String::into_bytes)).await?;
+        let call = Call {
+            keys: vec![attempt.key(), subscriber_key(attempt.id)],
+            arguments: arguments.map(String::into_bytes).into(),
+        };
+        let answer = self.editions.begin.ask(call).await.ok_or(SubscribersError::CutOff)??;
         Ok(match answer.as_str() {
             "go" => Begin::Go,
             "again" => Begin::Again,
@@ -298,18 +377,42 @@ impl Subscribers {
         due: Timestamp,
         certainty: Certainty,
     ) -> Result<bool, SubscribersError> {
-        let key = attempt.key();
         if record.stage.is_final() {
             self.log_end(attempt, record).await;
         }
+        let papers = if record.fixed { Papers::OnRecord } else { Papers::Told };
+        let mut settled = self.settle_in_redis(attempt, record, due, certainty, papers).await?;
+        if settled == WITHOUT_RECORD {
+            settled = self
+                .settle_in_redis(attempt, record, due, certainty, Papers::Told)
+                .await?;
+        }
+        if record.stage == Stage::Deferred {
+            // The scheduler may be waiting for a later moment.
+            self.wake();
+        }
+        Ok(settled == SETTLED)
+    }
+
+    async fn settle_in_redis(
+        &self,
+        attempt: Attempt<'_>,
+        record: &Record,
+        due: Timestamp,
+        certainty: Certainty,
+        told: Papers,
+    ) -> Result<u8, SubscribersError> {
+        let key = attempt.key();
         let (mut papers, mut packed) = (String::new(), Vec::new());
         if record.stage == Stage::Sent {
-            papers = to_json(&key, &record.picks)?;
             packed = seen::pack(record.picks.iter().map(|pick| pick.id.as_str()), attempt.slot);
+            if told == Papers::Told {
+                papers = to_json(&key, &record.picks)?;
+            }
         }
         let forgotten = attempt.slot.saturating_sub(self.terms.retention).unwrap_or_default();
         let unknown = if certainty == Certainty::Unknown { "unknown" } else { "" };
-        let arguments: [Vec<u8>; 14] = [
+        let arguments: Vec<Vec<u8>> = vec![
             attempt.id.into(),
             attempt.slot.as_millisecond().to_string().into(),
             attempt.fence.owner.clone().into(),
@@ -325,30 +428,39 @@ impl Subscribers {
             seen::minutes(forgotten).to_string().into(),
             millis(self.terms.retention).to_string().into(),
         ];
-        let due = attempt.channel.due_key().to_owned();
-        let keys = [key, attempt.slots_key(), seen_key(attempt.id), due, attempt.beside()];
-        let settled = self.script(&SETTLE, &keys, &arguments).await?;
-        if record.stage == Stage::Deferred {
-            // The scheduler may be waiting for a later moment.
-            self.wake();
-        }
-        Ok(settled)
+        let keys = vec![
+            key,
+            attempt.slots_key(),
+            seen_key(attempt.id),
+            attempt.channel.due_key().to_owned(),
+            attempt.beside(),
+        ];
+        let answer = self.editions.settle.ask(Call { keys, arguments }).await;
+        answer.ok_or(SubscribersError::CutOff)?
     }
 
     /// Logs how an edition ended before Redis has it: should the process end in between, the log tells the next start. A log
-    /// that does not answer holds nobody up; Redis alone knows it then.
+    /// that does not answer soon holds nobody up: it goes on being tried, and until it answers Redis alone knows.
     async fn log_end(&self, attempt: Attempt<'_>, record: &Record) {
-        let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
-        let logged = self.journal_delivery(
-            attempt.channel,
-            (attempt.id, attempt.slot),
+        let Some(log) = &self.editions.log else {
+            return;
+        };
+        let papers = record.picks.iter().map(|pick| pick.id.clone()).collect();
+        let ending = delivery_entry(
+            (attempt.channel, attempt.id, attempt.slot),
             record.stage,
-            &papers,
+            papers,
             &record.message_id,
         );
-        if let Err(error) = logged.await {
-            UNLOGGED.inc();
-            warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
+        let patience = self.terms.lease.unsigned_abs() / LOG_SHARE_OF_LEASE;
+        match tokio::time::timeout(patience, log.ask(ending)).await {
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(error))) => {
+                warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
+            }
+            Ok(None) | Err(_) => {
+                warn!(subscriber = attempt.id, slot = %attempt.slot, "the log is slow, an edition is settled before it is there");
+            }
         }
     }
 
@@ -391,6 +503,7 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
             Some(papers) => picks(key, papers)?,
             None => Vec::new(),
         },
+        fixed: false,
         message_id: field("message_id"),
         detail: field("detail"),
         attempts: field("attempts").parse().unwrap_or(0),

@@ -1,6 +1,7 @@
 //! What goes into the log of subscribers and of deliveries, see [`common::journal`].
 
 use common::flow;
+use common::journal::Added;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use proto::convert::{from_wire_time, to_wire_time};
@@ -32,8 +33,8 @@ impl Subscribers {
         log.put(id, newest).await.map(drop)
     }
 
-    /// Puts how an edition ended into the log, so that no loss of Redis sends it again. Call it when the mail was sent,
-    /// before that is settled in Redis.
+    /// Puts how an edition ended into the log, so that no loss of Redis sends it again.
+    #[cfg(test)]
     pub async fn journal_delivery(
         &self,
         channel: Channel,
@@ -45,23 +46,11 @@ impl Subscribers {
         let Some(log) = &self.log else {
             return Ok(());
         };
-        let delivery = DeliveryLogged {
-            subscriber_id: id.to_owned(),
-            slot_time: Some(to_wire_time(slot)),
-            state: state.name().to_owned(),
-            paper_ids: paper_ids.to_vec(),
-            message_id: message_id.to_owned(),
-            time: Some(to_wire_time(Timestamp::now())),
-            channel: match channel {
-                Channel::Mail => String::new(),
-                Channel::Webhook => channel.name().to_owned(),
-            },
-        };
-        let once = match channel {
-            Channel::Mail => format!("{id}.{}.{}", slot.as_millisecond(), state.name()),
-            Channel::Webhook => format!("{id}.{}.{}.{}", slot.as_millisecond(), channel.name(), state.name()),
-        };
-        Ok(log.add(id, &once, &delivery).await?)
+        let entry = delivery_entry((channel, id, slot), state, paper_ids.to_vec(), message_id);
+        for added in log.add_all(vec![entry]).await {
+            added?;
+        }
+        Ok(())
     }
 
     /// So many subscribers at most of the log, in the order of their last changes, from where an earlier page ended; and
@@ -146,6 +135,37 @@ fn ended(logged: &SubscriberLogged, now: Timestamp) -> Option<SubscriberLogged> 
         version: logged.version + ROOM,
         ..logged.clone()
     })
+}
+
+/// How an edition ended, as it goes into the log.
+pub(super) fn delivery_entry(
+    (channel, id, slot): (Channel, &str, Timestamp),
+    state: Stage,
+    paper_ids: Vec<String>,
+    message_id: &str,
+) -> Added<DeliveryLogged> {
+    let (slot_name, state) = (slot.as_millisecond(), state.name());
+    // Mail has no name in the log.
+    let (channel, once) = match channel {
+        Channel::Mail => (String::new(), format!("{id}.{slot_name}.{state}")),
+        Channel::Webhook => {
+            let name = channel.name();
+            (name.to_owned(), format!("{id}.{slot_name}.{name}.{state}"))
+        }
+    };
+    Added {
+        key: id.to_owned(),
+        id: once,
+        message: DeliveryLogged {
+            subscriber_id: id.to_owned(),
+            slot_time: Some(to_wire_time(slot)),
+            state: state.to_owned(),
+            paper_ids,
+            message_id: message_id.to_owned(),
+            time: Some(to_wire_time(Timestamp::now())),
+            channel,
+        },
+    }
 }
 
 /// The slot of a delivery in the log.

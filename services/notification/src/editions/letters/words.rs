@@ -87,6 +87,11 @@ struct Confirmation {
     ends: String,
 }
 
+/// All tables.
+pub fn all() -> &'static [Words] {
+    &*WORDS
+}
+
 /// The table of a BCP 47 tag, by its language.
 pub fn of(tag: &str) -> &'static Words {
     let language = tag.split('-').next().unwrap_or_default();

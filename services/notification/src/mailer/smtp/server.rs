@@ -9,6 +9,7 @@ use std::time::Duration;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::Ehlo;
 use lettre::transport::smtp::extension::ClientId;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
@@ -30,6 +31,14 @@ pub struct Server {
     tls: Tls,
     credentials: Option<Credentials>,
     hello: ClientId,
+}
+
+/// A connection that takes mails.
+pub struct Greeted {
+    /// The connection.
+    pub connection: AsyncSmtpConnection,
+    /// Whether commands may be sent before earlier ones are answered.
+    pub pipelining: bool,
 }
 
 enum Tls {
@@ -77,7 +86,7 @@ impl Server {
     }
 
     /// A connection that takes mails. Whatever goes wrong here, no mail was handed over.
-    pub async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
+    pub async fn connect(&self) -> Result<Greeted, SendError> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.greet());
         let problem = |what: String| SendError::Transient(format!("{}:{}: {what}", self.host, self.port));
         connecting
@@ -86,7 +95,7 @@ impl Server {
             .map_err(|error| problem(error.describe()))
     }
 
-    async fn greet(&self) -> Result<AsyncSmtpConnection, ConnectError> {
+    async fn greet(&self) -> Result<Greeted, ConnectError> {
         let mut connection = if let Tls::FromTheStart(tls) = &self.tls {
             let address = (self.host.as_str(), self.port);
             AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls.clone()), None).await?
@@ -103,7 +112,14 @@ impl Server {
         if let Some(credentials) = &self.credentials {
             connection.auth(DEFAULT_MECHANISMS, credentials).await?;
         }
-        Ok(connection)
+        // lettre keeps only those offers that it makes use of, so they are asked for once more.
+        let offers = connection.command(Ehlo::new(self.hello.clone())).await?;
+        Ok(Greeted {
+            pipelining: offers
+                .message()
+                .any(|offer| offer.trim().eq_ignore_ascii_case("PIPELINING")),
+            connection,
+        })
     }
 }
 
