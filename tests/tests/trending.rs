@@ -132,13 +132,7 @@ async fn votes_bring_a_paper_into_the_next_digest_with_its_reason() {
     );
 
     let found = platform
-        .must(&[
-            "search",
-            "category:cs.CV OR category:cs.DC",
-            "--order",
-            "trending",
-            "--json",
-        ])
+        .must(&["search", "cat:cs.CV cat:cs.DC", "--order", "trending", "--json"])
         .json();
     assert_eq!(found["results"][0]["id"], VOTED, "{found}");
     let latest = latest(&platform, &token(digest, "unsubscribe")).await;

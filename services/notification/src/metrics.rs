@@ -8,14 +8,15 @@ use prometheus::{
 };
 
 use crate::editions::Emptiness;
+use crate::subscribers::Channel;
 
-/// Editions by outcome: how attempts ended, `already_delivered` and `busy` for those that found the work done or in other
+/// Editions by channel and outcome: how attempts ended, `already_delivered` and `busy` for those that found the work done or in other
 /// hands, `error` for those that could not be made or recorded.
 pub static EDITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "broadsheet_notification_editions_total",
-        "Editions by outcome.",
-        &["outcome"]
+        "Editions by channel and outcome.",
+        &["channel", "outcome"]
     )
     .expect("the only metric of this name")
 });
@@ -34,7 +35,7 @@ pub static EMPTY_SLOTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub static RESENT: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
         "broadsheet_notification_editions_resent_total",
-        "Editions handed over again under the same Message-ID because a crash hid the first outcome."
+        "Editions handed over again under the same id because a crash hid the first outcome."
     )
     .expect("the only metric of this name")
 });
@@ -125,12 +126,14 @@ pub fn touch() {
         "busy",
         "error",
     ] {
-        EDITIONS.with_label_values(&[outcome]);
+        for channel in Channel::ALL {
+            EDITIONS.with_label_values(&[channel.name(), outcome]);
+        }
     }
     for why in Emptiness::ALL {
         EMPTY_SLOTS.with_label_values(&[why.name()]);
     }
-    for kind in ["hard_bounce", "soft_bounce", "complaint", "not_a_report"] {
+    for kind in ["hard_bounce", "soft_bounce", "rejection", "complaint", "not_a_report"] {
         FEEDBACK.with_label_values(&[kind]);
     }
     LazyLock::force(&FLOOR);

@@ -19,6 +19,8 @@ use crate::window::Window;
 
 /// As many as the index names.
 const MOST: i32 = 1_000;
+/// After a failure it is asked again so soon: at the start the index may not be open yet.
+const AGAIN: Duration = Duration::from_secs(5);
 const STALE: Duration = Duration::from_hours(1);
 
 /// Says what is trending.
@@ -82,13 +84,14 @@ pub async fn follow(
     stop: CancellationToken,
 ) {
     let mut answered = Instant::now();
-    let mut period = tokio::time::interval(period);
     loop {
+        let now = Instant::now();
+        refresh(&*trending, &window, &mut answered, now).await;
+        let pause = if answered == now { period } else { period.min(AGAIN) };
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = period.tick() => {}
+            () = tokio::time::sleep(pause) => {}
         }
-        refresh(&*trending, &window, &mut answered, Instant::now()).await;
     }
 }
 

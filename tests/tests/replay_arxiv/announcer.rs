@@ -320,7 +320,9 @@ fn read(file: &Path, days: usize) -> (Vec<String>, Vec<Vec<Announced>>) {
     }
     let (dates, mut papers): (Vec<_>, Vec<_>) = by_day.into_iter().unzip();
     for (day, papers) in papers.iter_mut().enumerate() {
-        papers.iter_mut().for_each(|paper| paper.changed = day);
+        for paper in papers {
+            paper.changed = day;
+        }
     }
     (dates, papers)
 }

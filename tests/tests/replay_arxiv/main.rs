@@ -191,7 +191,7 @@ async fn the_catalogue_is_what_was_announced_whatever_is_killed() {
             assert!(
                 feed.until_passes(passes, PATIENCE),
                 "day {day} is never read to its end"
-            )
+            );
         });
     }
     // What was in the hands of too many workers that died lies among the dead letters, from where an operator sends it on.

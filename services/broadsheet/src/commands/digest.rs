@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use common::grpc::ServiceChannel;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::delivery::v1::{
-    Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest, SendTestEditionRequest,
+    Channel, Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest, SendTestEditionRequest,
 };
 use serde_json::json;
 
@@ -146,6 +146,7 @@ fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
                 json!({
                     "email": one.email,
                     "slot": super::search::moment(one.slot_time),
+                    "channel": channel(one),
                     "state": state(one),
                     "already_delivered": one.already_delivered,
                     "message_id": one.message_id,
@@ -167,8 +168,12 @@ fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
             } else {
                 format!(": {}", one.detail)
             };
+            let by = match channel(one) {
+                "mail" => "",
+                _ => " to the webhook",
+            };
             println!(
-                "{}: {}{known}, {} papers{detail}",
+                "{}: {}{by}{known}, {} papers{detail}",
                 one.email,
                 state(one),
                 one.paper_ids.len()
@@ -208,6 +213,13 @@ fn show_counts(deliveries: &[Delivery]) {
     }
     if deliveries.is_empty() {
         println!("There is no active subscriber.");
+    }
+}
+
+fn channel(delivery: &Delivery) -> &'static str {
+    match delivery.channel() {
+        Channel::Webhook => "webhook",
+        Channel::Mail | Channel::Unspecified => "mail",
     }
 }
 

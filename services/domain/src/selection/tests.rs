@@ -162,7 +162,7 @@ fn new_papers_never_fill_up_for_a_reader_with_interests() {
 
 #[test]
 fn what_matches_is_a_matter_of_the_floor() {
-    let window = Window::of(&[EAST, values(&[(0, 0.5), (1, 1.0)]), values(&[(0, 0.2), (1, 1.0)])]);
+    let window = Window::of(&[EAST, values(&[(0, 0.5), (1, 1.0)]), values(&[(0, 0.2), (2, 1.0)])]);
     let (preferences, vector) = (wanting(3, 0.0, &[1.0]), [Int8Vector::quantise(&dense(&EAST))]);
     let matches = |floor: f32| {
         let offer = window.offer().with_floor(floor);

@@ -169,8 +169,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_field_value_and_what_is_allowed() {
+        type Change = fn(&mut SignalReport);
         let hour = SignedDuration::from_hours(1);
-        let broken: [(fn(&mut SignalReport), &str); 7] = [
+        let broken: [(Change, &str); 7] = [
             (|one| one.kind = 9, "kind is 9; allowed are UPVOTES (1)"),
             (|one| one.paper_id = String::new(), "paper_id is"),
             (
@@ -184,7 +185,7 @@ mod tests {
                     one.count_time = Some(prost_types::Timestamp {
                         seconds: i64::MAX,
                         nanos: 0,
-                    })
+                    });
                 },
                 "count_time",
             ),

@@ -12,6 +12,7 @@ use domain::{Int8Vector, PaperId, Preferences};
 use jiff::SignedDuration;
 
 use super::EditionPaper;
+use super::letters::words;
 use crate::subscribers::seen::{PaperKey, Seen};
 use crate::window::Snapshot;
 
@@ -34,16 +35,19 @@ pub enum Emptiness {
     Withdrawn,
     /// The subscription is not active, or is no more.
     NotActive,
+    /// The reader takes editions another way by now.
+    OtherChannel,
 }
 
 impl Emptiness {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NoNewPaper,
         Self::NothingMatched,
         Self::EverythingExcluded,
         Self::Withdrawn,
         Self::NotActive,
+        Self::OtherChannel,
     ];
 
     /// The name in metrics.
@@ -54,6 +58,7 @@ impl Emptiness {
             Self::EverythingExcluded => "everything_excluded",
             Self::Withdrawn => "withdrawn",
             Self::NotActive => "not_active",
+            Self::OtherChannel => "other_channel",
         }
     }
 
@@ -65,6 +70,7 @@ impl Emptiness {
             Self::EverythingExcluded => "every new paper has something that the subscriber excluded",
             Self::Withdrawn => "the papers chosen for it were withdrawn",
             Self::NotActive => "the subscription is not active",
+            Self::OtherChannel => "the subscription takes nothing on this channel",
         }
     }
 }
@@ -202,14 +208,13 @@ impl<'a> Asking<'a> {
             found.map_or(0.0, |(_, value)| *value)
         };
         let interest = |at: usize| self.reader.preferences.interests.get(at);
+        let words = words::of(&self.reader.preferences.language);
         let reason = match choice.reason {
-            Reason::Interest(at) => {
-                let (name, weight) = interest(at).map_or_else(|| (String::new(), 1.0), |one| (one.name(), one.weight));
-                let cosine = part(Part::Interest) / weight;
-                format!("because you follow “{name}” (match {cosine:.2})")
-            }
-            Reason::Trending => "trending now".to_owned(),
-            Reason::New => "new today".to_owned(),
+            Reason::Interest(at) => interest(at).map_or_else(String::new, |one| {
+                words.because_of(one, part(Part::Interest) / one.weight)
+            }),
+            Reason::Trending => words.trending(),
+            Reason::New => words.new_today(),
         };
         EditionPaper {
             paper: Arc::clone(&window.papers[choice.paper].paper),

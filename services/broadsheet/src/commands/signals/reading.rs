@@ -152,7 +152,10 @@ fn report(line: Line) -> Result<SignalReport, String> {
 mod tests {
     use super::*;
 
-    fn all(text: &'static str) -> Result<(Vec<u64>, Vec<(u64, String)>), Failure> {
+    /// Lines that went on their way, and those that were refused.
+    type Lines = (Vec<u64>, Vec<(u64, String)>);
+
+    fn all(text: &'static str) -> Result<Lines, Failure> {
         let (batches, mut incoming) = mpsc::channel(8);
         let refused = read(Box::new(text.as_bytes()), &batches)?;
         drop(batches);

@@ -237,7 +237,8 @@ fn signals(heat: &Heat, window: Window, second: i64) -> BTreeMap<PaperId, [f64; 
 /// The formula of the module's page, read off word by word.
 fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId, [f64; 4]> {
     type Key = (PaperId, String, Signal);
-    let mut slots: BTreeMap<Key, BTreeMap<i64, (Timestamp, u64, Option<Timestamp>)>> = BTreeMap::new();
+    type Slots = BTreeMap<i64, (Timestamp, u64, Option<Timestamp>)>;
+    let mut slots: BTreeMap<Key, Slots> = BTreeMap::new();
     for one in reports {
         let slot = one.at.as_second().div_euclid(SIGNAL_HOURS * HOUR);
         let series = slots
@@ -268,7 +269,7 @@ fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId
                 mean += (value(piece) + 4.0 * value(piece + 1.0) + value(piece + 2.0)) / (3.0 * pieces);
                 piece += 2.0;
             }
-            of_paper[*&kind as usize] += kind.weight() * count.saturating_sub(highest) as f64 * mean;
+            of_paper[kind as usize] += kind.weight() * count.saturating_sub(highest) as f64 * mean;
         }
     }
     let mut papers: BTreeMap<PaperId, [f64; 4]> = BTreeMap::new();

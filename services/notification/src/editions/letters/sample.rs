@@ -37,7 +37,7 @@ pub fn check(letters: &Letters) -> Result<(), Error> {
         }
     }
     let confirm = "https://example.org/confirm?token=sample";
-    letters.confirmation("reader@example.org", confirm, "<sample@example.org>".to_owned())?;
+    letters.confirmation("reader@example.org", "en", confirm, "<sample@example.org>".to_owned())?;
     Ok(())
 }
 
