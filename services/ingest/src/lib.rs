@@ -22,8 +22,19 @@ pub const NAME: &str = "ingest";
 /// Its defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// A file of sources with every kind and every key.
-pub const SOURCES_EXAMPLE: &str = include_str!("sources.toml");
+/// A file of sources with every kind and every key: two to begin with, the others behind comment signs.
+pub fn sources_example() -> String {
+    let mut example = include_str!("sources.toml").to_owned();
+    example.push_str("\n# Every kind with its keys and their defaults:\n#\n");
+    for line in sources::DEFAULTS.lines().skip_while(|line| !line.is_empty()) {
+        let line = line
+            .strip_prefix('[')
+            .map_or_else(|| line.to_owned(), |name| format!("[sources.{name}"));
+        example.push_str(format!("# {line}").trim_end());
+        example.push('\n');
+    }
+    example
+}
 
 /// Settings of the service.
 #[derive(Debug, Clone)]

@@ -38,7 +38,7 @@ mod page;
 mod registry;
 mod xml;
 
-pub use config::{Kind, SourceConfig};
+pub use config::{DEFAULTS, Kind, SourceConfig};
 pub use cursor::{Cursor, CursorError, Position, Span};
 pub use error::{Remedy, SourceError};
 pub use http::{Client, HostRule, HttpConfig, HttpError};

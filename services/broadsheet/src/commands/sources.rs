@@ -88,7 +88,7 @@ type Client = SourceServiceClient<ServiceChannel>;
 /// Runs the command.
 pub async fn run(place: &Place, command: Sources) -> Result<(), Failure> {
     if matches!(command, Sources::Example) {
-        print!("{}", ingest::SOURCES_EXAMPLE);
+        print!("{}", ingest::sources_example());
         return Ok(());
     }
     let mut service = SourceServiceClient::new(client::connect(place)?);
