@@ -1,5 +1,9 @@
 //! What subscribers do on the pages: each journey over HTTP against the real binary, from the form to the mail and back.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "tests; a journey is told in one piece"
+)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

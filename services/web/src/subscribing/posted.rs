@@ -11,6 +11,8 @@ use crate::Front;
 
 /// Most bytes of a form: a hundred interests of a thousand characters, and what is around them.
 const MOST_BYTES: usize = 512 * 1024;
+/// What is still read of a longer one, because a browser shows no answer to a form that it could not send whole.
+const MOST_READ_BYTES: usize = 2 * 1024 * 1024;
 /// Most fields of a form.
 const MOST_FIELDS: usize = 4_000;
 
@@ -61,7 +63,8 @@ impl FromRequest<Arc<Front>> for Posted {
     async fn from_request(request: Request, front: &Arc<Front>) -> Result<Self, Response> {
         let is_form = is_form(request.headers());
         let query = request.uri().query().map(str::to_owned);
-        let Ok(body) = axum::body::to_bytes(request.into_body(), MOST_BYTES).await else {
+        let body = axum::body::to_bytes(request.into_body(), MOST_READ_BYTES).await;
+        let Some(body) = body.ok().filter(|body| body.len() <= MOST_BYTES) else {
             let text = "The form holds more than can be taken. Go back, leave something out, and send it again.";
             return Err(front
                 .pages

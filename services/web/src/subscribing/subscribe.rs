@@ -191,6 +191,7 @@ impl Form {
             example.title = titles.get(&example.id).cloned().unwrap_or_default();
         }
         let context = context! {
+            section => "/subscribe",
             typed => Serde(self.typed),
             examples => Serde(self.examples),
             problems => Serde(self.problems),
