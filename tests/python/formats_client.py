@@ -45,6 +45,7 @@ def huggingface(base):
         "search": [shown(paper) for paper in api.list_papers(query="owls", limit=2, token=False)],
         "paper": shown(api.paper_info("2402.14776")),
         "canonical": shown(api.paper_info("formats:2")),
+        "text": api.read_paper("2402.14776"),
         "daily": daily(),
         "day": daily(date="2024-02-22"),
         "week": daily(week="2024-W08"),

@@ -31,6 +31,13 @@ async fn the_client_of_hugging_face_works_here() {
     assert_eq!(paper["published_at"], "2024-02-22T00:00:00+00:00");
     assert!(paper["summary"].as_str().unwrap().starts_with("Owls hunt"), "{paper}");
     assert_eq!(said["canonical"]["upvotes"], 3);
+    assert!(
+        said["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("# Owls of the $O(n^2)$ night\n"),
+        "{said}"
+    );
     assert_eq!(said["day"][0]["submitted_by"], "formats");
     for period in ["day", "week", "month"] {
         assert_eq!(ids(period), ["2402.14776"], "{period}");

@@ -53,11 +53,25 @@ fn answers_are_tagged_packed_and_never_shared_where_they_are_ones_own() {
         "no-store"
     );
     assert_eq!(get(&format!("{web}/?token=x"), &[]).header("cache-control"), "no-store");
+    one_readers_page_is_nobody_elses(&web);
     let kept = tests::counted(
         &platform.endpoint("admin"),
         "broadsheet_web_kept_total{outcome=\"hit\",shelf=\"pages\"}",
     );
     assert!(kept > 0, "one answer served several");
+}
+
+/// Readers with cookies and readers without ask in turns for one page, within the time that it is kept for.
+fn one_readers_page_is_nobody_elses(web: &str) {
+    let url = format!("{web}/papers/arxiv:2402.14776");
+    let anonymous = get(&url, &[]).text();
+    let saved = get(&url, &[("cookie", "saved=arxiv:2402.14776")]).text();
+    assert_ne!(saved, anonymous, "a page shows what its reader saved");
+    for _ in 0..3 {
+        assert_eq!(get(&url, &[]).text(), anonymous);
+        assert_eq!(get(&url, &[("cookie", "saved=arxiv:2402.14776")]).text(), saved);
+        assert_eq!(get(&url, &[("cookie", "saved=other:1")]).text(), anonymous);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +105,11 @@ async fn while_the_search_does_not_answer_older_lists_say_so_and_others_say_when
     };
     let feed = read("/feeds/today.atom").await;
     let list = read("/api/daily_papers?limit=2").await;
+    let front = read("/month/2024-02").await;
+    assert!(
+        front.status == 200 && !front.text().contains("You see this page as it was"),
+        "{front:?}"
+    );
     assert_eq!(
         (feed.status, list.status, feed.header("warning")),
         (200, 200, ""),
@@ -109,6 +128,17 @@ async fn while_the_search_does_not_answer_older_lists_say_so_and_others_say_when
     };
     old("/feeds/today.atom", &feed).await;
     old("/api/daily_papers?limit=2", &list).await;
+    let page = read("/month/2024-02").await;
+    assert_eq!(
+        (page.status, page.header("cache-control")),
+        (200, "no-cache"),
+        "{page:?}"
+    );
+    let text = page.text();
+    assert!(
+        text.contains("You see this page as it was") && text.contains("Owls of the"),
+        "{text}"
+    );
     let other = read("/api/daily_papers?limit=3").await;
     assert_eq!((other.status, other.header("retry-after")), (503, "5"), "{other:?}");
     assert!(

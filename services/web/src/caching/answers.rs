@@ -93,9 +93,9 @@ impl Answers {
         key.push(0);
         key.extend(question.encode_to_vec());
         let make = async || {
-            let answer = Q::ask(self.search.clone(), client.request(question))
-                .await?
-                .into_inner();
+            // A call is large and seldom made: most find their answer here.
+            let answer = Box::pin(Q::ask(self.search.clone(), client.request(question))).await?;
+            let answer = answer.into_inner();
             let weight = answer.encoded_len();
             let answer: Arc<dyn Any + Send + Sync> = Arc::new(answer);
             Ok((answer, weight))

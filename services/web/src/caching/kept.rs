@@ -20,7 +20,7 @@ const LONGEST: usize = 16 << 20;
 /// Packing shorter ones saves no packet.
 const WORTH_PACKING: usize = 860;
 /// Where a page says that it is not of this moment.
-const MAIN: &[u8] = b"<main id=\"main\">";
+const MAIN: &[u8] = b"<main id=\"main\"";
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -190,10 +190,12 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 
 /// The page with a word at its top.
 fn with_notice(page: &Bytes, seconds: u64) -> Bytes {
-    let Some(main) = page.windows(MAIN.len()).position(|window| window == MAIN) else {
+    let main = page.windows(MAIN.len()).position(|window| window == MAIN);
+    let end = main.and_then(|main| Some(main + page[main..].iter().position(|byte| *byte == b'>')? + 1));
+    let Some(end) = end else {
         return page.clone();
     };
-    let (before, after) = page.split_at(main + MAIN.len());
+    let (before, after) = page.split_at(end);
     let age = if seconds < 120 {
         format!("{seconds} seconds")
     } else {

@@ -108,7 +108,7 @@ async fn what_is_no_success_is_kept_by_nobody() {
 async fn an_older_page_says_so() {
     let page = kept(
         "text/html; charset=utf-8",
-        "<body><main id=\"main\"><h1>Today</h1></main>",
+        "<body><main id=\"main\" tabindex=\"-1\"><h1>Today</h1></main>",
     )
     .await;
     let fresh = page.answer(&asked(&[]));

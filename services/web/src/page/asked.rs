@@ -24,14 +24,12 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Front>> for Asked<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, front: &Arc<Front>) -> Result<Self, Response> {
-        match Query::<T>::try_from_uri(&parts.uri) {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(_) => {
-                let text = "The part of the address behind the question mark cannot be read. Leave it out, or start from \
-                            the front page.";
-                Err(front.pages.message(StatusCode::BAD_REQUEST, TITLE, text))
-            }
+        if let Ok(Query(asked)) = Query::<T>::try_from_uri(&parts.uri) {
+            return Ok(Self(asked));
         }
+        let text = "The part of the address behind the question mark cannot be read. Leave it out, or start from the front \
+                    page.";
+        Err(front.pages.message(StatusCode::BAD_REQUEST, TITLE, text))
     }
 }
 

@@ -271,16 +271,16 @@ impl Maths<'_> {
             }
             "frac" | "tfrac" | "dfrac" | "nicefrac" | "sfrac" => {
                 let (above, below) = (self.argument(), self.argument());
-                set.push_str(&format!("{}/{}", together(&above), together(&below)));
+                set.extend([&*together(&above), "/", &together(&below)]);
             }
             "sqrt" => self.root(set),
             "binom" | "tbinom" | "dbinom" => {
                 let (n, k) = (self.argument(), self.argument());
-                set.push_str(&format!("({n} choose {k})"));
+                set.extend(["(", &n, " choose ", &k, ")"]);
             }
             "pmod" => {
                 let of = self.argument();
-                set.push_str(&format!(" (mod {of})"));
+                set.extend([" (mod ", &of, ")"]);
             }
             "bmod" | "mod" => set.push_str(" mod "),
             "unicode" => {
@@ -300,7 +300,7 @@ impl Maths<'_> {
             set.push_str(&self.tagged("sup", &of));
         }
         let content = self.argument();
-        set.push_str(&format!("√{}", together(&content)));
+        set.extend(["√", &together(&content)]);
     }
 
     /// What changes sizes and places, of which a line of text has none. Whether the command was one of these.

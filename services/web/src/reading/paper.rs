@@ -59,15 +59,23 @@ struct Citation {
 pub async fn paper(
     State(front): State<Arc<Front>>,
     path: Result<Path<String>, PathRejection>,
-    Asked(wanted): Asked<Wanted>,
+    Asked(mut wanted): Asked<Wanted>,
     headers: HeaderMap,
     client: Client,
     reader: Reader,
 ) -> Response {
     let bad = |text: &str| front.pages.message(StatusCode::BAD_REQUEST, "That did not work", text);
-    let Ok(Path(written)) = path else {
+    let Ok(Path(mut written)) = path else {
         return bad("The address holds letters that are none. Open the paper from a list again.");
     };
+    // The clients that know papers by their bare arXiv ids ask so for the text of one.
+    let bare = written.strip_suffix(".md").map(str::to_owned);
+    if let Some(bare) = bare.filter(|bare| canonical_id(bare).is_ok_and(|id| id.starts_with("arxiv:"))) {
+        wanted
+            .format
+            .get_or_insert_with(|| PaperFormat::Markdown.name().to_owned());
+        written = bare;
+    }
     let id = match canonical_id(&written) {
         Ok(id) => id,
         Err(error) => return bad(&format!("The id of the paper {error}.")),

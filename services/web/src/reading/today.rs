@@ -24,9 +24,9 @@ use crate::page::Asked;
 use crate::paper::{PaperView, escaped_value, published_time, search_path};
 use crate::reader::Reader;
 
-const TRENDING: i32 = 12;
-const NEWEST: i32 = 24;
-const ARCHIVE_PAGE: i32 = 40;
+const TRENDING: i32 = 10;
+const NEWEST: i32 = 16;
+const ARCHIVE_PAGE: i32 = 30;
 const CATEGORIES: i32 = 12;
 
 /// What the address asks.
@@ -126,7 +126,7 @@ pub async fn day(
     reader: Reader,
     asked: Asked<Wanted>,
 ) -> Response {
-    archive(Unit::Day, front, path, client, reader, asked).await
+    Box::pin(archive(Unit::Day, front, path, client, reader, asked)).await
 }
 
 /// A week that has passed.
@@ -137,7 +137,7 @@ pub async fn week(
     reader: Reader,
     asked: Asked<Wanted>,
 ) -> Response {
-    archive(Unit::Week, front, path, client, reader, asked).await
+    Box::pin(archive(Unit::Week, front, path, client, reader, asked)).await
 }
 
 /// A month that has passed.
@@ -148,7 +148,7 @@ pub async fn month(
     reader: Reader,
     asked: Asked<Wanted>,
 ) -> Response {
-    archive(Unit::Month, front, path, client, reader, asked).await
+    Box::pin(archive(Unit::Month, front, path, client, reader, asked)).await
 }
 
 async fn archive(

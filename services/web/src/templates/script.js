@@ -8,9 +8,9 @@ const say = (text) => {
 
 // Votes and saves: the form is sent as it is; an answer that leads back means it was taken.
 const ACTS = {
-  "/vote": { next: "/vote", done: true, word: "Voted", said: "Your vote counts." },
-  "/save": { next: "/unsave", done: true, word: "Saved", said: "Saved." },
-  "/unsave": { next: "/save", done: false, word: "Save", said: "No longer saved." },
+  "/vote": { next: "/vote", done: true, word: "Voted", name: "Voted for", said: "Your vote counts." },
+  "/save": { next: "/unsave", done: true, word: "Saved", name: "Saved:", said: "Saved." },
+  "/unsave": { next: "/save", done: false, word: "Save", name: "Save", said: "No longer saved." },
 };
 
 document.addEventListener("submit", async (event) => {
@@ -30,7 +30,7 @@ document.addEventListener("submit", async (event) => {
   form.setAttribute("action", act.next);
   button.setAttribute("aria-pressed", String(act.done));
   button.textContent = act.word;
-  button.setAttribute("aria-label", (button.getAttribute("aria-label") || "").replace(/^(Vote for|Save|Saved:)/, act.next === "/vote" ? "Voted for" : act.done ? "Saved:" : "Save"));
+  button.setAttribute("aria-label", (button.getAttribute("aria-label") || "").replace(/^(Voted? for|Saved:|Save)/, act.name));
   button.focus();
   say(act.said);
 });
