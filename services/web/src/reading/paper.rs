@@ -102,14 +102,8 @@ pub async fn paper(
     let (paper, similar) = tokio::join!(asked, similar(&front, &client, &id));
     match found(paper) {
         Ok(paper) => {
-            let mut response =
-                front
-                    .pages
-                    .render(StatusCode::OK, "paper.html", shown(&paper, similar, &client, &reader));
-            response
-                .headers_mut()
-                .insert(header::VARY, header::HeaderValue::from_static("accept, cookie"));
-            response
+            let context = shown(&paper, similar, &client, &reader);
+            front.pages.render(StatusCode::OK, "paper.html", context)
         }
         Err(error) => missing(&front, &error),
     }

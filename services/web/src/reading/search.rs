@@ -13,7 +13,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use proto::search::v1::{SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult};
 use serde::{Deserialize, Serialize};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use self::narrowing::Narrowings;
 use self::reasons::Reason;
@@ -139,18 +139,21 @@ pub async fn search(
             let context = context! { has_words => parsed.meaning.is_some(), ..found };
             front.pages.render(StatusCode::OK, TEMPLATE, context)
         }
-        Err(error) if matches!(error.code(), Code::InvalidArgument | Code::NotFound) => {
-            let problem = problem::said(error.message());
-            let context =
-                context! { query, sort => sort.name(), problem => Serde(problem), narrowings => Serde(narrowings) };
-            front.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context)
-        }
-        Err(error) => {
-            tracing::warn!(code = ?error.code(), message = error.message(), "a search could not be answered");
-            let context = context! { query, sort => sort.name(), problem => Serde(problem::said(NOT_NOW)) };
-            front.pages.render(StatusCode::SERVICE_UNAVAILABLE, TEMPLATE, context)
-        }
+        Err(error) => failed(&front, &query, sort, narrowings, &error),
     }
+}
+
+/// What is wrong with the query, or that nobody answers it now.
+fn failed(front: &Front, query: &str, sort: Sort, narrowings: Narrowings, error: &Status) -> Response {
+    let (status, said) = if matches!(error.code(), Code::InvalidArgument | Code::NotFound) {
+        (StatusCode::BAD_REQUEST, error.message())
+    } else {
+        tracing::warn!(code = ?error.code(), message = error.message(), "a search could not be answered");
+        (StatusCode::SERVICE_UNAVAILABLE, NOT_NOW)
+    };
+    let problem = Serde(problem::said(said));
+    let context = context! { query, sort => sort.name(), problem, narrowings => Serde(narrowings) };
+    front.pages.render(status, TEMPLATE, context)
 }
 
 fn found_context(

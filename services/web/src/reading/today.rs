@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -41,6 +42,9 @@ pub struct Wanted {
     #[serde(default)]
     q: Option<String>,
 }
+
+/// The part of an address that names a period, where it is text.
+type Written = Result<Path<String>, PathRejection>;
 
 /// A link of a row of choices.
 #[derive(Debug, Serialize)]
@@ -82,38 +86,20 @@ pub async fn today(
         _ => None,
     };
     let earlier = earlier.as_ref().map_or(&[][..], |newest| &newest.papers);
-    let path = |unit: Unit, category: &str| front_path(unit, category);
     let sheet = Sheet {
         period,
         category,
-        here: path(unit, category),
+        here: front_path(unit, category),
         reader: &reader,
     };
-    let failed = newest.is_err() && trending.is_err();
-    let earlier_day = earlier
-        .iter()
-        .find_map(published_time)
-        .map(|time| Period::at(Unit::Day, time));
     let context = context! {
-        section => "/",
-        is_front => true,
-        windows => Serde(Unit::ALL.map(|one| Choice {
-            label: one.name().to_owned(),
-            href: path(one, category),
-            papers: None,
-            is_chosen: one == unit,
-        })),
-        categories => Serde(sheet.categories(&counts, &|category| path(unit, category))),
         trending => trending.as_ref().ok().map(|trending| Serde(heat::trends(&trending.papers, &reader))),
         newest => newest.as_ref().ok().map(|newest| Serde(sheet.views(&newest.papers))),
-        earlier => Serde(sheet.views(earlier)),
-        earlier_day => earlier_day.map(|day| context! { words => day.words(), path => sheet.with_category(day) }),
-        ..sheet.context(&counts)
+        ..sheet.front(earlier, &counts)
     };
-    let status = if failed {
-        StatusCode::SERVICE_UNAVAILABLE
-    } else {
-        StatusCode::OK
+    let status = match (newest, trending) {
+        (Err(_), Err(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
     };
     front.pages.render(status, "today.html", context)
 }
@@ -121,7 +107,7 @@ pub async fn today(
 /// A day that has passed.
 pub async fn day(
     front: State<Arc<Front>>,
-    path: Path<String>,
+    path: Written,
     client: Client,
     reader: Reader,
     asked: Asked<Wanted>,
@@ -132,7 +118,7 @@ pub async fn day(
 /// A week that has passed.
 pub async fn week(
     front: State<Arc<Front>>,
-    path: Path<String>,
+    path: Written,
     client: Client,
     reader: Reader,
     asked: Asked<Wanted>,
@@ -143,7 +129,7 @@ pub async fn week(
 /// A month that has passed.
 pub async fn month(
     front: State<Arc<Front>>,
-    path: Path<String>,
+    path: Written,
     client: Client,
     reader: Reader,
     asked: Asked<Wanted>,
@@ -151,25 +137,28 @@ pub async fn month(
     Box::pin(archive(Unit::Month, front, path, client, reader, asked)).await
 }
 
+fn no_period(front: &Front, unit: Unit) -> Response {
+    let like = match unit {
+        Unit::Day => "/day/2026-11-27",
+        Unit::Week => "/week/2026-W48",
+        Unit::Month => "/month/2026-11",
+    };
+    let unit = unit.name();
+    let text = format!("That is no {unit} of the calendar. An address looks like {like}.");
+    front.pages.message(StatusCode::NOT_FOUND, "No such page", &text)
+}
+
 async fn archive(
     unit: Unit,
     State(front): State<Arc<Front>>,
-    Path(text): Path<String>,
+    path: Written,
     client: Client,
     reader: Reader,
     Asked(asked): Asked<Wanted>,
 ) -> Response {
+    let text = path.map(|Path(text)| text).unwrap_or_default();
     let Some(period) = Period::parse(unit, &text) else {
-        let like = match unit {
-            Unit::Day => "/day/2026-11-27",
-            Unit::Week => "/week/2026-W48",
-            Unit::Month => "/month/2026-11",
-        };
-        let text = format!(
-            "That is no {} of the calendar. An address looks like {like}.",
-            unit.name()
-        );
-        return front.pages.message(StatusCode::NOT_FOUND, "No such page", &text);
+        return no_period(&front, unit);
     };
     let category = match asking::within(&front, "category", &asked.category, LONGEST_CATEGORY) {
         Ok(category) => category,
@@ -217,6 +206,28 @@ struct Sheet<'a> {
 impl Sheet<'_> {
     fn views(&self, papers: &[Paper]) -> Vec<PaperView> {
         papers.iter().map(|paper| PaperView::of(paper, self.reader)).collect()
+    }
+
+    /// What only the front page has; `earlier` leads on where the period has nothing yet.
+    fn front(&self, earlier: &[Paper], counts: &Result<Known<CountFacetsResponse>, Status>) -> Value {
+        let unit = self.period.unit();
+        let earlier_day = earlier.iter().find_map(published_time);
+        let earlier_day = earlier_day.map(|time| Period::at(Unit::Day, time));
+        let windows = Unit::ALL.map(|one| Choice {
+            label: one.name().to_owned(),
+            href: front_path(one, self.category),
+            papers: None,
+            is_chosen: one == unit,
+        });
+        context! {
+            section => "/",
+            is_front => true,
+            windows => Serde(windows),
+            categories => Serde(self.categories(counts, &|category| front_path(unit, category))),
+            earlier => Serde(self.views(earlier)),
+            earlier_day => earlier_day.map(|day| context! { words => day.words(), path => self.with_category(day) }),
+            ..self.context(counts)
+        }
     }
 
     fn with_category(&self, period: Period) -> String {
