@@ -6,7 +6,9 @@ const where = (node) => {
     const why = [...node.any, ...node.all, ...node.none].map((check) => check.message).join("; ");
     return `${node.html.slice(0, 160)} (${why.slice(0, 200)})`;
 };
-axe.run(document, { runOnly: only, resultTypes: ["violations"] }).then(
+// A change of scheme may be gradual; what is looked at is what it comes to.
+const settled = () => Promise.allSettled(document.getAnimations().map((one) => one.finished));
+settled().then(() => axe.run(document, { runOnly: only, resultTypes: ["violations"] })).then(
     (results) => done(results.violations.map((one) => ({
         rule: one.id, impact: one.impact, why: one.help, where: one.nodes.slice(0, 3).map(where),
     }))),

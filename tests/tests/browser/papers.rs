@@ -45,7 +45,8 @@ fn ours() -> [Value; 3] {
         "published": days_ago(0),
     });
     let hostile = json!({
-        "id": HOSTILE,
+        "id": "hostile",
+        "source": "test",
         "title": "<script>document.title='taken'</script> \u{202e}sgohegdeh\u{202c} & <b>\"hedgehogs\"</b> {{ 7 * 7 }}",
         "abstract": "</p></article></main><img src=x onerror=\"document.title='taken'\"> <a href=\"javascript:alert(1)\">hedgehogs</a> \
                      <!-- ]]> &amp; $\\href{javascript:alert(1)}{x}$",
@@ -54,7 +55,8 @@ fn ours() -> [Value; 3] {
         "published": days_ago(0),
     });
     let long = json!({
-        "id": LONG,
+        "id": "long",
+        "source": "test",
         "title": format!("Hedgehog{}", "igel".repeat(100)),
         "abstract": format!("About {}.", "hedgehogs/".repeat(60)),
         "authors": ["Taumatawhakatangihangakoauauotamateaturipukakapikimaungahoronukupokaiwhenuakitanatahu".repeat(2)],

@@ -29,6 +29,7 @@ impl<'a> Reader<'a> {
         // Every page shows what it costs somebody who comes for the first time.
         session.command("Network.setCacheDisabled", &json!({ "cacheDisabled": true }));
         session.command("Emulation.setDeviceMetricsOverride", &variant.screen.metrics());
+        ask_for(&session, Scheme::Light);
         let reader = Self {
             variant,
             stage,
@@ -147,9 +148,7 @@ impl<'a> Reader<'a> {
         self.stage.note_bytes(page, loaded.bytes);
         if first_look(page, self.variant) {
             for scheme in Scheme::BOTH {
-                let feature = json!({ "name": "prefers-color-scheme", "value": scheme.name() });
-                self.session
-                    .command("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
+                ask_for(&self.session, scheme);
                 found.extend(rules::inaccessible(self.stage, &self.session, scheme));
                 self.photograph(page, scheme);
             }
@@ -214,6 +213,15 @@ impl<'a> Reader<'a> {
         let name = format!("{page}.{}.{}.png", self.variant.name(), scheme.name());
         std::fs::write(self.stage.screenshots.join(name), png.unwrap()).unwrap();
     }
+}
+
+/// Asks pages for a scheme, and for no motion: what is half-way between two colours would be looked at as if it were one.
+fn ask_for(session: &Session, scheme: Scheme) {
+    let features = json!([
+        { "name": "prefers-color-scheme", "value": scheme.name() },
+        { "name": "prefers-reduced-motion", "value": "reduce" },
+    ]);
+    session.command("Emulation.setEmulatedMedia", &json!({ "features": features }));
 }
 
 /// The key that moves the focus.

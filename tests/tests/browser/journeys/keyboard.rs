@@ -1,5 +1,6 @@
 //! The way from the front page to a vote for somebody who has no mouse.
 
+use crate::journeys::reacting::SAVED;
 use crate::papers::FORMULAS;
 use crate::reader::{Reader, TAB};
 use crate::stage::Stage;
@@ -25,9 +26,7 @@ pub fn by_keyboard_alone(_: &Stage, reader: &mut Reader) {
     assert!(reader.text("h1").starts_with("Sorting Hedgehogs"), "{}", reader.path());
     tab_to(reader, "button[data-action='save']");
     reader.type_keys(crate::reader::ENTER);
-    reader.until("the paper is saved", |reader| {
-        reader.sees("button[data-action='unsave']")
-    });
+    reader.until("the paper is saved", |reader| reader.sees(SAVED));
 }
 
 /// Goes from stop to stop, each of which must be seen to have the focus.

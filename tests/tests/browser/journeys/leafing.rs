@@ -34,7 +34,7 @@ pub fn windows_and_days(_: &Stage, reader: &mut Reader) {
     assert_eq!(reader.path(), format!("/day/{}", days_ago(1)));
     let yesterday = reader.papers("main");
     assert!(!yesterday.is_empty() && yesterday != today, "{yesterday:?}");
-    reader.follow("a[rel='next']");
+    reader.follow("nav[aria-label='Other days'] a:last-child");
     assert_eq!(reader.papers("main"), today, "there and back");
 }
 

@@ -26,9 +26,9 @@ pub fn refusals(_: &Stage, reader: &mut Reader) {
     for (path, page, status) in [
         ("/no/such/page", "not-found", 404),
         ("/papers/arxiv:2611.99999", "no-such-paper", 404),
-        ("/day/2026-13-45", "no-such-day", 400),
+        ("/day/2026-13-45", "no-such-day", 404),
         ("/search?q=author%3A", "search-malformed", 400),
-        (&long, "search-too-long", 400),
+        (&long, "search-too-long", 414),
         ("/confirm?token=forged.token", "confirm-forged", 400),
         ("/preferences?token=forged.token", "preferences-forged", 400),
         ("/unsubscribe?token=", "unsubscribe-no-token", 400),

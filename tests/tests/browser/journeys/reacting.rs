@@ -4,6 +4,9 @@ use crate::papers::days_ago;
 use crate::reader::Reader;
 use crate::stage::Stage;
 
+/// The button of a paper that is saved.
+pub const SAVED: &str = "button[data-action='save'][aria-pressed='true']";
+
 /// The page of a paper, by its id.
 pub fn page_of(paper: &str) -> String {
     format!("/papers/{paper}")
@@ -20,7 +23,7 @@ pub fn vote_moves_trending(_: &Stage, reader: &mut Reader) {
     reader.open(&page_of(&paper));
     reader.press("button[data-action='vote']");
     reader.until("the vote is taken", |reader| {
-        reader.text("main").contains("oted") || reader.sees("[role='status']")
+        reader.sees("button[data-action='vote'][aria-pressed='true']")
     });
     reader.look("voted");
     let lifted = |reader: &Reader| match (before, rank(reader)) {
@@ -41,14 +44,12 @@ pub fn save_and_take_out(_: &Stage, reader: &mut Reader) {
     for paper in [first, second] {
         reader.open(&page_of(paper));
         reader.press("button[data-action='save']");
-        reader.until("the paper is saved", |reader| {
-            reader.sees("button[data-action='unsave']") || reader.path().starts_with("/saved")
-        });
+        reader.until("the paper is saved", |reader| reader.sees(SAVED));
     }
     reader.open("/saved");
     reader.look("saved");
     assert_eq!(reader.papers("main"), [second, first], "newest first");
-    reader.press(&format!("article[data-paper='{first}'] button[data-action='unsave']"));
+    reader.press(&format!("article[data-paper='{first}'] button[data-action='save']"));
     reader.until("the paper is taken out", |reader| {
         reader.open("/saved");
         reader.papers("main") == [second]
