@@ -33,6 +33,7 @@ pub mod deliveries;
 mod groups;
 pub mod keeper;
 mod logging;
+mod picks;
 mod placing;
 pub mod rates;
 pub mod reading;

@@ -135,7 +135,8 @@ fn read<A: FromRedisValue>(key: &str, answer: Value) -> Result<A, SubscribersErr
 #[cfg(test)]
 mod tests {
     use crate::subscribers::Channel;
-    use crate::subscribers::deliveries::{Attempt, Begin, Claim, Intention};
+    use crate::subscribers::deliveries::{Attempt, Begin, Claim, Intention, Pick, Record, Stage};
+    use crate::subscribers::reading::seen_key;
     use crate::testing::House;
 
     #[tokio::test]
@@ -187,5 +188,51 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[tokio::test]
+    async fn in_one_group_both_ways_have_the_same_papers_which_are_remembered_once() {
+        let house = House::build().await;
+        let (store, slot) = (&house.subscribers, house.now);
+        let id = house.reader("ada@example.org", &[]).await.id;
+        let fence = store.fence().await.expect("a fence");
+        let [first, second] = ["x:a", "x:b"].map(|id| vec![Pick::known_only(id)]);
+        let attempt = |channel| Attempt {
+            fence: &fence,
+            channel,
+            id: &id,
+            slot,
+        };
+        let intentions = [(Channel::Webhook, &first), (Channel::Mail, &second)].map(|(channel, papers)| Intention {
+            attempt: attempt(channel),
+            papers,
+            message_id: channel.name(),
+        });
+        let claims = store.intend(&intentions, house.now).await.expect("redis answers");
+        let claims: Vec<Claim> = claims.into_iter().map(|claim| claim.expect("answered")).collect();
+        assert_eq!(claims, [Claim::Go(None), Claim::Go(Some(first.clone()))]);
+
+        for channel in Channel::ALL {
+            let record = Record {
+                stage: Stage::Sent,
+                picks: first.clone(),
+                fixed: true,
+                message_id: channel.name().to_owned(),
+                at: house.now,
+                ..Record::default()
+            };
+            let sent = store.sent(attempt(channel), &record, house.later(60)).await;
+            assert!(sent.expect("redis answers"));
+            let record = store.record(channel, &id, slot).await.expect("redis answers");
+            assert_eq!(
+                (record.stage, record.picks, record.message_id.as_str()),
+                (Stage::Sent, first.clone(), channel.name())
+            );
+        }
+        let length: u64 = store
+            .ask(redis::cmd("STRLEN").arg(seen_key(&id)))
+            .await
+            .expect("redis answers");
+        assert_eq!(length, 12, "one entry of twelve bytes");
     }
 }
