@@ -305,7 +305,7 @@ mod tests {
     fn a_word_in_angle_brackets_is_a_word() {
         assert!(INLINE.is_sorted());
         assert_eq!(
-            plain("Let's <think> about </think> <b>bold</b> <jats:italic>text</jats:italic> <mi>x</mi> <x y='1'>z</x>")
+            plain("Let's <think> about </think> <b>bold</b> <jats:italic>text</jats:italic> <mi>x</mi> <i y='1'>z</i>")
                 .trim(),
             "Let's <think> about </think> bold text x z"
         );

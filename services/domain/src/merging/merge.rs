@@ -181,13 +181,13 @@ fn called(identifiers: &Identifiers, own: Option<&Claim>, submission: &Submissio
     if let Some(id) = identifiers.paper_id() {
         return Some(id);
     }
-    match own {
-        Some(claim) => PaperId::from_submission(&claim.submission.id, &claim.submission.source).ok(),
-        None => Some(PaperId::from_title(
-            &submission.title,
-            submission.authors.first().map(String::as_str),
-        )),
-    }
+    // An own id may look like one of a scheme that it is none of.
+    let own = own.and_then(|claim| PaperId::from_submission(&claim.submission.id, &claim.submission.source).ok());
+    let own = own.filter(|id| PaperId::parse(id.as_str()).is_ok());
+    own.or_else(|| {
+        let author = submission.authors.first().map(String::as_str);
+        Some(PaperId::from_title(&submission.title, author))
+    })
 }
 
 fn conflicts(identifiers: &Identifiers) -> Vec<Conflict> {
