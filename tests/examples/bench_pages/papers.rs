@@ -99,7 +99,7 @@ impl Papers {
     fn searches(&self) -> impl Iterator<Item = String> {
         let titles = self.0.iter().rev().filter_map(|paper| paper["title"].as_str());
         let words = titles.map(|title| {
-            let word = |word: &str| word.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>();
+            let word = |word: &str| word.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
             title
                 .split_whitespace()
                 .skip(1)
