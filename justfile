@@ -75,6 +75,11 @@ faults-editions subscribers="3000" kills="200" seed="1":
     cargo build --workspace --locked
     BROADSHEET_FAULTS_SUBSCRIBERS={{ subscribers }} BROADSHEET_FAULTS_KILLS={{ kills }} BROADSHEET_FAULTS_SEED={{ seed }} cargo test --workspace --locked --test faults_editions -- --nocapture
 
+# Play thirty days of arXiv in accelerated time from a feed that misbehaves, with kills, and compare the catalogue.
+replay-arxiv days="30" kills="40" seed="1":
+    cargo build --workspace --locked
+    BROADSHEET_REPLAY_DAYS={{ days }} BROADSHEET_REPLAY_KILLS={{ kills }} BROADSHEET_REPLAY_SEED={{ seed }} cargo test --workspace --locked --test replay_arxiv -- --nocapture
+
 # Load the embedding service over gRPC, beside the bare encoder on the same texts. MODEL is a name that `broadsheet fetch` knows.
 bench-embedding *arguments:
     cargo run --release --locked -p embedding --example load -- {{ arguments }}
@@ -93,7 +98,7 @@ bench-search:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_search
 
-# Play sixty days of a made-up literature: how soon trending finds planted bursts, and how far fake accounts move a paper.
+# Play sixty days of five made-up literatures: how soon trending finds planted bursts, how far fake accounts and bought stars move a paper.
 backtest-trending:
     cargo run --release --locked -p domain --example backtest_trending
 
@@ -110,3 +115,11 @@ bench-mail:
 bench-pages:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_pages
+
+# Fuzz every parser of sources for a bounded time, beginning with samples and recorded pages.
+fuzz-parsers seconds="60":
+    services/sources/fuzz/run {{ seconds }}
+
+# How fast the parsers of sources read, on one core.
+bench-parsers:
+    cargo bench --locked -p sources --bench parsers

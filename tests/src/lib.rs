@@ -6,6 +6,8 @@
     reason = "a broken test environment should stop a test where it breaks"
 )]
 
+pub mod certificates;
+pub mod feeds;
 pub mod killable;
 pub mod otlp;
 pub mod proxy;
@@ -14,6 +16,7 @@ pub mod qdrant;
 pub mod servers;
 pub mod services;
 pub mod smtp;
+pub mod webhooks;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

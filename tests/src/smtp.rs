@@ -6,11 +6,13 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 
+use crate::certificates::Certificates;
 use crate::{PATIENCE, python};
 
 /// The server. It ends with the test.
 pub struct SmtpServer {
     process: Child,
+    scheme: &'static str,
     port: u64,
     events: Receiver<Value>,
 }
@@ -24,6 +26,8 @@ pub struct Answered {
     pub answer: Option<String>,
     /// The mail, where it got that far.
     pub mail: Option<Mail>,
+    /// Whether the mail came encrypted.
+    pub tls: bool,
 }
 
 /// A mail as a reader's program sees it.
@@ -53,12 +57,32 @@ impl Mail {
 impl SmtpServer {
     /// Starts it.
     pub fn start() -> Self {
-        let mut process = Command::new(python::python())
-            .arg(python::script("smtp_server.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::with("smtp", None)
+    }
+
+    /// Starts one that takes commands before it has answered earlier ones.
+    pub fn start_pipelining() -> Self {
+        Self::with("smtp", Some(("--pipelining", None)))
+    }
+
+    /// Starts one that offers STARTTLS.
+    pub fn with_starttls(certificates: &Certificates) -> Self {
+        Self::with("smtp", Some(("--starttls", Some(certificates))))
+    }
+
+    /// Starts one that speaks TLS from the start.
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        Self::with("smtps", Some(("--tls", Some(certificates))))
+    }
+
+    fn with(scheme: &'static str, option: Option<(&str, Option<&Certificates>)>) -> Self {
+        let mut command = Command::new(python::python());
+        command.arg(python::script("smtp_server.py"));
+        if let Some((option, certificates)) = option {
+            let files = certificates.map(|of| [of.certificate(), of.key()]);
+            command.arg(option).args(files.into_iter().flatten());
+        }
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let (said, events) = channel();
         std::thread::spawn(move || {
@@ -70,14 +94,32 @@ impl SmtpServer {
         let ready: Value = events.recv_timeout(PATIENCE).expect("the SMTP server starts");
         Self {
             process,
+            scheme,
             port: ready["port"].as_u64().unwrap(),
             events,
         }
     }
 
-    /// `smtp://…`
+    /// `smtp://…`, or `smtps://…`
     pub fn url(&self) -> String {
-        format!("smtp://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
+    }
+
+    /// The same with a name and a password.
+    pub fn url_with_password(&self) -> String {
+        self.url().replace("://", "://ada:secret@")
+    }
+
+    /// Waits for a password; true where it came encrypted.
+    pub fn password(&self) -> bool {
+        let event = self.events.recv_timeout(PATIENCE).expect("a password");
+        assert_eq!(event["command"], "AUTH", "{event}");
+        event["tls"].as_bool().unwrap()
+    }
+
+    /// Whether anything happened that nobody has asked for yet.
+    pub fn was_left_alone(&self) -> bool {
+        self.events.try_recv().is_err()
     }
 
     /// Waits for the next mail that is taken; nothing else may come before it.
@@ -117,6 +159,7 @@ fn answered(event: &Value) -> Answered {
         to: event["to"].as_str().unwrap().to_owned(),
         answer: event["answer"].as_str().map(str::to_owned),
         mail: event.get("mail").map(mail),
+        tls: event["tls"].as_bool().unwrap_or(false),
     }
 }
 

@@ -23,7 +23,11 @@ struct Desk {
 
 impl Desk {
     fn open() -> Self {
-        let (mails, folder) = (SmtpServer::start(), tempfile::tempdir().unwrap());
+        Self::open_over(SmtpServer::start())
+    }
+
+    fn open_over(mails: SmtpServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let environment = [
             ("BROADSHEET_NOTIFICATION__SMTP_URL", mails.url()),
             ("BROADSHEET_NOTIFICATION__RETRY_SECONDS", "1".to_owned()),
@@ -79,7 +83,7 @@ impl Desk {
     }
 
     fn editions(&self, outcome: &str) -> u64 {
-        let series = format!("broadsheet_notification_editions_total{{outcome=\"{outcome}\"}}");
+        let series = format!("broadsheet_notification_editions_total{{channel=\"mail\",outcome=\"{outcome}\"}}");
         counted(&self.platform.endpoint("admin"), &series)
     }
 
@@ -116,6 +120,49 @@ async fn a_mail_that_is_taken_is_whole_and_comes_once() {
     assert_eq!(tests::post(unsubscribe, &[("List-Unsubscribe", "One-Click")]).0, 200);
     assert!(desk.mails.others().is_empty());
     assert_eq!((desk.editions("sent"), desk.resent()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_speaks_the_language_of_its_reader() {
+    let desk = Desk::open();
+    let subscribing = ["subscribe", "ada@example.org", "--confirm", "--language", "de-AT"];
+    desk.platform.must(&subscribing);
+    eventually("the paper is in the window", async || {
+        let preview = desk.platform.must(&["digest", "preview", "ada@example.org"]);
+        preview.out.contains("lakes").then_some(())
+    })
+    .await;
+    desk.platform
+        .must(&["digest", "send", "--to", "ada@example.org", "--now"]);
+    let mail = desk.mails.mail();
+    for said in ["1 Artikel für Sie", "heute neu", "Abbestellen"] {
+        assert!(
+            mail.plain.contains(said) && mail.html.contains(said),
+            "{said}: {mail:?}"
+        );
+    }
+    assert!(mail.html.contains("<html lang=\"de\""), "{mail:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_go_out_at_once_are_answered_one_by_one() {
+    let desk = Desk::open_over(SmtpServer::start_pipelining());
+    for (reader, state, outcome) in [
+        ("ada@example.org", "sent", "250"),
+        ("nobody@example.org", "failed", "550 5.1.1"),
+        ("busy@example.org", "deferred", "451"),
+    ] {
+        let (_, delivery) = desk.send(reader).await;
+        assert_eq!(delivery["state"], state, "{delivery}");
+        let attempt = desk.mails.next();
+        assert_eq!(attempt.to, reader);
+        assert!(attempt.answer.unwrap().starts_with(outcome));
+        assert_eq!(attempt.mail.is_some(), state == "sent");
+    }
+    let (_, delivery) = desk.send("dropped@example.org").await;
+    assert_eq!(delivery["state"], "deferred", "{delivery}");
+    desk.until_recorded("dropped@example.org", DeliveryState::Sent).await;
+    assert_eq!((desk.resent(), desk.editions("sent")), (1, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

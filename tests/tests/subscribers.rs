@@ -6,6 +6,8 @@ use std::net::TcpStream;
 
 use common::grpc::{ServiceChannel, channel};
 use prost_types::FieldMask;
+use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
+use proto::delivery::v1::{Feedback, FeedbackKind, ReportFeedbackRequest, report_feedback_request};
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use proto::subscriptions::v1::{
     ConfirmSubscriptionRequest, Exclusions, Frequency, GetSubscriptionRequest, Interest, PauseSubscriptionRequest,
@@ -221,6 +223,50 @@ async fn end(platform: &Platform, manage: String) {
     assert_eq!(gone.unwrap_err().code(), Code::NotFound);
     let again = platform.run(&["subscribe", "ada@bücher.example", "--confirm"]);
     assert!(again.err.contains("suppressed (complaint)"), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_complaint_ends_a_subscription_that_is_on_pause_and_no_resuming_brings_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    take_in(&platform);
+    platform.must(&["subscribe", "ada@example.org", "--confirm"]);
+    platform.must(&["digest", "send", "--now"]);
+    let mail = platform.mails().remove(0);
+    let manage = token(&mail, "unsubscribe");
+    let header = mail
+        .lines()
+        .find(|line| line.to_ascii_lowercase().starts_with("message-id:"));
+    let message_id = header.unwrap().split_once(':').unwrap().1.trim().to_owned();
+    platform.must(&["subscribers", "pause", "ada@example.org"]);
+    assert_eq!(show(&platform, "ada@example.org")["state"], "paused");
+
+    let mut delivery = DeliveryServiceClient::new(channel(&platform.endpoint("grpc"), None).unwrap());
+    let complaint = || {
+        let fields = Feedback {
+            kind: FeedbackKind::Complaint.into(),
+            message_id: message_id.clone(),
+            detail: "abuse".to_owned(),
+        };
+        ReportFeedbackRequest {
+            report: Some(report_feedback_request::Report::Feedback(fields)),
+        }
+    };
+    let taken = delivery.report_feedback(complaint()).await.unwrap().into_inner();
+    assert!(taken.suppressed && taken.kind() == FeedbackKind::Complaint, "{taken:?}");
+    assert_eq!(show(&platform, "ada@example.org")["state"], "suppressed");
+    let again = delivery.report_feedback(complaint()).await.unwrap().into_inner();
+    assert!(!again.suppressed, "it was already: {again:?}");
+
+    let resume = ResumeSubscriptionRequest { token: manage };
+    let resumed = client(&platform).resume_subscription(resume).await;
+    let state = resumed.map(|answer| answer.into_inner().subscription.unwrap_or_default().state());
+    assert!(!matches!(state, Ok(SubscriptionState::Active)), "{state:?}");
+    assert_eq!(show(&platform, "ada@example.org")["state"], "suppressed");
+    let again = platform.run(&["subscribe", "ada@example.org", "--confirm"]);
+    assert!(again.err.contains("suppressed (complaint)"), "{again:?}");
+    platform.must(&["digest", "send", "--now"]);
+    assert_eq!(platform.mails().len(), 1, "nothing more is sent");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a subscriber wants, on the wire and in the domain.
 
-use domain::preferences::Format;
+use domain::preferences::{Channels, Format};
 use domain::schedule::{Frequency, Schedule, ScheduleError};
 use domain::{Exclusions, Interest, PaperId, Preferences, Violation, text};
 use jiff::civil::Weekday;
@@ -18,6 +18,7 @@ impl From<&Preferences> for wire::Preferences {
             format: to_wire_format(preferences.format).into(),
             language: preferences.language.clone(),
             unwanted_paper_ids: Vec::new(),
+            delivery_channel: to_wire_channels(preferences.channels).into(),
         }
     }
 }
@@ -61,19 +62,7 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
         .collect();
     let exclusions = exclusions(wire.exclusions.as_ref());
     let paper_count = usize::try_from(wire.paper_count).unwrap_or(0);
-    if wire.format() == wire::Format::Unspecified && wire.format != 0 {
-        found.push(violation(
-            "format",
-            format!("is {}; allowed are HTML and TEXT", wire.format),
-        ));
-    }
-    if !is_language(&wire.language) {
-        let shown = text::shorten(&wire.language);
-        found.push(violation(
-            "language",
-            format!("is {shown:?}; it must be a tag such as en or pt-BR"),
-        ));
-    }
+    found.extend(forms(wire));
     let schedule = match schedule(&wire.schedule.clone().unwrap_or_default()) {
         Ok(schedule) => schedule,
         Err(problem) => {
@@ -92,9 +81,40 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
             wire::Format::Html | wire::Format::Unspecified => Format::Html,
         },
         language: wire.language.clone(),
+        channels: match wire.delivery_channel() {
+            wire::DeliveryChannel::Webhook => Channels::Webhook,
+            wire::DeliveryChannel::MailAndWebhook => Channels::Both,
+            wire::DeliveryChannel::Mail | wire::DeliveryChannel::Unspecified => Channels::Mail,
+        },
     };
     found.extend(preferences.violations());
     if found.is_empty() { Ok(preferences) } else { Err(found) }
+}
+
+/// What is not allowed in the form of the mail, its language and its way.
+fn forms(wire: &wire::Preferences) -> Vec<Violation> {
+    let mut found = Vec::new();
+    if wire.format() == wire::Format::Unspecified && wire.format != 0 {
+        found.push(violation(
+            "format",
+            format!("is {}; allowed are HTML and TEXT", wire.format),
+        ));
+    }
+    if wire.delivery_channel() == wire::DeliveryChannel::Unspecified && wire.delivery_channel != 0 {
+        let problem = format!(
+            "is {}; allowed are MAIL, WEBHOOK and MAIL_AND_WEBHOOK",
+            wire.delivery_channel
+        );
+        found.push(violation("delivery_channel", problem));
+    }
+    if !is_language(&wire.language) {
+        let shown = text::shorten(&wire.language);
+        found.push(violation(
+            "language",
+            format!("is {shown:?}; it must be a tag such as en or pt-BR"),
+        ));
+    }
+    found
 }
 
 /// Ids of papers; those that are none are answered with their place in the field.
@@ -165,6 +185,15 @@ fn to_wire_format(format: Format) -> wire::Format {
     }
 }
 
+/// Mail is what everybody has, so that it takes no room where preferences are kept.
+fn to_wire_channels(channels: Channels) -> wire::DeliveryChannel {
+    match channels {
+        Channels::Mail => wire::DeliveryChannel::Unspecified,
+        Channels::Webhook => wire::DeliveryChannel::Webhook,
+        Channels::Both => wire::DeliveryChannel::MailAndWebhook,
+    }
+}
+
 fn exclusions(wire: Option<&wire::Exclusions>) -> Exclusions {
     let Some(wire) = wire else {
         return Exclusions::default();
@@ -225,6 +254,7 @@ mod tests {
         wanted.trending_share = 0.7;
         wanted.format = Format::Text;
         wanted.language = "pt-BR".to_owned();
+        wanted.channels = Channels::Both;
         let read = preferences(&wire::Preferences::from(&wanted));
         assert_eq!(read, Ok(wanted));
     }
@@ -245,6 +275,7 @@ mod tests {
             trending_share: 2.0,
             format: 9,
             language: "not a tag".to_owned(),
+            delivery_channel: 9,
             ..wire::Preferences::default()
         };
         let found = preferences(&wrong).expect_err("mistakes");
@@ -254,6 +285,7 @@ mod tests {
             [
                 "interests[0].like_paper_ids[0]",
                 "format",
+                "delivery_channel",
                 "language",
                 "interests[0].text",
                 "interests[0].weight",

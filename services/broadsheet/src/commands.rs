@@ -8,6 +8,8 @@ pub mod fetch;
 pub mod index;
 pub mod ingest;
 pub mod search;
+pub mod signals;
+pub mod sources;
 pub mod status;
 pub mod subscribe;
 pub mod subscribers;

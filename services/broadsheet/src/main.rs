@@ -109,12 +109,26 @@ enum Command {
         #[command(flatten)]
         options: commands::search::Options,
     },
-    /// List the papers that readers look at most now, compared with what is usual for their topic
+    /// List the papers that get most attention now, compared with what is usual for their topic
     Trending {
         #[command(flatten)]
         place: Place,
         #[command(flatten)]
         options: commands::trending::Options,
+    },
+    /// Look after the feeds that papers come from: list, run, pause, back-fill
+    Sources {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: commands::sources::Sources,
+    },
+    /// Take in what is counted on other sites: up-votes, stars, citations, mentions
+    Signals {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: commands::signals::Signals,
     },
     /// Withdraw a paper: it is no longer found or mailed
     Withdraw {
@@ -226,6 +240,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Ingest { place, options } => commands::ingest::run(&place, options).await,
         Command::Search { place, options } => commands::search::run(&place, options).await,
         Command::Trending { place, options } => commands::trending::run(&place, options).await,
+        Command::Sources { place, command } => commands::sources::run(&place, command).await,
+        Command::Signals { place, command } => commands::signals::run(&place, command).await,
         Command::Withdraw { place, id, reason } => commands::ingest::withdraw(&place, id, reason).await,
         Command::Subscribe { place, options } => commands::subscribe::run(&place, options).await,
         Command::Subscribers { place, command } => commands::subscribers::run(&place, command).await,

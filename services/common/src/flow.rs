@@ -59,13 +59,14 @@ const fn work(consumer: &'static str, max_deliver: i64, batch: usize) -> Reading
 
 /// The flow, in the order a paper takes it.
 #[rustfmt::skip]
-pub const FLOW: [Hop; 6] = [
+pub const FLOW: [Hop; 7] = [
     Hop { subject: "papers.accepted",    message: "broadsheet.papers.v1.PaperAccepted",        from: "ingest",    to: "embedding",    reading: work("embedding-accepted", 6, 64) },
     Hop { subject: "papers.embedded",    message: "broadsheet.papers.v1.PaperEmbedded",        from: "embedding", to: "indexing",     reading: work("indexing-embedded", 6, 128) },
     Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "indexing",     reading: work("indexing-withdrawn", 6, 32) },
     Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "notification", reading: Reading::Window },
     Hop { subject: "papers.indexed",     message: "broadsheet.papers.v1.PaperIndexed",         from: "indexing",  to: "notification", reading: Reading::Window },
     Hop { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     reading: Reading::Window },
+    Hop { subject: "attention.counted",  message: "broadsheet.attention.v1.SignalRecorded",    from: "ingest",    to: "indexing",     reading: Reading::Window },
 ];
 
 /// A log of its owner's state, so that losing the store it works on loses nothing. Each thing has the subject
@@ -134,7 +135,7 @@ mod tests {
     use std::collections::HashSet;
 
     use prost::Name as _;
-    use proto::attention::v1::AttentionRecorded;
+    use proto::attention::v1::{AttentionRecorded, SignalRecorded};
     use proto::papers::v1::{PaperAccepted, PaperEmbedded, PaperIndexed, PaperWithdrawn};
 
     use super::*;
@@ -147,6 +148,7 @@ mod tests {
             PaperIndexed::full_name(),
             PaperWithdrawn::full_name(),
             AttentionRecorded::full_name(),
+            SignalRecorded::full_name(),
         ];
         for hop in FLOW {
             assert!(known.contains(&hop.message.to_owned()), "{}", hop.message);

@@ -50,6 +50,17 @@ pub struct Entry {
     payload: bytes::Bytes,
 }
 
+/// An entry that is to be added.
+#[derive(Debug)]
+pub struct Added<M> {
+    /// The thing it is about.
+    pub key: String,
+    /// The same within two minutes is added once.
+    pub id: String,
+    /// What it says.
+    pub message: M,
+}
+
 impl Entry {
     /// The message, where the entry is of this type.
     pub fn message<M: Message + Name + Default>(&self) -> Option<M> {
@@ -101,12 +112,17 @@ impl Journal {
         Ok(self.last(key).await?.1)
     }
 
-    /// Adds an entry of its own. The same `id` within two minutes is added once.
-    pub async fn add<M: Message + Name>(&self, key: &str, id: &str, message: &M) -> Result<(), BusError> {
-        let payload = message.encode_to_vec().into();
-        let subject = subject::<M>(key);
+    /// Adds entries of their own, all of them on their way before the first is waited for; how each ended, in their order.
+    pub async fn add_all<M: Message + Name>(&self, entries: Vec<Added<M>>) -> Vec<Result<(), BusError>> {
+        let adding = entries.iter().map(|entry| self.add(entry));
+        futures::future::join_all(adding).await
+    }
+
+    async fn add<M: Message + Name>(&self, entry: &Added<M>) -> Result<(), BusError> {
+        let payload = entry.message.encode_to_vec().into();
+        let subject = subject::<M>(&entry.key);
         self.bus
-            .publish_raw(&subject, id, content_type::<M>(), payload)
+            .publish_raw(&subject, &entry.id, content_type::<M>(), payload)
             .await
             .map(drop)
     }

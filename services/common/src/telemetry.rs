@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal as _;
 use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_nats::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, Injector};
@@ -32,6 +33,14 @@ pub struct Telemetry {
 #[error("telemetry cannot be set up: {0}")]
 pub struct TelemetryError(String);
 
+/// Whether a collector is told of spans.
+static EXPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether spans leave the process: for those that are many and have nothing to pass on.
+pub fn is_exported() -> bool {
+    EXPORTED.load(Ordering::Relaxed)
+}
+
 impl Telemetry {
     /// Sets up logs to standard error and traces to the collector.
     pub fn start(service: &'static str, config: &TelemetryConfig) -> Result<Self, TelemetryError> {
@@ -48,6 +57,7 @@ impl Telemetry {
                 .build()
                 .map_err(|error| TelemetryError(error.to_string()))?;
             builder = builder.with_batch_exporter(exporter);
+            EXPORTED.store(true, Ordering::Relaxed);
         }
         let provider = builder.build();
         let filter = EnvFilter::try_new(&config.log).map_err(|error| TelemetryError(error.to_string()))?;

@@ -19,8 +19,37 @@ pub use unwanted::{Text, Unwanted};
 #[derive(Debug, Clone, Default)]
 pub struct QueryTerms {
     weights: HashMap<String, f32>,
-    ids: HashMap<u32, f32>,
+    ids: Ids,
     beginnings: Beginnings,
+}
+
+/// Weights by the ids of terms, for asking about many ids of which nearly none is there: a bit tells most of them.
+#[derive(Debug, Clone, Default)]
+struct Ids {
+    bits: u64,
+    sorted: Vec<(u32, f32)>,
+}
+
+impl Ids {
+    fn new(mut weights: Vec<(u32, f32)>) -> Self {
+        weights.sort_unstable_by_key(|(id, _)| *id);
+        Self {
+            bits: weights.iter().fold(0, |bits, (id, _)| bits | Self::bit(*id)),
+            sorted: weights,
+        }
+    }
+
+    fn weight(&self, id: u32) -> Option<f32> {
+        if self.bits & Self::bit(id) == 0 {
+            return None;
+        }
+        let found = self.sorted.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(self.sorted[found].1)
+    }
+
+    fn bit(id: u32) -> u64 {
+        1 << (id % u64::BITS)
+    }
 }
 
 /// What of a paper's text fits a query. Places are in bytes at the bounds of characters, in order, and do not overlap.
@@ -42,7 +71,7 @@ impl QueryTerms {
 
     /// What a term with this id weighs; 0 where it is none of the query's.
     fn weight_of(&self, id: u32) -> f32 {
-        self.ids.get(&id).copied().unwrap_or_default()
+        self.ids.weight(id).unwrap_or_default()
     }
 
     /// The terms of the words of a query, weighed by the id of each, such as by how rare it is.
@@ -53,7 +82,7 @@ impl QueryTerms {
             .map(|(weight, term)| (term, weight))
             .collect();
         let beginnings = Beginnings::of(weights.keys().map(String::as_str));
-        let ids = weights.iter().map(|(term, weight)| (term_id(term), *weight)).collect();
+        let ids = Ids::new(weights.iter().map(|(term, weight)| (term_id(term), *weight)).collect());
         Self {
             weights,
             ids,
@@ -66,7 +95,9 @@ impl QueryTerms {
 #[derive(Debug, Clone)]
 pub struct Prepared {
     sentences: Vec<Range<usize>>,
-    terms: Vec<(u32, Range<usize>)>,
+    /// Of its terms, in their order. Most are looked at for their ids alone, so these lie beside each other.
+    ids: Vec<u32>,
+    places: Vec<Range<usize>>,
 }
 
 impl Prepared {
@@ -75,16 +106,19 @@ impl Prepared {
         let terms = bm25::terms_with_places(abstract_text).into_iter();
         let mut terms: Vec<(u32, Range<usize>)> = terms.map(|(term, place)| (term_id(&term), place)).collect();
         terms.sort_by_key(|(_, place)| (place.start, place.end));
+        let (ids, places) = terms.into_iter().unzip();
         Self {
             sentences: sentences(abstract_text),
-            terms,
+            ids,
+            places,
         }
     }
 
     /// The sentence that [`highlight`] finds, without places in a title.
     pub fn highlight(&self, query: &QueryTerms) -> Highlight {
-        let terms = self.terms.iter();
-        let found: Vec<(u32, Range<usize>)> = terms.filter(|(id, _)| query.ids.contains_key(id)).cloned().collect();
+        let terms = self.ids.iter().zip(&self.places);
+        let found = terms.filter(|(id, _)| query.ids.weight(**id).is_some());
+        let found: Vec<(u32, Range<usize>)> = found.map(|(id, place)| (*id, place.clone())).collect();
         best(&self.sentences, &found, |id| query.weight_of(*id))
     }
 }

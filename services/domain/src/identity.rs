@@ -155,7 +155,7 @@ fn arxiv_doi(doi: &str) -> Option<PaperId> {
     Some(PaperId(format!("arxiv:{digits}")))
 }
 
-fn is_doi(text: &str) -> bool {
+pub(crate) fn is_doi(text: &str) -> bool {
     text.strip_prefix("10.")
         .and_then(|rest| rest.split_once('/'))
         .is_some_and(|(registrant, name)| {
@@ -164,7 +164,7 @@ fn is_doi(text: &str) -> bool {
 }
 
 /// `2402.14776v2` or `hep-th/9901001`, without the version.
-fn arxiv_id(text: &str) -> Option<String> {
+pub(crate) fn arxiv_id(text: &str) -> Option<String> {
     let text = text.strip_suffix(".pdf").unwrap_or(text);
     let bare = match text.rsplit_once('v') {
         Some((bare, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => bare,

@@ -50,6 +50,8 @@ pub struct Preferences {
     pub format: Format,
     /// Language of everything around the papers, as a BCP 47 tag.
     pub language: String,
+    /// On which ways editions come.
+    pub channels: Channels,
 }
 
 /// A standing query.
@@ -90,6 +92,18 @@ pub enum Format {
     Text,
 }
 
+/// On which ways editions come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Channels {
+    /// By mail.
+    #[default]
+    Mail,
+    /// To a webhook.
+    Webhook,
+    /// By mail and to a webhook, with the same papers.
+    Both,
+}
+
 impl Preferences {
     /// Without interests: so many papers, trending and new, at a time of day.
     pub fn plain(schedule: Schedule, paper_count: usize) -> Self {
@@ -101,6 +115,7 @@ impl Preferences {
             schedule,
             format: Format::Html,
             language: LANGUAGE.to_owned(),
+            channels: Channels::Mail,
         }
     }
 
@@ -143,16 +158,6 @@ impl Interest {
             categories: Vec::new(),
             exclusions: Exclusions::default(),
             weight: 1.0,
-        }
-    }
-
-    /// What readers are told it is: its words, or what it is like.
-    pub fn name(&self) -> String {
-        match self.like.first() {
-            _ if !self.words.is_empty() => self.words.clone(),
-            Some(first) if self.like.len() == 1 => format!("papers like {first}"),
-            Some(first) => format!("papers like {first} and {} more", self.like.len() - 1),
-            None => String::new(),
         }
     }
 

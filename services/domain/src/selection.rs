@@ -9,13 +9,14 @@
 //! matches alone and a share of 1 trending papers alone. Matches take turns: the next place goes to the interest with the
 //! highest weight / (places so far + 1), which shares places out by weight (D'Hondt), and of equal ones to the one with the
 //! better match; but none has more than [`PER_TOPIC`] places in a row while another has something to give. A place for
-//! which nothing is above [`MATCH_FLOOR`] stays empty. A reader without interests gets what is trending, then what is new.
+//! which nothing is above the floor of the encoder ([`floor`]) stays empty. A reader without interests gets what is trending, then what is new.
 //!
 //! Nobody gets a paper twice, one that they have seen, excluded or gave as an example, or one that says nearly the same as
 //! another of the edition. Ties go to the newer paper, then to the lower id.
 //!
 //! It is pure. It makes no words of its reasons and computes no score of an interest (see [`crate::matching`]).
 
+pub mod floor;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -26,10 +27,6 @@ use crate::vectors::dot;
 use crate::{DenseVector, Int8Vector, Interest, Paper, Preferences};
 use turns::Turns;
 
-/// Cosine below which a paper does not match an interest. Of 24 interests in words with 1,200 papers of arXiv by
-/// all-MiniLM-L6-v2, 95 of 100 cosines are below 0.30: what is above has to do with the interest, what is below 0.25 has
-/// not (`just bench-matching` tells the cosines).
-pub const MATCH_FLOOR: f32 = 0.3;
 /// Cosine from which two papers say nearly the same.
 pub const NEAR_DUPLICATE: f32 = 0.95;
 /// Most places in a row for one interest while another has something to give.
@@ -56,6 +53,7 @@ pub struct Offer<'a> {
     /// Those that are trending, most first.
     trending: Vec<usize>,
     hottest: f32,
+    floor: f32,
 }
 
 /// Whom papers are chosen for.
@@ -208,7 +206,19 @@ impl<'a> Offer<'a> {
             candidates,
             trending,
             hottest,
+            floor: floor::MATCH_FLOOR,
         }
+    }
+
+    /// The same with another floor: a paper whose cosine with an interest is below it does not match.
+    #[must_use]
+    pub fn with_floor(self, floor: f32) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// Cosine below which a paper does not match an interest.
+    pub fn floor(&self) -> f32 {
+        self.floor
     }
 
     /// The papers, in the order in which matches and choices name them.

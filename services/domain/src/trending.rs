@@ -16,15 +16,42 @@
 //! It is kept as a forward-decayed sum (Cormode, Shkapenyuk, Srivastava and Xu, *Forward Decay*, ICDE 2009): `Σ weight · share ·
 //! 2^((time − landmark) / H)`, which needs no work as time goes by and is multiplied by one number when it is read.
 //!
-//! **Trust** grows with the days on which a reader was seen before the day of the act: `trust = min(1, days / TRUST_DAYS)`, see
-//! [`TRUST_DAYS`]. An invented reader has none. Of each act the part `trust` is trusted and the rest is doubtful, and all that is
-//! doubtful about a paper adds at most [`DOUBTFUL_FLOOR`] and a [`DOUBTFUL_SHARE`] of what is trusted:
+//! **Trust** is what the days say on which a reader was seen before the day of the act ([`Standing`]): a reader is *known* from
+//! [`KNOWN_DAYS`] such days on, *seen* from [`SEEN_DAYS`] on, and *new* before. What known readers do counts in full. What the
+//! others do on a paper, however many they are, adds at most a floor and a share of what better known readers gave it:
 //!
 //! ```text
-//! heat = trusted + room · doubtful / (room + doubtful)          room = DOUBTFUL_FLOOR + DOUBTFUL_SHARE · trusted
+//! heat(readers) = known + room(seen) · seen / (room(seen) + seen) + room(new) · new / (room(new) + new)
+//! room(seen) = SEEN_FLOOR + DOUBTFUL_SHARE · known
+//! room(new)  = NEW_FLOOR  + DOUBTFUL_SHARE · (known + what of seen is let in)
 //! ```
 //!
-//! So any number of new accounts lifts a paper's heat to less than `1.5 · trusted + 6`.
+//! So any number of accounts that were made for a push, or a day before it, lift the heat of a paper from `h` to less than
+//! `1.5 · h + 6`; accounts that were aged over two to four days lift it by less than `0.5 · known + 12`. That a reader acts on
+//! what others act on, too, is no sign of trust here: it costs a click on the first paper of the list.
+//!
+//! **A signal** is what is counted elsewhere: up-votes on other sites, stars of code repositories, citations, mentions
+//! ([`Signal`]). Sites publish counts, so a [`Report`] says how high a count was at a moment. Heat is made of the *increase*
+//! between two reports of one provider, as if it had come evenly over the time between them:
+//!
+//! ```text
+//! warmth(paper, provider, kind) = Σ weight · increase · mean of 2^(−age / H) over the time of the increase
+//! ```
+//!
+//! The first report says where a count stands and gives no heat, unless it says since when there was something to count; then
+//! its increase is the whole count over that whole time. So ten thousand citations of ten years are three a day and no burst.
+//! A count that falls gives nothing, nor does its return to where it was. Of the reports of a series within
+//! [`SIGNAL_HOURS`] hours only the newest is kept. Reports are remembered as long as acts.
+//!
+//! Signals are hints, and they can be bought. What one provider reports of a paper adds less than [`PROVIDER_ROOM`], and what
+//! all of them report less than a floor and a share of what known readers gave it:
+//!
+//! ```text
+//! signals = Σ over providers: PROVIDER_ROOM · warmth / (PROVIDER_ROOM + warmth)
+//! heat = heat(readers) + room · signals / (room + signals)          room = SIGNALS_FLOOR + SIGNALS_SHARE · known
+//! ```
+//!
+//! Citations are the same ones wherever they are counted: of several providers the one that gives most of them counts.
 //!
 //! **The score** compares heat with what is usual for the paper's topic, its primary category, on a logarithmic scale:
 //!
@@ -39,14 +66,15 @@
 //! of great heat every day, and its `usual` is great; a small field is not drowned by it. The absolute part keeps a single click
 //! in a silent field from being news.
 //!
-//! **The parts** of a score are one for each kind of attention, its share of what the heat adds, and one named `topic`, what is
-//! usual. They add up to the score.
+//! **The parts** of a score are one for each kind of attention and of signal, its share of what the heat adds, and one named
+//! `topic`, what is usual. They add up to the score.
 //!
 //! Nothing here knows a clock, a bus or a store; callers pass the moment in.
 
 mod heat;
 mod reader;
 mod score;
+mod signals;
 
 #[cfg(test)]
 mod tests;
@@ -54,14 +82,17 @@ mod tests;
 use std::time::Duration;
 
 pub use self::heat::{Act, Added, Heat, PaperHeat};
-pub use self::reader::{DAY_BUDGET, MOST_ACTS_PER_DAY, TRUST_DAYS};
+pub use self::reader::{DAY_BUDGET, KNOWN_DAYS, MOST_ACTS_PER_DAY, SEEN_DAYS, Standing};
 pub use self::score::{ABSOLUTE, PRIOR_HEAT, Scored, TopicHeat, rank};
+pub use self::signals::{PROVIDER_ROOM, Report, SIGNAL_HOURS, SIGNALS_FLOOR, SIGNALS_SHARE, Signal};
 
-/// UTC days for which acts are remembered, today among them.
+/// UTC days for which acts and reports are remembered, today among them.
 pub const MEMORY_DAYS: i64 = 30;
-/// What doubtful attention may add to the heat of a paper that no trusted reader looked at: a vote.
-pub const DOUBTFUL_FLOOR: f64 = 6.0;
-/// What it may add beyond that, for each unit of trusted heat.
+/// What new readers may add to the heat of a paper that nobody better known looked at: a vote.
+pub const NEW_FLOOR: f64 = 6.0;
+/// The same for readers who were seen on a few days: two votes.
+pub const SEEN_FLOOR: f64 = 12.0;
+/// What either may add beyond that, for each unit of heat from better known readers.
 pub const DOUBTFUL_SHARE: f64 = 0.5;
 /// Below this heat a paper is in no list, and does not count for what is usual: a click two half-lives ago.
 pub const COLD: f64 = 0.25;

@@ -183,6 +183,13 @@ pub fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError
         assembly.stop.clone(),
     );
     assembly.task(async move { Ok(reading.await?) });
+    let reading = trending::reading::fill_signals(
+        assembly.bus.clone(),
+        Arc::clone(&trending),
+        assembly.readiness.ticket(),
+        assembly.stop.clone(),
+    );
+    assembly.task(async move { Ok(reading.await?) });
     let not_ready = assembly.readiness.ticket();
     let (bus, stop) = (assembly.bus.clone(), assembly.stop.clone());
     assembly.task(async move {

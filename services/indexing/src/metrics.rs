@@ -54,6 +54,16 @@ pub static ATTENTION: LazyLock<IntCounterVec> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// Reports of counts on other sites that were read, by outcome.
+pub static SIGNALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_indexing_signals_total",
+        "Reports of counts on other sites that were read, by outcome; those of the last days are read anew at every start.",
+        &["outcome"]
+    )
+    .expect("the only metric of this name")
+});
+
 /// Papers that somebody looked at lately.
 pub static PAPERS_WITH_HEAT: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
@@ -72,13 +82,14 @@ pub static ATTENTION_LAST: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
-/// Outcomes of [`ATTENTION`].
+/// Outcomes of [`ATTENTION`] and [`SIGNALS`].
 pub const ATTENTION_OUTCOMES: [&str; 6] = ["counted", "repeated", "unchanged", "too_old", "no_room", "refused"];
 
 /// Makes every series exist.
 pub fn touch() {
     for outcome in ATTENTION_OUTCOMES {
         ATTENTION.with_label_values(&[outcome]);
+        SIGNALS.with_label_values(&[outcome]);
     }
     LazyLock::force(&PAPERS_WITH_HEAT);
     LazyLock::force(&ATTENTION_LAST);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex as Lock, PoisonError, RwLock, RwLockReadGuard, RwLock
 use std::time::{Duration, Instant};
 
 use domain::PaperId;
-use domain::trending::{Act, Added, Heat, TopicHeat, Window, rank};
+use domain::trending::{Act, Added, Heat, Report, TopicHeat, Window, rank};
 use hashlink::LruCache;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -23,6 +23,8 @@ use crate::store::{Store, StoreError};
 
 /// Most acts that are remembered, some 200 bytes each; above it the oldest days are forgotten.
 const MOST_ACTS: usize = 1_000_000;
+/// Most reports of counts elsewhere that are remembered, some 40 bytes each; above it the oldest days are forgotten.
+const MOST_REPORTS: usize = 1_000_000;
 /// Ids of acts that are known again.
 const KNOWN_EVENTS: usize = 1_000_000;
 /// A list is made anew at most this often, however many acts come in.
@@ -35,14 +37,14 @@ const ABSENCE_KEPT: Duration = Duration::from_secs(1);
 /// Papers asked for at once.
 const ASKED: usize = 1_000;
 
-/// What became of an act.
+/// What became of an act or a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
     /// See there.
     Added(Added),
     /// The same act was read before.
     Repeated,
-    /// There is no room for more acts today.
+    /// There is no room for more today.
     NoRoom,
 }
 
@@ -57,7 +59,7 @@ pub struct Trending {
 struct Attention {
     heat: Heat,
     events: LruCache<Uuid, ()>,
-    /// Grows with every act that changes something.
+    /// Grows with all that changes something.
     version: u64,
 }
 
@@ -97,18 +99,25 @@ impl Trending {
         if attention.events.insert(id, ()).is_some() {
             return Read::Repeated;
         }
-        if attention.heat.acts() >= MOST_ACTS {
-            attention.heat.forget_oldest_day(now);
-            if attention.heat.acts() >= MOST_ACTS {
+        while attention.heat.acts() >= MOST_ACTS {
+            if !attention.heat.forget_oldest_day(now) {
                 return Read::NoRoom;
             }
         }
         let added = attention.heat.add(act);
-        if added == Added::Counted {
-            attention.version += 1;
-            count(&attention.heat);
+        attention.note(added)
+    }
+
+    /// Takes a report in. It needs no id: the same one again changes nothing.
+    pub fn report(&self, report: &Report, now: Timestamp) -> Read {
+        let attention = &mut *write(&self.attention);
+        while attention.heat.reports() >= MOST_REPORTS {
+            if !attention.heat.forget_oldest_day(now) {
+                return Read::NoRoom;
+            }
         }
-        Read::Added(added)
+        let added = attention.heat.report(report);
+        attention.note(added)
     }
 
     /// Forgets what is too old to count.
@@ -182,6 +191,16 @@ impl Trending {
             }
         }
         Ok(())
+    }
+}
+
+impl Attention {
+    fn note(&mut self, added: Added) -> Read {
+        if added == Added::Counted {
+            self.version += 1;
+            count(&self.heat);
+        }
+        Read::Added(added)
     }
 }
 

@@ -1,4 +1,7 @@
-//! AttentionService: checks an act of attention and puts it on the bus. What it weighs is decided by indexing.
+//! AttentionService: checks what readers did and what is counted elsewhere, and puts it on the bus. What it weighs is decided
+//! by indexing.
+
+pub mod signals;
 
 use common::bus::Bus;
 use common::status;
@@ -6,7 +9,10 @@ use domain::PaperId;
 use domain::identity::hex;
 use jiff::Timestamp;
 use proto::attention::v1::attention_service_server::AttentionService;
-use proto::attention::v1::{AttentionKind, AttentionRecorded, RecordAttentionRequest, RecordAttentionResponse};
+use proto::attention::v1::{
+    AttentionKind, AttentionRecorded, RecordAttentionRequest, RecordAttentionResponse, RecordSignalsRequest,
+    RecordSignalsResponse,
+};
 use proto::convert::to_wire_time;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
@@ -69,5 +75,13 @@ impl AttentionService for Attention {
             .await
             .map_err(status::unavailable)?;
         Ok(Response::new(RecordAttentionResponse {}))
+    }
+
+    async fn record_signals(
+        &self,
+        request: Request<RecordSignalsRequest>,
+    ) -> Result<Response<RecordSignalsResponse>, Status> {
+        let answer = signals::record(&self.bus, request.into_inner()).await?;
+        Ok(Response::new(answer))
     }
 }

@@ -39,11 +39,8 @@ enum Refusal {
 
 impl Ingest {
     /// Over a register.
-    pub fn new(registry: Registry, concurrency: usize) -> Self {
-        Self {
-            registry: Arc::new(registry),
-            concurrency,
-        }
+    pub fn new(registry: Arc<Registry>, concurrency: usize) -> Self {
+        Self { registry, concurrency }
     }
 }
 
@@ -300,7 +297,7 @@ mod tests {
         for number in 0..3 {
             bench.submit(&number.to_string(), &format!("Paper {number}")).await;
         }
-        let service = Ingest::new(Registry::open(&bench.bus).await.expect("a register"), 4);
+        let service = Ingest::new(Arc::new(Registry::open(&bench.bus).await.expect("a register")), 4);
         let page_of = async |page_size: i32, page_token: &str| {
             let page_token = page_token.to_owned();
             let request = ListAcceptedPapersRequest { page_size, page_token };

@@ -4,8 +4,13 @@
 
 mod attention;
 mod grpc;
+mod harvest;
 mod metrics;
 mod registry;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::config::{CommonConfig, Settings};
 use common::service::{Assembly, ServiceError};
@@ -17,18 +22,46 @@ pub const NAME: &str = "ingest";
 /// Its defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
+/// A file of sources with every kind and every key: two to begin with, the others behind comment signs.
+pub fn sources_example() -> String {
+    let mut example = include_str!("sources.toml").to_owned();
+    example.push_str("\n# Every kind with its keys and their defaults:\n#\n");
+    for line in sources::DEFAULTS.lines().skip_while(|line| !line.is_empty()) {
+        let line = line
+            .strip_prefix('[')
+            .map_or_else(|| line.to_owned(), |name| format!("[sources.{name}"));
+        example.push_str(format!("# {line}").trim_end());
+        example.push('\n');
+    }
+    example
+}
+
 /// Settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Papers of one stream that are handled at the same time.
     pub concurrency: usize,
+    /// The feeds to keep up with; none where no file names them.
+    pub sources: harvest::SourcesConfig,
+    /// How long a replica that reads a source may give no sign of life before another takes over.
+    pub source_lease: Duration,
 }
 
 impl Config {
     /// Reads the section.
     pub fn read(settings: &mut Settings, _common: &CommonConfig) -> Self {
+        let file = settings.text("ingest.sources");
+        let sources = match file.as_str() {
+            "" => harvest::SourcesConfig::default(),
+            file => harvest::read(Path::new(file)).unwrap_or_else(|error| {
+                settings.problem("ingest.sources", &error.to_string());
+                harvest::SourcesConfig::default()
+            }),
+        };
         Self {
             concurrency: usize::try_from(settings.number("ingest.concurrency", 1..=1024)).unwrap_or(1),
+            sources,
+            source_lease: Duration::from_millis(settings.number("ingest.source_lease_ms", 500..=600_000)),
         }
     }
 }
@@ -39,10 +72,18 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let registry = registry::Registry::open(&assembly.bus)
         .await
         .map_err(|error| ServiceError::start(NAME, error))?;
-    let service = grpc::Ingest::new(registry, config.concurrency);
+    let registry = Arc::new(registry);
+    let service = grpc::Ingest::new(Arc::clone(&registry), config.concurrency);
     assembly.add_grpc(IngestServiceServer::new(service));
     assembly.add_grpc(AttentionServiceServer::new(attention::Attention::new(
         assembly.bus.clone(),
     )));
-    Ok(())
+    harvest::start(
+        config.sources,
+        config.source_lease,
+        registry,
+        config.concurrency,
+        assembly,
+    )
+    .await
 }

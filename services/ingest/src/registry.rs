@@ -3,7 +3,9 @@
 //! Kept in a bucket of the bus. A paper is published before the register says so: a crash in between leads to the same
 //! message under the same id again, never to a lost paper. It knows nothing of vectors or search.
 
+mod claims;
 mod records;
+mod works;
 
 #[cfg(test)]
 pub mod tests;
@@ -17,7 +19,8 @@ use proto::papers::v1::{PaperAccepted, PaperWithdrawn};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use records::{Record, Records, hash_of};
+use claims::Claims;
+use records::{Found, Record, Records, hash_of};
 
 const SHARDS: usize = 256;
 /// Other replicas that change the same paper at the same moment are let go first this often.
@@ -76,6 +79,15 @@ pub enum Resent {
     },
 }
 
+/// What the same text under two ids means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SameText {
+    /// One paper.
+    OnePaper,
+    /// What the names say, which have been looked at.
+    AsNamed,
+}
+
 pub use records::Page;
 
 /// The register.
@@ -84,23 +96,33 @@ pub struct Registry {
     records: Records,
     papers: Vec<Mutex<()>>,
     texts: Vec<Mutex<()>>,
+    claims: Claims,
+    names: Vec<Mutex<()>>,
 }
 
 impl Registry {
     /// Opens the bucket, making it at the first start.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
         let records = Records::open(bus).await?;
+        let claims = Claims::new(records.bucket());
         let locks = || (0..SHARDS).map(|_| Mutex::new(())).collect();
         Ok(Self {
             bus: bus.clone(),
             records,
             papers: locks(),
             texts: locks(),
+            names: locks(),
+            claims,
         })
     }
 
-    /// Decides whether a paper is new, changed or known, and publishes it when it is news.
-    pub async fn submit(&self, mut paper: Paper) -> Result<Decision, RegistryError> {
+    /// Decides whether a paper is new, changed or known, and publishes it when it is news. One whose text is known under
+    /// another id becomes an alias of that.
+    pub async fn submit(&self, paper: Paper) -> Result<Decision, RegistryError> {
+        self.decide(paper, SameText::OnePaper).await
+    }
+
+    async fn decide(&self, mut paper: Paper, same_text: SameText) -> Result<Decision, RegistryError> {
         let fingerprint = text_fingerprint(&paper);
         let asked = hash_of(paper.id.as_str());
         let _paper_lock = lock(&self.papers, &asked).await;
@@ -129,6 +151,7 @@ impl Registry {
                 });
             }
             if known.is_none()
+                && same_text == SameText::OnePaper
                 && let Some(decision) = self.known_by_text(&paper.id, fingerprint.as_deref()).await?
             {
                 return Ok(decision);
@@ -197,13 +220,21 @@ impl Registry {
             if self.publish_again(&found.record).await? {
                 return Ok(Resent::Sent { revision });
             }
-            let mut forgetful = found.record.clone();
-            forgetful.content_hash.clear();
-            if found.record.content_hash.is_empty() || self.records.write(&forgetful, Some(&found)).await? {
+            if self.forget_content(&found).await? {
                 return Ok(Resent::Gone { revision });
             }
         }
         Err(RegistryError::Contended(id))
+    }
+
+    /// Lets the next submission be accepted whatever it says. `false` when another replica was faster.
+    async fn forget_content(&self, found: &Found) -> Result<bool, RegistryError> {
+        if found.record.content_hash.is_empty() {
+            return Ok(true);
+        }
+        let mut forgetful = found.record.clone();
+        forgetful.content_hash.clear();
+        self.records.write(&forgetful, Some(found)).await
     }
 
     /// Publishes the event of a record again. `false` when the stream does not hold it.
@@ -301,10 +332,14 @@ fn withdrawal(record: &Record, reason: &str) -> PaperWithdrawn {
 
 /// In-process order among submissions of one paper or one text: first come, first served.
 async fn lock<'a>(locks: &'a [Mutex<()>], key: &str) -> MutexGuard<'a, ()> {
-    let shard = key.bytes().fold(0_usize, |hash, byte| {
+    locks[shard_of(key)].lock().await
+}
+
+fn shard_of(key: &str) -> usize {
+    let hash = key.bytes().fold(0_usize, |hash, byte| {
         hash.wrapping_mul(31).wrapping_add(usize::from(byte))
     });
-    locks[shard % locks.len()].lock().await
+    hash % SHARDS
 }
 
 fn unanswered(error: impl std::fmt::Display) -> RegistryError {

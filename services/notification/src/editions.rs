@@ -4,13 +4,15 @@
 //! under the same Message-ID. A crash between the mail server's yes and our record leads to one more attempt, which is
 //! counted: that is the one window SMTP leaves open.
 //!
-//! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] renders the
-//! mails a few at a time and hands them over. What an operator asks for goes the same way.
+//! Work goes in chunks: [`composing`] makes the drafts of a chunk, [`planning`] takes them in hand, [`sending`] writes the
+//! mails and hands them over, [`calling`] does the same for webhooks. What an operator asks for goes the same way.
 
+mod calling;
 mod choosing;
 mod composing;
 pub mod letters;
 mod planning;
+mod probes;
 mod sending;
 mod vectors;
 
@@ -28,14 +30,19 @@ use tracing::{Instrument as _, Span};
 pub use self::choosing::Emptiness;
 pub use self::composing::{Drafts, Occasion, Verdict};
 pub use self::planning::Plan;
+use self::probes::Probes;
 use crate::editions::composing::Open;
-use crate::editions::letters::{DigestLetter, Letters, Links};
+use crate::editions::letters::{DigestLetter, Letters, Links, words};
 use crate::interests::Interests;
-use crate::mailer::{Mail, SendError, Transport, spans};
+use crate::mailer::{Mail, Outgoing, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
-use crate::subscribers::{State, Subscriber, Subscribers, SubscribersError};
+use crate::subscribers::webhooks::Answered;
+use crate::subscribers::{Channel, State, Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
+use crate::webhook::Caller;
+use crate::webhook::secrets::Secrets;
 use crate::window::Window;
+use domain::preferences::Channels;
 
 /// Turns interests into vectors.
 #[async_trait]
@@ -66,6 +73,10 @@ pub struct EditionPaper {
     pub score: f32,
     /// Why it is there, in words.
     pub reason: String,
+    /// Of its score, what trending adds; the rest is the match with the interest that brought it.
+    pub trending: f32,
+    /// The place of that interest among the subscriber's, where one brought it.
+    pub interest: Option<u16>,
 }
 
 /// What became of an edition.
@@ -84,6 +95,8 @@ pub struct Delivered {
 pub struct Outcome {
     /// The address, where it could be read.
     pub email: String,
+    /// On which way.
+    pub channel: Channel,
     /// The edition.
     pub result: Result<Delivered, EditionError>,
 }
@@ -122,8 +135,14 @@ pub struct Parts {
     pub interests: Arc<Interests>,
     /// Takes mails.
     pub transport: Arc<dyn Transport>,
+    /// Takes what goes to webhooks.
+    pub caller: Arc<dyn Caller>,
+    /// Requests to webhooks at the same time.
+    pub calls_at_once: usize,
     /// Signs links.
     pub tokens: Arc<Tokens>,
+    /// Signs requests to webhooks.
+    pub secrets: Arc<Secrets>,
     /// What links begin with.
     pub public_url: String,
     /// What Message-IDs end with.
@@ -145,6 +164,9 @@ pub struct Editions {
     parts: Parts,
     /// One permit per mail that may be with the mail server.
     connections: Arc<Semaphore>,
+    /// One permit per request that may be with a webhook.
+    calls: Arc<Semaphore>,
+    probes: Probes,
 }
 
 impl Editions {
@@ -152,6 +174,8 @@ impl Editions {
     pub fn new(parts: Parts) -> Self {
         Self {
             connections: Arc::new(Semaphore::new(parts.connections)),
+            calls: Arc::new(Semaphore::new(parts.calls_at_once)),
+            probes: Probes::new(Arc::clone(&parts.interests.encoder)),
             parts,
         }
     }
@@ -161,17 +185,21 @@ impl Editions {
         let token = self.parts.tokens.issue(Scope::Confirm, &subscriber.id, now);
         let url = format!("{}/confirm?token={token}", self.parts.public_url);
         let serial = format!("confirm.{}", now.as_millisecond());
-        let mail =
-            self.parts
-                .letters
-                .confirmation(&subscriber.email, &url, self.message_id(&subscriber.id, &serial))?;
-        Ok(self.hand_over(&mail, spans::sending("confirmation")).await?)
+        let mail = self.parts.letters.confirmation(
+            &subscriber.email,
+            &subscriber.preferences.language,
+            &url,
+            self.message_id(&subscriber.id, &serial),
+        )?;
+        Ok(self.hand_over(&mail.into(), spans::sending("confirmation")).await?)
     }
 
     /// The edition a subscriber would get now; none where there is no such subscriber. Records nothing but the vectors of
     /// the interests.
     pub async fn preview(&self, id: &str, now: Timestamp) -> Result<Option<Edition>, EditionError> {
-        let mut drafts = self.drafts(vec![id.to_owned()], Occasion::Preview, now).await?;
+        let mut drafts = self
+            .drafts(Channel::Mail, vec![id.to_owned()], Occasion::Preview, now)
+            .await?;
         match drafts.pop() {
             Some((_, draft)) => draft?.map(|draft| self.written(draft)).transpose(),
             None => Ok(None),
@@ -193,6 +221,8 @@ impl Editions {
             asked: None,
             due_since: None,
             consent: None,
+            webhook: None,
+            pause_reason: String::new(),
             version: 0,
         };
         self.chosen(Open::first(nobody, now)).await
@@ -212,8 +242,9 @@ impl Editions {
             ..subscriber.clone()
         };
         let mut open = Open::first(reader, now);
-        let id = subscriber.id.as_str();
-        for past in self.parts.subscribers.pasts(&[(id, open.slot)]).await? {
+        // What was seen is the same on every way.
+        let asked = [(subscriber.id.as_str(), open.slot, Channels::Mail)];
+        for past in self.parts.subscribers.pasts(Channel::Mail, &asked).await? {
             open.past.seen = past?.seen;
         }
         self.chosen(open).await
@@ -231,20 +262,39 @@ impl Editions {
         edition.mail.subject = format!("[Test] {}", edition.mail.subject);
         edition.mail.message_id = self.message_id(&subscriber.id, &format!("test.{}", now.as_millisecond()));
         let span = self.sending(&edition.papers);
-        self.hand_over(&edition.mail, span).await?;
+        self.hand_over(&edition.mail.clone().into(), span).await?;
         Ok(edition)
     }
 
-    /// Delivers the current editions of subscribers, each once, to their ends even when nobody waits for it any more.
-    pub async fn deliver(self: &Arc<Self>, ids: Vec<String>, now: Timestamp) -> Result<Vec<Outcome>, EditionError> {
+    /// Delivers the current editions of subscribers on a way, each once, to their ends even when nobody waits for it any
+    /// more.
+    pub async fn deliver(
+        self: &Arc<Self>,
+        channel: Channel,
+        ids: Vec<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Outcome>, EditionError> {
         let this = Arc::clone(self);
         let delivery = async move {
             let fence = this.parts.subscribers.fence().await?;
-            let plan = this.plan(ids, fence, Occasion::Asked, now).await?;
-            Ok(this.carry_out(plan, &CancellationToken::new()).await)
+            let plan = this.plan(channel, ids, fence, Occasion::Asked, now).await?;
+            Ok(this.carry_out_on(channel, plan, &CancellationToken::new()).await)
         };
         let delivery = tokio::spawn(delivery.instrument(Span::current()));
         delivery.await.map_err(|_| EditionError::CutOff)?
+    }
+
+    /// Does what is planned for a way, and says what became of everything.
+    pub async fn carry_out_on(
+        self: &Arc<Self>,
+        channel: Channel,
+        plan: Plan,
+        stop: &CancellationToken,
+    ) -> Vec<Outcome> {
+        match channel {
+            Channel::Mail => self.carry_out(plan, stop).await,
+            Channel::Webhook => self.call_out(plan, stop).await,
+        }
     }
 
     fn written(&self, draft: composing::Draft) -> Result<Edition, EditionError> {
@@ -264,21 +314,35 @@ impl Editions {
     }
 
     fn write(&self, subscriber: &Subscriber, slot: Timestamp, papers: &[EditionPaper]) -> Result<Mail, EditionError> {
-        let date = subscriber
-            .preferences
-            .schedule
-            .local_date(slot)
-            .strftime("%A, %-d %B %Y")
-            .to_string();
+        self.letter(subscriber, slot, papers, |letter| self.parts.letters.digest(letter))
+    }
+
+    fn outgoing(
+        &self,
+        subscriber: &Subscriber,
+        slot: Timestamp,
+        papers: &[EditionPaper],
+    ) -> Result<Outgoing, EditionError> {
+        self.letter(subscriber, slot, papers, |letter| self.parts.letters.outgoing(letter))
+    }
+
+    fn letter<T>(
+        &self,
+        subscriber: &Subscriber,
+        slot: Timestamp,
+        papers: &[EditionPaper],
+        write: impl FnOnce(&DigestLetter<'_>) -> Result<T, minijinja::Error>,
+    ) -> Result<T, EditionError> {
+        let preferences = &subscriber.preferences;
+        let date = words::of(&preferences.language).date(preferences.schedule.local_date(slot));
         let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, slot);
-        let letter = DigestLetter {
+        Ok(write(&DigestLetter {
             subscriber,
             date: &date,
             papers,
             links: &links,
             message_id: self.message_id(&subscriber.id, &slot.as_millisecond().to_string()),
-        };
-        Ok(self.parts.letters.digest(&letter)?)
+        })?)
     }
 
     fn message_id(&self, id: &str, serial: &str) -> String {

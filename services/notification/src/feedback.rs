@@ -1,6 +1,7 @@
 //! What comes back for mails that were taken: bounces and complaints, as messages in a maildir or through the call.
 //!
-//! An address that takes no mail, and a reader who complains, are sent nothing more. A report names its mail by the
+//! An address that takes no mail, one whose mails came back softly too often in a row, and a reader who complains, are sent
+//! nothing more. A report names its mail by the
 //! Message-ID or the return path we gave it, whose left sides hold the subscriber's id and the slot; ids are not to be
 //! guessed, so a report about somebody else's mail cannot be made up.
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use crate::metrics::FEEDBACK;
+use crate::subscribers::bounces::SoftBounces;
 use crate::subscribers::suppressions::Reason;
 use crate::subscribers::{State, Subscribers, SubscribersError};
 pub use report::{Kind, Report};
@@ -24,6 +26,7 @@ pub const MOST_BYTES: usize = 1_000_000;
 pub struct Feedback {
     subscribers: Subscribers,
     domain: String,
+    soft_bounces: SoftBounces,
 }
 
 /// What a report led to.
@@ -39,9 +42,10 @@ pub struct Taken {
 
 impl Feedback {
     /// For mails whose Message-IDs end with `domain`.
-    pub fn new(subscribers: Subscribers, domain: &str) -> Self {
+    pub fn new(subscribers: Subscribers, domain: &str, soft_bounces: SoftBounces) -> Self {
         Self {
             subscribers,
+            soft_bounces,
             domain: domain.to_ascii_lowercase(),
         }
     }
@@ -63,7 +67,7 @@ impl Feedback {
             subscriber: None,
             suppressed: false,
         };
-        for id in report.mails.iter().filter_map(|mail| subscriber_of(mail, &self.domain)) {
+        for (id, serial) in report.mails.iter().filter_map(|mail| mail_of(mail, &self.domain)) {
             let Some(subscriber) = self.subscribers.get(id).await? else {
                 continue;
             };
@@ -72,7 +76,8 @@ impl Feedback {
             let reason = match report.kind {
                 Kind::HardBounce => Some(Reason::Bounce),
                 Kind::Complaint => Some(Reason::Complaint),
-                Kind::SoftBounce => None,
+                Kind::SoftBounce if self.is_too_often(id, serial).await? => Some(Reason::Bounce),
+                Kind::SoftBounce | Kind::Rejection => None,
             };
             let open = matches!(subscriber.state, State::Active | State::Pending | State::Paused);
             if let Some(reason) = reason.filter(|_| open) {
@@ -95,10 +100,22 @@ impl Feedback {
         );
         Ok(taken)
     }
+
+    /// Whether one more soft bounce is one too many. Mails that are no editions do not count.
+    async fn is_too_often(&self, id: &str, serial: &str) -> Result<bool, SubscribersError> {
+        let slot = serial
+            .parse()
+            .ok()
+            .and_then(|slot| Timestamp::from_millisecond(slot).ok());
+        match slot {
+            Some(slot) => self.subscribers.soft_bounced(id, slot, self.soft_bounces).await,
+            None => Ok(false),
+        }
+    }
 }
 
-/// The subscriber whose mail a Message-ID or a return path belongs to.
-fn subscriber_of<'a>(mail: &'a str, domain: &str) -> Option<&'a str> {
+/// The subscriber whose mail a Message-ID or a return path belongs to, and which mail it was.
+fn mail_of<'a>(mail: &'a str, domain: &str) -> Option<(&'a str, &'a str)> {
     let (left, host) = mail.trim_matches(['<', '>', ' ']).rsplit_once('@')?;
     // A return path has the mail behind the plus sign, at whatever host takes bounces.
     let left = match left.split_once('+') {
@@ -106,8 +123,8 @@ fn subscriber_of<'a>(mail: &'a str, domain: &str) -> Option<&'a str> {
         None if host.eq_ignore_ascii_case(domain) => left,
         None => return None,
     };
-    let (id, _) = left.split_once('.')?;
-    (!id.is_empty()).then_some(id)
+    let (id, serial) = left.split_once('.')?;
+    (!id.is_empty()).then_some((id, serial))
 }
 
 #[cfg(test)]

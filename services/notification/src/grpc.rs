@@ -15,6 +15,8 @@ use crate::interests::Interests;
 use crate::subscribers::rates::Rates;
 use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
+use crate::webhook::secrets::Secrets;
+use crate::webhook::urls::Schemes;
 
 mod answers;
 mod deliveries;
@@ -26,6 +28,7 @@ mod previews;
 mod reactions;
 mod subscriptions;
 mod updates;
+mod webhooks;
 mod wishes;
 
 /// Both services.
@@ -39,6 +42,10 @@ pub struct Notification {
     pub interests: Arc<Interests>,
     /// Checks links.
     pub tokens: Arc<Tokens>,
+    /// Makes the secrets of webhooks.
+    pub secrets: Arc<Secrets>,
+    /// What URLs of webhooks may begin with.
+    pub schemes: Schemes,
     /// Takes bounces and complaints in.
     pub feedback: Feedback,
     /// For who says nothing.

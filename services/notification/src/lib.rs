@@ -16,6 +16,8 @@ mod subscribers;
 mod testing;
 mod tokens;
 mod trending;
+mod trust;
+mod webhook;
 mod window;
 
 use std::path::PathBuf;
@@ -36,11 +38,14 @@ use crate::editions::{Editions, Parts};
 use crate::feedback::Feedback;
 use crate::grpc::Forwarded;
 use crate::interests::{Catalogue, Embedding, Examples, Interests};
+use crate::subscribers::bounces::SoftBounces;
 use crate::subscribers::rates::Rates;
 use crate::subscribers::rebuild::Reach;
-use crate::subscribers::{Subscribers, Terms, keeper};
+use crate::subscribers::{Channel, Subscribers, Terms, keeper};
 use crate::tokens::Tokens;
 use crate::trending::Trending;
+use crate::trust::Trust;
+use crate::webhook::secrets::Secrets;
 use crate::window::Window;
 
 /// Name of the service.
@@ -57,6 +62,8 @@ pub struct Config {
     rates: Rates,
     token: Option<String>,
     mail: mailer::config::Config,
+    webhooks: webhook::config::Config,
+    soft_bounces: SoftBounces,
     templates: PathBuf,
     imprint: String,
     bounce_maildir: PathBuf,
@@ -66,6 +73,7 @@ pub struct Config {
     defaults: Defaults,
     window: SignedDuration,
     first_pause: SignedDuration,
+    trending: Duration,
     expire: SignedDuration,
     lease: Duration,
     chunk: usize,
@@ -119,6 +127,7 @@ impl Config {
             all: count("notification.subscribes_per_minute"),
             network: count("notification.subscribes_per_minute_per_network"),
         };
+        let trust = Trust::read(settings);
         let connections = usize::try_from(settings.number("notification.connections", 1..=1000)).unwrap_or(32);
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
@@ -126,7 +135,9 @@ impl Config {
             indexing_url: settings.optional_url("notification.indexing_url", &["http://", "https://"]),
             rates,
             token: common.grpc.token.clone(),
-            mail: mailer::config::Config::read(settings, connections),
+            mail: mailer::config::Config::read(settings, connections, trust.clone()),
+            webhooks: webhook::config::Config::read(settings, trust),
+            soft_bounces: soft_bounces(settings),
             templates: PathBuf::from(settings.text("notification.templates")),
             imprint: settings.text("notification.imprint"),
             bounce_maildir: PathBuf::from(settings.text("notification.bounce_maildir")),
@@ -136,6 +147,7 @@ impl Config {
             defaults,
             window: SignedDuration::from_hours(24 * days),
             first_pause: SignedDuration::from_secs(pause),
+            trending: Duration::from_secs(settings.number("notification.trending_seconds", 1..=3600)),
             expire: SignedDuration::from_hours(
                 i64::try_from(settings.number("notification.expire_hours", 1..=168)).unwrap_or(12),
             ),
@@ -167,7 +179,8 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     let rebuilt = rebuilt.map_err(|error| failed(error.to_string()))?;
     info!(?rebuilt, "redis is up to the log of subscribers");
     let trending = trending(&config).map_err(failed)?;
-    let tokens = Arc::new(Tokens::new(&secret(&config).map_err(failed)?));
+    let key = secret(&config).map_err(failed)?;
+    let (tokens, secrets) = (Arc::new(Tokens::new(&key)), Arc::new(Secrets::new(&key)));
     let window = Arc::new(RwLock::new(Window::default()));
     let interests = Arc::new(interests(&config, &subscribers, &window).map_err(failed)?);
     let public_url = config.public_url.clone();
@@ -179,7 +192,10 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         interests: Arc::clone(&interests),
         transport: config.mail.transport().map_err(failed)?,
         letters: Arc::new(letters(&config).map_err(failed)?),
+        caller: config.webhooks.caller().map_err(failed)?,
+        calls_at_once: config.webhooks.at_once,
         tokens: Arc::clone(&tokens),
+        secrets: Arc::clone(&secrets),
         public_url: public_url.trim_end_matches('/').to_owned(),
         mail_domain: config.mail.domain().to_owned(),
         first_pause: config.first_pause,
@@ -187,12 +203,14 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         connections: config.connections,
         send_timeout: config.lease * 3 / 4,
     }));
-    let feedback = Feedback::new(subscribers.clone(), config.mail.domain());
+    let feedback = Feedback::new(subscribers.clone(), config.mail.domain(), config.soft_bounces);
     let service = grpc::Notification {
         subscribers: subscribers.clone(),
         editions: Arc::clone(&editions),
         interests,
         tokens,
+        secrets,
+        schemes: config.webhooks.schemes,
         feedback: feedback.clone(),
         defaults: Arc::new(config.defaults),
         rates: config.rates,
@@ -212,7 +230,7 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
     }
     assembly.add_grpc(SubscriptionServiceServer::new(service.clone()));
     assembly.add_grpc(DeliveryServiceServer::new(service));
-    let following = trending::follow(trending, Arc::clone(&window), assembly.stop.clone());
+    let following = trending::follow(trending, Arc::clone(&window), config.trending, assembly.stop.clone());
     assembly.task(async move {
         following.await;
         Ok(())
@@ -230,15 +248,27 @@ pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), Servic
         keeper::run(kept, stop).await;
         Ok(())
     });
-    let pace = scheduler::Pace::new(config.lease, config.chunk);
-    let (readiness, stop) = (assembly.readiness.clone(), assembly.stop.clone());
-    assembly.task(async move {
-        // An edition made before the window is read would be an empty one.
-        readiness.wait().await;
-        scheduler::run(subscribers, editions, pace, stop).await;
-        Ok(())
-    });
+    for channel in Channel::ALL {
+        let pace = scheduler::Pace::new(config.lease, config.chunk);
+        let (subscribers, editions) = (subscribers.clone(), Arc::clone(&editions));
+        let (readiness, stop) = (assembly.readiness.clone(), assembly.stop.clone());
+        assembly.task(async move {
+            // An edition made before the window is read would be an empty one.
+            readiness.wait().await;
+            scheduler::run(channel, subscribers, editions, pace, stop).await;
+            Ok(())
+        });
+    }
     Ok(())
+}
+
+fn soft_bounces(settings: &mut Settings) -> SoftBounces {
+    let most = settings.number("notification.soft_bounces", 0..=100);
+    let days = settings.number("notification.soft_bounce_days", 1..=365);
+    SoftBounces {
+        most: usize::try_from(most).unwrap_or(0),
+        within: SignedDuration::from_hours(24 * i64::try_from(days).unwrap_or(14)),
+    }
 }
 
 fn letters(config: &Config) -> Result<Letters, String> {

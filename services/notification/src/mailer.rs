@@ -2,20 +2,24 @@
 //!
 //! It says whether a refusal is for now or for good; what follows from that is not its business.
 
+pub mod body;
 mod budget;
 pub mod config;
 mod dkim;
-mod encoding;
+mod headers;
 mod maildir;
 mod message;
 mod pace;
+pub mod quoted;
 mod refusal;
 mod smtp;
 pub mod spans;
 
 use async_trait::async_trait;
 
-/// A mail, complete but for the sender.
+use self::body::Body;
+
+/// A mail as a person reads it, complete but for the sender.
 #[derive(Debug, Clone)]
 pub struct Mail {
     /// Address.
@@ -30,6 +34,33 @@ pub struct Mail {
     pub message_id: String,
     /// Where one POST ends the subscription (RFC 8058).
     pub list_unsubscribe_url: Option<String>,
+}
+
+/// A mail as it goes out, complete but for the sender.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Address.
+    pub to: String,
+    /// Subject line.
+    pub subject: String,
+    /// Its parts.
+    pub body: Body,
+    /// With angle brackets; the same at every attempt.
+    pub message_id: String,
+    /// Where one POST ends the subscription (RFC 8058).
+    pub list_unsubscribe_url: Option<String>,
+}
+
+impl From<Mail> for Outgoing {
+    fn from(mail: Mail) -> Self {
+        Self {
+            body: Body::of(&mail.text, mail.html.as_deref()),
+            to: mail.to,
+            subject: mail.subject,
+            message_id: mail.message_id,
+            list_unsubscribe_url: mail.list_unsubscribe_url,
+        }
+    }
 }
 
 /// A mail that was not taken, or may not have been.
@@ -53,7 +84,7 @@ pub enum SendError {
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Returns when the mail is the other side's responsibility.
-    async fn send(&self, mail: &Mail) -> Result<(), SendError>;
+    async fn send(&self, mail: &Outgoing) -> Result<(), SendError>;
 }
 
 #[cfg(test)]

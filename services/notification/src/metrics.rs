@@ -3,18 +3,20 @@
 use std::sync::LazyLock;
 
 use prometheus::{
-    IntCounter, IntCounterVec, IntGauge, register_int_counter, register_int_counter_vec, register_int_gauge,
+    GaugeVec, IntCounter, IntCounterVec, IntGauge, register_gauge_vec, register_int_counter, register_int_counter_vec,
+    register_int_gauge,
 };
 
 use crate::editions::Emptiness;
+use crate::subscribers::Channel;
 
-/// Editions by outcome: how attempts ended, `already_delivered` and `busy` for those that found the work done or in other
+/// Editions by channel and outcome: how attempts ended, `already_delivered` and `busy` for those that found the work done or in other
 /// hands, `error` for those that could not be made or recorded.
 pub static EDITIONS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     register_int_counter_vec!(
         "broadsheet_notification_editions_total",
-        "Editions by outcome.",
-        &["outcome"]
+        "Editions by channel and outcome.",
+        &["channel", "outcome"]
     )
     .expect("the only metric of this name")
 });
@@ -33,7 +35,7 @@ pub static EMPTY_SLOTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
 pub static RESENT: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
         "broadsheet_notification_editions_resent_total",
-        "Editions handed over again under the same Message-ID because a crash hid the first outcome."
+        "Editions handed over again under the same id because a crash hid the first outcome."
     )
     .expect("the only metric of this name")
 });
@@ -43,6 +45,16 @@ pub static WINDOW: LazyLock<IntGauge> = LazyLock::new(|| {
     register_int_gauge!(
         "broadsheet_notification_window_papers",
         "Papers editions can choose from."
+    )
+    .expect("the only metric of this name")
+});
+
+/// From which cosine on a paper matches an interest, by encoder; there once an edition of a reader with interests was made.
+pub static FLOOR: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        "broadsheet_notification_match_floor",
+        "Cosine from which a paper matches an interest, measured for the encoder with the papers at hand.",
+        &["encoder"]
     )
     .expect("the only metric of this name")
 });
@@ -114,14 +126,17 @@ pub fn touch() {
         "busy",
         "error",
     ] {
-        EDITIONS.with_label_values(&[outcome]);
+        for channel in Channel::ALL {
+            EDITIONS.with_label_values(&[channel.name(), outcome]);
+        }
     }
     for why in Emptiness::ALL {
         EMPTY_SLOTS.with_label_values(&[why.name()]);
     }
-    for kind in ["hard_bounce", "soft_bounce", "complaint", "not_a_report"] {
+    for kind in ["hard_bounce", "soft_bounce", "rejection", "complaint", "not_a_report"] {
         FEEDBACK.with_label_values(&[kind]);
     }
+    LazyLock::force(&FLOOR);
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);
     LazyLock::force(&SMTP_CONNECTIONS);

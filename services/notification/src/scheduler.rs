@@ -1,5 +1,5 @@
 //! Sends editions when they are due: claims due subscribers in chunks, has their editions composed, and sends them while
-//! the next chunk is composed.
+//! the next chunk is composed. Mail and webhooks have a run each, so that neither waits for the other.
 //!
 //! After downtime each subscriber gets the current slot's edition once, not one for every slot that was missed, and none
 //! where that slot is too long ago.
@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::editions::{Editions, Occasion, Plan};
-use crate::subscribers::Subscribers;
 use crate::subscribers::claims::Claimed;
+use crate::subscribers::{Channel, Subscribers};
 pub use pace::Pace;
 
 /// One is composed, one is sent, and the slowest mails of a third are waited for.
@@ -27,9 +27,16 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// After a claim that failed.
 const REST: Duration = Duration::from_secs(1);
 
-/// Runs until the stop, and returns when what is in hand has ended.
-pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, stop: CancellationToken) {
+/// Runs for one way until the stop, and returns when what is in hand has ended.
+pub async fn run(
+    channel: Channel,
+    subscribers: Subscribers,
+    editions: Arc<Editions>,
+    pace: Pace,
+    stop: CancellationToken,
+) {
     let desk = Desk {
+        channel,
         editions,
         pace,
         stop: stop.clone(),
@@ -43,8 +50,11 @@ pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, 
             free = Arc::clone(&in_hand).acquire_owned() => free,
         };
         while chunks.try_join_next().is_some() {}
-        let pause = match subscribers.claim_due(Timestamp::now(), desk.pace.chunk()).await {
-            Ok(claimed) if claimed.ids.is_empty() => until_next(&subscribers).await,
+        let pause = match subscribers
+            .claim_due(channel, Timestamp::now(), desk.pace.chunk())
+            .await
+        {
+            Ok(claimed) if claimed.ids.is_empty() => until_next(channel, &subscribers).await,
             Ok(claimed) => {
                 let (desk, count) = (Arc::clone(&desk), claimed.ids.len());
                 let plan = desk.plan(claimed).await;
@@ -62,7 +72,7 @@ pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, 
         drop(free);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = subscribers.changed() => {}
+            () = subscribers.changed(channel) => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -71,6 +81,7 @@ pub async fn run(subscribers: Subscribers, editions: Arc<Editions>, pace: Pace, 
 
 /// Where chunks are worked on.
 struct Desk {
+    channel: Channel,
     editions: Arc<Editions>,
     pace: Pace,
     stop: CancellationToken,
@@ -80,7 +91,9 @@ impl Desk {
     /// Nothing to do where composing failed.
     async fn plan(&self, claimed: Claimed) -> Plan {
         let (count, now) = (claimed.ids.len(), Timestamp::now());
-        let plan = self.editions.plan(claimed.ids, claimed.fence, Occasion::Due, now);
+        let plan = self
+            .editions
+            .plan(self.channel, claimed.ids, claimed.fence, Occasion::Due, now);
         plan.await.unwrap_or_else(|error| {
             error!(%error, count, "editions not composed, they are due again after the lease");
             Plan::default()
@@ -89,13 +102,13 @@ impl Desk {
 
     async fn carry_out(&self, plan: Plan, count: usize) {
         let begun = Instant::now();
-        self.editions.carry_out(plan, &self.stop).await;
+        self.editions.carry_out_on(self.channel, plan, &self.stop).await;
         self.pace.took(count, begun.elapsed());
     }
 }
 
-async fn until_next(subscribers: &Subscribers) -> Duration {
-    let next = subscribers.next_due().await.ok().flatten();
+async fn until_next(channel: Channel, subscribers: &Subscribers) -> Duration {
+    let next = subscribers.next_due(channel).await.ok().flatten();
     let wait = next.map(|next| next.duration_since(Timestamp::now()));
     let wait = wait.map_or(LONGEST_SLEEP, |wait| Duration::try_from(wait).unwrap_or(Duration::ZERO));
     // A moment of rest keeps a claim that has just been leased from spinning.

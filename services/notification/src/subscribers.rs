@@ -5,14 +5,17 @@
 //! |---|---|
 //! | `broadsheet:subscriber:<id>` | hash: one subscriber, see [`record`] |
 //! | `broadsheet:email:<key>` | the id that stands for an address; the first one stays |
-//! | `broadsheet:due` | sorted set of the active ids by the moment their next digest is due, in ms |
+//! | `broadsheet:due` | sorted set of the active ids that take mail, by the moment their next digest is due, in ms |
+//! | `broadsheet:due:webhook` | the same for those that take editions by webhook, see [`channels`] |
 //! | `broadsheet:paused` | sorted set of the paused ids whose pause ends by itself, by that moment, in ms |
 //! | `broadsheet:suppressed` | hash: the word on each address that must get no mail, by its hash, see [`suppressions`] |
 //! | `broadsheet:logged` | hash: how far the log is known to be in here, see [`keeper`] |
 //! | `broadsheet:rate:<what>` | hash: a bucket of tokens, see [`rates`] |
 //! | `broadsheet:delivery:<id>:<slot ms>` | hash: one edition, see [`deliveries`] |
 //! | `broadsheet:deliveries:<id>` | sorted set of slots with a delivery |
+//! | `broadsheet:call:<id>:<slot ms>`, `broadsheet:calls:<id>` | the same for the webhook |
 //! | `broadsheet:seen:<id>` | string: the papers a subscriber was sent lately, see [`seen`] |
+//! | `broadsheet:soft:<id>` | sorted set of slots whose mails came back softly, see [`bounces`] |
 //! | `broadsheet:epoch` | the last fencing token, see [`claims`] |
 //!
 //! A change is answered when Redis and the log have it. An unsubscription is in force when the call returns: it waits for
@@ -22,11 +25,15 @@
 //!
 //! It sends nothing and composes nothing.
 
+pub mod bounces;
 pub mod changes;
+pub mod channels;
 pub mod claims;
 pub mod deliveries;
+mod groups;
 pub mod keeper;
 mod logging;
+mod picks;
 mod placing;
 pub mod rates;
 pub mod reading;
@@ -35,6 +42,7 @@ mod record;
 pub mod seen;
 pub mod suppressions;
 mod vectors;
+pub mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -50,7 +58,9 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, IntoConnectionInfo as _,
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 
+pub use channels::Channel;
 pub use record::{subscriber, write_consent};
+use webhooks::Webhook;
 
 /// Where a subscription stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +104,10 @@ pub struct Subscriber {
     pub due_since: Option<Timestamp>,
     /// How consent was given; none while pending.
     pub consent: Option<Consent>,
+    /// Takes editions where the preferences say so, and it has agreed.
+    pub webhook: Option<Webhook>,
+    /// Why the platform paused the subscription; empty where it did not.
+    pub pause_reason: String,
     /// Grows with every change.
     pub version: u64,
 }
@@ -127,6 +141,12 @@ pub enum SubscribersError {
     /// The log does not have it.
     #[error("the log of subscribers does not answer: {0}")]
     Log(#[from] BusError),
+    /// What was asked together failed together.
+    #[error("{0}")]
+    Together(Arc<SubscribersError>),
+    /// The process is ending.
+    #[error("nobody answers any more")]
+    CutOff,
     /// Somebody else was faster every time.
     #[error("{0} is changed by others again and again")]
     Contended(String),
@@ -172,7 +192,6 @@ const COMPACT_BYTES: &str = "2048";
 /// What the key of an address begins with.
 const EMAIL_KEY: &str = "broadsheet:email:";
 const LOGGED: &str = "broadsheet:logged";
-const DUE: &str = "broadsheet:due";
 const PAUSED: &str = "broadsheet:paused";
 
 /// The store; clones share one connection.
@@ -180,13 +199,15 @@ const PAUSED: &str = "broadsheet:paused";
 pub struct Subscribers {
     client: redis::Client,
     redis: ConnectionManager,
-    changed: Arc<Notify>,
+    changed: Arc<[Notify; 2]>,
     log: Option<Journal>,
     terms: Terms,
     /// Tells owners of leases apart that are of different processes.
     process: Arc<str>,
     /// Ended in the log while Redis did not answer.
     owed: Arc<Mutex<Vec<Subscriber>>>,
+    /// What gathers of editions, see [`groups`].
+    editions: deliveries::Gathered,
 }
 
 impl Subscribers {
@@ -195,10 +216,12 @@ impl Subscribers {
         let info = url.into_connection_info()?;
         let client = redis::Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
         let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        let redis = ConnectionManager::new_with_config(client.clone(), config).await?;
         let this = Self {
-            redis: ConnectionManager::new_with_config(client.clone(), config).await?,
+            editions: deliveries::Gathered::start(&redis),
+            redis,
             client,
-            changed: Arc::new(Notify::new()),
+            changed: Arc::default(),
             log: None,
             terms,
             process: uuid::Uuid::new_v4().simple().to_string().into(),
@@ -211,13 +234,21 @@ impl Subscribers {
     /// With every change in a log, too.
     #[must_use]
     pub fn logging_to(mut self, log: Journal) -> Self {
+        self.editions.log_to(&log);
         self.log = Some(log);
         self
     }
 
-    /// Returns when a subscriber was made active here since the last time; the scheduler looks for what is due.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Returns when a subscriber was made active here since the last time; the scheduler of a channel looks for what is due.
+    pub async fn changed(&self, channel: Channel) {
+        self.changed[channel as usize].notified().await;
+    }
+
+    /// Wakes the schedulers.
+    fn wake(&self) {
+        for changed in self.changed.iter() {
+            changed.notify_one();
+        }
     }
 
     /// A subscriber by id.
@@ -239,24 +270,30 @@ impl Subscribers {
         }
     }
 
-    /// One page of active ids, and where to go on; 0 at the end. An id may come twice.
-    pub async fn active(&self, cursor: u64) -> Result<(u64, Vec<String>), SubscribersError> {
+    /// One page of the active ids of a channel, and where to go on; 0 at the end. An id may come twice.
+    pub async fn active(&self, channel: Channel, cursor: u64) -> Result<(u64, Vec<String>), SubscribersError> {
         let mut command = redis::cmd("ZSCAN");
-        let (next, due): (u64, Vec<(String, f64)>) =
-            self.ask(command.arg(DUE).arg(cursor).arg("COUNT").arg(500)).await?;
+        command.arg(channel.due_key()).arg(cursor).arg("COUNT").arg(500);
+        let (next, due): (u64, Vec<(String, f64)>) = self.ask(&command).await?;
         Ok((next, due.into_iter().map(|(id, _)| id).collect()))
     }
 
-    /// When a subscriber is due next.
+    /// When a subscriber is due next, on any channel.
     pub async fn due(&self, id: &str) -> Result<Option<Timestamp>, SubscribersError> {
-        let score: Option<f64> = self.ask(redis::cmd("ZSCORE").arg(DUE).arg(id)).await?;
-        Ok(score.and_then(from_score))
+        let mut due = None;
+        for channel in Channel::ALL {
+            let score: Option<f64> = self.ask(redis::cmd("ZSCORE").arg(channel.due_key()).arg(id)).await?;
+            let on_this = score.and_then(from_score);
+            due = [due, on_this].into_iter().flatten().min();
+        }
+        Ok(due)
     }
 
-    /// When the next digest of anybody is due.
-    pub async fn next_due(&self) -> Result<Option<Timestamp>, SubscribersError> {
+    /// When the next digest of anybody is due on a channel.
+    pub async fn next_due(&self, channel: Channel) -> Result<Option<Timestamp>, SubscribersError> {
         let mut command = redis::cmd("ZRANGE");
-        let first: Vec<(String, f64)> = self.ask(command.arg(DUE).arg(0).arg(0).arg("WITHSCORES")).await?;
+        command.arg(channel.due_key()).arg(0).arg(0).arg("WITHSCORES");
+        let first: Vec<(String, f64)> = self.ask(&command).await?;
         Ok(first.first().and_then(|(_, score)| from_score(*score)))
     }
 
@@ -275,11 +312,7 @@ impl Subscribers {
         keys: &[String],
         arguments: &[Vec<u8>],
     ) -> Result<T, SubscribersError> {
-        let call = invocation(script, keys, arguments);
-        match call.invoke_async(&mut self.redis.clone()).await {
-            Err(error) if broken(&error) => Ok(call.invoke_async(&mut self.redis.clone()).await?),
-            answer => Ok(answer?),
-        }
+        call(&self.redis, script, keys, arguments).await
     }
 
     /// Returns when everything written before is on the disk of Redis, or says in the log why that is not known.
@@ -316,6 +349,20 @@ impl Subscribers {
         if let Err(error) = self.ask::<()>(&command).await {
             warn!(%error, "redis does not let its hash-max-listpack-value be set; start it with {COMPACT_BYTES}, or subscribers take twice the memory");
         }
+    }
+}
+
+/// A script that does the same when it is done twice; tried again once when the connection broke under it.
+async fn call<T: FromRedisValue>(
+    redis: &ConnectionManager,
+    script: &Script,
+    keys: &[String],
+    arguments: &[Vec<u8>],
+) -> Result<T, SubscribersError> {
+    let call = invocation(script, keys, arguments);
+    match call.invoke_async(&mut redis.clone()).await {
+        Err(error) if broken(&error) => Ok(call.invoke_async(&mut redis.clone()).await?),
+        answer => Ok(answer?),
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::preferences::Channels;
 use domain::schedule::Schedule;
+use domain::selection::floor::PROBES;
 use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, PaperVectors, Preferences, SparseVector};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
@@ -18,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use crate::editions::letters::Letters;
 use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, Outcome, Parts};
 use crate::interests::Interests;
-use crate::mailer::{Mail, SendError, Transport};
+use crate::mailer::{Mail, Outgoing, SendError, Transport, body};
 use crate::subscribers::changes::Next;
 use crate::subscribers::reading::Past;
-use crate::subscribers::{Opting, Subscriber, Subscribers, Terms};
+use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
+use crate::webhook::secrets::Secrets;
+use crate::webhook::{Call, CallError, Caller};
 use crate::window::{Entry, Window};
 
 /// A Redis that ends with the test.
@@ -94,10 +98,10 @@ pub struct Post {
 
 #[async_trait]
 impl Transport for Post {
-    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
         let answer = self.answers.lock().expect("unpoisoned").pop_front().unwrap_or(Ok(()));
         if answer.is_ok() {
-            self.mails.lock().expect("unpoisoned").push(mail.clone());
+            self.mails.lock().expect("unpoisoned").push(read(mail));
         }
         let at_once = 1 + self.at_once.fetch_add(1, Ordering::Relaxed);
         self.most_at_once.fetch_max(at_once, Ordering::Relaxed);
@@ -105,6 +109,28 @@ impl Transport for Post {
         let _permit = self.hand.acquire().await.expect("open");
         self.at_once.fetch_sub(1, Ordering::Relaxed);
         answer
+    }
+}
+
+fn read(mail: &Outgoing) -> Mail {
+    let (text, html) = body::read(&mail.body);
+    Mail {
+        to: mail.to.clone(),
+        subject: mail.subject.clone(),
+        text,
+        html,
+        message_id: mail.message_id.clone(),
+        list_unsubscribe_url: mail.list_unsubscribe_url.clone(),
+    }
+}
+
+/// No webhook.
+struct Nobody;
+
+#[async_trait]
+impl Caller for Nobody {
+    async fn call(&self, call: &Call) -> Result<(), CallError> {
+        Err(CallError::Gone(call.url.clone()))
     }
 }
 
@@ -122,6 +148,10 @@ pub struct Meaning {
 #[async_trait]
 impl InterestEncoder for Meaning {
     async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
+        if texts.first().is_some_and(|text| text == PROBES[0]) {
+            let encoder = EncoderId::parse(&self.name.lock().expect("unpoisoned")).expect("an encoder id");
+            return Ok((encoder, texts.iter().map(|text| vector(text)).collect()));
+        }
         self.calls.fetch_add(1, Ordering::Relaxed);
         let whom = self.unsubscribes.lock().expect("unpoisoned").take();
         if let Some((subscribers, id)) = whom {
@@ -211,6 +241,9 @@ impl House {
             window: Arc::clone(&window),
             interests: Arc::clone(&interests),
             transport: Arc::clone(&post) as Arc<dyn Transport>,
+            caller: Arc::new(Nobody),
+            calls_at_once: 16,
+            secrets: Arc::new(Secrets::new(b"secret")),
             tokens: Arc::clone(&tokens),
             public_url: "https://example.org".to_owned(),
             mail_domain: "example.org".to_owned(),
@@ -269,7 +302,8 @@ impl House {
 
     /// Delivers the edition of one reader, as an operator asks for it.
     pub async fn deliver(&self, id: &str, minutes: i64) -> Delivered {
-        let outcomes = self.editions.deliver(vec![id.to_owned()], self.later(minutes)).await;
+        let ids = vec![id.to_owned()];
+        let outcomes = self.editions.deliver(Channel::Mail, ids, self.later(minutes)).await;
         let outcome = outcomes.expect("delivered").pop().expect("an outcome");
         outcome.result.expect("delivered")
     }
@@ -278,7 +312,8 @@ impl House {
     pub async fn turn(&self, id: &str, minutes: i64) -> Outcome {
         let fence = self.subscribers.fence().await.expect("redis answers");
         let now = self.later(minutes);
-        let plan = self.editions.plan(vec![id.to_owned()], fence, Occasion::Due, now).await;
+        let ids = vec![id.to_owned()];
+        let plan = self.editions.plan(Channel::Mail, ids, fence, Occasion::Due, now).await;
         let outcomes = self
             .editions
             .carry_out(plan.expect("composed"), &CancellationToken::new())
@@ -293,8 +328,9 @@ impl House {
 
     /// What a reader was sent before, and what is known of an edition.
     pub async fn past(&self, id: &str, slot: Timestamp) -> Past {
-        let mut pasts = self.subscribers.pasts(&[(id, slot)]).await.expect("redis answers");
-        pasts.pop().expect("one").expect("it parses")
+        let editions = [(id, slot, Channels::Mail)];
+        let pasts = self.subscribers.pasts(Channel::Mail, &editions).await;
+        pasts.expect("redis answers").pop().expect("one").expect("it parses")
     }
 
     pub async fn due(&self, id: &str) -> Timestamp {
@@ -303,7 +339,8 @@ impl House {
 
     pub async fn set_due(&self, id: &str, minutes: i64) {
         let due = self.later(minutes);
-        self.subscribers.set_all_due(&[(id, due)]).await.expect("redis answers");
+        let set = self.subscribers.set_all_due(Channel::Mail, &[(id, due)]).await;
+        set.expect("redis answers");
     }
 
     pub async fn again(&self, id: &str) -> Subscriber {
@@ -326,6 +363,28 @@ impl House {
 
     pub fn answer(&self, answer: Result<(), SendError>) {
         self.post.answers.lock().expect("unpoisoned").push_back(answer);
+    }
+}
+
+/// Somebody who is active, with an address that is the id, too.
+pub fn subscriber(email: &str) -> Subscriber {
+    let schedule = Schedule::parse("07:00", "UTC").expect("a schedule");
+    Subscriber {
+        id: email.to_owned(),
+        email: email.to_owned(),
+        state: crate::subscribers::State::Active,
+        preferences: Preferences::plain(schedule, 10),
+        unwanted: Vec::new(),
+        created: Timestamp::UNIX_EPOCH,
+        confirmed: None,
+        ended: None,
+        paused_until: None,
+        asked: None,
+        due_since: None,
+        consent: None,
+        webhook: None,
+        pause_reason: String::new(),
+        version: 1,
     }
 }
 

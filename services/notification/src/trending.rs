@@ -1,4 +1,4 @@
-//! What is trending, brought into the window every few minutes.
+//! What is trending, brought into the window now and then.
 //!
 //! It scores nothing: that is indexing's work. Where nobody can say what is trending the last answer stays for an hour,
 //! after that nothing is.
@@ -19,7 +19,8 @@ use crate::window::Window;
 
 /// As many as the index names.
 const MOST: i32 = 1_000;
-const PERIOD: Duration = Duration::from_mins(5);
+/// After a failure it is asked again so soon: at the start the index may not be open yet.
+const AGAIN: Duration = Duration::from_secs(5);
 const STALE: Duration = Duration::from_hours(1);
 
 /// Says what is trending.
@@ -76,15 +77,21 @@ impl Trending for Nothing {
 }
 
 /// Keeps the window's scores fresh until the stop.
-pub async fn follow(trending: Arc<dyn Trending>, window: Arc<RwLock<Window>>, stop: CancellationToken) {
+pub async fn follow(
+    trending: Arc<dyn Trending>,
+    window: Arc<RwLock<Window>>,
+    period: Duration,
+    stop: CancellationToken,
+) {
     let mut answered = Instant::now();
-    let mut period = tokio::time::interval(PERIOD);
     loop {
+        let now = Instant::now();
+        refresh(&*trending, &window, &mut answered, now).await;
+        let pause = if answered == now { period } else { period.min(AGAIN) };
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = period.tick() => {}
+            () = tokio::time::sleep(pause) => {}
         }
-        refresh(&*trending, &window, &mut answered, Instant::now()).await;
     }
 }
 

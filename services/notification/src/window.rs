@@ -4,14 +4,16 @@
 //! subscriber.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use common::telemetry::TraceLink;
 use domain::matching::{DimensionError, Panel};
+use domain::selection::floor::{MATCH_FLOOR, match_floor};
 use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
 use jiff::{SignedDuration, Timestamp};
+use tracing::info;
 
-use crate::metrics::WINDOW;
+use crate::metrics::{FLOOR, WINDOW};
 use crate::subscribers::seen::PaperKey;
 
 /// One paper of the window.
@@ -38,6 +40,7 @@ pub struct Snapshot {
     pub panel: Panel,
     /// How much each of them is trending; 0 where it is not.
     pub trending: Vec<f32>,
+    floor: OnceLock<f32>,
 }
 
 impl Snapshot {
@@ -45,10 +48,30 @@ impl Snapshot {
     pub fn dense(&self, paper: usize) -> &[f32] {
         self.papers[paper].vectors.dense.as_slice()
     }
+
+    /// From which cosine on a paper matches an interest, measured once there are vectors of the probes.
+    pub fn floor(&self, encoder: &EncoderId, probes: &[DenseVector]) -> f32 {
+        if probes.is_empty() {
+            return MATCH_FLOOR;
+        }
+        *self.floor.get_or_init(|| {
+            let papers: Vec<&DenseVector> = self.papers.iter().map(|entry| &entry.vectors.dense).collect();
+            let floor = match_floor(&papers, probes);
+            let gauge = FLOOR.with_label_values(&[encoder.as_str()]);
+            if (gauge.get() - f64::from(floor)).abs() >= WORTH_TELLING {
+                info!(%encoder, floor, papers = papers.len(), "a paper matches an interest from this cosine on");
+                gauge.set(f64::from(floor));
+            }
+            floor
+        })
+    }
 }
 
 /// The window never holds more; above it the oldest papers leave. Some 300 MB with vectors of 256 values.
 const MOST_PAPERS: usize = 100_000;
+
+/// A floor that moved by less is not told anew.
+const WORTH_TELLING: f64 = 0.005;
 
 /// The window.
 #[derive(Debug, Default)]
@@ -156,6 +179,7 @@ impl Window {
             panel: Panel::new(dimension, papers.iter().map(|entry| &entry.vectors.dense))?,
             trending: papers.iter().map(heat).collect(),
             papers,
+            floor: OnceLock::new(),
         });
         self.snapshots.insert(encoder.clone(), Arc::clone(&made));
         Ok(made)

@@ -1,4 +1,5 @@
-//! A mail server that takes everything, keeps nothing, and counts.
+//! A mail server that takes everything, keeps nothing, and counts. As those that people run, it offers PIPELINING and answers
+//! commands that came together together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +62,7 @@ async fn serve(stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::with_capacity(64 * 1024, stream);
     stream.get_mut().write_all(b"220 sink\r\n").await?;
-    let mut line = Vec::new();
+    let (mut line, mut answers) = (Vec::new(), Vec::new());
     loop {
         line.clear();
         if stream.read_until(b'\n', &mut line).await? == 0 {
@@ -69,16 +70,23 @@ async fn serve(stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
         }
         let command = line.get(..4).unwrap_or_default().to_ascii_uppercase();
         let answer: &[u8] = match command.as_slice() {
+            b"EHLO" => b"250-sink\r\n250 PIPELINING\r\n",
             b"DATA" => b"354 go on\r\n",
             b"QUIT" => b"221 bye\r\n",
             _ => b"250 fine\r\n",
         };
-        stream.get_mut().write_all(answer).await?;
+        answers.extend_from_slice(answer);
         if command == b"DATA" {
+            stream.get_mut().write_all(&answers).await?;
             let bytes = content(&mut stream).await?;
             counts.bytes.fetch_add(bytes, Ordering::Relaxed);
             counts.mails.fetch_add(1, Ordering::Relaxed);
-            stream.get_mut().write_all(b"250 taken\r\n").await?;
+            answers.clear();
+            answers.extend_from_slice(b"250 taken\r\n");
+        }
+        if stream.buffer().is_empty() {
+            stream.get_mut().write_all(&answers).await?;
+            answers.clear();
         }
     }
 }

@@ -17,7 +17,8 @@ mod run;
 use anyhow::Context as _;
 use domain::matching::Panel;
 use domain::matching::kernel::Kernel;
-use domain::selection::{Candidate, MATCH_FLOOR, Offer, first_ask};
+use domain::selection::floor::MATCH_FLOOR;
+use domain::selection::{Candidate, Offer, first_ask};
 
 use self::papers::Papers;
 use self::run::{Figures, THREADS};

@@ -1,12 +1,14 @@
 //! `digest`: look at what a subscriber would get, or send it.
 
+mod explaining;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use common::grpc::ServiceChannel;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::delivery::v1::{
-    Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest, SendTestEditionRequest,
+    Channel, Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest, SendTestEditionRequest,
 };
 use serde_json::json;
 
@@ -23,6 +25,12 @@ pub enum Digest {
         /// Print the HTML part instead of the text part
         #[arg(long)]
         html: bool,
+        /// Show what the score of each paper is made of
+        #[arg(long)]
+        explain: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Mail a subscriber the edition they would get now, marked as a test; the real one still comes
     Test {
@@ -54,13 +62,25 @@ pub struct Send {
 pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
     let channel = client::connect(place)?;
     match command {
-        Digest::Preview { email, html } => {
+        Digest::Preview {
+            email,
+            html,
+            explain,
+            json,
+        } => {
             let edition = preview(channel, email).await?;
+            if json {
+                println!("{}", explaining::as_json(&edition));
+                return Ok(());
+            }
             println!(
                 "Subject: {}\n\n{}",
                 edition.subject,
                 if html { &edition.html } else { &edition.text }
             );
+            if explain {
+                explaining::show(&edition);
+            }
             Ok(())
         }
         Digest::Test { email } => {
@@ -126,6 +146,7 @@ fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
                 json!({
                     "email": one.email,
                     "slot": super::search::moment(one.slot_time),
+                    "channel": channel(one),
                     "state": state(one),
                     "already_delivered": one.already_delivered,
                     "message_id": one.message_id,
@@ -147,8 +168,12 @@ fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
             } else {
                 format!(": {}", one.detail)
             };
+            let by = match channel(one) {
+                "mail" => "",
+                _ => " to the webhook",
+            };
             println!(
-                "{}: {}{known}, {} papers{detail}",
+                "{}: {}{by}{known}, {} papers{detail}",
                 one.email,
                 state(one),
                 one.paper_ids.len()
@@ -188,6 +213,13 @@ fn show_counts(deliveries: &[Delivery]) {
     }
     if deliveries.is_empty() {
         println!("There is no active subscriber.");
+    }
+}
+
+fn channel(delivery: &Delivery) -> &'static str {
+    match delivery.channel() {
+        Channel::Webhook => "webhook",
+        Channel::Mail | Channel::Unspecified => "mail",
     }
 }
 

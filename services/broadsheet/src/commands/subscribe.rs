@@ -3,8 +3,11 @@
 use clap::{Args, ValueEnum};
 use common::grpc::ServiceChannel;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
-use proto::subscriptions::v1::{Consent, Exclusions, Format, Frequency, Interest, Schedule, SubscribeRequest};
+use proto::subscriptions::v1::{
+    Consent, DeliveryChannel, Exclusions, Format, Frequency, Interest, Schedule, SubscribeRequest, SubscribeResponse,
+};
 
+use super::subscribers::webhook;
 use crate::failure::Failure;
 use crate::{Place, client};
 
@@ -32,6 +35,9 @@ pub struct Options {
     /// The share of the digest that what is trending fills, from 0 (only what matches) to 1 (only what is trending)
     #[arg(long, value_name = "SHARE")]
     trending_share: Option<f64>,
+    /// Language of the words around the papers: en, de, fr or es; others get English
+    #[arg(long, value_name = "TAG", default_value = "")]
+    language: String,
     /// Mails without HTML
     #[arg(long)]
     text_only: bool,
@@ -44,6 +50,12 @@ pub struct Options {
     /// Papers per digest, 1 to 50
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     papers: i32,
+    /// Send editions to this URL as signed requests, instead of mails
+    #[arg(long, value_name = "URL", requires = "confirm")]
+    webhook: Option<String>,
+    /// With a webhook: whether editions come by mail, too
+    #[arg(long, value_enum, requires = "webhook")]
+    channel: Option<webhook::Channel>,
     /// Consent is on record: activate at once instead of mailing a confirmation
     #[arg(long)]
     confirm: bool,
@@ -73,12 +85,16 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
         consent: consent.into(),
         ..request(options)
     };
-    if subscribe(client::connect(place)?, request).await? {
+    let answer = subscribe(client::connect(place)?, request).await?;
+    if answer.confirmation_required {
         println!("A confirmation is on its way to {email}; the digest starts once it is confirmed.");
     } else {
         println!("{email} is subscribed.");
     }
-    Ok(())
+    match answer.webhook_secret.as_str() {
+        "" => Ok(()),
+        secret => webhook::tell(secret, answer.webhook.as_ref()),
+    }
 }
 
 fn request(options: Options) -> SubscribeRequest {
@@ -102,6 +118,8 @@ fn request(options: Options) -> SubscribeRequest {
         None if options.weekdays => (Frequency::Weekdays, 0),
         None => (Frequency::Daily, 0),
     };
+    // Unspecified is the webhook where there is one.
+    let channel = options.channel.map_or(DeliveryChannel::Unspecified, Into::into);
     SubscribeRequest {
         email: options.email,
         interests,
@@ -114,6 +132,9 @@ fn request(options: Options) -> SubscribeRequest {
         paper_count: options.papers,
         exclusions: exclusions(&options.exclude),
         trending_share: options.trending_share,
+        language: options.language,
+        delivery_channel: channel.into(),
+        webhook_url: options.webhook.unwrap_or_default(),
         format: if options.text_only { Format::Text } else { Format::Html }.into(),
         ..SubscribeRequest::default()
     }
@@ -133,8 +154,8 @@ fn exclusions(excluded: &[String]) -> Option<Exclusions> {
     (!excluded.is_empty()).then_some(exclusions)
 }
 
-/// Subscribes; true when the reader has to confirm.
-pub async fn subscribe(channel: ServiceChannel, request: SubscribeRequest) -> Result<bool, Failure> {
+/// Subscribes; answers whether the reader has to confirm, and the secret of a webhook.
+pub async fn subscribe(channel: ServiceChannel, request: SubscribeRequest) -> Result<SubscribeResponse, Failure> {
     let answer = SubscriptionServiceClient::new(channel).subscribe(request).await?;
-    Ok(answer.into_inner().confirmation_required)
+    Ok(answer.into_inner())
 }

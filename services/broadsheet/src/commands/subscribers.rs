@@ -2,6 +2,7 @@
 
 mod import;
 mod shown;
+pub mod webhook;
 
 use std::path::PathBuf;
 
@@ -41,7 +42,7 @@ pub enum Subscribers {
         json: bool,
     },
     /// Take in subscribers whose consent is on record, from a CSV file with the header
-    /// email,interests,time,time_zone,papers,consent_source,consent_time (interests with ; between)
+    /// email,interests,time,time_zone,papers,webhook,consent_source,consent_time (interests with ; between)
     Import {
         /// The file; - reads standard input
         #[arg(value_name = "CSV")]
@@ -84,6 +85,11 @@ pub enum Subscribers {
     Resume {
         /// E-mail address
         email: String,
+    },
+    /// Send editions to a URL, as signed requests
+    Webhook {
+        #[command(subcommand)]
+        command: webhook::Command,
     },
     /// Forget everything about a subscriber; of a suppressed address a hash stays
     Delete {
@@ -162,6 +168,7 @@ pub async fn run(place: &Place, command: Subscribers) -> Result<(), Failure> {
             service.resume_subscription(ResumeSubscriptionRequest { token }).await?;
             println!("{email} gets digests again.");
         }
+        Subscribers::Webhook { command } => webhook::run(&mut service, command).await?,
         Subscribers::Delete { email } => {
             let token = token(&mut service, email.clone()).await?;
             let answer = service.delete_subscription(DeleteSubscriptionRequest { token }).await?;

@@ -1,4 +1,4 @@
-//! `trending`: what readers look at now.
+//! `trending`: what readers look at now, and what is counted elsewhere.
 
 use clap::{Args, ValueEnum};
 use proto::search::v1::search_service_client::SearchServiceClient;
@@ -68,7 +68,7 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
         return Ok(());
     }
     if papers.is_empty() {
-        println!("No paper trends: nobody looked at one for a while.");
+        println!("No paper trends: nobody looked at one for a while, and none is counted elsewhere.");
     }
     for (number, trending) in (1..).zip(&papers) {
         let Some(paper) = &trending.paper else { continue };
@@ -83,10 +83,11 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What readers did, in numbers.
+/// What readers did and what is counted elsewhere, in numbers.
 fn attention(parts: &[TrendingPart]) -> String {
-    let kinds = parts.iter().filter(|part| part.readers > 0);
-    let kinds = kinds.map(|part| format!("{} {}", part.readers, part.name));
+    let number = |part: &TrendingPart| part.count.max(part.readers.into());
+    let kinds = parts.iter().filter(|part| number(part) > 0);
+    let kinds = kinds.map(|part| format!("{} {}", number(part), part.name));
     kinds.collect::<Vec<_>>().join(", ")
 }
 
@@ -101,7 +102,7 @@ fn explained(part: &TrendingPart) -> String {
 
 fn as_json(trending: &TrendingPaper) -> Value {
     let paper = trending.paper.clone().unwrap_or_default();
-    let part = |part: &TrendingPart| json!({ "name": part.name, "value": part.value, "heat": part.heat, "readers": part.readers });
+    let part = |part: &TrendingPart| json!({ "name": part.name, "value": part.value, "heat": part.heat, "readers": part.readers, "count": part.count });
     json!({
         "id": paper.id,
         "title": paper.title,

@@ -5,7 +5,9 @@ use domain::trending::{Act, Attention};
 use crate::lists::Lists;
 use crate::world::{HOUR, moment};
 
-const ACCOUNTS: [i64; 3] = [20, 50, 1_000];
+const ACCOUNTS: [i64; 2] = [20, 1_000];
+/// Days on each of which an account was seen before.
+const AGES: [i64; 4] = [0, 1, 3, 5];
 /// Places of the papers that are pushed, among the hundred that people may look at.
 const TARGETS: [usize; 5] = [10, 25, 50, 75, 99];
 
@@ -14,68 +16,81 @@ const TARGETS: [usize; 5] = [10, 25, 50, 75, 99];
 pub struct Worst {
     /// Ranks won by a paper that was among the first hundred.
     pub moved: usize,
-    /// Best rank, from 1, of a paper that nobody had looked at.
+    /// Best rank, from 1, of a paper that nobody had looked at; 0 where none was pushed.
     pub from_nothing: usize,
 }
 
 impl Worst {
-    fn add(&mut self, other: Self) {
+    /// The worse of both.
+    pub fn add(&mut self, other: Self) {
         self.moved = self.moved.max(other.moved);
-        self.from_nothing = match self.from_nothing {
-            0 => other.from_nothing,
-            best => best.min(other.from_nothing),
+        self.from_nothing = match (self.from_nothing, other.from_nothing) {
+            (0, rank) | (rank, 0) => rank,
+            (here, there) => here.min(there),
         };
     }
 }
 
-/// By number of accounts: new accounts, accounts that were seen the day before, and new accounts in plain counts.
-#[derive(Default)]
-pub struct Figures([[Worst; 3]; ACCOUNTS.len()]);
+/// By number of accounts: accounts of each age, and new accounts in plain counts.
+#[derive(Default, Clone, Copy)]
+pub struct Figures([([Worst; AGES.len()], Worst); ACCOUNTS.len()]);
 
 impl Figures {
     /// Pushes some papers of the list as it stands, each by itself.
     pub fn measure(&mut self, lists: &Lists<'_>) {
-        let list = lists.trending();
-        let nobody = (0..lists.world.papers.len()).find(|paper| !list.contains(paper));
-        let (Some(nobody), true) = (nobody, list.len() > 100) else {
-            return;
-        };
-        for (worst, accounts) in self.0.iter_mut().zip(ACCOUNTS) {
-            for (seen_before, worst) in [false, true].into_iter().zip(worst.iter_mut()) {
-                let pushed = |paper| lists.trending_with(&push(lists, paper, accounts, seen_before));
-                worst.add(Worst {
-                    moved: most_moved(&list, pushed),
-                    from_nothing: rank(&pushed(nobody), nobody),
-                });
+        let (list, counts) = (lists.trending(), lists.counts());
+        for ((aged, plain), accounts) in self.0.iter_mut().zip(ACCOUNTS) {
+            for (worst_of_age, age) in aged.iter_mut().zip(AGES) {
+                let pushed = |paper| lists.trending_with(&push(lists, paper, accounts, age), &[]);
+                worst_of_age.add(worst(lists, &list, pushed));
             }
             let acts = usize::try_from(accounts).unwrap_or(0) * Attention::ALL.len();
-            let pushed = |paper| lists.counts_with(&[(paper, acts)]);
-            worst[2].add(Worst {
-                moved: most_moved(&lists.counts(), pushed),
-                from_nothing: rank(&pushed(nobody), nobody),
-            });
+            plain.add(worst(lists, &counts, |paper| lists.counts_with(&[(paper, acts)])));
         }
     }
 
-    /// Prints a table and gives what the fewest accounts achieve while they are new.
-    pub fn tell(&self) -> Worst {
+    /// The worse of both, each by itself.
+    pub fn add(&mut self, other: &Self) {
+        for ((aged, plain), (other_aged, other_plain)) in self.0.iter_mut().zip(other.0) {
+            for (here, there) in aged.iter_mut().zip(other_aged) {
+                here.add(there);
+            }
+            plain.add(other_plain);
+        }
+    }
+
+    /// What the fewest accounts achieve while they are new, and after a day.
+    pub fn of_few(&self) -> (Worst, Worst) {
+        (self.0[0].0[0], self.0[0].0[1])
+    }
+
+    /// Prints a table.
+    pub fn tell(&self) {
         println!(
             "fake accounts that do everything to one paper within an hour: most ranks won by a paper of the first hundred,"
         );
-        println!("and best rank of a paper that nobody had looked at:");
-        println!("  accounts       new      seen the day before   in plain counts");
-        for (accounts, [new, seen, counts]) in ACCOUNTS.iter().zip(self.0) {
-            let one = |worst: Worst| format!("{:>4} / rank {:<3}", worst.moved, worst.from_nothing);
-            println!("  {accounts:>8}  {}  {}     {}", one(new), one(seen), one(counts));
+        println!("and best rank of a paper that nobody had looked at, by the days on which they were seen before:");
+        println!("  accounts             0               1               3               5  new, in plain counts");
+        for (accounts, (aged, plain)) in ACCOUNTS.iter().zip(self.0) {
+            let one = |worst: Worst| format!("{:>4} / rank {:<4}", worst.moved, worst.from_nothing);
+            let aged = aged.map(one).join(" ");
+            println!("  {accounts:>8} {aged}  {}", one(plain));
         }
-        self.0[0][0]
     }
 }
 
-fn most_moved(list: &[usize], pushed: impl Fn(usize) -> Vec<usize>) -> usize {
+/// What a push does to papers of a list, and to one that nobody had looked at.
+pub fn worst(lists: &Lists<'_>, list: &[usize], pushed: impl Fn(usize) -> Vec<usize>) -> Worst {
+    let nobody = (0..lists.world.papers.len()).find(|paper| !list.contains(paper));
+    let (Some(nobody), true) = (nobody, list.len() > 100) else {
+        return Worst::default();
+    };
     let targets = TARGETS.iter().filter_map(|place| Some((*place, *list.get(*place)?)));
     let moved = targets.map(|(place, paper)| (place + 1).saturating_sub(rank(&pushed(paper), paper)));
-    moved.max().unwrap_or(0)
+    Worst {
+        moved: moved.max().unwrap_or(0),
+        from_nothing: rank(&pushed(nobody), nobody),
+    }
 }
 
 fn rank(list: &[usize], paper: usize) -> usize {
@@ -84,7 +99,7 @@ fn rank(list: &[usize], paper: usize) -> usize {
         .map_or(list.len() + 1, |place| place + 1)
 }
 
-fn push(lists: &Lists<'_>, paper: usize, accounts: i64, seen_before: bool) -> Vec<Act> {
+fn push(lists: &Lists<'_>, paper: usize, accounts: i64, age: i64) -> Vec<Act> {
     let papers = &lists.world.papers;
     let mut acts = Vec::new();
     for account in 0..accounts {
@@ -94,10 +109,8 @@ fn push(lists: &Lists<'_>, paper: usize, accounts: i64, seen_before: bool) -> Ve
             kind,
             at: moment(second),
         };
-        if seen_before {
-            // Somewhere far from what is measured.
-            acts.push(act(0, Attention::Click, lists.now - 24 * HOUR));
-        }
+        // A paper that nobody has yet, far from what is measured.
+        acts.extend((1..=age).map(|day| act(papers.len() - 1, Attention::Click, lists.now - day * 24 * HOUR)));
         let kinds = Attention::ALL.into_iter();
         acts.extend(kinds.map(|kind| act(paper, kind, lists.now - account % 60 * 60)));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::PaperId;
-use domain::trending::{Act, Heat, TopicHeat, Window, rank};
+use domain::trending::{Act, Heat, Report, TopicHeat, Window, rank};
 
 use crate::world::{FIELDS, HOUR, World, moment};
 
@@ -17,6 +17,8 @@ pub struct Lists<'a> {
     places: HashMap<PaperId, usize>,
     /// Acts that have happened.
     done: usize,
+    /// Reports that were made.
+    reported: usize,
     pub now: i64,
 }
 
@@ -29,6 +31,7 @@ impl<'a> Lists<'a> {
             heat: Heat::default(),
             places: places.map(|(place, paper)| (paper.id.clone(), place)).collect(),
             done: 0,
+            reported: 0,
             now: 0,
         }
     }
@@ -42,20 +45,33 @@ impl<'a> Lists<'a> {
             self.heat.add(act);
             self.done += 1;
         }
+        while let Some((second, report)) = self.world.reports.get(self.reported)
+            && *second < now
+        {
+            self.heat.report(report);
+            self.reported += 1;
+        }
         self.heat.forget(moment(now));
     }
 
     /// Papers by their score.
     pub fn trending(&self) -> Vec<usize> {
-        self.trending_with(&[])
+        self.ranked(&self.heat)
     }
 
-    /// The same after further acts.
-    pub fn trending_with(&self, further: &[Act]) -> Vec<usize> {
+    /// The same after further acts and reports.
+    pub fn trending_with(&self, acts: &[Act], reports: &[Report]) -> Vec<usize> {
         let mut heat = self.heat.clone();
-        for act in further {
+        for act in acts {
             heat.add(act);
         }
+        for report in reports {
+            heat.report(report);
+        }
+        self.ranked(&heat)
+    }
+
+    fn ranked(&self, heat: &Heat) -> Vec<usize> {
         let papers = heat.papers(Window::Day, moment(self.now));
         let papers = papers.map(|heat| TopicHeat {
             topic: FIELDS[self.world.papers[self.places[&heat.id]].field].0.to_owned(),

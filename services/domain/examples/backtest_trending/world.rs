@@ -1,14 +1,16 @@
-//! The made-up world: papers of large and small fields, readers who look at what is new in their field, and bursts.
+//! The made-up world: papers of large and small fields, readers who look at what is new in their field, bursts, and what other
+//! sites count meanwhile.
 
 use domain::PaperId;
-use domain::trending::{Act, Attention};
+use domain::trending::{Act, Attention, Report};
 use jiff::Timestamp;
 
+use crate::counted;
 use crate::random::Random;
 
 pub const DAYS: i64 = 60;
 pub const HOUR: i64 = 3_600;
-const DAY: i64 = 24 * HOUR;
+pub const DAY: i64 = 24 * HOUR;
 /// Midnight of the first day, 1 January 2026, in seconds since the epoch.
 const BEGIN: i64 = 1_767_225_600;
 /// Fields with their papers per day: from a flood to a trickle.
@@ -46,7 +48,7 @@ pub struct Paper {
     /// In seconds after the begin.
     pub appears: i64,
     /// How often it is looked at beside others of its field: heavy-tailed.
-    appeal: f64,
+    pub appeal: f64,
 }
 
 /// A paper that many suddenly look at.
@@ -62,6 +64,10 @@ pub struct World {
     /// Second, paper, and the act.
     pub acts: Vec<(i64, usize, Act)>,
     pub bursts: Vec<Burst>,
+    /// Papers that burst on other sites alone.
+    pub elsewhere: Vec<Burst>,
+    /// Second and report.
+    pub reports: Vec<(i64, Report)>,
 }
 
 /// A moment of the simulation.
@@ -78,10 +84,13 @@ impl World {
             papers,
             acts: Vec::new(),
             bursts: Vec::new(),
+            elsewhere: Vec::new(),
+            reports: Vec::new(),
         };
         world.look_around(&mut random);
         world.burst(&mut random);
         world.acts.sort_by_key(|(second, ..)| *second);
+        counted::elsewhere(&mut world, &mut random);
         world
     }
 

@@ -82,7 +82,7 @@ impl Beginnings {
     pub(crate) fn of<'a>(terms: impl Iterator<Item = &'a str>) -> Self {
         let mut beginnings = Self::default();
         for term in terms {
-            let mut known = term.bytes().take(3).map_while(letter);
+            let mut known = term.bytes().take(3).map_while(letter).fuse();
             let Some(first) = known.next() else { continue };
             let rest = [known.next(), known.next()];
             let any = |place: Option<usize>| place.map_or(0..LETTERS, |letter| letter..letter + 1);

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 
+use super::floor::MATCH_FLOOR;
 use super::*;
 use crate::PaperId;
 use crate::schedule::Schedule;
@@ -157,6 +158,23 @@ fn new_papers_never_fill_up_for_a_reader_with_interests() {
     );
     let nothing = Window::of(&[NORTH, values(&[(0, 0.29), (1, 1.0)])]);
     assert_eq!(nothing.chosen(&wanting(3, 0.0, &[1.0]), &[EAST]), []);
+}
+
+#[test]
+fn what_matches_is_a_matter_of_the_floor() {
+    let window = Window::of(&[EAST, values(&[(0, 0.5), (1, 1.0)]), values(&[(0, 0.2), (2, 1.0)])]);
+    let (preferences, vector) = (wanting(3, 0.0, &[1.0]), [Int8Vector::quantise(&dense(&EAST))]);
+    let matches = |floor: f32| {
+        let offer = window.offer().with_floor(floor);
+        let panel = offer.panel(DIMENSION).expect("one dimension");
+        let reader = Reader {
+            preferences: &preferences,
+            seen: None,
+        };
+        let choices = select_alone(&offer, &panel, reader, &vector, 3, &mut Workspace::default());
+        choices.expect("one dimension").len()
+    };
+    assert_eq!([0.1, 0.3, 0.5].map(matches), [3, 2, 1]);
 }
 
 #[test]

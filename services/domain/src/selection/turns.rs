@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Edition, Found, MATCH_FLOOR, PER_TOPIC, Reason, TooShort};
+use super::{Edition, Found, PER_TOPIC, Reason, TooShort};
 use crate::matching::Match;
 use crate::preferences::Excluding;
 use crate::{Interest, Preferences};
@@ -103,7 +103,7 @@ impl Turn<'_> {
         }
         self.head = None;
         while let Some((next, rest)) = self.rest.split_first() {
-            if next.score < MATCH_FLOOR {
+            if next.score < edition.offer.floor {
                 return true;
             }
             self.rest = rest;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::reader::{Counted, Reader};
-use super::{Attention, DOUBTFUL_FLOOR, DOUBTFUL_SHARE, MEMORY_DAYS, Window};
+use super::reader::{Counted, Reader, Standing};
+use super::signals::{Counts, Report, SIGNALS_FLOOR, SIGNALS_SHARE, Signals};
+use super::{Attention, DOUBTFUL_SHARE, MEMORY_DAYS, NEW_FLOOR, SEEN_FLOOR, Window};
 use crate::PaperId;
 
 const DAY_SECONDS: i64 = 86_400;
@@ -26,12 +27,13 @@ pub struct Act {
     pub at: Timestamp,
 }
 
-/// What became of an act.
+/// What became of an act or a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// It counts.
     Counted,
-    /// It is no newer than what is known of reader, paper and kind, or the reader did too much that day.
+    /// It is no newer than what is known of reader, paper and kind, or the reader did too much that day; or a newer report
+    /// of the same count is known from about that time.
     Unchanged,
     /// It is older than what is remembered.
     TooOld,
@@ -42,31 +44,36 @@ pub enum Added {
 pub struct PaperHeat {
     /// The paper.
     pub id: PaperId,
-    /// What each kind of attention gives, in the order of [`Attention::ALL`]; it adds up to the heat.
+    /// What each kind of attention gives, in the order of [`Attention::ALL`]; with the signals it adds up to the heat.
     pub kinds: [f64; 4],
     /// Readers behind each kind, over all that is remembered.
     pub readers: [u32; 4],
+    /// What each kind of signal gives, in the order of [`super::Signal::ALL`].
+    pub signals: [f64; 4],
+    /// The newest count of each of them, over all providers.
+    pub counts: [u64; 4],
 }
 
 impl PaperHeat {
     /// All of it.
     pub fn total(&self) -> f64 {
-        self.kinds.iter().sum()
+        self.kinds.iter().chain(&self.signals).sum()
     }
 }
 
-/// Forward-decayed sums by window, group (trusted, doubtful) and kind.
+/// Forward-decayed sums by window, standing of the readers and kind.
 #[derive(Debug, Default, Clone)]
 struct Sums {
-    warmth: [[[f64; 4]; 2]; 3],
+    warmth: [[[f64; 4]; 3]; 3],
     readers: [u32; 4],
 }
 
-/// What all readers did, and what it makes of each paper.
+/// What all readers did and what was counted elsewhere, and what it makes of each paper.
 #[derive(Debug, Default, Clone)]
 pub struct Heat {
     papers: HashMap<Arc<PaperId>, Sums>,
     readers: HashMap<String, Reader>,
+    signals: Signals,
     /// In milliseconds since the epoch: what sums are relative to.
     landmark: i64,
     /// The first UTC day that is remembered.
@@ -103,17 +110,29 @@ impl Heat {
         }
     }
 
+    /// Takes a report in. Whatever the order of reports, the heat is the same.
+    pub fn report(&mut self, report: &Report) -> Added {
+        if day_of(report.at) < self.first_day {
+            return Added::TooOld;
+        }
+        self.signals.add(report)
+    }
+
     /// Forgets what lies further back than is remembered at this moment.
     pub fn forget(&mut self, now: Timestamp) {
         self.forget_before(day_of(now) - (MEMORY_DAYS - 1));
     }
 
-    /// Forgets the oldest day before this moment's, for want of room.
-    pub fn forget_oldest_day(&mut self, now: Timestamp) {
-        if let Some(oldest) = self.readers.values().filter_map(Reader::oldest_day).min()
-            && oldest < day_of(now)
-        {
-            self.forget_before(oldest + 1);
+    /// Forgets the oldest day before this moment's, for want of room; false where there is none.
+    pub fn forget_oldest_day(&mut self, now: Timestamp) -> bool {
+        let of_reports = self.signals.oldest().map(|at| at.div_euclid(DAY_SECONDS * 1_000));
+        let of_acts = self.readers.values().filter_map(Reader::oldest_day).min();
+        match of_reports.into_iter().chain(of_acts).min() {
+            Some(oldest) if oldest < day_of(now) => {
+                self.forget_before(oldest + 1);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -136,6 +155,7 @@ impl Heat {
         readers.retain(|_, reader| !reader.is_empty());
         self.readers = readers;
         self.papers.retain(|_, sums| sums.readers != [0; 4]);
+        self.signals.forget_before(day * DAY_SECONDS * 1_000);
     }
 
     /// The first moment that is remembered at this one; what lies before it changes nothing.
@@ -144,14 +164,14 @@ impl Heat {
         Timestamp::from_second(first).unwrap_or(Timestamp::MIN)
     }
 
-    /// Papers that have heat.
+    /// Papers that somebody looked at.
     pub fn len(&self) -> usize {
         self.papers.len()
     }
 
-    /// Whether no paper has heat.
+    /// Whether there is none, and none that is counted elsewhere either.
     pub fn is_empty(&self) -> bool {
-        self.papers.is_empty()
+        self.papers.is_empty() && self.signals.is_empty()
     }
 
     /// Acts that are remembered, repeats not counted.
@@ -159,14 +179,25 @@ impl Heat {
         self.acts
     }
 
+    /// Reports that are remembered.
+    pub fn reports(&self) -> usize {
+        self.signals.reports()
+    }
+
     /// The heat of every paper at a moment, in no order.
     pub fn papers(&self, window: Window, now: Timestamp) -> impl Iterator<Item = PaperHeat> {
-        let fading = self.growth(window, now.as_millisecond()).recip();
-        self.papers.iter().map(move |(id, sums)| PaperHeat {
-            id: PaperId::clone(id),
-            kinds: kinds(&sums.warmth[window.place()], fading),
-            readers: sums.readers,
-        })
+        let now = now.as_millisecond();
+        let fading = self.growth(window, now).recip();
+        let looked_at = self.papers.iter().map(move |(id, sums)| {
+            let counts = self.signals.of(id, window, now);
+            sums.heat(PaperId::clone(id), window, fading, counts)
+        });
+        let only_counted = self.signals.papers().filter(|id| !self.papers.contains_key(*id));
+        let only_counted = only_counted.map(move |id| {
+            let counts = self.signals.of(id, window, now);
+            Sums::default().heat(id.clone(), window, fading, counts)
+        });
+        looked_at.chain(only_counted)
     }
 
     fn growth(&self, window: Window, at: i64) -> f64 {
@@ -184,9 +215,7 @@ impl Heat {
                 continue;
             };
             for (warmth, growth) in sums.warmth.iter_mut().zip(growth) {
-                let grown = sign.of(act.weight * growth);
-                warmth[0][kind] += grown * act.trust;
-                warmth[1][kind] += grown * (1.0 - act.trust);
+                warmth[act.standing.place()][kind] += sign.of(act.weight * growth);
             }
             match sign {
                 Sign::Plus => sums.readers[kind] += 1,
@@ -229,15 +258,40 @@ impl Sign {
     }
 }
 
-/// The heat that is left of trusted and of doubtful warmth, by kind.
-fn kinds([trusted, doubtful]: &[[f64; 4]; 2], fading: f64) -> [f64; 4] {
-    let sum = |kinds: &[f64; 4]| kinds.iter().sum::<f64>() * fading;
-    let room = DOUBTFUL_FLOOR + DOUBTFUL_SHARE * sum(trusted);
-    let let_in = room / (room + sum(doubtful));
-    std::array::from_fn(|kind| ((trusted[kind] + doubtful[kind] * let_in) * fading).max(0.0))
+impl Sums {
+    /// The heat that is left, with what is counted elsewhere.
+    fn heat(&self, id: PaperId, window: Window, fading: f64, counts: Counts) -> PaperHeat {
+        let warmth = &self.warmth[window.place()];
+        let sum = |standing: Standing| (warmth[standing.place()].iter().sum::<f64>() * fading).max(0.0);
+        let known = sum(Standing::Known);
+        let mut let_in = [1.0; 3];
+        let mut heat = known;
+        for (standing, floor) in [(Standing::Seen, SEEN_FLOOR), (Standing::New, NEW_FLOOR)] {
+            let room = floor + DOUBTFUL_SHARE * heat;
+            let share = room / (room + sum(standing));
+            let_in[standing.place()] = share;
+            heat += sum(standing) * share;
+        }
+        let room = SIGNALS_FLOOR + SIGNALS_SHARE * known;
+        let signals = room / (room + counts.warmth.iter().sum::<f64>());
+        let of_kind = |kind: usize| {
+            warmth
+                .iter()
+                .zip(let_in)
+                .map(|(kinds, share)| kinds[kind] * share)
+                .sum::<f64>()
+        };
+        PaperHeat {
+            id,
+            kinds: std::array::from_fn(|kind| (of_kind(kind) * fading).max(0.0)),
+            readers: self.readers,
+            signals: counts.warmth.map(|warmth| warmth * signals),
+            counts: counts.newest,
+        }
+    }
 }
 
-fn half_lives(window: Window, milliseconds: i64) -> f64 {
+pub(super) fn half_lives(window: Window, milliseconds: i64) -> f64 {
     milliseconds as f64 / window.half_life().as_millis() as f64
 }
 

@@ -14,8 +14,36 @@ pub const DAY_BUDGET: f64 = 60.0;
 /// Acts of a reader on one day that are kept; further ones are passed over, so that no reader costs more than this.
 pub const MOST_ACTS_PER_DAY: usize = 256;
 
-/// Earlier days on which a reader must have been seen to be trusted fully.
-pub const TRUST_DAYS: usize = 5;
+/// Earlier days on which a reader must have been seen to be known.
+pub const KNOWN_DAYS: usize = 5;
+/// Earlier days on which a reader must have been seen not to be new.
+pub const SEEN_DAYS: usize = 2;
+
+/// How well a reader was known on the day of an act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Seen before on [`KNOWN_DAYS`] days or more.
+    Known,
+    /// Seen before on [`SEEN_DAYS`] days or more.
+    Seen,
+    /// Somebody who may have been invented today.
+    New,
+}
+
+impl Standing {
+    /// Of a reader who was seen before on so many days.
+    pub const fn after(days: usize) -> Self {
+        match days {
+            KNOWN_DAYS.. => Self::Known,
+            SEEN_DAYS.. => Self::Seen,
+            _ => Self::New,
+        }
+    }
+
+    pub(super) const fn place(self) -> usize {
+        self as usize
+    }
+}
 
 /// What an act is about.
 pub(super) type Target = (Arc<PaperId>, Attention);
@@ -26,8 +54,7 @@ pub(super) struct Counted<'a> {
     /// In milliseconds since the epoch.
     pub at: i64,
     pub weight: f64,
-    /// From 0 for a newcomer to 1.
-    pub trust: f64,
+    pub standing: Standing,
 }
 
 /// The acts of one reader by UTC day, each in the day of its newest repeat. A day on which something was done stays, even if
@@ -63,7 +90,7 @@ impl Reader {
         let mut days = vec![day];
         days.extend(repeated.map(|(day, _)| day));
         if new_day {
-            days.extend(self.days.range(day..).take(TRUST_DAYS).map(|(day, _)| *day));
+            days.extend(self.days.range(day..).take(KNOWN_DAYS).map(|(day, _)| *day));
         }
         days.sort_unstable();
         days.dedup();
@@ -97,7 +124,7 @@ impl Reader {
 
     /// The oldest day, and those after it whose acts weigh something else once it is forgotten.
     pub fn oldest_days(&self) -> Vec<i64> {
-        self.days.keys().take(1 + TRUST_DAYS).copied().collect()
+        self.days.keys().take(1 + KNOWN_DAYS).copied().collect()
     }
 
     /// Forgets the oldest day.
@@ -110,14 +137,14 @@ impl Reader {
         let mut counted = Vec::new();
         for day in days {
             let Some(acts) = self.days.get(day) else { continue };
-            let seen_before = self.days.range(..day).take(TRUST_DAYS).count();
+            let seen_before = self.days.range(..day).take(KNOWN_DAYS).count();
             let total: f64 = acts.keys().map(|(_, kind)| kind.weight()).sum();
             let share = (DAY_BUDGET / total).min(1.0);
             counted.extend(acts.iter().map(|(target, at)| Counted {
                 target,
                 at: *at,
                 weight: target.1.weight() * share,
-                trust: seen_before as f64 / TRUST_DAYS as f64,
+                standing: Standing::after(seen_before),
             }));
         }
         counted

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Attention, COLD, PaperHeat};
+use super::{Attention, COLD, PaperHeat, Signal};
 use crate::PaperId;
 
 /// What a level counts by itself, beside how far it lies above what is usual.
@@ -34,6 +34,8 @@ pub struct Scored {
     pub heat: f64,
     /// Readers behind each kind of attention, in the order of [`Attention::ALL`].
     pub readers: [u32; 4],
+    /// The newest count of each kind of signal, in the order of [`Signal::ALL`].
+    pub counts: [u64; 4],
 }
 
 /// Sums over the heat of papers.
@@ -106,11 +108,10 @@ fn archive(topic: &str) -> &str {
 fn scored(heat: &PaperHeat, usual: f64) -> Scored {
     let total = heat.total();
     let level = total.ln_1p() * (1.0 + ABSOLUTE);
-    let kinds = Attention::ALL
-        .into_iter()
-        .zip(heat.kinds)
-        .filter(|(_, heat)| *heat > 0.0);
-    let part = |(kind, heat): (Attention, f64)| (kind.name(), level * heat / total, heat);
+    let attention = Attention::ALL.map(Attention::name).into_iter().zip(heat.kinds);
+    let signals = Signal::ALL.map(Signal::name).into_iter().zip(heat.signals);
+    let kinds = attention.chain(signals).filter(|(_, heat)| *heat > 0.0);
+    let part = |(name, heat): (&'static str, f64)| (name, level * heat / total, heat);
     let mut parts: Vec<_> = kinds.map(part).collect();
     parts.push(("topic", -usual.ln_1p(), usual));
     Scored {
@@ -119,5 +120,6 @@ fn scored(heat: &PaperHeat, usual: f64) -> Scored {
         parts,
         heat: total,
         readers: heat.readers,
+        counts: heat.counts,
     }
 }

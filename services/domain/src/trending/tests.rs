@@ -26,9 +26,9 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(BEGIN + second).expect("a time")
 }
 
-/// What makes a reader trusted on day 0.
+/// What makes a reader known on day 0.
 fn known(reader: &str) -> Vec<Act> {
-    let days = 1..=i64::try_from(TRUST_DAYS).expect("small");
+    let days = 1..=i64::try_from(KNOWN_DAYS).expect("small");
     days.map(|day| act(reader, "long ago", Attention::Click, -day * DAY))
         .collect()
 }
@@ -64,22 +64,23 @@ fn plain(acts: &[Act], window: Window, now: Timestamp) -> BTreeMap<PaperId, [f64
     for ((reader, _, kind), at) in &newest {
         *spent.entry((*reader, day(*at))).or_default() += kind.weight();
     }
-    let mut warmth = BTreeMap::<PaperId, [[f64; 4]; 2]>::new();
+    let mut warmth = BTreeMap::<PaperId, [[f64; 4]; 3]>::new();
     for ((reader, paper, kind), at) in &newest {
         let share = (DAY_BUDGET / spent[&(*reader, day(*at))]).min(1.0);
         let age = now.duration_since(*at).as_secs_f64() / window.half_life().as_secs_f64();
         let seen_before = days[reader.as_str()].iter().filter(|seen| **seen < day(*at)).count();
-        let trust = (seen_before as f64 / TRUST_DAYS as f64).min(1.0);
+        let standing = usize::from(seen_before < 5) + usize::from(seen_before < 2);
         let weight = kind.weight() * share * (-age).exp2();
         let warmth = warmth.entry((*paper).clone()).or_default();
-        warmth[0][*kind as usize] += weight * trust;
-        warmth[1][*kind as usize] += weight * (1.0 - trust);
+        warmth[standing][*kind as usize] += weight;
     }
-    let heat = |[trusted, doubtful]: [[f64; 4]; 2]| {
+    let heat = |[known, seen, new]: [[f64; 4]; 3]| {
         let sum = |of: &[f64; 4]| of.iter().sum::<f64>();
-        let room = DOUBTFUL_FLOOR + DOUBTFUL_SHARE * sum(&trusted);
-        let part = room / (room + sum(&doubtful));
-        std::array::from_fn(|kind| trusted[kind] + part * doubtful[kind])
+        let room = SEEN_FLOOR + DOUBTFUL_SHARE * sum(&known);
+        let of_seen = room / (room + sum(&seen));
+        let room = NEW_FLOOR + DOUBTFUL_SHARE * (sum(&known) + of_seen * sum(&seen));
+        let of_new = room / (room + sum(&new));
+        std::array::from_fn(|kind| known[kind] + of_seen * seen[kind] + of_new * new[kind])
     };
     warmth.into_iter().map(|(id, warmth)| (id, heat(warmth))).collect()
 }
@@ -176,7 +177,7 @@ fn a_reader_weighs_no_more_than_a_days_budget_however_much_they_do() {
 }
 
 #[test]
-fn new_accounts_add_no_more_than_the_floor_and_half_of_what_trusted_readers_give() {
+fn new_accounts_add_no_more_than_the_floor_and_half_of_what_known_readers_give() {
     let mut acts = Vec::new();
     for number in 0..5 {
         let reader = format!("known{number}");
@@ -193,9 +194,26 @@ fn new_accounts_add_no_more_than_the_floor_and_half_of_what_trusted_readers_give
     }
     let heat = heat_of(&acts);
     let most = total(&heat, "pushed", Window::Day, at(0));
-    assert!(most > DOUBTFUL_FLOOR * 0.99 && most < DOUBTFUL_FLOOR, "{most}");
+    assert!(most > NEW_FLOOR * 0.99 && most < NEW_FLOOR, "{most}");
     let most = total(&heat, "loved", Window::Day, at(0));
-    assert!(most > 50.9 && most < 1.5 * loved + DOUBTFUL_FLOOR, "{most}");
+    assert!(most > 50.9 && most < 1.5 * loved + NEW_FLOOR, "{most}");
+}
+
+#[test]
+fn accounts_that_were_aged_for_a_day_are_new_and_for_some_days_add_a_little_more() {
+    let pushed = |days: i64| {
+        let mut acts = Vec::new();
+        for number in 0..1_000 {
+            let fake = format!("fake{number}");
+            acts.extend((1..=days).map(|day| act(&fake, "far away", Attention::Click, -day * DAY)));
+            acts.extend(Attention::ALL.map(|kind| act(&fake, "pushed", kind, 0)));
+        }
+        total(&heat_of(&acts), "pushed", Window::Day, at(0))
+    };
+    let (none, one, two, four, five) = (pushed(0), pushed(1), pushed(2), pushed(4), pushed(5));
+    assert!((none - one).abs() < 1e-9 && one < NEW_FLOOR, "{none} {one}");
+    assert!((two - four).abs() < 1e-9 && four < SEEN_FLOOR, "{two} {four}");
+    assert!(five > 10_000.0, "who comes back for days is a reader: {five}");
 }
 
 #[test]

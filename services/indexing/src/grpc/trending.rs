@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use common::status;
-use domain::trending::{Attention, Scored, Window};
+use domain::trending::{Attention, Scored, Signal, Window};
 use domain::{Paper, PaperId};
 use prost::Message as _;
 use proto::search::v1 as wire;
@@ -75,11 +75,16 @@ fn answer(paper: &Paper, scored: &Scored) -> wire::TrendingPaper {
         let kind = Attention::ALL.iter().position(|kind| kind.name() == name);
         kind.map_or(0, |kind| scored.readers[kind])
     };
+    let count = |name: &str| {
+        let kind = Signal::ALL.iter().position(|kind| kind.name() == name);
+        kind.map_or(0, |kind| scored.counts[kind])
+    };
     let part = |(name, value, heat): &(&'static str, f64, f64)| wire::TrendingPart {
         name: (*name).to_owned(),
         value: *value,
         heat: *heat,
         readers: readers(name),
+        count: count(name),
     };
     wire::TrendingPaper {
         paper: Some(paper.into()),

@@ -1,4 +1,6 @@
-//! Reads attention from the bus: all that is remembered at the start, then what comes.
+//! Reads attention and signals from the bus: all that is remembered at the start, then what comes.
+
+mod signals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use domain::PaperId;
 use domain::trending::{Act, Added, Attention, Heat};
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use prost::{Message, Name};
 use proto::attention::v1::{AttentionKind, AttentionRecorded};
 use proto::convert::from_wire_time;
 use tokio_util::sync::CancellationToken;
@@ -21,35 +24,55 @@ use crate::metrics::{ATTENTION, ATTENTION_LAST};
 /// Between two looks for acts that are too old to count.
 const SWEEP: Duration = Duration::from_mins(10);
 
-/// Reads until the stop. Drops the ticket once everything that was there at the start has been read.
+/// Reads what readers do until the stop. Drops the ticket once everything that was there at the start has been read.
 pub async fn fill(
     bus: Bus,
     trending: Arc<Trending>,
     not_ready: NotReady,
     stop: CancellationToken,
 ) -> Result<(), BusError> {
-    let mut window = bus
-        .window::<AttentionRecorded>(Heat::remembered_since(Timestamp::now()))
-        .await?;
-    let mut not_ready = Some(not_ready);
-    if window.waiting == 0 {
-        not_ready = None;
-    }
     let mut sweep = tokio::time::interval(SWEEP);
+    let sweeping = async {
+        loop {
+            sweep.tick().await;
+            trending.forget(Timestamp::now());
+        }
+    };
+    tokio::select! {
+        () = sweeping => Ok(()),
+        ended = follow(&bus, not_ready, &stop, |item| take(&trending, item)) => ended,
+    }
+}
+
+/// Reads what is counted elsewhere, likewise.
+pub async fn fill_signals(
+    bus: Bus,
+    trending: Arc<Trending>,
+    not_ready: NotReady,
+    stop: CancellationToken,
+) -> Result<(), BusError> {
+    follow(&bus, not_ready, &stop, |item| signals::take(&trending, item)).await
+}
+
+async fn follow<M: Message + Name + Default>(
+    bus: &Bus,
+    not_ready: NotReady,
+    stop: &CancellationToken,
+    take: impl Fn(&WindowItem<M>),
+) -> Result<(), BusError> {
+    let mut window = bus.window::<M>(Heat::remembered_since(Timestamp::now())).await?;
+    let mut not_ready = Some(not_ready).filter(|_| window.waiting > 0);
     loop {
-        tokio::select! {
+        let item = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            _ = sweep.tick() => trending.forget(Timestamp::now()),
-            item = window.items.next() => {
-                let Some(item) = item else {
-                    return Err(BusError::Request("the window of attention ended".to_owned()));
-                };
-                let caught_up = item.waiting == 0;
-                take(&trending, &item);
-                if caught_up && not_ready.take().is_some() {
-                    info!("attention read");
-                }
-            }
+            item = window.items.next() => item,
+        };
+        let Some(item) = item else {
+            return Err(BusError::Request(format!("the window of {} ended", M::NAME)));
+        };
+        take(&item);
+        if item.waiting == 0 && not_ready.take().is_some() {
+            info!(messages = M::NAME, "all that is remembered is read");
         }
     }
 }
@@ -66,13 +89,7 @@ fn take(trending: &Trending, item: &WindowItem<AttentionRecorded>) {
     let outcome = match parse(&item.message, now) {
         Ok(act) => {
             ATTENTION_LAST.set(ATTENTION_LAST.get().max(act.at.as_second()));
-            match trending.record(&item.message.event_id, &act, now) {
-                Read::Added(Added::Counted) => "counted",
-                Read::Added(Added::Unchanged) => "unchanged",
-                Read::Added(Added::TooOld) => "too_old",
-                Read::Repeated => "repeated",
-                Read::NoRoom => "no_room",
-            }
+            trending.record(&item.message.event_id, &act, now).name()
         }
         Err(problem) => {
             warn!(problem, "act of attention left out");
@@ -80,6 +97,19 @@ fn take(trending: &Trending, item: &WindowItem<AttentionRecorded>) {
         }
     };
     ATTENTION.with_label_values(&[outcome]).inc();
+}
+
+impl Read {
+    /// The outcome in metrics.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Added(Added::Counted) => "counted",
+            Self::Added(Added::Unchanged) => "unchanged",
+            Self::Added(Added::TooOld) => "too_old",
+            Self::Repeated => "repeated",
+            Self::NoRoom => "no_room",
+        }
+    }
 }
 
 fn parse(event: &AttentionRecorded, now: Timestamp) -> Result<Act, String> {

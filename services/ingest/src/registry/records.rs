@@ -90,6 +90,11 @@ impl Records {
         Ok(Self { bucket })
     }
 
+    /// The bucket, for what lies beside the records.
+    pub fn bucket(&self) -> kv::Store {
+        self.bucket.clone()
+    }
+
     /// The newest record of an id.
     pub async fn find(&self, id: &PaperId) -> Result<Option<Found>, RegistryError> {
         let hash = hash_of(id.as_str());
@@ -168,10 +173,10 @@ impl Records {
         let _ = self.bucket.stream.delete_consumer(&reader.cached_info().name).await;
         let (firsts, next) = read?;
         let newest = stream::iter(firsts).map(|first| self.newest(first)).buffered(LOOK_UPS);
-        Ok(Page {
-            records: newest.try_collect().await?,
-            next,
-        })
+        let mut records: Vec<Record> = newest.try_collect().await?;
+        // Some turned out to be another paper after their first record.
+        records.retain(|record| record.alias_of.is_none());
+        Ok(Page { records, next })
     }
 
     async fn newest(&self, first: Record) -> Result<Record, RegistryError> {

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use domain::matching::{Asked, DimensionError, Match, PaperSet, Workspace, top};
-use domain::selection::{self, Candidate, Choice, Found, MATCH_FLOOR, Offer, Part, Reason};
+use domain::selection::{self, Candidate, Choice, Found, Offer, Part, Reason};
 use domain::vectors::dot;
 use domain::{Int8Vector, PaperId, Preferences};
 use jiff::SignedDuration;
 
 use super::EditionPaper;
+use super::letters::words;
 use crate::subscribers::seen::{PaperKey, Seen};
 use crate::window::Snapshot;
 
@@ -34,16 +35,19 @@ pub enum Emptiness {
     Withdrawn,
     /// The subscription is not active, or is no more.
     NotActive,
+    /// The reader takes editions another way by now.
+    OtherChannel,
 }
 
 impl Emptiness {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NoNewPaper,
         Self::NothingMatched,
         Self::EverythingExcluded,
         Self::Withdrawn,
         Self::NotActive,
+        Self::OtherChannel,
     ];
 
     /// The name in metrics.
@@ -54,6 +58,7 @@ impl Emptiness {
             Self::EverythingExcluded => "everything_excluded",
             Self::Withdrawn => "withdrawn",
             Self::NotActive => "not_active",
+            Self::OtherChannel => "other_channel",
         }
     }
 
@@ -65,6 +70,7 @@ impl Emptiness {
             Self::EverythingExcluded => "every new paper has something that the subscriber excluded",
             Self::Withdrawn => "the papers chosen for it were withdrawn",
             Self::NotActive => "the subscription is not active",
+            Self::OtherChannel => "the subscription takes nothing on this channel",
         }
     }
 }
@@ -90,18 +96,20 @@ struct Asking<'a> {
     fresh: usize,
 }
 
-/// Chooses the papers of each reader's edition, best first.
+/// Chooses the papers of each reader's edition, best first. A paper whose cosine with an interest is below the floor does not
+/// match it.
 ///
 /// # Errors
 /// The vectors of some reader have another dimension than the papers; nobody gets anything then.
 pub fn choose(
     window: &Snapshot,
+    floor: f32,
     readers: &[Reader<'_>],
 ) -> Result<Vec<Result<Vec<EditionPaper>, Emptiness>>, DimensionError> {
     if window.papers.is_empty() {
         return Ok(vec![Err(Emptiness::NoNewPaper); readers.len()]);
     }
-    let offer = Offer::new(candidates(window));
+    let offer = Offer::new(candidates(window)).with_floor(floor);
     let asking: Vec<Asking<'_>> = readers.iter().map(|one| Asking::new(window, *one)).collect();
     let asked: Vec<Asked<'_>> = asking.iter().flat_map(Asking::asked).collect();
     let counts = readers.iter().map(|one| one.preferences.paper_count);
@@ -123,7 +131,7 @@ pub fn choose(
             }
         };
         chosen.push(if choices.is_empty() {
-            Err(one.why_nothing(&matches))
+            Err(one.why_nothing(floor, &matches))
         } else {
             Ok(choices.iter().map(|choice| one.explained(window, choice)).collect())
         });
@@ -184,8 +192,8 @@ impl<'a> Asking<'a> {
         }
     }
 
-    fn why_nothing(&self, matches: &[&[Match]]) -> Emptiness {
-        let fits = matches.iter().copied().flatten().any(|one| one.score >= MATCH_FLOOR);
+    fn why_nothing(&self, floor: f32, matches: &[&[Match]]) -> Emptiness {
+        let fits = matches.iter().copied().flatten().any(|one| one.score >= floor);
         let preferences = self.reader.preferences;
         match (self.fresh, fits || preferences.interests.is_empty()) {
             (0, _) => Emptiness::NoNewPaper,
@@ -195,21 +203,25 @@ impl<'a> Asking<'a> {
     }
 
     fn explained(&self, window: &Snapshot, choice: &Choice) -> EditionPaper {
+        let part = |wanted: Part| {
+            let found = choice.parts.iter().find(|(part, _)| *part == wanted);
+            found.map_or(0.0, |(_, value)| *value)
+        };
         let interest = |at: usize| self.reader.preferences.interests.get(at);
+        let words = words::of(&self.reader.preferences.language);
         let reason = match choice.reason {
-            Reason::Interest(at) => {
-                let (name, weight) = interest(at).map_or_else(|| (String::new(), 1.0), |one| (one.name(), one.weight));
-                let matched = choice.parts.iter().find(|(part, _)| *part == Part::Interest);
-                let cosine = matched.map_or(0.0, |(_, value)| value / weight);
-                format!("because you follow “{name}” (match {cosine:.2})")
-            }
-            Reason::Trending => "trending now".to_owned(),
-            Reason::New => "new today".to_owned(),
+            Reason::Interest(at) => interest(at).map_or_else(String::new, |one| {
+                words.because_of(one, part(Part::Interest) / one.weight)
+            }),
+            Reason::Trending => words.trending(),
+            Reason::New => words.new_today(),
         };
         EditionPaper {
             paper: Arc::clone(&window.papers[choice.paper].paper),
             score: choice.score,
             reason,
+            trending: part(Part::Trending),
+            interest: choice.interest.and_then(|at| u16::try_from(at).ok()),
         }
     }
 }

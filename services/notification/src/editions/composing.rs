@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
-use domain::{EncoderId, Int8Vector, PaperId};
+use domain::preferences::Channels;
+use domain::{DenseVector, EncoderId, Int8Vector, PaperId};
 use jiff::Timestamp;
 
 use super::choosing::{self, Emptiness, Reader};
@@ -14,7 +15,7 @@ use super::vectors::Vectors;
 use super::{EditionError, EditionPaper, Editions};
 use crate::subscribers::deliveries::{Pick, Record, Stage};
 use crate::subscribers::reading::{Past, Standing};
-use crate::subscribers::{State, Subscriber};
+use crate::subscribers::{Channel, State, Subscriber};
 use crate::window::Snapshot;
 
 /// Why editions are made.
@@ -78,6 +79,8 @@ struct Chunk {
 struct Part {
     encoder: EncoderId,
     window: Option<Arc<Snapshot>>,
+    /// By its encoder.
+    probes: Arc<Vec<DenseVector>>,
     /// Places in the chunk, each with vectors.
     readers: Vec<(usize, Vec<Int8Vector>)>,
 }
@@ -86,16 +89,22 @@ struct Part {
 pub type Drafts = Vec<(String, Result<Option<Draft>, EditionError>)>;
 
 impl Editions {
-    /// Composes the editions of the current slots.
-    pub async fn drafts(&self, ids: Vec<String>, occasion: Occasion, now: Timestamp) -> Result<Drafts, EditionError> {
+    /// Composes the editions of the current slots for a way.
+    pub async fn drafts(
+        &self,
+        channel: Channel,
+        ids: Vec<String>,
+        occasion: Occasion,
+        now: Timestamp,
+    ) -> Result<Drafts, EditionError> {
         let mut drafts: Drafts = Vec::with_capacity(ids.len());
         let mut open = Vec::new();
-        let read = self.open(&ids, now).await?;
+        let read = self.open(channel, &ids, now).await?;
         let mut to_choose = Vec::new();
         for (id, one) in ids.into_iter().zip(read) {
             let draft = match one {
                 Ok(Some(one)) => {
-                    if let Some(verdict) = self.verdict(&one, occasion, now) {
+                    if let Some(verdict) = self.verdict(channel, &one, occasion, now) {
                         Ok(Some(one.with(verdict)))
                     } else {
                         to_choose.push(drafts.len());
@@ -116,15 +125,17 @@ impl Editions {
 
     async fn open(
         &self,
+        channel: Channel,
         ids: &[String],
         now: Timestamp,
     ) -> Result<Vec<Result<Option<Open>, EditionError>>, EditionError> {
         let standing = self.parts.subscribers.standing(ids).await?;
         let there = standing.iter().filter_map(|one| one.as_ref().ok()?.as_ref());
-        let slots: Vec<(&str, Timestamp)> = there
-            .map(|one| (one.subscriber.id.as_str(), slots(&one.subscriber, now).0))
+        let slots: Vec<(&str, Timestamp, Channels)> = there
+            .map(|one| &one.subscriber)
+            .map(|one| (one.id.as_str(), slots(one, now).0, one.preferences.channels))
             .collect();
-        let mut pasts = self.parts.subscribers.pasts(&slots).await?.into_iter();
+        let mut pasts = self.parts.subscribers.pasts(channel, &slots).await?.into_iter();
         let mut opened = Vec::with_capacity(ids.len());
         for one in standing {
             opened.push(match one {
@@ -140,7 +151,7 @@ impl Editions {
     }
 
     /// What is to become of an edition for which nothing has to be chosen.
-    fn verdict(&self, one: &Open, occasion: Occasion, now: Timestamp) -> Option<Verdict> {
+    fn verdict(&self, channel: Channel, one: &Open, occasion: Occasion, now: Timestamp) -> Option<Verdict> {
         let record = &one.past.record;
         if occasion != Occasion::Preview {
             if record.stage.is_final() {
@@ -148,6 +159,9 @@ impl Editions {
             }
             if one.standing.subscriber.state != State::Active {
                 return Some(Verdict::Empty(Emptiness::NotActive));
+            }
+            if !one.standing.subscriber.takes(channel) {
+                return Some(Verdict::Empty(Emptiness::OtherChannel));
             }
         }
         if occasion == Occasion::Due
@@ -196,6 +210,9 @@ impl Editions {
         };
         let mut chunk = Chunk::new(open, vectors);
         for part in &mut chunk.parts {
+            if part.readers.iter().any(|(_, vectors)| !vectors.is_empty()) {
+                part.probes = self.probes.of(&part.encoder).await;
+            }
             let mut window = self.parts.window.write().unwrap_or_else(PoisonError::into_inner);
             part.window = Some(window.snapshot(&part.encoder)?);
         }
@@ -212,6 +229,8 @@ impl Editions {
                 paper: Arc::clone(window.get(&id)?),
                 score: pick.score,
                 reason: pick.reason.clone(),
+                trending: pick.trending,
+                interest: pick.interest,
             })
         });
         found.collect()
@@ -283,6 +302,7 @@ impl Chunk {
             None => self.parts.push(Part {
                 encoder,
                 window: None,
+                probes: Arc::default(),
                 readers: vec![reader],
             }),
         }
@@ -292,12 +312,13 @@ impl Chunk {
         let mut verdicts: HashMap<usize, Verdict> = HashMap::with_capacity(self.open.len());
         for part in &self.parts {
             let Some(window) = &part.window else { continue };
+            let floor = window.floor(&part.encoder, &part.probes);
             let readers: Vec<Reader<'_>> = part
                 .readers
                 .iter()
                 .map(|(place, vectors)| self.open[*place].reader(vectors))
                 .collect();
-            for ((place, _), chosen) in part.readers.iter().zip(choosing::choose(window, &readers)?) {
+            for ((place, _), chosen) in part.readers.iter().zip(choosing::choose(window, floor, &readers)?) {
                 verdicts.insert(*place, chosen.map_or_else(Verdict::Empty, Verdict::Send));
             }
         }

@@ -1,27 +1,36 @@
 //! The words of the mails: templates filled with what an edition holds. Each mail is a folder of three templates.
 //!
+//! Where the templates are those in the program, a digest that goes out is printed from plates (see [`press`]): filling a
+//! template for each paper of each reader and encoding it was half of what a mail cost. Templates of the operator are filled
+//! for each reader; what comes out is the same.
+//!
 //! It chooses nothing and sends nothing. HTML templates escape what they are given, and what a paper or a reader brings in
 //! is on one line and free of marks that reorder text.
 
 mod abstracts;
 mod links;
+mod plates;
+mod press;
 mod sample;
 mod shown;
+mod sought;
 mod templates;
+pub mod words;
 
 use std::path::Path;
 
-use domain::highlight::QueryTerms;
 use domain::preferences::Format;
 use domain::{Paper, Preferences};
 use minijinja::{Environment, Value, context};
 
 pub use links::Links;
-use shown::Shown;
+use shown::{Personal, Shown};
 
 use self::abstracts::Abstracts;
+use self::press::Press;
+use self::sought::Sought;
 use super::EditionPaper;
-use crate::mailer::Mail;
+use crate::mailer::{Mail, Outgoing};
 use crate::subscribers::Subscriber;
 
 /// Longer subjects are cut by most readers; the count of papers stays visible this way.
@@ -50,6 +59,8 @@ pub struct Letters {
     templates: Environment<'static>,
     imprint: Value,
     abstracts: Abstracts,
+    /// Only where no template is the operator's.
+    press: Option<Press>,
 }
 
 /// An edition as far as its words go.
@@ -58,6 +69,8 @@ struct Issue<'a> {
     preferences: &'a Preferences,
     date: &'a str,
     papers: Vec<(&'a Paper, &'a str)>,
+    /// For each paper the interest that brought it; none where there is no entry.
+    interests: Vec<Option<u16>>,
     links: &'a Links,
     message_id: String,
 }
@@ -67,18 +80,28 @@ impl Letters {
     /// `imprint` stands at the foot of every mail. A template that does not render is refused by file and line.
     pub fn new(folder: Option<&Path>, imprint: &str) -> Result<Self, String> {
         let templates = templates::read(folder)?;
+        let imprint = Value::from(shown::clean(imprint).as_ref());
+        let press = templates.built_in.then(|| Press::new(&templates.environment, &imprint));
         let letters = Self {
-            templates,
-            imprint: Value::from(shown::clean(imprint).as_ref()),
+            templates: templates.environment,
+            imprint,
             abstracts: Abstracts::default(),
+            press: press.transpose().map_err(|error| templates::place(folder, &error))?,
         };
         sample::check(&letters).map_err(|error| templates::place(folder, &error))?;
         Ok(letters)
     }
 
     /// The mail that asks for consent. It has no unsubscribe header: there is nothing to end yet.
-    pub fn confirmation(&self, to: &str, confirm_url: &str, message_id: String) -> Result<Mail, minijinja::Error> {
-        let context = context! { email => to, confirm_url, imprint => self.imprint.clone() };
+    pub fn confirmation(
+        &self,
+        to: &str,
+        language: &str,
+        confirm_url: &str,
+        message_id: String,
+    ) -> Result<Mail, minijinja::Error> {
+        let words = words::of(language).to_value();
+        let context = context! { email => to, confirm_url, words, imprint => self.imprint.clone() };
         Ok(Mail {
             to: to.to_owned(),
             subject: self.subject("confirmation", &context)?,
@@ -100,28 +123,64 @@ impl Letters {
                 .iter()
                 .map(|one| (&*one.paper, one.reason.as_str()))
                 .collect(),
+            interests: letter.papers.iter().map(|one| one.interest).collect(),
             links: letter.links,
             message_id: letter.message_id.clone(),
         })
     }
 
+    /// A digest as it goes out. It says what [`Self::digest`] says.
+    pub fn outgoing(&self, letter: &DigestLetter<'_>) -> Result<Outgoing, minijinja::Error> {
+        let Some(press) = &self.press else {
+            return Ok(self.digest(letter)?.into());
+        };
+        let papers = || letter.papers.iter().map(|one| (&*one.paper, one.reason.as_str()));
+        let preferences = &letter.subscriber.preferences;
+        let context = context! {
+            first => first(papers()),
+            papers => vec![Value::from(()); letter.papers.len()],
+            words => words::of(&preferences.language).to_value(),
+        };
+        let subject = self.subject("digest", &context)?;
+        let digest = press::Digest {
+            letter,
+            sought: Sought::new(preferences),
+            subject: &subject,
+            preheader: preheader(&papers().collect::<Vec<_>>()),
+        };
+        match press.print(&digest, &self.abstracts)? {
+            Some(body) => Ok(Outgoing {
+                to: letter.subscriber.email.clone(),
+                subject,
+                body,
+                message_id: letter.message_id.clone(),
+                list_unsubscribe_url: Some(letter.links.unsubscribe().to_owned()),
+            }),
+            None => Ok(self.digest(letter)?.into()),
+        }
+    }
+
     fn issue(&self, issue: Issue<'_>) -> Result<Mail, minijinja::Error> {
-        let query = words(issue.preferences);
+        let sought = Sought::new(issue.preferences);
         let length = shown::sentence_chars(issue.papers.len());
-        let papers = issue.papers.iter();
-        let shown = papers.map(|(paper, reason)| {
-            let best = self.abstracts.of(paper).highlight(&query);
-            Value::from_object(Shown::new(paper, reason, best, issue.links, length))
+        let words = words::of(&issue.preferences.language);
+        let papers = issue.papers.iter().enumerate();
+        let shown = papers.map(|(place, (paper, reason))| {
+            let interest = issue.interests.get(place).copied().flatten();
+            let best = self.abstracts.of(paper).highlight(sought.by(interest));
+            let personal = Personal::new(1 + place, paper, reason, &best, length);
+            Value::from_object(Shown::new(paper, personal, issue.links, words))
         });
         let shown: Vec<Value> = shown.collect();
         let context = context! {
             date => issue.date,
-            first => issue.papers.first().map(|(paper, _)| shown::cut(&shown::clean(&paper.title), SUBJECT_CHARS).into_owned()),
+            first => first(issue.papers.iter().copied()),
             preheader => preheader(&issue.papers),
             papers => Value::from(shown),
             email => issue.to,
             links => issue.links.to_value(),
             language => issue.preferences.language.as_str(),
+            words => words.to_value(),
             imprint => self.imprint.clone(),
         };
         let html = match issue.preferences.format {
@@ -153,10 +212,10 @@ impl Letters {
     }
 }
 
-/// The words of all interests: what of a paper is in any of them is what the reader looks for in it.
-fn words(preferences: &Preferences) -> QueryTerms {
-    let words: Vec<&str> = preferences.interests.iter().map(|one| one.words.as_str()).collect();
-    QueryTerms::new(&words.join(" "))
+/// The title that the subject begins with.
+fn first<'a>(mut papers: impl Iterator<Item = (&'a Paper, &'a str)>) -> Option<String> {
+    let (paper, _) = papers.next()?;
+    Some(shown::shortened(&paper.title, SUBJECT_CHARS).into_owned())
 }
 
 fn preheader(papers: &[(&Paper, &str)]) -> String {

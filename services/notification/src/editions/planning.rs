@@ -1,15 +1,17 @@
 //! Drafts become plans: what is to be sent is taken in hand under the fence, what ends without a mail is recorded at once.
 
+use std::time::Instant;
+
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::composing::Draft;
 use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Occasion, Outcome, Verdict};
-use crate::metrics::{EDITIONS, EMPTY_SLOTS};
+use crate::metrics::{EDITIONS, EMPTY_SLOTS, RESENT};
 use crate::subscribers::claims::Fence;
-use crate::subscribers::deliveries::{Attempt, Certainty, Claim, Pick, Record, Stage};
-use crate::subscribers::{Subscriber, SubscribersError};
+use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Intention, Pick, Record, Stage};
+use crate::subscribers::{Channel, Subscriber, SubscribersError};
 
 /// What is to be done for a chunk of subscribers.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub struct Plan {
 pub struct Planned {
     /// Under what.
     pub fence: Fence,
+    /// On which way it goes.
+    pub channel: Channel,
     /// Whom it is for.
     pub subscriber: Subscriber,
     /// The moment it is due.
@@ -37,6 +41,14 @@ pub struct Planned {
     pub papers: Vec<EditionPaper>,
 }
 
+/// Whether an edition in hand may go out.
+pub(super) enum Leave {
+    /// Yes.
+    Go(Box<Planned>),
+    /// No, and this is what became of it.
+    Ended(Delivered),
+}
+
 enum Step {
     Send(Box<Planned>),
     Ended(Delivered),
@@ -45,90 +57,133 @@ enum Step {
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 impl Editions {
-    /// Composes the editions of subscribers and takes them in hand.
+    /// Composes the editions of subscribers for a way and takes them in hand.
     pub async fn plan(
         &self,
+        channel: Channel,
         ids: Vec<String>,
         fence: Fence,
         occasion: Occasion,
         now: Timestamp,
     ) -> Result<Plan, EditionError> {
-        let drafts = self.drafts(ids, occasion, now).await?;
+        let drafts = self.drafts(channel, ids, occasion, now).await?;
         let mut plan = Plan::default();
-        let (mut steps, mut known) = (Vec::new(), Vec::new());
+        let (mut sending, mut ending, mut known) = (Vec::new(), Vec::new(), Vec::new());
         for (id, draft) in drafts {
             match draft {
-                Ok(Some(draft)) => {
-                    if matches!(draft.verdict, Verdict::Known) {
-                        known.push((draft.subscriber.id.clone(), draft.next));
-                    }
-                    let email = draft.subscriber.email.clone();
-                    let fence = &fence;
-                    steps.push(async move { (id, email, self.take_in_hand(draft, fence, now).await) });
-                }
+                Ok(Some(draft)) => match self.planned(channel, draft, &fence, now) {
+                    (planned, Verdict::Send(papers)) => sending.push(planned.with(papers)),
+                    (planned, Verdict::Known) => known.push(planned),
+                    (planned, verdict) => ending.push(self.end_as(planned, verdict)),
+                },
                 Ok(None) => {}
-                Err(error) => plan.outcomes.push(ended(&id, String::new(), Err(error))),
+                Err(error) => plan.outcomes.push(ended_on(channel, &id, String::new(), Err(error))),
             }
+        }
+        let due: Vec<(&str, Timestamp)> = known.iter().map(|one| (one.subscriber.id.as_str(), one.next)).collect();
+        self.parts.subscribers.set_all_due(channel, &due).await?;
+        for one in known {
+            let (id, email) = (one.subscriber.id, one.subscriber.email);
+            let known = not_mine(channel, one.slot, one.record);
+            plan.outcomes.push(ended_on(channel, &id, email, Ok(known)));
         }
         // All at once on one connection: one round trip, not one for each.
-        for (id, email, step) in join_all(steps).await {
-            match step {
-                Ok(Step::Send(planned)) => plan.editions.push(*planned),
-                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended(&id, email, Ok(delivered))),
-                Err(error) => plan.outcomes.push(ended(&id, email, Err(error))),
-            }
-        }
-        let due: Vec<(&str, Timestamp)> = known.iter().map(|(id, next)| (id.as_str(), *next)).collect();
-        self.parts.subscribers.set_all_due(&due).await?;
+        plan.outcomes.extend(join_all(ending).await);
+        self.intend(sending, now, &mut plan).await?;
         Ok(plan)
     }
 
-    async fn take_in_hand(&self, draft: Draft, fence: &Fence, now: Timestamp) -> Result<Step, EditionError> {
+    fn planned(&self, channel: Channel, draft: Draft, fence: &Fence, now: Timestamp) -> (Planned, Verdict) {
         let mut planned = Planned {
             fence: fence.clone(),
+            channel,
             subscriber: draft.subscriber,
             slot: draft.slot,
             next: draft.next,
             record: draft.record,
             papers: Vec::new(),
         };
-        if matches!(draft.verdict, Verdict::Known) {
-            return Ok(Step::Ended(not_mine(planned.slot, planned.record)));
+        if !matches!(draft.verdict, Verdict::Known) {
+            let (id, slot) = (&planned.subscriber.id, planned.slot);
+            planned.record.message_id = match channel {
+                Channel::Mail => self.message_id(id, &slot.as_millisecond().to_string()),
+                Channel::Webhook => super::calling::edition_id(id, slot),
+            };
+            planned.record.at = now;
         }
-        planned.record.message_id = self.message_id(&planned.subscriber.id, &planned.slot.as_millisecond().to_string());
-        planned.record.at = now;
-        let ended = match draft.verdict {
-            Verdict::Send(papers) => {
-                planned.papers = papers;
-                return self.intend(planned, now).await;
-            }
-            Verdict::Empty(why) => self.end_empty(planned, why).await?,
-            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await?,
-            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await?,
-            Verdict::Known => not_mine(planned.slot, planned.record),
-        };
-        Ok(Step::Ended(ended))
+        (planned, draft.verdict)
     }
 
-    async fn intend(&self, mut planned: Planned, now: Timestamp) -> Result<Step, EditionError> {
-        let chosen = picks(&planned.papers);
-        let claim = self
-            .parts
-            .subscribers
-            .intend(planned.attempt(), &chosen, &planned.record.message_id, now);
-        let fixed = match claim.await? {
-            Claim::Go(picks) => picks,
-            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
+    /// Records the end of an edition that is not sent.
+    async fn end_as(&self, planned: Planned, verdict: Verdict) -> Outcome {
+        let channel = planned.channel;
+        let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+        let result = match verdict {
+            Verdict::Empty(why) => self.end_empty(planned, why).await,
+            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await,
+            Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await,
+            Verdict::Send(_) | Verdict::Known => Ok(not_mine(channel, planned.slot, planned.record)),
         };
-        if fixed != chosen {
-            planned.papers = self.find(&fixed);
+        ended_on(channel, &id, email, result)
+    }
+
+    /// Takes editions in hand together.
+    async fn intend(&self, editions: Vec<Planned>, now: Timestamp, plan: &mut Plan) -> Result<(), EditionError> {
+        let intentions: Vec<Intention<'_>> = editions.iter().map(Planned::intention).collect();
+        let claims = self.parts.subscribers.intend(&intentions, now).await?;
+        for (planned, claim) in editions.into_iter().zip(claims) {
+            let channel = planned.channel;
+            let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+            match self.step(planned, claim).await {
+                Ok(Step::Send(planned)) => plan.editions.push(*planned),
+                Ok(Step::Ended(delivered)) => plan.outcomes.push(ended_on(channel, &id, email, Ok(delivered))),
+                Err(error) => plan.outcomes.push(ended_on(channel, &id, email, Err(error))),
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&self, mut planned: Planned, claim: Result<Claim, SubscribersError>) -> Result<Step, EditionError> {
+        match claim? {
+            Claim::Go(None) => planned.record.fixed = true,
+            Claim::Go(Some(fixed)) => {
+                if fixed != planned.record.picks {
+                    let papers = self.find(&fixed);
+                    planned = planned.with(papers);
+                }
+                planned.record.fixed = fixed == planned.record.picks;
+            }
+            Claim::Busy | Claim::Done => return Ok(Step::Ended(self.of_somebody_else(&planned).await?)),
         }
         if planned.papers.is_empty() {
             let ended = self.end_empty(planned, Emptiness::Withdrawn).await?;
             return Ok(Step::Ended(ended));
         }
-        planned.record.picks = picks(&planned.papers);
         Ok(Step::Send(Box::new(planned)))
+    }
+
+    /// The last look before an edition goes out.
+    pub(super) async fn leave(&self, mut planned: Box<Planned>) -> Result<Leave, EditionError> {
+        let asked = Instant::now();
+        let begun = self.parts.subscribers.begin(planned.attempt(), Timestamp::now());
+        match begun.await? {
+            Begin::Go => {}
+            Begin::Again => {
+                RESENT.inc();
+                planned.record.resent += 1;
+                let (id, slot) = (&planned.subscriber.id, planned.slot);
+                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same edition again");
+            }
+            Begin::Lost => return Ok(Leave::Ended(self.of_somebody_else(&planned).await?)),
+            Begin::Ended => return Ok(Leave::Ended(self.end_empty(*planned, Emptiness::NotActive).await?)),
+        }
+        // With the longest attempt the lease would run out under it, and somebody else would send the same edition.
+        if asked.elapsed() > self.parts.send_timeout / 4 {
+            let detail = "the store was too slow for the lease".to_owned();
+            let ended = self.put_off(*planned, detail, Certainty::Untaken).await?;
+            return Ok(Leave::Ended(ended));
+        }
+        Ok(Leave::Go(planned))
     }
 
     pub(super) async fn end_empty(&self, planned: Planned, why: Emptiness) -> Result<Delivered, EditionError> {
@@ -152,15 +207,26 @@ impl Editions {
     /// Tries again after a pause that doubles, and at the next slot at the latest.
     pub(super) async fn put_off(
         &self,
+        planned: Planned,
+        detail: String,
+        certainty: Certainty,
+    ) -> Result<Delivered, EditionError> {
+        let pause = pause(self.parts.first_pause, planned.record.attempts);
+        let due = planned.record.at.saturating_add(pause).unwrap_or(planned.next);
+        let due = due.min(planned.next);
+        self.put_off_until(due, planned, detail, certainty).await
+    }
+
+    /// Tries again at a moment.
+    pub(super) async fn put_off_until(
+        &self,
+        due: Timestamp,
         mut planned: Planned,
         detail: String,
         certainty: Certainty,
     ) -> Result<Delivered, EditionError> {
         planned.record.stage = Stage::Deferred;
         planned.record.detail = detail;
-        let pause = pause(self.parts.first_pause, planned.record.attempts);
-        let due = planned.record.at.saturating_add(pause).unwrap_or(planned.next);
-        let due = due.min(planned.next);
         self.settle(planned, due, certainty).await
     }
 
@@ -178,16 +244,34 @@ impl Editions {
 
     pub(super) async fn of_somebody_else(&self, planned: &Planned) -> Result<Delivered, SubscribersError> {
         let subscribers = &self.parts.subscribers;
-        let record = subscribers.record(&planned.subscriber.id, planned.slot).await?;
-        Ok(not_mine(planned.slot, record))
+        let channel = planned.channel;
+        let record = subscribers
+            .record(channel, &planned.subscriber.id, planned.slot)
+            .await?;
+        Ok(not_mine(channel, planned.slot, record))
     }
 }
 
 impl Planned {
+    fn with(mut self, papers: Vec<EditionPaper>) -> Self {
+        self.record.picks = papers.iter().map(Pick::of).collect();
+        self.papers = papers;
+        self
+    }
+
+    fn intention(&self) -> Intention<'_> {
+        Intention {
+            attempt: self.attempt(),
+            papers: &self.record.picks,
+            message_id: &self.record.message_id,
+        }
+    }
+
     /// As the store knows it.
     pub(super) fn attempt(&self) -> Attempt<'_> {
         Attempt {
             fence: &self.fence,
+            channel: self.channel,
             id: &self.subscriber.id,
             slot: self.slot,
         }
@@ -197,17 +281,19 @@ impl Planned {
 /// Counts and logs how an edition ended.
 pub(super) fn settled_as(planned: Planned) -> Delivered {
     let Planned {
+        channel,
         subscriber,
         slot,
         record,
         ..
     } = planned;
     let (state, detail) = (record.stage.name(), record.detail.as_str());
-    EDITIONS.with_label_values(&[state]).inc();
+    let channel = channel.name();
+    EDITIONS.with_label_values(&[channel, state]).inc();
     if record.stage == Stage::Failed {
-        error!(subscriber = %subscriber.id, %slot, detail, "edition failed");
+        error!(subscriber = %subscriber.id, %slot, channel, detail, "edition failed");
     } else {
-        info!(subscriber = %subscriber.id, %slot, state, detail, papers = record.picks.len(), "edition settled");
+        info!(subscriber = %subscriber.id, %slot, channel, state, detail, papers = record.picks.len(), "edition settled");
     }
     Delivered {
         slot,
@@ -216,32 +302,34 @@ pub(super) fn settled_as(planned: Planned) -> Delivered {
     }
 }
 
-/// Counts and logs what could not be done.
+/// Counts and logs what could not be done by mail.
 pub(super) fn ended(id: &str, email: String, result: Result<Delivered, EditionError>) -> Outcome {
-    if let Err(error) = &result {
-        EDITIONS.with_label_values(&["error"]).inc();
-        error!(subscriber = %id, %error, "edition not made or not recorded, it is looked at again after the lease");
-    }
-    Outcome { email, result }
+    ended_on(Channel::Mail, id, email, result)
 }
 
-fn not_mine(slot: Timestamp, record: Record) -> Delivered {
+/// Counts and logs what could not be done.
+pub(super) fn ended_on(channel: Channel, id: &str, email: String, result: Result<Delivered, EditionError>) -> Outcome {
+    if let Err(error) = &result {
+        EDITIONS.with_label_values(&[channel.name(), "error"]).inc();
+        error!(subscriber = %id, %error, "edition not made or not recorded, it is looked at again after the lease");
+    }
+    Outcome { email, channel, result }
+}
+
+fn not_mine(channel: Channel, slot: Timestamp, record: Record) -> Delivered {
     let before = record.stage == Stage::Sent;
     let outcome = if record.stage.is_final() {
         "already_delivered"
     } else {
         "busy"
     };
-    EDITIONS.with_label_values(&[outcome]).inc();
+    EDITIONS.with_label_values(&[channel.name(), outcome]).inc();
     Delivered { slot, record, before }
 }
 
-fn pause(first: SignedDuration, attempts: u32) -> SignedDuration {
+/// Before the attempt that follows so many.
+pub(super) fn pause(first: SignedDuration, attempts: u32) -> SignedDuration {
     first.saturating_mul(2_i32.saturating_pow(attempts)).min(LONGEST_PAUSE)
-}
-
-fn picks(papers: &[EditionPaper]) -> Vec<Pick> {
-    papers.iter().map(Pick::of).collect()
 }
 
 impl Pick {
@@ -251,6 +339,8 @@ impl Pick {
             id: one.paper.id.to_string(),
             score: one.score,
             reason: one.reason.clone(),
+            trending: one.trending,
+            interest: one.interest,
         }
     }
 }

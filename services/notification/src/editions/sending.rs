@@ -1,49 +1,33 @@
-//! Plans are carried out: mails are rendered a few at a time and handed over, so many at once, each after a last look at
-//! the subscription and the lease.
+//! Plans are carried out: mails are written and handed over, so many at once as there are connections, each after a last
+//! look at the subscription and the lease.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::telemetry;
-use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, warn};
 
-use super::planning::{Planned, ended, settled_as};
-use super::{Delivered, EditionError, EditionPaper, Editions, Emptiness, Outcome, Plan};
-use crate::mailer::{Mail, SendError, spans};
-use crate::metrics::RESENT;
+use super::planning::{Leave, Planned, ended, settled_as};
+use super::{Delivered, EditionError, EditionPaper, Editions, Outcome, Plan};
+use crate::mailer::{Outgoing, SendError, spans};
 use crate::subscribers::SubscribersError;
-use crate::subscribers::deliveries::{Begin, Certainty, Stage};
+use crate::subscribers::deliveries::{Certainty, Stage};
 use crate::subscribers::suppressions::Reason;
 
-/// Mails rendered in one go, and so often at once; this bounds what rendered mails take of memory.
-const RENDERED_IN_ONE_GO: usize = 16;
-const RENDERING_AT_ONCE: usize = 2;
 /// Between attempts to record that a mail was taken.
 const RECORD_PAUSE: Duration = Duration::from_millis(200);
-
-type Rendered = (Planned, Result<Mail, EditionError>);
 
 impl Editions {
     /// Sends what is planned, and says what became of everything. What is not begun at the stop is left out, and due
     /// again after the lease.
     pub async fn carry_out(self: &Arc<Self>, plan: Plan, stop: &CancellationToken) -> Vec<Outcome> {
         let mut outcomes = plan.outcomes;
-        let mut mails = std::pin::pin!(self.render(plan.editions));
         // Dropped with this future: its tasks end with whoever waits for them.
         let mut sending = JoinSet::new();
-        while let Some((planned, mail)) = mails.next().await {
-            let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
-            let mail = match mail {
-                Ok(mail) => mail,
-                Err(error) => {
-                    outcomes.push(ended(&id, email, Err(error)));
-                    continue;
-                }
-            };
+        for planned in plan.editions {
             let permit = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -51,7 +35,8 @@ impl Editions {
             };
             let this = Arc::clone(self);
             let sent = async move {
-                let result = this.send(planned, mail).await;
+                let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
+                let result = this.send(planned).await;
                 drop(permit);
                 ended(&id, email, result)
             };
@@ -64,52 +49,13 @@ impl Editions {
         outcomes
     }
 
-    /// Renders on threads that may block, in order.
-    fn render(self: &Arc<Self>, editions: Vec<Planned>) -> impl Stream<Item = Rendered> + use<> {
-        let this = Arc::clone(self);
-        let mut rest = editions.into_iter();
-        let batches = std::iter::from_fn(move || {
-            let batch: Vec<Planned> = rest.by_ref().take(RENDERED_IN_ONE_GO).collect();
-            (!batch.is_empty()).then_some(batch)
-        });
-        let rendering = futures::stream::iter(batches).map(move |batch| {
-            let this = Arc::clone(&this);
-            tokio::task::spawn_blocking(move || {
-                let write = |planned: Planned| {
-                    let mail = this.write(&planned.subscriber, planned.slot, &planned.papers);
-                    (planned, mail)
-                };
-                batch.into_iter().map(write).collect::<Vec<Rendered>>()
-            })
-        });
-        // A batch whose thread ended is due again after the lease.
-        let rendered = rendering.buffered(RENDERING_AT_ONCE).map(Result::unwrap_or_default);
-        rendered.flat_map(futures::stream::iter)
-    }
-
-    async fn send(&self, mut planned: Planned, mail: Mail) -> Result<Delivered, EditionError> {
-        let asked = Instant::now();
-        match self
-            .parts
-            .subscribers
-            .begin(planned.attempt(), Timestamp::now())
-            .await?
-        {
-            Begin::Go => {}
-            Begin::Again => {
-                RESENT.inc();
-                planned.record.resent += 1;
-                let (id, slot) = (&planned.subscriber.id, planned.slot);
-                warn!(subscriber = %id, %slot, "an earlier attempt ended without a word; sending the same mail again");
-            }
-            Begin::Lost => return Ok(self.of_somebody_else(&planned).await?),
-            Begin::Ended => return self.end_empty(planned, Emptiness::NotActive).await,
-        }
-        // With the longest attempt the lease would run out under it, and somebody else would send the same mail.
-        if asked.elapsed() > self.parts.send_timeout / 4 {
-            let detail = "the store was too slow for the lease".to_owned();
-            return self.put_off(planned, detail, Certainty::Untaken).await;
-        }
+    async fn send(&self, planned: Planned) -> Result<Delivered, EditionError> {
+        // Before the last look: what cannot be written must not seem to be with the mail server.
+        let mail = self.outgoing(&planned.subscriber, planned.slot, &planned.papers)?;
+        let mut planned = match self.leave(Box::new(planned)).await? {
+            Leave::Go(planned) => *planned,
+            Leave::Ended(delivered) => return Ok(delivered),
+        };
         let outcome = self.hand_over(&mail, self.sending(&planned.papers)).await;
         planned.record.at = Timestamp::now();
         match outcome {
@@ -128,7 +74,7 @@ impl Editions {
 
     /// Records that the mail server has the mail. A record that is lost here would be a second mail, so it is tried for
     /// as long as an attempt may take.
-    async fn taken(&self, mut planned: Planned) -> Result<Delivered, EditionError> {
+    pub(super) async fn taken(&self, mut planned: Planned) -> Result<Delivered, EditionError> {
         planned.record.stage = Stage::Sent;
         planned.record.detail.clear();
         let begun = Instant::now();
@@ -153,7 +99,7 @@ impl Editions {
         sent.await
     }
 
-    pub(super) async fn hand_over(&self, mail: &Mail, span: Span) -> Result<(), SendError> {
+    pub(super) async fn hand_over(&self, mail: &Outgoing, span: Span) -> Result<(), SendError> {
         let sending = self.parts.transport.send(mail).instrument(span.clone());
         let outcome = tokio::time::timeout(self.parts.send_timeout, sending).await;
         let outcome = outcome.unwrap_or_else(|_| {
@@ -166,6 +112,10 @@ impl Editions {
 
     /// The span of sending a digest, which points at the traces of its papers.
     pub(super) fn sending(&self, papers: &[EditionPaper]) -> Span {
+        if !telemetry::is_exported() {
+            // Nobody would see it, with a link to each paper it is a twentieth of what a mail costs.
+            return Span::none();
+        }
         let span = spans::sending("digest");
         let window = self.parts.window.read().unwrap_or_else(PoisonError::into_inner);
         for trace in papers.iter().filter_map(|one| window.trace(&one.paper.id)) {

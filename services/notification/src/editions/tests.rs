@@ -204,7 +204,7 @@ async fn a_chunk_embeds_its_interests_together_and_one_that_breaks_takes_nobody_
     house.reader("bob@example.org", &["birds"]).await;
     let outcomes = house
         .editions
-        .deliver(names.to_vec(), house.now)
+        .deliver(Channel::Mail, names.to_vec(), house.now)
         .await
         .expect("delivered");
     assert_eq!(calls(), 1 + 3, "together, then each alone");
@@ -216,7 +216,7 @@ async fn a_chunk_embeds_its_interests_together_and_one_that_breaks_takes_nobody_
     house.add_paper("x:b", "more on cats", "test@1");
     house
         .editions
-        .deliver(names.to_vec(), house.later(24 * 60))
+        .deliver(Channel::Mail, names.to_vec(), house.later(24 * 60))
         .await
         .expect("delivered");
     assert_eq!(calls(), 5, "what is kept is not made again");
@@ -328,7 +328,7 @@ async fn no_more_mails_are_with_the_mail_server_than_it_has_connections() {
     }
     house.post.hand.forget_permits(64);
     let (editions, now) = (Arc::clone(&house.editions), house.now);
-    let delivering = tokio::spawn(async move { editions.deliver(ids, now).await });
+    let delivering = tokio::spawn(async move { editions.deliver(Channel::Mail, ids, now).await });
     while house.mails().len() < 16 {
         house.post.taken.notified().await;
     }

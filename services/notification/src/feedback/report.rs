@@ -12,6 +12,8 @@ pub enum Kind {
     HardBounce,
     /// The mail was not delivered this time.
     SoftBounce,
+    /// The mail was not delivered because of what it is or who sends it, which says nothing of the address.
+    Rejection,
     /// The reader calls it spam.
     Complaint,
 }
@@ -33,6 +35,7 @@ impl Kind {
         match self {
             Self::HardBounce => "hard_bounce",
             Self::SoftBounce => "soft_bounce",
+            Self::Rejection => "rejection",
             Self::Complaint => "complaint",
         }
     }
@@ -154,6 +157,8 @@ fn meaning(status: Option<(u16, u16, u16)>) -> Kind {
         // X.1.7 and X.1.8 speak of the sender's address.
         Some((5, 1, detail)) if !matches!(detail, 7 | 8) => Kind::HardBounce,
         Some((5, 2, 1)) => Kind::HardBounce,
+        // X.7 speaks of policy.
+        Some((_, 7, _) | (_, 1, 7 | 8)) => Kind::Rejection,
         _ => Kind::SoftBounce,
     }
 }

@@ -1,7 +1,12 @@
 use super::*;
 use crate::testing::House;
+use jiff::SignedDuration;
 
 const ADA: &str = "0190a0b0c0d0e0f0";
+const LIMIT: SoftBounces = SoftBounces {
+    most: 3,
+    within: SignedDuration::from_hours(24 * 14),
+};
 
 fn return_path() -> String {
     format!("bounces+{ADA}.1772400000000@example.org")
@@ -60,11 +65,11 @@ fn reports_of_real_mail_servers_are_understood() {
         ),
         (
             postfix("failed", "5.1.8", "smtp; 553 sender's domain does not exist"),
-            Some(Kind::SoftBounce),
+            Some(Kind::Rejection),
         ),
         (
             postfix("failed", "5.7.1", "smtp; 550 5.7.1 looks like spam"),
-            Some(Kind::SoftBounce),
+            Some(Kind::Rejection),
         ),
         (
             postfix("failed", "4.4.1", "X-Postfix; connection timed out"),
@@ -106,14 +111,15 @@ fn a_mail_is_known_by_its_return_path_and_by_its_message_id() {
         ("<.1@example.org>".to_owned(), None),
         ("nothing".to_owned(), None),
     ] {
-        assert_eq!(subscriber_of(&mail, "example.org"), expected, "{mail}");
+        let found = mail_of(&mail, "example.org").map(|(id, _)| id);
+        assert_eq!(found, expected, "{mail}");
     }
 }
 
 #[tokio::test]
 async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothing_more() {
     let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "Example.org");
+    let feedback = Feedback::new(house.subscribers.clone(), "Example.org", LIMIT);
     let soft = postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full");
     let hard = postfix("failed", "5.1.1", "smtp; 550 5.1.1 no such user");
     for (message, ends) in [
@@ -169,9 +175,53 @@ async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothi
 }
 
 #[tokio::test]
+async fn editions_that_come_back_softly_too_often_in_a_row_end_the_subscription() {
+    let house = House::build().await;
+    let feedback = Feedback::new(house.subscribers.clone(), "example.org", LIMIT);
+    let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
+    let (wishes, on_record) = (house.wishes(&[]), crate::subscribers::Opting::OnRecord);
+    let subscribed = house
+        .subscribers
+        .subscribe(&address, ADA, &wishes, on_record, house.now);
+    subscribed.await.expect("redis answers");
+    let edition = async |day: i64| {
+        house.add_paper_at(&format!("x:{day}"), "on cats", "test@1", day * 24 * 60);
+        let delivered = house.deliver(ADA, day * 24 * 60).await;
+        delivered.record.message_id
+    };
+    let comes_back = async |kind: Kind, message_id: &str| {
+        let report = Report {
+            kind,
+            mails: vec![message_id.to_owned()],
+            detail: String::new(),
+        };
+        let taken = feedback.take(&report, house.now).await.expect("redis answers");
+        taken.suppressed
+    };
+    for day in 0..2 {
+        assert!(!comes_back(Kind::SoftBounce, &edition(day).await).await, "{day}");
+    }
+    edition(2).await;
+    for day in 3..6 {
+        assert!(!comes_back(Kind::Rejection, &edition(day).await).await, "{day}");
+    }
+    for day in 6..8 {
+        let message_id = edition(day).await;
+        for _ in 0..3 {
+            assert!(!comes_back(Kind::SoftBounce, &message_id).await, "{day}");
+        }
+    }
+    let never_sent = format!("<{ADA}.confirm.1@example.org>");
+    assert!(!comes_back(Kind::SoftBounce, &never_sent).await);
+    assert!(comes_back(Kind::SoftBounce, &edition(8).await).await);
+    let reason = house.subscribers.suppression(&address).await.expect("redis answers");
+    assert_eq!(reason, Some(Reason::Bounce));
+}
+
+#[tokio::test]
 async fn a_maildir_is_read_and_what_was_read_is_put_away() {
     let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "example.org");
+    let feedback = Feedback::new(house.subscribers.clone(), "example.org", LIMIT);
     let folder = tempfile::tempdir().expect("a folder");
     for part in ["new", "cur"] {
         std::fs::create_dir(folder.path().join(part)).expect("made");

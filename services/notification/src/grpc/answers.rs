@@ -3,11 +3,11 @@
 use common::status;
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
-use proto::subscriptions::v1::{Preferences, Subscription, SubscriptionState};
+use proto::subscriptions::v1::{DeliveryChannel, Preferences, Subscription, SubscriptionState};
 use tonic::Status;
 
 use super::{Notification, unavailable};
-use crate::subscribers::{State, Subscriber, write_consent};
+use crate::subscribers::{State, Subscriber, webhooks, write_consent};
 
 impl Notification {
     /// A subscription as it is now.
@@ -22,6 +22,10 @@ impl Notification {
 /// A subscription that is due at a moment.
 pub fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription {
     let preferences = Preferences::from(&subscriber.preferences);
+    let delivery_channel = match preferences.delivery_channel() {
+        DeliveryChannel::Unspecified => DeliveryChannel::Mail,
+        channel => channel,
+    };
     Subscription {
         subscriber_id: subscriber.id.clone(),
         email: subscriber.email.clone(),
@@ -38,6 +42,9 @@ pub fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription 
         language: preferences.language,
         paused_until_time: subscriber.paused_until.map(to_wire_time),
         consent: subscriber.consent.as_ref().map(write_consent),
+        delivery_channel: delivery_channel.into(),
+        webhook: subscriber.webhook.as_ref().map(webhooks::to_wire),
+        pause_reason: subscriber.pause_reason.clone(),
     }
 }
 

@@ -3,16 +3,17 @@
 use std::pin::Pin;
 
 use common::status;
+use domain::preferences::Channels;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
-    Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, GetLatestEditionRequest,
-    GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse, PreviewEditionRequest,
-    PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest, SendEditionsResponse,
-    SendTestEditionRequest, SendTestEditionResponse, SentEdition,
+    Channel as WireChannel, Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, EditionPart,
+    GetLatestEditionRequest, GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse,
+    PreviewEditionRequest, PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest,
+    SendEditionsResponse, SendTestEditionRequest, SendTestEditionResponse, SentEdition,
 };
 use proto::papers::v1::Paper as WireShown;
 use tonic::{Request, Response, Status};
@@ -20,8 +21,8 @@ use tracing::{Instrument as _, Span, error};
 
 use super::{Notification, edition_failed, unavailable};
 use crate::editions::{Delivered, Drafts, Edition, EditionPaper, Occasion, Outcome, Verdict};
-use crate::subscribers::State;
 use crate::subscribers::deliveries::{Pick, Record, Stage};
+use crate::subscribers::{Channel, State};
 use crate::tokens::Scope;
 
 /// Subscribers whose editions are made together.
@@ -30,10 +31,12 @@ const CHUNK: usize = 512;
 const MOST_EDITIONS: i32 = 30;
 
 type Deliveries = Vec<Result<Delivery, Status>>;
+/// Subscribers and the way on which they are sent something.
+type Recipients = Result<(Channel, Vec<String>), Status>;
 
 impl Notification {
-    /// Ids to send to, in chunks: the given subscriber, or all active ones.
-    async fn recipients(&self, email: &str) -> Result<BoxStream<'static, Result<Vec<String>, Status>>, Status> {
+    /// Ids to send to, in chunks, on each way: the given subscriber, or all active ones.
+    async fn recipients(&self, email: &str) -> Result<BoxStream<'static, Recipients>, Status> {
         if !email.is_empty() {
             let subscriber = self.by_email(email).await?;
             if subscriber.state != State::Active {
@@ -43,8 +46,20 @@ impl Notification {
                 );
                 return Err(Status::failed_precondition(problem));
             }
-            return Ok(futures::stream::iter([Ok(vec![subscriber.id])]).boxed());
+            if subscriber.takes_nothing() {
+                let problem = "takes editions by webhook alone, and the webhook has not agreed; verify it first";
+                return Err(Status::failed_precondition(format!("{} {problem}", subscriber.email)));
+            }
+            let ways = Channel::ALL.into_iter().filter(|channel| subscriber.takes(*channel));
+            let each: Vec<Recipients> = ways.map(|channel| Ok((channel, vec![subscriber.id.clone()]))).collect();
+            return Ok(futures::stream::iter(each).boxed());
         }
+        let ways = Channel::ALL.map(|channel| self.all_active(channel));
+        Ok(futures::stream::iter(ways).flatten().boxed())
+    }
+
+    /// All who take something on a way.
+    fn all_active(&self, channel: Channel) -> BoxStream<'static, Recipients> {
         let subscribers = self.subscribers.clone();
         let pages = futures::stream::try_unfold(Some(0), move |cursor| {
             let subscribers = subscribers.clone();
@@ -52,41 +67,48 @@ impl Notification {
                 let Some(cursor) = cursor else {
                     return Ok::<_, Status>(None);
                 };
-                let (next, ids) = subscribers.active(cursor).await.map_err(unavailable)?;
+                let (next, ids) = subscribers.active(channel, cursor).await.map_err(unavailable)?;
                 let page = futures::stream::iter(ids.into_iter().map(Ok));
                 Ok(Some((page, (next != 0).then_some(next))))
             }
         });
         let chunks = pages.try_flatten().try_chunks(CHUNK);
-        Ok(chunks.map_err(|error| error.1).boxed())
+        let chunks = chunks.map_ok(move |ids| (channel, ids));
+        chunks.map_err(|error| error.1).boxed()
     }
 
     /// The outcomes of a chunk. A problem is one, too: it must not end the stream for the others.
-    async fn deliver(&self, ids: Vec<String>, dry_run: bool) -> Deliveries {
+    async fn deliver(&self, channel: Channel, ids: Vec<String>, dry_run: bool) -> Deliveries {
         let now = Timestamp::now();
         if dry_run {
-            let drafts = self.editions.drafts(ids, Occasion::Asked, now).await;
-            return drafts.map_or_else(|error| vec![Err(edition_failed(error))], |drafts| drafted(drafts, now));
+            let drafts = self.editions.drafts(channel, ids, Occasion::Asked, now).await;
+            let told = |drafts| drafted(channel, drafts, now);
+            return drafts.map_or_else(|error| vec![Err(edition_failed(error))], told);
         }
-        match self.editions.deliver(ids, now).await {
+        match self.editions.deliver(channel, ids, now).await {
             Ok(outcomes) => outcomes.into_iter().map(|one| Ok(ended(one, now))).collect(),
             Err(error) => vec![Err(edition_failed(error))],
         }
     }
 
-    /// Records of a subscriber, newest slot first.
+    /// Records of so many editions of a subscriber, newest slot first, with the way of each.
     async fn records(
         &self,
         id: &str,
         before: Option<Timestamp>,
         most: usize,
-    ) -> Result<Vec<(Timestamp, Record)>, Status> {
+    ) -> Result<Vec<(Timestamp, Vec<(Channel, Record)>)>, Status> {
         let slots = self.subscribers.slots(id, before, most).await.map_err(unavailable)?;
-        let editions: Vec<(&str, Timestamp)> = slots.iter().map(|slot| (id, *slot)).collect();
-        let pasts = self.subscribers.pasts(&editions).await.map_err(unavailable)?;
-        let mut records = Vec::with_capacity(slots.len());
-        for (slot, past) in slots.into_iter().zip(pasts) {
-            records.push((slot, past.map_err(unavailable)?.record));
+        let editions: Vec<_> = slots.iter().map(|slot| (id, *slot, Channels::Mail)).collect();
+        let mut records: Vec<_> = slots.iter().map(|slot| (*slot, Vec::new())).collect();
+        for channel in Channel::ALL {
+            let pasts = self.subscribers.pasts(channel, &editions).await.map_err(unavailable)?;
+            for ((_, records), past) in records.iter_mut().zip(pasts) {
+                let record = past.map_err(unavailable)?.record;
+                if record.stage != Stage::None {
+                    records.push((channel, record));
+                }
+            }
         }
         Ok(records)
     }
@@ -133,7 +155,7 @@ impl DeliveryService for Notification {
             let this = this.clone();
             let outcome = async move {
                 match ids {
-                    Ok(ids) => this.deliver(ids, dry_run).await,
+                    Ok((channel, ids)) => this.deliver(channel, ids, dry_run).await,
                     Err(status) => vec![Err(status)],
                 }
             };
@@ -171,11 +193,13 @@ impl DeliveryService for Notification {
             Some((last, _)) if more => last.as_millisecond().to_string(),
             _ => String::new(),
         };
-        let deliveries = records.into_iter();
+        let deliveries = records.into_iter().flat_map(|(slot, records)| {
+            let email = &subscriber.email;
+            let each = records.into_iter();
+            each.map(move |(channel, record)| delivery(email, channel, slot, record))
+        });
         Ok(Response::new(ListDeliveriesResponse {
-            deliveries: deliveries
-                .map(|(slot, record)| delivery(&subscriber.email, slot, record))
-                .collect(),
+            deliveries: deliveries.collect(),
             next_page_token,
         }))
     }
@@ -198,8 +222,11 @@ impl DeliveryService for Notification {
         loop {
             let records = self.records(&subscriber.id, before, count).await?;
             before = records.last().map(|(slot, _)| *slot);
-            let sent = records.iter().filter(|(_, record)| record.stage == Stage::Sent);
-            let sent = sent.map(|(slot, record)| self.sent(*slot, record));
+            // An edition that was sent both ways is one edition.
+            let sent = records.iter().filter_map(|(slot, records)| {
+                let sent = records.iter().find(|(_, record)| record.stage == Stage::Sent);
+                sent.map(|(_, record)| self.sent(*slot, record))
+            });
             editions.extend(sent);
             if editions.len() >= count || records.len() < count {
                 break;
@@ -232,6 +259,7 @@ impl Notification {
                     }),
                     reason: pick.reason.clone(),
                     score: f64::from(pick.score),
+                    parts: parts(pick),
                 },
                 shown,
             )
@@ -261,11 +289,21 @@ fn shown(one: &EditionPaper) -> WirePaper {
         paper: Some((&*one.paper).into()),
         reason: one.reason.clone(),
         score: f64::from(one.score),
+        parts: parts(&Pick::of(one)),
     }
 }
 
+fn parts(pick: &Pick) -> Vec<EditionPart> {
+    let parts = pick.parts().map(|part| EditionPart {
+        name: part.name.to_owned(),
+        value: f64::from(part.value),
+        interest: part.interest,
+    });
+    parts.collect()
+}
+
 /// What would become of editions.
-fn drafted(drafts: Drafts, now: Timestamp) -> Deliveries {
+fn drafted(channel: Channel, drafts: Drafts, now: Timestamp) -> Deliveries {
     let each = drafts.into_iter().filter_map(|(id, draft)| match draft {
         Ok(None) => None,
         Ok(Some(draft)) => {
@@ -286,12 +324,12 @@ fn drafted(drafts: Drafts, now: Timestamp) -> Deliveries {
             }
             Some(Delivery {
                 already_delivered: before,
-                ..delivery(&draft.subscriber.email, draft.slot, record)
+                ..delivery(&draft.subscriber.email, channel, draft.slot, record)
             })
         }
         Err(error) => {
             error!(subscriber = %id, %error, "edition not composed");
-            Some(broken(String::new(), now))
+            Some(broken(String::new(), channel, now))
         }
     });
     each.map(Ok).collect()
@@ -301,23 +339,31 @@ fn ended(outcome: Outcome, now: Timestamp) -> Delivery {
     match outcome.result {
         Ok(Delivered { slot, record, before }) => Delivery {
             already_delivered: before,
-            ..delivery(&outcome.email, slot, record)
+            ..delivery(&outcome.email, outcome.channel, slot, record)
         },
-        Err(_) => broken(outcome.email, now),
+        Err(_) => broken(outcome.email, outcome.channel, now),
     }
 }
 
-fn broken(email: String, now: Timestamp) -> Delivery {
+fn broken(email: String, channel: Channel, now: Timestamp) -> Delivery {
     Delivery {
         email,
         state: DeliveryState::Failed.into(),
         detail: "not made because of a problem here; the log of notification says which".to_owned(),
         state_time: Some(to_wire_time(now)),
+        channel: to_wire_channel(channel).into(),
         ..Delivery::default()
     }
 }
 
-fn delivery(email: &str, slot: Timestamp, record: Record) -> Delivery {
+fn to_wire_channel(channel: Channel) -> WireChannel {
+    match channel {
+        Channel::Mail => WireChannel::Mail,
+        Channel::Webhook => WireChannel::Webhook,
+    }
+}
+
+fn delivery(email: &str, channel: Channel, slot: Timestamp, record: Record) -> Delivery {
     let state = match record.stage {
         Stage::None => DeliveryState::Unspecified,
         Stage::Intended => DeliveryState::Intended,
@@ -338,5 +384,6 @@ fn delivery(email: &str, slot: Timestamp, record: Record) -> Delivery {
         state_time: Some(to_wire_time(record.at)),
         already_delivered: false,
         resent_count: i32::try_from(record.resent).unwrap_or(i32::MAX),
+        channel: to_wire_channel(channel).into(),
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use common::status;
-use domain::preferences::Format;
+use domain::preferences::{Channels, Format};
 use domain::schedule::Frequency;
 use domain::{EmailAddress, Exclusions, Interest};
 use serde_json::{Value, json};
 use tonic::Status;
 
 use super::{Notification, unavailable};
+use crate::subscribers::deliveries::Stage;
 use crate::subscribers::suppressions::Reason;
-use crate::subscribers::{Opting, State, Subscriber};
+use crate::subscribers::webhooks::{Standing, Webhook};
+use crate::subscribers::{Channel, Opting, State, Subscriber};
 
 /// Deliveries that are read in one go.
 const DELIVERIES_AT_ONCE: usize = 500;
@@ -39,6 +41,8 @@ impl Notification {
                 "source": consent.source,
                 "time": consent.time,
             })),
+            "webhook": of.webhook.as_ref().map(webhook),
+            "pause_reason": of.pause_reason,
             "suppressed_for": suppression.map(Reason::name),
             "preferences": preferences(of),
             "interests_embedded_by": vectors.map(|(encoder, _)| encoder.to_string()),
@@ -56,11 +60,18 @@ impl Notification {
                 .slots(id, before, DELIVERIES_AT_ONCE)
                 .await
                 .map_err(unavailable)?;
-            for slot in &slots {
-                let record = self.subscribers.record(id, *slot).await.map_err(unavailable)?;
+            for (slot, channel) in slots
+                .iter()
+                .flat_map(|slot| Channel::ALL.map(|channel| (slot, channel)))
+            {
+                let record = self.subscribers.record(channel, id, *slot).await.map_err(unavailable)?;
+                if record.stage == Stage::None {
+                    continue;
+                }
                 let papers: Vec<&str> = record.picks.iter().map(|pick| pick.id.as_str()).collect();
                 found.push(json!({
                     "slot": slot,
+                    "channel": channel.name(),
                     "state": record.stage.name(),
                     "at": record.at,
                     "message_id": record.message_id,
@@ -103,6 +114,24 @@ fn preferences(of: &Subscriber) -> Value {
         "weekday": weekday,
         "format": match preferences.format { Format::Html => "html", Format::Text => "text" },
         "language": preferences.language,
+        "channels": match preferences.channels {
+            Channels::Mail => "mail",
+            Channels::Webhook => "webhook",
+            Channels::Both => "mail_and_webhook",
+        },
+    })
+}
+
+fn webhook(webhook: &Webhook) -> Value {
+    json!({
+        "url": webhook.url,
+        "state": match webhook.standing {
+            Standing::Unverified => "unverified",
+            Standing::Verified => "verified",
+            Standing::Gone => "gone",
+        },
+        "detail": webhook.detail,
+        "since": webhook.since,
     })
 }
 

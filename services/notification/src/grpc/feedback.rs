@@ -52,7 +52,7 @@ fn in_fields(fields: Fields) -> Result<Report, Status> {
 fn to_wire(kind: Kind) -> FeedbackKind {
     match kind {
         Kind::HardBounce => FeedbackKind::HardBounce,
-        Kind::SoftBounce => FeedbackKind::SoftBounce,
+        Kind::SoftBounce | Kind::Rejection => FeedbackKind::SoftBounce,
         Kind::Complaint => FeedbackKind::Complaint,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use domain::EmailAddress;
+use domain::{EmailAddress, Violation};
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use proto::convert::from_wire_time;
@@ -12,7 +12,8 @@ use tracing::{Instrument as _, Span};
 
 use super::Notification;
 use crate::subscribers::changes::Next;
-use crate::subscribers::{Consent, Opting};
+use crate::subscribers::webhooks::to_wire;
+use crate::subscribers::{Consent, Opting, State, Subscriber};
 
 /// Imported at the same time.
 const AT_ONCE: usize = 32;
@@ -32,33 +33,27 @@ impl Notification {
             let answer = async move {
                 let request = request?;
                 let reference = request.reference.clone();
-                let (subscriber_id, refusal) = match this.import_one(request).await {
-                    Ok(id) => (id, String::new()),
-                    Err(refusal) => (String::new(), refusal),
-                };
-                Ok(ImportSubscribersResponse {
-                    reference,
-                    subscriber_id,
+                let answer = this.import_one(request).await;
+                let answer = answer.unwrap_or_else(|refusal| ImportSubscribersResponse {
                     refusal,
-                })
+                    ..ImportSubscribersResponse::default()
+                });
+                Ok(ImportSubscribersResponse { reference, ..answer })
             };
             answer.instrument(span.clone())
         });
         answers.buffered(AT_ONCE).boxed()
     }
 
-    /// The subscriber's id, or why it is refused.
-    async fn import_one(&self, request: ImportSubscribersRequest) -> Result<String, String> {
+    /// The answer but for its reference, or why it is refused.
+    async fn import_one(&self, request: ImportSubscribersRequest) -> Result<ImportSubscribersResponse, String> {
         let now = Timestamp::now();
         let wanted: SubscribeRequest = request.subscriber.clone().unwrap_or_default();
         let email = EmailAddress::parse(&wanted.email).map_err(|error| format!("email: {error}"))?;
         let consent = consent(&request, now)?;
-        let wishes = self.wishes(&wanted).map_err(|violations| {
-            let lines = violations
-                .iter()
-                .map(|one| format!("{} {}", one.field, one.description));
-            lines.collect::<Vec<_>>().join("; ")
-        })?;
+        let wishes = self.wishes(&wanted).map_err(|violations| said(&violations))?;
+        let webhook = self.wished_webhook(&wanted, &wishes, Opting::OnRecord);
+        let webhook = webhook.map_err(|violation| said(&[violation]))?;
         let checked = self.check_examples(&wishes).await;
         checked.map_err(|status| status.message().to_owned())?;
         let fresh = uuid::Uuid::now_v7().simple().to_string();
@@ -66,6 +61,9 @@ impl Notification {
             tracing::warn!(%problem, "a subscriber was not imported");
             "not taken because of a fault of the platform; try again".to_owned()
         };
+        let before = self.subscribers.by_email(&email).await;
+        let subscribed = |known: Subscriber| matches!(known.state, State::Active | State::Paused);
+        let before = before.map_err(|error| trouble(&error))?.is_some_and(subscribed);
         let next = self.subscribers.import(&email, &fresh, &wishes, &consent, now).await;
         match next.map_err(|error| trouble(&error))? {
             Next::Active => {}
@@ -88,8 +86,27 @@ impl Notification {
             .by_email(&email)
             .await
             .map_err(|error| trouble(&error))?;
-        found.map(|one| one.id).ok_or_else(|| trouble(&"it is gone again"))
+        let id = found.ok_or_else(|| trouble(&"it is gone again"))?.id;
+        let mut answer = ImportSubscribersResponse {
+            subscriber_id: id.clone(),
+            ..ImportSubscribersResponse::default()
+        };
+        // Who is subscribed already keeps everything.
+        if let Some(url) = webhook.filter(|_| !before) {
+            let named = self.name_webhook(&id, &url, wishes.channels).await;
+            let (secret, webhook) = named.map_err(|status| trouble(&status))?;
+            answer.webhook_secret = secret;
+            answer.webhook = webhook.as_ref().map(to_wire);
+        }
+        Ok(answer)
     }
+}
+
+fn said(violations: &[Violation]) -> String {
+    let lines = violations
+        .iter()
+        .map(|one| format!("{} {}", one.field, one.description));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 fn consent(request: &ImportSubscribersRequest, now: Timestamp) -> Result<Consent, String> {

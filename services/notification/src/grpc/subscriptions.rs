@@ -11,10 +11,12 @@ use proto::subscriptions::v1::{
     GetSubscriberResponse, GetSubscriberTokenRequest, GetSubscriberTokenResponse, GetSubscriptionRequest,
     GetSubscriptionResponse, ImportSubscribersRequest, ListSubscribersRequest, ListSubscribersResponse,
     ListSuppressionsRequest, ListSuppressionsResponse, PauseSubscriptionRequest, PauseSubscriptionResponse,
-    ReactToPaperRequest, ReactToPaperResponse, Reaction, RebuildSubscribersRequest, ResumeSubscriptionRequest,
-    ResumeSubscriptionResponse, SubscribeRequest, SubscribeResponse, Subscription, SuppressAddressRequest,
-    SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse, UnsuppressAddressRequest,
-    UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse,
+    ReactToPaperRequest, ReactToPaperResponse, Reaction, RebuildSubscribersRequest, RemoveWebhookRequest,
+    RemoveWebhookResponse, ResumeSubscriptionRequest, ResumeSubscriptionResponse, RotateWebhookSecretRequest,
+    RotateWebhookSecretResponse, SetWebhookRequest, SetWebhookResponse, SubscribeRequest, SubscribeResponse,
+    Subscription, SuppressAddressRequest, SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse,
+    UnsuppressAddressRequest, UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse,
+    VerifyWebhookRequest, VerifyWebhookResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
 
@@ -23,6 +25,7 @@ use super::updates::check_mask;
 use super::{Notification, address, edition_failed, import, operators, refused, unavailable};
 use crate::metrics::HELD_BACK;
 use crate::subscribers::changes::Next;
+use crate::subscribers::webhooks::to_wire as to_wire_webhook;
 use crate::subscribers::{Opting, State, Subscriber};
 use crate::tokens::Scope;
 
@@ -38,8 +41,8 @@ impl Notification {
         Err(edition_failed(error))
     }
 
-    /// Refuses wishes that come too fast.
-    async fn admit(&self, request: &Request<SubscribeRequest>, now: Timestamp) -> Result<(), Status> {
+    /// Refuses wishes that come too fast, and challenges of webhooks.
+    async fn admit<T>(&self, request: &Request<T>, now: Timestamp) -> Result<(), Status> {
         let from = self.caller(request);
         match self
             .subscribers
@@ -50,7 +53,7 @@ impl Notification {
             None => Ok(()),
             Some(wait) => {
                 HELD_BACK.inc();
-                let problem = "too many wishes to subscribe at once; try again later";
+                let problem = "too many such calls at once; try again later";
                 Err(status::exhausted(problem, wait))
             }
         }
@@ -72,11 +75,11 @@ impl Notification {
         let paths = request.update_mask.unwrap_or_default().paths;
         check_mask(&paths)?;
         let given = request.subscription.unwrap_or_default();
-        let wanted = self.updated(&known.preferences, &given, &paths).map_err(refused)?;
+        let wanted = self.updated(&known, &given, &paths).map_err(refused)?;
         if paths.iter().any(|path| path == "interests") {
             self.check_examples(&wanted).await?;
         }
-        let change = |known: &Subscriber| self.updated(&known.preferences, &given, &paths);
+        let change = |known: &Subscriber| self.updated(known, &given, &paths);
         let changed = self.subscribers.prefer(&known.id, Timestamp::now(), change).await;
         if let Some(changed) = changed.map_err(unavailable)?.map_err(refused)? {
             self.interests.prepare(&changed).await;
@@ -111,6 +114,11 @@ impl Notification {
 
     async fn resume(&self, token: &str) -> Result<Subscription, Status> {
         let known = self.by_token(&[Scope::Manage], token).await?;
+        if known.takes_nothing() {
+            return Err(Status::failed_precondition(
+                "the webhook is the only way on which editions come, and it takes none; verify it, or choose mail",
+            ));
+        }
         let resumed = self
             .subscribers
             .resume(&known.id, Timestamp::now())
@@ -154,12 +162,18 @@ impl SubscriptionService for Notification {
         };
         let email = address(&request.get_ref().email)?;
         let wishes = self.wishes(request.get_ref()).map_err(refused)?;
+        let webhook = self.wished_webhook(request.get_ref(), &wishes, opting);
+        let webhook = webhook.map_err(|problem| refused(vec![problem]))?;
         if opting == Opting::Ask {
             self.admit(&request, now).await?;
         }
         self.check_examples(&wishes).await?;
         let fresh = uuid::Uuid::now_v7().simple().to_string();
         let next = self.subscribers.subscribe(&email, &fresh, &wishes, opting, now).await;
+        let mut answer = SubscribeResponse {
+            confirmation_required: opting == Opting::Ask,
+            ..SubscribeResponse::default()
+        };
         match next.map_err(unavailable)? {
             Next::Ask(id) => self.ask_to_confirm(&id, now).await?,
             Next::Suppressed(reason) => {
@@ -171,13 +185,16 @@ impl SubscriptionService for Notification {
             Next::Active => {
                 if let Some(known) = self.subscribers.by_email(&email).await.map_err(unavailable)? {
                     self.interests.prepare(&known).await;
+                    if let Some(url) = webhook {
+                        let (secret, webhook) = self.name_webhook(&known.id, &url, wishes.channels).await?;
+                        answer.webhook_secret = secret;
+                        answer.webhook = webhook.as_ref().map(to_wire_webhook);
+                    }
                 }
             }
             Next::Quiet | Next::EndedSince(_) => {}
         }
-        Ok(Response::new(SubscribeResponse {
-            confirmation_required: opting == Opting::Ask,
-        }))
+        Ok(Response::new(answer))
     }
 
     async fn confirm_subscription(
@@ -264,6 +281,41 @@ impl SubscriptionService for Notification {
         let known = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
         let json = self.export(&known).await?.to_string();
         Ok(Response::new(ExportSubscriptionResponse { json }))
+    }
+
+    async fn set_webhook(&self, request: Request<SetWebhookRequest>) -> Result<Response<SetWebhookResponse>, Status> {
+        self.admit(&request, Timestamp::now()).await?;
+        Ok(Response::new(
+            Notification::set_webhook(self, request.into_inner()).await?,
+        ))
+    }
+
+    async fn verify_webhook(
+        &self,
+        request: Request<VerifyWebhookRequest>,
+    ) -> Result<Response<VerifyWebhookResponse>, Status> {
+        self.admit(&request, Timestamp::now()).await?;
+        let subscription = Notification::verify_webhook(self, &request.into_inner().token).await?;
+        Ok(Response::new(VerifyWebhookResponse {
+            subscription: Some(subscription),
+        }))
+    }
+
+    async fn rotate_webhook_secret(
+        &self,
+        request: Request<RotateWebhookSecretRequest>,
+    ) -> Result<Response<RotateWebhookSecretResponse>, Status> {
+        Ok(Response::new(self.rotate_secret(&request.into_inner().token).await?))
+    }
+
+    async fn remove_webhook(
+        &self,
+        request: Request<RemoveWebhookRequest>,
+    ) -> Result<Response<RemoveWebhookResponse>, Status> {
+        let subscription = Notification::remove_webhook(self, &request.into_inner().token).await?;
+        Ok(Response::new(RemoveWebhookResponse {
+            subscription: Some(subscription),
+        }))
     }
 
     async fn react_to_paper(

@@ -1,4 +1,5 @@
 use futures::StreamExt as _;
+use jiff::SignedDuration;
 use proto::delivery::v1::delivery_service_server::DeliveryService as _;
 use proto::delivery::v1::report_feedback_request::Report;
 use proto::delivery::v1::{
@@ -12,6 +13,8 @@ use proto::subscriptions::v1::{
 use tonic::Request;
 
 use super::*;
+use crate::subscribers::Channel;
+use crate::subscribers::bounces::SoftBounces;
 use crate::subscribers::deliveries::Stage as DeliveryStage;
 use crate::testing::House;
 use tonic::Code;
@@ -29,7 +32,16 @@ pub(super) fn front_door(house: &House) -> Notification {
         },
         forwarded: Forwarded::ByLoopback,
         tokens: Arc::clone(&house.tokens),
-        feedback: Feedback::new(house.subscribers.clone(), "example.org"),
+        secrets: Arc::new(Secrets::new(b"secret")),
+        schemes: Schemes::Https,
+        feedback: Feedback::new(
+            house.subscribers.clone(),
+            "example.org",
+            SoftBounces {
+                most: 5,
+                within: SignedDuration::from_hours(24 * 14),
+            },
+        ),
         defaults: Arc::new(Defaults {
             time: "07:00".to_owned(),
             time_zone: "UTC".to_owned(),
@@ -184,7 +196,14 @@ async fn a_sending_that_nobody_waits_for_is_brought_to_its_end() {
     house.post.hand.add_permits(64);
     let slot = house.preview(ADA).await.slot;
     let sent = async {
-        while house.subscribers.record(ADA, slot).await.expect("redis answers").stage != DeliveryStage::Sent {
+        while house
+            .subscribers
+            .record(Channel::Mail, ADA, slot)
+            .await
+            .expect("redis answers")
+            .stage
+            != DeliveryStage::Sent
+        {
             tokio::task::yield_now().await;
         }
     };
@@ -361,7 +380,12 @@ async fn a_dry_run_says_what_would_happen_and_does_nothing() {
     assert_eq!(house.mails().len(), 1, "the one to Eve");
     let slot = house.preview(ADA).await.slot;
     assert_eq!(
-        house.subscribers.record(ADA, slot).await.expect("redis answers").stage,
+        house
+            .subscribers
+            .record(Channel::Mail, ADA, slot)
+            .await
+            .expect("redis answers")
+            .stage,
         DeliveryStage::None
     );
 }

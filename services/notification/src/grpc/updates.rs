@@ -1,14 +1,16 @@
 //! Preferences changed field by field, as a mask names them.
 
 use common::status;
+use domain::preferences::Channels;
 use domain::{Preferences, Violation};
 use proto::subscriptions::v1::{Preferences as WirePreferences, Schedule, Subscription};
 use tonic::Status;
 
 use super::Notification;
+use crate::subscribers::Subscriber;
 
 /// Everything that can be changed.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 12] = [
     "interests",
     "schedule",
     "schedule.time",
@@ -20,6 +22,7 @@ const PATHS: [&str; 11] = [
     "trending_share",
     "format",
     "language",
+    "delivery_channel",
 ];
 
 /// Refuses masks that name nothing, or something that cannot be changed.
@@ -41,14 +44,14 @@ pub fn check_mask(paths: &[String]) -> Result<(), Status> {
 }
 
 impl Notification {
-    /// Preferences with the named fields of a subscription instead.
+    /// Preferences of a subscriber with the named fields of a subscription instead.
     pub(super) fn updated(
         &self,
-        known: &Preferences,
+        known: &Subscriber,
         given: &Subscription,
         paths: &[String],
     ) -> Result<Preferences, Vec<Violation>> {
-        let mut wire = WirePreferences::from(known);
+        let mut wire = WirePreferences::from(&known.preferences);
         for path in paths {
             set(&mut wire, given, path);
         }
@@ -59,7 +62,15 @@ impl Notification {
             let weekly = schedule.frequency() == proto::subscriptions::v1::Frequency::Weekly;
             schedule.weekday = if weekly { schedule.weekday } else { 0 };
         }
-        self.read(wire)
+        let read = self.read(wire)?;
+        if read.channels != Channels::Mail && known.webhook.is_none() {
+            let description = "names the webhook, but there is none; set one with SetWebhook".to_owned();
+            return Err(vec![Violation {
+                field: "delivery_channel".to_owned(),
+                description,
+            }]);
+        }
+        Ok(read)
     }
 }
 
@@ -82,6 +93,7 @@ fn set(wire: &mut WirePreferences, given: &Subscription, path: &str) {
         }
         "format" => wire.format = given.format,
         "language" => wire.language.clone_from(&given.language),
+        "delivery_channel" => wire.delivery_channel = given.delivery_channel,
         _ => {}
     }
 }

@@ -1,12 +1,14 @@
 //! What somebody wants, from a request: defaults filled in, everything that is not allowed answered at once.
 
 use common::status;
+use domain::preferences::Channels;
 use domain::{PaperId, Preferences, Violation};
 use proto::convert;
-use proto::subscriptions::v1::{Preferences as WirePreferences, Schedule, SubscribeRequest};
+use proto::subscriptions::v1::{DeliveryChannel, Preferences as WirePreferences, Schedule, SubscribeRequest};
 use tonic::Status;
 
 use super::{Notification, refused};
+use crate::subscribers::Opting;
 
 impl Notification {
     /// The wishes of a request to subscribe.
@@ -21,8 +23,43 @@ impl Notification {
             format: request.format,
             language: request.language.clone(),
             unwanted_paper_ids: Vec::new(),
+            delivery_channel: match request.delivery_channel() {
+                DeliveryChannel::Unspecified if request.delivery_channel == 0 && !request.webhook_url.is_empty() => {
+                    DeliveryChannel::Webhook.into()
+                }
+                _ => request.delivery_channel,
+            },
         };
         self.read(wire)
+    }
+
+    /// The webhook of a request to subscribe, which consent must be on record for; none where there is none.
+    pub(super) fn wished_webhook(
+        &self,
+        request: &SubscribeRequest,
+        wishes: &Preferences,
+        opting: Opting,
+    ) -> Result<Option<String>, Violation> {
+        let wrong = |field: &str, description: &str| Violation {
+            field: field.to_owned(),
+            description: description.to_owned(),
+        };
+        if request.webhook_url.is_empty() {
+            return match wishes.channels {
+                Channels::Mail => Ok(None),
+                Channels::Webhook | Channels::Both => Err(wrong(
+                    "delivery_channel",
+                    "names the webhook, but there is no webhook_url",
+                )),
+            };
+        }
+        if opting == Opting::Ask {
+            let problem =
+                "is given, but a webhook is set by its reader, with the link of a mail, or with consent on record";
+            return Err(wrong("webhook_url", problem));
+        }
+        let url = self.webhook_url(&request.webhook_url);
+        url.map(Some).map_err(|problem| wrong("webhook_url", &problem))
     }
 
     /// Preferences of which some may be left to the defaults.

@@ -14,6 +14,7 @@ use super::maildir::Maildir;
 use super::message::Writer;
 use super::pace::Pace;
 use super::smtp::{Server, Smtp};
+use crate::trust::Trust;
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub struct Config {
     domain_mails_per_second: u32,
     error_budget_percent: usize,
     dkim: Option<DkimSettings>,
+    trust: Trust,
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +40,7 @@ struct DkimSettings {
 
 impl Config {
     /// Reads them; the number of connections is how many mails are handed over at a time.
-    pub fn read(settings: &mut Settings, connections: usize) -> Self {
+    pub fn read(settings: &mut Settings, connections: usize, trust: Trust) -> Self {
         let mut number = |key: &str, allowed| u32::try_from(settings.number(key, allowed)).unwrap_or(u32::MAX);
         let mails_per_second = number("notification.mails_per_second", 0..=100_000);
         let domain_mails_per_second = number("notification.domain_mails_per_second", 0..=100_000);
@@ -61,6 +63,7 @@ impl Config {
             )),
             dkim: dkim(settings, from.email.domain()),
             from,
+            trust,
             connections,
             mails_per_second,
             domain_mails_per_second,
@@ -84,7 +87,7 @@ impl Config {
             let pace = Pace::new(self.mails_per_second, self.domain_mails_per_second);
             let budget = Budget::new(self.error_budget_percent);
             return Ok(Arc::new(Smtp::new(
-                Server::from_url(url)?,
+                Server::from_url(url, &self.trust.certificates()?)?,
                 self.connections,
                 writer,
                 pace,

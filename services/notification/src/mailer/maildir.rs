@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::message::Writer;
-use super::{Mail, SendError, Transport};
+use super::{Outgoing, SendError, Transport};
 
 /// The folder.
 pub struct Maildir {
@@ -29,8 +29,8 @@ impl Maildir {
 
 #[async_trait]
 impl Transport for Maildir {
-    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
-        let message = self.writer.write(mail)?;
+    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
+        let message = self.writer.write(mail)?.to_text();
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') {
                 c
@@ -43,7 +43,7 @@ impl Transport for Maildir {
         let unique = format!("{name}.{}", uuid::Uuid::new_v4().simple());
         let (tmp, folder) = (self.folder.join("tmp").join(unique), self.folder.join("new"));
         let written = tokio::task::spawn_blocking(move || {
-            std::fs::write(&tmp, message.bytes)?;
+            std::fs::write(&tmp, message)?;
             std::fs::File::open(&tmp)?.sync_all()?;
             std::fs::rename(&tmp, folder.join(name))?;
             std::fs::File::open(&folder)?.sync_all()

@@ -1,15 +1,18 @@
-//! A mail as the bytes that go over the wire: headers, then text and HTML as alternatives, then the signature in front.
+//! A mail as the bytes that go over the wire: the signature, the headers, the body.
+
+use std::fmt;
 
 use jiff::Timestamp;
 use lettre::Address;
 use lettre::message::Mailbox;
 
+use super::body::Body;
 use super::dkim::Dkim;
-use super::encoding::{header_text, quoted_printable};
-use super::{Mail, SendError};
+use super::headers::header_text;
+use super::{Outgoing, SendError};
 
-/// In no quoted-printable text is `=` followed by `_`, so no part can hold it.
-const BOUNDARY: &str = "=_broadsheet_=";
+/// What headers take, about.
+const HEADERS: usize = 2048;
 
 /// Writes mails of one sender.
 pub struct Writer {
@@ -21,13 +24,36 @@ pub struct Writer {
 
 /// A mail, ready for the wire.
 #[derive(Debug)]
-pub struct Message {
+pub struct Message<'a> {
     /// Where what comes back goes to: names the mail where there is an address for it.
     pub return_path: Address,
     /// Whom it is for.
     pub to: Address,
+    /// Headers, and the line behind them.
+    head: String,
+    body: &'a Body,
+}
+
+impl Message<'_> {
     /// Header and body, lines ended by CRLF, none of them beginning with a full stop.
-    pub bytes: String,
+    pub fn to_text(&self) -> String {
+        [&self.head, self.body.as_str()].concat()
+    }
+
+    /// Header, body, and the line that ends a mail.
+    pub fn content(&self) -> impl fmt::Display {
+        Content(&self.head, self.body.content())
+    }
+}
+
+/// A mail, in one write.
+struct Content<'a>(&'a str, &'a str);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)?;
+        f.write_str(self.1)
+    }
 }
 
 impl Writer {
@@ -47,7 +73,7 @@ impl Writer {
     }
 
     /// Puts a mail together.
-    pub fn write(&self, mail: &Mail) -> Result<Message, SendError> {
+    pub fn write<'a>(&self, mail: &'a Outgoing) -> Result<Message<'a>, SendError> {
         let refused = |problem: String| SendError::Refused(problem);
         let to: Address = mail
             .to
@@ -69,23 +95,22 @@ impl Writer {
         if let Some((name, _)) = headers.iter().find(|(_, value)| !is_header(value)) {
             return Err(refused(format!("{name} holds a line end")));
         }
-        let mut body = String::new();
-        let kind = write_body(mail, &mut body);
-        let signature = self.dkim.as_ref().map(|dkim| dkim.sign(&headers, &body));
+        let signature = self.dkim.as_ref();
+        let signature = signature.map(|dkim| dkim.sign(&headers, mail.body.as_str()));
         headers.push(("Auto-Submitted", "auto-generated".to_owned()));
-        let mut bytes = String::with_capacity(body.len() + 2048);
+        let mut head = String::with_capacity(HEADERS);
         for (name, value) in signature.into_iter().chain(headers) {
             for part in [name, ": ", &value, "\r\n"] {
-                bytes.push_str(part);
+                head.push_str(part);
             }
         }
-        bytes.push_str(&kind);
-        bytes.push_str("\r\n");
-        bytes.push_str(&body);
+        head.push_str(mail.body.headers());
+        head.push_str("\r\n");
         Ok(Message {
             return_path: self.return_path(&mail.message_id),
             to,
-            bytes,
+            head,
+            body: &mail.body,
         })
     }
 
@@ -103,29 +128,5 @@ impl Writer {
 
 /// A line end is only allowed where it folds a header.
 fn is_header(value: &str) -> bool {
-    let unfolded = value.replace("\r\n ", " ");
-    !unfolded.contains(['\r', '\n'])
-}
-
-/// Writes the parts and says what they are.
-fn write_body(mail: &Mail, body: &mut String) -> String {
-    let part = |kind: &str| {
-        format!("Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n")
-    };
-    let Some(html) = &mail.html else {
-        quoted_printable(&mail.text, body);
-        return part("plain");
-    };
-    for (kind, text) in [("plain", &mail.text), ("html", html)] {
-        body.push_str("--");
-        body.push_str(BOUNDARY);
-        body.push_str("\r\n");
-        body.push_str(&part(kind));
-        body.push_str("\r\n");
-        quoted_printable(text, body);
-    }
-    body.push_str("--");
-    body.push_str(BOUNDARY);
-    body.push_str("--\r\n");
-    format!("Content-Type: multipart/alternative; boundary=\"{BOUNDARY}\"\r\n")
+    value.split("\r\n ").all(|line| !line.contains(['\r', '\n']))
 }

@@ -11,7 +11,7 @@ use tracing::{error, info};
 use super::budget::{Budget, Turn};
 use super::message::Writer;
 use super::pace::Pace;
-use super::{Mail, SendError, Transport, spans};
+use super::{Outgoing, SendError, Transport, spans};
 
 use pool::Pool;
 pub use server::Server;
@@ -36,7 +36,7 @@ impl Smtp {
         }
     }
 
-    async fn hand_over(&self, mail: &Mail) -> Result<(), SendError> {
+    async fn hand_over(&self, mail: &Outgoing) -> Result<(), SendError> {
         let message = self.writer.write(mail)?;
         self.pace.wait(message.to.domain()).await?;
         let outcome = self.pool.send(&message).await;
@@ -52,7 +52,7 @@ impl Smtp {
 
 #[async_trait]
 impl Transport for Smtp {
-    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
+    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
         let _admitted = self.budget.admit()?;
         self.hand_over(mail).await
     }

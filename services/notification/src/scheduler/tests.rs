@@ -19,7 +19,7 @@ async fn what_is_due_is_sent_once_and_due_again_at_the_next_slot() {
     // Slots of three days were missed.
     let reader = house.reader("ada@example.org", &[]).await;
     house.set_due(&reader.id, -3 * 24 * 60).await;
-    let running = tokio::spawn(run(subscribers, editions, pace(), stop.clone()));
+    let running = tokio::spawn(run(Channel::Mail, subscribers, editions, pace(), stop.clone()));
     house.post.taken.notified().await;
     stop.cancel();
     running.await.expect("a clean end");
@@ -40,7 +40,7 @@ async fn while_a_chunk_is_sent_the_next_one_is_composed_and_two_replicas_double_
     let stop = CancellationToken::new();
     let replicas = [(); 2].map(|()| {
         let (subscribers, editions) = (house.subscribers.clone(), Arc::clone(&house.editions));
-        tokio::spawn(run(subscribers, editions, pace(), stop.clone()))
+        tokio::spawn(run(Channel::Mail, subscribers, editions, pace(), stop.clone()))
     });
     while house.mails().len() < readers.len() {
         house.post.taken.notified().await;
@@ -67,7 +67,7 @@ async fn what_is_not_begun_at_the_stop_is_left_for_others() {
     }
     let stop = CancellationToken::new();
     let (subscribers, editions) = (house.subscribers.clone(), Arc::clone(&house.editions));
-    let running = tokio::spawn(run(subscribers, editions, pace(), stop.clone()));
+    let running = tokio::spawn(run(Channel::Mail, subscribers, editions, pace(), stop.clone()));
     while house.mails().len() < 16 {
         house.post.taken.notified().await;
     }

@@ -1,11 +1,24 @@
--- The last look before the mail server: 'go', 'again' (an earlier attempt ended without a word, so this one may be a
--- second mail), 'lost' (another owner has it) or 'ended' (the subscription is not active).
--- KEYS: delivery, subscriber. ARGV: owner, now, end of the lease.
-local state = redis.call('HGET', KEYS[1], 'state')
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] or (state ~= 'intended' and state ~= 'sending') then return 'lost' end
-if redis.call('HGET', KEYS[2], 'state') ~= 'active' then return 'ended' end
-redis.call('HSET', KEYS[1], 'state', 'sending', 'lease', ARGV[3], 'at', ARGV[2])
-if redis.call('HEXISTS', KEYS[1], 'unknown') == 0 then return 'go' end
--- The same owner only asks twice when the answer was lost.
-if state == 'intended' then redis.call('HINCRBY', KEYS[1], 'resent', 1) end
-return 'again'
+-- The last look before the mail server, for each of some editions: 'go', 'again' (an earlier attempt ended without a word, so
+-- this one may be a second mail), 'lost' (another owner has it) or 'ended' (the subscription is not active, or takes nothing
+-- on this way).
+-- KEYS of each: delivery, subscriber. ARGV of each: owner, now, end of the lease, letter of the way.
+local function begin(delivery, subscriber, owner, now, lease, way)
+  local known = redis.call('HMGET', delivery, 'owner', 'state', 'unknown')
+  local state = known[2]
+  if known[1] ~= owner or (state ~= 'intended' and state ~= 'sending') then return 'lost' end
+  local reader = redis.call('HMGET', subscriber, 'state', 'ways')
+  if reader[1] ~= 'active' or not string.find(reader[2] or 'm', way, 1, true) then return 'ended' end
+  redis.call('HSET', delivery, 'state', 'sending', 'lease', lease, 'at', now)
+  if not known[3] then return 'go' end
+  -- The same owner only asks twice when the answer was lost.
+  if state == 'intended' then redis.call('HINCRBY', delivery, 'resent', 1) end
+  return 'again'
+end
+local answers = {}
+for i = 0, #KEYS / 2 - 1 do
+  local k, a = 2 * i, 4 * i
+  -- One that fails takes no other along.
+  local done, answer = pcall(begin, KEYS[k + 1], KEYS[k + 2], unpack(ARGV, a + 1, a + 4))
+  answers[i + 1] = done and answer or 'failed: ' .. (type(answer) == 'table' and answer.err or answer)
+end
+return answers

@@ -12,7 +12,7 @@ use tracing::warn;
 use super::placing::{place, writing};
 use super::suppressions::Reason;
 use super::{
-    Consent, DUE, EMAIL_KEY, Opting, PAUSED, State, Subscriber, Subscribers, SubscribersError, broken, email_key,
+    Channel, Consent, EMAIL_KEY, Opting, PAUSED, State, Subscriber, Subscribers, SubscribersError, broken, email_key,
     invocation, subscriber_key,
 };
 
@@ -197,6 +197,7 @@ impl Subscribers {
             if matches!(known.state, State::Active | State::Paused) {
                 known.state = State::Paused;
                 known.paused_until = until;
+                known.pause_reason.clear();
             }
         };
         self.change(id, now, pause).await
@@ -258,15 +259,20 @@ impl Subscribers {
     }
 
     pub(super) async fn forget_in_redis(&self, id: &str, version: u64) -> Result<bool, SubscribersError> {
-        let keys = [
+        let mut keys = vec![
             subscriber_key(id),
-            DUE.to_owned(),
             PAUSED.to_owned(),
-            super::deliveries::deliveries_key(id),
             super::reading::seen_key(id),
+            super::bounces::soft_key(id),
         ];
-        let begin = super::deliveries::DELIVERY_KEY;
-        let arguments = [id, &version.to_string(), EMAIL_KEY, begin].map(|one| one.as_bytes().to_vec());
+        let mut arguments = vec![id, EMAIL_KEY];
+        for channel in Channel::ALL {
+            keys.extend([channel.due_key().to_owned(), channel.deliveries_key(id)]);
+            arguments.push(channel.delivery_begin());
+        }
+        let version = version.to_string();
+        arguments.insert(1, &version);
+        let arguments: Vec<Vec<u8>> = arguments.into_iter().map(|one| one.as_bytes().to_vec()).collect();
         self.script(&FORGET, &keys, &arguments).await
     }
 
@@ -293,7 +299,7 @@ impl Subscribers {
                 Ok(true) => {
                     self.log(id).await?;
                     if made.state == State::Active {
-                        self.changed.notify_one();
+                        self.wake();
                     }
                     return Ok(Some(made));
                 }
@@ -335,6 +341,8 @@ fn wished(
         asked,
         due_since: known.and_then(|known| known.due_since),
         consent: None,
+        webhook: known.and_then(|known| known.webhook.clone()),
+        pause_reason: String::new(),
         version: known.map_or(0, |known| known.version),
     };
     if consent.opting == Opting::Ask {

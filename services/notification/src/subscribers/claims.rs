@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use redis::Script;
 
-use super::{DUE, Subscribers, SubscribersError, millis};
+use super::{Channel, Subscribers, SubscribersError, millis};
 
 const EPOCH: &str = "broadsheet:epoch";
 
@@ -33,8 +33,8 @@ pub struct Claimed {
 }
 
 impl Subscribers {
-    /// Takes up to `most` subscribers that are due; nobody else gets them for the length of the lease.
-    pub async fn claim_due(&self, now: Timestamp, most: usize) -> Result<Claimed, SubscribersError> {
+    /// Takes up to `most` subscribers that are due on a channel; nobody else gets them for the length of the lease.
+    pub async fn claim_due(&self, channel: Channel, now: Timestamp, most: usize) -> Result<Claimed, SubscribersError> {
         self.pay_what_is_owed().await?;
         let now = now.as_millisecond();
         let arguments = [
@@ -42,7 +42,7 @@ impl Subscribers {
             (now + millis(self.terms.lease)).to_string(),
             most.to_string(),
         ];
-        let keys = [DUE.to_owned(), EPOCH.to_owned()];
+        let keys = [channel.due_key().to_owned(), EPOCH.to_owned()];
         let (epoch, ids) = self
             .script(&CLAIM_DUE, &keys, &arguments.map(String::into_bytes))
             .await?;
@@ -58,13 +58,13 @@ impl Subscribers {
         Ok(self.fence_of(epoch))
     }
 
-    /// Sets when subscribers are due next, unless their subscriptions ended meanwhile.
-    pub async fn set_all_due(&self, due: &[(&str, Timestamp)]) -> Result<(), SubscribersError> {
+    /// Sets when subscribers are due next on a channel, unless their subscriptions ended meanwhile.
+    pub async fn set_all_due(&self, channel: Channel, due: &[(&str, Timestamp)]) -> Result<(), SubscribersError> {
         if due.is_empty() {
             return Ok(());
         }
         let mut command = redis::cmd("ZADD");
-        command.arg(DUE).arg("XX");
+        command.arg(channel.due_key()).arg("XX");
         for (id, due) in due {
             command.arg(due.as_millisecond()).arg(*id);
         }
@@ -81,7 +81,8 @@ impl Subscribers {
 
 #[cfg(test)]
 mod tests {
-    use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Pick, Record, Stage};
+    use crate::subscribers::Channel;
+    use crate::subscribers::deliveries::{Attempt, Begin, Certainty, Claim, Intention, Pick, Record, Stage};
     use crate::testing::House;
 
     const ADA: &str = "ada@example.org";
@@ -92,8 +93,8 @@ mod tests {
         house.reader(ADA, &[]).await;
         house.set_due(ADA, 0).await;
         let claim = async |minutes| {
-            let claimed = house.subscribers.claim_due(house.later(minutes), 10).await;
-            claimed.expect("redis answers")
+            let claimed = house.subscribers.claim_due(Channel::Mail, house.later(minutes), 10);
+            claimed.await.expect("redis answers")
         };
         let (left, right) = tokio::join!(claim(0), claim(0));
         assert_eq!(left.ids.len() + right.ids.len(), 1);
@@ -113,15 +114,27 @@ mod tests {
             store.fence().await.expect("a fence"),
             store.fence().await.expect("a fence"),
         );
-        let attempt = |fence| Attempt { fence, id: ADA, slot };
+        let attempt = |fence| Attempt {
+            fence,
+            channel: Channel::Mail,
+            id: ADA,
+            slot,
+        };
         let papers = [Pick {
             id: "x:a".to_owned(),
             score: 1.0,
             reason: String::new(),
+            trending: 0.25,
+            interest: Some(2),
         }];
         let intend = async |fence, minutes| {
-            let claim = store.intend(attempt(fence), &papers, "<m>", house.later(minutes)).await;
-            claim.expect("redis answers")
+            let intention = Intention {
+                attempt: attempt(fence),
+                papers: &papers,
+                message_id: "<m>",
+            };
+            let claims = store.intend(&[intention], house.later(minutes)).await;
+            claims.expect("redis answers").remove(0).expect("papers that parse")
         };
         assert!(matches!(intend(&early, 0).await, Claim::Go(_)));
         assert_eq!(intend(&late, 0).await, Claim::Busy, "the lease holds");
@@ -145,7 +158,14 @@ mod tests {
         assert!(!put_off(&early).await);
         assert!(put_off(&late).await);
         assert!(put_off(&late).await, "a second try of the same answer is one");
-        assert_eq!(store.record(ADA, slot).await.expect("redis answers").attempts, 1);
+        assert_eq!(
+            store
+                .record(Channel::Mail, ADA, slot)
+                .await
+                .expect("redis answers")
+                .attempts,
+            1
+        );
         assert_eq!(intend(&early, 30).await, Claim::Busy, "free, but not for the past");
         assert!(!put_off(&early).await);
         // But a mail that is out is out, whoever says so.

@@ -3,24 +3,67 @@
 //! `intended` (papers fixed, under a lease) -> `sending` (with the mail server) -> `sent`, `failed`, `deferred` or
 //! `empty`; `expired` where its turn came too late. Of two owners only the one under whose lease the record is gets on,
 //! and none after a later one (see [`super::claims`]); `sent` and `failed` are final. A lease that ran out while `sending`
-//! leaves open whether the mail was taken: the next attempt is counted as a resend, in the record, too.
+//! leaves open whether the mail was taken: the next attempt is counted as a resend, in the record, too. An edition that
+//! goes on two ways has a record for each; what is said of mails here holds for the requests of webhooks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use common::bus::BusError;
+use common::journal::{Added, Journal};
 use jiff::Timestamp;
+use proto::subscriptions::v1::DeliveryLogged;
 use redis::Script;
-use serde::{Deserialize, Serialize};
+use redis::aio::ConnectionManager;
 use tracing::warn;
 
 use super::claims::Fence;
+use super::groups::{Call, Calls, Group, call_in_groups, calls};
+use super::logging::delivery_entry;
 use super::reading::seen_key;
-use super::{DUE, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
+use super::{Channel, Subscribers, SubscribersError, corrupt, millis, seen, subscriber_key};
 use crate::metrics::UNLOGGED;
+
+pub use super::picks::{Pick, ScorePart};
+
+/// So much of a lease the log may take to answer.
+const LOG_SHARE_OF_LEASE: u32 = 8;
 
 static INTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("intend.lua")));
 static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("begin.lua")));
 static SETTLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("settle.lua")));
+
+/// What of editions gathers: last looks, endings on their way into the log, endings.
+#[derive(Clone)]
+pub(super) struct Gathered {
+    begin: Calls<String>,
+    settle: Calls<u8>,
+    log: Option<Group<Added<DeliveryLogged>, Result<(), BusError>>>,
+}
+
+impl Gathered {
+    /// Over a connection.
+    pub(super) fn start(redis: &ConnectionManager) -> Self {
+        Self {
+            begin: calls(redis, &BEGIN),
+            settle: calls(redis, &SETTLE),
+            log: None,
+        }
+    }
+
+    /// With a log for how editions end.
+    pub(super) fn log_to(&mut self, log: &Journal) {
+        let log = log.clone();
+        self.log = Some(Group::start(move |endings: Vec<Added<DeliveryLogged>>| {
+            let log = log.clone();
+            async move {
+                let added = log.add_all(endings).await;
+                UNLOGGED.inc_by(added.iter().filter(|added| added.is_err()).count() as u64);
+                added
+            }
+        }));
+    }
+}
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,28 +124,6 @@ impl Stage {
     }
 }
 
-/// A paper of an edition, with what the reader is told about it. The same at every attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pick {
-    /// The paper's id.
-    pub id: String,
-    /// Its score for this subscriber.
-    pub score: f32,
-    /// Why it is there, in words.
-    pub reason: String,
-}
-
-impl Pick {
-    /// One of which the log knows no more than the paper.
-    pub(super) fn known_only(id: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            score: 0.0,
-            reason: String::new(),
-        }
-    }
-}
-
 /// The record of sending one edition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
@@ -110,6 +131,8 @@ pub struct Record {
     pub stage: Stage,
     /// The papers, fixed at the first attempt.
     pub picks: Vec<Pick>,
+    /// Whether the store is known to have just these.
+    pub fixed: bool,
     /// The same at every attempt.
     pub message_id: String,
     /// What happened, in words.
@@ -129,17 +152,45 @@ pub struct Record {
 pub struct Attempt<'a> {
     /// Who tries.
     pub fence: &'a Fence,
+    /// On which way.
+    pub channel: Channel,
     /// The subscriber.
     pub id: &'a str,
     /// The edition's slot.
     pub slot: Timestamp,
 }
 
+impl Attempt<'_> {
+    fn key(&self) -> String {
+        self.channel.delivery_key(self.id, self.slot)
+    }
+
+    /// The same edition on the other way.
+    fn beside(&self) -> String {
+        self.channel.other().delivery_key(self.id, self.slot)
+    }
+
+    fn slots_key(&self) -> String {
+        self.channel.deliveries_key(self.id)
+    }
+}
+
+/// An edition that is to be taken in hand.
+#[derive(Debug, Clone, Copy)]
+pub struct Intention<'a> {
+    /// By whom, and which.
+    pub attempt: Attempt<'a>,
+    /// The papers that were chosen for it.
+    pub papers: &'a [Pick],
+    /// The same at every attempt.
+    pub message_id: &'a str,
+}
+
 /// Whether an edition may be prepared.
 #[derive(Debug, PartialEq)]
 pub enum Claim {
-    /// Yes, with these papers.
-    Go(Vec<Pick>),
+    /// Yes; with these papers, where an earlier attempt fixed some.
+    Go(Option<Vec<Pick>>),
     /// Somebody else is doing it.
     Busy,
     /// It is done.
@@ -155,9 +206,20 @@ pub enum Begin {
     Again,
     /// Somebody else took over.
     Lost,
-    /// The subscription is not active.
+    /// The subscription is not active, or takes nothing on this way any more.
     Ended,
 }
+
+/// Whether papers go along with an ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Papers {
+    OnRecord,
+    Told,
+}
+
+/// What the script that settles says.
+const SETTLED: u8 = 1;
+const WITHOUT_RECORD: u8 = 2;
 
 /// What the mail server did with an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,40 +231,52 @@ pub enum Certainty {
 }
 
 impl Subscribers {
-    /// The record of an edition.
-    pub async fn record(&self, id: &str, slot: Timestamp) -> Result<Record, SubscribersError> {
-        let key = delivery_key(id, slot);
+    /// The record of an edition on a way.
+    pub async fn record(&self, channel: Channel, id: &str, slot: Timestamp) -> Result<Record, SubscribersError> {
+        let key = channel.delivery_key(id, slot);
         record(&key, &self.ask(redis::cmd("HGETALL").arg(&key)).await?)
     }
 
-    /// Takes an edition in hand for the length of the lease, and fixes its papers.
+    /// Takes editions in hand for the length of the lease, and fixes their papers: those of the other way, where they are
+    /// fixed already. Answers in their order.
     pub async fn intend(
         &self,
-        attempt: Attempt<'_>,
-        papers: &[Pick],
-        message_id: &str,
+        intentions: &[Intention<'_>],
         now: Timestamp,
-    ) -> Result<Claim, SubscribersError> {
-        let key = delivery_key(attempt.id, attempt.slot);
-        let papers = to_json(&key, papers)?;
-        let now = now.as_millisecond();
+    ) -> Result<Vec<Result<Claim, SubscribersError>>, SubscribersError> {
+        let mut calls = Vec::with_capacity(intentions.len());
+        for one in intentions {
+            calls.push(self.intending(one, now.as_millisecond())?);
+        }
+        let answers = call_in_groups(&self.redis, &INTEND, calls).await?;
+        let claim = |(one, answer): (&Intention<'_>, Result<(String, String), SubscribersError>)| {
+            let (answer, papers) = answer?;
+            Ok(match answer.as_str() {
+                "go" if papers.is_empty() => Claim::Go(None),
+                "go" => Claim::Go(Some(picks(&one.attempt.key(), &papers)?)),
+                "busy" => Claim::Busy,
+                _ => Claim::Done,
+            })
+        };
+        Ok(intentions.iter().zip(answers).map(claim).collect())
+    }
+
+    fn intending(&self, one: &Intention<'_>, now: i64) -> Result<Call, SubscribersError> {
+        let attempt = one.attempt;
+        let key = attempt.key();
         let arguments = [
             attempt.fence.owner.clone(),
             attempt.fence.epoch.to_string(),
             now.to_string(),
             (now + millis(self.terms.lease)).to_string(),
-            papers,
-            message_id.to_owned(),
+            to_json(&key, one.papers)?,
+            one.message_id.to_owned(),
             attempt.slot.as_millisecond().to_string(),
             millis(self.terms.retention).to_string(),
         ];
-        let keys = [key.clone(), deliveries_key(attempt.id)];
-        let (answer, papers): (String, String) =
-            self.script(&INTEND, &keys, &arguments.map(String::into_bytes)).await?;
-        Ok(match answer.as_str() {
-            "go" => Claim::Go(picks(&key, &papers)?),
-            "busy" => Claim::Busy,
-            _ => Claim::Done,
+        Ok(Call {
+            keys: vec![key, attempt.slots_key(), attempt.beside()],
+            arguments: arguments.map(String::into_bytes).into(),
         })
     }
 
@@ -214,9 +288,13 @@ impl Subscribers {
             attempt.fence.owner.clone(),
             now.to_string(),
             (now + millis(self.terms.lease)).to_string(),
+            attempt.channel.letter().to_owned(),
         ];
-        let keys = [delivery_key(attempt.id, attempt.slot), subscriber_key(attempt.id)];
-        let answer: String = self.script(&BEGIN, &keys, &arguments.map(String::into_bytes)).await?;
+        let call = Call {
+            keys: vec![attempt.key(), subscriber_key(attempt.id)],
+            arguments: arguments.map(String::into_bytes).into(),
+        };
+        let answer = self.editions.begin.ask(call).await.ok_or(SubscribersError::CutOff)??;
         Ok(match answer.as_str() {
             "go" => Begin::Go,
             "again" => Begin::Again,
@@ -239,18 +317,42 @@ impl Subscribers {
         due: Timestamp,
         certainty: Certainty,
     ) -> Result<bool, SubscribersError> {
-        let key = delivery_key(attempt.id, attempt.slot);
         if record.stage.is_final() {
             self.log_end(attempt, record).await;
         }
+        let papers = if record.fixed { Papers::OnRecord } else { Papers::Told };
+        let mut settled = self.settle_in_redis(attempt, record, due, certainty, papers).await?;
+        if settled == WITHOUT_RECORD {
+            settled = self
+                .settle_in_redis(attempt, record, due, certainty, Papers::Told)
+                .await?;
+        }
+        if record.stage == Stage::Deferred {
+            // The scheduler may be waiting for a later moment.
+            self.wake();
+        }
+        Ok(settled == SETTLED)
+    }
+
+    async fn settle_in_redis(
+        &self,
+        attempt: Attempt<'_>,
+        record: &Record,
+        due: Timestamp,
+        certainty: Certainty,
+        told: Papers,
+    ) -> Result<u8, SubscribersError> {
+        let key = attempt.key();
         let (mut papers, mut packed) = (String::new(), Vec::new());
         if record.stage == Stage::Sent {
-            papers = to_json(&key, &record.picks)?;
             packed = seen::pack(record.picks.iter().map(|pick| pick.id.as_str()), attempt.slot);
+            if told == Papers::Told {
+                papers = to_json(&key, &record.picks)?;
+            }
         }
         let forgotten = attempt.slot.saturating_sub(self.terms.retention).unwrap_or_default();
         let unknown = if certainty == Certainty::Unknown { "unknown" } else { "" };
-        let arguments: [Vec<u8>; 14] = [
+        let arguments: Vec<Vec<u8>> = vec![
             attempt.id.into(),
             attempt.slot.as_millisecond().to_string().into(),
             attempt.fence.owner.clone().into(),
@@ -266,27 +368,43 @@ impl Subscribers {
             seen::minutes(forgotten).to_string().into(),
             millis(self.terms.retention).to_string().into(),
         ];
-        let keys = [key, deliveries_key(attempt.id), seen_key(attempt.id), DUE.to_owned()];
-        let settled = self.script(&SETTLE, &keys, &arguments).await?;
-        if record.stage == Stage::Deferred {
-            // The scheduler may be waiting for a later moment.
-            self.changed.notify_one();
-        }
-        Ok(settled)
+        let keys = vec![
+            key,
+            attempt.slots_key(),
+            seen_key(attempt.id),
+            attempt.channel.due_key().to_owned(),
+            attempt.beside(),
+        ];
+        let answer = self.editions.settle.ask(Call { keys, arguments }).await;
+        answer.ok_or(SubscribersError::CutOff)?
     }
 
     /// Logs how an edition ended before Redis has it: should the process end in between, the log tells the next start. A log
-    /// that does not answer holds nobody up; Redis alone knows it then.
+    /// that does not answer soon holds nobody up: it goes on being tried, and until it answers Redis alone knows.
     async fn log_end(&self, attempt: Attempt<'_>, record: &Record) {
-        let papers: Vec<String> = record.picks.iter().map(|pick| pick.id.clone()).collect();
-        let logged = self.journal_delivery(attempt.id, attempt.slot, record.stage, &papers, &record.message_id);
-        if let Err(error) = logged.await {
-            UNLOGGED.inc();
-            warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
+        let Some(log) = &self.editions.log else {
+            return;
+        };
+        let papers = record.picks.iter().map(|pick| pick.id.clone()).collect();
+        let ending = delivery_entry(
+            (attempt.channel, attempt.id, attempt.slot),
+            record.stage,
+            papers,
+            &record.message_id,
+        );
+        let patience = self.terms.lease.unsigned_abs() / LOG_SHARE_OF_LEASE;
+        match tokio::time::timeout(patience, log.ask(ending)).await {
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(error))) => {
+                warn!(%error, subscriber = attempt.id, slot = %attempt.slot, "how an edition ended is not in the log");
+            }
+            Ok(None) | Err(_) => {
+                warn!(subscriber = attempt.id, slot = %attempt.slot, "the log is slow, an edition is settled before it is there");
+            }
         }
     }
 
-    /// Slots with a record, newest first, older than a given one.
+    /// Slots with a record on any way, newest first, older than a given one.
     pub async fn slots(
         &self,
         id: &str,
@@ -294,17 +412,15 @@ impl Subscribers {
         most: usize,
     ) -> Result<Vec<Timestamp>, SubscribersError> {
         let from = before.map_or("+inf".to_owned(), |before| format!("({}", before.as_millisecond()));
-        let mut command = redis::cmd("ZREVRANGEBYSCORE");
-        command
-            .arg(deliveries_key(id))
-            .arg(from)
-            .arg("-inf")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(most);
-        let slots: Vec<i64> = self.ask(&command).await?;
-        Ok(slots
-            .into_iter()
+        let mut slots = BTreeSet::new();
+        for channel in Channel::ALL {
+            let mut command = redis::cmd("ZREVRANGEBYSCORE");
+            command.arg(channel.deliveries_key(id)).arg(&from).arg("-inf");
+            let some: Vec<i64> = self.ask(command.arg("LIMIT").arg(0).arg(most)).await?;
+            slots.extend(some);
+        }
+        let newest = slots.into_iter().rev().take(most);
+        Ok(newest
             .filter_map(|slot| Timestamp::from_millisecond(slot).ok())
             .collect())
     }
@@ -327,6 +443,7 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
             Some(papers) => picks(key, papers)?,
             None => Vec::new(),
         },
+        fixed: false,
         message_id: field("message_id"),
         detail: field("detail"),
         attempts: field("attempts").parse().unwrap_or(0),
@@ -334,15 +451,4 @@ pub(super) fn record(key: &str, fields: &HashMap<String, String>) -> Result<Reco
         at: time("at").unwrap_or_default(),
         begun: time("begun"),
     })
-}
-
-/// What the key of a delivery begins with.
-pub(super) const DELIVERY_KEY: &str = "broadsheet:delivery:";
-
-pub(super) fn delivery_key(id: &str, slot: Timestamp) -> String {
-    format!("{DELIVERY_KEY}{id}:{}", slot.as_millisecond())
-}
-
-pub(super) fn deliveries_key(id: &str) -> String {
-    format!("broadsheet:deliveries:{id}")
 }

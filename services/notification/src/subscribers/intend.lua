@@ -1,18 +1,29 @@
--- Takes an edition in hand and fixes its papers, at the first attempt for all later ones.
--- Answers 'go', 'busy' (in the hands of another, or of a later owner before) or 'done', and the papers.
--- KEYS: delivery, deliveries. ARGV: owner, epoch, now, end of the lease, papers, message id, slot, how long records are
--- kept (ms).
-local known = redis.call('HMGET', KEYS[1], 'state', 'owner', 'epoch', 'lease')
-local state, owner, epoch, lease = known[1], known[2], tonumber(known[3] or '0'), tonumber(known[4] or '0')
-if state == 'sent' or state == 'failed' then return {'done', ''} end
-local held = (state == 'intended' or state == 'sending') and owner ~= ARGV[1]
-if epoch > tonumber(ARGV[2]) or (held and lease > tonumber(ARGV[3])) then return {'busy', ''} end
-redis.call('HSETNX', KEYS[1], 'papers', ARGV[5])
-redis.call('HSETNX', KEYS[1], 'begun', ARGV[3])
-redis.call('HSET', KEYS[1], 'state', 'intended', 'owner', ARGV[1], 'epoch', ARGV[2], 'lease', ARGV[4],
-  'message_id', ARGV[6], 'at', ARGV[3])
-redis.call('ZADD', KEYS[2], ARGV[7], ARGV[7])
-redis.call('PEXPIRE', KEYS[1], ARGV[8])
-redis.call('PEXPIRE', KEYS[2], ARGV[8])
-if state == 'sending' then redis.call('HSET', KEYS[1], 'unknown', '1') end
-return {'go', redis.call('HGET', KEYS[1], 'papers')}
+-- Takes editions in hand and fixes their papers, at the first attempt for all later ones. Papers that are fixed on the other
+-- way are taken.
+-- Answers for each 'go', 'busy' (in the hands of another, or of a later owner before) or 'done', and the papers where they
+-- were fixed before, on either way.
+-- KEYS of each: delivery, deliveries, the delivery on the other way.
+-- ARGV of each: owner, epoch, now, end of the lease, papers, message id, slot, how long records are kept (ms).
+local function intend(delivery, deliveries, beside, owner, epoch, now, lease, papers, message_id, slot, kept)
+  local known = redis.call('HMGET', delivery, 'state', 'owner', 'epoch', 'lease', 'begun', 'papers')
+  local state, known_lease = known[1], tonumber(known[4] or '0')
+  if state == 'sent' or state == 'failed' then return {'done', ''} end
+  local held = (state == 'intended' or state == 'sending') and known[2] ~= owner
+  if tonumber(known[3] or '0') > tonumber(epoch) or (held and known_lease > tonumber(now)) then return {'busy', ''} end
+  local fixed = known[6] or redis.call('HGET', beside, 'papers')
+  redis.call('HSET', delivery, 'state', 'intended', 'owner', owner, 'epoch', epoch, 'lease', lease, 'message_id', message_id,
+    'at', now, 'begun', known[5] or now, 'papers', fixed or papers)
+  redis.call('ZADD', deliveries, slot, slot)
+  redis.call('PEXPIRE', delivery, kept)
+  redis.call('PEXPIRE', deliveries, kept)
+  if state == 'sending' then redis.call('HSET', delivery, 'unknown', '1') end
+  return {'go', fixed or ''}
+end
+local answers = {}
+for i = 0, #KEYS / 3 - 1 do
+  local k, a = 3 * i, 8 * i
+  -- One that fails takes no other along.
+  local done, answer = pcall(intend, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3], unpack(ARGV, a + 1, a + 8))
+  answers[i + 1] = done and answer or 'failed: ' .. (type(answer) == 'table' and answer.err or answer)
+end
+return answers

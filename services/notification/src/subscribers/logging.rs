@@ -1,6 +1,7 @@
 //! What goes into the log of subscribers and of deliveries, see [`common::journal`].
 
 use common::flow;
+use common::journal::Added;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use proto::convert::{from_wire_time, to_wire_time};
@@ -8,7 +9,7 @@ use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
 use tracing::debug;
 
 use super::deliveries::Stage;
-use super::{State, Subscriber, Subscribers, SubscribersError, record};
+use super::{Channel, State, Subscriber, Subscribers, SubscribersError, record};
 
 /// How many changes Redis may have had and not logged while it did not answer; what is decided without it counts as newer.
 const ROOM: u64 = 1_000;
@@ -32,12 +33,12 @@ impl Subscribers {
         log.put(id, newest).await.map(drop)
     }
 
-    /// Puts how an edition ended into the log, so that no loss of Redis sends it again. Call it when the mail was sent,
-    /// before that is settled in Redis.
+    /// Puts how an edition ended into the log, so that no loss of Redis sends it again.
+    #[cfg(test)]
     pub async fn journal_delivery(
         &self,
-        id: &str,
-        slot: Timestamp,
+        channel: Channel,
+        (id, slot): (&str, Timestamp),
         state: Stage,
         paper_ids: &[String],
         message_id: &str,
@@ -45,16 +46,11 @@ impl Subscribers {
         let Some(log) = &self.log else {
             return Ok(());
         };
-        let delivery = DeliveryLogged {
-            subscriber_id: id.to_owned(),
-            slot_time: Some(to_wire_time(slot)),
-            state: state.name().to_owned(),
-            paper_ids: paper_ids.to_vec(),
-            message_id: message_id.to_owned(),
-            time: Some(to_wire_time(Timestamp::now())),
-        };
-        let once = format!("{id}.{}.{}", slot.as_millisecond(), state.name());
-        Ok(log.add(id, &once, &delivery).await?)
+        let entry = delivery_entry((channel, id, slot), state, paper_ids.to_vec(), message_id);
+        for added in log.add_all(vec![entry]).await {
+            added?;
+        }
+        Ok(())
     }
 
     /// So many subscribers at most of the log, in the order of their last changes, from where an earlier page ended; and
@@ -99,7 +95,7 @@ impl Subscribers {
             let Some(ended) = self.owed.lock().ok().and_then(|owed| owed.last().cloned()) else {
                 return Ok(());
             };
-            let restored = self.restore(&ended, None).await?;
+            let restored = self.restore(&ended, [None, None]).await?;
             debug!(subscriber = ended.id, restored, "ended in redis, too");
             if let Ok(mut owed) = self.owed.lock() {
                 owed.retain(|one| one.id != ended.id);
@@ -139,6 +135,37 @@ fn ended(logged: &SubscriberLogged, now: Timestamp) -> Option<SubscriberLogged> 
         version: logged.version + ROOM,
         ..logged.clone()
     })
+}
+
+/// How an edition ended, as it goes into the log.
+pub(super) fn delivery_entry(
+    (channel, id, slot): (Channel, &str, Timestamp),
+    state: Stage,
+    paper_ids: Vec<String>,
+    message_id: &str,
+) -> Added<DeliveryLogged> {
+    let (slot_name, state) = (slot.as_millisecond(), state.name());
+    // Mail has no name in the log.
+    let (channel, once) = match channel {
+        Channel::Mail => (String::new(), format!("{id}.{slot_name}.{state}")),
+        Channel::Webhook => {
+            let name = channel.name();
+            (name.to_owned(), format!("{id}.{slot_name}.{name}.{state}"))
+        }
+    };
+    Added {
+        key: id.to_owned(),
+        id: once,
+        message: DeliveryLogged {
+            subscriber_id: id.to_owned(),
+            slot_time: Some(to_wire_time(slot)),
+            state: state.to_owned(),
+            paper_ids,
+            message_id: message_id.to_owned(),
+            time: Some(to_wire_time(Timestamp::now())),
+            channel,
+        },
+    }
 }
 
 /// The slot of a delivery in the log.

@@ -4,17 +4,22 @@
 use jiff::Timestamp;
 
 use super::record::{self, Fields};
-use super::{DUE, PAUSED, State, Subscriber, email_key, subscriber_key};
+use super::{Channel, PAUSED, State, Subscriber, email_key, subscriber_key};
 
 /// Where the sorted sets have a subscriber, and whether the vectors of the interests still hold.
 pub(super) struct Placed {
-    due: Due,
+    /// One for each channel, in their order.
+    due: [Due; 2],
     vectors: Vectors,
 }
 
-enum Due {
+/// When it is due.
+pub(super) enum Due {
+    /// As before.
     Keep,
+    /// Never.
     Never,
+    /// Then.
     At(Timestamp),
 }
 
@@ -29,43 +34,49 @@ pub(super) fn place(before: Option<&Subscriber>, made: &mut Subscriber, now: Tim
     made.version = before.map_or(0, |before| before.version) + 1;
     if made.state != State::Paused {
         made.paused_until = None;
+        made.pause_reason.clear();
     }
-    let same_slots = before.is_some_and(|before| {
-        before.state == State::Active && before.preferences.schedule == made.preferences.schedule
-    });
-    let due = match made.state {
-        State::Active if same_slots => Due::Keep,
-        State::Active => {
-            made.due_since = Some(now);
+    let same_schedule = |before: &&Subscriber| before.preferences.schedule == made.preferences.schedule;
+    let before_with_slots = before.filter(same_schedule);
+    if made.state == State::Active && before_with_slots.is_none_or(|before| before.state != State::Active) {
+        made.due_since = Some(now);
+    }
+    let due = Channel::ALL.map(|channel| {
+        if !made.is_due_on(channel) {
+            Due::Never
+        } else if before_with_slots.is_some_and(|before| before.is_due_on(channel)) {
+            Due::Keep
+        } else {
             Due::At(made.preferences.schedule.next_slot(now))
         }
-        _ => Due::Never,
-    };
+    });
     let same_interests = before.is_some_and(|before| before.preferences.interests == made.preferences.interests);
     let vectors = if same_interests { Vectors::Hold } else { Vectors::Gone };
     Placed { due, vectors }
 }
 
-/// As the log has a subscriber, due at a given moment.
-pub(super) fn placed_at(due: Option<Timestamp>) -> Placed {
+/// As the log has a subscriber, due at given moments, one for each channel.
+pub(super) fn placed_at(due: [Option<Timestamp>; 2]) -> Placed {
     Placed {
-        due: due.map_or(Due::Never, Due::At),
+        due: due.map(|due| due.map_or(Due::Never, Due::At)),
         vectors: Vectors::Gone,
     }
 }
 
 /// Keys and arguments of the script that writes.
-pub(super) fn writing(over: &str, made: &Subscriber, placed: &Placed) -> ([String; 4], Vec<Vec<u8>>) {
+pub(super) fn writing(over: &str, made: &Subscriber, placed: &Placed) -> ([String; 5], Vec<Vec<u8>>) {
     let address = email_key(&made.email.to_ascii_lowercase());
-    let keys = [subscriber_key(&made.id), address, DUE.to_owned(), PAUSED.to_owned()];
+    let [mail, webhook] = Channel::ALL.map(|channel| channel.due_key().to_owned());
+    let keys = [subscriber_key(&made.id), address, PAUSED.to_owned(), mail, webhook];
     let ms = |time: Timestamp| time.as_millisecond().to_string();
-    let due = match &placed.due {
+    let [mail, webhook] = placed.due.each_ref().map(|due| match due {
         Due::Keep => "keep".to_owned(),
         Due::Never => String::new(),
         Due::At(moment) => ms(*moment),
-    };
+    });
     let until = made.paused_until.map_or(String::new(), ms);
-    let head = [made.id.clone(), over.to_owned(), made.version.to_string(), due, until];
+    let version = made.version.to_string();
+    let head = [made.id.clone(), over.to_owned(), version, until, mail, webhook];
     let mut fields: Fields = record::fields(made);
     if placed.vectors == Vectors::Gone {
         fields.extend([("encoder", Vec::new()), ("vectors", Vec::new())]);

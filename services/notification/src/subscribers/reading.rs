@@ -4,14 +4,15 @@
 
 use std::collections::HashMap;
 
+use domain::preferences::Channels;
 use domain::{EncoderId, Int8Vector};
 use jiff::Timestamp;
 use redis::{FromRedisValue, Pipeline, RedisError, Value};
 
-use super::deliveries::{Record, delivery_key, record};
+use super::deliveries::{Record, record};
 use super::seen::Seen;
 use super::vectors::kept_vectors;
-use super::{Subscriber, Subscribers, SubscribersError, broken, subscriber, subscriber_key};
+use super::{Channel, Subscriber, Subscribers, SubscribersError, broken, subscriber, subscriber_key};
 
 /// A subscriber with the kept vectors of the interests.
 #[derive(Debug)]
@@ -46,24 +47,36 @@ impl Subscribers {
         Ok(ids.iter().zip(answers).map(read).collect())
     }
 
-    /// What was sent to subscribers before, and what is known of these editions, in order.
+    /// What was sent to subscribers before, and what is known of these editions on a way, in order. Papers that the other
+    /// way has fixed are those of an edition that has none yet.
     pub async fn pasts(
         &self,
-        editions: &[(&str, Timestamp)],
+        channel: Channel,
+        editions: &[(&str, Timestamp, Channels)],
     ) -> Result<Vec<Result<Past, SubscribersError>>, SubscribersError> {
         let mut pipeline = redis::pipe();
-        for (id, slot) in editions {
-            pipeline.cmd("HGETALL").arg(delivery_key(id, *slot));
+        for (id, slot, channels) in editions {
+            pipeline.cmd("HGETALL").arg(channel.delivery_key(id, *slot));
             pipeline.cmd("GET").arg(seen_key(id));
+            if *channels == Channels::Both {
+                pipeline.cmd("HGETALL").arg(channel.other().delivery_key(id, *slot));
+            }
         }
         let mut answers = self.ask_all(&mut pipeline).await?.into_iter();
-        let read = |(id, slot): &(&str, Timestamp)| {
-            let (fields, packed) = (answers.next(), answers.next());
-            let packed: Option<Vec<u8>> = parse(packed.unwrap_or(Value::Nil))?;
-            Ok(Past {
-                record: record(&delivery_key(id, *slot), &parse(fields.unwrap_or(Value::Nil))?)?,
+        let mut next = || answers.next().unwrap_or(Value::Nil);
+        let read = |(id, slot, channels): &(&str, Timestamp, Channels)| {
+            let (fields, packed) = (next(), next());
+            let beside = (*channels == Channels::Both).then(&mut next);
+            let packed: Option<Vec<u8>> = parse(packed)?;
+            let mut past = Past {
+                record: record(&channel.delivery_key(id, *slot), &parse(fields)?)?,
                 seen: Seen::unpack(&packed.unwrap_or_default()),
-            })
+            };
+            if let Some(fields) = beside.filter(|_| past.record.picks.is_empty()) {
+                let key = channel.other().delivery_key(id, *slot);
+                past.record.picks = record(&key, &parse(fields)?)?.picks;
+            }
+            Ok(past)
         };
         Ok(editions.iter().map(read).collect())
     }

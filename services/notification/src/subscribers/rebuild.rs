@@ -18,13 +18,13 @@ use redis::Script;
 use tracing::warn;
 
 use super::changes::WRITE;
-use super::deliveries::{Pick, deliveries_key, delivery_key, to_json};
+use super::deliveries::{Pick, to_json};
 use super::logging::slot_of;
 use super::placing::{placed_at, writing};
 use super::reading::seen_key;
 use super::seen;
 use super::suppressions::SUPPRESSED;
-use super::{LOGGED, State, Subscriber, Subscribers, SubscribersError, invocation, record, subscriber_key};
+use super::{Channel, LOGGED, Subscriber, Subscribers, SubscribersError, invocation, record, subscriber_key};
 use crate::metrics::RESTORED;
 
 /// Entries that are restored in one round trip.
@@ -190,11 +190,12 @@ impl Subscribers {
         Ok(news + self.restore_subscribers(&subscribers).await?)
     }
 
-    /// Takes one subscriber into Redis, due at a moment, where Redis has none or an older version; true where it had.
+    /// Takes one subscriber into Redis, due at a moment on each channel, where Redis has none or an older version; true
+    /// where it had.
     pub(super) async fn restore(
         &self,
         subscriber: &Subscriber,
-        due: Option<Timestamp>,
+        due: [Option<Timestamp>; 2],
     ) -> Result<bool, SubscribersError> {
         let (keys, arguments) = writing("newer", subscriber, &placed_at(due));
         self.script(&WRITE, &keys, &arguments).await
@@ -208,19 +209,26 @@ impl Subscribers {
         let mut looking = redis::pipe();
         for one in subscribers {
             let slot = one.preferences.schedule.current_slot(now);
-            looking.cmd("HGET").arg(delivery_key(&one.id, slot)).arg("state");
+            for channel in Channel::ALL {
+                looking
+                    .cmd("HGET")
+                    .arg(channel.delivery_key(&one.id, slot))
+                    .arg("state");
+            }
         }
         let states: Vec<Option<String>> = looking.query_async(&mut self.redis.clone()).await?;
+        let (states, _) = states.as_chunks::<2>();
         let calls: Vec<_> = subscribers
             .iter()
             .zip(states)
-            .map(|(one, state)| {
-                let (keys, arguments) = writing("newer", one, &placed_at(due(one, state.as_deref(), now)));
+            .map(|(one, states)| {
+                let due = Channel::ALL.map(|channel| due(one, channel, states[channel as usize].as_deref(), now));
+                let (keys, arguments) = writing("newer", one, &placed_at(due));
                 invocation(&WRITE, &keys, &arguments)
             })
             .collect();
         let written = self.invoke_all(&WRITE, &calls).await?;
-        self.changed.notify_one();
+        self.wake();
         Ok(written)
     }
 
@@ -303,7 +311,8 @@ impl Subscribers {
             Ok(Some(known)) if known.version == 0 => {
                 let first = Subscriber { version: 1, ..known };
                 let due = self.due(id).await?;
-                self.restore(&first, due).await?;
+                // Of a time before webhooks.
+                self.restore(&first, [due, None]).await?;
                 self.log(id).await
             }
             Ok(_) => self.log(id).await,
@@ -340,15 +349,17 @@ async fn standings(log: &Journal) -> Result<(Standing, Standing), BusError> {
     futures::try_join!(log.standing(flow::SUBSCRIBERS), log.standing(flow::DELIVERIES))
 }
 
-/// When a subscriber from the log is due: at the slot that is running where its edition is not known to have ended and its
-/// slots counted then already, else at the next one.
-fn due(of: &Subscriber, delivery: Option<&str>, now: Timestamp) -> Option<Timestamp> {
-    if of.state != State::Active {
+/// When a subscriber from the log is due on a channel: at the slot that is running where its edition is not known to have
+/// ended and its slots counted then already, else at the next one.
+fn due(of: &Subscriber, channel: Channel, delivery: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+    if !of.is_due_on(channel) {
         return None;
     }
     let schedule = &of.preferences.schedule;
     let slot = schedule.current_slot(now);
-    let counted = of.due_since.is_none_or(|since| since <= slot);
+    let agreed = of.webhook.as_ref().map(|webhook| webhook.since);
+    let since = of.due_since.max(agreed.filter(|_| channel == Channel::Webhook));
+    let counted = since.is_none_or(|since| since <= slot);
     let open = !matches!(delivery, Some("sent" | "failed" | "empty" | "expired"));
     Some(if counted && open { slot } else { schedule.next_slot(now) })
 }
@@ -357,7 +368,8 @@ fn due(of: &Subscriber, delivery: Option<&str>, now: Timestamp) -> Option<Timest
 fn restoring(logged: &DeliveryLogged, slot: Timestamp) -> Result<([String; 3], Vec<Vec<u8>>), SubscribersError> {
     let id = &logged.subscriber_id;
     let picks: Vec<Pick> = logged.paper_ids.iter().map(|id| Pick::known_only(id)).collect();
-    let keys = [delivery_key(id, slot), deliveries_key(id), seen_key(id)];
+    let channel = Channel::parse(&logged.channel);
+    let keys = [channel.delivery_key(id, slot), channel.deliveries_key(id), seen_key(id)];
     let at = logged
         .time
         .and_then(|time| from_wire_time("time", time).ok())

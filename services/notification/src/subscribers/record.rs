@@ -1,7 +1,8 @@
 //! A subscriber as a hash in Redis and as an entry of the log.
 //!
 //! The hash has `email`, `state`, `preferences` (a protobuf message), `created`, `confirmed`, `ended`, `until`, `asked`,
-//! `since` (all in ms), `consent` (a protobuf message), `version`, and `encoder` with `vectors` (see [`super::vectors`]).
+//! `since` (all in ms), `consent`, `webhook` (protobuf messages), `ways` (the channels in use where mail is not the only
+//! one, for scripts), `why` it is paused, `version`, and `encoder` with `vectors` (see [`super::vectors`]).
 //! Before there were versions it had `interests` (JSON), `time`, `time_zone`, `paper_count` and `unsubscribed` instead;
 //! these are read all the same, and written anew with the first change.
 
@@ -15,6 +16,7 @@ use proto::convert;
 use proto::convert::{from_wire_time, to_wire_time};
 use proto::subscriptions::v1 as wire;
 
+use super::webhooks::{self, Webhook};
 use super::{Consent, Opting, State, Subscriber, SubscribersError, corrupt, subscriber_key};
 
 /// Fields with their values; one without a value is not there.
@@ -50,6 +52,10 @@ pub fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscri
             time,
         }),
     };
+    let webhook = match fields.get("webhook") {
+        Some(bytes) => Some(read_webhook(bytes).map_err(|error| wrong(&error))?),
+        None => None,
+    };
     Ok(Subscriber {
         id: id.to_owned(),
         email: required("email")?,
@@ -65,8 +71,14 @@ pub fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscri
         asked: time("asked"),
         due_since: time("since").or(confirmed),
         consent,
+        webhook,
+        pause_reason: text("why").unwrap_or_default(),
         version: text("version").and_then(|version| version.parse().ok()).unwrap_or(0),
     })
+}
+
+fn read_webhook(bytes: &[u8]) -> Result<Webhook, prost::DecodeError> {
+    wire::WebhookRecord::decode(bytes).map(|record| webhooks::from_record(&record))
 }
 
 /// What releases before versions kept of the preferences.
@@ -102,6 +114,14 @@ pub(super) fn fields(of: &Subscriber) -> Fields {
                 .as_ref()
                 .map_or(Vec::new(), |consent| write_consent(consent).encode_to_vec()),
         ),
+        (
+            "webhook",
+            of.webhook
+                .as_ref()
+                .map_or(Vec::new(), |webhook| webhooks::to_record(webhook).encode_to_vec()),
+        ),
+        ("ways", of.ways().into_bytes()),
+        ("why", of.pause_reason.clone().into_bytes()),
     ]
 }
 
@@ -121,6 +141,8 @@ pub(super) fn to_log(of: &Subscriber) -> wire::SubscriberLogged {
         asked_time: of.asked.map(to_wire_time),
         due_since_time: of.due_since.map(to_wire_time),
         consent: of.consent.as_ref().map(write_consent),
+        webhook: of.webhook.as_ref().map(webhooks::to_record),
+        pause_reason: of.pause_reason.clone(),
     }
 }
 
@@ -141,6 +163,8 @@ pub(super) fn from_log(logged: &wire::SubscriberLogged) -> Result<Subscriber, St
         asked: time(logged.asked_time),
         due_since: time(logged.due_since_time),
         consent: logged.consent.as_ref().and_then(read_consent),
+        webhook: logged.webhook.as_ref().map(webhooks::from_record),
+        pause_reason: logged.pause_reason.clone(),
         version: logged.version,
     })
 }

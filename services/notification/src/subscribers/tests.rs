@@ -55,7 +55,7 @@ async fn a_subscription_holds_from_its_confirmation_to_its_end() {
     assert_eq!(state(confirmed), Some(State::Active));
     assert_eq!(wish(&house, Opting::Ask, 5).await, Next::Quiet, "active");
     assert_eq!(
-        store.active(0).await.expect("redis answers"),
+        store.active(Channel::Mail, 0).await.expect("redis answers"),
         (0, vec!["ada".to_owned()])
     );
     assert!(store.due("ada").await.expect("redis answers").is_some());

@@ -26,8 +26,8 @@ pub struct Trend {
 pub struct Part {
     /// What gave it.
     pub name: String,
-    /// Readers behind it; empty for what is usual.
-    pub readers: String,
+    /// Readers behind it, or the count of other sites; empty for what is usual.
+    pub count: String,
     /// What it was made of.
     pub heat: String,
     /// What it adds, with its sign.
@@ -53,7 +53,7 @@ fn trend(one: &TrendingPaper, reader: &Reader) -> Option<Trend> {
 
 /// A sentence such as: 3 readers voted for it, 12 read it; 2.4 times what is usual in Robotics.
 fn why(one: &TrendingPaper, field: Option<&str>) -> String {
-    let mut kinds: Vec<&TrendingPart> = one.parts.iter().filter(|part| part.readers > 0).collect();
+    let mut kinds: Vec<&TrendingPart> = one.parts.iter().filter(|part| how_many(part) > 0).collect();
     kinds.sort_by(|a, b| b.value.total_cmp(&a.value));
     let did: Vec<String> = kinds.iter().map(|part| deed(part)).collect();
     let usual = one
@@ -77,16 +77,25 @@ fn why(one: &TrendingPaper, field: Option<&str>) -> String {
         .join("; ")
 }
 
+/// Readers of this platform, or the count of other sites.
+fn how_many(part: &TrendingPart) -> u64 {
+    part.count.max(part.readers.into())
+}
+
 fn deed(part: &TrendingPart) -> String {
-    let readers = part.readers;
+    let number = how_many(part);
     let (one, many) = match part.name.as_str() {
         "votes" => ("vote", "votes"),
         "saves" => ("save", "saves"),
         "reads" => ("read", "reads"),
         "clicks" => ("click", "clicks"),
+        "upvotes" => ("up-vote elsewhere", "up-votes elsewhere"),
+        "stars" => ("star", "stars"),
+        "citations" => ("citation", "citations"),
+        "mentions" => ("mention", "mentions"),
         other => (other, other),
     };
-    format!("{readers} {}", if readers == 1 { one } else { many })
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn part(part: &TrendingPart, field: Option<&str>) -> Part {
@@ -97,10 +106,9 @@ fn part(part: &TrendingPart, field: Option<&str>) -> Part {
             (true, None) => "usual".to_owned(),
             (false, _) => part.name.clone(),
         },
-        readers: if part.readers == 0 {
-            String::new()
-        } else {
-            part.readers.to_string()
+        count: match how_many(part) {
+            0 => String::new(),
+            number => number.to_string(),
         },
         heat: format!("{:.1}", part.heat),
         value: number(part.value),
@@ -122,6 +130,7 @@ mod tests {
             value,
             heat,
             readers,
+            count: 0,
         };
         let one = TrendingPaper {
             heat: 24.0,

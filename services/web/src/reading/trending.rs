@@ -6,7 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::trending::{
-    ABSOLUTE, Attention, COLD, DAY_BUDGET, DOUBTFUL_FLOOR, DOUBTFUL_SHARE, MEMORY_DAYS, PRIOR_HEAT, TRUST_DAYS, Window,
+    ABSOLUTE, Attention, COLD, DAY_BUDGET, DOUBTFUL_SHARE, KNOWN_DAYS, MEMORY_DAYS, NEW_FLOOR, PRIOR_HEAT,
+    PROVIDER_ROOM, SEEN_DAYS, SEEN_FLOOR, SIGNALS_FLOOR, SIGNALS_SHARE, Signal, Window,
 };
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -79,6 +80,7 @@ pub async fn trending(
 /// The constants of the formula, from where they are applied.
 fn constants() -> Value {
     let weights = Attention::ALL.map(|kind| (kind.name(), kind.weight()));
+    let signals = Signal::ALL.map(|kind| (kind.name(), kind.weight()));
     let half_lives = Window::ALL.map(|window| window.half_life().as_secs() / 3_600);
     context! {
         weights => weights.map(|(name, weight)| context! { name, weight => number(weight) }).to_vec(),
@@ -86,11 +88,17 @@ fn constants() -> Value {
         absolute => number(1.0 + ABSOLUTE),
         cold => number(COLD),
         day_budget => number(DAY_BUDGET),
-        doubtful_floor => number(DOUBTFUL_FLOOR),
         doubtful_share => number(DOUBTFUL_SHARE),
+        known_days => KNOWN_DAYS,
         memory_days => MEMORY_DAYS,
+        new_floor => number(NEW_FLOOR),
         prior_heat => number(PRIOR_HEAT),
-        trust_days => TRUST_DAYS,
+        provider_room => number(PROVIDER_ROOM),
+        seen_days => SEEN_DAYS,
+        seen_floor => number(SEEN_FLOOR),
+        signals => signals.map(|(name, weight)| context! { name, weight => number(weight) }).to_vec(),
+        signals_floor => number(SIGNALS_FLOOR),
+        signals_share => number(SIGNALS_SHARE),
     }
 }
 

@@ -87,6 +87,7 @@ mod tests {
             ..Delivery::default()
         };
         let paper = EditionPaper {
+            parts: Vec::new(),
             paper: Some(Paper {
                 id: "x:a".to_owned(),
                 ..Paper::default()

@@ -75,6 +75,7 @@ fn picked() -> Value {
         ..Paper::default()
     };
     let one = EditionPaper {
+        parts: Vec::new(),
         paper: Some(paper),
         reason: format!("because you follow “{HOSTILE}”"),
         score: 1.0,

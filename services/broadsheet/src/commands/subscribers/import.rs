@@ -3,22 +3,23 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use proto::subscriptions::v1::{ImportSubscribersRequest, Interest, Schedule, SubscribeRequest};
+use proto::subscriptions::v1::{ImportSubscribersRequest, Interest, Schedule, SubscribeRequest, Webhook};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::Client;
+use super::{Client, webhook};
 use crate::commands::ingest::open;
 use crate::failure::Failure;
 use crate::{csv, lines};
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "email",
     "interests",
     "time",
     "time_zone",
     "papers",
+    "webhook",
     "consent_source",
     "consent_time",
 ];
@@ -34,11 +35,14 @@ pub async fn run(service: &mut Client, file: &Path, as_json: bool) -> Result<(),
         .into_inner();
     let mut accepted = 0_u64;
     let mut refused: Vec<(u64, String)> = Vec::new();
+    let mut webhooks: Vec<(u64, String, Webhook)> = Vec::new();
     while let Some(answer) = answers.message().await? {
+        let line = answer.reference.parse().unwrap_or(0);
         if answer.refusal.is_empty() {
             accepted += 1;
+            webhooks.extend(answer.webhook.map(|webhook| (line, answer.webhook_secret, webhook)));
         } else {
-            refused.push((answer.reference.parse().unwrap_or(0), answer.refusal));
+            refused.push((line, answer.refusal));
         }
     }
     let unreadable = reading.await.map_err(Failure::other)?;
@@ -49,8 +53,20 @@ pub async fn run(service: &mut Client, file: &Path, as_json: bool) -> Result<(),
             .iter()
             .map(|(line, problem)| json!({ "line": line, "problem": problem }))
             .collect();
-        println!("{}", json!({ "accepted": accepted, "refused": refused }));
+        let webhooks: Vec<_> = webhooks
+            .iter()
+            .map(|(line, secret, hook)| {
+                json!({ "line": line, "url": hook.url, "state": webhook::state(hook), "secret": secret })
+            })
+            .collect();
+        println!(
+            "{}",
+            json!({ "accepted": accepted, "refused": refused, "webhooks": webhooks })
+        );
     } else {
+        for (line, secret, hook) in &webhooks {
+            println!("line {line}: webhook {} {} {secret}", hook.url, webhook::state(hook));
+        }
         for (line, problem) in &refused {
             eprintln!("line {line}: {problem}");
         }
@@ -141,6 +157,7 @@ fn request(number: u64, columns: &[String], line: &str) -> Result<ImportSubscrib
                 ..Schedule::default()
             }),
             paper_count: papers,
+            webhook_url: value("webhook").to_owned(),
             ..SubscribeRequest::default()
         }),
         consent_source: value("consent_source").to_owned(),

@@ -1,10 +1,11 @@
 //! A subscription for people and for programs.
 
 use proto::subscriptions::v1::{
-    Consent, ConsentRecord, Exclusions, Format, Frequency, Interest, Subscription, SubscriptionState,
+    Consent, ConsentRecord, DeliveryChannel, Exclusions, Format, Frequency, Interest, Subscription, SubscriptionState,
 };
 use serde_json::{Value, json};
 
+use super::webhook;
 use crate::commands::search::moment;
 
 /// One line of a list.
@@ -31,6 +32,17 @@ pub fn in_words(one: &Subscription) {
     };
     println!("due        {days} at {} {}", schedule.time, schedule.time_zone);
     println!("papers     {}", one.paper_count);
+    match one.delivery_channel() {
+        DeliveryChannel::Webhook => println!("sent       to the webhook"),
+        DeliveryChannel::MailAndWebhook => println!("sent       by mail and to the webhook"),
+        DeliveryChannel::Mail | DeliveryChannel::Unspecified => println!("sent       by mail"),
+    }
+    if let Some(hook) = &one.webhook {
+        println!("webhook    {} {} {}", webhook::state(hook), hook.url, hook.detail);
+    }
+    if !one.pause_reason.is_empty() {
+        println!("paused     because {}", one.pause_reason);
+    }
     for (name, time) in [
         ("created", one.created_time),
         ("confirmed", one.confirmed_time),
@@ -69,6 +81,15 @@ pub fn to_json(one: &Subscription) -> Value {
         "papers": one.paper_count,
         "format": if one.format() == Format::Text { "text" } else { "html" },
         "language": one.language,
+        "channel": match one.delivery_channel() {
+            DeliveryChannel::Webhook => "webhook",
+            DeliveryChannel::MailAndWebhook => "mail_and_webhook",
+            DeliveryChannel::Mail | DeliveryChannel::Unspecified => "mail",
+        },
+        "webhook": one.webhook.as_ref().map(|hook| json!({
+            "url": hook.url, "state": webhook::state(hook), "detail": hook.detail, "since": moment(hook.state_time),
+        })),
+        "pause_reason": one.pause_reason,
         "created": moment(one.created_time),
         "confirmed": moment(one.confirmed_time),
         "next_due": moment(one.next_due_time),

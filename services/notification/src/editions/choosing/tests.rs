@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use domain::schedule::Schedule;
+use domain::selection::floor::MATCH_FLOOR;
 use domain::{EncoderId, Interest, PaperId};
 
 use jiff::Timestamp;
@@ -46,7 +47,9 @@ fn chosen(window: &Snapshot, preferences: &Preferences, seen: &Seen) -> Result<V
         seen,
         unwanted: &[],
     };
-    let papers = choose(window, &[reader]).expect("one dimension").remove(0)?;
+    let papers = choose(window, MATCH_FLOOR, &[reader])
+        .expect("one dimension")
+        .remove(0)?;
     Ok(papers.iter().map(|one| one.paper.id.to_string()).collect())
 }
 
@@ -127,7 +130,7 @@ fn nothing_like_an_unwanted_paper_comes() {
         seen: &Seen::default(),
         unwanted: &unwanted,
     };
-    let papers = choose(&window, &[reader])
+    let papers = choose(&window, MATCH_FLOOR, &[reader])
         .expect("one dimension")
         .remove(0)
         .expect("papers");

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use minijinja::{Value, context};
 
+use super::plates::Gap;
 use crate::tokens::{Scope, Tokens};
 
 /// The links of one reader's mail.
@@ -24,6 +25,32 @@ impl Links {
             base: public_url.to_owned(),
             manage,
         }
+    }
+
+    /// With marks where those of a reader have tokens.
+    pub fn marked(public_url: &str) -> Self {
+        let manage = Gap::Manage.mark();
+        Self {
+            unsubscribe: format!("{public_url}/unsubscribe?token={manage}"),
+            react: Gap::React.mark(),
+            base: public_url.to_owned(),
+            manage,
+        }
+    }
+
+    /// What they begin with.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The token that manages the subscription.
+    pub fn manage(&self) -> &str {
+        &self.manage
+    }
+
+    /// The token to react with.
+    pub fn react(&self) -> &str {
+        &self.react
     }
 
     /// Ends the subscription.

@@ -30,13 +30,14 @@ pub fn check(letters: &Letters) -> Result<(), Error> {
                 preferences: &preferences,
                 date: "Monday, 2 March 2026",
                 papers: papers.into_iter().map(|paper| (paper, "new today")).collect(),
+                interests: vec![Some(0)],
                 links: &links,
                 message_id: "<sample@example.org>".to_owned(),
             })?;
         }
     }
     let confirm = "https://example.org/confirm?token=sample";
-    letters.confirmation("reader@example.org", confirm, "<sample@example.org>".to_owned())?;
+    letters.confirmation("reader@example.org", "en", confirm, "<sample@example.org>".to_owned())?;
     Ok(())
 }
 

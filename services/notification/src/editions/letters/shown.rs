@@ -10,7 +10,9 @@ use minijinja::Value;
 use minijinja::value::Object;
 
 use super::Links;
+use super::plates::Gap;
 use super::templates::escape;
+use super::words::Words;
 
 const TITLE_CHARS: usize = 300;
 /// Longer sentences are cut.
@@ -25,6 +27,7 @@ const CATEGORIES: usize = 5;
 /// The fields of a paper. What a paper lacks is an empty text.
 #[derive(Debug)]
 pub struct Shown {
+    number: Value,
     title: Value,
     language: Value,
     url: Value,
@@ -39,41 +42,78 @@ pub struct Shown {
     dismiss: Value,
 }
 
+/// What is shown of a paper to one reader.
+#[derive(Debug)]
+pub struct Personal<'a> {
+    /// Its place in the mail.
+    pub number: usize,
+    /// The sentence that fits the reader best.
+    pub sentence: Cow<'a, str>,
+    /// The same as HTML, the words that fit in bold.
+    pub marked_sentence: String,
+    /// Why it is there.
+    pub reason: Cow<'a, str>,
+}
+
+impl<'a> Personal<'a> {
+    /// With the sentence of the abstract that was found best.
+    pub fn new(number: usize, paper: &'a Paper, reason: &'a str, best: &Highlight, sentence_chars: usize) -> Self {
+        let text = &paper.abstract_text;
+        Self {
+            number,
+            sentence: shortened(&text[best.sentence.clone()], sentence_chars),
+            marked_sentence: marked(text, best.sentence.clone(), &best.sentence_spans, sentence_chars),
+            reason: clean(reason),
+        }
+    }
+}
+
 impl Shown {
-    /// With the sentence of the abstract that was found best, its words marked.
-    pub fn new(paper: &Paper, reason: &str, best: Highlight, links: &Links, sentence_chars: usize) -> Self {
-        let Highlight {
-            sentence,
-            sentence_spans,
-            ..
-        } = best;
+    /// To one reader.
+    pub fn new(paper: &Paper, personal: Personal<'_>, links: &Links, words: &Words) -> Self {
+        Self {
+            number: Value::from(personal.number),
+            sentence: Value::from(personal.sentence.as_ref()),
+            marked_sentence: Value::from_safe_string(personal.marked_sentence),
+            reason: Value::from(personal.reason.as_ref()),
+            ..Self::to_all(paper, links, words)
+        }
+    }
+
+    /// With marks for what differs, and for the tokens of such links.
+    pub fn marked(paper: &Paper, links: &Links, words: &Words) -> Self {
+        let sentence = |gap: Gap| {
+            if paper.abstract_text.is_empty() {
+                String::new()
+            } else {
+                gap.mark()
+            }
+        };
+        Self {
+            number: Value::from(Gap::Number.mark()),
+            sentence: Value::from(sentence(Gap::Sentence)),
+            marked_sentence: Value::from_safe_string(sentence(Gap::MarkedSentence)),
+            reason: Value::from(Gap::Reason.mark()),
+            ..Self::to_all(paper, links, words)
+        }
+    }
+
+    fn to_all(paper: &Paper, links: &Links, words: &Words) -> Self {
         let id = paper.id.as_str();
         let (landing, pdf) = (paper.link(LinkKind::Abstract), paper.link(LinkKind::Pdf));
+        let categories = paper.categories.iter().take(CATEGORIES).map(String::as_str);
+        let categories = categories.collect::<Vec<_>>().join(" · ");
+        let nothing = || Value::from("");
         Self {
-            title: Value::from(cut(&clean(&paper.title), TITLE_CHARS).as_ref()),
-            language: Value::from(language(paper)),
+            number: nothing(),
+            title: Value::from(shortened(&paper.title, TITLE_CHARS).as_ref()),
+            language: Value::from(paper.language.as_str()),
             url: Value::from(landing.or(pdf).unwrap_or_default()),
-            authors: Value::from(authors(&paper.authors)),
-            categories: Value::from(
-                clean(
-                    &paper
-                        .categories
-                        .iter()
-                        .take(CATEGORIES)
-                        .map(String::as_str)
-                        .collect::<Vec<_>>()
-                        .join(" · "),
-                )
-                .as_ref(),
-            ),
-            sentence: Value::from(cut(&clean(&paper.abstract_text[sentence.clone()]), sentence_chars).as_ref()),
-            marked_sentence: Value::from_safe_string(marked(
-                &paper.abstract_text,
-                sentence,
-                &sentence_spans,
-                sentence_chars,
-            )),
-            reason: Value::from(clean(reason).as_ref()),
+            authors: Value::from(authors(&paper.authors, words)),
+            categories: Value::from(clean(&categories).as_ref()),
+            sentence: nothing(),
+            marked_sentence: nothing(),
+            reason: nothing(),
             pdf: Value::from(pdf.unwrap_or_default()),
             similar: Value::from(links.similar(id)),
             vote: Value::from(links.vote(id)),
@@ -83,6 +123,7 @@ impl Shown {
 
     fn field(&self, name: &str) -> Option<Value> {
         let value = match name {
+            "number" => &self.number,
             "title" => &self.title,
             "language" => &self.language,
             "url" => &self.url,
@@ -123,10 +164,22 @@ pub fn sentence_chars(papers: usize) -> usize {
 /// Text on one line, without marks that are not seen and change how the text around them is displayed.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let is_plain = |c: char| c != '\n' && !text::is_invisible(c);
-    if text.chars().all(is_plain) {
+    // Most texts are plain ASCII, and bytes that are looked at without a way out are looked at many at a time.
+    let is_ascii = text
+        .bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    if is_ascii || text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text::one_line(text))
+}
+
+/// The beginning of a text on one line.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match clean(text) {
+        Cow::Borrowed(text) => cut(text, most),
+        Cow::Owned(text) => Cow::Owned(cut(&text, most).into_owned()),
+    }
 }
 
 /// The beginning of a text, ended at a word where there is one.
@@ -143,12 +196,7 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", head.trim_end_matches([' ', '\n', ',', ';', ':', '.'])))
 }
 
-/// The language of a title, where it is not the language of the frame.
-fn language(paper: &Paper) -> &str {
-    if paper.language == "en" { "" } else { &paper.language }
-}
-
-fn authors(names: &[String]) -> String {
+fn authors(names: &[String], words: &Words) -> String {
     let shown = names
         .iter()
         .take(AUTHORS)
@@ -156,7 +204,7 @@ fn authors(names: &[String]) -> String {
     let shown = shown.collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(AUTHORS) {
         0 => shown,
-        more => format!("{shown} and {more} more"),
+        more => words.authors_and_more(&shown, more),
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::words;
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, escape_formatter};
 
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 9] = [
     ("frame/body.html", include_str!("../../templates/frame/body.html")),
     (
         "confirmation/subject.txt",
@@ -24,14 +26,25 @@ const SOURCES: [(&str, &str); 7] = [
     ("digest/subject.txt", include_str!("../../templates/digest/subject.txt")),
     ("digest/body.txt", include_str!("../../templates/digest/body.txt")),
     ("digest/body.html", include_str!("../../templates/digest/body.html")),
+    ("digest/paper.txt", include_str!("../../templates/digest/paper.txt")),
+    ("digest/paper.html", include_str!("../../templates/digest/paper.html")),
 ];
 
+/// The templates, and whether all of them are those in the program.
+pub struct Templates {
+    /// The templates.
+    pub environment: Environment<'static>,
+    /// True where the operator has replaced none.
+    pub built_in: bool,
+}
+
 /// Reads all templates. A file in `folder` that replaces none is a mistake, not an addition.
-pub fn read(folder: Option<&Path>) -> Result<Environment<'static>, String> {
+pub fn read(folder: Option<&Path>) -> Result<Templates, String> {
     let mut replaced = match folder {
         Some(folder) => files(folder)?,
         None => HashMap::new(),
     };
+    let built_in = replaced.is_empty();
     let mut environment = Environment::new();
     environment.set_syntax(
         SyntaxConfig::builder()
@@ -43,6 +56,7 @@ pub fn read(folder: Option<&Path>) -> Result<Environment<'static>, String> {
     // A name that is written wrong is found at the start instead of being left out of every mail.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_formatter(print);
+    environment.add_filter("fill", |text: &str, parts: Kwargs| words::fill(text, &parts));
     for (name, built_in) in SOURCES {
         let source = replaced.remove(name).unwrap_or_else(|| built_in.to_owned());
         environment
@@ -50,7 +64,7 @@ pub fn read(folder: Option<&Path>) -> Result<Environment<'static>, String> {
             .map_err(|error| place(folder, &error))?;
     }
     let Some(stranger) = replaced.keys().min() else {
-        return Ok(environment);
+        return Ok(Templates { environment, built_in });
     };
     let names: Vec<&str> = SOURCES.iter().map(|(name, _)| *name).collect();
     Err(format!(

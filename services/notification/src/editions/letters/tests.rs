@@ -9,7 +9,6 @@ use jiff::Timestamp;
 
 /// As long as ids are.
 const ID: &str = "0123456789abcdef0123456789abcdef";
-const REASONS: [&str; 2] = ["because you follow “cats & <dogs>” (match 0.87)", "new today"];
 
 fn letters() -> Letters {
     Letters::new(None, "Broadsheet, 1 Example Street, Springfield").expect("the templates render")
@@ -30,16 +29,27 @@ fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail
         "ada",
         Timestamp::UNIX_EPOCH,
     );
-    let reasons = REASONS.into_iter().cycle();
+    let words = words::of(&preferences.language);
+    let reasons = reasons(preferences);
+    let reasons = reasons.iter().map(String::as_str).cycle();
     let mail = letters.issue(Issue {
         to: "ada@example.org",
         preferences,
-        date: "Monday, 2 March 2026",
+        date: &words.date(jiff::civil::date(2026, 3, 2)),
         papers: papers.iter().zip(reasons).collect(),
+        interests: Vec::new(),
         links: &links,
         message_id: "<a.1@example.org>".to_owned(),
     });
     mail.expect("a mail")
+}
+
+fn reasons(preferences: &Preferences) -> [String; 2] {
+    let words = words::of(&preferences.language);
+    [
+        words.because_of(&Interest::in_words("cats & <dogs>"), 0.87),
+        words.new_today(),
+    ]
 }
 
 fn hostile() -> Paper {
@@ -132,6 +142,19 @@ fn a_digest_of_many_papers_looks_like_this() {
 }
 
 #[test]
+fn a_digest_in_german_looks_like_this() {
+    let preferences = Preferences {
+        language: "de-AT".to_owned(),
+        ..preferences(&["behaviour of cats"])
+    };
+    let mail = write(&letters(), &preferences, &usuals(7)[5..]);
+    assert_looks("german", &mail);
+    let url = "https://example.org/confirm?token=t";
+    let mail = letters().confirmation("ada@example.org", "de", url, "<a.confirm.1@example.org>".into());
+    assert_looks("german_confirmation", &mail.expect("a mail"));
+}
+
+#[test]
 fn a_digest_of_one_paper_looks_like_this() {
     assert_looks("one", &write(&letters(), &preferences(&[]), &usuals(1)));
 }
@@ -174,10 +197,79 @@ fn what_a_hostile_paper_brings_in_stays_text() {
 #[test]
 fn a_confirmation_looks_like_this() {
     let url = "https://example.org/confirm?token=t";
-    let mail = letters().confirmation("ada@example.org", url, "<a.confirm.1@example.org>".into());
+    let mail = letters().confirmation("ada@example.org", "en", url, "<a.confirm.1@example.org>".into());
     let mail = mail.expect("a mail");
     assert_eq!(mail.list_unsubscribe_url, None);
     assert_looks("confirmation", &mail);
+}
+
+/// The same mail as it is read and as it goes out.
+fn both_ways(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> [(String, String, Option<String>); 2] {
+    let mut subscriber = crate::testing::subscriber("ada@example.org");
+    subscriber.preferences = preferences.clone();
+    let reasons = reasons(preferences);
+    let papers = papers.iter().enumerate().map(|(place, paper)| EditionPaper {
+        paper: Arc::new(paper.clone()),
+        score: 1.0,
+        reason: reasons[place % reasons.len()].clone(),
+        trending: 0.0,
+        interest: u16::try_from(place % 3).ok().filter(|place| *place < 2),
+    });
+    let papers: Vec<EditionPaper> = papers.collect();
+    let tokens = Tokens::new(b"secret");
+    let letter = DigestLetter {
+        subscriber: &subscriber,
+        date: "Monday, 2 March 2026",
+        papers: &papers,
+        links: &Links::new("https://example.org", &tokens, "ada", Timestamp::UNIX_EPOCH),
+        message_id: "<a.1@example.org>".to_owned(),
+    };
+    let (read, sent) = (
+        letters.digest(&letter).expect("a mail"),
+        letters.outgoing(&letter).expect("a mail"),
+    );
+    assert_eq!(read.list_unsubscribe_url, sent.list_unsubscribe_url);
+    let (text, html) = crate::mailer::body::read(&sent.body);
+    let lines = |text: String| text.trim_end_matches('\n').to_owned();
+    [
+        (read.subject, lines(read.text), read.html.map(lines)),
+        (sent.subject, lines(text), html.map(lines)),
+    ]
+}
+
+#[test]
+fn what_is_printed_from_plates_is_what_the_templates_say() {
+    let letters = letters();
+    let mut bare = usual(3);
+    bare.links.clear();
+    bare.categories.clear();
+    bare.abstract_text.clear();
+    let mut marked = usual(4);
+    marked.title.push_str("\u{fdd0}R\u{fdd0}");
+    let preferences = preferences(&["behaviour of cats <& dogs>", "mails"]);
+    let text_alone = Preferences {
+        format: Format::Text,
+        ..preferences.clone()
+    };
+    let speaking = |language: &str| Preferences {
+        language: language.to_owned(),
+        ..preferences.clone()
+    };
+    let (in_german, in_no_known_language) = (speaking("de-AT"), speaking("tlh"));
+    for papers in [
+        usuals(7),
+        usuals(1),
+        vec![hostile(), usual(2), bare.clone()],
+        vec![marked, usual(2)],
+        vec![bare],
+        usuals(30),
+        usuals(7),
+    ] {
+        for preferences in [&preferences, &text_alone, &in_german, &in_no_known_language] {
+            let [read, sent] = both_ways(&letters, preferences, &papers);
+            assert_eq!(read, sent);
+        }
+    }
 }
 
 #[test]
@@ -221,6 +313,8 @@ fn an_operator_replaces_templates_by_name_and_mistakes_are_placed() {
     put("digest/subject.txt", "Today: {{ papers|length }}");
     let letters = Letters::new(Some(folder.path()), "").expect("the templates render");
     assert_eq!(write(&letters, &preferences(&[]), &usuals(3)).subject, "Today: 3");
+    let [read, sent] = both_ways(&letters, &preferences(&[]), &usuals(3));
+    assert_eq!(read, sent);
 
     put("digest/subject.txt", "Today:\n{{ paper_count }}");
     let problem = refusal("a wrong name");
@@ -234,4 +328,24 @@ fn an_operator_replaces_templates_by_name_and_mistakes_are_placed() {
     put("digest/bodi.html", "");
     assert!(refusal("a stranger").contains("digest/bodi.html replaces no template; there are frame/body.html"));
     assert!(Letters::new(Some(&folder.path().join("none")), "").is_err());
+}
+
+#[test]
+fn words_are_marked_that_are_of_the_interest_that_brought_the_paper() {
+    let mut paper = Arc::unwrap_or_clone(entry("x:a", "", "test@1").paper);
+    paper.abstract_text = "Glaciers melt while tomatoes grow. Cats sleep on glaciers.".to_owned();
+    let wishes = preferences(&["cats", "tomatoes"]);
+    let sought = Sought::new(&wishes);
+    let sentence = |interest: Option<u16>| {
+        let best = Abstracts::default().of(&paper).highlight(sought.by(interest));
+        let marked = best
+            .sentence_spans
+            .iter()
+            .map(|span| &paper.abstract_text[span.clone()]);
+        marked.collect::<Vec<_>>()
+    };
+    assert_eq!(sentence(Some(0)), ["Cats"]);
+    assert_eq!(sentence(Some(1)), ["tomatoes"]);
+    assert_eq!(sentence(None), ["tomatoes"], "the first sentence that fits any");
+    assert_eq!(sentence(Some(9)), ["tomatoes"], "an interest that is no more");
 }

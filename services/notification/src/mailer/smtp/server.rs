@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::Ehlo;
 use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use url::Url;
 
@@ -31,6 +33,14 @@ pub struct Server {
     hello: ClientId,
 }
 
+/// A connection that takes mails.
+pub struct Greeted {
+    /// The connection.
+    pub connection: AsyncSmtpConnection,
+    /// Whether commands may be sent before earlier ones are answered.
+    pub pipelining: bool,
+}
+
 enum Tls {
     None,
     IfOffered(TlsParameters),
@@ -40,14 +50,14 @@ enum Tls {
 
 impl Server {
     /// By URL: `smtps://user:password@host`, or `smtp://…` with `?tls=required`, `?tls=opportunistic` or neither. A path
-    /// is the name we greet with.
-    pub fn from_url(url: &str) -> Result<Self, String> {
+    /// is the name we greet with. The certificates are those of authorities that are trusted beside the public ones.
+    pub fn from_url(url: &str, trusted: &[CertificateDer<'static>]) -> Result<Self, String> {
         let problem = |what: &str| format!("notification.smtp_url {what}");
         let url = Url::parse(url).map_err(|error| problem(&format!("is no URL: {error}")))?;
         let host = url.host_str().ok_or_else(|| problem("names no host"))?.to_owned();
         let wanted = url.query_pairs().find(|(name, _)| name == "tls");
         let wanted = wanted.map(|(_, value)| value.into_owned());
-        let parameters = || TlsParameters::new(host.clone()).map_err(|error| error.to_string());
+        let parameters = || tls(&host, trusted).map_err(|error| error.to_string());
         let (port, tls) = match (url.scheme(), wanted.as_deref()) {
             ("smtps", None) => (SUBMISSIONS_PORT, Tls::FromTheStart(parameters()?)),
             ("smtp", None) => (RELAY_PORT, Tls::None),
@@ -76,7 +86,7 @@ impl Server {
     }
 
     /// A connection that takes mails. Whatever goes wrong here, no mail was handed over.
-    pub async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
+    pub async fn connect(&self) -> Result<Greeted, SendError> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.greet());
         let problem = |what: String| SendError::Transient(format!("{}:{}: {what}", self.host, self.port));
         connecting
@@ -85,7 +95,7 @@ impl Server {
             .map_err(|error| problem(error.describe()))
     }
 
-    async fn greet(&self) -> Result<AsyncSmtpConnection, ConnectError> {
+    async fn greet(&self) -> Result<Greeted, ConnectError> {
         let mut connection = if let Tls::FromTheStart(tls) = &self.tls {
             let address = (self.host.as_str(), self.port);
             AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls.clone()), None).await?
@@ -102,7 +112,14 @@ impl Server {
         if let Some(credentials) = &self.credentials {
             connection.auth(DEFAULT_MECHANISMS, credentials).await?;
         }
-        Ok(connection)
+        // lettre keeps only those offers that it makes use of, so they are asked for once more.
+        let offers = connection.command(Ehlo::new(self.hello.clone())).await?;
+        Ok(Greeted {
+            pipelining: offers
+                .message()
+                .any(|offer| offer.trim().eq_ignore_ascii_case("PIPELINING")),
+            connection,
+        })
     }
 }
 
@@ -123,6 +140,14 @@ impl ConnectError {
     }
 }
 
+fn tls(host: &str, trusted: &[CertificateDer<'static>]) -> Result<TlsParameters, Error> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    for certificate in trusted {
+        builder = builder.add_root_certificate(Certificate::from_der(certificate.to_vec())?);
+    }
+    builder.build()
+}
+
 fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
     let Some(password) = url.password() else {
         return Ok(None);
@@ -141,21 +166,24 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
 mod tests {
     use super::*;
 
+    fn server(url: &str) -> Result<Server, String> {
+        Server::from_url(url, &[])
+    }
+
     #[test]
     fn urls_say_port_tls_name_and_password() {
-        let server =
-            Server::from_url("smtps://ada%40example.org:p%2Fw@mail.example.org/desk.example.org").expect("a server");
-        assert_eq!((server.host.as_str(), server.port), ("mail.example.org", 465));
-        assert!(matches!(server.tls, Tls::FromTheStart(_)));
-        assert_eq!(server.hello, ClientId::Domain("desk.example.org".to_owned()));
+        let found = server("smtps://ada%40example.org:p%2Fw@mail.example.org/desk.example.org").expect("a server");
+        assert_eq!((found.host.as_str(), found.port), ("mail.example.org", 465));
+        assert!(matches!(found.tls, Tls::FromTheStart(_)));
+        assert_eq!(found.hello, ClientId::Domain("desk.example.org".to_owned()));
         assert_eq!(
-            server.credentials,
+            found.credentials,
             Some(Credentials::new("ada@example.org".into(), "p/w".into()))
         );
-        let server = Server::from_url("smtp://mail.example.org?tls=required").expect("a server");
-        assert!(matches!((server.port, server.tls), (587, Tls::Required(_))));
+        let found = server("smtp://mail.example.org?tls=required").expect("a server");
+        assert!(matches!((found.port, found.tls), (587, Tls::Required(_))));
         assert!(matches!(
-            Server::from_url("smtp://127.0.0.1:2525").map(|server| server.port),
+            server("smtp://127.0.0.1:2525").map(|server| server.port),
             Ok(2525)
         ));
         for wrong in [
@@ -164,7 +192,7 @@ mod tests {
             "smtp:",
             "smtps://host?tls=required",
         ] {
-            let Err(error) = Server::from_url(wrong) else {
+            let Err(error) = server(wrong) else {
                 panic!("{wrong} is a server")
             };
             assert!(error.contains("notification.smtp_url"), "{error}");

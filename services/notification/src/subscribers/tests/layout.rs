@@ -41,7 +41,10 @@ async fn a_subscriber_of_before_versions_is_read_and_written_anew_with_the_first
         .await
         .expect("written");
     let _: () = redis.set(email_key(ADA), "old").await.expect("written");
-    let _: () = redis.zadd(DUE, "old", 1_700_000_100_000_i64).await.expect("written");
+    let _: () = redis
+        .zadd(Channel::Mail.due_key(), "old", 1_700_000_100_000_i64)
+        .await
+        .expect("written");
     let old = house.again("old").await;
     assert_eq!((old.version, old.preferences.paper_count), (0, 7));
     assert_eq!(old.preferences.interests.len(), 2);

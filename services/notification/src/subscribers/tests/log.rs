@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::bus::{Bus, BusConfig};
 use common::flow;
 use common::journal::Journal;
+use domain::preferences::Channels;
 use futures::StreamExt as _;
 use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
 use standalone::{Children, DataFolder, Programs, Toolbox};
@@ -12,6 +13,7 @@ use standalone::{Children, DataFolder, Programs, Toolbox};
 use super::*;
 use crate::subscribers::deliveries::Stage;
 use crate::subscribers::rebuild::Reach;
+use crate::subscribers::webhooks::Answered;
 use crate::testing::{Redis, terms};
 
 const AGE: Duration = Duration::from_hours(24 * 42);
@@ -97,7 +99,7 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     let slot = schedule.current_slot(now());
     for id in ["sent", "deleted"] {
         let papers = ["x:a".to_owned(), "x:b".to_owned()];
-        let logged = store.journal_delivery(id, slot, Stage::Sent, &papers, "<id@example.org>");
+        let logged = store.journal_delivery(Channel::Mail, (id, slot), Stage::Sent, &papers, "<id@example.org>");
         logged.await.expect("logged");
     }
     store.forget(&deleted).await.expect("forgotten");
@@ -130,10 +132,10 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     for id in ["gone", "paused", "bounced", "deleted"] {
         assert_eq!(due(id).await, None, "{id}");
     }
-    let record = store.record("sent", slot).await.expect("redis answers");
+    let record = store.record(Channel::Mail, "sent", slot).await.expect("redis answers");
     assert_eq!((record.stage, record.picks.len()), (Stage::Sent, 2));
-    let mut pasts = store.pasts(&[("sent", slot)]).await.expect("redis answers");
-    let past = pasts.pop().expect("one").expect("it parses");
+    let pasts = store.pasts(Channel::Mail, &[("sent", slot, Channels::Mail)]).await;
+    let past = pasts.expect("redis answers").pop().expect("one").expect("it parses");
     assert_eq!(past.seen.papers().count(), 2);
     let bounced = EmailAddress::parse("bounced@example.org").expect("an address");
     let reason = store.suppression(&bounced).await.expect("redis answers");
@@ -182,7 +184,10 @@ async fn thousands_come_back_in_chunks() {
     assert_eq!((rebuilt.read, rebuilt.total, rebuilt.restored), (count, count, count));
     assert!(steps.len() > 1 && steps.is_sorted_by_key(|step| step.read), "{steps:?}");
     let mut due = redis::cmd("ZCARD");
-    let due: usize = store.ask(due.arg(DUE)).await.expect("redis answers");
+    let due: usize = store
+        .ask(due.arg(Channel::Mail.due_key()))
+        .await
+        .expect("redis answers");
     assert_eq!(due, COUNT);
 }
 
@@ -227,13 +232,16 @@ async fn an_unsubscription_is_taken_while_redis_is_down_and_holds_before_anythin
     bench.reader(&store, "eve").await;
     let past = Timestamp::UNIX_EPOCH;
     for id in ["ada", "eve"] {
-        store.set_all_due(&[(id, past)]).await.expect("redis answers");
+        store
+            .set_all_due(Channel::Mail, &[(id, past)])
+            .await
+            .expect("redis answers");
     }
     redis.kill();
     let ended = store.unsubscribe("eve", now()).await.expect("taken by the log");
     assert_eq!(state(ended), Some(State::Unsubscribed));
     redis.start_again();
-    let claimed = store.claim_due(now(), 10).await.expect("redis answers");
+    let claimed = store.claim_due(Channel::Mail, now(), 10).await.expect("redis answers");
     assert_eq!(claimed.ids, ["ada"]);
     assert_eq!(there(&store, "eve").await.state, State::Unsubscribed);
 
@@ -244,7 +252,14 @@ async fn an_unsubscription_is_taken_while_redis_is_down_and_holds_before_anythin
     redis.start_again();
     let other = bench.over(&redis).await;
     assert_eq!(there(&other, "ada").await.state, State::Unsubscribed);
-    assert!(other.claim_due(now(), 10).await.expect("redis answers").ids.is_empty());
+    assert!(
+        other
+            .claim_due(Channel::Mail, now(), 10)
+            .await
+            .expect("redis answers")
+            .ids
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -308,7 +323,13 @@ async fn subscribers_are_listed_page_by_page_and_nothing_of_a_forgotten_one_is_l
     }
     let slot = now();
     store
-        .journal_delivery("b", slot, Stage::Sent, &["x:a".to_owned()], "<b@example.org>")
+        .journal_delivery(
+            Channel::Mail,
+            ("b", slot),
+            Stage::Sent,
+            &["x:a".to_owned()],
+            "<b@example.org>",
+        )
         .await
         .expect("logged");
     let b = there(&store, "b").await;
@@ -334,4 +355,69 @@ async fn subscribers_are_listed_page_by_page_and_nothing_of_a_forgotten_one_is_l
         bench.log.newest::<DeliveryLogged>("b").await.expect("nats answers"),
         None
     );
+}
+
+#[tokio::test]
+async fn a_webhook_in_a_lost_redis_is_there_again_and_due_from_when_it_agreed() {
+    let bench = Bench::start().await;
+    let lost = Redis::start();
+    let store = bench.over(&lost).await;
+    let mut before = Vec::new();
+    for (id, channels, answered) in [
+        ("both", Channels::Both, Answered::Agreed),
+        ("gone", Channels::Webhook, Answered::Gone("410 Gone".to_owned())),
+        (
+            "asked",
+            Channels::Webhook,
+            Answered::Refused("403 Forbidden".to_owned()),
+        ),
+    ] {
+        bench.reader(&store, id).await;
+        let set = store.set_webhook(id, "https://example.org/", "name", channels, now());
+        let webhook = set.await.expect("redis answers").and_then(|known| known.webhook);
+        let webhook = webhook.expect("a webhook");
+        let noted = store.webhook_answered(id, &webhook, &answered, now()).await;
+        noted.expect("redis answers");
+        before.push(there(&store, id).await);
+    }
+    let states: Vec<State> = before.iter().map(|one| one.state).collect();
+    assert_eq!(states, [State::Active, State::Paused, State::Active]);
+    assert!(before[1].pause_reason.contains("410 Gone"));
+    let schedule = before[0].preferences.schedule.clone();
+    let slot = schedule.current_slot(now());
+    for channel in Channel::ALL {
+        let logged = store.journal_delivery(channel, ("gone", slot), Stage::Sent, &[], channel.name());
+        logged.await.expect("logged");
+    }
+    drop(lost);
+
+    let fresh = Redis::start();
+    let store = bench.over(&fresh).await;
+    for one in before {
+        assert_eq!(there(&store, &one.id).await, one);
+    }
+    let next = async |channel| store.next_due(channel).await.expect("redis answers");
+    assert_eq!(next(Channel::Mail).await, Some(slot), "it takes mail for long");
+    assert_eq!(
+        next(Channel::Webhook).await,
+        Some(schedule.next_slot(now())),
+        "the slot before it agreed is not its"
+    );
+    assert_eq!(
+        store.active(Channel::Webhook, 0).await.expect("redis answers").1,
+        ["both"]
+    );
+    for channel in Channel::ALL {
+        let record = store.record(channel, "gone", slot).await.expect("redis answers");
+        assert_eq!(
+            (record.stage, record.message_id.as_str()),
+            (Stage::Sent, channel.name())
+        );
+    }
+    let gone = there(&store, "gone").await;
+    store.forget(&gone).await.expect("forgotten");
+    for channel in Channel::ALL {
+        let record = store.record(channel, "gone", slot).await.expect("redis answers");
+        assert_eq!(record.stage, Stage::None);
+    }
 }

@@ -1,0 +1,168 @@
+//! From which cosine on a paper matches an interest: a property of the encoder, measured with the papers at hand.
+//!
+//! One encoder gives an interest and a paper that have nothing to do with each other a cosine of 0.1, another one 0.3 and a
+//! third 0.7. So no number fits all of them. [`PROBES`] are interests from everywhere in science: hardly any of them has to do
+//! with a given paper, whatever the papers are about. Their cosines with the papers of a window are what chance reaches, and
+//! the floor is where [`CHANCE`] of them end.
+//!
+//! ```text
+//! floor = (papers · quantile(CHANCE) + PRIOR_PAPERS · MATCH_FLOOR) / (papers + PRIOR_PAPERS)     within LEAST_FLOOR and MOST_FLOOR
+//! ```
+//!
+//! It embeds nothing: callers bring the vectors of the probes, by the encoder of the papers.
+
+use crate::DenseVector;
+use crate::vectors::dot;
+
+/// The floor where nothing is measured; that of all-MiniLM-L6-v2 with 1,200 papers of arXiv.
+pub const MATCH_FLOOR: f32 = 0.3;
+/// No floor is lower, or higher.
+pub const LEAST_FLOOR: f32 = 0.1;
+/// No floor is higher: above it papers say the same.
+pub const MOST_FLOOR: f32 = 0.9;
+/// The share of the cosines of probes that is left below the floor.
+pub const CHANCE: f64 = 0.99;
+/// With as many papers what was measured counts half.
+pub const PRIOR_PAPERS: usize = 20;
+/// Papers that are looked at, spread over the window.
+const SAMPLE: usize = 512;
+
+/// Interests from everywhere, in the words of readers.
+pub const PROBES: [&str; 64] = [
+    "graph neural networks for molecules",
+    "large language models for code",
+    "image generation with diffusion models",
+    "speech recognition",
+    "reinforcement learning for robots",
+    "autonomous driving",
+    "recommender systems",
+    "database query optimisation",
+    "operating systems and virtual machines",
+    "network security and intrusion detection",
+    "public-key cryptography",
+    "quantum error correction",
+    "formal verification of programs",
+    "wireless communication",
+    "human-computer interaction",
+    "computational complexity of approximation",
+    "algebraic topology and homotopy",
+    "prime numbers in arithmetic progressions",
+    "partial differential equations of fluids",
+    "random matrices",
+    "Bayesian statistics for clinical trials",
+    "optimal transport",
+    "dark matter in galaxies",
+    "exoplanet atmospheres",
+    "gravitational waves from black holes",
+    "neutrino oscillations",
+    "string theory and holography",
+    "high-temperature superconductors",
+    "topological insulators",
+    "laser cooling of atoms",
+    "plasma confinement in tokamaks",
+    "polymer physics and soft matter",
+    "photovoltaic cells of perovskite",
+    "lithium batteries",
+    "catalysts for carbon dioxide reduction",
+    "organic synthesis of natural products",
+    "protein structure prediction",
+    "gene editing with CRISPR",
+    "evolution of antibiotic resistance",
+    "microbiome of the gut",
+    "plant roots and drought",
+    "bird migration",
+    "coral reefs and ocean acidification",
+    "forest fires and climate",
+    "earthquake prediction",
+    "glaciers and sea level",
+    "volcanic eruptions",
+    "air pollution in cities",
+    "cancer immunotherapy",
+    "medical image segmentation",
+    "epidemiology of malaria",
+    "sleep and memory",
+    "depression in adolescents",
+    "vaccination and public trust",
+    "surgery of the knee",
+    "monetary policy and inflation",
+    "labour markets and migration",
+    "auctions and mechanism design",
+    "school reform and inequality",
+    "constitutional courts",
+    "medieval manuscripts",
+    "archaeology of the bronze age",
+    "philosophy of consciousness",
+    "music of the baroque",
+];
+
+/// The floor for these papers; `probes` are the vectors of [`PROBES`]. [`MATCH_FLOOR`] where either is missing.
+pub fn match_floor(papers: &[&DenseVector], probes: &[DenseVector]) -> f32 {
+    let step = papers.len().div_ceil(SAMPLE).max(1);
+    let sample = papers.iter().step_by(step);
+    let with_probes = |paper: &&DenseVector| {
+        let same = probes.iter().filter(|probe| probe.dimension() == paper.dimension());
+        let cosines = same.map(|probe| dot(probe.as_slice(), paper.as_slice()));
+        cosines.collect::<Vec<f32>>()
+    };
+    let mut cosines: Vec<f32> = sample.flat_map(with_probes).collect();
+    let Some(last) = cosines.len().checked_sub(1) else {
+        return MATCH_FLOOR;
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in a list"
+    )]
+    let place = (last as f64 * CHANCE) as usize;
+    let (_, measured, _) = cosines.select_nth_unstable_by(place, f32::total_cmp);
+    let weight = papers.len() as f32 / (papers.len() + PRIOR_PAPERS) as f32;
+    (MATCH_FLOOR + weight * (*measured - MATCH_FLOOR)).clamp(LEAST_FLOOR, MOST_FLOOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(angle: f32) -> DenseVector {
+        DenseVector::new(vec![angle.cos(), angle.sin()]).expect("a vector")
+    }
+
+    /// The floor for papers whose cosine with every probe is the same.
+    fn floor(papers: usize, cosine: f32) -> f32 {
+        let papers = vec![vector(cosine.acos()); papers];
+        let papers: Vec<&DenseVector> = papers.iter().collect();
+        match_floor(&papers, &vec![vector(0.0); PROBES.len()])
+    }
+
+    #[test]
+    fn the_floor_is_what_chance_reaches_and_few_papers_hardly_move_it() {
+        assert!((floor(0, 0.7) - MATCH_FLOOR).abs() < 1e-6);
+        assert!((floor(1, 0.7) - MATCH_FLOOR).abs() < 0.02);
+        assert!((floor(PRIOR_PAPERS, 0.7) - 0.5).abs() < 1e-3);
+        assert!((floor(2_000, 0.7) - 0.7).abs() < 0.01);
+        assert!((floor(2_000, 0.2) - 0.2).abs() < 0.01);
+    }
+
+    #[test]
+    fn it_stays_within_bounds_and_needs_probes() {
+        assert!((floor(100_000, 1.0) - MOST_FLOOR).abs() < 1e-3);
+        assert!((floor(100_000, -1.0) - LEAST_FLOOR).abs() < 1e-6);
+        let paper = vector(0.0);
+        assert!((match_floor(&[&paper; 50], &[]) - MATCH_FLOOR).abs() < 1e-6);
+        let other = DenseVector::new(vec![1.0, 0.0, 0.0]).expect("a vector");
+        assert!(
+            (match_floor(&[&paper; 50], &[other]) - MATCH_FLOOR).abs() < 1e-6,
+            "of another encoder"
+        );
+    }
+
+    #[test]
+    fn some_papers_that_a_probe_is_about_do_not_lift_it() {
+        let mut papers = vec![vector(1.4); 1_000];
+        papers[..8].fill(vector(0.1));
+        let papers: Vec<&DenseVector> = papers.iter().collect();
+        let chance = vector(1.4).as_slice()[0];
+        let floor = match_floor(&papers, &vec![vector(0.0); PROBES.len()]);
+        assert!((floor - chance).abs() < 0.02, "{floor} {chance}");
+    }
+}

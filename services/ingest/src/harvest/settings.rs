@@ -1,0 +1,249 @@
+//! The file that says which sources there are and how often each is asked.
+//!
+//! One table per source. What a kind of source takes is said in `sources`; the keys here are those of the schedule. All
+//! mistakes are reported at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::SignedDuration;
+use jiff::civil::Date;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use sources::{HttpConfig, SourceConfig};
+
+use super::plan::Timing;
+
+/// How far back a source is read at its first run, where the file does not say.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(24 * 7);
+const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_millis(10);
+const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_hours(24 * 31);
+const USUAL_JITTER: f64 = 0.1;
+
+/// All sources and how they are asked.
+#[derive(Debug, Clone, Default)]
+pub struct SourcesConfig {
+    /// How any of them is asked.
+    pub http: HttpConfig,
+    /// The sources by name.
+    pub sources: BTreeMap<String, Scheduled>,
+}
+
+/// A source with its schedule.
+#[derive(Debug, Clone)]
+pub struct Scheduled {
+    /// What to ask.
+    pub source: SourceConfig,
+    /// How often.
+    pub timing: Timing,
+    /// Where the first run begins.
+    pub begin: Begin,
+    /// Stands for these settings: others are worth another try after a stop.
+    pub print: String,
+}
+
+/// Where the first run of a source begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// So long before the first run.
+    Ago(SignedDuration),
+    /// At the beginning of a day, UTC.
+    Day(Date),
+}
+
+/// The mistakes of a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.0.join("; "))]
+pub struct SourcesError(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    http: HttpConfig,
+    #[serde(default)]
+    sources: BTreeMap<String, toml::Table>,
+}
+
+/// Reads the file.
+///
+/// # Errors
+/// All of its mistakes, each with the source and the key.
+pub fn read(path: &Path) -> Result<SourcesConfig, SourcesError> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SourcesError(vec![format!("{shown} cannot be read: {error}")]))?;
+    parse(&text).map_err(|SourcesError(problems)| {
+        let problems = problems.into_iter().map(|problem| format!("{shown}: {problem}"));
+        SourcesError(problems.collect())
+    })
+}
+
+/// Reads the text of the file.
+fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
+    let file: File = toml::from_str(text).map_err(|error| SourcesError(vec![error.to_string().trim().to_owned()]))?;
+    let mut problems: Vec<String> = file
+        .http
+        .problems()
+        .into_iter()
+        .map(|problem| format!("http.{problem}"))
+        .collect();
+    let mut sources = BTreeMap::new();
+    for (name, table) in file.sources {
+        match scheduled(&name, table) {
+            Ok(Some(source)) => drop(sources.insert(name, source)),
+            Ok(None) => {}
+            Err(found) => problems.extend(found.into_iter().map(|problem| format!("sources.{name}: {problem}"))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(SourcesError(problems));
+    }
+    Ok(SourcesConfig {
+        http: file.http,
+        sources,
+    })
+}
+
+/// One table; nothing where it is not enabled.
+fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<Scheduled>, Vec<String>> {
+    let print = print_of(&table);
+    let mut problems = Vec::new();
+    let enabled = match table.remove("enabled") {
+        None => true,
+        Some(toml::Value::Boolean(enabled)) => enabled,
+        Some(other) => {
+            problems.push(format!("enabled is {other}; true or false is required"));
+            false
+        }
+    };
+    let interval = taken(&mut table, "interval", &mut problems, duration);
+    let jitter = taken(&mut table, "jitter", &mut problems, share);
+    let begin = taken(&mut table, "begin", &mut problems, begin);
+    match SourceConfig::read(name, table) {
+        Ok(source) if problems.is_empty() => {
+            let usual = SignedDuration::try_from(source.kind().usual_interval()).unwrap_or(LONGEST_INTERVAL);
+            let timing = Timing {
+                interval: interval.unwrap_or(usual),
+                jitter: jitter.unwrap_or(USUAL_JITTER),
+            };
+            let begin = begin.unwrap_or(Begin::Ago(FIRST_LOOK));
+            let source = Scheduled {
+                source,
+                timing,
+                begin,
+                print,
+            };
+            Ok(enabled.then_some(source))
+        }
+        Ok(_) => Err(problems),
+        Err(error) => {
+            problems.push(error.problem);
+            Err(problems)
+        }
+    }
+}
+
+fn taken<T>(
+    table: &mut toml::Table,
+    key: &str,
+    problems: &mut Vec<String>,
+    parse: impl Fn(&toml::Value) -> Result<T, String>,
+) -> Option<T> {
+    let value = table.remove(key)?;
+    parse(&value)
+        .map_err(|allowed| problems.push(format!("{key} is {value}; {allowed}")))
+        .ok()
+}
+
+fn duration(value: &toml::Value) -> Result<SignedDuration, String> {
+    let allowed = "a duration such as \"30m\" or \"2h\" is required, from 10ms to 31 days";
+    let parsed: Option<SignedDuration> = value.as_str().and_then(|text| text.parse().ok());
+    let parsed = parsed.filter(|parsed| (SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(parsed));
+    parsed.ok_or_else(|| allowed.to_owned())
+}
+
+fn share(value: &toml::Value) -> Result<f64, String> {
+    let number = value
+        .as_float()
+        .or_else(|| value.as_integer().map(|whole| whole as f64));
+    let number = number.filter(|number| (0.0..=0.5).contains(number));
+    number.ok_or_else(|| "a number from 0 to 0.5 is required".to_owned())
+}
+
+fn begin(value: &toml::Value) -> Result<Begin, String> {
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Datetime(date) => date.to_string(),
+        _ => String::new(),
+    };
+    let day = text.parse().map(Begin::Day).ok();
+    let ago = || {
+        text.parse()
+            .ok()
+            .filter(|ago: &SignedDuration| !ago.is_negative())
+            .map(Begin::Ago)
+    };
+    day.or_else(ago)
+        .ok_or_else(|| "a day such as \"2026-01-31\" or a duration such as \"168h\" is required".to_owned())
+}
+
+/// Tells settings apart without keeping what may be secret in them.
+fn print_of(table: &toml::Table) -> String {
+    let hash = Sha256::digest(table.to_string());
+    domain::identity::hex(&hash[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTTP: &str = "[http]\ncontact = \"papers@example.org\"\n";
+
+    #[test]
+    fn a_source_has_its_usual_schedule_unless_the_file_says_otherwise() {
+        let text = format!(
+            "{HTTP}[sources.arxiv]\n[sources.mine]\nkind = \"acl\"\ninterval = \"90m\"\njitter = 0\nbegin = \"2026-01-31\"\n"
+        );
+        let read = parse(&text).expect("sources");
+        let arxiv = &read.sources["arxiv"];
+        assert_eq!(arxiv.timing.interval, SignedDuration::from_hours(2));
+        assert_eq!(arxiv.begin, Begin::Ago(FIRST_LOOK));
+        let mine = &read.sources["mine"];
+        assert_eq!(
+            mine.timing,
+            Timing {
+                interval: SignedDuration::from_mins(90),
+                jitter: 0.0
+            }
+        );
+        assert_eq!(mine.begin, Begin::Day("2026-01-31".parse().expect("a date")));
+        assert_ne!(arxiv.print, mine.print);
+    }
+
+    #[test]
+    fn a_source_that_is_not_enabled_is_none_but_its_mistakes_are() {
+        let off = format!("{HTTP}[sources.arxiv]\nenabled = false\n");
+        assert!(parse(&off).expect("sources").sources.is_empty());
+        assert!(parse(&format!("{off}interval = 3\n")).is_err());
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let text = format!(
+            "{HTTP}[sources.arxiv]\ninterval = \"soon\"\njitter = 2\nnonsense = 1\n[sources.x]\nkind = \"gopher\"\n"
+        );
+        let problems = parse(&text).expect_err("mistakes").0;
+        for expected in [
+            "sources.arxiv: interval is \"soon\"",
+            "jitter is 2",
+            "nonsense",
+            "gopher",
+        ] {
+            assert!(
+                problems.iter().any(|problem| problem.contains(expected)),
+                "{expected}: {problems:?}"
+            );
+        }
+    }
+}

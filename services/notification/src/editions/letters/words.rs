@@ -1,0 +1,265 @@
+//! The frame's own words, one table for each language in `templates/words`. A table that misses a key, or has one too many,
+//! does not parse. A language without a table has English.
+
+use std::sync::LazyLock;
+
+use domain::Interest;
+use jiff::civil::Date;
+use minijinja::value::{Kwargs, Serde};
+use minijinja::{Error, Value};
+use serde::{Deserialize, Serialize};
+
+/// The first one stands in for all others.
+const TABLES: [&str; 4] = [
+    include_str!("../../templates/words/en.toml"),
+    include_str!("../../templates/words/de.toml"),
+    include_str!("../../templates/words/fr.toml"),
+    include_str!("../../templates/words/es.toml"),
+];
+
+static WORDS: LazyLock<[Words; 4]> = LazyLock::new(|| {
+    TABLES.map(|table| {
+        let mut words: Words = toml::from_str(table).expect("every table has every key, as a test says");
+        words.value = Value::from(Serde(&words));
+        words
+    })
+});
+
+/// A table.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Words {
+    tag: String,
+    decimal_mark: String,
+    weekdays: [String; 7],
+    months: [String; 12],
+    date: String,
+    tagline: String,
+    digest: Digest,
+    reason: Reasons,
+    confirmation: Confirmation,
+    /// All of it, as templates see it.
+    #[serde(skip)]
+    value: Value,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Digest {
+    subject_more: String,
+    subject_none: String,
+    paper_for_you: String,
+    papers_for_you: String,
+    authors_more: String,
+    read: String,
+    pdf: String,
+    similar: String,
+    vote: String,
+    dismiss: String,
+    because: String,
+    preferences: String,
+    pause: String,
+    unsubscribe: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Reasons {
+    interest: String,
+    like_one: String,
+    like_more: String,
+    trending: String,
+    new: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    subject: String,
+    preheader: String,
+    line: String,
+    step: String,
+    question: String,
+    asked: String,
+    button: String,
+    address: String,
+    open: String,
+    ends: String,
+}
+
+/// All tables.
+pub fn all() -> &'static [Words] {
+    &*WORDS
+}
+
+/// The table of a BCP 47 tag, by its language.
+pub fn of(tag: &str) -> &'static Words {
+    let language = tag.split('-').next().unwrap_or_default();
+    let found = WORDS.iter().find(|words| words.tag.eq_ignore_ascii_case(language));
+    found.unwrap_or(&WORDS[0])
+}
+
+impl Words {
+    /// As templates see it.
+    pub fn to_value(&self) -> Value {
+        self.value.clone()
+    }
+
+    /// A day.
+    pub fn date(&self, date: Date) -> String {
+        let place = |number: i8| usize::try_from(number - 1).unwrap_or_default();
+        let (weekday, month) = (place(date.weekday().to_monday_one_offset()), place(date.month()));
+        let (day, year) = (date.day().to_string(), date.year().to_string());
+        let parts = [
+            ("weekday", self.weekdays[weekday].as_str()),
+            ("day", &day),
+            ("month", &self.months[month]),
+            ("year", &year),
+        ];
+        filled(&self.date, parts)
+    }
+
+    /// Authors and how many more there are.
+    pub fn authors_and_more(&self, names: &str, more: usize) -> String {
+        let count = more.to_string();
+        filled(&self.digest.authors_more, [("names", names), ("count", count.as_str())])
+    }
+
+    /// Why a paper is there that an interest found, with the cosine.
+    pub fn because_of(&self, interest: &Interest, cosine: f32) -> String {
+        let matched = format!("{cosine:.2}").replace('.', &self.decimal_mark);
+        let interest = self.name(interest);
+        let parts = [("match", matched.as_str()), ("interest", interest.as_str())];
+        filled(&self.reason.interest, parts)
+    }
+
+    /// Why a paper is there that is read much.
+    pub fn trending(&self) -> String {
+        self.reason.trending.clone()
+    }
+
+    /// Why a paper is there that is new.
+    pub fn new_today(&self) -> String {
+        self.reason.new.clone()
+    }
+
+    /// What an interest is called: its words, or what it is like.
+    fn name(&self, interest: &Interest) -> String {
+        let count = interest.like.len().saturating_sub(1).to_string();
+        match interest.like.first() {
+            _ if !interest.words.is_empty() => interest.words.clone(),
+            Some(first) if interest.like.len() == 1 => filled(&self.reason.like_one, [("paper", first.as_str())]),
+            Some(first) => {
+                let parts = [("paper", first.as_str()), ("count", count.as_str())];
+                filled(&self.reason.like_more, parts)
+            }
+            None => String::new(),
+        }
+    }
+}
+
+/// `{{ text|fill(count=3) }}` in templates: a text with what stands in braces filled in.
+pub fn fill(text: &str, parts: &Kwargs) -> Result<String, Error> {
+    let mut filled_in = Vec::new();
+    for name in parts.args() {
+        filled_in.push((name.to_owned(), parts.get::<Value>(name)?.to_string()));
+    }
+    let parts = filled_in.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(filled(text, parts))
+}
+
+/// What is filled in is never looked through for braces: it comes from readers and papers.
+fn filled<'a>(text: &str, parts: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let parts: Vec<(&str, &str)> = parts.into_iter().collect();
+    let mut whole = String::with_capacity(text.len() + 32);
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('{') {
+        whole.push_str(before);
+        let (name, behind) = behind.split_once('}').unwrap_or((behind, ""));
+        let value = parts.iter().find(|(known, _)| *known == name);
+        whole.push_str(value.map_or("", |(_, value)| value));
+        rest = behind;
+    }
+    whole.push_str(rest);
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of a table by key, those of an inner table behind its name.
+    fn texts(table: &toml::Table, before: &str, found: &mut Vec<(String, String)>) {
+        for (key, value) in table {
+            let key = format!("{before}{key}");
+            match value {
+                toml::Value::Table(inner) => texts(inner, &format!("{key}."), found),
+                toml::Value::Array(list) => found.extend(list.iter().map(|one| (key.clone(), one.to_string()))),
+                text => found.push((key, text.as_str().expect("a text").to_owned())),
+            }
+        }
+    }
+
+    fn places(text: &str) -> Vec<&str> {
+        let mut names: Vec<&str> = text
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split('}').next())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn no_language_misses_a_key_or_what_is_filled_in() {
+        let read = |table: &str| {
+            let mut found = Vec::new();
+            texts(&table.parse().expect("a table"), "", &mut found);
+            found
+        };
+        let english = read(TABLES[0]);
+        for table in TABLES {
+            toml::from_str::<Words>(table).expect("every key");
+            for ((key, text), (known, in_english)) in read(table).iter().zip(&english) {
+                assert_eq!(key, known);
+                assert!(!text.trim().is_empty(), "{key}");
+                assert_eq!(places(text), places(in_english), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_language_is_found_by_any_of_its_tags_and_english_stands_in() {
+        for (tag, expected) in [
+            ("de", "de"),
+            ("de-AT", "de"),
+            ("FR-ca", "fr"),
+            ("pt-BR", "en"),
+            ("", "en"),
+        ] {
+            assert_eq!(of(tag).tag, expected, "{tag}");
+        }
+    }
+
+    #[test]
+    fn dates_and_reasons_are_said_in_the_language() {
+        let day = jiff::civil::date(2026, 3, 2);
+        let said: Vec<String> = ["en", "de", "fr", "es"].map(|tag| of(tag).date(day)).into();
+        let expected = [
+            "Monday, 2 March 2026",
+            "Montag, 2. März 2026",
+            "lundi 2 mars 2026",
+            "lunes, 2 de marzo de 2026",
+        ];
+        assert_eq!(said, expected);
+        let mut interest = Interest::in_words("{match} cats");
+        let said = of("de").because_of(&interest, 0.871);
+        assert_eq!(said, "weil Sie „{match} cats“ verfolgen (Übereinstimmung 0,87)");
+        interest.words.clear();
+        interest.like = ["x:a", "x:b"]
+            .map(|id| domain::PaperId::parse(id).expect("an id"))
+            .into();
+        let said = of("en").because_of(&interest, 0.5);
+        assert_eq!(said, "because you follow “papers like x:a and 1 more” (match 0.50)");
+    }
+}

@@ -1,0 +1,124 @@
+//! Webhooks named, asked whether they agree, and forgotten.
+
+use common::status;
+use domain::preferences::Channels;
+use jiff::Timestamp;
+use proto::convert::to_wire_time;
+use proto::subscriptions::v1::{
+    DeliveryChannel, RotateWebhookSecretResponse, SetWebhookRequest, SetWebhookResponse, Subscription,
+};
+use tonic::Status;
+
+use super::{Notification, unavailable};
+use crate::subscribers::webhooks::Webhook;
+use crate::subscribers::{State, Subscriber};
+use crate::tokens::Scope;
+use crate::webhook::urls;
+
+impl Notification {
+    pub(super) async fn set_webhook(&self, request: SetWebhookRequest) -> Result<SetWebhookResponse, Status> {
+        let url = self
+            .webhook_url(&request.url)
+            .map_err(|problem| status::invalid("url", problem))?;
+        let channels = match request.delivery_channel() {
+            DeliveryChannel::Unspecified if request.delivery_channel != 0 => {
+                let problem = format!(
+                    "is {}; allowed are MAIL, WEBHOOK and MAIL_AND_WEBHOOK",
+                    request.delivery_channel
+                );
+                return Err(status::invalid("delivery_channel", problem));
+            }
+            DeliveryChannel::Unspecified | DeliveryChannel::Webhook => Channels::Webhook,
+            DeliveryChannel::Mail => Channels::Mail,
+            DeliveryChannel::MailAndWebhook => Channels::Both,
+        };
+        let known = self.by_token(&[Scope::Manage], &request.token).await?;
+        if matches!(known.state, State::Unsubscribed | State::Suppressed) {
+            return Err(Status::failed_precondition(
+                "this subscription has ended; subscribe again first",
+            ));
+        }
+        let (secret, _) = self.name_webhook(&known.id, &url, channels).await?;
+        Ok(SetWebhookResponse {
+            subscription: Some(self.shown(&known.id).await?),
+            secret,
+        })
+    }
+
+    pub(super) async fn verify_webhook(&self, token: &str) -> Result<Subscription, Status> {
+        let (known, webhook) = self.with_webhook(token).await?;
+        self.challenge(&known, &webhook).await?;
+        self.shown(&known.id).await
+    }
+
+    pub(super) async fn rotate_secret(&self, token: &str) -> Result<RotateWebhookSecretResponse, Status> {
+        let (known, _) = self.with_webhook(token).await?;
+        let fresh = secret_name();
+        let rotated = self
+            .subscribers
+            .rotate_secret(&known.id, &fresh, Timestamp::now())
+            .await;
+        let (_, until) = rotated.map_err(unavailable)?;
+        Ok(RotateWebhookSecretResponse {
+            secret: self.secrets.secret(&known.id, &fresh).shown(),
+            earlier_secret_end_time: Some(to_wire_time(until)),
+        })
+    }
+
+    pub(super) async fn remove_webhook(&self, token: &str) -> Result<Subscription, Status> {
+        let known = self.by_token(&[Scope::Manage], token).await?;
+        let removed = self.subscribers.remove_webhook(&known.id, Timestamp::now()).await;
+        removed.map_err(unavailable)?;
+        self.shown(&known.id).await
+    }
+
+    /// A URL that a webhook may have; what is wrong with it in words that follow the field.
+    pub(super) fn webhook_url(&self, url: &str) -> Result<String, String> {
+        urls::parse(url, self.schemes)
+    }
+
+    /// Names a webhook and asks it; answers its secret, and the webhook as it stands then.
+    pub(super) async fn name_webhook(
+        &self,
+        id: &str,
+        url: &str,
+        channels: Channels,
+    ) -> Result<(String, Option<Webhook>), Status> {
+        let name = secret_name();
+        let set = self
+            .subscribers
+            .set_webhook(id, url, &name, channels, Timestamp::now())
+            .await;
+        let set = set.map_err(unavailable)?;
+        let known = set.ok_or_else(|| status::not_found("subscription", id))?;
+        let mut webhook = known.webhook.clone();
+        if let Some(asked) = &webhook {
+            let answered = self.challenge(&known, asked).await?;
+            webhook = answered.and_then(|known| known.webhook);
+        }
+        Ok((self.secrets.secret(id, &name).shown(), webhook))
+    }
+
+    async fn challenge(&self, of: &Subscriber, webhook: &Webhook) -> Result<Option<Subscriber>, Status> {
+        let answered = self.editions.challenge(of, webhook, Timestamp::now()).await;
+        let noted = self
+            .subscribers
+            .webhook_answered(&of.id, webhook, &answered, Timestamp::now())
+            .await;
+        noted.map_err(unavailable)
+    }
+
+    async fn with_webhook(&self, token: &str) -> Result<(Subscriber, Webhook), Status> {
+        let known = self.by_token(&[Scope::Manage], token).await?;
+        match known.webhook.clone() {
+            Some(webhook) => Ok((known, webhook)),
+            None => Err(Status::failed_precondition(
+                "this subscription has no webhook; set one first",
+            )),
+        }
+    }
+}
+
+fn secret_name() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

@@ -1,0 +1,49 @@
+//! Certificate authorities that are trusted beside the public ones, by the mail server's connections and by webhooks'.
+
+use std::path::{Path, PathBuf};
+
+use common::config::Settings;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// Those of the operator.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    file: Option<PathBuf>,
+}
+
+impl Trust {
+    /// Reads the setting.
+    pub fn read(settings: &mut Settings) -> Self {
+        let file = settings.text("notification.ca_file");
+        Self {
+            file: (!file.is_empty()).then(|| PathBuf::from(file)),
+        }
+    }
+
+    /// The certificates; none where no file is named.
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        self.file.as_deref().map_or(Ok(Vec::new()), certificates)
+    }
+
+    /// The certificates and the public ones.
+    pub fn roots(&self) -> Result<RootCertStore, String> {
+        let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        for certificate in self.certificates()? {
+            let added = roots.add(certificate);
+            added.map_err(|error| format!("notification.ca_file: {error}"))?;
+        }
+        Ok(roots)
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let problem = |what: &dyn std::fmt::Display| format!("notification.ca_file: {}: {what}", file.display());
+    let read = CertificateDer::pem_file_iter(file).map_err(|error| problem(&error))?;
+    let read: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| problem(&error))?;
+    if read.is_empty() {
+        return Err(problem(&"holds no certificate in PEM"));
+    }
+    Ok(read)
+}

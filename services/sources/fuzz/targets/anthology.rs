@@ -1,0 +1,11 @@
+//! XML of the ACL Anthology.
+#![no_main]
+
+mod shared;
+
+use libfuzzer_sys::fuzz_target;
+use sources::parsing::Format;
+
+fuzz_target!(|page: &[u8]| {
+    shared::check(&[Format::Acl], page);
+});

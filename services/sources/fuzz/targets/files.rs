@@ -1,0 +1,11 @@
+//! JSON Lines, BibTeX and CSV.
+#![no_main]
+
+mod shared;
+
+use libfuzzer_sys::fuzz_target;
+use sources::parsing::Format;
+
+fuzz_target!(|page: &[u8]| {
+    shared::check(&[Format::Jsonl, Format::Bibtex, Format::Csv], page);
+});

@@ -1,0 +1,11 @@
+//! OAI-PMH with the metadata of arXiv and of everybody.
+#![no_main]
+
+mod shared;
+
+use libfuzzer_sys::fuzz_target;
+use sources::parsing::Format;
+
+fuzz_target!(|page: &[u8]| {
+    shared::check(&[Format::ArxivOai, Format::OaiDc], page);
+});

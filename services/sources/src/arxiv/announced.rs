@@ -1,0 +1,196 @@
+//! arXiv's announcement feed: what is new today.
+//!
+//! One Atom document for all archives asked for, replaced once a day at midnight of the American east coast and empty on
+//! days without announcement. It holds no list of revisions and no deletions; the harvest by OAI-PMH brings these.
+
+use async_trait::async_trait;
+use domain::merging::Scheme;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::metadata::{is_withdrawn, links};
+use super::{month_of, version_of};
+use crate::config::{Kind, check_some, check_url};
+use crate::cursor::{Cursor, CursorError, Span};
+use crate::draft::Draft;
+use crate::error::SourceError;
+use crate::feed::entries::Entry;
+use crate::feed::{Round, no_span};
+use crate::http::Client;
+use crate::page::Outcome;
+use crate::source::{Outlet, Page, Source};
+
+/// All archives of arXiv.
+const ARCHIVES: [&str; 20] = [
+    "astro-ph", "cond-mat", "cs", "econ", "eess", "gr-qc", "hep-ex", "hep-lat", "hep-ph", "hep-th", "math", "math-ph",
+    "nlin", "nucl-ex", "nucl-th", "physics", "q-bio", "q-fin", "quant-ph", "stat",
+];
+
+/// Settings of kind `arxiv_announced`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Address of the feeds; the categories follow behind a slash.
+    pub url: String,
+    /// Archives or categories that are asked for.
+    pub categories: Vec<String>,
+    /// Kinds of announcement to keep: `new`, `cross`, `replace`, `replace-cross`.
+    pub announcements: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: "https://rss.arxiv.org/atom".into(),
+            categories: ARCHIVES.map(str::to_owned).to_vec(),
+            announcements: ANNOUNCEMENTS.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// The kinds of announcement there are.
+const ANNOUNCEMENTS: [&str; 4] = ["new", "cross", "replace", "replace-cross"];
+
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        check_url("url", &self.url)?;
+        check_some("categories", &self.categories)?;
+        for category in &self.categories {
+            let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+            if category.is_empty() || !category.chars().all(sound) {
+                return Err(format!("categories has {category:?}; they look like cs or cs.CL"));
+            }
+        }
+        for kind in &self.announcements {
+            if !ANNOUNCEMENTS.contains(&kind.as_str()) {
+                return Err(format!(
+                    "announcements has {kind:?}; allowed are {}",
+                    ANNOUNCEMENTS.join(", ")
+                ));
+            }
+        }
+        check_some("announcements", &self.announcements)
+    }
+}
+
+/// arXiv's announcements.
+pub struct Announced {
+    name: String,
+    settings: Settings,
+    client: Client,
+}
+
+impl Announced {
+    /// By its settings.
+    pub fn new(name: &str, settings: &Settings, client: &Client) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            client: client.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Announced {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::ArxivAnnounced
+    }
+
+    fn begin(&self, span: Span) -> Result<Cursor, CursorError> {
+        no_span(span)?;
+        Cursor::start(Kind::ArxivAnnounced, Span::default())
+    }
+
+    async fn fetch(&self, cursor: &Cursor, outlet: Outlet) -> Result<Page, SourceError> {
+        let url = format!("{}/{}", self.settings.url, self.settings.categories.join("+"));
+        let announcements = self.settings.announcements.clone();
+        let round = Round {
+            client: &self.client,
+            kind: Kind::ArxivAnnounced,
+            name: &self.name,
+            urls: &[url],
+        };
+        round
+            .fetch(cursor, outlet, move |entry| interpret(entry, &announcements))
+            .await
+    }
+}
+
+/// What an announcement means.
+pub fn interpret(entry: Entry, announcements: &[String]) -> Outcome {
+    let kind = entry.announcement.trim();
+    if !kind.is_empty() && !announcements.iter().any(|wanted| wanted == kind) {
+        return Outcome::Skipped;
+    }
+    let abstract_text = match entry.summary.split_once("Abstract:") {
+        Some((head, text)) if head.len() < 200 => text.trim().to_owned(),
+        _ => entry.summary,
+    };
+    let mut draft = Draft {
+        version: version_of(&entry.id),
+        native_id: entry.id,
+        title: entry.title,
+        abstract_text,
+        authors: entry.creators.iter().flat_map(|names| creators(names)).collect(),
+        categories: entry.categories,
+        datestamp: entry.updated.or(entry.published),
+        ..Draft::default()
+    };
+    let id = draft.native_id.clone();
+    draft.identify(Scheme::Arxiv, &id);
+    for (_, _, address) in &entry.links {
+        draft.identify(Scheme::Arxiv, address);
+    }
+    for doi in &entry.identifiers {
+        draft.identify(Scheme::Doi, doi);
+    }
+    let Some(arxiv) = draft.identifiers.of(Scheme::Arxiv).next().map(str::to_owned) else {
+        let reason = format!("id is {:?}, which is no arXiv id", domain::text::shorten(&id));
+        return Outcome::Bad(Box::new(draft), reason);
+    };
+    draft.published = published(entry.published, month_of(&arxiv));
+    if kind.starts_with("replace") {
+        draft.updated = entry.published;
+    }
+    if is_withdrawn(&draft.abstract_text) {
+        return Outcome::Withdrawn(Box::new(draft), "withdrawn".into());
+    }
+    links(&mut draft);
+    Outcome::Paper(Box::new(draft))
+}
+
+/// The day of the announcement, unless the paper is older: then the month that its id names. Papers are announced anew when
+/// they are revised or listed in another category.
+fn published(announced: Option<Timestamp>, month: Option<Timestamp>) -> Option<Timestamp> {
+    let (Some(announced), Some(month)) = (announced, month) else {
+        return announced.or(month);
+    };
+    let fresh = announced.duration_since(month) <= SignedDuration::from_hours(24 * 45);
+    Some(if fresh { announced.max(month) } else { month })
+}
+
+/// `A. Name, B. Name (Institute), C. Name`.
+fn creators(text: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut depth = 0_u32;
+    for c in text.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => names.push(String::new()),
+            _ if depth == 0 => {
+                if let Some(name) = names.last_mut() {
+                    name.push(c);
+                }
+            }
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.trim().is_empty());
+    names.iter().map(|name| name.trim().to_owned()).collect()
+}

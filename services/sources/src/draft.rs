@@ -1,0 +1,312 @@
+//! A record while it is being read, and what makes it a paper or sets it aside.
+//!
+//! What belongs to the paper must be sound or the record is set aside: title, abstract, authors. What only helps (links,
+//! categories, dates, language) is left out where it is not. Every paper that comes out here is accepted by
+//! `domain::submission`; a test says so.
+
+use domain::merging::{Claim, Identifier, Identifiers, Provider, Scheme};
+use domain::submission::{
+    FUTURE_TOLERANCE, MAX_ABSTRACT_CHARS, MAX_AUTHOR_CHARS, MAX_AUTHORS, MAX_CATEGORIES, MAX_LABEL_CHARS,
+    MAX_TITLE_CHARS,
+};
+use domain::{LinkKind, Submission, text};
+use jiff::Timestamp;
+
+use crate::markup;
+
+const MAX_URL_BYTES: usize = 2_048;
+
+/// Who asks and when: the same for all records of a page.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The name of the source.
+    pub source: String,
+    /// Who speaks.
+    pub provider: Provider,
+    /// The source's clock.
+    pub now: Timestamp,
+}
+
+/// A record while it is being read.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// Its id in the source's own words; used where it has no name in a shared scheme.
+    pub native_id: String,
+    /// Names in shared schemes.
+    pub identifiers: Identifiers,
+    /// Title; may hold markup.
+    pub title: String,
+    /// Abstract; may hold markup.
+    pub abstract_text: String,
+    /// Names in printed form.
+    pub authors: Vec<String>,
+    /// Categories, the primary one first.
+    pub categories: Vec<String>,
+    /// When the first version was published.
+    pub published: Option<Timestamp>,
+    /// When the text was last changed.
+    pub updated: Option<Timestamp>,
+    /// Links.
+    pub links: Vec<(LinkKind, String)>,
+    /// BCP 47 tag or a name of a language.
+    pub language: String,
+    /// The version of the text.
+    pub version: Option<u32>,
+    /// When the source last changed the record.
+    pub datestamp: Option<Timestamp>,
+}
+
+impl Draft {
+    /// Adds a name; what is none in this scheme is left out.
+    pub fn identify(&mut self, scheme: Scheme, raw: &str) {
+        if let Ok(identifier) = Identifier::new(scheme, raw) {
+            self.identifiers.insert(identifier);
+        }
+    }
+
+    /// Adds a link; an empty one is left out.
+    pub fn link(&mut self, kind: LinkKind, url: &str) {
+        let url = url.trim();
+        if !url.is_empty() && !self.links.iter().any(|(_, known)| known == url) {
+            self.links.push((kind, url.to_owned()));
+        }
+    }
+
+    /// Makes a claim.
+    ///
+    /// # Errors
+    /// Why the record cannot be used: which field, what it holds, what is allowed.
+    pub fn into_claim(self, context: &Context) -> Result<Claim, String> {
+        let title = sound_title(&self.title)?;
+        let abstract_text = sound_abstract(&self.abstract_text)?;
+        let authors = sound_authors(self.authors)?;
+        let id = match self.identifiers.paper_id() {
+            Some(id) => id.to_string(),
+            None => sound_id(&self.native_id, &context.source)?,
+        };
+        let latest = context.now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
+        let past = |date: &Timestamp| *date <= latest;
+        let submission = Submission {
+            id,
+            title,
+            abstract_text,
+            authors,
+            categories: sound_labels(self.categories),
+            published: self.published.filter(past),
+            updated: self.updated.filter(past),
+            links: self.links.into_iter().filter(|(_, url)| sound_url(url)).collect(),
+            source: context.source.clone(),
+            language: language(&self.language),
+        };
+        Ok(Claim {
+            provider: context.provider,
+            submission,
+            identifiers: self.identifiers,
+            version: self.version,
+            datestamp: self.datestamp,
+        })
+    }
+}
+
+fn sound_title(raw: &str) -> Result<String, String> {
+    let title = markup::plain(raw);
+    let shown = || text::shorten(raw);
+    if is_blank(&title) {
+        return Err(format!(
+            "title is {:?}; 1 to {MAX_TITLE_CHARS} visible characters are required",
+            shown()
+        ));
+    }
+    at_most("title", &title, MAX_TITLE_CHARS)?;
+    Ok(title.trim().to_owned())
+}
+
+fn sound_abstract(raw: &str) -> Result<String, String> {
+    let plain = markup::plain(raw);
+    at_most("abstract", &plain, MAX_ABSTRACT_CHARS)?;
+    Ok(plain.trim().to_owned())
+}
+
+fn sound_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
+    let mut authors = Vec::with_capacity(raw.len().min(MAX_AUTHORS));
+    for name in raw {
+        let name = if name.contains(['<', '&']) {
+            markup::plain(&name).into_owned()
+        } else {
+            name
+        };
+        if is_blank(&name) {
+            continue;
+        }
+        at_most("an author", &name, MAX_AUTHOR_CHARS)?;
+        authors.push(name);
+    }
+    if authors.len() > MAX_AUTHORS {
+        return Err(format!(
+            "authors has {} entries; at most {MAX_AUTHORS} are allowed",
+            authors.len()
+        ));
+    }
+    Ok(authors)
+}
+
+/// Subjects may be whole sentences; what is too long for a category is no category.
+fn sound_labels(raw: Vec<String>) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for label in raw {
+        let plain = label
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'&'));
+        let label = if plain {
+            label
+        } else {
+            text::one_line(&markup::plain(&label))
+        };
+        if !label.is_empty() && label.chars().count() <= MAX_LABEL_CHARS && !labels.contains(&label) {
+            labels.push(label);
+        }
+        if labels.len() == MAX_CATEGORIES {
+            break;
+        }
+    }
+    labels
+}
+
+fn sound_id(id: &str, source: &str) -> Result<String, String> {
+    let id: String = id.split_whitespace().collect::<Vec<_>>().join("_");
+    if id.is_empty() {
+        return Ok(id);
+    }
+    domain::PaperId::from_submission(&id, source).map_err(|error| format!("id {error}"))?;
+    Ok(id)
+}
+
+fn sound_url(url: &str) -> bool {
+    let web = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    web.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && url.len() <= MAX_URL_BYTES
+        && !url.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+/// The tag of a language that is named by two or three letters; anything else is left out.
+fn language(raw: &str) -> String {
+    let raw = raw.trim();
+    let sound = (2..=20).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !sound {
+        return String::new();
+    }
+    match raw.to_ascii_lowercase().as_str() {
+        "eng" | "english" => "en".into(),
+        "ger" | "deu" | "german" => "de".into(),
+        "fre" | "fra" | "french" => "fr".into(),
+        "spa" | "spanish" => "es".into(),
+        "por" | "portuguese" => "pt".into(),
+        "ita" | "italian" => "it".into(),
+        "rus" | "russian" => "ru".into(),
+        "chi" | "zho" | "chinese" => "zh".into(),
+        "jpn" | "japanese" => "ja".into(),
+        "ind" | "indonesian" => "id".into(),
+        _ => raw.to_owned(),
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || text::is_invisible(c))
+}
+
+/// Counts characters only where bytes do not settle it. NFC lengthens no text of practical use, but it can; a text near the
+/// limit is therefore measured in its normal form.
+fn at_most(field: &str, value: &str, most: usize) -> Result<(), String> {
+    if value.len() <= most / 4 {
+        return Ok(());
+    }
+    let length = text::one_line(value).chars().count();
+    if length <= most {
+        return Ok(());
+    }
+    Err(format!("{field} has {length} characters; at most {most} are allowed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn context() -> Context {
+        Context {
+            source: "test".into(),
+            provider: Provider::Feed,
+            now: "2026-03-01T12:00:00Z".parse().expect("a timestamp"),
+        }
+    }
+
+    #[test]
+    fn what_only_helps_is_left_out_where_it_is_wrong() {
+        let claim = Draft {
+            title: "A <b>title</b>".into(),
+            categories: vec!["x".repeat(200), "cs.CL".into(), "cs.CL".into(), " ".into()],
+            published: Some("2031-01-01T00:00:00Z".parse().expect("a timestamp")),
+            links: vec![(LinkKind::Abstract, "javascript:alert(1)".into())],
+            language: "eng".into(),
+            ..Draft::default()
+        }
+        .into_claim(&context())
+        .expect("a claim");
+        let paper = claim.submission;
+        assert_eq!((paper.title.as_str(), paper.language.as_str()), ("A title", "en"));
+        assert_eq!(
+            (paper.categories.as_slice(), paper.published),
+            (["cs.CL".to_owned()].as_slice(), None)
+        );
+        assert!(paper.links.is_empty());
+    }
+
+    #[test]
+    fn what_belongs_to_the_paper_sets_it_aside() {
+        let long = "word ".repeat(MAX_ABSTRACT_CHARS);
+        let draft = |title: &str, abstract_text: &str| Draft {
+            title: title.into(),
+            abstract_text: abstract_text.into(),
+            ..Draft::default()
+        };
+        let reason = |draft: Draft| draft.into_claim(&context()).expect_err("a reason");
+        assert!(reason(draft(" \u{200b} ", "")).starts_with("title is"));
+        assert!(reason(draft("A", &long)).starts_with("abstract has"));
+        assert!(reason(draft(&long, "")).starts_with("title has"));
+    }
+
+    fn any_draft() -> impl Strategy<Value = Draft> {
+        let words = "[ -~\\u{e9}\\u{200b}<>&;]{0,80}|(é|́|\\PC){0,400}";
+        (
+            words,
+            words,
+            proptest::collection::vec("\\PC{0,350}", 0..4),
+            proptest::collection::vec("\\PC{0,80}", 0..4),
+            "\\PC{0,40}|https?://\\PC{0,20}",
+            "\\PC{0,12}",
+            0_i64..4_000_000_000,
+        )
+            .prop_map(|(title, abstract_text, authors, categories, url, id, seconds)| Draft {
+                native_id: id.clone(),
+                title,
+                abstract_text,
+                authors,
+                categories,
+                published: Timestamp::from_second(seconds).ok(),
+                updated: Timestamp::from_second(seconds).ok(),
+                links: vec![(LinkKind::Pdf, url)],
+                language: id,
+                ..Draft::default()
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn every_claim_is_accepted(draft in any_draft()) {
+            if let Ok(claim) = draft.into_claim(&context()) {
+                let paper = claim.submission.into_paper(context().now);
+                prop_assert!(paper.is_ok(), "{:?}", paper);
+            }
+        }
+    }
+}

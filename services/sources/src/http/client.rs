@@ -1,0 +1,382 @@
+//! Requests: entered at the gate, tried again with growing pauses, redirected with care.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::rt::TokioExecutor;
+use url::Url;
+
+use super::answer::{self, Answer};
+use super::body::{Body, Limits, chain};
+use super::config::HttpConfig;
+use super::connector::Connector;
+use super::gate::{Gate, Permit};
+use crate::cursor::Validator;
+use crate::error::SourceError;
+use crate::markup;
+
+/// Most bytes of a refusal that are read for its words.
+const REFUSAL_BYTES: usize = 16 << 10;
+
+/// Settings that no client can be made of.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Wrong settings.
+    #[error("the settings of the client for sources do not hold: {}", .0.join("; "))]
+    Config(Vec<String>),
+    /// TLS could not be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// A question to a server.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is asked for.
+    pub url: Url,
+    /// The form of answer that is wanted.
+    pub accept: &'static str,
+    /// Headers of this source, such as its key. They go to no other host.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// What the server gave the last time, to be told when nothing has changed.
+    pub validator: Option<Validator>,
+}
+
+impl Request {
+    /// For an address.
+    pub fn new(url: Url, accept: &'static str) -> Self {
+        Self {
+            url,
+            accept,
+            headers: Vec::new(),
+            validator: None,
+        }
+    }
+}
+
+/// The client. Clones share connections and allowances.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    pool: Pool<HttpsConnector<Connector>, Empty<Bytes>>,
+    connector: Connector,
+    gate: Gate,
+    agent: HeaderValue,
+    config: HttpConfig,
+}
+
+/// What came of one attempt.
+enum Outcome {
+    Good(Answer),
+    Moved(Url),
+}
+
+impl Client {
+    /// By the settings.
+    ///
+    /// # Errors
+    /// Settings that do not hold.
+    pub fn new(config: &HttpConfig) -> Result<Self, HttpError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(HttpError::Config(problems));
+        }
+        let agent = format!("broadsheet/{} (+{})", env!("CARGO_PKG_VERSION"), config.contact.trim());
+        let agent = HeaderValue::from_str(&agent)
+            .map_err(|_| HttpError::Config(vec!["contact holds characters that no header can".into()]))?;
+        let connector = Connector::new(&config.proxy, Duration::from_secs(config.connect_timeout_seconds));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let https = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(provider)
+            .map_err(|error| HttpError::Tls(error.to_string()))?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector.clone());
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(1)
+            .build(https);
+        Ok(Self(Arc::new(Inner {
+            pool,
+            connector,
+            gate: Gate::new(config),
+            agent,
+            config: config.clone(),
+        })))
+    }
+
+    /// How the people behind a source can reach whoever runs this.
+    pub fn contact(&self) -> &str {
+        self.0.config.contact.trim()
+    }
+
+    /// Asks, as often as the settings allow, and follows redirects.
+    ///
+    /// # Errors
+    /// Everything but 2xx and 304.
+    pub async fn get(&self, request: &Request) -> Result<Answer, SourceError> {
+        let mut url = request.url.clone();
+        for _ in 0..=self.0.config.max_redirects {
+            match self.ask(request, &url).await? {
+                Outcome::Good(answer) => return Ok(answer),
+                Outcome::Moved(target) => url = target,
+            }
+        }
+        Err(SourceError::Redirect {
+            url: shown(&request.url),
+            target: shown(&url),
+            why: "there are too many redirects",
+        })
+    }
+
+    /// One address, tried again while that may help.
+    async fn ask(&self, request: &Request, url: &Url) -> Result<Outcome, SourceError> {
+        let config = &self.0.config;
+        let patience = Duration::from_secs(config.patience_seconds);
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(request, url).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            let asked = match &error {
+                SourceError::Busy { after, .. } => *after,
+                SourceError::Unreachable { .. } | SourceError::TimedOut { .. } | SourceError::Failed { .. } => None,
+                _ => return Err(error),
+            };
+            let pause = asked.unwrap_or_else(|| back_off(config, attempt));
+            if let Some(asked) = asked {
+                self.0
+                    .gate
+                    .hold_off(&name(url), asked.min(Duration::from_hours(24)))
+                    .await;
+            }
+            if attempt >= config.attempts || pause > patience {
+                return Err(error);
+            }
+            tracing::debug!(host = %name(url), attempt, ?pause, %error, "asking again");
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, request: &Request, url: &Url) -> Result<Outcome, SourceError> {
+        let host = name(url);
+        let permit = self.0.gate.enter(&host).await;
+        let message = self.message(request, url)?;
+        let limit = Duration::from_secs(self.0.config.connect_timeout_seconds + self.0.config.idle_timeout_seconds);
+        let answer = tokio::time::timeout(limit, self.0.pool.request(message)).await;
+        let response = answer
+            .map_err(|_elapsed| SourceError::TimedOut {
+                host: host.clone(),
+                step: "answer",
+                seconds: limit.as_secs(),
+            })?
+            .map_err(|error| SourceError::Unreachable {
+                host: host.clone(),
+                cause: chain(&error),
+            })?;
+        self.judge(request, url, response, permit).await
+    }
+
+    fn message(&self, request: &Request, url: &Url) -> Result<hyper::Request<Empty<Bytes>>, SourceError> {
+        let refused = |why: String| SourceError::Protocol {
+            code: "request".into(),
+            text: why,
+        };
+        let uri: http::Uri = url
+            .as_str()
+            .parse()
+            .map_err(|_| refused(format!("{} is no address", shown(url))))?;
+        let mut message = hyper::Request::builder()
+            .method(Method::GET)
+            .header(header::USER_AGENT, &self.0.agent)
+            .header(header::ACCEPT, request.accept)
+            .header(header::ACCEPT_ENCODING, "gzip");
+        if let Some(secret) = self.0.connector.proxy_authorization(&uri) {
+            message = message.header(header::PROXY_AUTHORIZATION, secret);
+        }
+        if url.host_str() == request.url.host_str() && url.scheme() == request.url.scheme() {
+            for (name, value) in &request.headers {
+                message = message.header(name, value);
+            }
+        }
+        let validator = request.validator.as_ref();
+        if let Some(etag) = validator.and_then(|validator| validator.etag.as_ref()) {
+            message = message.header(header::IF_NONE_MATCH, etag);
+        }
+        if let Some(date) = validator.and_then(|validator| validator.last_modified.as_ref()) {
+            message = message.header(header::IF_MODIFIED_SINCE, date);
+        }
+        message
+            .uri(uri)
+            .body(Empty::new())
+            .map_err(|error| refused(error.to_string()))
+    }
+
+    async fn judge(
+        &self,
+        request: &Request,
+        url: &Url,
+        response: Response<Incoming>,
+        permit: Permit,
+    ) -> Result<Outcome, SourceError> {
+        let status = response.status();
+        let host = name(url);
+        let unchanged = status == StatusCode::NOT_MODIFIED && request.validator.is_some();
+        if status.is_success() || unchanged {
+            return Ok(Outcome::Good(self.good(url, response, permit)));
+        }
+        let (parts, body) = response.into_parts();
+        if status.is_redirection() {
+            return redirect(url, answer::text(&parts.headers, header::LOCATION)).map(Outcome::Moved);
+        }
+        let idle = Duration::from_secs(self.0.config.idle_timeout_seconds);
+        let words = tokio::time::timeout(idle, Limited::new(body, REFUSAL_BYTES).collect()).await;
+        let words = match words {
+            Ok(Ok(words)) => markup::first_words(&String::from_utf8_lossy(&words.to_bytes())),
+            _ => String::new(),
+        };
+        Err(match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => SourceError::Busy {
+                host,
+                status: status.as_u16(),
+                after: answer::retry_after(&parts.headers),
+            },
+            StatusCode::REQUEST_TIMEOUT => SourceError::Busy {
+                host,
+                status: status.as_u16(),
+                after: None,
+            },
+            _ if status.is_server_error() => SourceError::Failed {
+                host,
+                status: status.as_u16(),
+                text: words,
+            },
+            _ => SourceError::Refused {
+                host,
+                url: shown(url),
+                status: status.as_u16(),
+                text: words,
+            },
+        })
+    }
+
+    fn good(&self, url: &Url, response: Response<Incoming>, permit: Permit) -> Answer {
+        let (parts, incoming) = response.into_parts();
+        let config = &self.0.config;
+        let limits = Limits {
+            idle: Duration::from_secs(config.idle_timeout_seconds),
+            total: Duration::from_secs(config.total_timeout_seconds),
+            bytes: config.max_response_bytes,
+        };
+        let packing = answer::packing(&parts.headers);
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            url: url.clone(),
+            body: Body::begin(incoming, packing, &name(url), limits, permit),
+        }
+    }
+}
+
+fn redirect(url: &Url, location: Option<String>) -> Result<Url, SourceError> {
+    let refuse = |target: &str, why| SourceError::Redirect {
+        url: shown(url),
+        target: target.to_owned(),
+        why,
+    };
+    let location = location.ok_or_else(|| refuse("nowhere", "it names no address"))?;
+    let target = url.join(&location).map_err(|_| refuse(&location, "it is no address"))?;
+    match (url.scheme(), target.scheme()) {
+        (_, "https") | ("http", "http") if target.has_host() => Ok(target),
+        ("https", "http") => Err(refuse(&shown(&target), "it would leave https")),
+        _ => Err(refuse(&shown(&target), "it is neither http nor https")),
+    }
+}
+
+/// The pause before the next attempt: it doubles, and half of it is drawn, so that many do not come back together.
+fn back_off(config: &HttpConfig, attempt: u32) -> Duration {
+    let whole = config
+        .first_pause_milliseconds
+        .saturating_mul(1 << (attempt - 1).min(16));
+    let most = config.patience_seconds.saturating_mul(1_000);
+    let pause = Duration::from_millis(whole.min(most));
+    pause.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+fn name(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+/// An address without what is nobody's business.
+fn shown(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_password(None);
+    let _ = shown.set_username("");
+    let open: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(key, _)| key != "api_key" && key != "mailto")
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .collect();
+    shown.set_query(None);
+    if !open.is_empty() {
+        shown.query_pairs_mut().extend_pairs(open);
+    }
+    shown.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("a URL")
+    }
+
+    #[test]
+    fn redirects_never_leave_https() {
+        let go = |from: &str, to: &str| redirect(&url(from), Some(to.to_owned()));
+        assert_eq!(go("https://a.org/x", "/y").expect("followed"), url("https://a.org/y"));
+        assert_eq!(
+            go("http://a.org/x", "https://b.org/").expect("followed"),
+            url("https://b.org/")
+        );
+        for (from, to) in [
+            ("https://a.org/", "http://a.org/"),
+            ("https://a.org/", "ftp://a.org/"),
+            ("http://a.org/", "file:///etc/passwd"),
+        ] {
+            assert!(matches!(go(from, to), Err(SourceError::Redirect { .. })), "{to}");
+        }
+        assert!(redirect(&url("http://a.org"), None).is_err());
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = shown(&url("https://me:pw@a.org/works?filter=x&api_key=SECRET&mailto=a%40b.c"));
+        assert_eq!(shown, "https://a.org/works?filter=x");
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_patience() {
+        let config = HttpConfig {
+            first_pause_milliseconds: 1_000,
+            patience_seconds: 5,
+            ..HttpConfig::default()
+        };
+        for attempt in 1..=40 {
+            let most = Duration::from_secs((1_u64 << (attempt - 1).min(10)).min(5));
+            let pause = back_off(&config, attempt);
+            assert!(pause <= most && pause * 2 >= most, "{attempt}: {pause:?}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Connections, straight or through a proxy: `CONNECT` for https, absolute addresses for http.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderValue, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Opens connections.
+#[derive(Clone)]
+pub struct Connector {
+    direct: HttpConnector,
+    proxies: Arc<Matcher>,
+}
+
+impl Connector {
+    /// With the proxy of the settings: empty for the environment's, `none` for no proxy.
+    pub fn new(proxy: &str, connect_timeout: Duration) -> Self {
+        let mut direct = HttpConnector::new();
+        direct.enforce_http(false);
+        direct.set_nodelay(true);
+        direct.set_connect_timeout(Some(connect_timeout));
+        let proxies = match proxy {
+            "" => Matcher::from_env(),
+            "none" => Matcher::builder().build(),
+            address => Matcher::builder().all(address).build(),
+        };
+        Self {
+            direct,
+            proxies: Arc::new(proxies),
+        }
+    }
+
+    /// What a request over plain http has to tell its proxy.
+    pub fn proxy_authorization(&self, uri: &Uri) -> Option<HeaderValue> {
+        if uri.scheme_str() != Some("http") {
+            return None;
+        }
+        self.proxies.intercept(uri)?.basic_auth().cloned()
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = Stream;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.direct.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let mut direct = self.direct.clone();
+        let proxy = self.proxies.intercept(&target);
+        Box::pin(async move {
+            let Some(proxy) = proxy else {
+                let io = direct.call(target).await?;
+                return Ok(Stream { io, absolute: false });
+            };
+            if target.scheme_str() == Some("https") {
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
+                if let Some(secret) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(secret.clone());
+                }
+                let io = tunnel.call(target).await?;
+                return Ok(Stream { io, absolute: false });
+            }
+            let io = direct.call(proxy.uri().clone()).await?;
+            Ok(Stream { io, absolute: true })
+        })
+    }
+}
+
+/// A connection that knows whether its requests name the whole address, as a proxy needs it.
+pub struct Stream {
+    io: TokioIo<TcpStream>,
+    absolute: bool,
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        self.io.connected().proxy(self.absolute)
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}

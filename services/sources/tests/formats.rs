@@ -1,0 +1,350 @@
+//! Every format by a page of our own: what is read, what is set aside and why.
+
+#[expect(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use domain::LinkKind;
+use domain::merging::Scheme;
+use sources::parsing::Format;
+use sources::{SignalKind, SourceError};
+use support::{read, sample};
+
+fn date(text: &str) -> jiff::Timestamp {
+    text.parse().expect("a timestamp")
+}
+
+#[test]
+fn arxiv_oai() {
+    let page = sample(Format::ArxivOai);
+    let claim = &page.papers[0];
+    let paper = &claim.submission;
+    assert_eq!(page.ids(), ["arxiv:2603.00001"]);
+    assert_eq!(paper.authors, ["Kurt Gödel", "Alan Turing III"]);
+    assert_eq!(paper.categories, ["cs.LO", "math.LO"]);
+    assert!(
+        paper.abstract_text.starts_with("We show that $a < b$ does"),
+        "{}",
+        paper.abstract_text
+    );
+    assert_eq!(
+        (paper.published, paper.updated),
+        (Some(date("2026-02-27T00:00:00Z")), Some(date("2026-03-01T00:00:00Z")))
+    );
+    assert_eq!(
+        claim.identifiers.of(Scheme::Doi).collect::<Vec<_>>(),
+        ["10.1145/3292500.1"]
+    );
+    assert_eq!(claim.datestamp, Some(date("2026-03-01T00:00:00Z")));
+    let withdrawn: Vec<&str> = page.withdrawn.iter().map(|w| w.id.as_str()).collect();
+    assert_eq!(withdrawn, ["arxiv:2603.00002", "arxiv:2603.00003"]);
+    assert!(page.withdrawn[1].reason.contains("error in Lemma 2"));
+    assert!(page.reasons()[0].starts_with("title is"), "{:?}", page.reasons());
+    assert_eq!(
+        (page.aside[0].id.as_str(), page.aside[0].place.record),
+        ("arxiv:2603.00004", 4)
+    );
+    assert!(page.aside[0].excerpt.contains("math.NT"), "{}", page.aside[0].excerpt);
+}
+
+#[test]
+fn oai_dublin_core() {
+    let page = sample(Format::OaiDc);
+    let claim = &page.papers[0];
+    let paper = &claim.submission;
+    assert_eq!(page.ids(), ["doi:10.5281/zenodo.1"]);
+    assert_eq!(
+        (paper.title.as_str(), paper.language.as_str()),
+        ("A thesis about things", "en")
+    );
+    assert_eq!(paper.authors, ["Ada Lovelace", "Alan Turing"]);
+    assert_eq!(paper.abstract_text, "A longer text, escaped & twice.");
+    assert_eq!(paper.categories, ["Engines", "Numbers"]);
+    assert_eq!(
+        (paper.published, paper.updated),
+        (Some(date("2025-09-03T00:00:00Z")), Some(date("2026-01-01T00:00:00Z")))
+    );
+    assert!(
+        paper
+            .links
+            .contains(&(LinkKind::Code, "https://github.com/example/engine".into()))
+    );
+    assert!(
+        paper
+            .links
+            .contains(&(LinkKind::Pdf, "https://example.org/1.pdf".into()))
+    );
+    assert_eq!(page.withdrawn[0].id.as_str(), "test:oai:example.org:2");
+    assert_eq!(page.reasons(), ["identifier is missing in the header"]);
+}
+
+#[test]
+fn arxiv_atom() {
+    let page = sample(Format::ArxivAtom);
+    let claim = &page.papers[0];
+    assert_eq!((page.ids(), claim.version), (vec!["arxiv:2603.00001"], Some(2)));
+    assert_eq!(claim.submission.categories, ["cs.LO", "math.LO"]);
+    assert_eq!(claim.submission.authors, ["Kurt Gödel", "Alan Turing"]);
+    assert_eq!(page.reasons(), ["arXiv says: incorrect id format for abc"]);
+}
+
+#[test]
+fn arxiv_announcements() {
+    let page = sample(Format::ArxivAnnounced);
+    let [new, replaced] = page.papers.as_slice() else {
+        panic!("{page:?}");
+    };
+    assert_eq!(new.submission.abstract_text, "What is new today.");
+    assert_eq!(new.submission.authors, ["Ada Lovelace", "Alan Turing"]);
+    assert_eq!(new.submission.published, Some(date("2026-03-02T05:00:00Z")));
+    assert_eq!(replaced.version, Some(4));
+    assert_eq!(
+        replaced.submission.published,
+        Some(date("2019-03-01T00:00:00Z")),
+        "not the day it was revised"
+    );
+    assert_eq!(replaced.submission.updated, Some(date("2026-03-02T05:00:00Z")));
+}
+
+#[test]
+fn feeds() {
+    let page = sample(Format::Feed);
+    let [article, preprint] = page.papers.as_slice() else {
+        panic!("{page:?}");
+    };
+    assert_eq!(page.ids(), ["doi:10.1145/77", "doi:10.1101/2026.01.02.123456"]);
+    assert_eq!(article.submission.title, "Engines & numbers");
+    assert_eq!(article.submission.abstract_text, "An abstract.");
+    assert_eq!(article.submission.authors, ["Ada Lovelace"]);
+    assert_eq!(article.submission.published, Some(date("2026-03-02T12:05:00Z")));
+    assert_eq!(preprint.submission.authors, ["A. Lovelace", "A. M. Turing"]);
+    assert!(page.reasons()[0].starts_with("title is"));
+
+    let page = include_bytes!("samples/feed-rss1.xml");
+    let page = read(Format::Feed, page).expect("a page");
+    assert_eq!(page.ids(), ["doi:10.1038/s1-9"]);
+    assert_eq!(page.papers[0].submission.authors, ["Ada Lovelace", "Alan Turing"]);
+}
+
+#[test]
+fn biorxiv() {
+    let page = sample(Format::Biorxiv);
+    let [first, third] = page.papers.as_slice() else {
+        panic!("{page:?}");
+    };
+    assert_eq!(first.submission.title, "Cells of E. coli");
+    assert_eq!(first.submission.authors, ["A. Lovelace", "A. M. Turing"]);
+    assert_eq!((third.version, third.submission.published), (Some(3), None));
+    assert_eq!(third.submission.updated, Some(date("2026-03-01T00:00:00Z")));
+    assert_eq!(
+        third.identifiers.of(Scheme::Doi).count(),
+        2,
+        "the preprint's and the journal's"
+    );
+    assert_eq!(page.withdrawn[0].id.as_str(), "doi:10.1101/2025.01.01.000003");
+    assert_eq!(page.reasons(), ["doi is \"\"; a DOI is required"]);
+}
+
+#[test]
+fn openalex() {
+    let page = sample(Format::Openalex);
+    let claim = &page.papers[0];
+    assert_eq!(page.ids(), ["arxiv:2603.00001"]);
+    assert_eq!(claim.submission.abstract_text, "We count and We compute");
+    assert_eq!(claim.submission.authors, ["Ada Lovelace", "A. Turing"]);
+    assert_eq!(claim.submission.categories, ["Computer Science", "Computing Engines"]);
+    assert_eq!(claim.identifiers.len(), 4);
+    assert_eq!(
+        (page.signals[0].kind, page.signals[0].count),
+        (SignalKind::Citations, 12)
+    );
+    assert_eq!(page.withdrawn[0].id.as_str(), "openalex:W3");
+    assert!(page.reasons()[0].starts_with("title is"));
+}
+
+#[test]
+fn crossref() {
+    let page = sample(Format::Crossref);
+    let claim = &page.papers[0];
+    assert_eq!(page.ids(), ["arxiv:2603.00001"], "the preprint is the same work");
+    assert_eq!(claim.submission.title, "Engines & numbers");
+    assert_eq!(claim.submission.authors, ["Ada Lovelace", "The Engine Consortium"]);
+    assert_eq!(claim.submission.published, Some(date("2026-03-01T00:00:00Z")));
+    assert_eq!(claim.datestamp, Some(date("2026-03-02T03:04:05Z")));
+    assert_eq!(page.withdrawn[0].id.as_str(), "doi:10.1145/70");
+    assert_eq!(page.withdrawn[0].reason, "retraction by doi:10.1145/78");
+    assert!(page.reasons()[0].starts_with("title is"));
+    assert_eq!(page.reasons()[1], "the record is no object");
+    assert_eq!(page.aside[0].datestamp, Some(date("2026-03-02T00:00:00Z")));
+}
+
+#[test]
+fn semantic_scholar() {
+    let page = sample(Format::SemanticScholar);
+    assert_eq!(page.ids(), ["arxiv:2603.00001"]);
+    assert_eq!(page.papers[0].submission.published, Some(date("2026-01-01T00:00:00Z")));
+    assert_eq!(page.signals[0].count, 5);
+    assert_eq!(page.reasons(), ["paperId is missing"]);
+}
+
+#[test]
+fn hugging_face() {
+    let page = sample(Format::Huggingface);
+    assert_eq!(page.ids(), ["arxiv:2603.00001"]);
+    let counted: Vec<_> = page.signals.iter().map(|signal| (signal.kind, signal.count)).collect();
+    assert_eq!(
+        counted,
+        [
+            (SignalKind::Upvotes, 42),
+            (SignalKind::Stars, 7),
+            (SignalKind::Comments, 3)
+        ]
+    );
+    assert_eq!(page.aside.len(), 3);
+}
+
+#[test]
+fn acl() {
+    let page = sample(Format::Acl);
+    let claim = &page.papers[0];
+    assert_eq!(page.ids(), ["doi:10.18653/v1/2026.acl-long.1", "acl:2026.acl-1.3"]);
+    assert_eq!(claim.submission.title, "Learning English with $\\alpha$");
+    assert_eq!(claim.submission.authors, ["Ada Lovelace", "Plato"]);
+    assert_eq!(claim.submission.published, Some(date("2026-07-01T00:00:00Z")));
+    assert_eq!(page.withdrawn[0].reason, "A mistake.");
+}
+
+#[test]
+fn files() {
+    let page = sample(Format::Jsonl);
+    assert_eq!(page.ids(), ["doi:10.1103/physrevd.76.013009", "x-2"]);
+    assert_eq!(
+        page.papers[0].submission.authors,
+        ["C. Balázs", "E. L. Berger", "P. M. Nadolsky"]
+    );
+    assert_eq!(page.papers[0].submission.categories, ["hep-ph", "hep-ex"]);
+    assert_eq!(page.papers[1].submission.authors, ["Ada Lovelace", "Alan Turing"]);
+    assert!(page.reasons()[0].starts_with("the record is no JSON"));
+
+    let page = sample(Format::Bibtex);
+    assert_eq!(page.ids(), ["doi:10.1007/bf01700692", "turing36", "arxiv:2603.00001"]);
+    let paper = page.papers[0]
+        .submission
+        .clone()
+        .into_paper(support::now())
+        .expect("a paper");
+    assert_eq!(paper.title, "Über formal Unentscheidbare Sätze");
+    assert_eq!(paper.authors, ["Kurt Gödel", "Paul Erdős"]);
+    assert_eq!(page.papers[1].submission.title, "On computable numbers, with $a < b$");
+    assert_eq!(page.papers[2].submission.categories, ["cs.LO"]);
+    assert_eq!(page.reasons(), ["the entry does not end"]);
+
+    let page = sample(Format::Csv);
+    assert_eq!(page.ids(), ["1"]);
+    assert_eq!(page.papers[0].submission.title, "Engines, and numbers");
+    assert_eq!(page.papers[0].submission.authors, ["Ada Lovelace", "Alan Turing"]);
+    assert_eq!(page.reasons()[0], "the record has 3 fields and the header 6");
+    assert!(page.reasons()[1].starts_with("title is"));
+}
+
+#[test]
+fn html_and_other_things_are_told_from_what_was_expected() {
+    let html = b"<!DOCTYPE html>\n<html><head><title>Down for maintenance</title></head><body><p>Sorry<br>" as &[u8];
+    for format in Format::ALL {
+        if matches!(format, Format::Jsonl | Format::Bibtex | Format::Csv) {
+            continue;
+        }
+        match read(format, html) {
+            Err(SourceError::NotTheFormat { found, .. }) => {
+                assert_eq!(found, "an HTML page titled \"Down for maintenance\"", "{format:?}");
+            }
+            other => panic!("{format:?}: {other:?}"),
+        }
+        for nothing in [b"" as &[u8], b"  \n", b"Rate limit exceeded"] {
+            assert!(
+                matches!(read(format, nothing), Err(SourceError::NotTheFormat { .. })),
+                "{format:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn entity_bombs_do_nothing() {
+    let bomb = br#"<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;&lol;"><!ENTITY x SYSTEM "file:///etc/passwd">]>
+        <rss><channel><item><title>A &lol2; and &x; title</title><guid>1</guid></item></channel></rss>"#;
+    let page = read(Format::Feed, bomb).expect("a page");
+    assert_eq!(page.papers[0].submission.title, "A &lol2; and &x; title");
+}
+
+#[test]
+fn a_gigantic_field_is_set_aside_and_the_rest_goes_on() {
+    let sound = "<item><title>Sound</title><guid>9</guid></item>";
+    let huge = "x".repeat(3 << 20);
+    for text in [
+        huge.clone(),
+        format!("<![CDATA[{huge}]]>"),
+        format!("a]]{huge}]]>").repeat(2),
+    ] {
+        let page = format!("<rss><item><title>Big</title><description>{text}</description></item>{sound}</rss>");
+        let page = read(Format::Feed, page.as_bytes()).expect("a page");
+        assert_eq!(page.ids(), ["9"]);
+        assert_eq!(page.aside.len(), 1, "{:?}", page.reasons());
+        assert!(
+            page.reasons()[0].contains("more than 262144 bytes"),
+            "{:?}",
+            page.reasons()
+        );
+    }
+    let page = format!(
+        r#"{{"results":[{{"title":"{}"}},{{"id":"W7","title":"Sound"}}]}}"#,
+        "y".repeat(5 << 20)
+    );
+    let page = read(Format::Openalex, page.as_bytes()).expect("a page");
+    assert_eq!((page.ids(), page.aside.len()), (vec!["openalex:W7"], 1));
+    let page = format!(
+        "{{\"title\":\"{}\"}}\n{{\"id\":\"7\",\"title\":\"Sound\"}}\n",
+        "z".repeat(5 << 20)
+    );
+    let page = read(Format::Jsonl, page.as_bytes()).expect("a page");
+    assert_eq!((page.ids(), page.aside.len()), (vec!["7"], 1));
+}
+
+#[test]
+fn markup_without_end_is_an_error_and_what_came_before_it_holds() {
+    let page = format!(
+        "<rss><item><title>Sound</title><guid>9</guid></item><item foo=\"{}",
+        "x".repeat(2 << 20)
+    );
+    let mut papers = 0;
+    let end = sources::parsing::parse(Format::Feed, page.as_bytes(), support::now(), |_| {
+        papers += 1;
+        Ok(())
+    });
+    assert!(matches!(end, Err(SourceError::Malformed { .. })), "{end:?}");
+    assert_eq!(papers, 1);
+}
+
+#[test]
+fn a_page_that_ends_within_a_record_is_malformed() {
+    let whole = include_bytes!("samples/arxiv-oai.xml");
+    let end = whole
+        .windows(9)
+        .rposition(|window| window == b"</record>")
+        .expect("a record");
+    assert!(matches!(
+        read(Format::ArxivOai, &whole[..end - 20]),
+        Err(SourceError::Malformed { .. })
+    ));
+    let whole = include_bytes!("samples/openalex.json");
+    assert!(matches!(
+        read(Format::Openalex, &whole[..whole.len() - 30]),
+        Err(SourceError::Malformed { .. })
+    ));
+}
+
+#[test]
+fn wrong_encodings_are_read_as_what_they_are() {
+    let latin = b"<rss><channel><item><title>G\xf6del \x96 a life</title><guid>1</guid></item></channel></rss>";
+    let page = read(Format::Feed, latin).expect("a page");
+    assert_eq!(page.papers[0].submission.title, "Gödel – a life");
+}
