@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, HOST};
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 pub struct Connection {
     requests: SendRequest<Full<Bytes>>,
     host: String,
+    cookie: &'static str,
 }
 
 /// What came back, as it was transferred.
@@ -32,7 +33,17 @@ impl Connection {
         stream.set_nodelay(true)?;
         let (requests, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { requests, host })
+        Ok(Self {
+            requests,
+            host,
+            cookie: "",
+        })
+    }
+
+    /// The same as somebody who is known by a cookie.
+    pub fn known_by(mut self, cookie: &'static str) -> Self {
+        self.cookie = cookie;
+        self
     }
 
     /// Asks for a page as browsers do, compressed.
@@ -49,8 +60,12 @@ impl Connection {
         self.send(request, form.to_owned()).await
     }
 
-    async fn send(&mut self, request: hyper::http::request::Builder, body: String) -> anyhow::Result<Answer> {
+    async fn send(&mut self, mut request: hyper::http::request::Builder, body: String) -> anyhow::Result<Answer> {
+        if !self.cookie.is_empty() {
+            request = request.header(COOKIE, self.cookie);
+        }
         let request = request.header(HOST, self.host.as_str()).body(Full::from(body))?;
+        self.requests.ready().await?;
         let (head, body) = self.requests.send_request(request).await?.into_parts();
         Ok(Answer {
             status: head.status.as_u16(),

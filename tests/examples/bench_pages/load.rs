@@ -15,6 +15,8 @@ pub struct Load {
     pub web: String,
     pub connections: usize,
     pub length: Duration,
+    /// What they are known by; nothing where they are not.
+    pub cookie: &'static str,
 }
 
 /// What they met.
@@ -33,7 +35,7 @@ struct Sample(f64, Option<f64>, usize);
 impl Load {
     /// Asks for each page once, or for the first hundred.
     pub async fn warm(&self, paths: &[String]) -> anyhow::Result<()> {
-        let mut connection = Connection::open(&self.web).await?;
+        let mut connection = Connection::open(&self.web).await?.known_by(self.cookie);
         for path in paths.iter().take(100) {
             let answer = connection.get(path).await?;
             ensure!(answer.status == 200, "{path}: {} {}", answer.status, answer.text());
@@ -48,7 +50,7 @@ impl Load {
         let began = Instant::now();
         let mut clients = JoinSet::new();
         for _ in 0..self.connections {
-            let connection = Connection::open(&self.web).await?;
+            let connection = Connection::open(&self.web).await?.known_by(self.cookie);
             clients.spawn(client(
                 connection,
                 Arc::clone(&paths),
