@@ -69,8 +69,8 @@ struct Feed {
 impl Feed {
     fn start(announced: Vec<Announced>) -> Self {
         let announced = Arc::new(Mutex::new(announced));
-        let served = Arc::clone(&announced);
-        let server = FeedServer::start(move |ask, _| listed(ask, &served.lock().unwrap()));
+        let list = Arc::clone(&announced);
+        let server = FeedServer::start(move |ask, _| listed(ask, &list.lock().unwrap()));
         Self { announced, server }
     }
 
