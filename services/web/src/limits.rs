@@ -22,6 +22,10 @@ use buckets::Taken;
 
 /// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 256 << 10;
+/// Of a body that is too long so much is read and thrown away, so that the answer is heard.
+const MOST_PASSED_OVER: usize = 2 << 20;
+/// And no longer than this.
+const PATIENCE_WITH_SENDERS: Duration = Duration::from_secs(2);
 /// Longest path and query, in bytes.
 const LONGEST_ADDRESS: usize = 8 << 10;
 /// Longest time an answer may take, gRPC calls included.
@@ -108,6 +112,9 @@ impl Rates {
 pub async fn limit(State(front): State<Arc<Front>>, client: Client, request: Request, next: Next) -> Response {
     let reader = Reader::of(request.uri().path());
     if let Some(response) = too_large(&front, reader, &request) {
+        // Whoever is still sending would find the connection broken and never read the answer.
+        let sent = axum::body::to_bytes(request.into_body(), MOST_PASSED_OVER);
+        let _ = tokio::time::timeout(PATIENCE_WITH_SENDERS, sent).await;
         return response;
     }
     let route = request
