@@ -63,6 +63,12 @@ impl Platform {
         self.endpoint.grpc.clone()
     }
 
+    /// Editions that held nothing, so that no mail was sent.
+    pub fn empty(&self) -> usize {
+        let series = "broadsheet_notification_editions_total{channel=\"mail\",outcome=\"empty\"}";
+        usize::try_from(tests::counted(&self.endpoint.admin, series)).unwrap_or(0)
+    }
+
     /// Runs a command against it. Lines that are refused (exit status 65) are told of and left out.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new(binary()?);
