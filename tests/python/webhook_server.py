@@ -7,6 +7,7 @@ nothing else is said; with --take-all everything does.
     /later       503 with Retry-After: 2 to the first edition, 204 afterwards
     /broken      500 to the first edition, 204 afterwards
     /unwilling   403 to the first challenge, 204 afterwards
+    /down        500 to editions
     /gone        410 to editions
     /elsewhere   302 to the `to` of the query
     /slow        200 with a body that never ends, a byte at a time
@@ -65,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
             return 204
         if kind == "webhook.verification":
             return 204 if again or path != "/unwilling" else 403
-        answers = {"/gone": 410, "/elsewhere": 302, "/slow": 200, "/lying": 200, "/endless": 200, "/silent": None}
+        answers = {"/down": 500, "/gone": 410, "/elsewhere": 302, "/slow": 200, "/lying": 200, "/endless": 200, "/silent": None}
         if not again:
             answers |= {"/later": 503, "/broken": 500}
         return answers.get(path, 204)

@@ -93,6 +93,16 @@ fn send_again(platform: &Platform) -> Vec<Value> {
     sent.json()["deliveries"].as_array().unwrap().clone()
 }
 
+/// The one mail that says that a webhook is out of use, once it is there.
+fn told(platform: &Platform) -> String {
+    until("the reader is told", || {
+        let mut mails = platform.mails();
+        mails.retain(|mail| mail.contains("Subject: Your webhook gets no more editions"));
+        assert!(mails.len() < 2, "told twice: {mails:?}");
+        mails.pop()
+    })
+}
+
 fn newest_record(platform: &Platform) -> Value {
     platform.must(&["subscribers", "export", ADA]).json()["deliveries"][0].clone()
 }
@@ -201,6 +211,8 @@ fn a_webhook_that_is_gone_pauses_the_subscription_until_it_agrees_again() {
     );
     assert!(shown["pause_reason"].as_str().unwrap().contains("410"), "{shown}");
     assert_eq!(shown["next_due"], Value::Null);
+    let mail = told(&desk.platform);
+    assert!(mail.contains("gone for good") && mail.contains("410 Gone"), "{mail}");
     let refused = desk.platform.run(&["subscribers", "resume", ADA]);
     assert!(refused.status == 1 && refused.err.contains("verify it"), "{refused:?}");
     desk.platform.must(&["subscribers", "webhook", "verify", ADA]);

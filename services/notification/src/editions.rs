@@ -11,6 +11,7 @@ mod calling;
 mod choosing;
 mod composing;
 pub mod letters;
+mod notices;
 mod planning;
 mod probes;
 mod sending;
@@ -36,6 +37,7 @@ use crate::editions::letters::{DigestLetter, Letters, Links, words};
 use crate::interests::Interests;
 use crate::mailer::{Mail, Outgoing, SendError, Transport, spans};
 use crate::subscribers::deliveries::Record;
+use crate::subscribers::failures::Patience;
 use crate::subscribers::webhooks::Answered;
 use crate::subscribers::{Channel, State, Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
@@ -137,6 +139,8 @@ pub struct Parts {
     pub transport: Arc<dyn Transport>,
     /// Takes what goes to webhooks.
     pub caller: Arc<dyn Caller>,
+    /// How long a webhook may fail before it is out of use.
+    pub patience: Patience,
     /// Requests to webhooks at the same time.
     pub calls_at_once: usize,
     /// Signs links.

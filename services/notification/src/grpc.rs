@@ -15,6 +15,7 @@ use crate::interests::Interests;
 use crate::subscribers::rates::Rates;
 use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
 use crate::tokens::{Scope, Tokens};
+use crate::webhook::addresses::Allowed;
 use crate::webhook::secrets::Secrets;
 use crate::webhook::urls::Schemes;
 
@@ -46,6 +47,8 @@ pub struct Notification {
     pub secrets: Arc<Secrets>,
     /// What URLs of webhooks may begin with.
     pub schemes: Schemes,
+    /// Which addresses they may name.
+    pub allowed: Allowed,
     /// Takes bounces and complaints in.
     pub feedback: Feedback,
     /// For who says nothing.

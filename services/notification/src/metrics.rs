@@ -114,6 +114,16 @@ pub static HELD_BACK: LazyLock<IntCounter> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// Webhooks that were in use and are no more, by why.
+pub static WEBHOOKS_ENDED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    register_int_counter_vec!(
+        "broadsheet_notification_webhooks_ended_total",
+        "Webhooks that went out of use: they said that they are gone, or took no edition for too long.",
+        &["reason"]
+    )
+    .expect("the only metric of this name")
+});
+
 /// Makes every series exist.
 pub fn touch() {
     for outcome in [
@@ -135,6 +145,9 @@ pub fn touch() {
     }
     for kind in ["hard_bounce", "soft_bounce", "rejection", "complaint", "not_a_report"] {
         FEEDBACK.with_label_values(&[kind]);
+    }
+    for reason in ["gone", "disabled"] {
+        WEBHOOKS_ENDED.with_label_values(&[reason]);
     }
     LazyLock::force(&FLOOR);
     LazyLock::force(&RESENT);

@@ -30,6 +30,7 @@ pub mod changes;
 pub mod channels;
 pub mod claims;
 pub mod deliveries;
+pub mod failures;
 mod groups;
 pub mod keeper;
 mod logging;

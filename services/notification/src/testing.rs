@@ -22,6 +22,7 @@ use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, O
 use crate::interests::Interests;
 use crate::mailer::{Mail, Outgoing, SendError, Transport, body};
 use crate::subscribers::changes::Next;
+use crate::subscribers::failures::Patience;
 use crate::subscribers::reading::Past;
 use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
@@ -243,6 +244,7 @@ impl House {
             transport: Arc::clone(&post) as Arc<dyn Transport>,
             caller: Arc::new(Nobody),
             calls_at_once: 16,
+            patience: Patience::For(SignedDuration::from_hours(24 * 5)),
             secrets: Arc::new(Secrets::new(b"secret")),
             tokens: Arc::clone(&tokens),
             public_url: "https://example.org".to_owned(),

@@ -3,7 +3,7 @@
 //! It says what an answer means; what follows from that is not its business. It connects to no address inside a network
 //! that the operator has not named, and follows no redirect.
 
-mod addresses;
+pub mod addresses;
 pub mod bodies;
 pub mod config;
 mod connecting;

@@ -30,6 +30,8 @@ const PATIENCE_WITH_SENDERS: Duration = Duration::from_secs(2);
 const LONGEST_ADDRESS: usize = 8 << 10;
 /// Longest time an answer may take, gRPC calls included.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// The same where a webhook of a reader is asked, which has time of its own.
+const DEADLINE_OF_WEBHOOKS: Duration = Duration::from_secs(45);
 /// When to come back while a service is down.
 const RETRY_SECONDS: u64 = 5;
 
@@ -121,6 +123,8 @@ pub async fn limit(State(front): State<Arc<Front>>, client: Client, request: Req
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
+    let asks_webhook = route.starts_with("/preferences/webhook");
+    let deadline = if asks_webhook { DEADLINE_OF_WEBHOOKS } else { DEADLINE };
     let budget = Budget::of(&request, route).filter(|_| !client.address().is_loopback());
     let taken = budget.and_then(|budget| {
         let per_minute = front.rates.of(budget);
@@ -138,7 +142,7 @@ pub async fn limit(State(front): State<Arc<Front>>, client: Client, request: Req
         say(response.headers_mut(), budget, per_minute, 0, wait);
         return response;
     }
-    let Ok(mut response) = tokio::time::timeout(DEADLINE, next.run(request)).await else {
+    let Ok(mut response) = tokio::time::timeout(deadline, next.run(request)).await else {
         return unavailable(&front, reader, StatusCode::GATEWAY_TIMEOUT);
     };
     if let Some((budget, per_minute, Taken::Granted { left, full_in })) = taken {

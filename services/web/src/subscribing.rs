@@ -17,6 +17,7 @@ mod preview;
 mod problems;
 mod reading;
 mod subscribe;
+mod webhook;
 mod wishes;
 mod words;
 
@@ -46,6 +47,8 @@ pub const TEMPLATES: &[Template] = &[
     ("unsubscribe.html", include_str!("templates/unsubscribe.html")),
     ("unsubscribed.html", include_str!("templates/unsubscribed.html")),
     ("preferences.html", include_str!("templates/preferences.html")),
+    ("hook.html", include_str!("templates/hook.html")),
+    ("webhook.html", include_str!("templates/webhook.html")),
     ("delete.html", include_str!("templates/delete.html")),
     ("deleted.html", include_str!("templates/deleted.html")),
 ];
@@ -59,6 +62,10 @@ pub const ROUTES: &[&str] = &[
     "/preferences/preview",
     "/preferences/export",
     "/preferences/delete",
+    "/preferences/webhook",
+    "/preferences/webhook/verify",
+    "/preferences/webhook/rotate",
+    "/preferences/webhook/remove",
     "/unsubscribe",
     "/pause",
     "/resume",
@@ -76,6 +83,10 @@ pub fn routes() -> Router<Arc<Front>> {
         .route("/preferences/preview", post(preferences::preview_page))
         .route("/preferences/export", get(leaving::export))
         .route("/preferences/delete", get(leaving::delete_page).post(leaving::delete))
+        .route("/preferences/webhook", post(webhook::set))
+        .route("/preferences/webhook/verify", post(webhook::verify))
+        .route("/preferences/webhook/rotate", post(webhook::rotate))
+        .route("/preferences/webhook/remove", post(webhook::remove))
         .route(
             "/unsubscribe",
             get(leaving::unsubscribe_page).post(leaving::unsubscribe),

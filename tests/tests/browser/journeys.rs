@@ -1,6 +1,7 @@
 //! What readers do.
 
 mod feeds;
+mod hooking;
 mod keyboard;
 mod leafing;
 mod odd;
@@ -30,6 +31,7 @@ pub const IN_EVERY_VARIANT: &[(&str, Journey)] = &[
         leafing::other_pages,
     ),
     ("from a subscription to its end", subscribing::from_first_to_last),
+    ("a webhook is set and looked after", hooking::from_setting_to_removing),
     ("a vote moves what is trending", reacting::vote_moves_trending),
     (
         "what is saved is there until it is taken out",

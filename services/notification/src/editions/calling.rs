@@ -8,7 +8,7 @@ use common::telemetry;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span};
+use tracing::{Instrument as _, Span, warn};
 
 use super::letters::Links;
 use super::planning::{Leave, Planned, ended_on, pause};
@@ -82,24 +82,64 @@ impl Editions {
         let outcome = self.ask_webhook(&call, self.calling(&planned.papers)).await;
         planned.record.at = Timestamp::now();
         match outcome {
-            Ok(()) => self.taken(planned).await,
+            Ok(()) => {
+                let id = planned.subscriber.id.clone();
+                let delivered = self.taken(planned).await;
+                self.note_taken(&id, &webhook).await;
+                delivered
+            }
             Err(CallError::Gone(problem)) => {
                 let (id, answered) = (&planned.subscriber.id, Answered::Gone(problem.clone()));
                 let subscribers = &self.parts.subscribers;
-                subscribers
-                    .webhook_answered(id, &webhook, &answered, planned.record.at)
-                    .await?;
+                let noted = subscribers.webhook_answered(id, &webhook, &answered, planned.record.at);
+                self.tell_where_ended(noted.await?);
                 self.end(planned, Stage::Failed, &format!("the webhook is gone: {problem}"))
                     .await
             }
             Err(CallError::Transient { problem, after }) => {
                 let due = self.again_at(&planned, after);
+                self.note_last_attempt(due, &planned, &problem).await;
                 self.put_off_until(due, planned, problem, Certainty::Untaken).await
             }
             Err(CallError::Lost(problem)) => {
                 let due = self.again_at(&planned, None);
+                self.note_last_attempt(due, &planned, &problem).await;
                 self.put_off_until(due, planned, problem, Certainty::Unknown).await
             }
+        }
+    }
+
+    /// An edition that was taken ends the count of those that were not. It is on record as sent already: should this be
+    /// lost, the next one ends the count.
+    async fn note_taken(&self, id: &str, webhook: &Webhook) {
+        if webhook.failing.is_none() {
+            return;
+        }
+        let noted = self.parts.subscribers.edition_taken(id, webhook, Timestamp::now());
+        if let Err(error) = noted.await {
+            warn!(%error, subscriber = id, "it is not noted that a webhook takes editions again");
+        }
+    }
+
+    /// An edition that is tried no more before the next slot has failed.
+    async fn note_last_attempt(&self, due: Timestamp, planned: &Planned, problem: &str) {
+        if due >= planned.next {
+            self.note_failed(planned, problem).await;
+        }
+    }
+
+    /// Counts an edition that failed. Before its end is on record: who ends in between is asked for it again after the
+    /// lease, and none counts twice.
+    pub(super) async fn note_failed(&self, planned: &Planned, problem: &str) {
+        let (id, slot) = (&planned.subscriber.id, planned.slot);
+        let Some(webhook) = planned.subscriber.webhook.as_ref() else {
+            return;
+        };
+        let subscribers = &self.parts.subscribers;
+        let noted = subscribers.edition_failed(id, webhook, slot, problem, self.parts.patience, Timestamp::now());
+        match noted.await {
+            Ok(noted) => self.tell_where_ended(noted),
+            Err(error) => warn!(%error, subscriber = %id, %slot, "a failed edition is not counted"),
         }
     }
 

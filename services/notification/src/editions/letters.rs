@@ -9,6 +9,7 @@
 
 mod abstracts;
 mod links;
+mod notices;
 mod plates;
 mod press;
 mod sample;
@@ -24,6 +25,7 @@ use domain::{Paper, Preferences};
 use minijinja::{Environment, Value, context};
 
 pub use links::Links;
+pub use notices::{Ended, Rest, WebhookNotice};
 use shown::{Personal, Shown};
 
 use self::abstracts::Abstracts;

@@ -120,7 +120,14 @@ impl Editions {
         let (id, email) = (planned.subscriber.id.clone(), planned.subscriber.email.clone());
         let result = match verdict {
             Verdict::Empty(why) => self.end_empty(planned, why).await,
-            Verdict::Expired(detail) => self.end(planned, Stage::Expired, &detail).await,
+            Verdict::Expired(detail) => {
+                // Where nothing was attempted that is nobody's failure but ours.
+                if channel == Channel::Webhook && planned.record.attempts > 0 {
+                    let last = planned.record.detail.clone();
+                    self.note_failed(&planned, &last).await;
+                }
+                self.end(planned, Stage::Expired, &detail).await
+            }
             Verdict::PutOff(detail) => self.put_off(planned, detail, Certainty::Untaken).await,
             Verdict::Send(_) | Verdict::Known => Ok(not_mine(channel, planned.slot, planned.record)),
         };

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, warn};
 
 use super::planning::{Leave, Planned, ended, settled_as};
-use super::{Delivered, EditionError, EditionPaper, Editions, Outcome, Plan};
+use super::{Delivered, EditionError, EditionPaper, Editions, Outcome, Parts, Plan};
 use crate::mailer::{Outgoing, SendError, spans};
 use crate::subscribers::SubscribersError;
 use crate::subscribers::deliveries::{Certainty, Stage};
@@ -100,14 +100,7 @@ impl Editions {
     }
 
     pub(super) async fn hand_over(&self, mail: &Outgoing, span: Span) -> Result<(), SendError> {
-        let sending = self.parts.transport.send(mail).instrument(span.clone());
-        let outcome = tokio::time::timeout(self.parts.send_timeout, sending).await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            let problem = format!("no answer within {} s", self.parts.send_timeout.as_secs());
-            Err(SendError::Lost(problem))
-        });
-        spans::ended(&span, &outcome);
-        outcome
+        self.parts.hand_over(mail, span).await
     }
 
     /// The span of sending a digest, which points at the traces of its papers.
@@ -122,5 +115,18 @@ impl Editions {
             telemetry::link(&span, trace);
         }
         span
+    }
+}
+
+impl Parts {
+    pub(super) async fn hand_over(&self, mail: &Outgoing, span: Span) -> Result<(), SendError> {
+        let sending = self.transport.send(mail).instrument(span.clone());
+        let outcome = tokio::time::timeout(self.send_timeout, sending).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            let problem = format!("no answer within {} s", self.send_timeout.as_secs());
+            Err(SendError::Lost(problem))
+        });
+        spans::ended(&span, &outcome);
+        outcome
     }
 }

@@ -129,9 +129,12 @@ fn webhook(webhook: &Webhook) -> Value {
             Standing::Unverified => "unverified",
             Standing::Verified => "verified",
             Standing::Gone => "gone",
+            Standing::Disabled => "disabled",
         },
         "detail": webhook.detail,
         "since": webhook.since,
+        "failing_since": webhook.failing.map(|failing| failing.since),
+        "failed_editions": webhook.failing.map_or(0, |failing| failing.editions),
     })
 }
 

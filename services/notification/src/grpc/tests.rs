@@ -34,6 +34,7 @@ pub(super) fn front_door(house: &House) -> Notification {
         tokens: Arc::clone(&house.tokens),
         secrets: Arc::new(Secrets::new(b"secret")),
         schemes: Schemes::Https,
+        allowed: Allowed::parse("").expect("no network"),
         feedback: Feedback::new(
             house.subscribers.clone(),
             "example.org",

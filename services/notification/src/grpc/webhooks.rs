@@ -10,6 +10,7 @@ use proto::subscriptions::v1::{
 use tonic::Status;
 
 use super::{Notification, unavailable};
+use crate::metrics::HELD_BACK;
 use crate::subscribers::webhooks::Webhook;
 use crate::subscribers::{State, Subscriber};
 use crate::tokens::Scope;
@@ -19,6 +20,7 @@ impl Notification {
     pub(super) async fn set_webhook(&self, request: SetWebhookRequest) -> Result<SetWebhookResponse, Status> {
         let url = self
             .webhook_url(&request.url)
+            .and_then(|url| self.allowed.check(&url).map(|()| url))
             .map_err(|problem| status::invalid("url", problem))?;
         let channels = match request.delivery_channel() {
             DeliveryChannel::Unspecified if request.delivery_channel != 0 => {
@@ -38,6 +40,7 @@ impl Notification {
                 "this subscription has ended; subscribe again first",
             ));
         }
+        self.admit_challenge(&known.id).await?;
         let (secret, _) = self.name_webhook(&known.id, &url, channels).await?;
         Ok(SetWebhookResponse {
             subscription: Some(self.shown(&known.id).await?),
@@ -47,6 +50,7 @@ impl Notification {
 
     pub(super) async fn verify_webhook(&self, token: &str) -> Result<Subscription, Status> {
         let (known, webhook) = self.with_webhook(token).await?;
+        self.admit_challenge(&known.id).await?;
         self.challenge(&known, &webhook).await?;
         self.shown(&known.id).await
     }
@@ -105,7 +109,23 @@ impl Notification {
             .subscribers
             .webhook_answered(&of.id, webhook, &answered, Timestamp::now())
             .await;
-        noted.map_err(unavailable)
+        let noted = noted.map_err(unavailable)?;
+        let subscriber = noted.subscriber.clone();
+        self.editions.tell_where_ended(noted);
+        Ok(subscriber)
+    }
+
+    /// Refuses what would have a webhook asked again and again: whose it is, nobody knows yet.
+    async fn admit_challenge(&self, id: &str) -> Result<(), Status> {
+        let wait = self.subscribers.admit_challenge(id, Timestamp::now()).await;
+        match wait.map_err(unavailable)? {
+            None => Ok(()),
+            Some(wait) => {
+                HELD_BACK.inc();
+                let problem = "webhooks of this subscription were asked too often; try again later";
+                Err(status::exhausted(problem, wait))
+            }
+        }
     }
 
     async fn with_webhook(&self, token: &str) -> Result<(Subscriber, Webhook), Status> {

@@ -157,7 +157,13 @@ impl Subscribers {
     ) -> Result<Result<Option<Subscriber>, E>, SubscribersError> {
         let mut refused = None;
         let changed = self.change(id, now, |known| match change(known) {
-            Ok(preferences) => known.preferences = preferences,
+            Ok(preferences) => {
+                known.preferences = preferences;
+                // Whoever chooses mail instead of a webhook that is out of use wants to have it.
+                if !known.takes_nothing() {
+                    known.end_own_pause();
+                }
+            }
             Err(error) => refused = Some(error),
         });
         let changed = changed.await?;

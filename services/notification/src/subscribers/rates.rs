@@ -1,5 +1,6 @@
 //! How many wishes to subscribe are taken: each network and all callers together have a bucket of tokens, so that nobody's
-//! form floods strangers with confirmation mails.
+//! form floods strangers with confirmation mails. And how often a subscription has webhooks asked whether they agree: the
+//! URL is one that its reader chose, and may be anybody's.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -21,6 +22,18 @@ pub struct Rates {
     pub network: u32,
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_hours(1);
+/// Challenges that one subscription has sent in an hour, at most; that many may also come at once.
+const CHALLENGES: u32 = 10;
+
+/// A bucket of tokens.
+struct Bucket {
+    key: String,
+    holds: u32,
+    filled_in: Duration,
+}
+
 impl Subscribers {
     /// Takes one wish; the answer is after how long to try again where there are too many.
     pub async fn admit(
@@ -29,11 +42,33 @@ impl Subscribers {
         from: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<Option<Duration>, SubscribersError> {
-        let mut keys = vec!["broadsheet:rate:all".to_owned()];
-        let mut arguments = vec![now.as_millisecond().to_string(), rates.all.to_string()];
-        if let Some(address) = from {
-            keys.push(format!("broadsheet:rate:{}", network(address)));
-            arguments.push(rates.network.to_string());
+        let by_minute = |name: &str, holds| Bucket {
+            key: format!("broadsheet:rate:{name}"),
+            holds,
+            filled_in: MINUTE,
+        };
+        let mut buckets = vec![by_minute("all", rates.all)];
+        buckets.extend(from.map(|address| by_minute(&network(address), rates.network)));
+        self.take(buckets, now).await
+    }
+
+    /// Takes one challenge for a subscription; the answer is after how long to try again where there were too many.
+    pub async fn admit_challenge(&self, id: &str, now: Timestamp) -> Result<Option<Duration>, SubscribersError> {
+        let bucket = Bucket {
+            key: format!("broadsheet:rate:challenges:{id}"),
+            holds: CHALLENGES,
+            filled_in: HOUR,
+        };
+        self.take(vec![bucket], now).await
+    }
+
+    /// Takes a token from each bucket, or none from any.
+    async fn take(&self, buckets: Vec<Bucket>, now: Timestamp) -> Result<Option<Duration>, SubscribersError> {
+        let mut keys = Vec::with_capacity(buckets.len());
+        let mut arguments = vec![now.as_millisecond().to_string()];
+        for bucket in buckets {
+            keys.push(bucket.key);
+            arguments.extend([bucket.holds.to_string(), bucket.filled_in.as_millis().to_string()]);
         }
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
         let wait: u64 = self.script(&TAKE, &keys, &arguments).await?;
@@ -84,5 +119,21 @@ mod tests {
             Some(Duration::from_secs(6)),
             "all together"
         );
+    }
+
+    #[tokio::test]
+    async fn a_subscription_has_so_many_challenges_in_an_hour() {
+        let house = House::build().await;
+        let admit = async |id: &str, minutes: i64| {
+            let admitted = house.subscribers.admit_challenge(id, house.later(minutes));
+            admitted.await.expect("redis answers")
+        };
+        for _ in 0..CHALLENGES {
+            assert_eq!(admit("ada", 0).await, None);
+        }
+        assert_eq!(admit("ada", 0).await, Some(Duration::from_mins(6)));
+        assert_eq!(admit("bob", 0).await, None, "another subscription");
+        assert_eq!(admit("ada", 6).await, None, "a token is back");
+        assert!(admit("ada", 6).await.is_some());
     }
 }

@@ -1,10 +1,12 @@
-//! The webhook of a subscriber: its URL, the names of its secrets, and whether it has agreed.
+//! The webhook of a subscriber: its URL, the names of its secrets, and whether it has agreed. How long one has failed is
+//! counted in [`super::failures`].
 
 use domain::preferences::Channels;
 use jiff::{SignedDuration, Timestamp};
 use proto::convert::{from_wire_time, to_wire_time};
 use proto::subscriptions::v1 as wire;
 
+use super::failures::{Failing, Noted};
 use super::{State, Subscriber, Subscribers, SubscribersError};
 
 /// For so long after a rotation the earlier secret signs, too.
@@ -21,10 +23,12 @@ pub struct Webhook {
     pub earlier: Option<(String, Timestamp)>,
     /// Where it stands.
     pub standing: Standing,
-    /// Why it is not verified, in words.
+    /// What it last said: why it is not verified, or what became of the last edition where editions fail.
     pub detail: String,
     /// Since when it stands there.
     pub since: Timestamp,
+    /// Editions in a row that it did not take; none where it took the last one.
+    pub failing: Option<Failing>,
 }
 
 /// Where a webhook stands.
@@ -36,6 +40,8 @@ pub enum Standing {
     Verified,
     /// Said that it is gone for good.
     Gone,
+    /// Took nothing for days.
+    Disabled,
 }
 
 /// What a webhook says to a challenge; that it is gone, to an edition, too.
@@ -56,7 +62,7 @@ impl Webhook {
         std::iter::once(self.secret.as_str()).chain(earlier.map(|(name, _)| name.as_str()))
     }
 
-    fn stand(&mut self, standing: Standing, detail: &str, now: Timestamp) {
+    pub(super) fn stand(&mut self, standing: Standing, detail: &str, now: Timestamp) {
         if self.standing != standing {
             self.since = now;
         }
@@ -83,6 +89,7 @@ impl Subscribers {
                 standing: Standing::Unverified,
                 detail: String::new(),
                 since: now,
+                failing: None,
             });
             known.preferences.channels = channels;
         };
@@ -97,28 +104,37 @@ impl Subscribers {
         asked: &Webhook,
         answered: &Answered,
         now: Timestamp,
-    ) -> Result<Option<Subscriber>, SubscribersError> {
+    ) -> Result<Noted, SubscribersError> {
+        let mut ended = false;
         let note = |known: &mut Subscriber| {
+            ended = false;
             let Some(webhook) = same(known, asked) else {
                 return;
             };
             match answered {
                 Answered::Agreed => {
                     webhook.stand(Standing::Verified, "", now);
+                    webhook.failing = None;
                     known.end_own_pause();
                 }
                 // One that is in use and is asked again in a bad moment stays in use.
                 Answered::Refused(problem) if webhook.standing == Standing::Verified => {
                     problem.clone_into(&mut webhook.detail);
                 }
+                // One that was put out of use stays so, with the days on which it failed.
+                Answered::Refused(problem) if webhook.standing == Standing::Disabled => {
+                    problem.clone_into(&mut webhook.detail);
+                }
                 Answered::Refused(problem) => webhook.stand(Standing::Unverified, problem, now),
                 Answered::Gone(problem) => {
+                    ended = webhook.standing == Standing::Verified;
                     webhook.stand(Standing::Gone, problem, now);
-                    known.pause_without_ways(problem);
+                    known.pause_without_ways(&format!("the webhook is gone: {problem}"));
                 }
             }
         };
-        self.change(id, now, note).await
+        let subscriber = self.change(id, now, note).await?;
+        Ok(Noted { subscriber, ended })
     }
 
     /// Gives a webhook a new secret; answers until when the one before signs, too.
@@ -151,15 +167,15 @@ impl Subscribers {
 
 impl Subscriber {
     /// Pauses a subscription that is active and has no way left.
-    fn pause_without_ways(&mut self, problem: &str) {
+    pub(super) fn pause_without_ways(&mut self, why: &str) {
         if self.state == State::Active && self.takes_nothing() {
             self.state = State::Paused;
-            self.pause_reason = format!("the webhook is gone: {problem}");
+            why.clone_into(&mut self.pause_reason);
         }
     }
 
     /// Ends a pause that the platform made, and none that a reader made.
-    fn end_own_pause(&mut self) {
+    pub(super) fn end_own_pause(&mut self) {
         if self.state == State::Paused && !self.pause_reason.is_empty() {
             self.state = State::Active;
         }
@@ -167,7 +183,7 @@ impl Subscriber {
 }
 
 /// The webhook of a subscriber, where it is still the one that was asked.
-fn same<'a>(known: &'a mut Subscriber, asked: &Webhook) -> Option<&'a mut Webhook> {
+pub(super) fn same<'a>(known: &'a mut Subscriber, asked: &Webhook) -> Option<&'a mut Webhook> {
     let webhook = known.webhook.as_mut()?;
     (webhook.url == asked.url).then_some(webhook)
 }
@@ -183,6 +199,9 @@ pub(super) fn to_record(of: &Webhook) -> wire::WebhookRecord {
         state: to_wire_state(of.standing).into(),
         detail: of.detail.clone(),
         state_time: Some(to_wire_time(of.since)),
+        failing_since_time: of.failing.map(|failing| to_wire_time(failing.since)),
+        failed_editions: of.failing.map_or(0, |failing| failing.editions),
+        failed_slot_time: of.failing.map(|failing| to_wire_time(failing.slot)),
     }
 }
 
@@ -197,10 +216,16 @@ pub(super) fn from_record(record: &wire::WebhookRecord) -> Webhook {
         standing: match record.state() {
             wire::WebhookState::Verified => Standing::Verified,
             wire::WebhookState::Gone => Standing::Gone,
+            wire::WebhookState::Disabled => Standing::Disabled,
             wire::WebhookState::Unverified | wire::WebhookState::Unspecified => Standing::Unverified,
         },
         detail: record.detail.clone(),
         since: time(record.state_time).unwrap_or_default(),
+        failing: time(record.failing_since_time).map(|since| Failing {
+            since,
+            editions: record.failed_editions,
+            slot: time(record.failed_slot_time).unwrap_or(Timestamp::MIN),
+        }),
     }
 }
 
@@ -211,6 +236,10 @@ pub fn to_wire(of: &Webhook) -> wire::Webhook {
         state: to_wire_state(of.standing).into(),
         detail: of.detail.clone(),
         state_time: Some(to_wire_time(of.since)),
+        failing_since_time: of.failing.map(|failing| to_wire_time(failing.since)),
+        failed_editions: of
+            .failing
+            .map_or(0, |failing| i32::try_from(failing.editions).unwrap_or(i32::MAX)),
     }
 }
 
@@ -219,5 +248,6 @@ fn to_wire_state(standing: Standing) -> wire::WebhookState {
         Standing::Unverified => wire::WebhookState::Unverified,
         Standing::Verified => wire::WebhookState::Verified,
         Standing::Gone => wire::WebhookState::Gone,
+        Standing::Disabled => wire::WebhookState::Disabled,
     }
 }

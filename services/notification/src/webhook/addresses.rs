@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use url::{Host, Url};
 
 /// Networks of IPv4 that are not of the public internet (RFC 6890 and its registry).
 const SPECIAL_V4: [Ipv4Net; 15] = [
@@ -55,6 +56,22 @@ impl Allowed {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address)) || is_public(address)
     }
+
+    /// Refuses a URL whose host is written as an address that may not be connected to, in words that follow the name of
+    /// its field. What a name leads to is seen when it is connected to, every time anew.
+    pub fn check(&self, url: &str) -> Result<(), String> {
+        let address = match Url::parse(url).ok().as_ref().and_then(Url::host) {
+            Some(Host::Ipv4(address)) => IpAddr::from(address),
+            Some(Host::Ipv6(address)) => IpAddr::from(address),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        if self.takes(address) {
+            return Ok(());
+        }
+        Err(format!(
+            "names {address}, which is not of the public internet; it must be a host that everybody can reach"
+        ))
+    }
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -77,6 +94,29 @@ const fn v6([first, second]: [u16; 2], prefix: u8) -> Ipv6Net {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_that_names_an_address_inside_is_refused_at_once() {
+        let inside = Allowed::parse("10.1.0.0/16").expect("a network");
+        for refused in [
+            "https://10.0.0.1/a",
+            "https://127.1/",
+            "https://2130706433/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://169.254.169.254/",
+        ] {
+            let said = inside.check(refused).expect_err(refused);
+            assert!(said.contains("not of the public internet"), "{said}");
+        }
+        for taken in [
+            "https://10.1.2.3/",
+            "https://hooks.example.org/",
+            "https://1.1.1.1/",
+            "nonsense",
+        ] {
+            assert_eq!(inside.check(taken), Ok(()), "{taken}");
+        }
+    }
 
     #[test]
     fn only_the_public_internet_may_be_connected_to() {

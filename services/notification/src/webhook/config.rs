@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::config::Settings;
+use jiff::SignedDuration;
 use rustls::ClientConfig;
 
 use super::Caller;
 use super::addresses::Allowed;
 use super::requests::Http;
 use super::urls::Schemes;
+use crate::subscribers::failures::Patience;
 use crate::trust::Trust;
 
 /// The settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    allowed: Allowed,
+    /// Which addresses may be connected to.
+    pub allowed: Allowed,
     /// Which schemes are taken.
     pub schemes: Schemes,
+    /// How long one may fail before it is out of use.
+    pub patience: Patience,
     /// Requests at a time.
     pub at_once: usize,
     at_once_per_host: usize,
@@ -47,6 +52,7 @@ impl Config {
                 })
             }),
             timeout: Duration::from_secs(settings.number("notification.webhook_timeout_seconds", 1..=60)),
+            patience: patience(settings.number("notification.webhook_failing_seconds", 0..=31_536_000)),
             trust,
         }
     }
@@ -69,5 +75,12 @@ impl Config {
         Ok(builder
             .with_root_certificates(self.trust.roots()?)
             .with_no_client_auth())
+    }
+}
+
+fn patience(seconds: u64) -> Patience {
+    match i64::try_from(seconds) {
+        Ok(0) | Err(_) => Patience::Endless,
+        Ok(seconds) => Patience::For(SignedDuration::from_secs(seconds)),
     }
 }

@@ -1,8 +1,11 @@
-//! The editions of a subscriber, newest first: what was in them and why, and why there was none.
+//! The editions of a subscriber, newest first: what was in them and why, and why there was none. One that goes by mail and to
+//! the webhook is one, with both outcomes.
 
 use std::collections::HashMap;
 
-use proto::delivery::v1::{Delivery, DeliveryState, GetLatestEditionRequest, ListDeliveriesRequest, SentEdition};
+use proto::delivery::v1::{
+    Channel, Delivery, DeliveryState, GetLatestEditionRequest, ListDeliveriesRequest, SentEdition,
+};
 use serde::Serialize;
 use tonic::Status;
 
@@ -17,7 +20,7 @@ const EDITIONS: i32 = 14;
 #[derive(Debug, Serialize)]
 pub struct Past {
     day: String,
-    outcome: &'static str,
+    outcome: String,
     papers: Vec<Picked>,
 }
 
@@ -38,36 +41,73 @@ pub async fn of(desk: &Desk, email: &str, token: &str, zone: &str) -> Result<Vec
         other.get_latest_edition(desk.ask(sent))
     )?;
     Ok(joined(
-        listed.into_inner().deliveries,
+        &listed.into_inner().deliveries,
         &sent.into_inner().editions,
         zone,
     ))
 }
 
-fn joined(listed: Vec<Delivery>, sent: &[SentEdition], zone: &str) -> Vec<Past> {
+fn joined(listed: &[Delivery], sent: &[SentEdition], zone: &str) -> Vec<Past> {
     let slot = |edition: &SentEdition| edition.slot_time.map(|slot| (slot.seconds, slot.nanos));
     let by_slot: HashMap<_, _> = sent.iter().map(|edition| (slot(edition), edition)).collect();
-    let past = |delivery: Delivery| {
-        let edition = by_slot.get(&delivery.slot_time.map(|slot| (slot.seconds, slot.nanos)));
+    // The ways of a slot stand one behind the other.
+    let same_slot = |one: &Delivery, next: &Delivery| one.slot_time == next.slot_time;
+    let slots = listed.chunk_by(same_slot).enumerate();
+    let past = slots.map(|(place, ways)| {
+        let time = ways.first().and_then(|way| way.slot_time);
+        let edition = by_slot.get(&time.map(|slot| (slot.seconds, slot.nanos)));
         let papers = edition.map(|edition| edition.papers.iter().filter_map(Picked::of).collect());
         Past {
-            day: words::day(delivery.slot_time, zone),
-            outcome: outcome(delivery.state()),
+            day: words::day(time, zone),
+            outcome: outcome(ways, if place == 0 { Age::Newest } else { Age::Older }),
             papers: papers.unwrap_or_default(),
         }
-    };
-    listed.into_iter().map(past).collect()
+    });
+    past.collect()
 }
 
-fn outcome(state: DeliveryState) -> &'static str {
+/// Whether an edition that is held up may still come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Newest,
+    Older,
+}
+
+/// What came of an edition; with the way where there are several, or where it is not mail.
+fn outcome(ways: &[Delivery], age: Age) -> String {
+    let one = |way: &Delivery| match (way.channel(), ways.len()) {
+        (Channel::Webhook, _) => format!("webhook: {}", on_webhook(way.state(), age)),
+        (_, 1) => by_mail(way.state(), age).to_owned(),
+        _ => format!("mail: {}", by_mail(way.state(), age)),
+    };
+    ways.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn by_mail(state: DeliveryState, age: Age) -> &'static str {
     match state {
-        DeliveryState::Sent => "sent",
-        DeliveryState::Intended | DeliveryState::Sending => "on its way",
-        DeliveryState::Deferred => "held up; it is tried again",
         DeliveryState::Failed => "not taken by your mail server",
         DeliveryState::Empty => "nothing new for you, so no mail",
         DeliveryState::Expired => "too late to be of use, so no mail",
-        DeliveryState::Unspecified => "unknown",
+        state => on_any_way(state, age),
+    }
+}
+
+fn on_webhook(state: DeliveryState, age: Age) -> &'static str {
+    match state {
+        DeliveryState::Failed => "not taken",
+        DeliveryState::Empty => "nothing new for you, so no request",
+        DeliveryState::Expired => "not taken in time",
+        state => on_any_way(state, age),
+    }
+}
+
+fn on_any_way(state: DeliveryState, age: Age) -> &'static str {
+    match state {
+        DeliveryState::Sent => "sent",
+        DeliveryState::Intended | DeliveryState::Sending => "on its way",
+        DeliveryState::Deferred if age == Age::Newest => "held up; it is tried again",
+        DeliveryState::Deferred => "held up until the next one was due",
+        _ => "unknown",
     }
 }
 
@@ -104,11 +144,39 @@ mod tests {
             delivery(172_800, DeliveryState::Empty),
             delivery(86_400, DeliveryState::Sent),
         ];
-        let past = joined(listed, &[edition], "UTC");
+        let past = joined(&listed, &[edition], "UTC");
         assert_eq!(past[0].outcome, "nothing new for you, so no mail");
         assert_eq!(
             (past[1].day.as_str(), past[1].papers.len()),
             ("Friday, 2 January 1970", 1)
+        );
+    }
+
+    #[test]
+    fn a_slot_that_goes_two_ways_is_one_with_both_outcomes() {
+        let delivery = |seconds, channel: Channel, state: DeliveryState| Delivery {
+            slot_time: Some(Timestamp { seconds, nanos: 0 }),
+            channel: channel.into(),
+            state: state.into(),
+            ..Delivery::default()
+        };
+        let listed = [
+            delivery(172_800, Channel::Mail, DeliveryState::Sent),
+            delivery(172_800, Channel::Webhook, DeliveryState::Deferred),
+            delivery(86_400, Channel::Webhook, DeliveryState::Deferred),
+            delivery(0, Channel::Mail, DeliveryState::Failed),
+        ];
+        let said: Vec<String> = joined(&listed, &[], "UTC")
+            .into_iter()
+            .map(|past| past.outcome)
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "mail: sent; webhook: held up; it is tried again",
+                "webhook: held up until the next one was due",
+                "not taken by your mail server",
+            ]
         );
     }
 }

@@ -16,6 +16,7 @@ use super::links;
 use super::posted::Posted;
 use super::problems::Problems;
 use super::reading::Wanted;
+use super::webhook::{Form, Section};
 use super::wishes::{self, Typed};
 use super::words::{self, Summary};
 use super::{choices, examples, history, preview};
@@ -33,6 +34,7 @@ pub struct Visit {
 pub struct Shown {
     status: StatusCode,
     typed: Option<Typed>,
+    webhook: Option<Form>,
     problems: Problems,
     preview: Value,
     alert: String,
@@ -44,6 +46,7 @@ impl Default for Shown {
         Self {
             status: StatusCode::OK,
             typed: None,
+            webhook: None,
             problems: Problems::default(),
             preview: Value::UNDEFINED,
             alert: String::new(),
@@ -67,12 +70,31 @@ impl Shown {
             ..Self::default()
         }
     }
+
+    /// With word that webhooks were asked too often, and when to try again.
+    pub fn held_back(wait: String) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            alert: format!(
+                "Your webhook was asked often within the last hour. Nothing was changed; try again in {wait}."
+            ),
+            ..Self::default()
+        }
+    }
+
+    /// With what was typed of a webhook.
+    #[must_use]
+    pub fn with_webhook(mut self, form: Form) -> Self {
+        self.webhook = Some(form);
+        self
+    }
 }
 
 /// Shows everything.
 pub async fn page(desk: Desk, Query(visit): Query<Visit>) -> Response {
     let shown = Shown {
         done: said(&visit.done),
+        alert: warned(&visit.done).to_owned(),
         ..Shown::default()
     };
     show(&desk, &visit.token, shown).await
@@ -208,6 +230,8 @@ async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Va
         active => state == SubscriptionState::Active,
         paused => state == SubscriptionState::Paused,
         pause_end => words::pause_end(subscription),
+        pause_reason => subscription.pause_reason.as_str(),
+        webhook => Serde(Section::of(subscription, shown.webhook)),
         next => words::next_of(subscription),
         summary => Serde(Summary::of(&kept)),
         typed => Serde(shown.typed.unwrap_or_else(|| Typed::of(&kept))),
@@ -240,6 +264,16 @@ fn said(done: &str) -> &'static str {
         "paused" => "Your digest is paused.",
         "resumed" => "Your digest comes again.",
         "weekly" => "From now on your digest comes once a week.",
+        "agreed" => "The webhook agreed.",
+        "ways" => "Your digests come as you chose.",
+        "removed" => "The webhook is forgotten, and your digests come by mail.",
+        _ => "",
+    }
+}
+
+fn warned(done: &str) -> &'static str {
+    match done {
+        "refused" => "The webhook did not agree. What it said stands beside its address.",
         _ => "",
     }
 }

@@ -34,6 +34,11 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// Whether something is wrong with a field.
+    pub fn is_about(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// All sentences.
     pub fn sentences(&self) -> Vec<String> {
         self.0.values().flatten().cloned().collect()
@@ -111,7 +116,7 @@ fn entry(path: &str) -> (String, String) {
 
 /// Descriptions begin with a verb where the field is their subject, and are whole where it is not.
 fn sentence(subject: &str, description: &str) -> String {
-    let verbs = ["is ", "has ", "names ", "must "];
+    let verbs = ["is ", "has ", "holds ", "names ", "must "];
     let mut text = if verbs.iter().any(|verb| description.starts_with(verb)) {
         format!("{subject} {description}")
     } else {

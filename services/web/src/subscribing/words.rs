@@ -83,6 +83,11 @@ pub fn day(time: Option<WireTime>, zone: &str) -> String {
         .unwrap_or_default()
 }
 
+/// A moment, in words; empty where there is none.
+pub fn moment_of(time: Option<WireTime>, zone: &str) -> String {
+    local(time, zone)
+}
+
 /// The IANA name of a subscription's zone.
 pub fn zone_of(subscription: &Subscription) -> String {
     subscription

@@ -89,7 +89,7 @@ for (const button of document.querySelectorAll("button[data-copy], button[data-s
         return;
       }
       const from = document.getElementById(button.dataset.copy);
-      await navigator.clipboard.writeText(from ? from.textContent : location.href);
+      await navigator.clipboard.writeText(from ? from.value ?? from.textContent : location.href);
       say("Copied.");
       button.textContent = "Copied";
     } catch {}

@@ -38,7 +38,12 @@ pub fn in_words(one: &Subscription) {
         DeliveryChannel::Mail | DeliveryChannel::Unspecified => println!("sent       by mail"),
     }
     if let Some(hook) = &one.webhook {
-        println!("webhook    {} {} {}", webhook::state(hook), hook.url, hook.detail);
+        println!(
+            "webhook    {} {} {}",
+            webhook::state(hook),
+            hook.url,
+            webhook::detail(hook)
+        );
     }
     if !one.pause_reason.is_empty() {
         println!("paused     because {}", one.pause_reason);
@@ -88,6 +93,7 @@ pub fn to_json(one: &Subscription) -> Value {
         },
         "webhook": one.webhook.as_ref().map(|hook| json!({
             "url": hook.url, "state": webhook::state(hook), "detail": hook.detail, "since": moment(hook.state_time),
+            "failing_since": moment(hook.failing_since_time), "failed_editions": hook.failed_editions,
         })),
         "pause_reason": one.pause_reason,
         "created": moment(one.created_time),

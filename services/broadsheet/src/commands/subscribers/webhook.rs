@@ -136,11 +136,23 @@ fn webhook_of(subscription: Option<&Subscription>) -> Option<&Webhook> {
     subscription?.webhook.as_ref()
 }
 
+/// What it last said, and how long it has failed.
+pub fn detail(webhook: &Webhook) -> String {
+    match moment(webhook.failing_since_time) {
+        Some(since) => format!(
+            "every edition since {since} failed ({}), the last one with {}",
+            webhook.failed_editions, webhook.detail
+        ),
+        None => webhook.detail.clone(),
+    }
+}
+
 /// As people and programs are shown it.
 pub fn state(webhook: &Webhook) -> &'static str {
     match webhook.state() {
         WebhookState::Verified => "verified",
         WebhookState::Gone => "gone",
+        WebhookState::Disabled => "disabled",
         WebhookState::Unverified | WebhookState::Unspecified => "unverified",
     }
 }

@@ -38,6 +38,9 @@ pub fn check(letters: &Letters) -> Result<(), Error> {
     }
     let confirm = "https://example.org/confirm?token=sample";
     letters.confirmation("reader@example.org", "en", confirm, "<sample@example.org>".to_owned())?;
+    for notice in super::notices::samples("en", &links) {
+        letters.webhook_ended(&notice)?;
+    }
     Ok(())
 }
 

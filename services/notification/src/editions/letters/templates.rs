@@ -9,7 +9,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value, escape_formatter};
 
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 12] = [
     ("frame/body.html", include_str!("../../templates/frame/body.html")),
     (
         "confirmation/subject.txt",
@@ -28,6 +28,12 @@ const SOURCES: [(&str, &str); 9] = [
     ("digest/body.html", include_str!("../../templates/digest/body.html")),
     ("digest/paper.txt", include_str!("../../templates/digest/paper.txt")),
     ("digest/paper.html", include_str!("../../templates/digest/paper.html")),
+    (
+        "webhook/subject.txt",
+        include_str!("../../templates/webhook/subject.txt"),
+    ),
+    ("webhook/body.txt", include_str!("../../templates/webhook/body.txt")),
+    ("webhook/body.html", include_str!("../../templates/webhook/body.html")),
 ];
 
 /// The templates, and whether all of them are those in the program.

@@ -38,6 +38,7 @@ pub struct Words {
     digest: Digest,
     reason: Reasons,
     confirmation: Confirmation,
+    webhook: Webhook,
     /// All of it, as templates see it.
     #[serde(skip)]
     value: Value,
@@ -83,6 +84,26 @@ struct Confirmation {
     asked: String,
     button: String,
     address: String,
+    open: String,
+    ends: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Webhook {
+    subject: String,
+    preheader: String,
+    line: String,
+    place: String,
+    headline: String,
+    disabled: String,
+    gone: String,
+    url: String,
+    answer: String,
+    by_mail: String,
+    paused: String,
+    step: String,
+    button: String,
     open: String,
     ends: String,
 }

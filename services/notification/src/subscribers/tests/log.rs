@@ -12,6 +12,7 @@ use standalone::{Children, DataFolder, Programs, Toolbox};
 
 use super::*;
 use crate::subscribers::deliveries::Stage;
+use crate::subscribers::failures::Patience;
 use crate::subscribers::rebuild::Reach;
 use crate::subscribers::webhooks::Answered;
 use crate::testing::{Redis, terms};
@@ -378,11 +379,23 @@ async fn a_webhook_in_a_lost_redis_is_there_again_and_due_from_when_it_agreed() 
         let webhook = webhook.expect("a webhook");
         let noted = store.webhook_answered(id, &webhook, &answered, now()).await;
         noted.expect("redis answers");
+        let slot = now();
+        let failed = store
+            .edition_failed(id, &webhook, slot, "500", Patience::Endless, slot)
+            .await;
+        failed.expect("redis answers");
         before.push(there(&store, id).await);
     }
     let states: Vec<State> = before.iter().map(|one| one.state).collect();
     assert_eq!(states, [State::Active, State::Paused, State::Active]);
     assert!(before[1].pause_reason.contains("410 Gone"));
+    let failing = |one: &Subscriber| one.webhook.as_ref().and_then(|webhook| webhook.failing);
+    assert_eq!(
+        failing(&before[0]).map(|failing| failing.editions),
+        Some(1),
+        "and only of one in use"
+    );
+    assert_eq!((failing(&before[1]), failing(&before[2])), (None, None));
     let schedule = before[0].preferences.schedule.clone();
     let slot = schedule.current_slot(now());
     for channel in Channel::ALL {
