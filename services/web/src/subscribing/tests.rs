@@ -3,13 +3,17 @@
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use proto::subscriptions::v1::{Exclusions, Format, Frequency, Interest, Preferences, Schedule};
+use proto::subscriptions::v1::{
+    DeliveryChannel, Exclusions, Format, Frequency, Interest, Preferences, Schedule, Subscription, Webhook,
+    WebhookState,
+};
 
 use super::choices;
 use super::editing::Marks;
 use super::posted::Posted;
 use super::preview;
 use super::reading::Wanted;
+use super::webhook::Section;
 use super::wishes::Typed;
 use super::words::Summary;
 use crate::page::Pages;
@@ -105,6 +109,22 @@ fn the_form_to_subscribe_with_mistakes_in_it() {
     insta::assert_snapshot!(filled("subscribe.html", context));
 }
 
+/// A subscription with a webhook that is out of use.
+fn hooked() -> Subscription {
+    Subscription {
+        delivery_channel: DeliveryChannel::MailAndWebhook.into(),
+        webhook: Some(Webhook {
+            url: HOSTILE.to_owned(),
+            state: WebhookState::Disabled.into(),
+            detail: HOSTILE.to_owned(),
+            state_time: Some(prost_types::Timestamp::default()),
+            failing_since_time: Some(prost_types::Timestamp::default()),
+            failed_editions: 5,
+        }),
+        ..Subscription::default()
+    }
+}
+
 #[test]
 fn the_preferences_with_everything_in_them() {
     let kept = kept();
@@ -122,6 +142,7 @@ fn the_preferences_with_everything_in_them() {
         preview => context! { subject => HOSTILE, papers, next => "Sunday, 29 November, at 06:15 (UTC)" },
         done => "Your digest is paused.",
         past => vec![past],
+        webhook => Serde(Section::of(&hooked(), None)),
         marks => Serde(Marks::of(&kept)),
         token => HOSTILE,
     };
@@ -154,6 +175,10 @@ fn pages_that_ask_and_pages_that_tell() {
         (
             "deleted.html",
             context! { email, held => vec!["2 interests"], suppression_kept => true },
+        ),
+        (
+            "webhook.html",
+            context! { token, secret => "whsec_c2VjcmV0", url => HOSTILE, says => HOSTILE, earlier_end => "" },
         ),
         (
             "link.html",
