@@ -85,7 +85,7 @@ fn a_reader_sets_rotates_chooses_and_removes_a_webhook() {
     let (site, server) = (Site::open(&[INSIDE]), WebhookServer::start());
     let page = site.page();
     assert!(
-        page.contains("<section class=\"block\" id=\"webhook\"") && !page.contains("verify-webhook"),
+        page.contains("<section class=\"block hook\" id=\"webhook\"") && !page.contains("verify-webhook"),
         "{page}"
     );
     let url = server.url("/taken");

@@ -62,7 +62,7 @@ impl Editions {
         match self.ask_webhook(&call, webhook::span("challenge")).await {
             Ok(()) => Answered::Agreed,
             Err(CallError::Gone(problem)) => Answered::Gone(problem),
-            Err(error) => Answered::Refused(error.to_string()),
+            Err(CallError::Transient { problem, .. } | CallError::Lost(problem)) => Answered::Refused(problem),
         }
     }
 

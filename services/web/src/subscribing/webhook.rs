@@ -307,11 +307,11 @@ fn in_a_row(count: i32) -> String {
     }
 }
 
-/// What it said, as a sentence behind another one.
+/// What became of the last request, as a sentence behind another one.
 fn quoted(detail: &str) -> String {
     match detail.trim_end_matches('.') {
         "" => String::new(),
-        detail => format!(" It last said: {detail}."),
+        detail => format!(" The last time: {detail}."),
     }
 }
 
@@ -351,12 +351,12 @@ mod tests {
                 Verified,
                 "500",
                 1,
-                vec!["since Friday, 2 January 1970: one failed.", "said: 500."],
+                vec!["since Friday, 2 January 1970: one failed.", "time: 500."],
             ),
-            (Verified, "503", 0, vec!["did not agree. It last said: 503."]),
+            (Verified, "503", 0, vec!["did not agree. The last time: 503."]),
             (Unverified, "", 0, vec!["Not in use", "take your digests."]),
-            (Unverified, "403 Forbidden", 0, vec!["said: 403 Forbidden."]),
-            (Gone, "410 Gone", 0, vec!["gone for good. It last said: 410 Gone."]),
+            (Unverified, "403 Forbidden", 0, vec!["time: 403 Forbidden."]),
+            (Gone, "410 Gone", 0, vec!["gone for good. The last time: 410 Gone."]),
             (
                 Disabled,
                 "500",
