@@ -125,13 +125,17 @@ fn read(mail: &Outgoing) -> Mail {
     }
 }
 
-/// No webhook.
-struct Nobody;
+/// A webhook that answers as told, and else that it is gone.
+#[derive(Default)]
+pub struct Hook {
+    pub answers: Mutex<VecDeque<Result<(), CallError>>>,
+}
 
 #[async_trait]
-impl Caller for Nobody {
+impl Caller for Hook {
     async fn call(&self, call: &Call) -> Result<(), CallError> {
-        Err(CallError::Gone(call.url.clone()))
+        let answer = self.answers.lock().expect("unpoisoned").pop_front();
+        answer.unwrap_or_else(|| Err(CallError::Gone(call.url.clone())))
     }
 }
 
@@ -203,6 +207,7 @@ pub struct House {
     pub editions: Arc<Editions>,
     pub window: Arc<RwLock<Window>>,
     pub post: Arc<Post>,
+    pub hook: Arc<Hook>,
     pub meaning: Arc<Meaning>,
     pub interests: Arc<Interests>,
     pub tokens: Arc<Tokens>,
@@ -230,6 +235,7 @@ impl House {
             chokes_on: Mutex::default(),
             unsubscribes: Mutex::default(),
         });
+        let hook = Arc::<Hook>::default();
         let tokens = Arc::new(Tokens::new(b"secret"));
         let interests = Arc::new(Interests {
             subscribers: subscribers.clone(),
@@ -242,7 +248,7 @@ impl House {
             window: Arc::clone(&window),
             interests: Arc::clone(&interests),
             transport: Arc::clone(&post) as Arc<dyn Transport>,
-            caller: Arc::new(Nobody),
+            caller: Arc::clone(&hook) as Arc<dyn Caller>,
             calls_at_once: 16,
             patience: Patience::For(SignedDuration::from_hours(24 * 5)),
             secrets: Arc::new(Secrets::new(b"secret")),
@@ -260,6 +266,7 @@ impl House {
             editions,
             window,
             post,
+            hook,
             meaning,
             interests,
             tokens,
@@ -312,14 +319,17 @@ impl House {
 
     /// Does what the scheduler does when a reader is due.
     pub async fn turn(&self, id: &str, minutes: i64) -> Outcome {
+        self.turn_on(Channel::Mail, id, minutes).await
+    }
+
+    /// The same on a way.
+    pub async fn turn_on(&self, channel: Channel, id: &str, minutes: i64) -> Outcome {
         let fence = self.subscribers.fence().await.expect("redis answers");
         let now = self.later(minutes);
         let ids = vec![id.to_owned()];
-        let plan = self.editions.plan(Channel::Mail, ids, fence, Occasion::Due, now).await;
-        let outcomes = self
-            .editions
-            .carry_out(plan.expect("composed"), &CancellationToken::new())
-            .await;
+        let plan = self.editions.plan(channel, ids, fence, Occasion::Due, now).await;
+        let (plan, stop) = (plan.expect("composed"), CancellationToken::new());
+        let outcomes = self.editions.carry_out_on(channel, plan, &stop).await;
         outcomes.into_iter().next().expect("an outcome")
     }
 

@@ -16,6 +16,7 @@ mod preferences;
 mod preview;
 mod problems;
 mod reading;
+mod standing;
 mod subscribe;
 mod webhook;
 mod wishes;

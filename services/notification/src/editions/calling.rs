@@ -191,3 +191,67 @@ impl Editions {
 pub(super) fn edition_id(subscriber: &str, slot: Timestamp) -> String {
     format!("edition_{subscriber}_{}", slot.as_millisecond())
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::preferences::Channels;
+
+    use super::*;
+    use crate::subscribers::failures::Failing;
+    use crate::testing::House;
+
+    /// A reader whose webhook has agreed, and whose current slot was an hour ago.
+    async fn reader(house: &House, email: &str) {
+        house.reader(email, &[]).await;
+        let store = &house.subscribers;
+        let set = store.set_webhook(
+            email,
+            "https://hooks.example.org/",
+            "name",
+            Channels::Webhook,
+            house.now,
+        );
+        let webhook = set.await.expect("redis answers").and_then(|known| known.webhook);
+        let webhook = webhook.expect("a webhook");
+        let agreed = store.webhook_answered(email, &webhook, &Answered::Agreed, house.now);
+        agreed.await.expect("redis answers");
+    }
+
+    async fn turn(house: &House, email: &str, minutes: i64) -> Stage {
+        let outcome = house.turn_on(Channel::Webhook, email, minutes).await;
+        outcome.result.expect("delivered").record.stage
+    }
+
+    async fn failing(house: &House, email: &str) -> Option<Failing> {
+        house.again(email).await.webhook.expect("a webhook").failing
+    }
+
+    #[tokio::test]
+    async fn an_edition_counts_as_failed_when_it_expires_after_attempts_and_not_at_each_of_them() {
+        let house = House::build().await;
+        house.add_paper("x:a", "cats", "test@1");
+        for email in ["ada@example.org", "bob@example.org"] {
+            reader(&house, email).await;
+        }
+        for problem in ["500 Internal Server Error", "502 Bad Gateway"] {
+            let answer = Err(CallError::Transient {
+                problem: problem.to_owned(),
+                after: None,
+            });
+            house.hook.answers.lock().expect("unpoisoned").push_back(answer);
+        }
+        for minutes in [0, 5] {
+            assert_eq!(turn(&house, "ada@example.org", minutes).await, Stage::Deferred);
+            assert_eq!(failing(&house, "ada@example.org").await, None);
+        }
+        let too_late = 13 * 60;
+        assert_eq!(turn(&house, "ada@example.org", too_late).await, Stage::Expired);
+        let counted = failing(&house, "ada@example.org").await.expect("counted");
+        assert_eq!(counted.editions, 1);
+        let webhook = house.again("ada@example.org").await.webhook.expect("a webhook");
+        assert_eq!(webhook.detail, "502 Bad Gateway");
+
+        assert_eq!(turn(&house, "bob@example.org", too_late).await, Stage::Expired);
+        assert_eq!(failing(&house, "bob@example.org").await, None, "nobody has called it");
+    }
+}

@@ -22,7 +22,7 @@ pub struct Rates {
     pub network: u32,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 /// Challenges that one subscription has sent in an hour, at most; that many may also come at once.
 const CHALLENGES: u32 = 10;

@@ -16,7 +16,7 @@ use super::links;
 use super::posted::Posted;
 use super::problems::Problems;
 use super::reading::Wanted;
-use super::webhook::{Form, Section};
+use super::standing::{Form, Section};
 use super::wishes::{self, Typed};
 use super::words::{self, Summary};
 use super::{choices, examples, history, preview};
@@ -72,7 +72,7 @@ impl Shown {
     }
 
     /// With word that webhooks were asked too often, and when to try again.
-    pub fn held_back(wait: String) -> Self {
+    pub fn held_back(wait: &str) -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
             alert: format!(

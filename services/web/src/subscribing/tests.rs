@@ -13,7 +13,7 @@ use super::editing::Marks;
 use super::posted::Posted;
 use super::preview;
 use super::reading::Wanted;
-use super::webhook::Section;
+use super::standing::Section;
 use super::wishes::Typed;
 use super::words::Summary;
 use crate::page::Pages;
