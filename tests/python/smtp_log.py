@@ -2,8 +2,8 @@
 
     smtp_log.py PORT LOG
 
-Writes one JSON object a line to LOG for each mail before it answers that it has it, and the line is on disk by then: to,
-message_id, date (seconds since the epoch, of the Date header), subject, unsubscribe. Prints "ready" when it listens.
+Writes one JSON object a line to LOG for each mail before it answers that it has it, and the line is on disk by then: to, id
+(of the Message-ID header), begun (seconds since the epoch, of the Date header).
 """
 
 import asyncio
@@ -24,10 +24,8 @@ class Log:
         mail = message_from_bytes(content, policy=policy.default)
         line = {
             "to": recipients[0],
-            "message_id": mail["message-id"],
-            "date": parsedate_to_datetime(mail["date"]).timestamp(),
-            "subject": str(mail["subject"]),
-            "unsubscribe": str(mail["list-unsubscribe"]),
+            "id": mail["message-id"],
+            "begun": parsedate_to_datetime(mail["date"]).timestamp(),
         }
         self.file.write(json.dumps(line).encode() + b"\n")
         os.fsync(self.file.fileno())
@@ -41,7 +39,6 @@ async def main(port, path):
     log = Log(path)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(log, hostname="localhost"), "127.0.0.1", port)
-    print("ready", flush=True)
     await server.serve_forever()
 
 

@@ -26,7 +26,7 @@ use crate::subscribers::reading::Past;
 use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
 use crate::webhook::secrets::Secrets;
-use crate::webhook::{Call, CallError, Caller};
+use crate::webhook::{Call, CallError, Caller, Turn};
 use crate::window::{Entry, Window};
 
 /// A Redis that ends with the test.
@@ -129,7 +129,11 @@ struct Nobody;
 
 #[async_trait]
 impl Caller for Nobody {
-    async fn call(&self, call: &Call) -> Result<(), CallError> {
+    async fn turn(&self, url: &str) -> Result<Turn, CallError> {
+        Err(CallError::Gone(url.to_owned()))
+    }
+
+    async fn call(&self, call: &Call, _turn: Turn) -> Result<(), CallError> {
         Err(CallError::Gone(call.url.clone()))
     }
 }

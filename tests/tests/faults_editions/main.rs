@@ -1,9 +1,10 @@
 //! Sends editions while processes are killed (-9) and stopped, connections are cut and answers held up, and counts that
-//! every subscriber has exactly one mail per slot.
+//! every subscriber has exactly one edition per slot on each way, by mail, to a webhook, or both.
 //!
-//! NATS, Redis, an SMTP server and two replicas of notification are processes of their own. A mail that the SMTP server
-//! has on disk is a mail, whether anybody was told. Doubles are allowed where SMTP leaves no way out: between the server's
-//! yes and our record. Those have the same Message-ID, and the record of the delivery counts them.
+//! NATS, Redis, an SMTP server, a server that takes webhooks and two replicas of notification are processes of their own.
+//! An edition that a receiver has on disk came, whether anybody was told. Doubles are allowed where SMTP and HTTP leave no
+//! way out: between the receiver's yes and our record. Those have the same Message-ID, and the record of the delivery counts
+//! them.
 //!
 //! `BROADSHEET_FAULTS_SUBSCRIBERS` and `BROADSHEET_FAULTS_KILLS` scale it, `BROADSHEET_FAULTS_SEED` repeats one.
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -17,15 +18,13 @@ use std::time::{Duration, Instant};
 use chance::Chance;
 use count::{Counted, count};
 use nix::sys::signal::Signal;
-use stage::{CONNECTIONS, LEASE, REPLICAS, Stage};
+use stage::{AT_ONCE, LEASE, REPLICAS, Stage, Way};
 
 /// Between two faults, on average.
 const PAUSE_MS: u64 = 500;
-/// Answers of the SMTP server to one mail.
-const ANSWERS_PER_MAIL: u64 = 4;
 /// One in so many subscribers leaves during the run.
 const LEAVING: usize = 10;
-/// Longest wait for the last mails once everything is left alone.
+/// Longest wait for the last editions once everything is left alone.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 fn setting(name: &str, usual: u64) -> u64 {
@@ -33,7 +32,7 @@ fn setting(name: &str, usual: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
+async fn every_subscriber_has_exactly_one_edition_per_slot_whatever_is_killed() {
     let subscribers = usize::try_from(setting("BROADSHEET_FAULTS_SUBSCRIBERS", 300)).unwrap();
     let kills = setting("BROADSHEET_FAULTS_KILLS", 6);
     let seed = setting("BROADSHEET_FAULTS_SEED", 1);
@@ -41,12 +40,17 @@ async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
     let mut chance = Chance::new(seed);
     let mut stage = Stage::build().await;
     let readers = stage.subscribe(subscribers).await;
-    let mut leavers = stage.links(readers.iter().step_by(LEAVING)).await;
-    // So slow that the mails last as long as the faults, of which some are no kills and take longer.
-    let mails_at_once = REPLICAS as u64 * CONNECTIONS;
-    let per_mail = 2 * kills * PAUSE_MS * mails_at_once / subscribers as u64;
-    stage.smtp.delay(Duration::from_millis(per_mail / ANSWERS_PER_MAIL));
-    stage.until_the_first_mail().await;
+    let mut leavers = stage.tokens(readers.iter().step_by(LEAVING)).await;
+    // So slow that the editions last as long as the faults, of which some are no kills and take longer.
+    let at_once = REPLICAS as u64 * AT_ONCE;
+    for way in Way::ALL {
+        let editions = (0..subscribers).filter(|number| way.is_of(*number)).count() as u64;
+        let per_edition = 2 * kills * PAUSE_MS * at_once / editions;
+        stage
+            .proxy(way)
+            .delay(Duration::from_millis(per_edition / way.answers()));
+    }
+    stage.until_the_first_edition().await;
     let mut struck = Struck::default();
     while struck.kills < kills {
         stage.supervise();
@@ -82,7 +86,7 @@ async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
     );
     assert_eq!(counted.doubled_outside_window, 0);
     assert_eq!(counted.after_unsubscribe, 0);
-    let open = (struck.kills + struck.cuts + struck.stops) * mails_at_once;
+    let open = (struck.kills + struck.cuts + struck.stops) * at_once * Way::ALL.len() as u64;
     assert!(counted.in_window <= open, "more than the open connections");
     stage.end();
 }
@@ -96,7 +100,7 @@ struct Struck {
 }
 
 async fn strike(stage: &mut Stage, chance: &mut Chance, struck: &mut Struck) {
-    match chance.below(20) {
+    match chance.below(24) {
         replica @ 0..8 => {
             stage.replicas[usize::try_from(replica).unwrap() % REPLICAS].kill();
             struck.kills += 1;
@@ -109,15 +113,23 @@ async fn strike(stage: &mut Stage, chance: &mut Chance, struck: &mut Struck) {
             stage.mail_server.kill();
             struck.kills += 1;
         }
-        13 => {
+        13..15 => {
+            stage.webhook_server.kill();
+            struck.kills += 1;
+        }
+        15 => {
             stage.nats.kill();
             struck.kills += 1;
         }
-        14..17 => {
-            stage.smtp.cut();
+        16..19 => {
+            stage.proxy(Way::Mail).cut();
             struck.cuts += 1;
         }
-        17..19 => {
+        19..21 => {
+            stage.proxy(Way::Webhook).cut();
+            struck.cuts += 1;
+        }
+        21..23 => {
             stage.store.cut();
             struck.cuts += 1;
         }
