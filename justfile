@@ -106,7 +106,7 @@ backtest-trending:
 bench-matching:
     cargo run --release --locked -p tests --example bench_matching
 
-# Mail one edition to each of many subscribers into a mail server that only counts, unsigned, with Ed25519 and with RSA.
+# Send one edition to each of many subscribers into a server that only counts: by mail, unsigned, with Ed25519 and with RSA, and to webhooks.
 bench-mail:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_mail
