@@ -3,7 +3,8 @@
     smtp_log.py PORT LOG
 
 Writes one JSON object a line to LOG for each mail before it answers that it has it, and the line is on disk by then: to, id
-(of the Message-ID header), begun (seconds since the epoch, of the Date header).
+(of the Message-ID header), begun (seconds since the epoch, of the Date header). While there is a file LOG.full it takes nothing
+(452).
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from aiosmtpd.smtp import SMTP
 
 class Log:
     def __init__(self, path):
+        self.full = path + ".full"
         self.file = open(path, "ab", buffering=0)
 
     def write(self, content, recipients):
@@ -31,6 +33,8 @@ class Log:
         os.fsync(self.file.fileno())
 
     async def handle_DATA(self, server, session, envelope):
+        if os.path.exists(self.full):
+            return "452 4.3.1 the queue is full"
         self.write(envelope.original_content, envelope.rcpt_tos)
         return "250 2.0.0 taken"
 

@@ -1,5 +1,5 @@
-//! Sends editions while processes are killed (-9) and stopped, connections are cut and answers held up, and counts that
-//! every subscriber has exactly one edition per slot on each way, by mail, to a webhook, or both.
+//! Sends editions while processes are killed (-9) and stopped, connections cut, answers and acknowledgements held up and
+//! queues full, and counts that every subscriber has exactly one edition per slot on each way: by mail, to a webhook, or both.
 //!
 //! NATS, Redis, an SMTP server, a server that takes webhooks and two replicas of notification are processes of their own.
 //! An edition that a receiver has on disk came, whether anybody was told. Doubles are allowed where SMTP and HTTP leave no
@@ -22,6 +22,9 @@ use stage::{AT_ONCE, LEASE, REPLICAS, Stage, Way};
 
 /// Between two faults, on average.
 const PAUSE_MS: u64 = 500;
+/// The longest delay of an answer of Redis or NATS, and for how long at most one is slow or a receiver's queue is full.
+const SLOWEST_MS: u64 = 1_000;
+const LONGEST_MS: u64 = 3_000;
 /// One in so many subscribers leaves during the run.
 const LEAVING: usize = 10;
 /// Longest wait for the last editions once everything is left alone.
@@ -66,8 +69,8 @@ async fn every_subscriber_has_exactly_one_edition_per_slot_whatever_is_killed() 
     stage.leave_alone().await;
     let counted = settled(&mut stage, &readers).await;
     println!(
-        "faults: cuts={} stops={} left={}",
-        struck.cuts, struck.stops, counted.left
+        "faults: cuts={} delays={} full={} stops={} left={}",
+        struck.cuts, struck.delays, struck.full, struck.stops, counted.left
     );
     println!(
         "faults: kills={} due={} lost={} doubled_outside_window={} in_window={} after_unsubscribe={}",
@@ -96,52 +99,63 @@ async fn every_subscriber_has_exactly_one_edition_per_slot_whatever_is_killed() 
 struct Struck {
     kills: u64,
     cuts: u64,
+    /// Answers of Redis or NATS were held up.
+    delays: u64,
+    /// A receiver's queue was full.
+    full: u64,
     stops: u64,
 }
 
 async fn strike(stage: &mut Stage, chance: &mut Chance, struck: &mut Struck) {
-    match chance.below(24) {
-        replica @ 0..8 => {
-            stage.replicas[usize::try_from(replica).unwrap() % REPLICAS].kill();
+    match chance.below(30) {
+        0..16 => {
+            kill(stage, chance);
             struck.kills += 1;
         }
-        8..10 => {
-            stage.redis.kill();
-            struck.kills += 1;
-        }
-        10..13 => {
-            stage.mail_server.kill();
-            struck.kills += 1;
-        }
-        13..15 => {
-            stage.webhook_server.kill();
-            struck.kills += 1;
-        }
-        15 => {
-            stage.nats.kill();
-            struck.kills += 1;
-        }
-        16..19 => {
-            stage.proxy(Way::Mail).cut();
+        16..26 => {
+            let [mail, webhook] = Way::ALL.map(|way| stage.proxy(way));
+            one_of(&[mail, webhook, &stage.store, &stage.bus], chance).cut();
             struck.cuts += 1;
         }
-        19..21 => {
-            stage.proxy(Way::Webhook).cut();
-            struck.cuts += 1;
+        26 => {
+            let slow = *one_of(&[&stage.store, &stage.bus], chance);
+            slow.delay(Duration::from_millis(chance.below(SLOWEST_MS)));
+            tokio::time::sleep(Duration::from_millis(chance.below(LONGEST_MS))).await;
+            slow.delay(Duration::ZERO);
+            struck.delays += 1;
         }
-        21..23 => {
-            stage.store.cut();
-            struck.cuts += 1;
+        27 => {
+            let way = *one_of(&Way::ALL, chance);
+            stage.fill(way, Duration::from_millis(chance.below(LONGEST_MS))).await;
+            struck.full += 1;
         }
         _ => {
             // Stands still until its lease is over and somebody else has its work, then goes on where it was.
-            let replica = &stage.replicas[usize::try_from(chance.below(REPLICAS as u64)).unwrap()];
+            let replica = one_of(&stage.replicas, chance);
             replica.signal(Signal::SIGSTOP);
             tokio::time::sleep(LEASE + Duration::from_millis(chance.below(1_000))).await;
             replica.signal(Signal::SIGCONT);
             struck.stops += 1;
         }
     }
+}
+
+fn kill(stage: &mut Stage, chance: &mut Chance) {
+    let victim = match chance.below(16) {
+        0..8 => {
+            let replica = chance.below(REPLICAS as u64);
+            &mut stage.replicas[usize::try_from(replica).unwrap()]
+        }
+        8..10 => &mut stage.redis,
+        10..13 => &mut stage.mail_server,
+        13..15 => &mut stage.webhook_server,
+        _ => &mut stage.nats,
+    };
+    victim.kill();
+}
+
+fn one_of<'a, T>(these: &'a [T], chance: &mut Chance) -> &'a T {
+    &these[usize::try_from(chance.below(these.len() as u64)).unwrap()]
 }
 
 /// Counts until nobody is lost, for as long as there is patience.

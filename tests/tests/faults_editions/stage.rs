@@ -89,6 +89,8 @@ pub struct Stage {
     pub webhook_server: Killable,
     /// Between notification and Redis.
     pub store: Proxy,
+    /// Between notification and NATS.
+    pub bus: Proxy,
     /// Who left, and when that was acknowledged, in seconds since the epoch.
     pub left: HashMap<String, f64>,
     doors: Vec<String>,
@@ -132,12 +134,12 @@ impl Stage {
         );
         let nats = Killable::start("nats", &nats_server, nats_arguments(nats_port, path), Vec::new(), path);
         let proxies = [Proxy::to(mail_port).await, Proxy::to(hook_port).await];
-        let store = Proxy::to(redis_port).await;
+        let (store, bus) = (Proxy::to(redis_port).await, Proxy::to(nats_port).await);
         publish_papers(nats_port).await;
         let listening = |ports: [u16; REPLICAS]| ports.map(|port| format!("127.0.0.1:{port}")).to_vec();
         let (doors, admins) = (listening([one, two]), listening([three, four]));
         let replica = |index: usize| {
-            let mut environment = settings(nats_port, &store, &proxies[0]);
+            let mut environment = settings(&bus, &store, &proxies[0]);
             environment.push(("BROADSHEET_GRPC__LISTEN".to_owned(), doors[index].clone()));
             environment.push(("BROADSHEET_ADMIN__LISTEN".to_owned(), admins[index].clone()));
             let name = format!("notification-{index}");
@@ -150,6 +152,7 @@ impl Stage {
             mail_server,
             webhook_server,
             store,
+            bus,
             left: HashMap::new(),
             doors,
             admins,
@@ -262,6 +265,14 @@ impl Stage {
         &self.proxies[way as usize]
     }
 
+    /// Has a receiver take nothing for a while, because its queue is full.
+    pub async fn fill(&self, way: Way, length: Duration) {
+        let full = self.logs[way as usize].with_extension("jsonl.full");
+        std::fs::write(&full, "").unwrap();
+        tokio::time::sleep(length).await;
+        std::fs::remove_file(full).unwrap();
+    }
+
     pub async fn until_the_first_edition(&self) {
         // Slots are minutes.
         while self.received(Way::Mail).is_empty() {
@@ -337,9 +348,9 @@ impl Stage {
     }
 }
 
-fn settings(nats: u16, store: &Proxy, smtp: &Proxy) -> Vec<(String, String)> {
+fn settings(bus: &Proxy, store: &Proxy, smtp: &Proxy) -> Vec<(String, String)> {
     let settings = [
-        ("NATS__URL", format!("nats://127.0.0.1:{nats}")),
+        ("NATS__URL", format!("nats://{}", bus.address())),
         ("NOTIFICATION__REDIS_URL", format!("redis://{}", store.address())),
         // Nobody here has interests.
         ("NOTIFICATION__EMBEDDING_URL", "http://127.0.0.1:9".to_owned()),
