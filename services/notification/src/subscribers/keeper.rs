@@ -1,5 +1,5 @@
 //! Keeps Redis and the log together while the service runs: takes in what other replicas logged, notices a Redis that lost
-//! what it had, and ends pauses whose time has come.
+//! what it had, ends pauses whose time has come, and shows how long editions wait.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::rebuild::Reach;
-use super::{PAUSED, Subscribers, SubscribersError};
+use super::{Channel, PAUSED, Subscribers, SubscribersError};
+use crate::metrics::{OVERDUE, REDIS_ANSWERS};
 
 /// Between two looks at Redis.
 const LOOK: Duration = Duration::from_secs(5);
@@ -73,7 +74,9 @@ async fn next(news: &mut Option<BoxStream<'static, Entry>>) -> Option<Entry> {
 
 impl Keeper {
     async fn look(&mut self, news: &mut Option<BoxStream<'static, Entry>>) -> Result<(), SubscribersError> {
-        let run = self.subscribers.run_of_redis().await?;
+        let run = self.subscribers.run_of_redis().await;
+        REDIS_ANSWERS.set(i64::from(run.is_ok()));
+        let run = run?;
         let same = self.run.as_ref().is_none_or(|known| *known == run);
         if !same || !self.subscribers.is_marked().await? {
             *news = None;
@@ -90,6 +93,7 @@ impl Keeper {
         }
         self.subscribers.pay_what_is_owed().await?;
         self.subscribers.end_pauses(Timestamp::now()).await?;
+        self.subscribers.show_overdue(Timestamp::now()).await?;
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_PER_MARK) {
             self.mark().await?;
@@ -121,6 +125,16 @@ impl Subscribers {
         let ids: Vec<String> = self.ask(command.arg("LIMIT").arg(0).arg(RESUMED_AT_ONCE)).await?;
         for id in ids {
             self.resume(&id, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Shows how long editions wait for somebody to take them in hand.
+    async fn show_overdue(&self, now: Timestamp) -> Result<(), SubscribersError> {
+        for channel in Channel::ALL {
+            let due = self.next_due(channel).await?;
+            let waits = due.map_or(0.0, |due| now.duration_since(due).as_secs_f64().max(0.0));
+            OVERDUE.with_label_values(&[channel.name()]).set(waits);
         }
         Ok(())
     }
