@@ -43,8 +43,11 @@ pub(crate) static HANDLING_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
 
 /// 1 while the process can serve; as `/readyz` says. Set when the metrics are read.
 pub(crate) static READY: LazyLock<IntGauge> = LazyLock::new(|| {
-    register_int_gauge!("broadsheet_process_ready", "1 while the process can serve, as /readyz says.")
-        .expect("the only metric of this name")
+    register_int_gauge!(
+        "broadsheet_process_ready",
+        "1 while the process can serve, as /readyz says."
+    )
+    .expect("the only metric of this name")
 });
 
 /// 1 while there is a connection to the bus. Set when the metrics are read.

@@ -132,16 +132,47 @@ impl Subscribers {
     /// Shows how long editions wait for somebody to take them in hand.
     async fn show_overdue(&self, now: Timestamp) -> Result<(), SubscribersError> {
         for channel in Channel::ALL {
-            let due = self.next_due(channel).await?;
-            let waits = due.map_or(0.0, |due| now.duration_since(due).as_secs_f64().max(0.0));
-            OVERDUE.with_label_values(&[channel.name()]).set(waits);
+            let overdue = self.overdue(channel, now).await?;
+            OVERDUE.with_label_values(&[channel.name()]).set(overdue.as_secs_f64());
         }
         Ok(())
+    }
+
+    /// For how long the edition that waits longest has been due.
+    async fn overdue(&self, channel: Channel, now: Timestamp) -> Result<Duration, SubscribersError> {
+        let due = self.next_due(channel).await?;
+        let waits = due.and_then(|due| Duration::try_from(now.duration_since(due)).ok());
+        Ok(waits.unwrap_or_default())
     }
 
     async fn run_of_redis(&self) -> Result<String, SubscribersError> {
         let info: String = self.ask(redis::cmd("INFO").arg("server")).await?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         Ok(run.unwrap_or_default().trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::House;
+
+    const ADA: &str = "ada@example.org";
+
+    #[tokio::test]
+    async fn editions_wait_from_their_slot_until_somebody_takes_them_in_hand() {
+        let house = House::build().await;
+        let overdue = async |minutes| {
+            let overdue = house.subscribers.overdue(Channel::Mail, house.later(minutes)).await;
+            overdue.expect("redis answers")
+        };
+        assert_eq!(overdue(5).await, Duration::ZERO, "nobody is subscribed");
+        house.reader(ADA, &[]).await;
+        house.set_due(ADA, 3).await;
+        assert_eq!(overdue(2).await, Duration::ZERO, "not due yet");
+        assert_eq!(overdue(5).await.as_secs(), 120);
+        let claimed = house.subscribers.claim_due(Channel::Mail, house.later(5), 10).await;
+        assert_eq!(claimed.expect("redis answers").ids, [ADA]);
+        assert_eq!(overdue(5).await, Duration::ZERO, "in hand");
     }
 }
