@@ -29,6 +29,38 @@ fn every_setting_that_is_named_anywhere_exists() {
     assert!(named > 20, "only {named} settings are named: the search is broken");
 }
 
+#[test]
+fn every_setting_that_the_runbook_tells_to_change_exists() {
+    let known = known();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/observability/runbook.md");
+    let runbook = std::fs::read_to_string(path).unwrap();
+    let sections: BTreeSet<&str> = known
+        .iter()
+        .filter_map(|one| one["BROADSHEET_".len()..].split("__").next())
+        .collect();
+    let mut named = 0;
+    // `section.key`, and `section.some_*` for several.
+    for code in runbook.split('`').skip(1).step_by(2) {
+        let Some((section, key)) = code.split_once('.') else {
+            continue;
+        };
+        let section = section.to_uppercase();
+        if !sections.contains(section.as_str()) || key.contains(' ') {
+            continue;
+        }
+        let key = key.to_uppercase();
+        let (begins, ends) = key.split_once('*').unwrap_or((&key, ""));
+        let begins = format!("BROADSHEET_{section}__{begins}");
+        let exists = known.iter().any(|one| {
+            let is_one = *one == begins && !key.contains('*');
+            is_one || key.contains('*') && one.starts_with(&begins) && one.ends_with(ends)
+        });
+        assert!(exists, "{code} is not a setting");
+        named += 1;
+    }
+    assert!(named > 15, "only {named} settings are named: the search is broken");
+}
+
 /// Settings as environment variables, from what the program prints of itself.
 fn known() -> BTreeSet<String> {
     let output = Command::new(tests::binary())
