@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod feeds;
 pub mod killable;
 pub mod otlp;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod qdrant;
@@ -193,6 +194,13 @@ impl Platform {
     /// Runs a client command that must succeed.
     pub fn must(&self, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
+        assert_eq!(ran.status, 0, "{arguments:?}: {ran:?}");
+        ran
+    }
+
+    /// The same with standard input.
+    pub fn must_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        let ran = self.run_with_input(arguments, input);
         assert_eq!(ran.status, 0, "{arguments:?}: {ran:?}");
         ran
     }
