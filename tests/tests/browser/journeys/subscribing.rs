@@ -16,7 +16,7 @@ pub fn from_first_to_last(stage: &Stage, reader: &mut Reader) {
     let digest = mail_to(stage, &email, "List-Unsubscribe: ");
     follow_title(stage, reader, &email);
     let of_mail = links(&digest, &stage.web);
-    let similar = of_mail.iter().find(|link| link.contains("like:"));
+    let similar = of_mail.iter().find(|link| link.contains("/search?q=like"));
     reader.open(similar.expect("the digest leads to papers like each of its own"));
     reader.look("similar-from-mail");
     assert!(!reader.papers("#results").is_empty(), "{}", reader.path());
@@ -48,8 +48,8 @@ fn follow_title(stage: &Stage, reader: &mut Reader, email: &str) {
     let html = stage.platform.digest_of(email);
     reader.read("digest", &html);
     let of_mail = titles(&html);
-    // The page makes signs of LaTeX readable, so that such a title is not the same on both.
-    let is_plain = |title: &str| !title.contains(['$', '\\', '{', '&']);
+    // The page makes LaTeX readable and shows all of a title, however long; others are the same on both.
+    let is_plain = |title: &str| !title.contains(['$', '\\', '{', '&', '…']);
     let (title, address) = of_mail.iter().find(|(title, _)| is_plain(title)).unwrap();
     reader.follow(&format!("h2 a[href='{address}']"));
     reader.look("paper-from-mail");
