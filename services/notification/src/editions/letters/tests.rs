@@ -229,12 +229,12 @@ fn a_title_leads_to_our_page_and_the_source_is_named_once() {
         assert!(mail.text.contains(&format!("\n   Read: {page}\n")), "{}", mail.text);
         for (url, label, is_there) in [(landing, "openreview.net", leads_to_source), (pdf, "PDF", leads_to_pdf)] {
             let escaped = url.replace('&', "&amp;");
-            let link = format!("<a href=\"{escaped}\" style=\"color:#7a1f12\">{label}</a>");
+            let anchor = format!("<a href=\"{escaped}\" style=\"color:#7a1f12\">{label}</a>");
             let times = usize::from(is_there);
-            assert_eq!(html.matches(&link).count(), times, "{label} with {links:?}");
+            assert_eq!(html.matches(&anchor).count(), times, "{label} with {links:?}");
             assert_eq!(html.matches(&escaped).count(), times, "{label} with {links:?}");
-            let line = format!("\n   {label}: {url}\n");
-            assert_eq!(mail.text.matches(&line).count(), times, "{label} with {links:?}");
+            let in_text = format!("\n   {label}: {url}\n");
+            assert_eq!(mail.text.matches(&in_text).count(), times, "{label} with {links:?}");
         }
     }
 }
