@@ -24,7 +24,7 @@ fmt:
     {{ tools }} buf format -w proto
 
 # Everything CI runs, the fast checks first.
-ci: typos deny proto k8s images lint test
+ci: typos deny proto k8s images alerts lint test
 
 # Check spelling.
 typos:
@@ -40,7 +40,7 @@ proto:
     {{ tools }} buf format -d --exit-code proto
     {{ tools }} tests/tools/breaking
 
-# Build the manifests of both overlays and check them against strict schemas.
+# Build the manifests of both overlays and of each component, and check them against strict schemas.
 k8s:
     {{ tools }} tests/tools/manifests
 
@@ -49,6 +49,10 @@ images:
     {{ tools }} hadolint deploy/Dockerfile
     @echo "build all images (deploy/README.md):"
     @for service in {{ services }}; do echo "  docker build -f deploy/Dockerfile --build-arg SERVICE=$service -t broadsheet/$service ."; done
+
+# Check the rules of Prometheus and test each alert on its symptom (the first run fetches Prometheus).
+alerts:
+    tests/tools/alerts
 
 # Check format and lints of the code.
 lint:
@@ -106,7 +110,7 @@ backtest-trending:
 bench-matching:
     cargo run --release --locked -p tests --example bench_matching
 
-# Mail one edition to each of many subscribers into a mail server that only counts, unsigned, with Ed25519 and with RSA.
+# Send one edition to each of many subscribers into a server that only counts: by mail, unsigned, with Ed25519 and with RSA, and to webhooks.
 bench-mail:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_mail

@@ -2,8 +2,9 @@
 
     smtp_log.py PORT LOG
 
-Writes one JSON object a line to LOG for each mail before it answers that it has it, and the line is on disk by then: to,
-message_id, date (seconds since the epoch, of the Date header), subject, unsubscribe. Prints "ready" when it listens.
+Writes one JSON object a line to LOG for each mail before it answers that it has it, and the line is on disk by then: to, id
+(of the Message-ID header), begun (seconds since the epoch, of the Date header). While there is a file LOG.full it takes nothing
+(452).
 """
 
 import asyncio
@@ -18,21 +19,22 @@ from aiosmtpd.smtp import SMTP
 
 class Log:
     def __init__(self, path):
+        self.full = path + ".full"
         self.file = open(path, "ab", buffering=0)
 
     def write(self, content, recipients):
         mail = message_from_bytes(content, policy=policy.default)
         line = {
             "to": recipients[0],
-            "message_id": mail["message-id"],
-            "date": parsedate_to_datetime(mail["date"]).timestamp(),
-            "subject": str(mail["subject"]),
-            "unsubscribe": str(mail["list-unsubscribe"]),
+            "id": mail["message-id"],
+            "begun": parsedate_to_datetime(mail["date"]).timestamp(),
         }
         self.file.write(json.dumps(line).encode() + b"\n")
         os.fsync(self.file.fileno())
 
     async def handle_DATA(self, server, session, envelope):
+        if os.path.exists(self.full):
+            return "452 4.3.1 the queue is full"
         self.write(envelope.original_content, envelope.rcpt_tos)
         return "250 2.0.0 taken"
 
@@ -41,7 +43,6 @@ async def main(port, path):
     log = Log(path)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(log, hostname="localhost"), "127.0.0.1", port)
-    print("ready", flush=True)
     await server.serve_forever()
 
 

@@ -9,7 +9,9 @@
 pub mod certificates;
 pub mod feeds;
 pub mod killable;
+pub mod letter;
 pub mod otlp;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod qdrant;
@@ -197,6 +199,13 @@ impl Platform {
         ran
     }
 
+    /// The same with standard input.
+    pub fn must_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        let ran = self.run_with_input(arguments, input);
+        assert_eq!(ran.status, 0, "{arguments:?}: {ran:?}");
+        ran
+    }
+
     /// Where it can be reached: `grpc`, `web` or `admin`.
     pub fn endpoint(&self, which: &str) -> String {
         let text = std::fs::read_to_string(self.folder.join("endpoint.json")).unwrap();
@@ -207,6 +216,15 @@ impl Platform {
     /// Every mail it delivered into its maildir, whole.
     pub fn mails(&self) -> Vec<String> {
         mails(&self.folder)
+    }
+
+    /// The HTML part of the digest that it delivered to an address.
+    pub fn digest_of(&self, email: &str) -> String {
+        let to = format!("To: {email}\r\n");
+        let mut mails = raw_mails(&self.folder).into_iter();
+        let digest = mails.find(|mail| mail.contains(&to) && mail.contains("List-Unsubscribe: "));
+        let html = digest.as_deref().and_then(letter::html);
+        html.unwrap_or_else(|| panic!("no digest with HTML to {email}: {digest:?}"))
     }
 
     /// Its process id.
@@ -269,18 +287,23 @@ pub fn ran(output: Output) -> Ran {
 
 /// Every mail in the maildir of a data folder, whole, with soft line breaks undone.
 pub fn mails(folder: &Path) -> Vec<String> {
+    let undone = |mail: String| {
+        // What a line must not begin with is escaped, too.
+        ["=\r\n", "=2E", "=46", "=3D"]
+            .iter()
+            .zip(["", ".", "F", "="])
+            .fold(mail, |mail, (escape, plain)| mail.replace(escape, plain))
+    };
+    raw_mails(folder).into_iter().map(undone).collect()
+}
+
+/// The same as they went over the wire.
+fn raw_mails(folder: &Path) -> Vec<String> {
     let Ok(files) = std::fs::read_dir(folder.join("mail/new")) else {
         return Vec::new();
     };
     files
-        .map(|file| {
-            let mail = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            // What a line must not begin with is escaped, too.
-            ["=\r\n", "=2E", "=46", "=3D"]
-                .iter()
-                .zip(["", ".", "F", "="])
-                .fold(mail, |mail, (escape, plain)| mail.replace(escape, plain))
-        })
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
         .collect()
 }
 

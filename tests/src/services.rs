@@ -37,7 +37,7 @@ pub struct Services {
     running: Vec<Service>,
     /// Where the pages are.
     pub web: String,
-    servers: Servers,
+    servers: Option<Servers>,
     _folder: TempDir,
 }
 
@@ -57,7 +57,7 @@ impl Services {
         let mut this = Self {
             running: running.collect(),
             web: format!("http://{web}"),
-            servers,
+            servers: Some(servers),
             _folder: folder,
         };
         for service in &mut this.running {
@@ -76,14 +76,21 @@ impl Services {
         self.running.iter()
     }
 
+    /// Ends NATS and Redis under the services, for good.
+    pub async fn lose_servers(&mut self) {
+        if let Some(servers) = self.servers.take() {
+            servers.stop().await;
+        }
+    }
+
     /// Asks all to stop, waits until they have, and gives their exit statuses. Then the servers are ended.
     pub async fn stop(mut self) -> Vec<(&'static str, Option<i32>)> {
         for service in &self.running {
             service.terminate();
         }
         let ended = self.running.iter_mut().map(|service| (service.name, service.wait()));
-        let ended = ended.collect();
-        self.servers.stop().await;
+        let ended: Vec<_> = ended.collect();
+        self.lose_servers().await;
         ended
     }
 }

@@ -1,12 +1,9 @@
-//! What manifests, dashboards and texts name exists: every setting is one that the platform knows, and every metric is
-//! there before anything has happened.
+//! What manifests, recipes and texts name exists: every setting is one that the platform knows.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use tests::{Platform, get};
 
 /// What is read: deployments, recipes and texts.
 const PLACES: [&str; 5] = ["deploy", "k8s", "README.md", "ARCHITECTURE.md", ".github"];
@@ -33,24 +30,35 @@ fn every_setting_that_is_named_anywhere_exists() {
 }
 
 #[test]
-fn every_metric_that_a_dashboard_names_exists_from_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let platform = Platform::start(folder.path());
-    let (_, exposed) = get(&format!("{}/metrics", platform.endpoint("admin")));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+fn every_setting_that_the_runbook_tells_to_change_exists() {
+    let known = known();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/observability/runbook.md");
+    let runbook = std::fs::read_to_string(path).unwrap();
+    let sections: BTreeSet<&str> = known
+        .iter()
+        .filter_map(|one| one["BROADSHEET_".len()..].split("__").next())
+        .collect();
     let mut named = 0;
-    for file in files(&root.join("deploy/observability")) {
-        let text = std::fs::read_to_string(&file).unwrap();
-        for metric in words(&text).filter(|word| word.starts_with("broadsheet_")) {
-            let there = exposed.lines().any(|line| {
-                line.strip_prefix(metric)
-                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
-            });
-            assert!(there, "{}: {metric} is not exposed", file.display());
-            named += 1;
+    // `section.key`, and `section.some_*` for several.
+    for code in runbook.split('`').skip(1).step_by(2) {
+        let Some((section, key)) = code.split_once('.') else {
+            continue;
+        };
+        let section = section.to_uppercase();
+        if !sections.contains(section.as_str()) || key.contains(' ') {
+            continue;
         }
+        let key = key.to_uppercase();
+        let (begins, ends) = key.split_once('*').unwrap_or((&key, ""));
+        let begins = format!("BROADSHEET_{section}__{begins}");
+        let exists = known.iter().any(|one| {
+            let is_one = *one == begins && !key.contains('*');
+            is_one || key.contains('*') && one.starts_with(&begins) && one.ends_with(ends)
+        });
+        assert!(exists, "{code} is not a setting");
+        named += 1;
     }
-    assert!(named > 10, "only {named} metrics are named: the search is broken");
+    assert!(named > 15, "only {named} settings are named: the search is broken");
 }
 
 /// Settings as environment variables, from what the program prints of itself.

@@ -123,6 +123,55 @@ async fn a_mail_that_is_taken_is_whole_and_comes_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_title_leads_to_the_page_of_its_paper_whatever_its_id_is() {
+    let desk = Desk::open();
+    let papers = r#"{"id":"10.1002/(SICI)1097-0258(19980815)17:15<1661::AID-SIM968>3.0.CO;2-2","title":"Lakes by their DOI","url":"https://openreview.net/forum?id=a&b"}
+{"id":"hep-th/9901001","title":"Lakes of old","url":"https://arxiv.org/abs/hep-th/9901001","pdf_url":"https://arxiv.org/pdf/hep-th/9901001"}
+{"title":"Lakes without an id","pdf_url":"https://example.org/lakes.pdf"}
+{"id":"a/../b?c=\"d\"&e#é%2F;+'","title":"Lakes with odd letters","url":"https://example.org/lakes.pdf","pdf_url":"https://example.org/lakes.pdf"}"#;
+    let taken = desk
+        .platform
+        .run_with_input(&["ingest", "-", "--wait", "--source", "test"], papers);
+    assert_eq!(taken.status, 0, "{taken:?}");
+    let ada = "ada@example.org";
+    desk.platform.must(&["subscribe", ada, "--confirm"]);
+    eventually("all papers are in the window", async || {
+        let preview = desk.platform.must(&["digest", "preview", ada]).out;
+        preview.contains("\n5. ").then_some(())
+    })
+    .await;
+    desk.platform.must(&["digest", "send", "--to", ada, "--now"]);
+    let mail = desk.mails.mail();
+    let titles = tests::letter::titles(&mail.html);
+    assert_eq!(titles.len(), 5, "{mail:?}");
+    for (title, page) in &titles {
+        // A browser would take dots between slashes out of an address.
+        assert!(!page.contains("/../"), "{page}");
+        let line = format!("   Read: {page}");
+        assert!(mail.plain.lines().any(|one| one == line), "{line}: {}", mail.plain);
+        let (status, html) = tests::get(page);
+        assert_eq!(status, 200, "{page}");
+        let shown = title.replace("&#39;", "’");
+        assert!(
+            html.contains(&format!("<h1 dir=\"auto\">{shown}</h1>")),
+            "{shown}: {html}"
+        );
+        let canonical = format!("<link rel=\"canonical\" href=\"{page}\">");
+        assert!(html.contains(&canonical), "{canonical}: {html}");
+    }
+    for link in [
+        "https://openreview.net/forum?id=a&amp;b\" style=\"color:#7a1f12\">openreview.net</a>",
+        "https://arxiv.org/abs/hep-th/9901001\" style=\"color:#7a1f12\">arXiv</a>",
+    ] {
+        assert!(mail.html.contains(link), "{link}: {}", mail.html);
+    }
+    let twice = mail.html.matches("https://example.org/lakes.pdf").count();
+    assert_eq!(twice, 2, "once for each paper: {}", mail.html);
+    let similar = mail.html.matches("/search?q=like%3A").count();
+    assert_eq!(similar, 5, "{}", mail.html);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mail_speaks_the_language_of_its_reader() {
     let desk = Desk::open();
     let subscribing = ["subscribe", "ada@example.org", "--confirm", "--language", "de-AT"];

@@ -10,6 +10,9 @@ use axum::routing::get;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::Bus;
+use crate::metrics::{BUS_CONNECTED, READY};
+
 /// Whether the process can serve: each part holds a ticket until it is ready.
 #[derive(Clone)]
 pub struct Readiness {
@@ -58,11 +61,12 @@ impl Drop for NotReady {
 }
 
 /// The routes of the operator's port.
-pub fn router(readiness: Readiness) -> Router {
+pub fn router(readiness: Readiness, bus: Bus) -> Router {
+    let numbers = get(metrics).with_state((readiness.clone(), bus));
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route("/metrics", numbers)
         .with_state(readiness)
 }
 
@@ -74,7 +78,9 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str
     }
 }
 
-async fn metrics() -> impl IntoResponse {
+async fn metrics(State((readiness, bus)): State<(Readiness, Bus)>) -> impl IntoResponse {
+    READY.set(i64::from(readiness.is_ready()));
+    BUS_CONNECTED.set(i64::from(bus.is_connected()));
     let text = prometheus::TextEncoder::new().encode_to_string(&prometheus::gather());
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),

@@ -109,6 +109,11 @@ impl Bus {
         Ok(bus)
     }
 
+    /// Whether there is a connection now. One that was lost is sought again by itself.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
     /// The JetStream context, for state a service keeps in buckets of its own.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.context

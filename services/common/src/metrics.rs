@@ -1,4 +1,5 @@
 //! Metrics of the flow: what became of the messages of each consumer, how many wait, and how many dead letters there are.
+//! And of any process: whether it can serve, and whether it reaches the bus.
 //!
 //! Series exist from the start, so that a dashboard shows zeros rather than gaps. It acknowledges and moves nothing.
 
@@ -36,6 +37,24 @@ pub(crate) static HANDLING_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
         "broadsheet_flow_handling_seconds",
         "Time in which a batch of messages was handled, by consumer.",
         &["consumer"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// 1 while the process can serve; as `/readyz` says. Set when the metrics are read.
+pub(crate) static READY: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "broadsheet_process_ready",
+        "1 while the process can serve, as /readyz says."
+    )
+    .expect("the only metric of this name")
+});
+
+/// 1 while there is a connection to the bus. Set when the metrics are read.
+pub(crate) static BUS_CONNECTED: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "broadsheet_process_bus_connected",
+        "1 while the process is connected to the bus (NATS)."
     )
     .expect("the only metric of this name")
 });

@@ -174,7 +174,7 @@ impl Assembly {
     /// it says "not ready" while the process drains, and its last numbers can still be read.
     pub async fn run(mut self, config: &CommonConfig, grpc: Bound, admin: Bound) -> Result<(), ServiceError> {
         let drained = CancellationToken::new();
-        let answering = axum::serve(admin.listener, admin::router(self.readiness.clone()))
+        let answering = axum::serve(admin.listener, admin::router(self.readiness.clone(), self.bus.clone()))
             .with_graceful_shutdown(drained.clone().cancelled_owned());
         let answering = tokio::spawn(answering.into_future());
         let routes = self.finished_routes(config).await?;

@@ -13,6 +13,7 @@ pub mod highlight;
 pub mod identity;
 pub mod matching;
 pub mod merging;
+pub mod pages;
 pub mod paper;
 pub mod preferences;
 pub mod query;

@@ -105,6 +105,25 @@ pub static SENDING_PAUSED: LazyLock<IntGauge> = LazyLock::new(|| {
     .expect("the only metric of this name")
 });
 
+/// How long the edition that waits longest has been due without anybody taking it in hand, by channel.
+pub static OVERDUE: LazyLock<GaugeVec> = LazyLock::new(|| {
+    register_gauge_vec!(
+        "broadsheet_notification_overdue_seconds",
+        "Time since the edition that waits longest was due, by channel; 0 where none waits. Those in hand do not count.",
+        &["channel"]
+    )
+    .expect("the only metric of this name")
+});
+
+/// 1 while Redis answers.
+pub static REDIS_ANSWERS: LazyLock<IntGauge> = LazyLock::new(|| {
+    register_int_gauge!(
+        "broadsheet_notification_redis_answers",
+        "1 while Redis answers, as of the last look."
+    )
+    .expect("the only metric of this name")
+});
+
 /// Wishes to subscribe that came too fast.
 pub static HELD_BACK: LazyLock<IntCounter> = LazyLock::new(|| {
     register_int_counter!(
@@ -140,6 +159,9 @@ pub fn touch() {
             EDITIONS.with_label_values(&[channel.name(), outcome]);
         }
     }
+    for channel in Channel::ALL {
+        OVERDUE.with_label_values(&[channel.name()]);
+    }
     for why in Emptiness::ALL {
         EMPTY_SLOTS.with_label_values(&[why.name()]);
     }
@@ -154,6 +176,8 @@ pub fn touch() {
     LazyLock::force(&WINDOW);
     LazyLock::force(&SMTP_CONNECTIONS);
     LazyLock::force(&SENDING_PAUSED);
+    // It has answered before this service could start.
+    REDIS_ANSWERS.set(1);
     for counter in [&RESTORED, &UNLOGGED, &HELD_BACK] {
         LazyLock::force(counter);
     }

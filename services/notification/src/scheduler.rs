@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::editions::{Editions, Occasion, Plan};
+use crate::metrics::EDITIONS;
 use crate::subscribers::claims::Claimed;
 use crate::subscribers::{Channel, Subscribers};
 pub use pace::Pace;
@@ -95,6 +96,8 @@ impl Desk {
             .editions
             .plan(self.channel, claimed.ids, claimed.fence, Occasion::Due, now);
         plan.await.unwrap_or_else(|error| {
+            let not_made = EDITIONS.with_label_values(&[self.channel.name(), "error"]);
+            not_made.inc_by(count as u64);
             error!(%error, count, "editions not composed, they are due again after the lease");
             Plan::default()
         })

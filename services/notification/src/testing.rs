@@ -27,7 +27,7 @@ use crate::subscribers::reading::Past;
 use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
 use crate::tokens::Tokens;
 use crate::webhook::secrets::Secrets;
-use crate::webhook::{Call, CallError, Caller};
+use crate::webhook::{Call, CallError, Caller, Turn};
 use crate::window::{Entry, Window};
 
 /// A Redis that ends with the test.
@@ -133,7 +133,11 @@ pub struct Hook {
 
 #[async_trait]
 impl Caller for Hook {
-    async fn call(&self, call: &Call) -> Result<(), CallError> {
+    async fn turn(&self, _: &str) -> Result<Turn, CallError> {
+        Ok(Turn::default())
+    }
+
+    async fn call(&self, call: &Call, _turn: Turn) -> Result<(), CallError> {
         let answer = self.answers.lock().expect("unpoisoned").pop_front();
         answer.unwrap_or_else(|| Err(CallError::Gone(call.url.clone())))
     }

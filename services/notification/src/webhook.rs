@@ -15,6 +15,7 @@ pub mod urls;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Span, field, info_span};
 
 use self::secrets::Secret;
@@ -51,11 +52,18 @@ pub enum CallError {
     Lost(String),
 }
 
+/// Leave to ask one host, given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>);
+
 /// Makes requests, from hundreds of tasks at once.
 #[async_trait]
 pub trait Caller: Send + Sync {
+    /// Waits until the host of a URL can be asked. What has to hold at the moment of a request is looked at after that: the
+    /// wait can be long.
+    async fn turn(&self, url: &str) -> Result<Turn, CallError>;
     /// Returns when the request is the other side's responsibility.
-    async fn call(&self, call: &Call) -> Result<(), CallError>;
+    async fn call(&self, call: &Call, turn: Turn) -> Result<(), CallError>;
 }
 
 /// The span of a request with an `edition` or a `challenge`. It never says whose it is, where it goes or what is in it.

@@ -12,6 +12,8 @@ use proto::papers::v1::{LinkKind, Paper};
 use proto::search::v1::Highlight;
 use serde::Serialize;
 
+pub use domain::pages::paper as path_of;
+
 pub use self::excerpt::excerpt;
 pub use self::latex::{html, html_with_links, plain};
 use crate::categories;
@@ -21,10 +23,8 @@ use crate::reader::Reader;
 const AUTHORS_SHOWN: usize = 4;
 /// What is escaped in a value behind the question mark of an address.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// The same in its path.
-const PATH: &AsciiSet = &VALUE.remove(b':').remove(b'/');
-/// The same for one segment of a path.
-const SEGMENT: &AsciiSet = &PATH.add(b'/');
+/// The same for one segment of its path.
+const SEGMENT: &AsciiSet = &VALUE.remove(b':');
 
 /// A name with the page about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,16 +97,11 @@ impl PaperView {
                 .map(|time| time.strftime("%F").to_string())
                 .unwrap_or_default(),
             categories: paper.categories.iter().map(|name| category_link(name)).collect(),
-            similar_href: search_path(&format!("like:{}", quoted_id(&paper.id))),
+            similar_href: domain::pages::similar(&paper.id),
             is_voted: reader.voted.contains(&paper.id),
             is_saved: reader.saved.contains(&paper.id),
         }
     }
-}
-
-/// The page of a paper here.
-pub fn path_of(id: &str) -> String {
-    format!("/papers/{}", utf8_percent_encode(id, PATH))
 }
 
 /// A text as a value behind the question mark of an address.
@@ -177,14 +172,6 @@ pub fn published(paper: &Paper) -> String {
 /// A day as `28 November 2026`.
 pub fn day_in_words(time: Timestamp) -> String {
     time.strftime("%-d %B %Y").to_string()
-}
-
-/// An id as `like:` takes it: colons and slashes end no word, white space, quotes and parentheses may.
-pub fn quoted_id(id: &str) -> String {
-    if id.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '(' | ')')) {
-        return format!("\"{}\"", id.replace('"', " "));
-    }
-    id.to_owned()
 }
 
 /// Text without what is not seen and would turn the text around it about.

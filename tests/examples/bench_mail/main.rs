@@ -1,10 +1,11 @@
-//! Sends one edition to each of many subscribers through the release binary into a mail server that only counts, and says how
+//! Sends one edition to each of many subscribers through the release binary into a server that only counts, and says how
 //! fast, in how much memory, and whose time it took.
 //!
 //! `just bench-mail` runs it. Every subscriber has one interest, a title of a paper, and all are due at the same minute.
-//! `SUBSCRIBERS` (20,000) and `PAPERS` (1,200) say how many, `SIGNED` which ways of signing (`none,ed25519,rsa`; the keys are
-//! made by openssl). Numbers hold for everything between a slot and the mail server: claiming, matching, composing, signing,
-//! handing over, recording. It measures; it never judges.
+//! `SUBSCRIBERS` (20,000) and `PAPERS` (1,200) say how many, `WAYS` how the editions go: as mails that are signed in one way or
+//! another (`none,ed25519,rsa`; the keys are made by openssl), or to webhooks of one host (`webhook`). Numbers hold for
+//! everything between a slot and the sink: claiming, matching, composing, signing, handing over, recording. It measures; it
+//! never judges.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 
 mod platform;
@@ -18,11 +19,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 
 use self::platform::{Cpu, Platform};
-use self::sink::Sink;
+use self::sink::{Protocol, Sink};
 
-/// No mail for so long, and a run is over however many are missing.
+/// No edition for so long, and a run is over however many are missing.
 const SILENCE: Duration = Duration::from_mins(2);
-/// Without a mail for so long it is asked whether the others had none to get.
+/// Without an edition for so long it is asked whether the others had none to get.
 const PAUSE: Duration = Duration::from_secs(1);
 
 struct Measured {
@@ -50,14 +51,19 @@ fn main() -> anyhow::Result<()> {
         cores()
     );
     println!(
-        "| signed | mails | seconds | mails/s | kB/mail | connections | RSS MB | platform ms/mail | stores ms/mail | sink ms/mail |"
+        "| way | editions | seconds | per s | kB each | connections | RSS MB | platform ms each | stores ms each | sink ms each |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let signed = std::env::var("SIGNED").unwrap_or_else(|_| "none,ed25519,rsa".to_owned());
-    let (mut best, mut rss, mut rsa) = (0.0_f64, 0, f64::NAN);
-    for way in signed.split(',') {
-        let sink = runtime.block_on(Sink::start())?;
-        let environment = signing(way, folder.path(), &sink.url())?;
+    let ways = std::env::var("WAYS").unwrap_or_else(|_| "none,ed25519,rsa,webhook".to_owned());
+    let (mut best, mut rss, mut rsa, mut webhook) = (0.0_f64, 0, f64::NAN, f64::NAN);
+    for way in ways.split(',') {
+        let protocol = if way == "webhook" {
+            Protocol::Http
+        } else {
+            Protocol::Smtp
+        };
+        let sink = runtime.block_on(Sink::start(protocol))?;
+        let environment = settings(way, folder.path(), &sink.url())?;
         let platform = Platform::start(&folder.path().join(way), &environment)?;
         platform.run(&["ingest", &lines.display().to_string(), "--wait"])?;
         let measured = runtime.block_on(measure(way, &platform, &sink, &titles, subscribers))?;
@@ -65,9 +71,11 @@ fn main() -> anyhow::Result<()> {
         rss = rss.max(measured.rss_mb);
         match way {
             "rsa" => rsa = measured.per_s,
+            "webhook" => webhook = measured.per_s,
             _ => best = best.max(measured.per_s),
         }
     }
+    println!("webhook: per_s={webhook:.0}");
     println!("mail: per_s={best:.0} rss_mb={rss} rsa_per_s={rsa:.0}");
     Ok(())
 }
@@ -79,23 +87,24 @@ async fn measure(
     titles: &[String],
     subscribers: usize,
 ) -> anyhow::Result<Measured> {
-    let slot = subscribers::subscribe(&platform.grpc(), titles, subscribers).await?;
+    let url = (way == "webhook").then(|| sink.url());
+    let slot = subscribers::subscribe(&platform.grpc(), titles, subscribers, url.as_deref()).await?;
     ensure!(
-        sink.mails() == 0,
-        "mails went out before their slot; the machine is too slow for so many subscribers"
+        sink.editions() == 0,
+        "editions went out before their slot; the machine is too slow for so many subscribers"
     );
     let before = platform.cpu()?;
     tokio::time::sleep(slot).await;
     let (began, ended) = wait_for(sink, platform, subscribers).await?;
     let seconds = ended.duration_since(began).as_secs_f64();
-    let mails = sink.mails();
+    let editions = sink.editions();
     let (cpu, rss_mb) = (platform.cpu()?.since(&before), platform.rss_mb()?);
-    let per_s = mails as f64 / seconds;
-    let each = |seconds: f64| 1_000.0 * seconds / mails as f64;
+    let per_s = editions as f64 / seconds;
+    let each = |seconds: f64| 1_000.0 * seconds / editions as f64;
     let Cpu { own, stores, here } = cpu;
     println!(
-        "| {way} | {mails} | {seconds:.1} | {per_s:.0} | {:.1} | {} | {rss_mb} | {:.3} | {:.3} | {:.3} |",
-        sink.bytes() as f64 / mails as f64 / 1_000.0,
+        "| {way} | {editions} | {seconds:.1} | {per_s:.0} | {:.1} | {} | {rss_mb} | {:.3} | {:.3} | {:.3} |",
+        sink.bytes() as f64 / editions as f64 / 1_000.0,
         sink.most_connections(),
         each(own),
         each(stores),
@@ -103,9 +112,9 @@ async fn measure(
     );
     let empty = platform.empty();
     ensure!(
-        mails + empty >= subscribers,
-        "{} mails are missing",
-        subscribers - mails - empty
+        editions + empty >= subscribers,
+        "{} editions are missing",
+        subscribers - editions - empty
     );
     if empty > 0 {
         println!("{empty} readers had nothing to read: no paper fits their interest well enough");
@@ -113,32 +122,39 @@ async fn measure(
     Ok(Measured { per_s, rss_mb })
 }
 
-/// From the first mail to the last.
+/// From the first edition to the last.
 async fn wait_for(sink: &Sink, platform: &Platform, subscribers: usize) -> anyhow::Result<(Instant, Instant)> {
     let mut began = None;
     let (mut last, mut at) = (0, Instant::now());
     loop {
-        let mails = sink.mails();
-        if mails > last {
+        let editions = sink.editions();
+        if editions > last {
             began.get_or_insert_with(Instant::now);
-            (last, at) = (mails, Instant::now());
+            (last, at) = (editions, Instant::now());
         }
-        let all = mails >= subscribers || at.elapsed() > PAUSE && mails + platform.empty() >= subscribers;
+        let all = editions >= subscribers || at.elapsed() > PAUSE && editions + platform.empty() >= subscribers;
         if all || at.elapsed() > SILENCE {
-            return Ok((began.context("no mail came")?, at));
+            return Ok((began.context("no edition came")?, at));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Settings of a way of signing.
-fn signing(way: &str, folder: &Path, smtp_url: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let mut settings = vec![("BROADSHEET_NOTIFICATION__SMTP_URL", smtp_url.to_owned())];
+/// Settings of a way.
+fn settings(way: &str, folder: &Path, sink: &str) -> anyhow::Result<Vec<(&'static str, String)>> {
+    if way == "webhook" {
+        // As many to the one host there is as there are connections to a mail server.
+        return Ok(vec![
+            ("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8".to_owned()),
+            ("BROADSHEET_NOTIFICATION__WEBHOOKS_AT_ONCE_PER_HOST", "32".to_owned()),
+        ]);
+    }
+    let mut settings = vec![("BROADSHEET_NOTIFICATION__SMTP_URL", sink.to_owned())];
     let algorithm: &[&str] = match way {
         "none" => return Ok(settings),
         "ed25519" => &["-algorithm", "ed25519"],
         "rsa" => &["-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
-        other => anyhow::bail!("SIGNED holds {other}; allowed are none, ed25519 and rsa"),
+        other => anyhow::bail!("WAYS holds {other}; allowed are none, ed25519, rsa and webhook"),
     };
     let file = folder.join(format!("{way}.pem"));
     let made = Command::new("openssl")

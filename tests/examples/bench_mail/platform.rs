@@ -13,7 +13,7 @@ pub struct Platform {
     endpoint: standalone::Endpoint,
 }
 
-/// Seconds of processor time: of the platform, of the servers it supervises, and of this process with its mail server.
+/// Seconds of processor time: of the platform, of the servers it supervises, and of this process with its sink.
 pub struct Cpu {
     pub own: f64,
     pub stores: f64,
@@ -63,10 +63,13 @@ impl Platform {
         self.endpoint.grpc.clone()
     }
 
-    /// Editions that held nothing, so that no mail was sent.
+    /// Editions that held nothing, so that none was sent.
     pub fn empty(&self) -> usize {
-        let series = "broadsheet_notification_editions_total{channel=\"mail\",outcome=\"empty\"}";
-        usize::try_from(tests::counted(&self.endpoint.admin, series)).unwrap_or(0)
+        let of = |channel: &str| {
+            let series = format!("broadsheet_notification_editions_total{{channel=\"{channel}\",outcome=\"empty\"}}");
+            tests::counted(&self.endpoint.admin, &series)
+        };
+        usize::try_from(of("mail") + of("webhook")).unwrap_or(0)
     }
 
     /// Runs a command against it. Lines that are refused (exit status 65) are told of and left out.

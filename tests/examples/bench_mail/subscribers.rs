@@ -12,8 +12,14 @@ use proto::subscriptions::v1::{Consent, Interest, Schedule, SubscribeRequest};
 const PER_SECOND: i64 = 500;
 const AT_ONCE: usize = 64;
 
-/// Subscribes them, each with a title as its interest, and says how long it is until their slot.
-pub async fn subscribe(endpoint: &str, titles: &[String], count: usize) -> anyhow::Result<Duration> {
+/// Subscribes them, each with a title as its interest, by mail where no webhook is named, and says how long it is until their
+/// slot.
+pub async fn subscribe(
+    endpoint: &str,
+    titles: &[String],
+    count: usize,
+    webhook: Option<&str>,
+) -> anyhow::Result<Duration> {
     let client = SubscriptionServiceClient::new(channel(endpoint, None)?);
     let ready = Timestamp::now().checked_add(SignedDuration::from_secs(60 + i64::try_from(count)? / PER_SECOND))?;
     let slot = ready
@@ -32,6 +38,7 @@ pub async fn subscribe(endpoint: &str, titles: &[String], count: usize) -> anyho
             ..Schedule::default()
         }),
         consent: Consent::OnRecord.into(),
+        webhook_url: webhook.map(|url| format!("{url}/{number}")).unwrap_or_default(),
         ..SubscribeRequest::default()
     });
     let subscribing = futures::stream::iter(requests).map(|request| {

@@ -43,6 +43,8 @@ fn ours() -> [Value; 3] {
         "authors": ["Ruth Abara", "Édouard Ménard-Ølsen", "李明"],
         "categories": ["cs.DS", "math.CO"],
         "published": days_ago(0),
+        "url": "https://arxiv.org/abs/2611.00001",
+        "pdf_url": "https://arxiv.org/pdf/2611.00001",
     });
     let hostile = json!({
         "id": "hostile",

@@ -132,6 +132,24 @@ impl<'a> Reader<'a> {
         until(&format!("{what}, on {}", self.path()), || ask(self).then_some(()));
     }
 
+    /// Opens a mail as a mail program shows it, and looks at it: a mail has no address, and nothing is loaded for it.
+    pub fn read(&mut self, page: &'static str, html: &str) {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(html);
+        self.session
+            .go(&format!("data:text/html;charset=utf-8;base64,{encoded}"));
+        self.allow_scripts(Script::On);
+        let mut found = Vec::new();
+        if first_look(page, self.variant) {
+            for scheme in Scheme::BOTH {
+                ask_for(&self.session, scheme);
+                found.extend(rules::inaccessible(self.stage, &self.session, scheme));
+                self.photograph(page, scheme);
+            }
+        }
+        self.allow_scripts(self.variant.script);
+        self.note_all(page, found);
+    }
+
     /// Looks at the page that is open as everybody does who cares: see [`rules`]. What is wrong is told in the end.
     pub fn look(&mut self, page: &'static str) {
         self.look_expecting(page, 200);
@@ -154,6 +172,10 @@ impl<'a> Reader<'a> {
             }
         }
         self.allow_scripts(self.variant.script);
+        self.note_all(page, found);
+    }
+
+    fn note_all(&mut self, page: &str, found: Vec<String>) {
         let place = format!("{page}, {}", self.variant.name());
         self.wrong
             .extend(found.into_iter().map(|finding| format!("{place}: {finding}")));

@@ -1,9 +1,10 @@
-//! Sends editions while processes are killed (-9) and stopped, connections are cut and answers held up, and counts that
-//! every subscriber has exactly one mail per slot.
+//! Sends editions while processes are killed (-9) and stopped, connections cut, answers and acknowledgements held up and
+//! queues full, and counts that every subscriber has exactly one edition per slot on each way: by mail, to a webhook, or both.
 //!
-//! NATS, Redis, an SMTP server and two replicas of notification are processes of their own. A mail that the SMTP server
-//! has on disk is a mail, whether anybody was told. Doubles are allowed where SMTP leaves no way out: between the server's
-//! yes and our record. Those have the same Message-ID, and the record of the delivery counts them.
+//! NATS, Redis, an SMTP server, a server that takes webhooks and two replicas of notification are processes of their own.
+//! An edition that a receiver has on disk came, whether anybody was told. Doubles are allowed where SMTP and HTTP leave no
+//! way out: between the receiver's yes and our record. Those have the same Message-ID, and the record of the delivery counts
+//! them.
 //!
 //! `BROADSHEET_FAULTS_SUBSCRIBERS` and `BROADSHEET_FAULTS_KILLS` scale it, `BROADSHEET_FAULTS_SEED` repeats one.
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -17,15 +18,16 @@ use std::time::{Duration, Instant};
 use chance::Chance;
 use count::{Counted, count};
 use nix::sys::signal::Signal;
-use stage::{CONNECTIONS, LEASE, REPLICAS, Stage};
+use stage::{AT_ONCE, LEASE, REPLICAS, Stage, Way};
 
 /// Between two faults, on average.
 const PAUSE_MS: u64 = 500;
-/// Answers of the SMTP server to one mail.
-const ANSWERS_PER_MAIL: u64 = 4;
+/// The longest delay of an answer of Redis or NATS, and for how long at most one is slow or a receiver's queue is full.
+const SLOWEST_MS: u64 = 1_000;
+const LONGEST_MS: u64 = 3_000;
 /// One in so many subscribers leaves during the run.
 const LEAVING: usize = 10;
-/// Longest wait for the last mails once everything is left alone.
+/// Longest wait for the last editions once everything is left alone.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 fn setting(name: &str, usual: u64) -> u64 {
@@ -33,7 +35,7 @@ fn setting(name: &str, usual: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
+async fn every_subscriber_has_exactly_one_edition_per_slot_whatever_is_killed() {
     let subscribers = usize::try_from(setting("BROADSHEET_FAULTS_SUBSCRIBERS", 300)).unwrap();
     let kills = setting("BROADSHEET_FAULTS_KILLS", 6);
     let seed = setting("BROADSHEET_FAULTS_SEED", 1);
@@ -41,12 +43,17 @@ async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
     let mut chance = Chance::new(seed);
     let mut stage = Stage::build().await;
     let readers = stage.subscribe(subscribers).await;
-    let mut leavers = stage.links(readers.iter().step_by(LEAVING)).await;
-    // So slow that the mails last as long as the faults, of which some are no kills and take longer.
-    let mails_at_once = REPLICAS as u64 * CONNECTIONS;
-    let per_mail = 2 * kills * PAUSE_MS * mails_at_once / subscribers as u64;
-    stage.smtp.delay(Duration::from_millis(per_mail / ANSWERS_PER_MAIL));
-    stage.until_the_first_mail().await;
+    let mut leavers = stage.tokens(readers.iter().step_by(LEAVING)).await;
+    // So slow that the editions last as long as the faults, of which some are no kills and take longer.
+    let at_once = REPLICAS as u64 * AT_ONCE;
+    for way in Way::ALL {
+        let editions = (0..subscribers).filter(|number| way.is_of(*number)).count() as u64;
+        let per_edition = 2 * kills * PAUSE_MS * at_once / editions;
+        stage
+            .proxy(way)
+            .delay(Duration::from_millis(per_edition / way.answers()));
+    }
+    stage.until_the_first_edition().await;
     let mut struck = Struck::default();
     while struck.kills < kills {
         stage.supervise();
@@ -62,8 +69,8 @@ async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
     stage.leave_alone().await;
     let counted = settled(&mut stage, &readers).await;
     println!(
-        "faults: cuts={} stops={} left={}",
-        struck.cuts, struck.stops, counted.left
+        "faults: cuts={} delays={} full={} stops={} left={}",
+        struck.cuts, struck.delays, struck.full, struck.stops, counted.left
     );
     println!(
         "faults: kills={} due={} lost={} doubled_outside_window={} in_window={} after_unsubscribe={}",
@@ -82,7 +89,7 @@ async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
     );
     assert_eq!(counted.doubled_outside_window, 0);
     assert_eq!(counted.after_unsubscribe, 0);
-    let open = (struck.kills + struck.cuts + struck.stops) * mails_at_once;
+    let open = (struck.kills + struck.cuts + struck.stops) * at_once * Way::ALL.len() as u64;
     assert!(counted.in_window <= open, "more than the open connections");
     stage.end();
 }
@@ -92,44 +99,63 @@ async fn every_subscriber_has_exactly_one_mail_per_slot_whatever_is_killed() {
 struct Struck {
     kills: u64,
     cuts: u64,
+    /// Answers of Redis or NATS were held up.
+    delays: u64,
+    /// A receiver's queue was full.
+    full: u64,
     stops: u64,
 }
 
 async fn strike(stage: &mut Stage, chance: &mut Chance, struck: &mut Struck) {
-    match chance.below(20) {
-        replica @ 0..8 => {
-            stage.replicas[usize::try_from(replica).unwrap() % REPLICAS].kill();
+    match chance.below(30) {
+        0..16 => {
+            kill(stage, chance);
             struck.kills += 1;
         }
-        8..10 => {
-            stage.redis.kill();
-            struck.kills += 1;
-        }
-        10..13 => {
-            stage.mail_server.kill();
-            struck.kills += 1;
-        }
-        13 => {
-            stage.nats.kill();
-            struck.kills += 1;
-        }
-        14..17 => {
-            stage.smtp.cut();
+        16..26 => {
+            let [mail, webhook] = Way::ALL.map(|way| stage.proxy(way));
+            one_of(&[mail, webhook, &stage.store, &stage.bus], chance).cut();
             struck.cuts += 1;
         }
-        17..19 => {
-            stage.store.cut();
-            struck.cuts += 1;
+        26 => {
+            let slow = *one_of(&[&stage.store, &stage.bus], chance);
+            slow.delay(Duration::from_millis(chance.below(SLOWEST_MS)));
+            tokio::time::sleep(Duration::from_millis(chance.below(LONGEST_MS))).await;
+            slow.delay(Duration::ZERO);
+            struck.delays += 1;
+        }
+        27 => {
+            let way = *one_of(&Way::ALL, chance);
+            stage.fill(way, Duration::from_millis(chance.below(LONGEST_MS))).await;
+            struck.full += 1;
         }
         _ => {
             // Stands still until its lease is over and somebody else has its work, then goes on where it was.
-            let replica = &stage.replicas[usize::try_from(chance.below(REPLICAS as u64)).unwrap()];
+            let replica = one_of(&stage.replicas, chance);
             replica.signal(Signal::SIGSTOP);
             tokio::time::sleep(LEASE + Duration::from_millis(chance.below(1_000))).await;
             replica.signal(Signal::SIGCONT);
             struck.stops += 1;
         }
     }
+}
+
+fn kill(stage: &mut Stage, chance: &mut Chance) {
+    let victim = match chance.below(16) {
+        0..8 => {
+            let replica = chance.below(REPLICAS as u64);
+            &mut stage.replicas[usize::try_from(replica).unwrap()]
+        }
+        8..10 => &mut stage.redis,
+        10..13 => &mut stage.mail_server,
+        13..15 => &mut stage.webhook_server,
+        _ => &mut stage.nats,
+    };
+    victim.kill();
+}
+
+fn one_of<'a, T>(these: &'a [T], chance: &mut Chance) -> &'a T {
+    &these[usize::try_from(chance.below(these.len() as u64)).unwrap()]
 }
 
 /// Counts until nobody is lost, for as long as there is patience.

@@ -12,10 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
-use proto::delivery::v1::{Delivery, ListDeliveriesRequest, SendTestEditionRequest};
+use proto::delivery::v1::{Channel, Delivery, ListDeliveriesRequest};
 use proto::papers::v1::{Paper, PaperIndexed, PaperVectors};
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
-use proto::subscriptions::v1::{Consent, Schedule, SubscribeRequest, UnsubscribeRequest};
+use proto::subscriptions::v1::{
+    Consent, DeliveryChannel, GetSubscriberTokenRequest, Schedule, SubscribeRequest, UnsubscribeRequest, WebhookState,
+};
 use serde_json::Value;
 use standalone::Toolbox;
 use tests::killable::Killable;
@@ -25,8 +27,8 @@ use tests::{binaries, eventually, get, python};
 
 /// Of notification.
 pub const REPLICAS: usize = 2;
-/// Of each replica to the SMTP server.
-pub const CONNECTIONS: u64 = 4;
+/// Editions of each replica on each way.
+pub const AT_ONCE: u64 = 4;
 /// The shortest that is allowed, so that work of the dead is free soon.
 pub const LEASE: Duration = Duration::from_secs(5);
 /// Subscribers of one slot.
@@ -34,21 +36,69 @@ const PER_SLOT: usize = 1_000;
 /// What subscribing takes, with a margin.
 const LEAD: SignedDuration = SignedDuration::from_secs(8);
 
+/// A way on which editions come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Mail,
+    Webhook,
+}
+
+impl Way {
+    pub const ALL: [Self; 2] = [Self::Mail, Self::Webhook];
+
+    /// Whether the subscriber of a number has it: of four two have mail, one has a webhook, and one has both.
+    pub fn is_of(self, number: usize) -> bool {
+        match number % 4 {
+            0 => self == Self::Webhook,
+            1 => true,
+            _ => self == Self::Mail,
+        }
+    }
+
+    /// Answers of the receiver to one edition.
+    pub fn answers(self) -> u64 {
+        match self {
+            Self::Mail => 4,
+            Self::Webhook => 1,
+        }
+    }
+
+    pub fn channel(self) -> Channel {
+        match self {
+            Self::Mail => Channel::Mail,
+            Self::Webhook => Channel::Webhook,
+        }
+    }
+}
+
+/// An edition that a receiver has.
+#[derive(Debug)]
+pub struct Received {
+    /// Of the edition; the same at every attempt.
+    pub id: String,
+    /// When the attempt began, in seconds since the epoch.
+    pub begun: f64,
+}
+
 /// The stage. Everything on it ends with it.
 pub struct Stage {
     pub replicas: Vec<Killable>,
     pub redis: Killable,
     pub nats: Killable,
     pub mail_server: Killable,
-    /// Between notification and the SMTP server.
-    pub smtp: Proxy,
+    pub webhook_server: Killable,
     /// Between notification and Redis.
     pub store: Proxy,
+    /// Between notification and NATS.
+    pub bus: Proxy,
     /// Who left, and when that was acknowledged, in seconds since the epoch.
     pub left: HashMap<String, f64>,
     doors: Vec<String>,
     admins: Vec<String>,
-    log: PathBuf,
+    /// Between notification and the receivers.
+    proxies: [Proxy; 2],
+    /// What the receivers have.
+    logs: [PathBuf; 2],
     folder: tempfile::TempDir,
 }
 
@@ -58,7 +108,7 @@ impl Stage {
         // What the processes said, for who looks for the reason of a failure.
         folder.disable_cleanup(std::env::var_os("BROADSHEET_FAULTS_KEEP").is_some());
         let path = folder.path();
-        let [redis_port, nats_port, mail_port, one, two, three, four] = free_ports::<7>();
+        let [redis_port, nats_port, mail_port, hook_port, one, two, three, four] = free_ports::<8>();
         let python = tokio::task::spawn_blocking(python::python).await.unwrap();
         let tools = tokio::task::spawn_blocking(|| {
             let toolbox = Toolbox::from_env();
@@ -66,10 +116,15 @@ impl Stage {
             (toolbox.redis_server().unwrap(), toolbox.nats_server().unwrap())
         });
         let (redis_server, nats_server) = tools.await.unwrap();
-        let log = path.join("mails.jsonl");
-        std::fs::write(&log, "").unwrap();
-        let script = python::script("smtp_log.py").into_os_string();
-        let mail_arguments = vec![script, mail_port.to_string().into(), log.clone().into()];
+        let logs = ["mails.jsonl", "calls.jsonl"].map(|name| path.join(name));
+        let receiver = |name: &str, port: u16, log: &Path| {
+            std::fs::write(log, "").unwrap();
+            let script = python::script(&format!("{name}_log.py")).into_os_string();
+            let arguments = vec![script, port.to_string().into(), log.into()];
+            Killable::start(name, &python, arguments, Vec::new(), path)
+        };
+        let mail_server = receiver("smtp", mail_port, &logs[0]);
+        let webhook_server = receiver("webhook", hook_port, &logs[1]);
         let redis = Killable::start(
             "redis",
             &redis_server,
@@ -78,13 +133,13 @@ impl Stage {
             path,
         );
         let nats = Killable::start("nats", &nats_server, nats_arguments(nats_port, path), Vec::new(), path);
-        let mail_server = Killable::start("mail_server", &python, mail_arguments, Vec::new(), path);
-        let (smtp, store) = (Proxy::to(mail_port).await, Proxy::to(redis_port).await);
+        let proxies = [Proxy::to(mail_port).await, Proxy::to(hook_port).await];
+        let (store, bus) = (Proxy::to(redis_port).await, Proxy::to(nats_port).await);
         publish_papers(nats_port).await;
         let listening = |ports: [u16; REPLICAS]| ports.map(|port| format!("127.0.0.1:{port}")).to_vec();
         let (doors, admins) = (listening([one, two]), listening([three, four]));
         let replica = |index: usize| {
-            let mut environment = settings(nats_port, &store, &smtp);
+            let mut environment = settings(&bus, &store, &proxies[0]);
             environment.push(("BROADSHEET_GRPC__LISTEN".to_owned(), doors[index].clone()));
             environment.push(("BROADSHEET_ADMIN__LISTEN".to_owned(), admins[index].clone()));
             let name = format!("notification-{index}");
@@ -95,12 +150,14 @@ impl Stage {
             redis,
             nats,
             mail_server,
-            smtp,
+            webhook_server,
             store,
+            bus,
             left: HashMap::new(),
             doors,
             admins,
-            log,
+            proxies,
+            logs,
             folder,
         };
         this.until_ready().await;
@@ -120,7 +177,9 @@ impl Stage {
                 )
             })
             .collect();
-        let subscribing = futures::stream::iter(&readers).map(async |(reader, time)| {
+        let numbered = readers.iter().enumerate();
+        let subscribing = futures::stream::iter(numbered).map(async |(number, (reader, time))| {
+            let [mail, webhook] = Way::ALL.map(|way| way.is_of(number));
             let request = SubscribeRequest {
                 email: reader.clone(),
                 schedule: Some(Schedule {
@@ -129,38 +188,36 @@ impl Stage {
                     ..Schedule::default()
                 }),
                 consent: Consent::OnRecord.into(),
+                delivery_channel: match (mail, webhook) {
+                    (true, true) => DeliveryChannel::MailAndWebhook.into(),
+                    (false, true) => DeliveryChannel::Webhook.into(),
+                    _ => DeliveryChannel::Mail.into(),
+                },
+                webhook_url: if webhook {
+                    format!("http://{}/{reader}", self.proxy(Way::Webhook).address())
+                } else {
+                    String::new()
+                },
                 ..SubscribeRequest::default()
             };
             let mut door = SubscriptionServiceClient::new(self.door(0));
-            door.subscribe(request).await.unwrap();
+            let answer = door.subscribe(request).await.unwrap().into_inner();
+            let state = answer.webhook.map(|webhook| webhook.state());
+            assert_eq!(state, webhook.then_some(WebhookState::Verified), "{reader}");
         });
         subscribing.buffer_unordered(16).collect::<()>().await;
         readers.into_iter().map(|(reader, _)| reader).collect()
     }
 
-    /// Subscribers with the tokens of the links in mails to them, which test mails bring.
-    pub async fn links(&self, readers: impl Iterator<Item = &String>) -> Vec<(String, String)> {
-        let readers: Vec<&String> = readers.collect();
-        let mailing = futures::stream::iter(&readers).map(async |reader| {
-            let request = SendTestEditionRequest {
-                email: (*reader).clone(),
-            };
-            DeliveryServiceClient::new(self.door(0))
-                .send_test_edition(request)
-                .await
-                .unwrap();
+    /// Subscribers with the tokens of the links to them.
+    pub async fn tokens(&self, readers: impl Iterator<Item = &String>) -> Vec<(String, String)> {
+        let asking = futures::stream::iter(readers).map(async |reader| {
+            let request = GetSubscriberTokenRequest { email: reader.clone() };
+            let mut door = SubscriptionServiceClient::new(self.door(0));
+            let answer = door.get_subscriber_token(request).await.unwrap();
+            (reader.clone(), answer.into_inner().token)
         });
-        mailing.buffer_unordered(4).collect::<()>().await;
-        let mut tokens = HashMap::new();
-        for mail in self.log() {
-            let link = mail["unsubscribe"].as_str().unwrap().trim_matches(['<', '>']);
-            let token = link.rsplit_once("token=").unwrap().1.to_owned();
-            tokens.insert(mail["to"].as_str().unwrap().to_owned(), token);
-        }
-        readers
-            .into_iter()
-            .map(|reader| (reader.clone(), tokens[reader].clone()))
-            .collect()
+        asking.buffered(16).collect().await
     }
 
     /// Unsubscribes one of those that are to leave, and notes when that was acknowledged.
@@ -187,22 +244,38 @@ impl Stage {
         leavers.insert(0, (reader, token));
     }
 
-    /// Digests that the SMTP server has on disk, by recipient.
-    pub fn mails(&self) -> HashMap<String, Vec<Value>> {
-        let mut mails: HashMap<String, Vec<Value>> = HashMap::new();
-        let digests = self.log();
-        for mail in digests.filter(|mail| !mail["subject"].as_str().unwrap().starts_with("[Test]")) {
-            mails
-                .entry(mail["to"].as_str().unwrap().to_owned())
-                .or_default()
-                .push(mail);
+    /// Editions that the receiver of a way has on disk, by recipient.
+    pub fn received(&self, way: Way) -> HashMap<String, Vec<Received>> {
+        let text = std::fs::read_to_string(&self.logs[way as usize]).unwrap();
+        let mut received: HashMap<String, Vec<Received>> = HashMap::new();
+        // A server that is killed while it writes leaves half a line; it has answered nobody.
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            let one = Received {
+                id: line["id"].as_str().unwrap().to_owned(),
+                begun: line["begun"].as_f64().unwrap(),
+            };
+            let to = line["to"].as_str().unwrap().to_owned();
+            received.entry(to).or_default().push(one);
         }
-        mails
+        received
     }
 
-    pub async fn until_the_first_mail(&self) {
+    /// Between notification and the receiver of a way.
+    pub fn proxy(&self, way: Way) -> &Proxy {
+        &self.proxies[way as usize]
+    }
+
+    /// Has a receiver take nothing for a while, because its queue is full.
+    pub async fn fill(&self, way: Way, length: Duration) {
+        let full = self.logs[way as usize].with_extension("jsonl.full");
+        std::fs::write(&full, "").unwrap();
+        tokio::time::sleep(length).await;
+        std::fs::remove_file(full).unwrap();
+    }
+
+    pub async fn until_the_first_edition(&self) {
         // Slots are minutes.
-        while self.mails().is_empty() {
+        while self.received(Way::Mail).is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -225,7 +298,13 @@ impl Stage {
         for one in &mut self.replicas {
             one.supervise();
         }
-        for one in [&mut self.redis, &mut self.nats, &mut self.mail_server] {
+        let servers = [
+            &mut self.redis,
+            &mut self.nats,
+            &mut self.mail_server,
+            &mut self.webhook_server,
+        ];
+        for one in servers {
             one.supervise();
         }
     }
@@ -235,7 +314,9 @@ impl Stage {
         for one in &self.replicas {
             one.signal(Signal::SIGCONT);
         }
-        self.smtp.delay(Duration::ZERO);
+        for proxy in &self.proxies {
+            proxy.delay(Duration::ZERO);
+        }
         self.supervise();
         self.until_ready().await;
     }
@@ -254,16 +335,6 @@ impl Stage {
         channel(&format!("http://{}", self.doors[replica]), None).unwrap()
     }
 
-    fn log(&self) -> impl Iterator<Item = Value> + use<> {
-        let text = std::fs::read_to_string(&self.log).unwrap();
-        // A server that is killed while it writes leaves half a line; it has answered nobody.
-        let whole: Vec<Value> = text
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect();
-        whole.into_iter()
-    }
-
     async fn until_ready(&self) {
         for admin in &self.admins {
             let url = format!("http://{admin}/readyz");
@@ -277,9 +348,9 @@ impl Stage {
     }
 }
 
-fn settings(nats: u16, store: &Proxy, smtp: &Proxy) -> Vec<(String, String)> {
+fn settings(bus: &Proxy, store: &Proxy, smtp: &Proxy) -> Vec<(String, String)> {
     let settings = [
-        ("NATS__URL", format!("nats://127.0.0.1:{nats}")),
+        ("NATS__URL", format!("nats://{}", bus.address())),
         ("NOTIFICATION__REDIS_URL", format!("redis://{}", store.address())),
         // Nobody here has interests.
         ("NOTIFICATION__EMBEDDING_URL", "http://127.0.0.1:9".to_owned()),
@@ -289,7 +360,9 @@ fn settings(nats: u16, store: &Proxy, smtp: &Proxy) -> Vec<(String, String)> {
         ("NOTIFICATION__TOKEN_KEY", "0123456789abcdef".repeat(2)),
         ("NOTIFICATION__RETRY_SECONDS", "1".to_owned()),
         ("NOTIFICATION__LEASE_SECONDS", LEASE.as_secs().to_string()),
-        ("NOTIFICATION__CONNECTIONS", CONNECTIONS.to_string()),
+        ("NOTIFICATION__CONNECTIONS", AT_ONCE.to_string()),
+        ("NOTIFICATION__WEBHOOKS_AT_ONCE", AT_ONCE.to_string()),
+        ("NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8".to_owned()),
     ];
     settings
         .map(|(name, value)| (format!("BROADSHEET_{name}"), value))

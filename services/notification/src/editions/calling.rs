@@ -16,7 +16,7 @@ use super::{Answered, Channel, Delivered, EditionError, EditionPaper, Editions, 
 use crate::subscribers::Subscriber;
 use crate::subscribers::deliveries::{Certainty, Stage};
 use crate::subscribers::webhooks::Webhook;
-use crate::webhook::{self, Call, CallError, bodies};
+use crate::webhook::{self, Call, CallError, Turn, bodies};
 
 /// A pause is longer or shorter by up to this share of it: what failed together must not come back together.
 const JITTER: f64 = 0.25;
@@ -59,7 +59,11 @@ impl Editions {
             bodies::challenge(&of.id, now),
             now,
         );
-        match self.ask_webhook(&call, webhook::span("challenge")).await {
+        let asked = match self.parts.caller.turn(&webhook.url).await {
+            Ok(turn) => self.ask_webhook(&call, turn, webhook::span("challenge")).await,
+            Err(error) => Err(error),
+        };
+        match asked {
             Ok(()) => Answered::Agreed,
             Err(CallError::Gone(problem)) => Answered::Gone(problem),
             Err(CallError::Transient { problem, .. } | CallError::Lost(problem)) => Answered::Refused(problem),
@@ -67,19 +71,23 @@ impl Editions {
     }
 
     async fn call(&self, planned: Planned) -> Result<Delivered, EditionError> {
+        let Some(webhook) = planned.subscriber.webhook.clone() else {
+            return self.end_empty(planned, super::Emptiness::OtherChannel).await;
+        };
+        let turn = match self.parts.caller.turn(&webhook.url).await {
+            Ok(turn) => turn,
+            Err(error) => return self.put_off(planned, error.to_string(), Certainty::Untaken).await,
+        };
         let mut planned = match self.leave(Box::new(planned)).await? {
             Leave::Go(planned) => *planned,
             Leave::Ended(delivered) => return Ok(delivered),
         };
         let subscriber = &planned.subscriber;
-        let Some(webhook) = subscriber.webhook.clone() else {
-            return self.end_empty(planned, super::Emptiness::OtherChannel).await;
-        };
         let links = Links::new(&self.parts.public_url, &self.parts.tokens, &subscriber.id, planned.slot);
         let id = planned.record.message_id.clone();
         let body = bodies::edition(&id, &subscriber.id, planned.slot, &planned.papers, &links);
         let call = self.signed(subscriber, &webhook, id, body, Timestamp::now());
-        let outcome = self.ask_webhook(&call, self.calling(&planned.papers)).await;
+        let outcome = self.ask_webhook(&call, turn, self.calling(&planned.papers)).await;
         planned.record.at = Timestamp::now();
         match outcome {
             Ok(()) => {
@@ -165,8 +173,8 @@ impl Editions {
         }
     }
 
-    async fn ask_webhook(&self, call: &Call, span: Span) -> Result<(), CallError> {
-        let calling = self.parts.caller.call(call).instrument(span.clone());
+    async fn ask_webhook(&self, call: &Call, turn: Turn, span: Span) -> Result<(), CallError> {
+        let calling = self.parts.caller.call(call, turn).instrument(span.clone());
         let outcome = tokio::time::timeout(self.parts.send_timeout, calling).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let problem = format!("no answer within {} s", self.parts.send_timeout.as_secs());

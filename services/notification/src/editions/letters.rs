@@ -8,6 +8,7 @@
 //! is on one line and free of marks that reorder text.
 
 mod abstracts;
+mod landing;
 mod links;
 mod notices;
 mod plates;

@@ -1,5 +1,5 @@
 //! Keeps Redis and the log together while the service runs: takes in what other replicas logged, notices a Redis that lost
-//! what it had, and ends pauses whose time has come.
+//! what it had, ends pauses whose time has come, and shows how long editions wait.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::rebuild::Reach;
-use super::{PAUSED, Subscribers, SubscribersError};
+use super::{Channel, PAUSED, Subscribers, SubscribersError};
+use crate::metrics::{OVERDUE, REDIS_ANSWERS};
 
 /// Between two looks at Redis.
 const LOOK: Duration = Duration::from_secs(5);
@@ -73,7 +74,9 @@ async fn next(news: &mut Option<BoxStream<'static, Entry>>) -> Option<Entry> {
 
 impl Keeper {
     async fn look(&mut self, news: &mut Option<BoxStream<'static, Entry>>) -> Result<(), SubscribersError> {
-        let run = self.subscribers.run_of_redis().await?;
+        let run = self.subscribers.run_of_redis().await;
+        REDIS_ANSWERS.set(i64::from(run.is_ok()));
+        let run = run?;
         let same = self.run.as_ref().is_none_or(|known| *known == run);
         if !same || !self.subscribers.is_marked().await? {
             *news = None;
@@ -90,6 +93,7 @@ impl Keeper {
         }
         self.subscribers.pay_what_is_owed().await?;
         self.subscribers.end_pauses(Timestamp::now()).await?;
+        self.subscribers.show_overdue(Timestamp::now()).await?;
         self.looks += 1;
         if self.looks.is_multiple_of(LOOKS_PER_MARK) {
             self.mark().await?;
@@ -125,9 +129,50 @@ impl Subscribers {
         Ok(())
     }
 
+    /// Shows how long editions wait for somebody to take them in hand.
+    async fn show_overdue(&self, now: Timestamp) -> Result<(), SubscribersError> {
+        for channel in Channel::ALL {
+            let overdue = self.overdue(channel, now).await?;
+            OVERDUE.with_label_values(&[channel.name()]).set(overdue.as_secs_f64());
+        }
+        Ok(())
+    }
+
+    /// For how long the edition that waits longest has been due.
+    async fn overdue(&self, channel: Channel, now: Timestamp) -> Result<Duration, SubscribersError> {
+        let due = self.next_due(channel).await?;
+        let waits = due.and_then(|due| Duration::try_from(now.duration_since(due)).ok());
+        Ok(waits.unwrap_or_default())
+    }
+
     async fn run_of_redis(&self) -> Result<String, SubscribersError> {
         let info: String = self.ask(redis::cmd("INFO").arg("server")).await?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         Ok(run.unwrap_or_default().trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::House;
+
+    const ADA: &str = "ada@example.org";
+
+    #[tokio::test]
+    async fn editions_wait_from_their_slot_until_somebody_takes_them_in_hand() {
+        let house = House::build().await;
+        let overdue = async |minutes| {
+            let overdue = house.subscribers.overdue(Channel::Mail, house.later(minutes)).await;
+            overdue.expect("redis answers")
+        };
+        assert_eq!(overdue(5).await, Duration::ZERO, "nobody is subscribed");
+        house.reader(ADA, &[]).await;
+        house.set_due(ADA, 3).await;
+        assert_eq!(overdue(2).await, Duration::ZERO, "not due yet");
+        assert_eq!(overdue(5).await.as_secs(), 120);
+        let claimed = house.subscribers.claim_due(Channel::Mail, house.later(5), 10).await;
+        assert_eq!(claimed.expect("redis answers").ids, [ADA]);
+        assert_eq!(overdue(5).await, Duration::ZERO, "in hand");
     }
 }

@@ -32,6 +32,7 @@ struct Paper<'a> {
     categories: &'a [String],
     published: Timestamp,
     url: Option<&'a str>,
+    page_url: String,
     reason: &'a str,
     score: f32,
     parts: Vec<Part>,
@@ -52,7 +53,7 @@ struct Challenge<'a> {
 
 /// An edition. The same at every attempt, as far as its papers stay the same.
 pub fn edition(id: &str, subscriber: &str, slot: Timestamp, papers: &[EditionPaper], links: &Links) -> String {
-    let papers = papers.iter().map(paper).collect();
+    let papers = papers.iter().map(|one| paper(one, links)).collect();
     let data = Edition {
         id,
         subscriber_id: subscriber,
@@ -71,7 +72,7 @@ pub fn challenge(subscriber: &str, now: Timestamp) -> String {
     body("webhook.verification", now, data)
 }
 
-fn paper(one: &EditionPaper) -> Paper<'_> {
+fn paper<'a>(one: &'a EditionPaper, links: &Links) -> Paper<'a> {
     use domain::LinkKind::{Abstract, Pdf};
     Paper {
         id: one.paper.id.as_str(),
@@ -80,6 +81,7 @@ fn paper(one: &EditionPaper) -> Paper<'_> {
         categories: &one.paper.categories,
         published: one.paper.published,
         url: one.paper.link(Abstract).or(one.paper.link(Pdf)),
+        page_url: links.page(one.paper.id.as_str()),
         reason: &one.reason,
         // Zero has no sign for whoever reads JSON.
         score: one.score + 0.0,

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, USER_AGENT};
+use http::uri::InvalidUri;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -21,7 +22,7 @@ use super::addresses::Allowed;
 use super::connecting::Connecting;
 use super::hosts::Hosts;
 use super::secrets::signatures;
-use super::{Call, CallError, Caller};
+use super::{Call, CallError, Caller, Turn};
 
 /// Editions come in bursts, in which a connection serves many; later the other side has closed it.
 const IDLE: Duration = Duration::from_secs(10);
@@ -63,11 +64,18 @@ impl Http {
 
 #[async_trait]
 impl Caller for Http {
-    async fn call(&self, call: &Call) -> Result<(), CallError> {
+    async fn turn(&self, url: &str) -> Result<Turn, CallError> {
+        let url: Uri = url
+            .parse()
+            .map_err(|problem: InvalidUri| transient(problem.to_string()))?;
+        let host = url.authority().map(ToString::to_string).unwrap_or_default();
+        let permit = timeout(self.timeout, self.hosts.leave(&host)).await;
+        let permit = permit.map_err(|_| transient(format!("too many requests to {host} are waiting for an answer")))?;
+        Ok(Turn(permit))
+    }
+
+    async fn call(&self, call: &Call, _turn: Turn) -> Result<(), CallError> {
         let request = request(call, Timestamp::now()).map_err(|problem| transient(problem.to_string()))?;
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-        let leave = timeout(self.timeout, self.hosts.leave(&host)).await;
-        let _leave = leave.map_err(|_| transient(format!("too many requests to {host} are waiting for an answer")))?;
         let answer = timeout(self.timeout, self.client.request(request)).await;
         let answer = answer
             .map_err(|_| CallError::Lost(format!("no answer within {} s", self.timeout.as_secs())))?

@@ -16,7 +16,7 @@ use domain::PaperId;
 use domain::identity::IdError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use proto::convert::from_wire_time;
 use proto::papers::v1::Paper;
 
@@ -25,8 +25,6 @@ pub use text::without_illegal;
 
 /// What is written otherwise in a value of an address: all but the unreserved characters of RFC 3986.
 pub const IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// The same in the path of a paper's page.
-const IN_PATH: &AsciiSet = &IN_VALUE.remove(b':').remove(b'/');
 
 /// A form in which a paper can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +223,7 @@ pub fn page_of(paper: &Paper, base: &str) -> String {
 
 /// Absolute address of the page of the paper with this id.
 pub fn page_of_id(id: &str, base: &str) -> String {
-    format!("{base}/papers/{}", utf8_percent_encode(id, IN_PATH))
+    format!("{base}{}", domain::pages::paper(id))
 }
 
 /// The canonical form of an id as readers and programs write it: canonical already, or an arXiv id or a DOI without its

@@ -25,6 +25,8 @@ use crate::paper::{
 use crate::reader::Reader;
 
 const SIMILAR: i32 = 6;
+/// The lowest cosine that is shown as a likeness.
+const LEAST_LIKENESS: f64 = 0.1;
 /// Authors of a paper whose names are links; further ones are only counted, for papers of thousands.
 const MOST_AUTHORS: usize = 300;
 
@@ -216,23 +218,24 @@ fn mail(title: &str, url: &str) -> String {
 fn alike(paper: &Paper, results: Vec<SearchResult>, reader: &Reader) -> Vec<Similar> {
     let one = |result: SearchResult| {
         let other = result.paper?;
-        let likeness = result
-            .parts
-            .iter()
-            .find(|part| part.name == "dense")
-            .map(|part| part.raw);
+        let of = |leg: &str| result.parts.iter().find(|part| part.name == leg).map(|part| part.raw);
         Some(Similar {
-            why: why_alike(paper, &other, likeness),
+            why: why_alike(paper, &other, of("dense"), of("sparse")),
             paper: PaperView::of(&other, reader),
         })
     };
     results.into_iter().filter_map(one).collect()
 }
 
-fn why_alike(paper: &Paper, other: &Paper, likeness: Option<f64>) -> String {
+/// From the cosine of their meanings and the weight of the words they share.
+fn why_alike(paper: &Paper, other: &Paper, likeness: Option<f64>, words: Option<f64>) -> String {
     let mut reasons = Vec::new();
+    // Papers about nothing in common have cosines of this size; such a one is here for its words.
+    let likeness = likeness.filter(|likeness| *likeness >= LEAST_LIKENESS);
     if let Some(likeness) = likeness {
-        reasons.push(format!("{:.0}% alike in meaning", likeness.clamp(0.0, 1.0) * 100.0));
+        reasons.push(format!("{:.0}% alike in meaning", likeness.min(1.0) * 100.0));
+    } else if words.is_some_and(|words| words > 0.0) {
+        reasons.push("uses the same words".to_owned());
     }
     let shared: Vec<&str> = other
         .authors

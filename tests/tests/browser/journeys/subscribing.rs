@@ -1,5 +1,6 @@
 //! A subscription, from the form to its end, by the mails that arrive.
 
+use tests::letter::titles;
 use tests::post;
 
 use crate::journeys::scanning::{header, links, mail_to};
@@ -13,8 +14,9 @@ pub fn from_first_to_last(stage: &Stage, reader: &mut Reader) {
 
     stage.platform.must(&["digest", "send", "--to", &email, "--now"]);
     let digest = mail_to(stage, &email, "List-Unsubscribe: ");
+    follow_title(stage, reader, &email);
     let of_mail = links(&digest, &stage.web);
-    let similar = of_mail.iter().find(|link| link.contains("like:"));
+    let similar = of_mail.iter().find(|link| link.contains("/search?q=like"));
     reader.open(similar.expect("the digest leads to papers like each of its own"));
     reader.look("similar-from-mail");
     assert!(!reader.papers("#results").is_empty(), "{}", reader.path());
@@ -39,6 +41,21 @@ pub fn from_first_to_last(stage: &Stage, reader: &mut Reader) {
     );
     reader.open(url);
     reader.look("unsubscribed");
+}
+
+/// From the mail as it is shown to the page of a paper in it.
+fn follow_title(stage: &Stage, reader: &mut Reader, email: &str) {
+    let html = stage.platform.digest_of(email);
+    reader.read("digest", &html);
+    let of_mail = titles(&html);
+    // The page makes LaTeX readable and shows all of a title, however long; others are the same on both.
+    let is_plain = |title: &str| !title.contains(['$', '\\', '{', '&', '…']);
+    let (title, address) = of_mail.iter().find(|(title, _)| is_plain(title)).unwrap();
+    reader.follow(&format!("h2 a[href='{address}']"));
+    reader.look("paper-from-mail");
+    assert_eq!(format!("{}{}", stage.web, reader.path()), *address);
+    assert_eq!(reader.text("h1"), *title);
+    assert!(reader.sees("#similar"), "{address}");
 }
 
 /// By the form, with a look at what would come, and by the link in the mail.

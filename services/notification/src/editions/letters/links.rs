@@ -1,5 +1,6 @@
 //! Where a reader can go from a mail. Every link only shows a page; what changes is a button there.
 
+use domain::pages;
 use jiff::Timestamp;
 use minijinja::{Value, context};
 
@@ -58,10 +59,15 @@ impl Links {
         &self.unsubscribe
     }
 
-    /// Papers like this one.
+    /// The page of a paper.
+    pub fn page(&self, paper: &str) -> String {
+        format!("{}{}", self.base, pages::paper(paper))
+    }
+
+    /// Papers like this one: the search, because it goes on page by page, and the page of the paper, which shows the first
+    /// few, is behind the title already.
     pub fn similar(&self, paper: &str) -> String {
-        // The id is quoted for the query language, which ends a word at white space and parentheses.
-        format!("{}/?q=like:%22{}%22", self.base, encoded(paper))
+        format!("{}{}", self.base, pages::similar(paper))
     }
 
     /// A vote for a paper.

@@ -9,10 +9,10 @@ use domain::{LinkKind, Paper, text};
 use minijinja::Value;
 use minijinja::value::Object;
 
-use super::Links;
 use super::plates::Gap;
 use super::templates::escape;
 use super::words::Words;
+use super::{Links, landing};
 
 const TITLE_CHARS: usize = 300;
 /// Longer sentences are cut.
@@ -24,19 +24,22 @@ const NAME_CHARS: usize = 60;
 const AUTHORS: usize = 5;
 const CATEGORIES: usize = 5;
 
-/// The fields of a paper. What a paper lacks is an empty text.
+/// The fields of a paper, which deploy/README.md lists for operators. What a paper lacks is an empty text.
 #[derive(Debug)]
 pub struct Shown {
     number: Value,
     title: Value,
     language: Value,
+    page: Value,
     url: Value,
+    source: Value,
+    source_name: Value,
+    pdf: Value,
     authors: Value,
     categories: Value,
     sentence: Value,
     marked_sentence: Value,
     reason: Value,
-    pdf: Value,
     similar: Value,
     vote: Value,
     dismiss: Value,
@@ -101,6 +104,7 @@ impl Shown {
     fn to_all(paper: &Paper, links: &Links, words: &Words) -> Self {
         let id = paper.id.as_str();
         let (landing, pdf) = (paper.link(LinkKind::Abstract), paper.link(LinkKind::Pdf));
+        let source = landing.filter(|landing| Some(*landing) != pdf);
         let categories = paper.categories.iter().take(CATEGORIES).map(String::as_str);
         let categories = categories.collect::<Vec<_>>().join(" · ");
         let nothing = || Value::from("");
@@ -108,13 +112,16 @@ impl Shown {
             number: nothing(),
             title: Value::from(shortened(&paper.title, TITLE_CHARS).as_ref()),
             language: Value::from(paper.language.as_str()),
+            page: Value::from(links.page(id)),
             url: Value::from(landing.or(pdf).unwrap_or_default()),
+            source: Value::from(source.unwrap_or_default()),
+            source_name: Value::from(source.map(|url| landing::name(url, words)).unwrap_or_default()),
+            pdf: Value::from(pdf.unwrap_or_default()),
             authors: Value::from(authors(&paper.authors, words)),
             categories: Value::from(clean(&categories).as_ref()),
             sentence: nothing(),
             marked_sentence: nothing(),
             reason: nothing(),
-            pdf: Value::from(pdf.unwrap_or_default()),
             similar: Value::from(links.similar(id)),
             vote: Value::from(links.vote(id)),
             dismiss: Value::from(links.dismiss(id)),
@@ -126,13 +133,16 @@ impl Shown {
             "number" => &self.number,
             "title" => &self.title,
             "language" => &self.language,
+            "page" => &self.page,
             "url" => &self.url,
+            "source" => &self.source,
+            "source_name" => &self.source_name,
+            "pdf" => &self.pdf,
             "authors" => &self.authors,
             "categories" => &self.categories,
             "sentence" => &self.sentence,
             "marked_sentence" => &self.marked_sentence,
             "reason" => &self.reason,
-            "pdf" => &self.pdf,
             "similar" => &self.similar,
             "vote" => &self.vote,
             "dismiss" => &self.dismiss,

@@ -23,10 +23,14 @@ fn preferences(interests: &[&str]) -> Preferences {
 }
 
 fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail {
+    write_on(jiff::civil::date(2026, 3, 2), letters, preferences, papers)
+}
+
+fn write_on(day: jiff::civil::Date, letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail {
     let links = Links::new(
         "https://example.org",
         &Tokens::new(b"secret"),
-        "ada",
+        ID,
         Timestamp::UNIX_EPOCH,
     );
     let words = words::of(&preferences.language);
@@ -35,7 +39,7 @@ fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail
     let mail = letters.issue(Issue {
         to: "ada@example.org",
         preferences,
-        date: &words.date(jiff::civil::date(2026, 3, 2)),
+        date: &words.date(day),
         papers: papers.iter().zip(reasons).collect(),
         interests: Vec::new(),
         links: &links,
@@ -44,11 +48,17 @@ fn write(letters: &Letters, preferences: &Preferences, papers: &[Paper]) -> Mail
     mail.expect("a mail")
 }
 
-fn reasons(preferences: &Preferences) -> [String; 2] {
+fn reasons(preferences: &Preferences) -> [String; 4] {
     let words = words::of(&preferences.language);
+    let mut alike = Interest::in_words("");
+    alike.like = ["arxiv:2602.00001", "x:b"]
+        .map(|id| domain::PaperId::parse(id).expect("an id"))
+        .into();
     [
         words.because_of(&Interest::in_words("cats & <dogs>"), 0.87),
         words.new_today(),
+        words.because_of(&alike, 0.5),
+        words.trending(),
     ]
 }
 
@@ -88,11 +98,11 @@ fn usual(number: usize) -> Paper {
     paper.links = vec![
         Link {
             kind: LinkKind::Abstract,
-            url: format!("https://arxiv.example/abs/2603.{number:05}"),
+            url: format!("https://arxiv.org/abs/2603.{number:05}"),
         },
         Link {
             kind: LinkKind::Pdf,
-            url: format!("https://arxiv.example/pdf/2603.{number:05}"),
+            url: format!("https://arxiv.org/pdf/2603.{number:05}"),
         },
     ];
     paper
@@ -154,9 +164,79 @@ fn a_digest_in_german_looks_like_this() {
     assert_looks("german_confirmation", &mail.expect("a mail"));
 }
 
+/// A digest of three papers on the first of a month, and a confirmation.
+fn assert_speaks(language: &str, name: &str) {
+    let preferences = Preferences {
+        language: language.to_owned(),
+        ..preferences(&["behaviour of cats"])
+    };
+    let day = jiff::civil::date(2026, 3, 1);
+    let mail = write_on(day, &letters(), &preferences, &usuals(7)[4..]);
+    assert_looks(name, &mail);
+    let url = "https://example.org/confirm?token=t";
+    let mail = letters().confirmation("ada@example.org", language, url, "<a.confirm.1@example.org>".into());
+    assert_looks(&format!("{name}_confirmation"), &mail.expect("a mail"));
+}
+
+#[test]
+fn a_digest_in_french_looks_like_this() {
+    assert_speaks("fr", "french");
+}
+
+#[test]
+fn a_digest_in_spanish_looks_like_this() {
+    assert_speaks("es-MX", "spanish");
+}
+
 #[test]
 fn a_digest_of_one_paper_looks_like_this() {
     assert_looks("one", &write(&letters(), &preferences(&[]), &usuals(1)));
+}
+
+#[test]
+fn a_title_leads_to_our_page_and_the_source_is_named_once() {
+    let (landing, pdf) = (
+        "https://openreview.net/forum?id=a&b",
+        "https://openreview.net/pdf?id=a&b",
+    );
+    let link = |kind, url: &str| Link {
+        kind,
+        url: url.to_owned(),
+    };
+    let page = "https://example.org/papers/doi:10.1002/%28sici%291%3C1::aid%3E3.0.co%3B2-2";
+    for (links, leads_to_source, leads_to_pdf) in [
+        (vec![], false, false),
+        (vec![link(LinkKind::Abstract, landing)], true, false),
+        (vec![link(LinkKind::Pdf, pdf)], false, true),
+        (
+            vec![link(LinkKind::Abstract, landing), link(LinkKind::Pdf, pdf)],
+            true,
+            true,
+        ),
+        (
+            vec![link(LinkKind::Abstract, pdf), link(LinkKind::Pdf, pdf)],
+            false,
+            true,
+        ),
+    ] {
+        let mut paper = Arc::unwrap_or_clone(entry("doi:10.1002/(sici)1<1::aid>3.0.co;2-2", "", "test@1").paper);
+        paper.title = "Lakes".to_owned();
+        paper.links.clone_from(&links);
+        let mail = write(&letters(), &preferences(&[]), &[paper]);
+        let html = mail.html.expect("html");
+        let title = format!("<a href=\"{page}\" style=\"color:#1b1a17;text-decoration:none\">Lakes</a></h2>");
+        assert!(html.contains(&title), "{html}");
+        assert!(mail.text.contains(&format!("\n   Read: {page}\n")), "{}", mail.text);
+        for (url, label, is_there) in [(landing, "openreview.net", leads_to_source), (pdf, "PDF", leads_to_pdf)] {
+            let escaped = url.replace('&', "&amp;");
+            let anchor = format!("<a href=\"{escaped}\" style=\"color:#7a1f12\">{label}</a>");
+            let times = usize::from(is_there);
+            assert_eq!(html.matches(&anchor).count(), times, "{label} with {links:?}");
+            assert_eq!(html.matches(&escaped).count(), times, "{label} with {links:?}");
+            let in_text = format!("\n   {label}: {url}\n");
+            assert_eq!(mail.text.matches(&in_text).count(), times, "{label} with {links:?}");
+        }
+    }
 }
 
 #[test]
@@ -255,7 +335,8 @@ fn what_is_printed_from_plates_is_what_the_templates_say() {
         language: language.to_owned(),
         ..preferences.clone()
     };
-    let (in_german, in_no_known_language) = (speaking("de-AT"), speaking("tlh"));
+    let (in_german, in_french) = (speaking("de-AT"), speaking("fr"));
+    let in_no_known_language = speaking("tlh");
     for papers in [
         usuals(7),
         usuals(1),
@@ -265,7 +346,7 @@ fn what_is_printed_from_plates_is_what_the_templates_say() {
         usuals(30),
         usuals(7),
     ] {
-        for preferences in [&preferences, &text_alone, &in_german, &in_no_known_language] {
+        for preferences in [&preferences, &text_alone, &in_german, &in_french, &in_no_known_language] {
             let [read, sent] = both_ways(&letters, preferences, &papers);
             assert_eq!(read, sent);
         }
@@ -281,8 +362,14 @@ fn fifty_papers_fit_into_what_large_providers_show() {
             .push_str(", with a subtitle that goes on for as long as the longest titles of conferences do");
         paper.abstract_text = format!("Cats {}.", "and what is known of their habits ".repeat(30));
     }
-    let html = write(&letters(), &preferences(&["cats"]), &papers).html.expect("html");
-    assert!(html.len() < 100_000, "{} bytes", html.len());
+    for language in ["en", "de", "fr", "es"] {
+        let preferences = Preferences {
+            language: language.to_owned(),
+            ..preferences(&["cats"])
+        };
+        let html = write(&letters(), &preferences, &papers).html.expect("html");
+        assert!(html.len() < 100_000, "{} bytes in {language}", html.len());
+    }
 }
 
 #[test]
@@ -291,6 +378,7 @@ fn subjects_fit_any_number_of_papers_and_any_title() {
     assert_eq!(subject(&[]), "No new papers today");
     let mut long = usual(1);
     long.title = "word ".repeat(100).trim().to_owned();
+    assert!(subject(&usuals(3)).ends_with(" and 2 more"));
     let subject = subject(&[long, usual(2)]);
     assert!(
         subject.ends_with("word… and 1 more") && subject.chars().count() < 110,
@@ -315,6 +403,21 @@ fn an_operator_replaces_templates_by_name_and_mistakes_are_placed() {
     assert_eq!(write(&letters, &preferences(&[]), &usuals(3)).subject, "Today: 3");
     let [read, sent] = both_ways(&letters, &preferences(&[]), &usuals(3));
     assert_eq!(read, sent);
+
+    // Templates of before there were pages of papers: every field means what it meant.
+    let html = "<h2>{% if paper.url %}<a href=\"{{ paper.url }}\">{{ paper.title }}</a>{% endif %}</h2>{{ paper.pdf }}";
+    put("digest/paper.html", html);
+    put("digest/paper.txt", "{{ words.digest.read }}: {{ paper.url }}");
+    let letters = Letters::new(Some(folder.path()), "").expect("the templates render");
+    let [read, sent] = both_ways(&letters, &preferences(&[]), &usuals(1));
+    assert_eq!(read, sent);
+    assert!(sent.1.contains("Read: https://arxiv.org/abs/2603.00001"), "{}", sent.1);
+    let html = sent.2.expect("html");
+    assert!(
+        html.contains("<h2><a href=\"https://arxiv.org/abs/2603.00001\">Paper 1: "),
+        "{html}"
+    );
+    assert!(html.contains("</h2>https://arxiv.org/pdf/2603.00001"), "{html}");
 
     put("digest/subject.txt", "Today:\n{{ paper_count }}");
     let problem = refusal("a wrong name");

@@ -34,6 +34,8 @@ pub struct Words {
     weekdays: [String; 7],
     months: [String; 12],
     date: String,
+    first_of_month: String,
+    colon: String,
     tagline: String,
     digest: Digest,
     reason: Reasons,
@@ -47,13 +49,16 @@ pub struct Words {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Digest {
+    subject_one_more: String,
     subject_more: String,
     subject_none: String,
     paper_for_you: String,
     papers_for_you: String,
+    authors_one_more: String,
     authors_more: String,
     read: String,
     pdf: String,
+    source: String,
     similar: String,
     vote: String,
     dismiss: String,
@@ -68,6 +73,7 @@ struct Digest {
 struct Reasons {
     interest: String,
     like_one: String,
+    like_one_more: String,
     like_more: String,
     trending: String,
     new: String,
@@ -130,7 +136,11 @@ impl Words {
     pub fn date(&self, date: Date) -> String {
         let place = |number: i8| usize::try_from(number - 1).unwrap_or_default();
         let (weekday, month) = (place(date.weekday().to_monday_one_offset()), place(date.month()));
-        let (day, year) = (date.day().to_string(), date.year().to_string());
+        let day = match date.day() {
+            1 => self.first_of_month.clone(),
+            day => day.to_string(),
+        };
+        let year = date.year().to_string();
         let parts = [
             ("weekday", self.weekdays[weekday].as_str()),
             ("day", &day),
@@ -143,7 +153,16 @@ impl Words {
     /// Authors and how many more there are.
     pub fn authors_and_more(&self, names: &str, more: usize) -> String {
         let count = more.to_string();
-        filled(&self.digest.authors_more, [("names", names), ("count", count.as_str())])
+        let text = match more {
+            1 => &self.digest.authors_one_more,
+            _ => &self.digest.authors_more,
+        };
+        filled(text, [("names", names), ("count", count.as_str())])
+    }
+
+    /// What a link to the page of a paper at its source says where the address says nothing.
+    pub fn source(&self) -> &str {
+        &self.digest.source
     }
 
     /// Why a paper is there that an interest found, with the cosine.
@@ -166,16 +185,16 @@ impl Words {
 
     /// What an interest is called: its words, or what it is like.
     fn name(&self, interest: &Interest) -> String {
-        let count = interest.like.len().saturating_sub(1).to_string();
-        match interest.like.first() {
-            _ if !interest.words.is_empty() => interest.words.clone(),
-            Some(first) if interest.like.len() == 1 => filled(&self.reason.like_one, [("paper", first.as_str())]),
-            Some(first) => {
-                let parts = [("paper", first.as_str()), ("count", count.as_str())];
-                filled(&self.reason.like_more, parts)
-            }
-            None => String::new(),
-        }
+        let Some(first) = interest.like.first().filter(|_| interest.words.is_empty()) else {
+            return interest.words.clone();
+        };
+        let more = interest.like.len() - 1;
+        let text = match more {
+            0 => &self.reason.like_one,
+            1 => &self.reason.like_one_more,
+            _ => &self.reason.like_more,
+        };
+        filled(text, [("paper", first.as_str()), ("count", &more.to_string())])
     }
 }
 
@@ -273,6 +292,15 @@ mod tests {
             "lunes, 2 de marzo de 2026",
         ];
         assert_eq!(said, expected);
+        let first = jiff::civil::date(2026, 2, 1);
+        let said: Vec<String> = ["en", "de", "fr", "es"].map(|tag| of(tag).date(first)).into();
+        let expected = [
+            "Sunday, 1 February 2026",
+            "Sonntag, 1. Februar 2026",
+            "dimanche 1er février 2026",
+            "domingo, 1 de febrero de 2026",
+        ];
+        assert_eq!(said, expected);
         let mut interest = Interest::in_words("{match} cats");
         let said = of("de").because_of(&interest, 0.871);
         assert_eq!(said, "weil Sie „{match} cats“ verfolgen (Übereinstimmung 0,87)");
@@ -282,5 +310,42 @@ mod tests {
             .into();
         let said = of("en").because_of(&interest, 0.5);
         assert_eq!(said, "because you follow “papers like x:a and 1 more” (match 0.50)");
+        let said = of("fr").because_of(&interest, 0.5);
+        let expected = "parce que vous suivez «\u{a0}articles semblables à x:a et à 1 autre\u{a0}» (concordance 0,50)";
+        assert_eq!(said, expected);
+        interest.like.push(interest.like[0].clone());
+        let said = of("de").because_of(&interest, 0.5);
+        assert_eq!(
+            said,
+            "weil Sie „Artikel wie x:a und 2 weitere“ verfolgen (Übereinstimmung 0,50)"
+        );
+    }
+
+    #[test]
+    fn one_is_not_said_like_many() {
+        let said = |more| ["en", "de", "fr", "es"].map(|tag| of(tag).authors_and_more("Ada", more));
+        let one = [
+            "Ada and 1 more",
+            "Ada und 1 weitere Person",
+            "Ada et 1 autre",
+            "Ada y 1 más",
+        ];
+        assert_eq!(said(1), one);
+        let many = ["Ada and 2 more", "Ada und 2 weitere", "Ada et 2 autres", "Ada y 2 más"];
+        assert_eq!(said(2), many);
+    }
+
+    #[test]
+    fn french_signs_do_not_part_from_their_words() {
+        let mut found = Vec::new();
+        texts(&TABLES[2].parse().expect("a table"), "", &mut found);
+        for (key, text) in found {
+            for (place, sign) in text.match_indices([':', ';', '?', '!', '»']) {
+                assert!(text[..place].ends_with('\u{a0}'), "{key}: {sign} in {text:?}");
+            }
+            for (place, sign) in text.match_indices('«') {
+                assert!(text[place + sign.len()..].starts_with('\u{a0}'), "{key}: {text:?}");
+            }
+        }
     }
 }

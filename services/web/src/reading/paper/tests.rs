@@ -63,10 +63,15 @@ async fn the_page_of_a_paper_is_whole_and_nothing_of_the_paper_is_markup() {
 fn reasons_for_likeness_are_said_in_words() {
     let mut other = paper();
     assert_eq!(
-        why_alike(&paper(), &other, Some(0.812)),
+        why_alike(&paper(), &other, Some(0.812), Some(7.0)),
         "81% alike in meaning · also by Ada <b> O'Neil · same field"
     );
     other.authors.clear();
     other.categories = vec!["cs.CV".to_owned()];
-    assert_eq!(why_alike(&paper(), &other, None), "");
+    assert_eq!(why_alike(&paper(), &other, None, None), "");
+    assert_eq!(
+        why_alike(&paper(), &other, Some(0.004), Some(7.0)),
+        "uses the same words"
+    );
+    assert_eq!(why_alike(&paper(), &other, Some(-0.2), None), "");
 }
