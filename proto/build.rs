@@ -3,7 +3,8 @@
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // As it runs, not as it was compiled: a build folder may have come from a checkout elsewhere.
+    let root = std::path::PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let mut files = Vec::new();
     for area in std::fs::read_dir(root.join("broadsheet"))? {
         for file in std::fs::read_dir(area?.path().join("v1"))? {
@@ -11,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     files.sort();
-    let descriptors = protox::compile(&files, [root])?;
+    let descriptors = protox::compile(&files, [&root])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     let mut messages = prost_build::Config::new();
