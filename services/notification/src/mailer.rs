@@ -69,6 +69,14 @@ pub enum SendError {
     /// Not now.
     #[error("the mail server does not take it now: {0}")]
     Transient(String),
+    /// Not tried, because sending is paused.
+    #[error("{problem}")]
+    Paused {
+        /// Why.
+        problem: String,
+        /// For how long yet.
+        remaining: std::time::Duration,
+    },
     /// Never at this address.
     #[error("the mail server refuses the address: {0}")]
     NoSuchAddress(String),

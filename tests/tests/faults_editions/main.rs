@@ -27,8 +27,8 @@ const SLOWEST_MS: u64 = 1_000;
 const LONGEST_MS: u64 = 3_000;
 /// One in so many subscribers leaves during the run.
 const LEAVING: usize = 10;
-/// Longest wait for the last editions once everything is left alone.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// Longest wait for the last editions once everything is left alone: too many failures pause sending for up to ten minutes.
+const PATIENCE: Duration = Duration::from_mins(15);
 
 fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |value| value.parse().unwrap())

@@ -54,7 +54,7 @@ impl Parts {
             };
             match self.hand_over(&mail, spans::sending("notice")).await {
                 Ok(()) => return info!(subscriber = id, "a reader is told that a webhook is out of use"),
-                Err(SendError::Transient(problem)) => {
+                Err(SendError::Transient(problem) | SendError::Paused { problem, .. }) => {
                     info!(subscriber = id, problem, "a reader cannot be told of a webhook yet");
                 }
                 Err(SendError::NoSuchAddress(problem)) => {

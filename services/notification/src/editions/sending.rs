@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::telemetry;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, warn};
@@ -68,6 +68,14 @@ impl Editions {
             }
             Err(SendError::Refused(problem)) => self.end(planned, Stage::Failed, &problem).await,
             Err(SendError::Transient(problem)) => self.put_off(planned, problem, Certainty::Untaken).await,
+            Err(SendError::Paused { problem, remaining }) => {
+                // Not before its end: pauses that double with each attempt must not grow while nothing is attempted.
+                let remaining = SignedDuration::try_from(remaining).unwrap_or(SignedDuration::MAX);
+                let remaining = remaining.saturating_add(self.parts.first_pause);
+                let due = planned.record.at.saturating_add(remaining).unwrap_or(planned.next);
+                let due = due.min(planned.next);
+                self.put_off_until(due, planned, problem, Certainty::Untaken).await
+            }
             Err(SendError::Lost(problem)) => self.put_off(planned, problem, Certainty::Unknown).await,
         }
     }

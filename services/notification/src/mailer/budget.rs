@@ -79,10 +79,10 @@ impl Budget {
             state.ahead = true;
             return Ok(Admitted(Some(self)));
         }
-        let (seconds, reason) = (until.saturating_duration_since(now).as_secs(), &state.reason);
-        Err(SendError::Transient(format!(
-            "sending is paused for {seconds} s: {reason}"
-        )))
+        let remaining = until.saturating_duration_since(now);
+        let (seconds, reason) = (remaining.as_secs(), &state.reason);
+        let problem = format!("sending is paused for {seconds} s: {reason}");
+        Err(SendError::Paused { problem, remaining })
     }
 
     fn note_at(&self, error: Option<&SendError>, now: Instant) -> Turn {
@@ -177,7 +177,7 @@ mod tests {
         let budget = used_up(now);
         let (early, late) = (now + Duration::from_secs(29), now + Duration::from_secs(30));
         assert!(
-            matches!(budget.admit_at(early), Err(SendError::Transient(problem)) if problem.contains("paused for 1 s"))
+            matches!(budget.admit_at(early), Err(SendError::Paused { problem, .. }) if problem.contains("paused for 1 s"))
         );
         let ahead = budget.admit_at(late).expect("one goes ahead");
         assert!(budget.admit_at(late).is_err(), "and no other");

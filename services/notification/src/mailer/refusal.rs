@@ -59,7 +59,7 @@ mod tests {
 
     fn kind(code: u16, answer: &str) -> &'static str {
         match of_answer(code, answer, String::new()) {
-            SendError::Transient(_) => "later",
+            SendError::Transient(_) | SendError::Paused { .. } => "later",
             SendError::NoSuchAddress(_) => "address",
             SendError::Refused(_) => "mail",
             SendError::Lost(_) => "lost",

@@ -28,7 +28,7 @@ pub fn answered(code: u16) {
 pub fn ended(span: &Span, outcome: &Result<(), SendError>) {
     let name = match outcome {
         Ok(()) => "taken",
-        Err(SendError::Transient(_)) => "later",
+        Err(SendError::Transient(_) | SendError::Paused { .. }) => "later",
         Err(SendError::NoSuchAddress(_)) => "address_refused",
         Err(SendError::Refused(_)) => "mail_refused",
         Err(SendError::Lost(_)) => "unknown",

@@ -139,7 +139,7 @@ async fn answers_of_a_mail_server_are_told_apart() {
         let told = match smtp.send(&mail()).await {
             Ok(()) => "taken",
             Err(SendError::NoSuchAddress(_)) => "address",
-            Err(SendError::Transient(_)) => "later",
+            Err(SendError::Transient(_) | SendError::Paused { .. }) => "later",
             Err(SendError::Refused(_)) => "mail",
             Err(SendError::Lost(_)) => "lost",
         };
