@@ -15,6 +15,8 @@ mod refusal;
 mod smtp;
 pub mod spans;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use self::body::Body;
@@ -75,7 +77,7 @@ pub enum SendError {
         /// Why.
         problem: String,
         /// For how long yet.
-        remaining: std::time::Duration,
+        remaining: Duration,
     },
     /// Never at this address.
     #[error("the mail server refuses the address: {0}")]

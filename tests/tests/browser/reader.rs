@@ -138,16 +138,7 @@ impl<'a> Reader<'a> {
         self.session
             .go(&format!("data:text/html;charset=utf-8;base64,{encoded}"));
         self.allow_scripts(Script::On);
-        let mut found = Vec::new();
-        if first_look(page, self.variant) {
-            for scheme in Scheme::BOTH {
-                ask_for(&self.session, scheme);
-                found.extend(rules::inaccessible(self.stage, &self.session, scheme));
-                self.photograph(page, scheme);
-            }
-        }
-        self.allow_scripts(self.variant.script);
-        self.note_all(page, found);
+        self.look_in_both_schemes(page, Vec::new());
     }
 
     /// Looks at the page that is open as everybody does who cares: see [`rules`]. What is wrong is told in the end.
@@ -164,6 +155,11 @@ impl<'a> Reader<'a> {
             found.push(format!("status {}, not {status}: {}", loaded.status, loaded.url));
         }
         self.stage.note_bytes(page, loaded.bytes);
+        self.look_in_both_schemes(page, found);
+    }
+
+    /// The first look at a page takes pictures of it, too; scripts are as the reader has them afterwards.
+    fn look_in_both_schemes(&mut self, page: &'static str, mut found: Vec<String>) {
         if first_look(page, self.variant) {
             for scheme in Scheme::BOTH {
                 ask_for(&self.session, scheme);

@@ -76,7 +76,7 @@ impl Editions {
         };
         let turn = match self.parts.caller.turn(&webhook.url).await {
             Ok(turn) => turn,
-            Err(error) => return self.put_off(planned, error.to_string(), Certainty::Untaken).await,
+            Err(error) => return self.put_off(planned, error.to_string(), Certainty::Untried).await,
         };
         let mut planned = match self.leave(Box::new(planned)).await? {
             Leave::Go(planned) => *planned,

@@ -150,6 +150,11 @@ mod tests {
         last.expect("two answers")
     }
 
+    async fn gone_webhook(house: &House) -> Webhook {
+        let known = gone(house).await.subscriber;
+        known.and_then(|known| known.webhook).expect("a webhook")
+    }
+
     fn parts(house: &House) -> Parts {
         house.editions.parts.clone()
     }
@@ -179,11 +184,7 @@ mod tests {
     #[tokio::test]
     async fn what_may_have_been_taken_is_not_sent_again() {
         let house = House::build().await;
-        let webhook = gone(&house)
-            .await
-            .subscriber
-            .and_then(|known| known.webhook)
-            .expect("a webhook");
+        let webhook = gone_webhook(&house).await;
         house.answer(Err(SendError::Lost("cut off".to_owned())));
         parts(&house).tell(ADA, &webhook).await;
         assert!(house.mails().is_empty());
@@ -192,11 +193,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_told_who_must_get_no_mail_or_has_put_it_right() {
         let house = House::build().await;
-        let webhook = gone(&house)
-            .await
-            .subscriber
-            .and_then(|known| known.webhook)
-            .expect("a webhook");
+        let webhook = gone_webhook(&house).await;
         let answered = house
             .subscribers
             .webhook_answered(ADA, &webhook, &Answered::Agreed, house.later(2));

@@ -69,12 +69,10 @@ impl Editions {
             Err(SendError::Refused(problem)) => self.end(planned, Stage::Failed, &problem).await,
             Err(SendError::Transient(problem)) => self.put_off(planned, problem, Certainty::Untaken).await,
             Err(SendError::Paused { problem, remaining }) => {
-                // Not before its end: pauses that double with each attempt must not grow while nothing is attempted.
                 let remaining = SignedDuration::try_from(remaining).unwrap_or(SignedDuration::MAX);
-                let remaining = remaining.saturating_add(self.parts.first_pause);
-                let due = planned.record.at.saturating_add(remaining).unwrap_or(planned.next);
-                let due = due.min(planned.next);
-                self.put_off_until(due, planned, problem, Certainty::Untaken).await
+                let due = planned.record.at.saturating_add(remaining.max(self.parts.first_pause));
+                let due = due.unwrap_or(planned.next).min(planned.next);
+                self.put_off_until(due, planned, problem, Certainty::Untried).await
             }
             Err(SendError::Lost(problem)) => self.put_off(planned, problem, Certainty::Unknown).await,
         }

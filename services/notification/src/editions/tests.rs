@@ -149,6 +149,29 @@ async fn a_refusal_for_now_is_tried_again_later_and_later() {
 }
 
 #[tokio::test]
+async fn a_mail_that_is_not_tried_waits_for_the_end_of_the_pause_and_no_longer_each_time() {
+    let house = House::build().await;
+    house.add_paper("x:a", "on cats", "test@1");
+    let reader = house.reader(ADA, &[]).await;
+    for seconds in [300, 1, 300] {
+        house.answer(Err(SendError::Paused {
+            problem: "sending is paused".to_owned(),
+            remaining: std::time::Duration::from_secs(seconds),
+        }));
+        let delivered = deliver(&house, &reader, 0).await;
+        assert_eq!(delivered.record.stage, Stage::Deferred);
+        // Not sooner than any other mail that is put off.
+        let wait = SignedDuration::from_secs(i64::try_from(seconds.max(60)).expect("small"));
+        let expected = delivered.record.at.saturating_add(wait).expect("a timestamp");
+        assert_eq!(house.due(ADA).await.as_millisecond(), expected.as_millisecond());
+    }
+    let slot = house.preview(ADA).await.slot;
+    assert_eq!(house.past(ADA, slot).await.record.attempts, 0);
+    let sent = deliver(&house, &reader, 0).await.record;
+    assert_eq!((sent.stage, sent.resent), (Stage::Sent, 0));
+}
+
+#[tokio::test]
 async fn a_lost_answer_makes_the_next_attempt_a_resend() {
     let house = House::build().await;
     house.add_paper("x:a", "on cats", "test@1");

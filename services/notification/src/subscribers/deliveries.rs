@@ -228,6 +228,8 @@ pub enum Certainty {
     Untaken,
     /// It may have the mail.
     Unknown,
+    /// It was not asked. This is no attempt, and the pause before the next one does not grow by it.
+    Untried,
 }
 
 impl Subscribers {
@@ -351,7 +353,11 @@ impl Subscribers {
             }
         }
         let forgotten = attempt.slot.saturating_sub(self.terms.retention).unwrap_or_default();
-        let unknown = if certainty == Certainty::Unknown { "unknown" } else { "" };
+        let certainty = match certainty {
+            Certainty::Untaken => "",
+            Certainty::Unknown => "unknown",
+            Certainty::Untried => "untried",
+        };
         let arguments: Vec<Vec<u8>> = vec![
             attempt.id.into(),
             attempt.slot.as_millisecond().to_string().into(),
@@ -363,7 +369,7 @@ impl Subscribers {
             record.message_id.clone().into(),
             papers.into(),
             due.as_millisecond().to_string().into(),
-            unknown.into(),
+            certainty.into(),
             packed,
             seen::minutes(forgotten).to_string().into(),
             millis(self.terms.retention).to_string().into(),

@@ -2,8 +2,9 @@
 -- else by now; 2 where there is no record any more and the papers are needed for a new one. A mail that was taken is recorded
 -- whoever owns the record: it must not be sent again.
 -- KEYS of each: delivery, deliveries, seen, due, the delivery on the other way.
--- ARGV of each: id, slot, owner, epoch, state, detail, now, message id, papers or '' for those on record, due or '', 'unknown'
--- or '', papers sent (packed, see `seen`) or '', minutes before which those are forgotten, how long records are kept (ms).
+-- ARGV of each: id, slot, owner, epoch, state, detail, now, message id, papers or '' for those on record, due or '',
+-- 'unknown', 'untried' or '', papers sent (packed, see `seen`) or '', minutes before which those are forgotten, how long records
+-- are kept (ms).
 local function remember(seen, packed, old, kept)
   local size, gone = redis.call('APPEND', seen, packed), 0
   while gone < size and struct.unpack('>I4', redis.call('GETRANGE', seen, gone + 8, gone + 11)) < old do
@@ -13,7 +14,7 @@ local function remember(seen, packed, old, kept)
   redis.call('PEXPIRE', seen, kept)
 end
 local function settle(delivery, deliveries, seen, due_set, beside, id, slot, owner, epoch, ending, detail, now, message_id,
-    papers, due, unknown, packed, old, kept)
+    papers, due, certainty, packed, old, kept)
   local known = redis.call('HMGET', delivery, 'state', 'owner', 'epoch', 'at', 'settler')
   local state, known_epoch = known[1], tonumber(known[3] or '0')
   if state == ending and known[4] == now and known[5] == owner then return 1 end
@@ -27,10 +28,10 @@ local function settle(delivery, deliveries, seen, due_set, beside, id, slot, own
   if ending == 'empty' then redis.call('HDEL', delivery, 'papers') end
   if papers ~= '' then redis.call('HSET', delivery, 'papers', papers) end
   if ending == 'deferred' then
-    redis.call('HINCRBY', delivery, 'attempts', 1)
+    if certainty ~= 'untried' then redis.call('HINCRBY', delivery, 'attempts', 1) end
     redis.call('HSETNX', delivery, 'begun', now)
   end
-  if unknown ~= '' then redis.call('HSET', delivery, 'unknown', '1') end
+  if certainty == 'unknown' then redis.call('HSET', delivery, 'unknown', '1') end
   if due ~= '' then redis.call('ZADD', due_set, 'XX', due, id) end
   -- Whoever took it in hand has entered it.
   if not in_hand then
