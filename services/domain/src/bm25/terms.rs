@@ -57,15 +57,13 @@ fn places(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Range<usize
 /// nearly all of the work of finding a few terms in it.
 ///
 /// The stemmer leaves the first three letters of a word as they are, but for making `i` of `y`, which counts as the same
-/// here, and for the three words of [`CHANGED`].
+/// here, and for ending stems of three letters in `e` where the word went on with `ing`: `age` of `aging`, `die` of `dying`.
 #[derive(Debug, Clone)]
 pub(crate) struct Beginnings {
     /// One bit for each three letters, where "no letter" is one, too.
     bits: Vec<u64>,
 }
 
-/// Stems whose words begin in another way, as `dying` does.
-const CHANGED: [&str; 3] = ["die", "lie", "tie"];
 /// Letters, and none.
 const LETTERS: usize = 27;
 const NONE: usize = LETTERS - 1;
@@ -91,8 +89,8 @@ impl Beginnings {
                     beginnings.set([first, second, third]);
                 }
             }
-            if CHANGED.contains(&term) {
-                beginnings.set([first, usize::from(b'i' - b'a'), usize::from(b'i' - b'a')]);
+            if let ([Some(second), Some(_)], [_, _, b'e']) = (rest, term.as_bytes()) {
+                beginnings.set([first, second, usize::from(b'i' - b'a')]);
             }
         }
         beginnings
@@ -411,6 +409,14 @@ mod tests {
                 ("学", "学"),
             ]
         );
+    }
+
+    #[test]
+    fn stems_that_end_in_another_letter_than_their_words_are_found() {
+        for (word, term) in [("aging", "age"), ("icing", "ice"), ("dying", "die"), ("skies", "sky")] {
+            let found = terms_with_beginnings(word, &Beginnings::of([term].into_iter()));
+            assert_eq!(found, [(term.to_owned(), 0..word.len())]);
+        }
     }
 
     proptest! {
