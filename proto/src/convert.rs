@@ -1,4 +1,4 @@
-//! Conversions between wire and domain types. They check what the domain demands and decide nothing.
+//! Conversions between wire and domain types. They validate and decide nothing.
 
 pub mod preferences;
 
@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use crate::papers::v1 as wire;
 
-/// A message that does not hold what its type promises.
+/// A message that cannot be converted.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
-    /// A field that must be there is not.
+    /// A required field is missing.
     #[error("field {0} is missing")]
     Missing(&'static str),
-    /// A field holds what the domain refuses.
+    /// The domain refuses the value of a field.
     #[error("field {field} {problem}")]
     Invalid {
         /// The field.
@@ -41,7 +41,7 @@ pub fn to_wire_time(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos }
 }
 
-/// A timestamp from the wire; refuses what lies outside the years -9999 to 9999.
+/// A timestamp from the wire; refused outside the years -9999 to 9999.
 pub fn from_wire_time(field: &'static str, time: prost_types::Timestamp) -> Result<Timestamp, ConvertError> {
     Timestamp::new(time.seconds, time.nanos).map_err(|error| invalid(field)(&error))
 }
@@ -87,7 +87,7 @@ impl TryFrom<wire::Paper> for Paper {
                 .updated_time
                 .map(|time| from_wire_time("updated_time", time))
                 .transpose()?,
-            links: paper.links.into_iter().filter_map(from_wire_link).collect(),
+            links: paper.links.into_iter().map(from_wire_link).collect::<Result<_, _>>()?,
             source: paper.source,
             revision: paper.revision,
             content_hash: paper.content_hash,
@@ -109,15 +109,17 @@ fn to_wire_link(link: &Link) -> wire::Link {
     }
 }
 
-/// Links of kinds that this build does not know are left out, so that newer senders can add some.
-fn from_wire_link(link: wire::Link) -> Option<Link> {
+fn from_wire_link(link: wire::Link) -> Result<Link, ConvertError> {
     let kind = match link.kind() {
         wire::LinkKind::Abstract => LinkKind::Abstract,
         wire::LinkKind::Pdf => LinkKind::Pdf,
         wire::LinkKind::Code => LinkKind::Code,
-        wire::LinkKind::Unspecified => return None,
+        wire::LinkKind::Unspecified => {
+            let problem = format!("has kind {}; allowed are ABSTRACT (1), PDF (2) and CODE (3)", link.kind);
+            return Err(invalid("links")(&problem));
+        }
     };
-    Some(Link { kind, url: link.url })
+    Ok(Link { kind, url: link.url })
 }
 
 impl From<&SparseVector> for wire::SparseVector {
@@ -158,5 +160,24 @@ impl TryFrom<wire::PaperVectors> for PaperVectors {
             sparse: vectors.sparse.unwrap_or_default().try_into()?,
             truncated: vectors.truncated,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_of_unknown_kind_is_refused() {
+        let link = |kind| wire::Link {
+            kind,
+            url: "https://example.org".to_owned(),
+        };
+        assert_eq!(from_wire_link(link(2)).expect("a link").kind, LinkKind::Pdf);
+        let error = from_wire_link(link(9)).expect_err("unknown").to_string();
+        assert_eq!(
+            error,
+            "field links has kind 9; allowed are ABSTRACT (1), PDF (2) and CODE (3)"
+        );
     }
 }

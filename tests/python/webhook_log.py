@@ -2,7 +2,7 @@
 
     webhook_log.py PORT LOG
 
-Writes one JSON object a line to LOG for each edition before it answers that it has it, and the line is on disk by then: to
+Writes one JSON object a line to LOG for each digest before it answers that it has it, and the line is on disk by then: to
 (the path without its slash), id, begun (seconds since the epoch, of the signature). Challenges are answered and not written.
 While there is a file LOG.full it takes nothing (503).
 """
@@ -23,7 +23,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         full = os.path.exists(sys.argv[2] + ".full")
-        if body["type"] == "edition.published" and not full:
+        if body["type"] == "digest.published" and not full:
             self.write()
         self.send_response(503 if full else 204)
         self.send_header("Content-Length", "0")

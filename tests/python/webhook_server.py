@@ -4,16 +4,16 @@ nothing else is said; with --take-all everything does.
     webhook_server.py [--port N] [--tls CERT KEY] [--take-all]
 
     /taken       204
-    /later       503 with Retry-After: 2 to the first edition, 204 afterwards
-    /broken      500 to the first edition, 204 afterwards
+    /later       503 with Retry-After: 2 to the first digest, 204 afterwards
+    /broken      500 to the first digest, 204 afterwards
     /unwilling   403 to the first challenge, 204 afterwards
-    /down        500 to editions
-    /gone        410 to editions
+    /down        500 to digests
+    /gone        410 to digests
     /elsewhere   302 to the `to` of the query
     /slow        200 with a body that never ends, a byte at a time
     /lying       200 with a Content-Length that is not kept
     /endless     200 with more headers than anybody reads
-    /silent      reads an edition and never answers
+    /silent      reads a digest and never answers
 
 Prints one JSON object a line: {"port": N} when it is ready, then {"path": …, "at": …, "headers": {…}, "body": …, "answer": …}
 for each request before it answers. It keeps nothing, and ends when standard input closes.

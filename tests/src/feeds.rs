@@ -81,10 +81,10 @@ impl FeedServer {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (log, handler): (_, Arc<Handler>) = (Arc::clone(&asked), Arc::new(handler));
         let together = Arc::new(AtomicUsize::new(0));
-        thread::spawn(move || {
+        start_thread(move || {
             for stream in listener.incoming().flatten() {
                 let (log, handler, together) = (Arc::clone(&log), Arc::clone(&handler), Arc::clone(&together));
-                thread::spawn(move || {
+                start_thread(move || {
                     let count = together.fetch_add(1, Ordering::SeqCst) + 1;
                     // A client that goes away is part of the tests.
                     let _ = serve(stream, count, &log, &handler);
@@ -109,6 +109,12 @@ impl FeedServer {
     pub fn asked(&self) -> Vec<Ask> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// A thread that ends with the process.
+fn start_thread(work: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name("feed server".to_owned());
+    thread.spawn(work).expect("a thread");
 }
 
 fn serve(stream: TcpStream, together: usize, log: &Mutex<Vec<Ask>>, handler: &Arc<Handler>) -> std::io::Result<()> {

@@ -7,9 +7,10 @@
 )]
 
 pub mod certificates;
+pub mod data;
 pub mod feeds;
 pub mod killable;
-pub mod letter;
+pub mod mail;
 pub mod otlp;
 pub mod prometheus;
 pub mod proxy;
@@ -20,6 +21,7 @@ pub mod services;
 pub mod smtp;
 pub mod webhooks;
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -152,17 +154,22 @@ impl Platform {
     pub fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = up(folder);
         command.envs(environment.iter().copied());
-        Self::spawn(command, folder)
+        Self::spawn(command, folder, Stdio::inherit())
+    }
+
+    /// The same with its log in a file.
+    pub fn start_logged(folder: &Path, log: &Path) -> Self {
+        Self::spawn(up(folder), folder, File::create(log).unwrap().into())
     }
 
     /// The same from a command of the test's own, to which only folder and ports are added.
     pub fn start_command(mut command: Command, folder: &Path) -> Self {
         over(&mut command, folder);
-        Self::spawn(command, folder)
+        Self::spawn(command, folder, Stdio::inherit())
     }
 
-    fn spawn(mut command: Command, folder: &Path) -> Self {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    fn spawn(mut command: Command, folder: &Path, log: Stdio) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let ready = lines.any(|line| line.unwrap().starts_with("Stop it with"));
         assert!(ready, "the platform ended before it was up: {:?}", process.wait());
@@ -223,7 +230,7 @@ impl Platform {
         let to = format!("To: {email}\r\n");
         let mut mails = raw_mails(&self.folder).into_iter();
         let digest = mails.find(|mail| mail.contains(&to) && mail.contains("List-Unsubscribe: "));
-        let html = digest.as_deref().and_then(letter::html);
+        let html = digest.as_deref().and_then(mail::html);
         html.unwrap_or_else(|| panic!("no digest with HTML to {email}: {digest:?}"))
     }
 

@@ -149,10 +149,10 @@ impl WebhookServer {
         next
     }
 
-    /// Waits for the next request, which has to be an edition.
-    pub fn edition(&self) -> Request {
+    /// Waits for the next request, which has to be a digest.
+    pub fn digest(&self) -> Request {
         let next = self.next();
-        assert_eq!(next.json()["type"], "edition.published", "{next:?}");
+        assert_eq!(next.json()["type"], "digest.published", "{next:?}");
         next
     }
 

@@ -51,7 +51,7 @@ fn subscribed(platform: &Platform) {
 }
 
 #[test]
-fn a_mail_server_that_takes_nothing_pauses_sending_and_wakes_somebody() {
+fn a_mail_server_that_accepts_nothing_pauses_sending_and_pages() {
     let mails = SmtpServer::start();
     let folder = tempfile::tempdir().unwrap();
     let environment = [
@@ -76,8 +76,8 @@ fn a_mail_server_that_takes_nothing_pauses_sending_and_wakes_somebody() {
     assert_eq!(called.annotations["runbook_url"], runbook);
     let value = |expression| prometheus.value(expression).unwrap();
     assert!(value("broadsheet_notification_sending_paused") > 0.0);
-    assert!(value("broadsheet_notification_editions_total{channel=\"mail\",outcome=\"deferred\"}") >= 100.0);
-    assert!(value("broadsheet_notification_editions_total{channel=\"mail\",outcome=\"sent\"}") < 1.0);
+    assert!(value("broadsheet_notification_digests_total{channel=\"mail\",outcome=\"deferred\"}") >= 100.0);
+    assert!(value("broadsheet_notification_digests_total{channel=\"mail\",outcome=\"sent\"}") < 1.0);
 
     platform.kill();
     let gone = until("a platform that is gone is missed", || {

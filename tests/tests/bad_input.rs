@@ -20,7 +20,7 @@ fn refused_up(data: &Path, environment: &[(&str, &str)]) -> Ran {
 }
 
 #[test]
-fn an_abstract_of_a_megabyte_is_refused_and_its_neighbours_are_taken() {
+fn a_megabyte_abstract_is_refused_and_others_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     let lines = [

@@ -74,7 +74,7 @@ async fn what_cannot_be_handled_is_kept_read_replayed_and_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_given_up_while_no_worker_runs_becomes_a_dead_letter_at_the_next_start() {
+async fn a_message_given_up_without_workers_becomes_a_dead_letter() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     // The first start makes the consumers.
@@ -101,5 +101,32 @@ async fn a_message_given_up_while_no_worker_runs_becomes_a_dead_letter_at_the_ne
         "{kept:?}"
     );
     assert_eq!(running.stop(), 0);
+    servers.stop().await;
+}
+
+/// Every replica replays these at every start, and none of them acknowledges anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replay_cannot_use_is_a_dead_letter_once() {
+    let servers = Servers::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let running = servers.platform(folder.path()).await;
+    let stream = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    for subject in ["papers.indexed", "attention.recorded"] {
+        let stored = stream.publish(subject, "no message at all".into()).await.unwrap();
+        stored.await.unwrap();
+    }
+    let consumers = |kept: &[Value]| {
+        let mut consumers: Vec<String> = kept.iter().map(|one| text(one, "consumer").to_owned()).collect();
+        consumers.sort();
+        consumers
+    };
+    let expected = ["indexing-attention", "notification-indexed"];
+    assert_eq!(consumers(&letters(&running, 2)), expected);
+    assert_eq!(running.stop(), 0);
+
+    // It is ready once everything has been replayed.
+    let again = servers.platform(folder.path()).await;
+    assert_eq!(consumers(&letters(&again, 2)), expected, "on record already");
+    assert_eq!(again.stop(), 0);
     servers.stop().await;
 }

@@ -1,15 +1,10 @@
 //! Rankings do not get worse: the whole platform, filled with a judged set and asked, reaches the figures it reached before.
 //!
-//! It needs the judged set cranfield in the folder that `BROADSHEET_DATA` names (`../shared/data` beside the checkout where it
-//! names none), which is not part of the repository; where that is absent it says so and measures nothing. After a change
-//! that is meant to rank differently: `broadsheet eval DIR --baseline tests/evaluation/baseline.json --update-baseline`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "tests, which say when they skip"
-)]
+//! It needs the judged data set cranfield, which is not part of the repository (see `tests::data`). After a change that is
+//! meant to rank differently: `broadsheet eval DIR --baseline tests/evaluation/baseline.json --update-baseline`.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -24,20 +19,6 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The folder of the judged set; `None`, and a word about it, where it is absent.
-fn judged_set() -> Option<PathBuf> {
-    let data = std::env::var_os("BROADSHEET_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    let set = data.join(SET);
-    if set.is_dir() {
-        return Some(set);
-    }
-    eprintln!(
-        "SKIPPED: there is no {}; set BROADSHEET_DATA to the folder that holds {SET}",
-        set.display()
-    );
-    None
-}
-
 fn eval(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(binary());
     command.arg("eval").args(arguments).envs(environment.iter().copied());
@@ -46,7 +27,7 @@ fn eval(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
 
 #[test]
 fn rankings_are_as_good_as_they_were() {
-    let Some(set) = judged_set() else { return };
+    let Some(set) = tests::data::find(SET) else { return };
     let baseline = root().join("tests/evaluation/baseline.json");
     let measured = eval(
         &[

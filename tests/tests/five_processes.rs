@@ -4,7 +4,7 @@
 
 use common::grpc::{ServiceChannel, channel};
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
-use proto::delivery::v1::{Delivery, DeliveryState, PreviewEditionRequest, SendEditionsRequest};
+use proto::delivery::v1::{Delivery, DeliveryState, PreviewDigestRequest, SendDigestsRequest};
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{PaperSubmission, SubmissionStatus, SubmitPaperRequest, SubmitPapersRequest};
 use proto::search::v1::SearchPapersRequest;
@@ -32,10 +32,10 @@ fn to(services: &Services, name: &str) -> ServiceChannel {
     channel(&services.of(name).grpc, Some(TOKEN)).unwrap()
 }
 
-async fn send_editions(services: &Services) -> Vec<Delivery> {
-    let request = SendEditionsRequest::default();
+async fn send_digests(services: &Services) -> Vec<Delivery> {
+    let request = SendDigestsRequest::default();
     let mut answers = DeliveryServiceClient::new(to(services, "notification"))
-        .send_editions(request)
+        .send_digests(request)
         .await
         .unwrap()
         .into_inner();
@@ -92,17 +92,17 @@ async fn subscribe(services: &Services, mails: &SmtpServer) {
     let confirmed = post(&format!("{}/confirm", services.web), &[("token", &confirm)]);
     assert_eq!(confirmed.0, 200, "{confirmed:?}");
     eventually("the paper is in the window", async || {
-        let request = PreviewEditionRequest {
+        let request = PreviewDigestRequest {
             email: READER.to_owned(),
-            ..PreviewEditionRequest::default()
+            ..PreviewDigestRequest::default()
         };
         let mut deliveries = DeliveryServiceClient::new(to(services, "notification"));
         deliveries
-            .preview_edition(request)
+            .preview_digest(request)
             .await
             .unwrap()
             .into_inner()
-            .edition?
+            .digest?
             .papers
             .pop()
     })
@@ -115,21 +115,21 @@ async fn a_paper_travels_from_grpc_to_an_inbox_through_five_processes() {
     let services = Services::start(&[("BROADSHEET_NOTIFICATION__SMTP_URL", &mails.url())]).await;
     submit_and_find(&services).await;
     subscribe(&services, &mails).await;
-    let deliveries = send_editions(&services).await;
+    let deliveries = send_digests(&services).await;
     assert_eq!(deliveries[0].state(), DeliveryState::Sent, "{deliveries:?}");
     let digest = mails.mail().plain;
     assert!(digest.contains("Counting whales from orbit"), "{digest}");
     let url = format!("{}/unsubscribe?token={}", services.web, token(&digest, "unsubscribe"));
     let unsubscribed = post(&url, &[("List-Unsubscribe", "One-Click")]);
     assert_eq!(unsubscribed.0, 200, "{unsubscribed:?}");
-    assert!(send_editions(&services).await.is_empty());
+    assert!(send_digests(&services).await.is_empty());
     assert!(mails.others().is_empty());
     let ended = services.stop().await;
     assert_eq!(ended, NAMES.map(|name| (name, Some(0))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_process_answers_its_operator_and_is_not_ready_while_it_drains() {
+async fn a_draining_process_is_not_ready_but_answers_its_operator() {
     let services = Services::start(&[("BROADSHEET_NOTIFICATION__SMTP_URL", "smtp://127.0.0.1:9")]).await;
     for service in services.all() {
         let name = service.name();
@@ -151,7 +151,7 @@ async fn each_process_answers_its_operator_and_is_not_ready_while_it_drains() {
         .unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unauthenticated);
 
-    // A call in hand holds the process up for as long as the test wants.
+    // A running call holds the process up for as long as the test wants.
     let (papers, outgoing) = tokio::sync::mpsc::channel(1);
     let request = SubmitPapersRequest {
         reference: "1".to_owned(),
@@ -173,11 +173,7 @@ async fn each_process_answers_its_operator_and_is_not_ready_while_it_drains() {
     assert_eq!(ingest.ask("/livez").0, 200);
     papers.send(request).await.unwrap();
     let last = results.message().await.unwrap().unwrap().result.unwrap();
-    assert_eq!(
-        last.status(),
-        SubmissionStatus::Unchanged,
-        "what is in hand is finished"
-    );
+    assert_eq!(last.status(), SubmissionStatus::Unchanged, "what has begun is finished");
     drop(papers);
     assert!(results.message().await.unwrap().is_none());
     assert_eq!(services.stop().await, NAMES.map(|name| (name, Some(0))));

@@ -32,7 +32,7 @@ fn papers_of(status: &Value, name: &str) -> Option<u64> {
 }
 
 #[test]
-fn a_rebuild_is_complete_before_the_switch_and_the_old_collection_can_go() {
+fn a_rebuild_is_complete_before_the_switch() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start_with(folder.path(), OFFERS_BOTH);
     ingest(&platform, 0..20);
@@ -132,7 +132,7 @@ fn verify_tells_what_is_missing_and_mends_it() {
     );
     assert_eq!(platform.stop(), 0);
 
-    // The index is lost, the register of what was accepted is not.
+    // The index is lost, the registry of what was accepted is not.
     std::fs::remove_dir_all(folder.path().join("index")).unwrap();
     let platform = Platform::start(folder.path());
     assert_eq!(status(&platform)["papers"], 0);
@@ -146,7 +146,7 @@ fn verify_tells_what_is_missing_and_mends_it() {
 }
 
 #[test]
-fn a_backup_restores_papers_and_withdrawals_also_under_another_model() {
+fn a_backup_can_be_restored_under_another_model() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalogue.backup");
     let file = file.to_str().unwrap();
@@ -175,7 +175,7 @@ fn a_backup_restores_papers_and_withdrawals_also_under_another_model() {
     std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
     let refused = platform.run(&["index", "restore", cut.to_str().unwrap()]);
     assert_eq!(refused.status, 65, "{refused:?}");
-    assert!(refused.err.contains("is not a whole backup"), "{refused:?}");
+    assert!(refused.err.contains("is not a complete backup"), "{refused:?}");
     assert_eq!(platform.stop(), 0);
 }
 

@@ -1,12 +1,12 @@
 //! Kills the platform (-9) between each pair of stages of the flow, and looks whether every acknowledged paper can be found
-//! once and every edition was delivered once.
+//! once and every digest was delivered once.
 //!
 //! NATS and Redis outlive the platform here, so that the test can watch the subjects and strike at the very message.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::grpc::channel;
 use futures::StreamExt as _;
@@ -18,7 +18,7 @@ use tests::Platform;
 use tests::servers::Servers;
 
 const PAPERS_PER_KILL: usize = 40;
-/// What is seen right before the kill: a message of a hop, or the acknowledgement of one.
+/// What is seen right before the kill: a message of a route, or the acknowledgement of one.
 const STRIKES: [&str; 5] = [
     "papers.accepted",
     "$JS.ACK.PAPERS.embedding-accepted.>",
@@ -92,16 +92,20 @@ async fn listed(url: &str) -> HashMap<String, usize> {
     counts
 }
 
-/// Sends an edition and kills the platform as soon as the mail is in the maildir, recorded or not.
+/// Sends a digest and kills the platform as soon as the mail is in the maildir, recorded or not.
 async fn kill_at_the_mail(platform: Platform, folder: &Path, reader: String) {
     let (folder, mailed) = (folder.to_owned(), reader.clone());
     let running = tokio::task::spawn_blocking(move || {
         std::thread::scope(|scope| {
             scope.spawn(|| platform.run(&["digest", "send", "--to", &reader, "--now"]));
-            while !tests::mails(&folder)
-                .iter()
-                .any(|mail| mail.contains(&format!("To: {mailed}")))
-            {
+            // Without a pause between looks: the kill must come before the record.
+            let deadline = Instant::now() + PATIENCE;
+            let is_mailed = || {
+                let mails = tests::mails(&folder);
+                mails.iter().any(|mail| mail.contains(&format!("To: {mailed}")))
+            };
+            while !is_mailed() {
+                assert!(Instant::now() < deadline, "no mail came to {mailed}");
                 std::thread::yield_now();
             }
             let killed = std::process::Command::new("kill")
@@ -115,7 +119,7 @@ async fn kill_at_the_mail(platform: Platform, folder: &Path, reader: String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_two_stages() {
+async fn papers_and_digests_survive_a_kill_between_any_two_stages() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     let nats = async_nats::connect(servers.nats()).await.unwrap();
@@ -131,7 +135,7 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
         kills += 1;
         acknowledged.extend(submitting.await.unwrap());
     }
-    let mut editions = BTreeSet::new();
+    let mut digests = BTreeSet::new();
     for round in 0..2 {
         let reader = format!("reader{round}@example.org");
         let platform = servers.platform(folder.path()).await;
@@ -140,25 +144,25 @@ async fn every_acknowledged_paper_and_every_edition_survives_a_kill_between_any_
         platform.must(&["subscribe", &reader, "--confirm"]);
         kill_at_the_mail(platform, folder.path(), reader.clone()).await;
         kills += 1;
-        editions.insert(reader);
+        digests.insert(reader);
     }
     let platform = servers.platform(folder.path()).await;
     let url = platform.endpoint("grpc");
     find_all(&url, &acknowledged).await;
     let counts = listed(&url).await;
     let once = acknowledged.iter().filter(|id| counts.get(*id) == Some(&1)).count();
-    let delivered = deliver_all(&platform, &editions).await;
+    let delivered = deliver_all(&platform, &digests).await;
     println!(
-        "kill-stages: kills={kills} acknowledged={} searchable_once={once} editions_due={} delivered_once={delivered}",
+        "kill-stages: kills={kills} acknowledged={} searchable_once={once} digests_due={} delivered_once={delivered}",
         acknowledged.len(),
-        editions.len()
+        digests.len()
     );
     assert!(
         acknowledged.len() >= 2 * PAPERS_PER_KILL,
         "too few were acknowledged to show anything"
     );
     assert_eq!(once, acknowledged.len());
-    assert_eq!(delivered, editions.len());
+    assert_eq!(delivered, digests.len());
     platform.stop();
     servers.stop().await;
 }

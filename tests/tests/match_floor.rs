@@ -1,19 +1,17 @@
 //! The floor of matches fits the encoders that come with the platform, measured with real papers and interests that are none of
-//! the probes.
+//! the calibration queries.
 //!
-//! It needs `arxiv-daily` in the folder that `BROADSHEET_DATA` names (`../shared/data` beside the checkout where it names none),
-//! which is not part of the repository; where that is absent it says so and measures nothing.
+//! It needs `arxiv-daily`, which is not part of the repository (see `tests::data`).
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "tests, which say when they skip and what they measured"
+    reason = "tests, which print what they measured"
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
 
 use domain::DenseVector;
-use domain::selection::floor::{MATCH_FLOOR, PROBES, match_floor};
+use domain::selection::floor::{CALIBRATION_QUERIES, MATCH_FLOOR, match_floor};
 use encoder::{Model, TextKind, Tokens};
 use serde_json::Value;
 
@@ -37,12 +35,7 @@ const INTERESTS: [&str; 12] = [
 ];
 
 fn texts() -> Option<Vec<String>> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let data = std::env::var_os("BROADSHEET_DATA").map_or(beside, PathBuf::from);
-    let Ok(packed) = std::fs::File::open(data.join("arxiv-daily/papers.jsonl.zst")) else {
-        eprintln!("SKIPPED: there is no arxiv-daily; set BROADSHEET_DATA to the folder that holds it");
-        return None;
-    };
+    let packed = std::fs::File::open(tests::data::find("arxiv-daily/papers.jsonl.zst")?).unwrap();
     let unpacked = ruzstd::decoding::StreamingDecoder::new(BufReader::new(packed)).unwrap();
     let lines = BufReader::new(unpacked).lines().take(PAPERS);
     let text = |line: std::io::Result<String>| {
@@ -86,18 +79,18 @@ fn cosines(interests: &[DenseVector], papers: &[DenseVector]) -> Vec<f32> {
     cosines
 }
 
-/// The floor of an encoder, after a look at what it leaves of interests that are none of the probes.
+/// The floor of an encoder, after a look at what it leaves of interests that are none of the calibration queries.
 fn measured(model: &str, texts: &[String]) -> f32 {
     let folder = standalone::Toolbox::from_env().model(model).unwrap();
-    let encoder = encoder::load(&folder, &encoder::Options::default()).unwrap();
+    let encoder = encoder::load(&folder, &encoder::LoadOptions::default()).unwrap();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let papers = embed(encoder.as_ref(), TextKind::Document, &texts);
-    let probes = embed(encoder.as_ref(), TextKind::Query, &PROBES);
+    let calibration = embed(encoder.as_ref(), TextKind::Query, &CALIBRATION_QUERIES);
     let interests = embed(encoder.as_ref(), TextKind::Query, &INTERESTS);
     let of_papers: Vec<&DenseVector> = papers.iter().collect();
-    let floor = match_floor(&of_papers, &probes);
-    let few = match_floor(&of_papers[..40], &probes);
-    let (chance, wanted) = (cosines(&probes, &papers), cosines(&interests, &papers));
+    let floor = match_floor(&of_papers, &calibration);
+    let few = match_floor(&of_papers[..40], &calibration);
+    let (chance, wanted) = (cosines(&calibration, &papers), cosines(&interests, &papers));
     let at = |cosines: &[f32], percent: usize| cosines[(cosines.len() - 1) * percent / 100];
     let above = wanted.iter().filter(|cosine| **cosine >= floor).count() as f64 / wanted.len() as f64;
     let best: Vec<f32> = interests
@@ -105,7 +98,7 @@ fn measured(model: &str, texts: &[String]) -> f32 {
         .map(|one| *cosines(std::slice::from_ref(one), &papers).last().unwrap())
         .collect();
     eprintln!(
-        "{model}: floor {floor:.3}, of 40 papers {few:.3}; cosines of probes p50 {:.3} p90 {:.3} p95 {:.3} p97 {:.3} p98 {:.3} p99 {:.3}; of interests \
+        "{model}: floor {floor:.3}, of 40 papers {few:.3}; cosines of calibration queries p50 {:.3} p90 {:.3} p95 {:.3} p97 {:.3} p98 {:.3} p99 {:.3}; of interests \
          p50 {:.3} p90 {:.3} p95 {:.3} p98 {:.3}, {:.1} % above the floor, best {best:.3?}",
         at(&chance, 50),
         at(&chance, 90),

@@ -40,7 +40,7 @@ fn exposed() -> Exposed {
     let empty = folder.path().join("papers.jsonl");
     std::fs::write(&empty, "").unwrap();
     let text = format!(
-        "[http]\ncontact = \"test@example.org\"\n[sources.shelf]\nkind = \"files\"\npaths = [\"{}\"]\n",
+        "[http]\ncontact = \"test@example.org\"\n[sources.files]\nkind = \"files\"\npaths = [\"{}\"]\n",
         empty.display()
     );
     std::fs::write(&sources, text).unwrap();
@@ -134,7 +134,7 @@ fn dashboard() -> Vec<Value> {
 }
 
 #[test]
-fn every_metric_and_label_that_an_operator_is_shown_exists_from_the_start() {
+fn metrics_on_the_dashboard_exist_from_the_start() {
     let exposed = exposed();
     let rules = Prometheus::start(&text_of("alerts.yaml"), &[]).rules();
     let panels = dashboard();
@@ -196,7 +196,7 @@ fn sections(runbook: &str) -> BTreeMap<&str, &str> {
 }
 
 #[test]
-fn every_alert_has_a_section_of_the_runbook_and_a_panel_and_no_section_is_left_over() {
+fn every_alert_has_a_runbook_section_and_a_panel() {
     let rules = Prometheus::start(&text_of("alerts.yaml"), &[]).rules();
     let runbook = text_of("runbook.md");
     let sections = sections(&runbook);

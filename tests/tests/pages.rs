@@ -134,7 +134,7 @@ fn holds(html: &str, expected: &[&str]) {
 }
 
 #[test]
-fn every_page_is_whole_has_one_heading_and_shows_nothing_of_a_paper_as_markup() {
+fn pages_are_complete_with_one_heading_and_escaped_papers() {
     let paper = Paper::shared();
     let today = Timestamp::now().strftime("%F").to_string();
     for path in [
@@ -174,7 +174,7 @@ fn every_page_is_whole_has_one_heading_and_shows_nothing_of_a_paper_as_markup() 
 }
 
 #[test]
-fn the_front_page_has_the_day_and_the_archive_leads_from_day_to_day() {
+fn the_front_page_and_the_archive_lead_from_day_to_day() {
     let paper = Paper::shared();
     let (_, html) = paper.page("/");
     holds(
@@ -218,14 +218,14 @@ fn the_front_page_has_the_day_and_the_archive_leads_from_day_to_day() {
     holds(
         &html,
         &[
-            "has appeared today yet",
+            "today yet",
             "href=\"/day/2001-05-17?category=math.CO\"",
             "Filler number",
         ],
     );
     for wrong in ["/day/2001-02-30", "/week/2001-W60", "/month/2001-13", "/day/%3Cb%3E"] {
         let (status, html) = paper.page(wrong);
-        assert!(status == 404 && html.contains("of the calendar"), "{wrong}: {html}");
+        assert!(status == 404 && html.contains("There is no such"), "{wrong}: {html}");
     }
 }
 
@@ -240,7 +240,7 @@ fn a_paper_has_all_that_a_reader_wants_of_it() {
             "10<sup>−3</sup>",
             "<section id=\"similar\"",
             "data-paper=\"arxiv:2402.14777\"",
-            "alike in meaning",
+            "% similar",
             "name=\"citation_arxiv_id\" content=\"2402.14776\"",
             "property=\"og:title\"",
             "https://arxiv.org/pdf/2402.14776",
@@ -258,11 +258,11 @@ fn a_paper_has_all_that_a_reader_wants_of_it() {
     assert_eq!(browser.get("/papers/2402.14776v2").0, 301, "as it is written elsewhere");
     assert_eq!(browser.get("/papers/doi:10.1145/3292500.1").0, 200);
     let (status, html) = browser.get("/papers/arxiv:2402.99999");
-    assert!(status == 404 && html.contains("No such paper"), "{html}");
+    assert!(status == 404 && html.contains("Paper not found"), "{html}");
     for (path, said) in [
         ("/papers/%3Cb%3E", "canonical id looks like"),
         ("/papers/arxiv:2402.14776?format=pdf", "is not offered"),
-        ("/papers/own:%FF", "letters that are none"),
+        ("/papers/own:%FF", "invalid characters"),
     ] {
         let (status, html) = browser.get(path);
         assert!(status == 400 && html.contains(said), "{path}: {html}");
@@ -302,10 +302,10 @@ fn a_vote_counts_once_moves_the_paper_and_is_shown_as_done() {
 }
 
 #[test]
-fn what_is_saved_waits_in_the_browser_and_can_be_had_as_a_bibliography() {
+fn saved_papers_stay_in_the_browser_and_export_as_bibtex() {
     let paper = Paper::shared();
     let mut browser = paper.browser();
-    assert!(browser.get("/saved").1.contains("Nothing is saved yet"));
+    assert!(browser.get("/saved").1.contains("You have not saved any papers yet"));
     for id in ["doi:10.1145/3292500.1", "arxiv:2402.14776"] {
         let (status, place) = browser.post("/save", &[("paper", id)]);
         assert_eq!((status, place), (303, format!("/papers/{id}")));
@@ -357,7 +357,7 @@ fn what_cannot_be_is_refused_with_a_page_and_changes_nothing() {
     }
     for path in ["/authors/Nobody%20At%20All", "/categories/no.ne", "/nothing/here"] {
         let (status, html) = paper.page(path);
-        assert!(status == 404 && html.contains("<h1>No such"), "{path}: {html}");
+        assert!(status == 404 && html.contains("not found</h1>"), "{path}: {html}");
     }
     assert_eq!(paper.page("/search?q=a&q=b").0, 400, "two queries are none");
 }

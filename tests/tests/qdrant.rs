@@ -40,7 +40,7 @@ async fn a_server_that_the_environment_names_holds_the_catalogue() {
 }
 
 #[test]
-fn an_installed_server_is_supervised_and_its_catalogue_is_not_left_for_another() {
+fn a_catalogue_in_an_installed_qdrant_stays_there() {
     let (folder, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let qdrant = program(tools.path());
     let installed = [
@@ -63,7 +63,7 @@ fn an_installed_server_is_supervised_and_its_catalogue_is_not_left_for_another()
 }
 
 #[test]
-fn a_catalogue_in_the_embedded_store_stays_there_when_qdrant_is_installed_later() {
+fn an_embedded_catalogue_stays_when_qdrant_is_installed_later() {
     let (folder, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let start = |folder: &Path, qdrant: &str| {
         Platform::start_with(folder, &[("QDRANT_URL", ""), ("BROADSHEET_QDRANT_SERVER", qdrant)])

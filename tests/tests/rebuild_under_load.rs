@@ -19,6 +19,8 @@ use tonic::transport::Channel;
 
 /// Readers that search without pause.
 const READERS: usize = 3;
+/// Papers that are accepted and not yet searchable.
+const MOST_WAITING: usize = 50;
 const SUBJECTS: [&str; 5] = [
     "graph networks",
     "consensus",
@@ -188,8 +190,15 @@ async fn write(channel: Channel, counts: Arc<Counts>, from: usize) -> (Vec<Strin
         }
         written.push(id);
         number += 1;
-        // A paper now and then, as sources bring them: the rebuild is what is under load, not the encoder alone.
+        // A paper now and then, as sources bring them: the rebuild is what is under load, not the encoder alone. On a slow
+        // machine even these would pile up before it.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let expected = number - withdrawn.len();
+        eventually("papers become searchable while others come", || {
+            let channel = channel.clone();
+            async move { (papers(channel).await + MOST_WAITING >= expected).then_some(()) }
+        })
+        .await;
     }
     (written, withdrawn)
 }

@@ -12,12 +12,12 @@ const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes from above","abstract
 const ADA: &str = "ada@example.org";
 
 /// A platform with one paper, and a subscriber who is due nothing yet.
-struct Desk {
+struct MailFixture {
     platform: Platform,
     _folder: TempDir,
 }
 
-impl Desk {
+impl MailFixture {
     fn open(smtp_url: &str, trusted: Option<&Certificates>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = trusted.map(|trusted| trusted.authority().display().to_string());
@@ -45,12 +45,12 @@ impl Desk {
         sent.json()["deliveries"][0].clone()
     }
 
-    /// The edition is put off because of this, and tried again.
+    /// The digest is put off because of this, and tried again.
     fn is_put_off_because(&self, said: &str) {
         let delivery = self.send();
         let detail = delivery["detail"].as_str().unwrap();
         assert!(delivery["state"] == "deferred" && detail.contains(said), "{delivery}");
-        let series = "broadsheet_notification_editions_total{channel=\"mail\",outcome=\"deferred\"}";
+        let series = "broadsheet_notification_digests_total{channel=\"mail\",outcome=\"deferred\"}";
         let admin = self.platform.endpoint("admin");
         until("it is tried again", || (counted(&admin, series) >= 2).then_some(()));
     }
@@ -62,8 +62,8 @@ fn starttls_encrypts_password_and_mail() {
     let server = SmtpServer::with_starttls(&certificates);
     for wanted in ["required", "opportunistic"] {
         let url = format!("{}?tls={wanted}", server.url_with_password());
-        let desk = Desk::open(&url, Some(&certificates));
-        assert_eq!(desk.send()["state"], "sent", "{wanted}");
+        let fixture = MailFixture::open(&url, Some(&certificates));
+        assert_eq!(fixture.send()["state"], "sent", "{wanted}");
         assert!(server.password(), "{wanted}");
         assert!(server.next().tls, "{wanted}");
     }
@@ -73,8 +73,8 @@ fn starttls_encrypts_password_and_mail() {
 fn tls_from_the_start_encrypts_password_and_mail() {
     let certificates = Certificates::make();
     let server = SmtpServer::with_tls(&certificates);
-    let desk = Desk::open(&server.url_with_password(), Some(&certificates));
-    assert_eq!(desk.send()["state"], "sent");
+    let fixture = MailFixture::open(&server.url_with_password(), Some(&certificates));
+    assert_eq!(fixture.send()["state"], "sent");
     assert!(server.password() && server.next().tls);
 }
 
@@ -85,11 +85,11 @@ fn a_certificate_that_nobody_vouches_for_gets_nothing() {
     let stranger = Certificates::make();
     for wanted in ["required", "opportunistic"] {
         let url = format!("{}?tls={wanted}", starttls.url_with_password());
-        Desk::open(&url, Some(&stranger)).is_put_off_because("certificate");
+        MailFixture::open(&url, Some(&stranger)).is_put_off_because("certificate");
         assert!(starttls.was_left_alone(), "{wanted}");
     }
     let tls = SmtpServer::with_tls(&certificates);
-    Desk::open(&tls.url_with_password(), None).is_put_off_because("certificate");
+    MailFixture::open(&tls.url_with_password(), None).is_put_off_because("certificate");
     assert!(tls.was_left_alone());
 }
 
@@ -97,7 +97,7 @@ fn a_certificate_that_nobody_vouches_for_gets_nothing() {
 fn required_tls_that_is_not_offered_gets_nothing() {
     let server = SmtpServer::start();
     let url = format!("{}?tls=required", server.url_with_password());
-    Desk::open(&url, None).is_put_off_because("STARTTLS");
+    MailFixture::open(&url, None).is_put_off_because("STARTTLS");
     assert!(server.was_left_alone());
 }
 

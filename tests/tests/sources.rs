@@ -113,7 +113,7 @@ fn read_to_its_end(platform: &Platform, name: &str) {
 }
 
 #[test]
-fn a_feed_is_read_paused_caught_up_with_and_read_again_for_older_days() {
+fn a_feed_is_read_paused_resumed_and_back_filled() {
     let feed = Feed::start(vec![
         ("2603.00001", "2026-03-01", "Long before the first run"),
         ("2603.00002", "2026-03-02", "A day before the first run"),
@@ -152,7 +152,7 @@ fn a_feed_is_read_paused_caught_up_with_and_read_again_for_older_days() {
 }
 
 #[test]
-fn a_source_that_is_refused_stops_and_says_so_and_the_others_go_on() {
+fn a_refused_source_stops_and_the_others_go_on() {
     let refusing = FeedServer::start(|_, _| Reply::status(403, Vec::new()));
     let feed = Feed::start(vec![("2603.00005", "2026-03-05", "On the health of others")]);
     let folder = tempfile::tempdir().unwrap();
@@ -186,7 +186,7 @@ fn a_source_that_is_refused_stops_and_says_so_and_the_others_go_on() {
 }
 
 #[test]
-fn what_two_sources_say_about_one_work_is_one_paper_and_a_bad_record_is_set_aside() {
+fn two_sources_make_one_paper_and_a_bad_record_is_quarantined() {
     let feed = Feed::start(vec![("2603.00005", "2026-03-05", "On the many names of one work")]);
     let folder = tempfile::tempdir().unwrap();
     let lines = [
@@ -198,17 +198,17 @@ fn what_two_sources_say_about_one_work_is_one_paper_and_a_bad_record_is_set_asid
     let file = folder.path().join("papers.jsonl");
     std::fs::write(&file, lines.join("\n")).unwrap();
     let sources = format!(
-        "{}[sources.shelf]\nkind = \"files\"\npaths = [\"{}\"]\n",
+        "{}[sources.files]\nkind = \"files\"\npaths = [\"{}\"]\n",
         arxiv(&feed.server.url("/oai")),
         file.display()
     );
     let platform = platform(folder.path(), &sources);
     read_to_its_end(&platform, "arxiv");
-    read_to_its_end(&platform, "shelf");
+    read_to_its_end(&platform, "files");
     found(&platform, "On a work that only the file knows of");
-    let shelf = show(&platform, "shelf");
-    assert_eq!(shelf["counts"]["set_aside"], 2, "{shelf}");
-    assert_eq!(shelf["set_aside"].as_array().unwrap().len(), 2, "{shelf}");
+    let source = show(&platform, "files");
+    assert_eq!(source["counts"]["quarantined"], 2, "{source}");
+    assert_eq!(source["quarantined"].as_array().unwrap().len(), 2, "{source}");
     let one = until("the paper has the file's link, too", || {
         let one = found(&platform, "On the many names of one work");
         one.to_string().contains("https://example.org/code").then_some(one)
@@ -221,7 +221,7 @@ fn what_two_sources_say_about_one_work_is_one_paper_and_a_bad_record_is_set_asid
 }
 
 #[test]
-fn mistakes_in_the_file_are_told_at_once_and_the_example_has_none_but_the_contact() {
+fn mistakes_in_the_sources_file_are_all_reported_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sources.toml");
     let check = |text: &str| {

@@ -56,7 +56,7 @@ fn mask(paths: &[&str]) -> FieldMask {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscription_from_its_confirmation_over_changes_and_a_pause_to_its_end() {
+async fn a_subscription_from_confirmation_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     take_in(&platform);
@@ -218,7 +218,7 @@ async fn end(platform: &Platform, manage: String) {
     assert_eq!(late.unwrap_err().code(), Code::FailedPrecondition);
     platform.must(&["subscribers", "suppress", "ada@bücher.example", "--reason", "complaint"]);
     let forgotten = platform.must(&["subscribers", "delete", "ada@bücher.example"]).out;
-    assert!(forgotten.contains("a hash of the address stays"), "{forgotten}");
+    assert!(forgotten.contains("a hash of the address is kept"), "{forgotten}");
     let gone = service.get_subscription(GetSubscriptionRequest { token: manage }).await;
     assert_eq!(gone.unwrap_err().code(), Code::NotFound);
     let again = platform.run(&["subscribe", "ada@bücher.example", "--confirm"]);
@@ -226,7 +226,7 @@ async fn end(platform: &Platform, manage: String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_complaint_ends_a_subscription_that_is_on_pause_and_no_resuming_brings_it_back() {
+async fn a_complaint_ends_a_paused_subscription_for_good() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     take_in(&platform);
@@ -313,7 +313,7 @@ fn a_lost_redis_loses_nobody_and_mails_nobody_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_is_emptied_under_a_running_platform_is_filled_again() {
+async fn an_emptied_redis_is_filled_again_under_a_running_platform() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     let platform = servers.platform(folder.path()).await;
@@ -343,7 +343,7 @@ async fn a_redis_that_is_emptied_under_a_running_platform_is_filled_again() {
 }
 
 #[test]
-fn an_import_takes_the_good_lines_and_says_what_is_wrong_with_the_others() {
+fn an_import_accepts_good_lines_and_reports_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     platform.must(&["subscribers", "suppress", "spam@example.org", "--reason", "complaint"]);
@@ -455,7 +455,7 @@ async fn bad_input_is_answered_with_the_field_and_what_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_not_allowed_changes_nothing_and_too_many_wishes_are_held_back() {
+async fn forbidden_changes_do_nothing_and_too_many_are_limited() {
     let folder = tempfile::tempdir().unwrap();
     let environment = [("BROADSHEET_NOTIFICATION__SUBSCRIBES_PER_MINUTE_PER_NETWORK", "2")];
     let platform = Platform::start_with(folder.path(), &environment);

@@ -121,7 +121,7 @@ fn signed(scope: &str, subscriber: &str, expiry: i64) -> String {
 }
 
 #[test]
-fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
+fn a_reader_subscribes_changes_everything_and_is_deleted() {
     let site = Site::open(&[]);
     let (status, form) = site.get("/subscribe?like=arxiv:2402.14776");
     assert_eq!(status, 200);
@@ -143,7 +143,7 @@ fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
         "{form}"
     );
 
-    let wishes = [
+    let preferences = [
         ("email", "ada@example.org"),
         ("interests", "drones over fields\r\nhedgehogs"),
         ("trending_share", "0"),
@@ -153,7 +153,7 @@ fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
         ("time_zone", "Europe/Berlin"),
         ("paper_count", "2"),
     ];
-    let (status, page) = site.post("/subscribe/preview", &wishes);
+    let (status, page) = site.post("/subscribe/preview", &preferences);
     assert!(
         status == 200 && page.contains("drones over fields\nhedgehogs</textarea>"),
         "{page}"
@@ -166,7 +166,7 @@ fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
     );
     assert!(site.platform.mails().is_empty(), "a preview sends nothing");
 
-    let manage = site.reader("ada@example.org", &wishes);
+    let manage = site.reader("ada@example.org", &preferences);
     let page = site.preferences(&manage);
     assert!(
         page.contains("drones over fields") && page.contains("value=\"sunday\" selected"),
@@ -187,7 +187,10 @@ fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
     asked.push(("token", &manage));
     let before = site.export(&manage);
     let (status, preview) = site.post("/preferences/preview", &asked);
-    assert!(status == 200 && preview.contains("<pre class=\"letter\""), "{preview}");
+    assert!(
+        status == 200 && preview.contains("<pre class=\"mail-text\""),
+        "{preview}"
+    );
     assert!(
         preview.contains("Sleepy consensus") && preview.contains("value=\"weekdays\" checked"),
         "{preview}"
@@ -196,7 +199,7 @@ fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
 
     let (status, saved) = save(&site, &page, &edited);
     assert!(
-        status == 200 && saved.contains("Your changes are saved.") && saved.contains("Next"),
+        status == 200 && saved.contains("Your changes have been saved.") && saved.contains("Next"),
         "{saved}"
     );
     let wants = site.export(&manage)["preferences"].clone();
@@ -228,21 +231,27 @@ fn a_reader_subscribes_changes_everything_and_leaves_nothing_behind() {
         "{page}"
     );
     let (status, page) = site.post("/resume", &[("token", &manage)]);
-    assert!(status == 200 && page.contains("Your digest comes again."), "{page}");
+    assert!(
+        status == 200 && page.contains("Your digest has been resumed."),
+        "{page}"
+    );
 
     let (status, page) = site.get(&format!("/preferences/delete?token={manage}"));
     assert!(
-        status == 200 && page.contains("2 interests") && page.contains("one record of an edition"),
+        status == 200 && page.contains("2 interests") && page.contains("one digest record"),
         "{page}"
     );
     assert_eq!(site.export(&manage)["state"], "active", "GET changed something");
     let (status, page) = site.post("/preferences/delete", &[("token", &manage)]);
     assert!(
-        status == 200 && page.contains("Everything is deleted") && page.contains("ada@example.org"),
+        status == 200 && page.contains("Everything has been deleted") && page.contains("ada@example.org"),
         "{page}"
     );
     let (status, page) = site.post("/preferences/delete", &[("token", &manage)]);
-    assert!(status == 404 && page.contains("nothing of it is held"), "{page}");
+    assert!(
+        status == 404 && page.contains("data of this subscription has been deleted"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -370,7 +379,7 @@ fn who_was_overtaken_is_asked_before_anything_is_overwritten() {
     );
     let (status, asked) = save(&site, &opened, &[("interest.0.words", "rivers")]);
     assert!(
-        status == 409 && asked.contains("changed elsewhere") && asked.contains("rivers"),
+        status == 409 && asked.contains("Someone changed") && asked.contains("rivers"),
         "{asked}"
     );
     assert_eq!(wants()["interests"][0]["words"], "mountains");
@@ -509,7 +518,7 @@ fn less_of_it_is_offered_and_leaving_is_one_step() {
     let url = format!("/unsubscribe?token={manage}");
     let (_, page) = site.get(&url);
     assert!(
-        page.find("Yes, send no more") < page.find("Once a week instead"),
+        page.find("data-action=\"unsubscribe\"") < page.find("Once a week instead"),
         "leaving comes first: {page}"
     );
     let (status, page) = site.post("/weekly", &[("token", &manage)]);
@@ -537,7 +546,7 @@ fn less_of_it_is_offered_and_leaving_is_one_step() {
 }
 
 #[test]
-fn pages_of_links_are_kept_nowhere_and_what_papers_bring_is_escaped() {
+fn pages_behind_tokens_are_not_cached_and_papers_are_escaped() {
     let site = Site::open(&[]);
     let manage = site.reader("ada@example.org", &[("interests", "<i>hedgehogs</i>\"'>")]);
     for address in [

@@ -4,7 +4,7 @@
 
 use common::grpc::{ServiceChannel, channel};
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
-use proto::delivery::v1::{PreviewEditionRequest, SendEditionsRequest};
+use proto::delivery::v1::{PreviewDigestRequest, SendDigestsRequest};
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{PaperSubmission, SubmitPaperRequest};
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
@@ -24,7 +24,7 @@ const CALLER: &str = "b7ad6b7169203331";
 type Name = (&'static str, &'static str, &'static str);
 
 const SUBMIT: Name = ("ingest", "server", "broadsheet.ingest.v1.IngestService/SubmitPaper");
-/// The way of a paper: each span is the parent of the one after it.
+/// The route of a paper: each span is the parent of the one after it.
 const JOURNEY: [Name; 7] = [
     SUBMIT,
     ("ingest", "producer", "publish papers.accepted"),
@@ -39,7 +39,7 @@ const SEARCH: &str = "broadsheet.search.v1.SearchService/SearchPapers";
 /// The interests of a reader are embedded as soon as a paper says by which encoder: when they subscribe, or at the first look.
 const EMBEDDING: [&str; 2] = [
     "broadsheet.subscriptions.v1.SubscriptionService/Subscribe",
-    "broadsheet.delivery.v1.DeliveryService/PreviewEdition",
+    "broadsheet.delivery.v1.DeliveryService/PreviewDigest",
 ];
 /// A question on the search page, on its way through three services.
 const QUESTION: [Name; 5] = [
@@ -115,17 +115,17 @@ async fn subscribe(services: &Services) {
     let mut subscriptions = SubscriptionServiceClient::new(to(services, "notification"));
     subscriptions.subscribe(request).await.unwrap();
     eventually("the paper is in the window", async || {
-        let request = PreviewEditionRequest {
+        let request = PreviewDigestRequest {
             email: READER.to_owned(),
-            ..PreviewEditionRequest::default()
+            ..PreviewDigestRequest::default()
         };
         let mut deliveries = DeliveryServiceClient::new(to(services, "notification"));
         deliveries
-            .preview_edition(request)
+            .preview_digest(request)
             .await
             .unwrap()
             .into_inner()
-            .edition?
+            .digest?
             .papers
             .pop()
     })
@@ -134,7 +134,7 @@ async fn subscribe(services: &Services) {
 
 async fn send(services: &Services) {
     let mut deliveries = DeliveryServiceClient::new(to(services, "notification"));
-    let answers = deliveries.send_editions(SendEditionsRequest::default()).await.unwrap();
+    let answers = deliveries.send_digests(SendDigestsRequest::default()).await.unwrap();
     let mut answers = answers.into_inner();
     while answers.message().await.unwrap().is_some() {}
 }
@@ -159,7 +159,7 @@ async fn traced() -> Vec<Seen> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_paper_is_one_trace_through_five_processes_and_its_mail_points_back_at_it() {
+async fn a_paper_is_one_trace_that_its_mail_links_to() {
     let spans = traced().await;
     let journey = chain(&spans, &JOURNEY);
     assert_eq!(journey[0].trace, TRACE, "the caller's trace goes on");
@@ -180,13 +180,13 @@ async fn one_paper_is_one_trace_through_five_processes_and_its_mail_points_back_
     assert_eq!(sent.len(), 1, "{sent:?}");
     let sent = sent[0];
     assert_eq!((sent.service.as_str(), sent.kind), ("notification", "client"));
-    assert_eq!(sent.attributes["mail.outcome"], "taken");
+    assert_eq!(sent.attributes["mail.outcome"], "accepted");
     assert_eq!(sent.attributes["smtp.reply_code"], "250");
     let published = chain(&spans, &JOURNEY[..6])[5];
     assert_eq!(sent.links, [(TRACE.to_owned(), published.id.clone())]);
     assert_ne!(sent.trace, TRACE, "a mail of many papers is in no paper's trace");
     let parent = spans.iter().find(|span| span.id == sent.parent).unwrap();
-    assert_eq!(parent.name, "broadsheet.delivery.v1.DeliveryService/SendEditions");
+    assert_eq!(parent.name, "broadsheet.delivery.v1.DeliveryService/SendDigests");
 
     for span in &spans {
         assert!(NAMES.contains(&span.service.as_str()), "{span:?}");

@@ -119,7 +119,7 @@ async fn votes_bring_a_paper_into_the_next_digest_with_its_reason() {
         .must(&["digest", "preview", "ada@example.org", "--explain"])
         .out;
     assert!(
-        told.contains("trending    1.0000") && told.contains("number 1 of the interests"),
+        told.contains("trending    1.0000") && told.contains("interest 1"),
         "{told}"
     );
 
@@ -140,19 +140,19 @@ async fn votes_bring_a_paper_into_the_next_digest_with_its_reason() {
     assert_eq!((parts, latest.papers[1].score), (vec![1.0], 1.0), "as it was sent");
 }
 
-async fn latest(platform: &Platform, token: &str) -> proto::delivery::v1::SentEdition {
-    use proto::delivery::v1::GetLatestEditionRequest;
+async fn latest(platform: &Platform, token: &str) -> proto::delivery::v1::SentDigest {
+    use proto::delivery::v1::GetLatestDigestRequest;
     use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
     let channel = common::grpc::channel(&platform.endpoint("grpc"), None).unwrap();
-    let request = GetLatestEditionRequest {
+    let request = GetLatestDigestRequest {
         token: token.to_owned(),
-        edition_count: 1,
+        digest_count: 1,
     };
     let answer = DeliveryServiceClient::new(channel)
-        .get_latest_edition(request)
+        .get_latest_digest(request)
         .await
         .unwrap();
-    answer.into_inner().editions.remove(0)
+    answer.into_inner().digests.remove(0)
 }
 
 fn hours_ago(hours: i64) -> Timestamp {
@@ -160,7 +160,7 @@ fn hours_ago(hours: i64) -> Timestamp {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_from_elsewhere_make_papers_trend_by_what_they_grow_and_a_restart_changes_nothing() {
+async fn growing_counts_of_other_sites_make_papers_trend() {
     let folder = tempfile::tempdir().unwrap();
     let platform = platform(folder.path());
     let (yesterday, before, now) = (hours_ago(30), hours_ago(14), hours_ago(1));
@@ -180,7 +180,7 @@ async fn counts_from_elsewhere_make_papers_trend_by_what_they_grow_and_a_restart
     let taken = import(&file);
     assert_eq!(taken.status, 65, "{taken:?}");
     let report = taken.json();
-    assert_eq!(report["taken"], 4, "{report}");
+    assert_eq!(report["accepted"], 4, "{report}");
     let refused = report["refused"].as_array().unwrap().iter();
     let refused: Vec<(u64, &str)> = refused
         .map(|one| (one["line"].as_u64().unwrap(), one["problem"].as_str().unwrap()))
@@ -208,16 +208,16 @@ async fn counts_from_elsewhere_make_papers_trend_by_what_they_grow_and_a_restart
         sums_up(paper);
     }
     // Ten thousand citations of ten years are three a day.
-    let heat = |list: &[Value], place: usize| list[place]["heat"].as_f64().unwrap();
-    assert!(heat(&first, 1) < 7.0 && heat(&first, 0) > 7.0, "{first:?}");
+    let score = |list: &[Value], place: usize| list[place]["attention_score"].as_f64().unwrap();
+    assert!(score(&first, 1) < 7.0 && score(&first, 0) > 7.0, "{first:?}");
     let told = platform.must(&["trending", "--explain"]).out;
     assert!(told.contains("120 stars") && told.contains("12 upvotes"), "{told}");
 
     // Once more, and in another order, they change nothing; nor does a new process.
     let mut lines: Vec<&str> = file.lines().collect();
     lines[1..].reverse();
-    assert_eq!(import(&lines.join("\n")).json()["taken"], 4);
-    let about = |list: &[Value]| (0..2).all(|place| (heat(list, place) / heat(&first, place) - 1.0).abs() < 0.02);
+    assert_eq!(import(&lines.join("\n")).json()["accepted"], 4);
+    let about = |list: &[Value]| (0..2).all(|place| (score(list, place) / score(&first, place) - 1.0).abs() < 0.02);
     assert!(about(&trending(&platform, "week")), "{first:?}");
     platform.kill();
     let platform = Platform::start(folder.path());

@@ -75,7 +75,7 @@ fn secret(page: &str) -> String {
 /// What a page says of where the webhook stands.
 fn says(page: &str) -> &str {
     let start = page
-        .find("id=\"webhook-says\">")
+        .find("id=\"webhook-status\">")
         .unwrap_or_else(|| panic!("no webhook in {page}"));
     page[start..].split_once('>').unwrap().1.split('<').next().unwrap()
 }
@@ -85,7 +85,7 @@ fn a_reader_sets_rotates_chooses_and_removes_a_webhook() {
     let (site, server) = (Site::open(&[INSIDE]), WebhookServer::start());
     let page = site.page();
     assert!(
-        page.contains("<section class=\"block hook\" id=\"webhook\"") && !page.contains("verify-webhook"),
+        page.contains("<section class=\"block webhook\" id=\"webhook\"") && !page.contains("verify-webhook"),
         "{page}"
     );
     let url = server.url("/taken");
@@ -109,11 +109,11 @@ fn a_reader_sets_rotates_chooses_and_removes_a_webhook() {
     assert!(page.contains("value=\"both\" checked"), "{page}");
 
     assert_eq!(site.send().as_array().unwrap().len(), 2);
-    server.edition();
+    server.digest();
     let past = site.page();
     assert!(past.contains("mail: sent; webhook: sent"), "{past}");
     assert_eq!(
-        past.matches("class=\"edition\"").count(),
+        past.matches("class=\"digest\"").count(),
         1,
         "one row for the slot: {past}"
     );
@@ -121,25 +121,28 @@ fn a_reader_sets_rotates_chooses_and_removes_a_webhook() {
     let (status, page) = site.post("/rotate", &[]);
     let fresh = secret(&page);
     assert!(
-        status == 200 && fresh != first && page.contains("the one before it, too, until"),
+        status == 200 && fresh != first && page.contains("also signed with the previous secret"),
         "{page}"
     );
     let (status, page) = site.post("", &[("url", &url), ("channel", "mail")]);
     assert!(
-        status == 200 && !page.contains("whsec_") && page.contains("as you chose"),
+        status == 200 && !page.contains("whsec_") && page.contains("Your delivery settings have been saved"),
         "{page}"
     );
-    assert!(says(&page).contains("come by mail alone"), "{page}");
+    assert!(says(&page).contains("only sent by mail"), "{page}");
     assert_eq!(site.shown()["channel"], "mail");
     let (_, page) = site.post("", &[("url", &url), ("channel", "mail")]);
     assert!(page.contains("Nothing was changed"), "{page}");
     let (status, page) = site.post("/verify", &[]);
-    assert!(status == 200 && page.contains("The webhook agreed."), "{page}");
+    assert!(
+        status == 200 && page.contains("The webhook has been verified."),
+        "{page}"
+    );
     let challenge = server.challenge();
     assert!(challenge.is_signed_with(&fresh) && challenge.is_signed_with(&first));
     let (status, page) = site.post("/remove", &[]);
     assert!(
-        status == 200 && page.contains("The webhook is forgotten") && !page.contains(&url),
+        status == 200 && page.contains("The webhook has been removed") && !page.contains(&url),
         "{page}"
     );
     assert_eq!(site.shown()["webhook"], Value::Null);
@@ -158,12 +161,12 @@ fn what_is_wrong_stands_beside_its_field_and_the_webhook_stays() {
     server.challenge();
     let long = format!("https://hooks.example.org/{}", "x".repeat(2_000));
     for (typed, said) in [
-        ("", "Name the address"),
+        ("", "Enter the address"),
         ("nonsense", "which is no URL"),
         ("ftp://hooks.example.org/", "must begin with https://"),
         ("http://hooks.example.org/", "must begin with https://"),
-        ("https://10.0.0.1/", "not of the public internet"),
-        ("https://[::ffff:192.168.0.1]/", "not of the public internet"),
+        ("https://10.0.0.1/", "not on the public internet"),
+        ("https://[::ffff:192.168.0.1]/", "not on the public internet"),
         ("https://ada:secret@hooks.example.org/", "user or a password"),
         (&long, "more than 2000 characters"),
         ("https://<script>alert(1)</script>/", "no URL"),
@@ -186,7 +189,7 @@ fn what_is_wrong_stands_beside_its_field_and_the_webhook_stays() {
         );
     }
     let (status, page) = site.post("", &[("url", &url), ("channel", "pigeon")]);
-    assert!(status == 400 && page.contains("Choose one of these ways"), "{page}");
+    assert!(status == 400 && page.contains("Choose one of these"), "{page}");
     let shown = site.shown();
     assert_eq!(
         (&shown["webhook"]["url"], &shown["channel"]),
@@ -196,7 +199,7 @@ fn what_is_wrong_stands_beside_its_field_and_the_webhook_stays() {
         &format!("{}/preferences/webhook", site.web),
         &[("token", "x"), ("url", &url)],
     );
-    assert!(status == 400 && page.contains("does not open anything"), "{page}");
+    assert!(status == 400 && page.contains("This link is not valid"), "{page}");
     assert_eq!(
         get(&format!("{}/preferences/webhook/verify?token={}", site.web, site.token)).0,
         405
@@ -214,7 +217,7 @@ fn what_is_wrong_stands_beside_its_field_and_the_webhook_stays() {
 }
 
 #[test]
-fn a_webhook_that_is_gone_or_unwilling_says_so_and_comes_back_by_being_asked() {
+fn a_gone_webhook_says_so_and_comes_back_by_a_challenge() {
     let (site, server) = (Site::open(&[INSIDE]), WebhookServer::start());
     let (status, page) = site.post("", &[("url", &server.url("/unwilling"))]);
     assert!(
@@ -222,7 +225,7 @@ fn a_webhook_that_is_gone_or_unwilling_says_so_and_comes_back_by_being_asked() {
         "{page}"
     );
     assert!(
-        says(&page).contains("has not agreed") && says(&page).contains("403"),
+        says(&page).contains("has not accepted") && says(&page).contains("403"),
         "{page}"
     );
     secret(&page);
@@ -231,7 +234,7 @@ fn a_webhook_that_is_gone_or_unwilling_says_so_and_comes_back_by_being_asked() {
     site.post("", &[("url", &server.url("/gone"))]);
     server.challenge();
     site.send();
-    server.edition();
+    server.digest();
     let page = site.page();
     assert!(
         says(&page).contains("gone for good") && says(&page).contains("410 Gone"),
@@ -244,26 +247,29 @@ fn a_webhook_that_is_gone_or_unwilling_says_so_and_comes_back_by_being_asked() {
     let (_, page) = site.post("/verify", &[]);
     server.challenge();
     assert!(
-        page.contains("The webhook agreed.") && says(&page).contains("In use since"),
+        page.contains("The webhook has been verified.") && says(&page).contains("In use since"),
         "{page}"
     );
     site.send();
     assert!(
-        site.page().contains("webhook: not taken"),
-        "the edition of that slot has failed"
+        site.page().contains("webhook: failed"),
+        "the digest of that slot has failed"
     );
     assert_eq!(site.shown()["state"], "active");
 }
 
 #[test]
-fn whoever_chooses_mail_instead_of_a_webhook_that_is_gone_gets_mail() {
+fn a_reader_who_replaces_a_gone_webhook_by_mail_gets_mail() {
     let (site, server) = (Site::open(&[INSIDE]), WebhookServer::start());
     let url = server.url("/gone");
     site.post("", &[("url", &url)]);
     site.send();
     assert_eq!(site.shown()["state"], "paused");
     let (status, page) = site.post("", &[("url", &url), ("channel", "mail")]);
-    assert!(status == 200 && page.contains("as you chose"), "{page}");
+    assert!(
+        status == 200 && page.contains("Your delivery settings have been saved"),
+        "{page}"
+    );
     let shown = site.shown();
     assert_eq!((&shown["state"], &shown["channel"]), (&"active".into(), &"mail".into()));
 }
@@ -288,7 +294,7 @@ fn nobody_is_hammered_through_the_form() {
     assert!((1..=360).contains(&wait), "{wait}");
     let page = plain(&answer.body_mut().read_to_string().unwrap());
     assert!(
-        page.contains("asked often within the last hour") && page.contains(&url),
+        page.contains("contacted too often within the last hour") && page.contains(&url),
         "{page}"
     );
     assert!(site.shown()["webhook"]["url"].as_str().unwrap().ends_with("/taken/9"));

@@ -1,4 +1,4 @@
-//! Editions to a real HTTP server that takes them, puts them off, refuses them, misbehaves or dies: what it gets, how that
+//! Digests to a real HTTP server that takes them, puts them off, refuses them, misbehaves or dies: what it gets, how that
 //! is signed, what the record says.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -15,13 +15,13 @@ const INSIDE: (&str, &str) = ("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.
 const SOON: (&str, &str) = ("BROADSHEET_NOTIFICATION__RETRY_SECONDS", "1");
 
 /// A platform with one paper, and a server that takes webhooks.
-struct Desk {
+struct WebhookFixture {
     platform: Platform,
     server: WebhookServer,
     _folder: TempDir,
 }
 
-impl Desk {
+impl WebhookFixture {
     fn open() -> Self {
         Self::with(WebhookServer::start(), &[INSIDE, SOON])
     }
@@ -54,7 +54,7 @@ impl Desk {
     }
 
     fn counted(&self, outcome: &str) -> u64 {
-        let series = format!("broadsheet_notification_editions_total{{channel=\"webhook\",outcome=\"{outcome}\"}}");
+        let series = format!("broadsheet_notification_digests_total{{channel=\"webhook\",outcome=\"{outcome}\"}}");
         counted(&self.platform.endpoint("admin"), &series)
     }
 
@@ -70,7 +70,7 @@ fn fill(platform: &Platform) {
 
 fn subscribe(platform: &Platform, url: &str, more: &[&str]) -> String {
     let ran = platform.must(&[&["subscribe", ADA, "--confirm", "--webhook", url], more].concat());
-    assert!(ran.out.contains("agreed and takes editions"), "{ran:?}");
+    assert!(ran.out.contains("agreed to receive digests"), "{ran:?}");
     secret_in(&ran)
 }
 
@@ -79,7 +79,7 @@ fn secret_in(ran: &Ran) -> String {
     found.unwrap_or_else(|| panic!("no secret in {ran:?}")).to_owned()
 }
 
-/// Has the edition sent to Ada, once the paper can be in it.
+/// Has the digest sent to Ada, once the paper can be in it.
 fn send(platform: &Platform) -> Vec<Value> {
     until("the paper is in the window", || {
         let preview = platform.must(&["digest", "preview", ADA]);
@@ -97,7 +97,7 @@ fn send_again(platform: &Platform) -> Vec<Value> {
 fn told(platform: &Platform) -> String {
     until("the reader is told", || {
         let mut mails = platform.mails();
-        mails.retain(|mail| mail.contains("Subject: Your webhook gets no more editions"));
+        mails.retain(|mail| mail.contains("Subject: Your webhook no longer receives digests"));
         assert!(mails.len() < 2, "told twice: {mails:?}");
         mails.pop()
     })
@@ -108,10 +108,10 @@ fn newest_record(platform: &Platform) -> Value {
 }
 
 #[test]
-fn an_edition_comes_signed_and_once_and_not_after_unsubscribing() {
-    let desk = Desk::open();
-    let secret = desk.subscribe("/taken", &[]);
-    let deliveries = desk.send();
+fn an_digest_comes_signed_and_once_and_not_after_unsubscribing() {
+    let fixture = WebhookFixture::open();
+    let secret = fixture.subscribe("/taken", &[]);
+    let deliveries = fixture.send();
     let [delivery] = &deliveries[..] else {
         panic!("one way, not {deliveries:?}")
     };
@@ -119,17 +119,17 @@ fn an_edition_comes_signed_and_once_and_not_after_unsubscribing() {
         (&delivery["state"], &delivery["channel"]),
         (&"sent".into(), &"webhook".into())
     );
-    let edition = desk.server.edition();
-    assert_eq!(edition.headers["content-type"], "application/json");
-    assert!(edition.headers["user-agent"].starts_with("Broadsheet/"));
-    assert!(edition.is_signed_with(&secret));
-    assert!(!edition.is_signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+    let digest = fixture.server.digest();
+    assert_eq!(digest.headers["content-type"], "application/json");
+    assert!(digest.headers["user-agent"].starts_with("Broadsheet/"));
+    assert!(digest.is_signed_with(&secret));
+    assert!(!digest.is_signed_with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
     let forged = Request {
-        body: edition.body.replace("Colour", "Color").replace("lakes", "seas"),
-        ..edition.clone()
+        body: digest.body.replace("Colour", "Color").replace("lakes", "seas"),
+        ..digest.clone()
     };
     assert!(!forged.is_signed_with(&secret));
-    let body = edition.json();
+    let body = digest.json();
     let paper = &body["data"]["papers"][0];
     assert_eq!(paper["id"], "test:p1");
     assert_eq!(paper["title"], "Zürich's lakes from above");
@@ -144,52 +144,52 @@ fn an_edition_comes_signed_and_once_and_not_after_unsubscribing() {
     let parts = paper["parts"].as_array().unwrap();
     let sum: f64 = parts.iter().map(|part| part["value"].as_f64().unwrap()).sum();
     assert!((sum - paper["score"].as_f64().unwrap()).abs() < 1e-6, "{paper}");
-    assert_eq!(body["data"]["edition_id"], edition.id());
-    assert_eq!(delivery["message_id"], edition.id());
-    assert_eq!(send_again(&desk.platform)[0]["already_delivered"], true);
-    assert_eq!(desk.counted("sent"), 1);
-    let export = desk.platform.must(&["subscribers", "export", ADA]).json();
+    assert_eq!(body["data"]["digest_id"], digest.id());
+    assert_eq!(delivery["message_id"], digest.id());
+    assert_eq!(send_again(&fixture.platform)[0]["already_delivered"], true);
+    assert_eq!(fixture.counted("sent"), 1);
+    let export = fixture.platform.must(&["subscribers", "export", ADA]).json();
     assert_eq!(export["webhook"]["state"], "verified");
     assert!(!export.to_string().contains(&secret["whsec_".len()..]), "{export}");
-    assert!(desk.platform.mails().is_empty(), "instead of mail");
+    assert!(fixture.platform.mails().is_empty(), "instead of mail");
     let unsubscribe = body["data"]["unsubscribe_url"].as_str().unwrap();
     assert_eq!(tests::post(unsubscribe, &[("List-Unsubscribe", "One-Click")]).0, 200);
-    let refused = desk.platform.run(&["digest", "send", "--to", ADA, "--now"]);
+    let refused = fixture.platform.run(&["digest", "send", "--to", ADA, "--now"]);
     assert_eq!(refused.status, 1, "{refused:?}");
-    assert!(desk.server.others().is_empty());
+    assert!(fixture.server.others().is_empty());
 }
 
 #[test]
 fn both_ways_bring_the_same_papers_and_each_has_a_record() {
-    let desk = Desk::open();
-    desk.subscribe("/broken", &["--channel", "both"]);
-    let deliveries = desk.send();
+    let fixture = WebhookFixture::open();
+    fixture.subscribe("/broken", &["--channel", "both"]);
+    let deliveries = fixture.send();
     let state = |channel: &str| {
         let found = deliveries.iter().find(|one| one["channel"] == channel);
         found.unwrap()["state"].clone()
     };
     assert_eq!((state("mail"), state("webhook")), ("sent".into(), "deferred".into()));
-    let (first, second) = (desk.server.edition(), desk.server.edition());
+    let (first, second) = (fixture.server.digest(), fixture.server.digest());
     assert_eq!((first.id(), &first.body), (second.id(), &second.body));
     assert_eq!(second.json()["data"]["papers"][0]["id"], "test:p1");
-    assert_eq!(desk.platform.mails().len(), 1);
+    assert_eq!(fixture.platform.mails().len(), 1);
     until("both are on record as sent", || {
-        let export = desk.platform.must(&["subscribers", "export", ADA]).json();
+        let export = fixture.platform.must(&["subscribers", "export", ADA]).json();
         let records = export["deliveries"].as_array().unwrap().clone();
         let sent = records.iter().filter(|record| record["state"] == "sent");
         (sent.count() == 2 && records.iter().all(|record| record["papers"][0] == "test:p1")).then_some(())
     });
-    assert!(desk.server.others().is_empty());
+    assert!(fixture.server.others().is_empty());
 }
 
 #[test]
 fn a_webhook_that_asks_for_time_gets_it() {
-    let desk = Desk::open();
-    let secret = desk.subscribe("/later", &[]);
-    let delivery = &desk.send()[0];
+    let fixture = WebhookFixture::open();
+    let secret = fixture.subscribe("/later", &[]);
+    let delivery = &fixture.send()[0];
     assert_eq!(delivery["state"], "deferred", "{delivery}");
     assert!(delivery["detail"].as_str().unwrap().contains("503"), "{delivery}");
-    let (first, second) = (desk.server.edition(), desk.server.edition());
+    let (first, second) = (fixture.server.digest(), fixture.server.digest());
     assert!(
         second.at - first.at >= 2.0,
         "Retry-After: 2, after {}",
@@ -197,113 +197,118 @@ fn a_webhook_that_asks_for_time_gets_it() {
     );
     assert_eq!((first.id(), &first.body), (second.id(), &second.body));
     assert!(second.is_signed_with(&secret));
-    until("the record says sent", || desk.is_recorded("sent").then_some(()));
-    assert!(desk.server.others().is_empty());
+    until("the record says sent", || fixture.is_recorded("sent").then_some(()));
+    assert!(fixture.server.others().is_empty());
 }
 
 #[test]
-fn a_webhook_that_is_gone_pauses_the_subscription_until_it_agrees_again() {
-    let desk = Desk::open();
-    desk.subscribe("/gone", &[]);
-    let delivery = &desk.send()[0];
+fn a_gone_webhook_pauses_the_subscription_until_it_agrees() {
+    let fixture = WebhookFixture::open();
+    fixture.subscribe("/gone", &[]);
+    let delivery = &fixture.send()[0];
     assert_eq!(delivery["state"], "failed", "{delivery}");
     assert!(delivery["detail"].as_str().unwrap().contains("410"), "{delivery}");
-    desk.server.edition();
-    let shown = desk.shown();
+    fixture.server.digest();
+    let shown = fixture.shown();
     assert_eq!(
         (&shown["state"], &shown["webhook"]["state"]),
         (&"paused".into(), &"gone".into())
     );
     assert!(shown["pause_reason"].as_str().unwrap().contains("410"), "{shown}");
     assert_eq!(shown["next_due"], Value::Null);
-    let mail = told(&desk.platform);
+    let mail = told(&fixture.platform);
     assert!(mail.contains("gone for good") && mail.contains("410 Gone"), "{mail}");
-    let refused = desk.platform.run(&["subscribers", "resume", ADA]);
+    let refused = fixture.platform.run(&["subscribers", "resume", ADA]);
     assert!(refused.status == 1 && refused.err.contains("verify it"), "{refused:?}");
-    desk.platform.must(&["subscribers", "webhook", "verify", ADA]);
-    desk.server.challenge();
-    let shown = desk.shown();
+    fixture.platform.must(&["subscribers", "webhook", "verify", ADA]);
+    fixture.server.challenge();
+    let shown = fixture.shown();
     assert_eq!(
         (&shown["state"], &shown["pause_reason"]),
         (&"active".into(), &"".into())
     );
-    desk.platform.must(&["subscribers", "webhook", "remove", ADA]);
-    assert_eq!(desk.shown()["channel"], "mail");
-    assert!(desk.server.others().is_empty());
+    fixture.platform.must(&["subscribers", "webhook", "remove", ADA]);
+    assert_eq!(fixture.shown()["channel"], "mail");
+    assert!(fixture.server.others().is_empty());
 }
 
 #[test]
 fn a_webhook_that_does_not_agree_gets_nothing_but_challenges() {
-    let desk = Desk::open();
-    let url = desk.server.url("/unwilling");
-    let refused = desk.platform.run(&["subscribe", ADA, "--confirm", "--webhook", &url]);
+    let fixture = WebhookFixture::open();
+    let url = fixture.server.url("/unwilling");
+    let refused = fixture
+        .platform
+        .run(&["subscribe", ADA, "--confirm", "--webhook", &url]);
     assert!(refused.status == 1 && refused.err.contains("403"), "{refused:?}");
     let secret = secret_in(&refused);
-    assert!(desk.server.challenge().is_signed_with(&secret));
-    let unsent = desk.platform.run(&["digest", "send", "--to", ADA, "--now"]);
+    assert!(fixture.server.challenge().is_signed_with(&secret));
+    let unsent = fixture.platform.run(&["digest", "send", "--to", ADA, "--now"]);
     assert!(
         unsent.status == 1 && unsent.err.contains("has not agreed"),
         "{unsent:?}"
     );
-    desk.platform.must(&["subscribers", "webhook", "verify", ADA]);
-    desk.server.challenge();
-    let fresh = secret_in(&desk.platform.must(&["subscribers", "webhook", "rotate", ADA]));
-    assert_eq!(desk.send()[0]["state"], "sent");
-    let edition = desk.server.edition();
+    fixture.platform.must(&["subscribers", "webhook", "verify", ADA]);
+    fixture.server.challenge();
+    let fresh = secret_in(&fixture.platform.must(&["subscribers", "webhook", "rotate", ADA]));
+    assert_eq!(fixture.send()[0]["state"], "sent");
+    let digest = fixture.server.digest();
     assert!(
-        edition.is_signed_with(&fresh) && edition.is_signed_with(&secret),
-        "{edition:?}"
+        digest.is_signed_with(&fresh) && digest.is_signed_with(&secret),
+        "{digest:?}"
     );
-    assert!(desk.server.others().is_empty());
+    assert!(fixture.server.others().is_empty());
 }
 
 #[test]
 fn answers_that_never_end_are_not_waited_for() {
-    let desk = Desk::open();
+    let fixture = WebhookFixture::open();
     for (path, state) in [("/slow", "sent"), ("/lying", "sent"), ("/endless", "deferred")] {
         let reader = format!("{}@example.org", &path[1..]);
-        let url = desk.server.url(path);
-        desk.platform
+        let url = fixture.server.url(path);
+        fixture
+            .platform
             .must(&["subscribe", &reader, "--confirm", "--webhook", &url]);
-        desk.server.challenge();
+        fixture.server.challenge();
         until("the paper is in the window", || {
-            let preview = desk.platform.must(&["digest", "preview", &reader]);
+            let preview = fixture.platform.must(&["digest", "preview", &reader]);
             preview.out.contains("lakes").then_some(())
         });
         let begun = std::time::Instant::now();
-        let sent = desk
+        let sent = fixture
             .platform
             .run(&["digest", "send", "--to", &reader, "--now", "--json"]);
         assert_eq!(sent.json()["deliveries"][0]["state"], state, "{path}: {sent:?}");
         assert!(begun.elapsed().as_secs() < 15, "{path} took {:?}", begun.elapsed());
-        assert_eq!(desk.server.edition().path, path);
+        assert_eq!(fixture.server.digest().path, path);
     }
 }
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let desk = Desk::open();
+    let fixture = WebhookFixture::open();
     let inner = WebhookServer::start();
-    desk.subscribe(&format!("/elsewhere?to={}", inner.url("/taken")), &[]);
-    let delivery = &desk.send()[0];
+    fixture.subscribe(&format!("/elsewhere?to={}", inner.url("/taken")), &[]);
+    let delivery = &fixture.send()[0];
     assert_eq!(delivery["state"], "deferred", "{delivery}");
     assert!(
         delivery["detail"].as_str().unwrap().contains("not followed"),
         "{delivery}"
     );
-    desk.server.edition();
-    desk.server.edition();
+    fixture.server.digest();
+    fixture.server.digest();
     assert!(inner.others().is_empty());
 }
 
 #[test]
-fn nobody_is_asked_inside_the_network_and_nothing_goes_out_in_clear_by_default() {
-    let desk = Desk::with(WebhookServer::start(), &[]);
-    let port = desk.server.port();
+fn webhooks_are_public_and_encrypted_by_default() {
+    let fixture = WebhookFixture::with(WebhookServer::start(), &[]);
+    let port = fixture.server.port();
     for host in ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"] {
         let url = format!("https://{host}:{port}/taken");
-        let refused = desk.platform.run(&["subscribe", ADA, "--confirm", "--webhook", &url]);
-        assert!(refused.err.contains("not of the public internet"), "{refused:?}");
+        let refused = fixture
+            .platform
+            .run(&["subscribe", ADA, "--confirm", "--webhook", &url]);
+        assert!(refused.err.contains("not on the public internet"), "{refused:?}");
         assert_eq!(refused.status, 1);
     }
     for (url, said) in [
@@ -312,11 +317,11 @@ fn nobody_is_asked_inside_the_network_and_nothing_goes_out_in_clear_by_default()
         ("https://ada:secret@example.org/", "webhook_url"),
         ("nonsense", "webhook_url"),
     ] {
-        let refused = desk.platform.run(&["subscribe", ADA, "--confirm", "--webhook", url]);
+        let refused = fixture.platform.run(&["subscribe", ADA, "--confirm", "--webhook", url]);
         assert!(refused.status == 65 && refused.err.contains(said), "{refused:?}");
     }
-    assert_eq!(desk.shown()["webhook"]["state"], "unverified");
-    assert!(desk.server.others().is_empty());
+    assert_eq!(fixture.shown()["webhook"]["state"], "unverified");
+    assert!(fixture.server.others().is_empty());
 }
 
 #[test]
@@ -324,14 +329,14 @@ fn a_certificate_has_to_be_of_an_authority_that_is_trusted() {
     let certificates = Certificates::make();
     let authority = certificates.authority();
     let trusted = ("BROADSHEET_NOTIFICATION__CA_FILE", authority.to_str().unwrap());
-    let desk = Desk::with(WebhookServer::with_tls(&certificates), &[INSIDE, trusted]);
-    let secret = desk.subscribe("/taken", &[]);
-    assert_eq!(desk.send()[0]["state"], "sent");
-    assert!(desk.server.edition().is_signed_with(&secret));
+    let fixture = WebhookFixture::with(WebhookServer::with_tls(&certificates), &[INSIDE, trusted]);
+    let secret = fixture.subscribe("/taken", &[]);
+    assert_eq!(fixture.send()[0]["state"], "sent");
+    assert!(fixture.server.digest().is_signed_with(&secret));
 
     let stranger = WebhookServer::with_tls(&Certificates::make());
     let url = stranger.url("/taken");
-    let refused = desk.platform.run(&["subscribers", "webhook", "set", ADA, &url]);
+    let refused = fixture.platform.run(&["subscribers", "webhook", "set", ADA, &url]);
     assert!(
         refused.status == 1 && refused.err.contains("certificate"),
         "{refused:?}"
@@ -341,13 +346,13 @@ fn a_certificate_has_to_be_of_an_authority_that_is_trusted() {
 
 #[test]
 fn subscribers_are_imported_with_their_webhooks() {
-    let desk = Desk::open();
-    let (taken, http) = (desk.server.url("/taken"), "http://example.org/");
+    let fixture = WebhookFixture::open();
+    let (taken, http) = (fixture.server.url("/taken"), "http://example.org/");
     let lines = format!(
         "email,webhook,consent_source,consent_time\n{ADA},{taken},contract,2026-01-01\n\
          bob@example.org,{http},contract,2026-01-01\neve@example.org,,contract,2026-01-01\n"
     );
-    let imported = desk
+    let imported = fixture
         .platform
         .run_with_input(&["subscribers", "import", "-", "--json"], &lines);
     let report = imported.json();
@@ -364,13 +369,13 @@ fn subscribers_are_imported_with_their_webhooks() {
     };
     assert_eq!((&webhook["line"], &webhook["state"]), (&2.into(), &"verified".into()));
     let secret = webhook["secret"].as_str().unwrap();
-    assert!(desk.server.challenge().is_signed_with(secret));
-    assert_eq!(desk.send()[0]["state"], "sent");
-    assert!(desk.server.edition().is_signed_with(secret));
+    assert!(fixture.server.challenge().is_signed_with(secret));
+    assert_eq!(fixture.send()[0]["state"], "sent");
+    assert!(fixture.server.digest().is_signed_with(secret));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edition_survives_a_dead_server_and_a_killed_platform_as_the_same_request() {
+async fn a_digest_survives_a_dead_server_as_the_same_request() {
     let (servers, folder) = (Servers::start().await, tempfile::tempdir().unwrap());
     let (nats, redis) = (servers.nats(), servers.redis());
     let environment = [
@@ -393,14 +398,14 @@ async fn an_edition_survives_a_dead_server_and_a_killed_platform_as_the_same_req
     assert_eq!(delivery["state"], "deferred", "nobody listens: {delivery}");
 
     let silent = WebhookServer::on(port);
-    let first = silent.edition();
+    let first = silent.digest();
     assert_eq!(first.answer, None);
     // It is read and not answered: nobody can know whether it was taken.
     platform.kill();
     drop(silent);
     let willing = WebhookServer::that_takes_all(port);
     let platform = Platform::start_with(folder.path(), &environment);
-    let second = willing.edition();
+    let second = willing.digest();
     assert_eq!((first.id(), &first.body), (second.id(), &second.body));
     let page = &first.json()["data"]["papers"][0]["page_url"];
     assert_eq!(page, "https://papers.example.org/papers/test:p1");
@@ -408,7 +413,7 @@ async fn an_edition_survives_a_dead_server_and_a_killed_platform_as_the_same_req
     until("the record says sent", || {
         (newest_record(&platform)["state"] == "sent").then_some(())
     });
-    let resent = "broadsheet_notification_editions_resent_total";
+    let resent = "broadsheet_notification_digests_resent_total";
     assert_eq!(counted(&platform.endpoint("admin"), resent), 1);
     assert_eq!(send_again(&platform)[0]["already_delivered"], true);
     assert!(willing.others().is_empty());

@@ -9,22 +9,22 @@ use tests::{Platform, counted, post, token, until};
 
 const PAPERS: &str = "{\"id\":\"p1\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
 const ADA: &str = "ada@example.org";
-/// After each edition a pause that reaches beyond the next slot: one attempt is all that an edition has.
+/// After each digest a pause that reaches beyond the next slot: one attempt is all that a digest has.
 const ENVIRONMENT: [(&str, &str); 3] = [
     ("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8"),
     ("BROADSHEET_NOTIFICATION__RETRY_SECONDS", "3600"),
     ("BROADSHEET_NOTIFICATION__WEBHOOK_FAILING_SECONDS", "2"),
 ];
 
-/// A platform, a webhook that agrees, and a reader whose editions go there.
-struct Desk {
+/// A platform, a webhook that agrees, and a reader whose digests go there.
+struct WebhookFixture {
     platform: Platform,
     server: WebhookServer,
-    editions: i64,
+    digests: i64,
     _folder: TempDir,
 }
 
-impl Desk {
+impl WebhookFixture {
     fn open(path: &str, channel: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let platform = Platform::start_with(folder.path(), &ENVIRONMENT);
@@ -41,15 +41,15 @@ impl Desk {
         Self {
             platform,
             server,
-            editions: 0,
+            digests: 0,
             _folder: folder,
         }
     }
 
-    /// Has an edition sent that none was before: the slot moves by a minute, and the one after it is soon.
+    /// Has a digest sent that none was before: the slot moves by a minute, and the one after it is soon.
     fn send_another(&mut self) {
-        self.editions += 1;
-        let soon = Timestamp::now() + (10 + self.editions).minutes();
+        self.digests += 1;
+        let soon = Timestamp::now() + (10 + self.digests).minutes();
         let time = soon.strftime("%H:%M").to_string();
         let reader = self.platform.must(&["subscribers", "export", ADA]).json();
         assert_eq!(reader["state"], "active", "{reader}");
@@ -57,7 +57,7 @@ impl Desk {
             &format!("{}/preferences", self.platform.endpoint("web")),
             &[("token", &self.link()), ("time", &time), ("time_zone", "UTC")],
         );
-        assert!(status == 200 && page.contains("Your changes are saved"), "{page}");
+        assert!(status == 200 && page.contains("Your changes have been saved"), "{page}");
         self.platform.run(&["digest", "send", "--to", ADA, "--now", "--json"]);
     }
 
@@ -77,14 +77,14 @@ impl Desk {
 
     fn notices(&self) -> Vec<String> {
         let mut mails = self.platform.mails();
-        mails.retain(|mail| mail.contains("Subject: Your webhook gets no more editions"));
+        mails.retain(|mail| mail.contains("Subject: Your webhook no longer receives digests"));
         mails
     }
 
     /// Brings in a paper that nobody was sent.
     fn publish_another(&mut self) {
-        let topic = format!("Lakes of moon {}", self.editions);
-        let line = format!("{{\"id\":\"m{}\",\"title\":\"{topic}\"}}\n", self.editions);
+        let topic = format!("Lakes of moon {}", self.digests);
+        let line = format!("{{\"id\":\"m{}\",\"title\":\"{topic}\"}}\n", self.digests);
         let taken = self
             .platform
             .run_with_input(&["ingest", "-", "--wait", "--source", "test"], &line);
@@ -102,7 +102,7 @@ impl Desk {
             self.send_another();
             let webhook = self.shown()["webhook"].clone();
             assert_eq!(
-                (&webhook["state"], &webhook["failed_editions"]),
+                (&webhook["state"], &webhook["failed_digests"]),
                 (&"verified".into(), &count.into()),
                 "{webhook}"
             );
@@ -116,102 +116,102 @@ impl Desk {
 }
 
 #[test]
-fn a_webhook_that_fails_for_long_is_out_of_use_until_it_agrees_again() {
-    let mut desk = Desk::open("/down", "webhook");
-    desk.exhaust(|_| {});
-    let shown = desk.shown();
+fn a_webhook_failing_for_long_is_disabled_until_it_agrees() {
+    let mut fixture = WebhookFixture::open("/down", "webhook");
+    fixture.exhaust(|_| {});
+    let shown = fixture.shown();
     assert_eq!((&shown["state"], &shown["next_due"]), (&"paused".into(), &Value::Null));
     let reason = shown["pause_reason"].as_str().unwrap();
     assert!(reason.contains("out of use") && reason.contains("500"), "{reason}");
     assert!(shown["webhook"]["failing_since"].is_string(), "{shown}");
-    let in_words = desk.platform.must(&["subscribers", "show", ADA]).out;
+    let in_words = fixture.platform.must(&["subscribers", "show", ADA]).out;
     assert!(
-        in_words.contains("webhook    disabled") && in_words.contains("every edition since"),
+        in_words.contains("webhook    disabled") && in_words.contains("every digest since"),
         "{in_words}"
     );
-    let export = desk.platform.must(&["subscribers", "export", ADA]).json();
+    let export = fixture.platform.must(&["subscribers", "export", ADA]).json();
     assert_eq!(export["webhook"]["state"], "disabled", "{export}");
 
-    let mail = until("the reader is told", || desk.notices().pop());
+    let mail = until("the reader is told", || fixture.notices().pop());
     assert!(
-        mail.contains(&desk.server.url("/down")) && mail.contains("500 Internal Server Error"),
+        mail.contains(&fixture.server.url("/down")) && mail.contains("500 Internal Server Error"),
         "{mail}"
     );
     assert!(mail.contains("paused") && !mail.contains("List-Unsubscribe"), "{mail}");
     let (status, page) = tests::get(&format!(
         "{}/preferences?token={}",
-        desk.platform.endpoint("web"),
+        fixture.platform.endpoint("web"),
         token(&mail, "preferences")
     ));
     assert!(status == 200 && page.contains(ADA), "{page}");
-    let refused = desk.platform.run(&["subscribers", "resume", ADA]);
+    let refused = fixture.platform.run(&["subscribers", "resume", ADA]);
     assert!(refused.status == 1 && refused.err.contains("verify it"), "{refused:?}");
 
-    desk.platform.must(&["subscribers", "webhook", "verify", ADA]);
-    let shown = desk.shown();
+    fixture.platform.must(&["subscribers", "webhook", "verify", ADA]);
+    let shown = fixture.shown();
     assert_eq!(
         (
             &shown["state"],
             &shown["pause_reason"],
-            &shown["webhook"]["failed_editions"]
+            &shown["webhook"]["failed_digests"]
         ),
         (&"active".into(), &"".into(), &0.into())
     );
-    desk.send_another();
-    assert_eq!(desk.shown()["webhook"]["failed_editions"], 1, "it begins anew");
-    assert_eq!((desk.notices().len(), desk.ended()), (1, 1));
+    fixture.send_another();
+    assert_eq!(fixture.shown()["webhook"]["failed_digests"], 1, "it begins anew");
+    assert_eq!((fixture.notices().len(), fixture.ended()), (1, 1));
 }
 
 #[test]
 fn what_comes_by_mail_too_goes_on_and_a_rebuild_forgets_nothing() {
-    let mut desk = Desk::open("/down", "both");
-    // What came by mail is not in a later edition.
-    desk.exhaust(Desk::publish_another);
-    let before = desk.shown();
+    let mut fixture = WebhookFixture::open("/down", "both");
+    // What came by mail is not in a later digest.
+    fixture.exhaust(WebhookFixture::publish_another);
+    let before = fixture.shown();
     assert_eq!(before["state"], "active");
-    let mail = until("the reader is told", || desk.notices().pop());
-    assert!(mail.contains("go on coming by mail"), "{mail}");
-    desk.platform.must(&["subscribers", "rebuild"]);
-    assert_eq!(desk.shown()["webhook"], before["webhook"]);
-    assert_eq!(desk.notices().len(), 1);
+    let mail = until("the reader is told", || fixture.notices().pop());
+    assert!(mail.contains("still receive your digests by mail"), "{mail}");
+    fixture.platform.must(&["subscribers", "rebuild"]);
+    assert_eq!(fixture.shown()["webhook"], before["webhook"]);
+    assert_eq!(fixture.notices().len(), 1);
 }
 
 #[test]
-fn an_edition_that_is_taken_ends_the_count() {
-    let mut desk = Desk::open("/broken", "webhook");
-    desk.send_another();
-    let failing = desk.shown()["webhook"].clone();
+fn an_digest_that_is_taken_ends_the_count() {
+    let mut fixture = WebhookFixture::open("/broken", "webhook");
+    fixture.send_another();
+    let failing = fixture.shown()["webhook"].clone();
     assert_eq!(
-        (&failing["failed_editions"], &failing["state"]),
+        (&failing["failed_digests"], &failing["state"]),
         (&1.into(), &"verified".into())
     );
-    desk.send_another();
-    let taken = desk.shown()["webhook"].clone();
+    fixture.send_another();
+    let taken = fixture.shown()["webhook"].clone();
     assert_eq!(
-        (&taken["failed_editions"], &taken["failing_since"], &taken["detail"]),
+        (&taken["failed_digests"], &taken["failing_since"], &taken["detail"]),
         (&0.into(), &Value::Null, &"".into())
     );
-    assert!(desk.notices().is_empty() && desk.ended() == 0);
+    assert!(fixture.notices().is_empty() && fixture.ended() == 0);
 }
 
 #[test]
 fn a_subscription_has_so_many_urls_asked_in_an_hour() {
-    let desk = Desk::open("/taken", "webhook");
+    let fixture = WebhookFixture::open("/taken", "webhook");
     // The one that it was subscribed with was the operator's.
     for _ in 0..10 {
-        desk.platform.must(&["subscribers", "webhook", "verify", ADA]);
+        fixture.platform.must(&["subscribers", "webhook", "verify", ADA]);
     }
-    let refused = desk.platform.run(&["subscribers", "webhook", "verify", ADA]);
+    let refused = fixture.platform.run(&["subscribers", "webhook", "verify", ADA]);
     assert!(
         refused.status != 0 && refused.err.contains("asked too often"),
         "{refused:?}"
     );
-    let url = desk.server.url("/unwilling");
-    let refused = desk.platform.run(&["subscribers", "webhook", "set", ADA, &url]);
+    let url = fixture.server.url("/unwilling");
+    let refused = fixture.platform.run(&["subscribers", "webhook", "set", ADA, &url]);
     assert!(refused.err.contains("asked too often"), "{refused:?}");
     assert!(
-        desk.shown()["webhook"]["url"].as_str().unwrap().ends_with("/taken"),
+        fixture.shown()["webhook"]["url"].as_str().unwrap().ends_with("/taken"),
         "it stays"
     );
-    assert_eq!(desk.server.others().len(), 10);
+    assert_eq!(fixture.server.others().len(), 10);
 }

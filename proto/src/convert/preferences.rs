@@ -1,6 +1,6 @@
-//! What a subscriber wants, on the wire and in the domain.
+//! Preferences: conversions between wire and domain.
 
-use domain::preferences::{Channels, Format};
+use domain::preferences::{Channels, MailFormat};
 use domain::schedule::{Frequency, Schedule, ScheduleError};
 use domain::{Exclusions, Interest, PaperId, Preferences, Violation, text};
 use jiff::civil::Weekday;
@@ -53,8 +53,7 @@ impl From<&Schedule> for wire::Schedule {
     }
 }
 
-/// Reads preferences whose schedule, number of papers and language are given. Everything that is not allowed is answered,
-/// each with the field it stands in.
+/// Converts preferences whose schedule, number of papers and language are set. Returns every violation, each with its field.
 pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violation>> {
     let mut found = Vec::new();
     let interests: Vec<Interest> = (wire.interests.iter().enumerate())
@@ -62,7 +61,7 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
         .collect();
     let exclusions = exclusions(wire.exclusions.as_ref());
     let paper_count = usize::try_from(wire.paper_count).unwrap_or(0);
-    found.extend(forms(wire));
+    found.extend(delivery_violations(wire));
     let schedule = match schedule(&wire.schedule.clone().unwrap_or_default()) {
         Ok(schedule) => schedule,
         Err(problem) => {
@@ -77,8 +76,8 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
         paper_count,
         schedule,
         format: match wire.format() {
-            wire::Format::Text => Format::Text,
-            wire::Format::Html | wire::Format::Unspecified => Format::Html,
+            wire::Format::Text => MailFormat::Text,
+            wire::Format::Html | wire::Format::Unspecified => MailFormat::Html,
         },
         language: wire.language.clone(),
         channels: match wire.delivery_channel() {
@@ -91,8 +90,8 @@ pub fn preferences(wire: &wire::Preferences) -> Result<Preferences, Vec<Violatio
     if found.is_empty() { Ok(preferences) } else { Err(found) }
 }
 
-/// What is not allowed in the form of the mail, its language and its way.
-fn forms(wire: &wire::Preferences) -> Vec<Violation> {
+/// Violations of format, language and delivery channel.
+fn delivery_violations(wire: &wire::Preferences) -> Vec<Violation> {
     let mut found = Vec::new();
     if wire.format() == wire::Format::Unspecified && wire.format != 0 {
         found.push(violation(
@@ -117,7 +116,7 @@ fn forms(wire: &wire::Preferences) -> Vec<Violation> {
     found
 }
 
-/// Ids of papers; those that are none are answered with their place in the field.
+/// Converts paper ids; invalid ones are reported with their index in the field.
 pub fn paper_ids(field: &str, ids: &[String], found: &mut Vec<Violation>) -> Vec<PaperId> {
     let mut papers = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
@@ -178,14 +177,14 @@ fn to_wire_weekday(day: Weekday) -> wire::Weekday {
     wire::Weekday::try_from(i32::from(day.to_monday_one_offset())).unwrap_or_default()
 }
 
-fn to_wire_format(format: Format) -> wire::Format {
+fn to_wire_format(format: MailFormat) -> wire::Format {
     match format {
-        Format::Html => wire::Format::Html,
-        Format::Text => wire::Format::Text,
+        MailFormat::Html => wire::Format::Html,
+        MailFormat::Text => wire::Format::Text,
     }
 }
 
-/// Mail is what everybody has, so that it takes no room where preferences are kept.
+/// Mail, the default, is left unspecified, which takes no space in stored preferences.
 fn to_wire_channels(channels: Channels) -> wire::DeliveryChannel {
     match channels {
         Channels::Mail => wire::DeliveryChannel::Unspecified,
@@ -252,7 +251,7 @@ mod tests {
         wanted.interests = vec![interest];
         wanted.exclusions.words = vec!["blockchain".to_owned()];
         wanted.trending_share = 0.7;
-        wanted.format = Format::Text;
+        wanted.format = MailFormat::Text;
         wanted.language = "pt-BR".to_owned();
         wanted.channels = Channels::Both;
         let read = preferences(&wire::Preferences::from(&wanted));

@@ -1,25 +1,32 @@
-//! Finds the platform and speaks to it.
+//! Finds the platform and connects to it.
+
+use std::path::{Path, PathBuf};
 
 use common::grpc::{ServiceChannel, channel};
 use standalone::{DataFolder, Endpoint};
 
-use crate::Place;
-use crate::failure::Failure;
+use crate::ConnectArgs;
+use crate::error::CommandError;
 
 /// A channel to the platform: the given endpoint, or the one that runs over the data folder.
-pub fn connect(place: &Place) -> Result<ServiceChannel, Failure> {
-    let url = match &place.endpoint {
+pub fn connect(connect: &ConnectArgs) -> Result<ServiceChannel, CommandError> {
+    let url = match &connect.endpoint {
         Some(url) => url.clone(),
-        None => running(place)?.grpc,
+        None => running(connect)?.grpc,
     };
-    channel(&url, place.token.as_deref()).map_err(Failure::data)
+    channel(&url, connect.token.as_deref()).map_err(CommandError::data)
+}
+
+/// The given data folder, or the user's default one.
+pub fn data_folder(given: Option<&Path>) -> Result<PathBuf, CommandError> {
+    match given {
+        Some(folder) => Ok(folder.to_owned()),
+        None => standalone::default_data_folder().map_err(CommandError::other),
+    }
 }
 
 /// The platform that runs over the data folder.
-pub fn running(place: &Place) -> Result<Endpoint, Failure> {
-    let folder = match &place.data {
-        Some(folder) => folder.clone(),
-        None => standalone::default_data_folder().map_err(Failure::other)?,
-    };
-    DataFolder::endpoint(&folder).map_err(Failure::unavailable)
+fn running(connect: &ConnectArgs) -> Result<Endpoint, CommandError> {
+    let folder = data_folder(connect.data.as_deref())?;
+    DataFolder::endpoint(&folder).map_err(CommandError::unavailable)
 }

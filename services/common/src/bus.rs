@@ -1,4 +1,4 @@
-//! The message bus: connects to NATS, publishes a message until the stream has it, reads recent messages anew.
+//! The message bus: connects to NATS, and publishes a message until the stream has it.
 //!
 //! It never decides what a message means, and never drops one in silence: a publish returns after the stream's
 //! acknowledgement, or fails.
@@ -6,30 +6,21 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use async_nats::jetstream;
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::RawMessageErrorKind;
-use async_nats::jetstream::{self, consumer};
-use futures::StreamExt as _;
 use prost::{Message, Name};
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, debug, info_span, warn};
 
+use crate::clock::Clock;
+use crate::config::BusConfig;
 use crate::{flow, telemetry};
 
 /// Oldest NATS server that keeps what we ask of it. Older ones ignore settings in silence.
 pub const OLDEST_SERVER: (u32, u32) = (2, 11);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(30);
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(30);
-
-/// Where the bus is and how much it keeps.
-#[derive(Debug, Clone)]
-pub struct BusConfig {
-    /// `nats://host:port`, several with commas between.
-    pub url: String,
-    /// Copies of each stream; 1 or 3 on a cluster of that many servers.
-    pub replicas: usize,
-    /// How long messages are kept.
-    pub max_age: Duration,
-}
 
 /// A fault of the bus. All but the first two pass with time and are retried by callers.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +69,16 @@ pub enum BusError {
         /// The place.
         place: u64,
     },
+    /// Bytes in a stream that are no message of the type they should be.
+    #[error("message {sequence} on {subject} cannot be decoded: {problem}")]
+    Undecodable {
+        /// Its subject.
+        subject: String,
+        /// Its sequence in the stream.
+        sequence: u64,
+        /// Why.
+        problem: String,
+    },
     /// A request failed.
     #[error("request to the stream failed: {0}")]
     Request(String),
@@ -89,24 +90,25 @@ pub struct Bus {
     pub(crate) client: async_nats::Client,
     pub(crate) context: jetstream::Context,
     pub(crate) config: BusConfig,
+    clock: Clock,
 }
 
 impl Bus {
-    /// Connects, waiting for the server up to 30 s, refuses one that is too old, and makes streams as the table wants.
-    pub async fn connect(config: BusConfig, service: &str) -> Result<Self, BusError> {
+    /// Connects, waiting for the server up to 30 s, and refuses one that is too old. The streams are
+    /// [`crate::streams::ensure`]'s.
+    pub async fn connect(config: BusConfig, service: &str, clock: Clock) -> Result<Self, BusError> {
         let client = connect_within_deadline(&config.url, service).await?;
         let found = client.server_info().version;
         if !is_new_enough(&found) {
             return Err(BusError::ServerTooOld { url: config.url, found });
         }
         let context = jetstream::new(client.clone());
-        let bus = Self {
+        Ok(Self {
             client,
             context,
             config,
-        };
-        crate::streams::ensure(&bus).await?;
-        Ok(bus)
+            clock,
+        })
     }
 
     /// Whether there is a connection now. One that was lost is sought again by itself.
@@ -122,6 +124,11 @@ impl Bus {
     /// Copies each bucket should have.
     pub fn replicas(&self) -> usize {
         self.config.replicas
+    }
+
+    /// The clock of the process.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Publishes on the subject of the message's type and returns when the stream has it. The same `id` within two
@@ -163,7 +170,34 @@ impl Bus {
         if raw.subject.as_str() != flow::subject_of::<M>() {
             return Ok(None);
         }
-        Ok(M::decode(raw.payload).ok())
+        M::decode(raw.payload).map(Some).map_err(|error| BusError::Undecodable {
+            subject: raw.subject.to_string(),
+            sequence,
+            problem: error.to_string(),
+        })
+    }
+
+    /// Publishes bytes as the first message of a subject; false when there is one already.
+    pub(crate) async fn publish_first(&self, subject: &str, payload: bytes::Bytes) -> Result<bool, BusError> {
+        self.publish_behind(subject, 0, HeaderMap::new(), payload).await
+    }
+
+    /// Publishes bytes behind the message at a sequence, 0 for none; false when that is not the newest of its subject.
+    pub(crate) async fn publish_behind(
+        &self,
+        subject: &str,
+        last: u64,
+        mut headers: HeaderMap,
+        payload: bytes::Bytes,
+    ) -> Result<bool, BusError> {
+        let expected = async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+        headers.insert(expected, last.to_string().as_str());
+        let publishing = self.context.publish_with_headers(subject.to_owned(), headers, payload);
+        match publishing.await.map_err(request)?.await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+            Err(error) => Err(request(error)),
+        }
     }
 
     /// Publishes bytes under the same id until they are acknowledged or the deadline passes, and says at which sequence
@@ -207,111 +241,6 @@ impl Bus {
             pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
-
-    /// Follows the messages of a type from now on, or behind a place that an earlier item named. The stream ends with the
-    /// connection. [`BusError::Forgotten`] when messages behind that place are gone, or the stream never came that far.
-    pub async fn follow<M: Message + Name + Default>(
-        &self,
-        after: Option<u64>,
-    ) -> Result<futures::stream::BoxStream<'static, FollowItem<M>>, BusError> {
-        let mut stream = self.context.get_stream(flow::STREAM).await.map_err(request)?;
-        if let Some(after) = after {
-            let state = &stream.info().await.map_err(request)?.state;
-            if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
-                return Err(BusError::Forgotten { place: after });
-            }
-        }
-        let config = consumer::pull::OrderedConfig {
-            filter_subject: flow::subject_of::<M>().to_owned(),
-            deliver_policy: after.map_or(consumer::DeliverPolicy::New, |after| {
-                consumer::DeliverPolicy::ByStartSequence {
-                    start_sequence: after.saturating_add(1),
-                }
-            }),
-            ..Default::default()
-        };
-        let consumer = stream.create_consumer(config).await.map_err(request)?;
-        let messages = consumer.messages().await.map_err(request)?;
-        let decoded = messages.filter_map(|message| async move {
-            let message = message
-                .inspect_err(|error| warn!(%error, "following the stream hiccuped"))
-                .ok()?;
-            let place = message.info().ok()?.stream_sequence;
-            match M::decode(message.payload.clone()) {
-                Ok(decoded) => Some(FollowItem {
-                    message: decoded,
-                    place,
-                }),
-                Err(error) => {
-                    warn!(%error, subject = %message.subject, "message does not parse, left out");
-                    None
-                }
-            }
-        });
-        Ok(decoded.boxed())
-    }
-
-    /// Reads all messages of a type since a moment, then new ones as they come. The stream ends with the connection.
-    /// Each item says how many more wait behind it, so that a reader knows when it has caught up.
-    pub async fn window<M: Message + Name + Default>(&self, since: jiff::Timestamp) -> Result<Window<M>, BusError> {
-        let stream = self.context.get_stream(flow::STREAM).await.map_err(request)?;
-        let start = time_of(since);
-        let config = consumer::pull::OrderedConfig {
-            filter_subject: flow::subject_of::<M>().to_owned(),
-            deliver_policy: consumer::DeliverPolicy::ByStartTime { start_time: start },
-            ..Default::default()
-        };
-        let mut consumer = stream.create_consumer(config).await.map_err(request)?;
-        let waiting = consumer.info().await.map_err(request)?.num_pending;
-        let messages = consumer.messages().await.map_err(request)?;
-        let decoded = messages.filter_map(|message| async move {
-            let message = message
-                .inspect_err(|error| warn!(%error, "reading the window hiccuped"))
-                .ok()?;
-            let waiting = message.info().map_or(0, |info| info.pending);
-            match M::decode(message.payload.clone()) {
-                Ok(decoded) => Some(WindowItem {
-                    message: decoded,
-                    waiting,
-                    headers: message.headers.clone(),
-                }),
-                Err(error) => {
-                    warn!(%error, subject = %message.subject, "window message does not parse, left out");
-                    None
-                }
-            }
-        });
-        Ok(Window {
-            waiting,
-            items: decoded.boxed(),
-        })
-    }
-}
-
-/// One message of those that are followed.
-pub struct FollowItem<M> {
-    /// The message.
-    pub message: M,
-    /// Its place in the stream.
-    pub place: u64,
-}
-
-/// Recent messages, then new ones.
-pub struct Window<M> {
-    /// Messages that were there already when reading began.
-    pub waiting: u64,
-    /// The messages in order.
-    pub items: futures::stream::BoxStream<'static, WindowItem<M>>,
-}
-
-/// One message of a window.
-pub struct WindowItem<M> {
-    /// The message.
-    pub message: M,
-    /// Messages that waited behind it when it was sent.
-    pub waiting: u64,
-    /// Its headers, for the trace.
-    pub headers: Option<HeaderMap>,
 }
 
 async fn connect_within_deadline(url: &str, service: &str) -> Result<async_nats::Client, BusError> {
@@ -342,11 +271,6 @@ fn is_new_enough(version: &str) -> bool {
 
 pub(crate) fn request(error: impl std::fmt::Display) -> BusError {
     BusError::Request(error.to_string())
-}
-
-fn time_of(timestamp: jiff::Timestamp) -> time::OffsetDateTime {
-    time::OffsetDateTime::from_unix_timestamp_nanos(timestamp.as_nanosecond())
-        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use crate::bus::BusConfig;
+use crate::flow;
 
 /// Defaults of the sections every service shares.
 pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
@@ -19,31 +19,19 @@ pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
 pub const ENVIRONMENT_PREFIX: &str = "BROADSHEET_";
 /// Exit status for mistakes in the configuration (`EX_USAGE` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 64;
-/// Sections that exist somewhere in the platform: one file may configure all services, and each reads its own.
-const ALL_SECTIONS: [&str; 11] = [
-    "nats",
-    "grpc",
-    "admin",
-    "telemetry",
-    "lifecycle",
-    "ingest",
-    "embedding",
-    "indexing",
-    "notification",
-    "web",
-    "up",
-];
+/// Sections beside those of the services: one file may configure all of them, and each reads its own.
+const SHARED_SECTIONS: [&str; 6] = ["nats", "grpc", "admin", "telemetry", "lifecycle", "up"];
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     key: String,
     value: String,
     origin: String,
     expected: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -55,7 +43,7 @@ impl fmt::Display for Problem {
 
 /// All mistakes of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct ConfigError(pub Vec<Problem>);
+pub struct ConfigError(pub Vec<ConfigProblem>);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,7 +71,7 @@ struct Setting {
 #[derive(Debug, Default)]
 pub struct Settings {
     settings: BTreeMap<String, Setting>,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Settings {
@@ -140,7 +128,7 @@ impl Settings {
         if let Some(value) = parse(&setting.value) {
             return value;
         }
-        let problem = Problem {
+        let problem = ConfigProblem {
             key: key.to_owned(),
             value: if is_secret(key) {
                 "(not shown)".to_owned()
@@ -169,6 +157,15 @@ impl Settings {
                 .and_then(|n| u64::try_from(n).ok())
                 .filter(|n| allowed.contains(n))
         })
+    }
+
+    /// A whole number within bounds, as the type it is used as.
+    ///
+    /// # Panics
+    /// When the bounds do not fit into the type: a mistake in this program that its first test run shows.
+    pub fn integer<T: TryFrom<u64>>(&mut self, key: &str, allowed: std::ops::RangeInclusive<u64>) -> T {
+        let number = self.number(key, allowed);
+        T::try_from(number).unwrap_or_else(|_| panic!("the bounds of {key} do not fit its type"))
     }
 
     /// Address and port.
@@ -225,7 +222,7 @@ impl Settings {
         } else {
             value
         };
-        self.problems.push(Problem {
+        self.problems.push(ConfigProblem {
             key: key.to_owned(),
             value,
             origin,
@@ -258,7 +255,7 @@ impl Settings {
 
     fn add_file(&mut self, path: &Path) {
         let origin = path.display().to_string();
-        let file_problem = |expected: String| Problem {
+        let file_problem = |expected: String| ConfigProblem {
             key: "file".to_owned(),
             value: origin.clone(),
             origin: "--config".to_owned(),
@@ -310,7 +307,7 @@ impl Settings {
             .settings
             .keys()
             .any(|known| known.split('.').next() == Some(section));
-        if !ours && ALL_SECTIONS.contains(&section) {
+        if !ours && (SHARED_SECTIONS.contains(&section) || flow::SERVICES.contains(&section)) {
             return;
         }
         let mut expected = "is not a known key".to_owned();
@@ -319,7 +316,7 @@ impl Settings {
             expected.push_str(&hint);
         }
         let value = value.to_string();
-        self.problems.push(Problem {
+        self.problems.push(ConfigProblem {
             key: key.to_owned(),
             value,
             origin: origin.to_owned(),
@@ -328,7 +325,10 @@ impl Settings {
     }
 
     fn nearest(&self, key: &str) -> Option<&str> {
-        let scored = self.settings.keys().map(|known| (distance(known, key), known.as_str()));
+        let scored = self
+            .settings
+            .keys()
+            .map(|known| (strsim::levenshtein(known, key), known.as_str()));
         scored
             .filter(|(distance, _)| *distance <= 4)
             .min()
@@ -349,6 +349,17 @@ pub struct CommonConfig {
     pub telemetry: TelemetryConfig,
     /// Between the first stop signal and a hard exit.
     pub drain: Duration,
+}
+
+/// Where the bus is and how much it keeps.
+#[derive(Debug, Clone)]
+pub struct BusConfig {
+    /// `nats://host:port`, several with commas between.
+    pub url: String,
+    /// Copies of each stream; 1 or 3 on a cluster of that many servers.
+    pub replicas: usize,
+    /// How long messages are kept.
+    pub max_age: Duration,
 }
 
 /// The gRPC server.
@@ -389,7 +400,7 @@ impl CommonConfig {
         Self {
             bus: BusConfig {
                 url: settings.url("nats.url", &["nats://", "tls://"]),
-                replicas: usize::try_from(settings.number("nats.replicas", 1..=5)).unwrap_or(1),
+                replicas: settings.integer("nats.replicas", 1..=5),
                 max_age: Duration::from_hours(24 * settings.number("nats.max_age_days", 1..=3650)),
             },
             grpc,
@@ -470,22 +481,6 @@ fn typed(text: &str, default: &Value) -> Value {
         _ => None,
     };
     parsed.unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-/// Levenshtein distance, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::bus::{Bus, BusError, request};
 use crate::flow::{self, FLOW};
-use crate::{metrics, streams};
+use crate::streams::{self, StoredMessage};
 
 /// What the server says about a message it gave up.
 #[derive(Debug, Deserialize)]
@@ -28,7 +28,7 @@ struct Advisory {
 
 /// Turns advisories about the consumers of one service into dead letters, until shutdown.
 pub async fn collect(bus: Bus, service: &str, shutdown: CancellationToken) -> Result<(), BusError> {
-    let consumers = metrics::consumers_of(service);
+    let consumers = flow::consumers_of(service);
     if consumers.is_empty() {
         return Ok(());
     }
@@ -52,21 +52,21 @@ pub async fn collect(bus: Bus, service: &str, shutdown: CancellationToken) -> Re
             next = messages.next() => next,
         };
         let Some(next) = next else { return Ok(()) };
-        let Ok(message) = next.inspect_err(|error| warn!(%error, "reading advisories hiccuped")) else {
+        let Ok(message) = next.inspect_err(|error| warn!(%error, "reading advisories failed for a moment")) else {
             continue;
         };
-        match keep(&bus, &message.payload).await {
+        match record_given_up(&bus, &message.payload).await {
             Ok(()) => {
                 if let Err(error) = message.double_ack().await {
                     warn!(%error, "advisory not acknowledged; the dead letter is recognised by its id next time");
                 }
             }
-            Err(error) => warn!(%error, "dead letter not kept yet, the advisory will come again"),
+            Err(error) => warn!(%error, "dead letter not recorded yet, the advisory will come again"),
         }
     }
 }
 
-async fn keep(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
+async fn record_given_up(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
     let advisory: Advisory = match serde_json::from_slice(payload) {
         Ok(advisory) => advisory,
         Err(error) => {
@@ -80,7 +80,7 @@ async fn keep(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
         consumer: advisory.consumer.clone(),
         deliveries: advisory.deliveries,
         stream_sequence: advisory.stream_seq,
-        failed_time: Some(proto::convert::to_wire_time(jiff::Timestamp::now())),
+        failed_time: Some(proto::convert::to_wire_time(bus.clock().now())),
         reason: if advisory.reason.is_empty() {
             format!("the worker did not answer on {} deliveries", advisory.deliveries)
         } else {
@@ -91,11 +91,7 @@ async fn keep(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
     match original {
         Ok(original) => {
             letter.subject = original.subject.to_string();
-            letter.message_type = FLOW
-                .iter()
-                .find(|hop| hop.subject == letter.subject)
-                .map(|hop| hop.message.to_owned())
-                .unwrap_or_default();
+            letter.message_type = message_type(&letter.subject);
             letter.headers = headers_of(&original.headers);
             letter.payload = original.payload.to_vec();
         }
@@ -105,8 +101,49 @@ async fn keep(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
     let subject = format!("{}.{}", flow::DEAD_LETTER_PREFIX, letter.consumer);
     bus.publish_raw(&subject, &id, HeaderMap::new(), letter.encode_to_vec().into())
         .await?;
-    info!(consumer = letter.consumer, reason = letter.reason, "dead letter kept");
+    info!(
+        consumer = letter.consumer,
+        reason = letter.reason,
+        "dead letter recorded"
+    );
     Ok(())
+}
+
+/// Records a message that a replay could not use, unless it is on record already: every replica comes upon it, and again
+/// at every start as long as the stream keeps it.
+pub(crate) async fn record_replayed(
+    bus: &Bus,
+    consumer: &str,
+    stored: &StoredMessage,
+    reason: String,
+) -> Result<(), BusError> {
+    let letter = DeadLetter {
+        consumer: consumer.to_owned(),
+        deliveries: 1,
+        stream_sequence: stored.sequence,
+        failed_time: Some(proto::convert::to_wire_time(bus.clock().now())),
+        subject: stored.subject.clone(),
+        message_type: message_type(&stored.subject),
+        headers: stored.headers.as_ref().map(headers_of).unwrap_or_default(),
+        payload: stored.payload.to_vec(),
+        reason,
+        ..DeadLetter::default()
+    };
+    let subject = format!("{}.{consumer}.{}", flow::DEAD_LETTER_PREFIX, stored.sequence);
+    if bus.publish_first(&subject, letter.encode_to_vec().into()).await? {
+        tracing::error!(
+            consumer,
+            sequence = stored.sequence,
+            reason = letter.reason,
+            "dead letter recorded"
+        );
+    }
+    Ok(())
+}
+
+fn message_type(subject: &str) -> String {
+    let route = FLOW.iter().find(|route| route.subject == subject);
+    route.map(|route| route.message.to_owned()).unwrap_or_default()
 }
 
 fn headers_of(headers: &HeaderMap) -> Vec<Header> {

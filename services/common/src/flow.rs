@@ -1,8 +1,11 @@
-//! THE table: every hop a message takes. No other file spells a subject.
+//! The flow table: every route a message takes, and every log beside it. No other file spells a subject.
 //!
-//! Streams, consumers, dead letters and status pages are derived from it.
+//! Streams, consumers, dead letters and status pages are derived from it. It is also the one file here that names services.
 
 use std::time::Duration;
+
+/// The services of the platform.
+pub const SERVICES: [&str; 5] = ["ingest", "embedding", "indexing", "notification", "web"];
 
 /// The one stream papers and attention travel on.
 pub const STREAM: &str = "PAPERS";
@@ -15,11 +18,11 @@ pub const DEAD_LETTER_STREAM: &str = "DEAD_LETTERS";
 /// Dead letters lie at `<prefix>.<consumer>`.
 pub const DEAD_LETTER_PREFIX: &str = "dead_letters";
 
-/// How a hop reads the stream.
+/// How the reader of a route consumes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum Consumption {
     /// Each message is handled once, by one worker, and acknowledged after its effect is durable.
-    Work {
+    WorkQueue {
         /// Durable consumer; every replica of a service shares it.
         consumer: &'static str,
         /// Deliveries before a message becomes a dead letter.
@@ -30,12 +33,12 @@ pub enum Reading {
         batch: usize,
     },
     /// Every replica reads all recent messages anew at its start and keeps them in memory; nothing is acknowledged.
-    Window,
+    Replay,
 }
 
-/// One hop: who says what to whom, and how hard we try.
+/// One route: who publishes what for whom, and how often it is tried.
 #[derive(Debug, Clone, Copy)]
-pub struct Hop {
+pub struct Route {
     /// Subject of the messages.
     pub subject: &'static str,
     /// Full name of the protobuf message.
@@ -44,12 +47,12 @@ pub struct Hop {
     pub from: &'static str,
     /// Service that reads.
     pub to: &'static str,
-    /// How it reads.
-    pub reading: Reading,
+    /// How it consumes them.
+    pub consumption: Consumption,
 }
 
-const fn work(consumer: &'static str, max_deliver: i64, batch: usize) -> Reading {
-    Reading::Work {
+const fn work_queue(consumer: &'static str, max_deliver: i64, batch: usize) -> Consumption {
+    Consumption::WorkQueue {
         consumer,
         max_deliver,
         ack_wait: Duration::from_secs(10),
@@ -59,14 +62,14 @@ const fn work(consumer: &'static str, max_deliver: i64, batch: usize) -> Reading
 
 /// The flow, in the order a paper takes it.
 #[rustfmt::skip]
-pub const FLOW: [Hop; 7] = [
-    Hop { subject: "papers.accepted",    message: "broadsheet.papers.v1.PaperAccepted",        from: "ingest",    to: "embedding",    reading: work("embedding-accepted", 6, 64) },
-    Hop { subject: "papers.embedded",    message: "broadsheet.papers.v1.PaperEmbedded",        from: "embedding", to: "indexing",     reading: work("indexing-embedded", 6, 128) },
-    Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "indexing",     reading: work("indexing-withdrawn", 6, 32) },
-    Hop { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "notification", reading: Reading::Window },
-    Hop { subject: "papers.indexed",     message: "broadsheet.papers.v1.PaperIndexed",         from: "indexing",  to: "notification", reading: Reading::Window },
-    Hop { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     reading: Reading::Window },
-    Hop { subject: "attention.counted",  message: "broadsheet.attention.v1.SignalRecorded",    from: "ingest",    to: "indexing",     reading: Reading::Window },
+pub const FLOW: [Route; 7] = [
+    Route { subject: "papers.accepted",    message: "broadsheet.papers.v1.PaperAccepted",        from: "ingest",    to: "embedding",    consumption: work_queue("embedding-accepted", 6, 64) },
+    Route { subject: "papers.embedded",    message: "broadsheet.papers.v1.PaperEmbedded",        from: "embedding", to: "indexing",     consumption: work_queue("indexing-embedded", 6, 128) },
+    Route { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "indexing",     consumption: work_queue("indexing-withdrawn", 6, 32) },
+    Route { subject: "papers.withdrawn",   message: "broadsheet.papers.v1.PaperWithdrawn",       from: "ingest",    to: "notification", consumption: Consumption::Replay },
+    Route { subject: "papers.indexed",     message: "broadsheet.papers.v1.PaperIndexed",         from: "indexing",  to: "notification", consumption: Consumption::Replay },
+    Route { subject: "attention.recorded", message: "broadsheet.attention.v1.AttentionRecorded", from: "ingest",    to: "indexing",     consumption: Consumption::Replay },
+    Route { subject: "attention.counted",  message: "broadsheet.attention.v1.SignalRecorded",    from: "ingest",    to: "indexing",     consumption: Consumption::Replay },
 ];
 
 /// A log of its owner's state, so that losing the store it works on loses nothing. Each thing has the subject
@@ -85,7 +88,7 @@ pub struct Log {
 
 /// The stream that keeps the newest state of each subscriber and of each suppressed address, for ever.
 pub const SUBSCRIBERS: &str = "SUBSCRIBERS";
-/// The stream that keeps how editions ended, for as long as their papers could be chosen again.
+/// The stream that keeps how digests ended, for as long as their papers could be chosen again.
 pub const DELIVERIES: &str = "DELIVERIES";
 
 /// The logs.
@@ -112,16 +115,29 @@ pub fn log_of<M: prost::Name>() -> &'static Log {
 /// When the type is not in the table: a mistake in this program that its first test run shows.
 pub fn subject_of<M: prost::Name>() -> &'static str {
     let name = M::full_name();
-    let hop = FLOW.iter().find(|hop| hop.message == name);
-    hop.unwrap_or_else(|| panic!("message {name} is not in the flow table"))
+    let route = FLOW.iter().find(|route| route.message == name);
+    route
+        .unwrap_or_else(|| panic!("message {name} is not in the flow table"))
         .subject
 }
 
-/// The hop over which a service works on messages of a type.
-pub fn work_hop<M: prost::Name>(to: &str) -> Option<&'static Hop> {
+/// The route over which a service works on messages of a type.
+pub fn work_route<M: prost::Name>(to: &str) -> Option<&'static Route> {
     let name = M::full_name();
-    FLOW.iter()
-        .find(|hop| hop.message == name && hop.to == to && matches!(hop.reading, Reading::Work { .. }))
+    FLOW.iter().find(|route| {
+        route.message == name && route.to == to && matches!(route.consumption, Consumption::WorkQueue { .. })
+    })
+}
+
+/// Durable consumers of a service.
+pub fn consumers_of(service: &str) -> Vec<&'static str> {
+    let of_service = FLOW.iter().filter(|route| route.to == service);
+    of_service
+        .filter_map(|route| match route.consumption {
+            Consumption::WorkQueue { consumer, .. } => Some(consumer),
+            Consumption::Replay => None,
+        })
+        .collect()
 }
 
 /// How long to wait before the next delivery, after `deliveries` of them failed: 1 s, 4 s, 16 s, then 1 min.
@@ -150,23 +166,23 @@ mod tests {
             AttentionRecorded::full_name(),
             SignalRecorded::full_name(),
         ];
-        for hop in FLOW {
-            assert!(known.contains(&hop.message.to_owned()), "{}", hop.message);
+        for route in FLOW {
+            assert!(known.contains(&route.message.to_owned()), "{}", route.message);
         }
     }
 
     #[test]
     fn consumers_are_unique_and_subjects_lie_in_the_stream() {
         let mut consumers = HashSet::new();
-        for hop in FLOW {
+        for route in FLOW {
             assert!(
                 STREAM_SUBJECTS
                     .iter()
-                    .any(|all| hop.subject.starts_with(all.trim_end_matches('>')))
+                    .any(|all| route.subject.starts_with(all.trim_end_matches('>')))
             );
-            if let Reading::Work { consumer, .. } = hop.reading {
+            if let Consumption::WorkQueue { consumer, .. } = route.consumption {
                 assert!(consumers.insert(consumer), "{consumer} twice");
-                assert!(consumer.starts_with(hop.to), "{consumer} is named after its service");
+                assert!(consumer.starts_with(route.to), "{consumer} is named after its service");
             }
         }
     }

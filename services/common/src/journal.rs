@@ -7,17 +7,15 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{self, pull};
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use prost::{Message, Name};
-use tracing::warn;
 
 use crate::bus::{Bus, BusError, request};
-use crate::flow;
+use crate::{flow, streams};
 
 /// Puts that may find somebody else's before them, one after the other.
 const MOST_CONFLICTS: usize = 64;
@@ -30,7 +28,7 @@ pub struct Journal {
 
 /// How a stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct StreamState {
     /// When the stream was made, in nanoseconds since the epoch; tells it from one that was lost and made anew.
     pub made: i128,
     /// The place of the last entry; 0 before the first.
@@ -41,7 +39,7 @@ pub struct Standing {
 
 /// An entry as it lies in the stream.
 #[derive(Debug)]
-pub struct Entry {
+pub struct LogEntry {
     /// Its place in the stream.
     pub place: u64,
     /// Entries behind it when it was sent.
@@ -52,7 +50,7 @@ pub struct Entry {
 
 /// An entry that is to be added.
 #[derive(Debug)]
-pub struct Added<M> {
+pub struct NewEntry<M> {
     /// The thing it is about.
     pub key: String,
     /// The same within two minutes is added once.
@@ -61,24 +59,26 @@ pub struct Added<M> {
     pub message: M,
 }
 
-impl Entry {
-    /// The message, where the entry is of this type.
-    pub fn message<M: Message + Name + Default>(&self) -> Option<M> {
+impl LogEntry {
+    /// The key of the thing it is about, where the entry is of this type.
+    pub fn key<M: Name>(&self) -> Option<&str> {
         let prefix = flow::log_of::<M>().prefix;
-        let rest = self.subject.strip_prefix(prefix)?;
-        if !rest.starts_with('.') {
-            return None;
+        self.subject.strip_prefix(prefix)?.strip_prefix('.')
+    }
+
+    /// The message, where the entry is of this type. [`BusError::Undecodable`] where its bytes are not.
+    pub fn message<M: Message + Name + Default>(&self) -> Result<Option<M>, BusError> {
+        if self.key::<M>().is_none() {
+            return Ok(None);
         }
-        M::decode(self.payload.clone())
-            .inspect_err(|error| warn!(%error, subject = self.subject, "entry of the log does not parse, left out"))
-            .ok()
+        decode(&self.subject, self.place, self.payload.clone()).map(Some)
     }
 }
 
 impl Journal {
     /// Opens the logs, making their streams at the first start. Deliveries are kept for so long.
     pub async fn open(bus: &Bus, deliveries_age: Duration) -> Result<Self, BusError> {
-        crate::streams::ensure_logs(bus, deliveries_age).await?;
+        streams::ensure_logs(bus, deliveries_age).await?;
         Ok(Self { bus: bus.clone() })
     }
 
@@ -113,12 +113,12 @@ impl Journal {
     }
 
     /// Adds entries of their own, all of them on their way before the first is waited for; how each ended, in their order.
-    pub async fn add_all<M: Message + Name>(&self, entries: Vec<Added<M>>) -> Vec<Result<(), BusError>> {
+    pub async fn add_all<M: Message + Name>(&self, entries: Vec<NewEntry<M>>) -> Vec<Result<(), BusError>> {
         let adding = entries.iter().map(|entry| self.add(entry));
         futures::future::join_all(adding).await
     }
 
-    async fn add<M: Message + Name>(&self, entry: &Added<M>) -> Result<(), BusError> {
+    async fn add<M: Message + Name>(&self, entry: &NewEntry<M>) -> Result<(), BusError> {
         let payload = entry.message.encode_to_vec().into();
         let subject = subject::<M>(&entry.key);
         self.bus
@@ -140,10 +140,10 @@ impl Journal {
     }
 
     /// How a stream stands.
-    pub async fn standing(&self, stream: &str) -> Result<Standing, BusError> {
+    pub async fn stream_state(&self, stream: &str) -> Result<StreamState, BusError> {
         let stream = self.bus.context.get_stream(stream).await.map_err(request)?;
         let info = stream.cached_info();
-        Ok(Standing {
+        Ok(StreamState {
             made: info.created.unix_timestamp_nanos(),
             last: info.state.last_sequence,
             entries: info.state.messages,
@@ -151,7 +151,7 @@ impl Journal {
     }
 
     /// Entries behind a place as far as there are any now; 0 is the beginning.
-    pub async fn read(&self, stream: &str, after: u64) -> Result<BoxStream<'static, Entry>, BusError> {
+    pub async fn read(&self, stream: &str, after: u64) -> Result<BoxStream<'static, LogEntry>, BusError> {
         let (waiting, entries) = self.open_reader(stream, after).await?;
         if waiting == 0 {
             return Ok(futures::stream::empty().boxed());
@@ -167,33 +167,20 @@ impl Journal {
     }
 
     /// Entries behind a place, then new ones as they come. Ends with the connection.
-    pub async fn follow(&self, stream: &str, after: u64) -> Result<BoxStream<'static, Entry>, BusError> {
+    pub async fn follow(&self, stream: &str, after: u64) -> Result<BoxStream<'static, LogEntry>, BusError> {
         Ok(self.open_reader(stream, after).await?.1)
     }
 
-    async fn open_reader(&self, stream: &str, after: u64) -> Result<(u64, BoxStream<'static, Entry>), BusError> {
-        let config = pull::OrderedConfig {
-            deliver_policy: consumer::DeliverPolicy::ByStartSequence {
-                start_sequence: after + 1,
-            },
-            ..pull::OrderedConfig::default()
+    async fn open_reader(&self, stream: &str, after: u64) -> Result<(u64, BoxStream<'static, LogEntry>), BusError> {
+        let from = DeliverPolicy::ByStartSequence {
+            start_sequence: after + 1,
         };
-        let stream = self.bus.context.get_stream_no_info(stream).await.map_err(request)?;
-        let mut consumer = stream.create_consumer(config).await.map_err(request)?;
-        let waiting = consumer.info().await.map_err(request)?.num_pending;
-        let messages = consumer.messages().await.map_err(request)?;
-        let entries = messages.filter_map(|message| async move {
-            let message = message
-                .inspect_err(|error| warn!(%error, "reading a log hiccuped"))
-                .ok()?;
-            let info = message.info().ok()?;
-            let (place, waiting) = (info.stream_sequence, info.pending);
-            Some(Entry {
-                place,
-                waiting,
-                subject: message.subject.to_string(),
-                payload: message.payload.clone(),
-            })
+        let (waiting, messages) = streams::read_in_order(&self.bus, stream, None, from).await?;
+        let entries = messages.map(|message| LogEntry {
+            place: message.sequence,
+            waiting: message.pending,
+            subject: message.subject,
+            payload: message.payload,
         });
         Ok((waiting, entries.boxed()))
     }
@@ -204,7 +191,7 @@ impl Journal {
         let stream = self.bus.context.get_stream_no_info(log.stream).await.map_err(request)?;
         // Asked of the stream's leader: a replica may lag behind.
         match stream.get_last_raw_message_by_subject(&subject::<M>(key)).await {
-            Ok(raw) => Ok((raw.sequence, M::decode(raw.payload).ok())),
+            Ok(raw) => Ok((raw.sequence, Some(decode(&raw.subject, raw.sequence, raw.payload)?))),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok((0, None)),
             Err(error) => Err(request(error)),
         }
@@ -212,18 +199,20 @@ impl Journal {
 
     /// False when the newest entry is no longer the one at that place.
     async fn put_over<M: Message + Name>(&self, key: &str, message: &M, last: u64) -> Result<bool, BusError> {
-        let subject = subject::<M>(key);
-        let mut headers = content_type::<M>();
-        let expected = async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-        headers.insert(expected, last.to_string().as_str());
         let payload = message.encode_to_vec().into();
-        let publishing = self.bus.context.publish_with_headers(subject, headers, payload);
-        match publishing.await.map_err(request)?.await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
-            Err(error) => Err(request(error)),
-        }
+        let subject = subject::<M>(key);
+        self.bus
+            .publish_behind(&subject, last, content_type::<M>(), payload)
+            .await
     }
+}
+
+fn decode<M: Message + Default>(subject: &str, sequence: u64, payload: bytes::Bytes) -> Result<M, BusError> {
+    M::decode(payload).map_err(|error| BusError::Undecodable {
+        subject: subject.to_owned(),
+        sequence,
+        problem: error.to_string(),
+    })
 }
 
 fn subject<M: Name>(key: &str) -> String {

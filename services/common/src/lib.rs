@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod bus;
+pub mod clock;
 pub mod config;
 pub mod dead_letters;
 pub mod flow;
@@ -14,9 +15,11 @@ pub mod journal;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
+pub mod replay;
 pub mod service;
 pub mod stage;
 pub mod status;
 pub mod streams;
+pub mod tasks;
 pub mod telemetry;
 pub mod waiting;

@@ -1,6 +1,6 @@
 //! Start and stop: the first signal drains, the second one or the deadline exits.
 //!
-//! It never kills work that is in hand before the deadline.
+//! It never cuts off work that has begun before the deadline.
 
 use std::time::Duration;
 
@@ -12,6 +12,10 @@ use tracing::{info, warn};
 pub const EXIT_HARD: i32 = 130;
 
 /// Cancels the token at the first SIGINT or SIGTERM, and ends the process at the second one or `drain` later.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this task outlives the supervisor: it ends the process that does not stop"
+)]
 pub fn on_signals(stop: CancellationToken, drain: Duration) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -21,7 +25,7 @@ pub fn on_signals(stop: CancellationToken, drain: Duration) -> std::io::Result<(
             _ = terminate.recv() => {}
             () = stop.cancelled() => {}
         }
-        info!("stopping: finishing what is in hand; a second signal exits at once");
+        info!("stopping: finishing the work that has begun; a second signal exits at once");
         stop.cancel();
         tokio::select! {
             _ = interrupt.recv() => {}

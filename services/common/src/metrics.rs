@@ -1,84 +1,146 @@
-//! Metrics of the flow: what became of the messages of each consumer, how many wait, and how many dead letters there are.
-//! And of any process: whether it can serve, and whether it reaches the bus.
+//! Metrics: how they are declared, and those of the flow and of any process. What became of the messages of each consumer,
+//! how many wait, how many dead letters there are; whether the process can serve, whether it reaches the bus, and what
+//! panicked.
 //!
 //! Series exist from the start, so that a dashboard shows zeros rather than gaps. It acknowledges and moves nothing.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
-    HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, register_histogram_vec, register_int_counter_vec,
-    register_int_gauge, register_int_gauge_vec,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::bus::{Bus, BusError, request};
 use crate::dead_letters;
-use crate::flow::{self, FLOW, Reading};
+use crate::flow;
 use crate::streams::WorkConsumer;
 
 /// Between two looks at what waits.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+fn registered<C: Collector + Clone + 'static>(metric: prometheus::Result<C>) -> C {
+    let metric = metric.expect("a sound name and sound labels");
+    prometheus::register(Box::new(metric.clone())).expect("the only metric of this name");
+    metric
+}
+
+/// A counter.
+///
+/// # Panics
+/// These panic when the name is taken or unsound: a mistake in this program that its first test run shows.
+pub fn counter(name: &str, help: &str) -> IntCounter {
+    registered(IntCounter::new(name, help))
+}
+
+/// Counters by label.
+pub fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    registered(IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+/// A gauge of whole numbers.
+pub fn gauge(name: &str, help: &str) -> IntGauge {
+    registered(IntGauge::new(name, help))
+}
+
+/// Gauges of whole numbers by label.
+pub fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    registered(IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A gauge of any numbers.
+pub fn float_gauge(name: &str, help: &str) -> Gauge {
+    registered(Gauge::new(name, help))
+}
+
+/// Gauges of any numbers by label.
+pub fn float_gauges(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    registered(GaugeVec::new(Opts::new(name, help), labels))
+}
+
+/// A histogram with upper bounds of its buckets.
+pub fn histogram(name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    registered(Histogram::with_opts(
+        HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+    ))
+}
+
+/// Histograms by label, with upper bounds of their buckets.
+pub fn histograms(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
+    registered(HistogramVec::new(
+        HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+        labels,
+    ))
+}
+
+/// Bounds from a millisecond to ten seconds, where nothing more telling is known.
+pub const DEFAULT_BUCKETS: &[f64] = prometheus::DEFAULT_BUCKETS;
+
 /// Messages by consumer and by what became of them: `done`, `retried` or `discarded`.
 pub(crate) static MESSAGES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
+    counters(
         "broadsheet_flow_messages_total",
         "Messages handled, by consumer and by what became of them.",
-        &["consumer", "outcome"]
+        &["consumer", "outcome"],
     )
-    .expect("the only metric of this name")
 });
 
 /// Time to handle a batch, without publishing and acknowledging.
 pub(crate) static HANDLING_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
-    register_histogram_vec!(
+    histograms(
         "broadsheet_flow_handling_seconds",
         "Time in which a batch of messages was handled, by consumer.",
-        &["consumer"]
+        &["consumer"],
+        DEFAULT_BUCKETS,
     )
-    .expect("the only metric of this name")
 });
 
 /// 1 while the process can serve; as `/readyz` says. Set when the metrics are read.
 pub(crate) static READY: LazyLock<IntGauge> = LazyLock::new(|| {
-    register_int_gauge!(
+    gauge(
         "broadsheet_process_ready",
-        "1 while the process can serve, as /readyz says."
+        "1 while the process can serve, as /readyz says.",
     )
-    .expect("the only metric of this name")
 });
 
 /// 1 while there is a connection to the bus. Set when the metrics are read.
 pub(crate) static BUS_CONNECTED: LazyLock<IntGauge> = LazyLock::new(|| {
-    register_int_gauge!(
+    gauge(
         "broadsheet_process_bus_connected",
-        "1 while the process is connected to the bus (NATS)."
+        "1 while the process is connected to the bus (NATS).",
     )
-    .expect("the only metric of this name")
+});
+
+/// Panics by the name of the task: of a part of the process, which they end, or of a job, which goes without a result.
+pub(crate) static TASK_PANICS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "broadsheet_process_task_panics_total",
+        "Panics by task. One that should run until the stop ends the process; a job ends alone.",
+        &["task"],
+    )
 });
 
 static PENDING: LazyLock<IntGaugeVec> = LazyLock::new(|| {
-    register_int_gauge_vec!(
+    gauges(
         "broadsheet_flow_pending_messages",
         "Messages that wait to be delivered to a consumer.",
-        &["consumer"]
+        &["consumer"],
     )
-    .expect("the only metric of this name")
 });
 
 static DEAD_LETTERS: LazyLock<IntGauge> = LazyLock::new(|| {
-    register_int_gauge!(
+    gauge(
         "broadsheet_flow_dead_letters",
-        "Dead letters that wait for an operator, of all services together."
+        "Dead letters that wait for an operator, of all services together.",
     )
-    .expect("the only metric of this name")
 });
 
 /// Keeps the gauges of a service's consumers up to date until the stop.
 pub(crate) async fn watch(bus: Bus, service: &str, stop: CancellationToken) {
-    let consumers = consumers_of(service);
+    let consumers = flow::consumers_of(service);
     for consumer in &consumers {
         for outcome in ["done", "retried", "discarded"] {
             MESSAGES.with_label_values(&[consumer, outcome]);
@@ -93,20 +155,9 @@ pub(crate) async fn watch(bus: Bus, service: &str, stop: CancellationToken) {
             _ = beat.tick() => {}
         }
         if let Err(error) = look(&bus, &consumers).await {
-            debug!(%error, "what waits could not be counted");
+            debug!(%error, "waiting messages could not be counted");
         }
     }
-}
-
-/// Durable consumers of a service, from the flow table.
-pub(crate) fn consumers_of(service: &str) -> Vec<&'static str> {
-    let of_service = FLOW.iter().filter(|hop| hop.to == service);
-    of_service
-        .filter_map(|hop| match hop.reading {
-            Reading::Work { consumer, .. } => Some(consumer),
-            Reading::Window => None,
-        })
-        .collect()
 }
 
 async fn look(bus: &Bus, consumers: &[&str]) -> Result<(), BusError> {

@@ -6,13 +6,13 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use proto::operations::v1::operations_service_server::OperationsService;
 use proto::operations::v1::{
     DropDeadLetterRequest, DropDeadLetterResponse, GetDeadLetterRequest, GetDeadLetterResponse, GetStatusRequest,
-    GetStatusResponse, HopStatus, ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
-    ReplayDeadLetterResponse,
+    GetStatusResponse, ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
+    ReplayDeadLetterResponse, RouteStatus,
 };
 use tonic::{Request, Response, Status};
 
 use crate::bus::{Bus, BusError, request};
-use crate::flow::{self, FLOW, Hop, Reading};
+use crate::flow::{self, Consumption, FLOW, Route};
 use crate::streams::WorkConsumer;
 use crate::{dead_letters, status};
 
@@ -27,14 +27,14 @@ impl Operations {
         Self { bus }
     }
 
-    async fn hop_status(&self, hop: &Hop) -> Result<HopStatus, BusError> {
-        let mut found = HopStatus {
-            subject: hop.subject.to_owned(),
-            from: hop.from.to_owned(),
-            to: hop.to.to_owned(),
-            ..HopStatus::default()
+    async fn route_status(&self, route: &Route) -> Result<RouteStatus, BusError> {
+        let mut found = RouteStatus {
+            subject: route.subject.to_owned(),
+            from: route.from.to_owned(),
+            to: route.to.to_owned(),
+            ..RouteStatus::default()
         };
-        let Reading::Work { consumer, .. } = hop.reading else {
+        let Consumption::WorkQueue { consumer, .. } = route.consumption else {
             return Ok(found);
         };
         consumer.clone_into(&mut found.consumer);
@@ -62,9 +62,9 @@ fn failed(error: BusError) -> Status {
 #[tonic::async_trait]
 impl OperationsService for Operations {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
-        let mut hops = Vec::with_capacity(FLOW.len());
-        for hop in &FLOW {
-            hops.push(self.hop_status(hop).await.map_err(failed)?);
+        let mut routes = Vec::with_capacity(FLOW.len());
+        for route in &FLOW {
+            routes.push(self.route_status(route).await.map_err(failed)?);
         }
         let mut stream = self
             .bus
@@ -76,7 +76,7 @@ impl OperationsService for Operations {
         let state = stream.info().await.map_err(request).map_err(failed)?.state.clone();
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            hops,
+            routes,
             dead_letters: dead_letters::count(&self.bus).await.map_err(failed)?,
             stream_messages: state.messages,
             stream_bytes: state.bytes,

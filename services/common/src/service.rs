@@ -18,7 +18,6 @@ use axum::middleware::Next;
 use axum::response::Response;
 use proto::operations::v1::operations_service_server::OperationsServiceServer;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -30,10 +29,12 @@ use tracing::{error, info, info_span, warn};
 
 use crate::admin::{self, Readiness};
 use crate::bus::{Bus, BusError};
+use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
 use crate::operations::Operations;
+use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, grpc, lifecycle, metrics, telemetry};
+use crate::{dead_letters, grpc, lifecycle, metrics, streams, telemetry};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -60,8 +61,8 @@ pub enum ServiceError {
         problem: String,
     },
     /// A task ended that should run until the stop.
-    #[error("{0}")]
-    Task(String),
+    #[error(transparent)]
+    Task(#[from] TaskFailure),
 }
 
 impl ServiceError {
@@ -103,23 +104,51 @@ pub struct Assembly {
     pub stop: CancellationToken,
     /// Held by parts that are not ready yet.
     pub readiness: Readiness,
+    clock: Clock,
+    supervisor: Supervisor,
     routes: RoutesBuilder,
     names: Vec<&'static str>,
-    tasks: JoinSet<Result<(), ServiceError>>,
+    /// What the paths of calls that need no token begin with.
+    open: Vec<String>,
 }
 
 impl Assembly {
-    /// Connects the bus. Nothing is served yet.
+    /// Connects the bus and makes its streams. Nothing is served yet.
     pub async fn connect(config: &CommonConfig, process: &str, stop: CancellationToken) -> Result<Self, ServiceError> {
-        let bus = Bus::connect(config.bus.clone(), process).await?;
+        let clock = Clock::system();
+        let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
+        streams::ensure(&bus).await?;
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),
+            clock,
+            supervisor: Supervisor::new(stop.clone()),
             stop,
             routes: RoutesBuilder::default(),
             names: Vec::new(),
-            tasks: JoinSet::new(),
+            open: Vec::new(),
         })
+    }
+
+    /// The clock of the process.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// What starts supervised tasks.
+    pub fn tasks(&self) -> Tasks {
+        self.supervisor.tasks()
+    }
+
+    /// Adds a gRPC service that may be called without a token: it reads what every visitor of the front page can read.
+    pub fn add_open_grpc<S>(&mut self, service: S)
+    where
+        S: tower::Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.open.push(format!("/{}/", S::NAME));
+        self.add_grpc(service);
     }
 
     /// Adds a gRPC service, with health under its name.
@@ -133,40 +162,44 @@ impl Assembly {
         self.routes.add_service(service);
     }
 
-    /// Runs something until the stop. When it ends with an error, the process stops with that error.
-    pub fn task(&mut self, task: impl Future<Output = Result<(), ServiceError>> + Send + 'static) {
-        self.tasks.spawn(task);
+    /// Runs a part of the process until the stop. When it ends earlier, with an error or with a panic, the process is not
+    /// ready, stops, and ends with that failure.
+    pub fn task<E: std::fmt::Display + 'static>(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        self.tasks().run(name, task);
     }
 
     /// Runs a stage of the flow.
     pub fn stage<S: crate::stage::Stage>(&mut self, stage: S) {
         let (bus, stop) = (self.bus.clone(), self.stop.clone());
-        self.task(async move { Ok(crate::stage::run(bus, std::sync::Arc::new(stage), stop).await?) });
+        self.task(
+            std::any::type_name::<S>(),
+            crate::stage::run(bus, Arc::new(stage), stop),
+        );
     }
 
     /// Collects the dead letters of a service, and keeps the metrics of its consumers.
     pub fn collect_dead_letters(&mut self, service: &'static str) {
         let (bus, stop) = (self.bus.clone(), self.stop.clone());
-        self.task(async move {
-            metrics::watch(bus, service, stop).await;
-            Ok(())
-        });
+        self.tasks()
+            .run_infallible("metrics of the flow", metrics::watch(bus, service, stop));
         let (bus, stop) = (self.bus.clone(), self.stop.clone());
-        self.task(async move { Ok(dead_letters::collect(bus, service, stop).await?) });
+        self.task("collection of dead letters", dead_letters::collect(bus, service, stop));
     }
 
     /// Serves HTTP until the stop.
     pub fn serve_http(&mut self, bound: Bound, router: Router) {
         let stop = self.stop.clone();
-        self.task(async move {
+        self.task("http server", async move {
             let served = axum::serve(
                 bound.listener,
                 router.into_make_service_with_connect_info::<SocketAddr>(),
             );
             let served = served.with_graceful_shutdown(stop.clone().cancelled_owned());
-            until_cut(&stop, served.into_future())
-                .await
-                .map_err(|error| ServiceError::Task(format!("http server ended: {error}")))
+            until_cut(&stop, served.into_future()).await
         });
     }
 
@@ -176,44 +209,37 @@ impl Assembly {
         let drained = CancellationToken::new();
         let answering = axum::serve(admin.listener, admin::router(self.readiness.clone(), self.bus.clone()))
             .with_graceful_shutdown(drained.clone().cancelled_owned());
-        let answering = tokio::spawn(answering.into_future());
+        // Not supervised: it has to outlive the supervisor, to say what became of the others.
+        let answering = Supervisor::new(drained.clone())
+            .tasks()
+            .job("operator's port", answering.into_future());
         let routes = self.finished_routes(config).await?;
         let mut server = server_builder(config)?;
         let stop = self.stop.clone();
         // The server's own setting is ignored for a listener that it did not bind. Without it a client that acknowledges
         // late waits 40 ms for the end of each answer.
         let incoming = TcpIncoming::from(grpc.listener).with_nodelay(Some(true));
-        self.task(async move {
+        self.task("grpc server", async move {
             let routes = server.add_routes(routes);
             let serving = routes.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-            until_cut(&stop, serving)
-                .await
-                .map_err(|error| ServiceError::Task(format!("grpc server ended: {error}")))
+            until_cut(&stop, serving).await
         });
         info!(grpc = %grpc.address, services = ?self.names, "serving");
         let ended = self.until_stopped().await;
         drained.cancel();
         // A look at the last numbers may end; whoever keeps a connection open without asking is not waited for.
-        if tokio::time::timeout(LAST_LOOK, answering).await.is_err() {
+        if tokio::time::timeout(LAST_LOOK, answering.result()).await.is_err() {
             tracing::debug!("the operator's port was cut off");
         }
         ended
     }
 
-    async fn until_stopped(mut self) -> Result<(), ServiceError> {
-        let mut first_error = None;
-        while let Some(ended) = self.tasks.join_next().await {
-            let ended = ended.unwrap_or_else(|panic| Err(ServiceError::Task(format!("a task panicked: {panic}"))));
-            if let Err(problem) = ended {
-                error!(%problem, "stopping because a part of the process ended");
-                self.stop.cancel();
-                first_error.get_or_insert(problem);
-            }
-        }
+    async fn until_stopped(self) -> Result<(), ServiceError> {
+        let ended = self.supervisor.run().await;
         if let Err(error) = self.bus.client.flush().await {
             tracing::debug!(%error, "bus not flushed");
         }
-        first_error.map_or(Ok(()), Err)
+        Ok(ended?)
     }
 
     /// All gRPC services with operations, health and reflection, behind the token.
@@ -238,23 +264,25 @@ impl Assembly {
         self.routes.add_service(reflection().build_v1().map_err(broken)?);
         self.routes.add_service(reflection().build_v1alpha().map_err(broken)?);
         let (names, stop) = (self.names.clone(), self.stop.clone());
-        self.task(async move {
+        self.tasks().run_infallible("grpc health", async move {
             stop.cancelled().await;
             for name in names {
                 health
                     .set_service_status(name, tonic_health::ServingStatus::NotServing)
                     .await;
             }
-            Ok(())
         });
         let routes = std::mem::take(&mut self.routes).routes();
         let Some(token) = config.grpc.token.clone() else {
             return Ok(routes);
         };
-        let token: Arc<str> = format!("Bearer {token}").into();
+        let guard = TokenGuard {
+            authorization: format!("Bearer {token}").into(),
+            open: std::mem::take(&mut self.open).into(),
+        };
         let guarded = routes
             .into_axum_router()
-            .layer(axum::middleware::from_fn_with_state(token, require_token));
+            .layer(axum::middleware::from_fn_with_state(guard, require_token));
         Ok(Routes::from(guarded))
     }
 }
@@ -274,14 +302,23 @@ async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Res
     }
 }
 
+/// What calls need to be let through.
+#[derive(Clone)]
+struct TokenGuard {
+    authorization: Arc<str>,
+    open: Arc<[String]>,
+}
+
 /// Refuses calls without the token, except to what is open to every reader.
-async fn require_token(State(token): State<Arc<str>>, request: axum::extract::Request, next: Next) -> Response {
+async fn require_token(State(guard): State<TokenGuard>, request: axum::extract::Request, next: Next) -> Response {
     let presented = request
         .headers()
         .get(http::header::AUTHORIZATION)
         .map(http::HeaderValue::as_bytes);
-    if grpc::is_open(request.uri().path())
-        || presented.is_some_and(|presented| grpc::token_matches(presented, token.as_bytes()))
+    let path = request.uri().path();
+    if grpc::is_open(path)
+        || guard.open.iter().any(|open| path.starts_with(open))
+        || presented.is_some_and(|presented| grpc::token_matches(presented, guard.authorization.as_bytes()))
     {
         return next.run(request).await;
     }

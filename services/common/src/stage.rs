@@ -15,77 +15,105 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, debug, info_span, warn};
 
 use crate::bus::{Bus, BusError};
-use crate::flow::{self, Hop, Reading};
+use crate::flow::{self, Consumption, Route};
 use crate::metrics::{HANDLING_SECONDS, MESSAGES};
 use crate::streams::{self, WorkConsumer};
-use crate::telemetry;
+use crate::{tasks, telemetry};
 
 const PULL_EXPIRES: Duration = Duration::from_secs(20);
 
-/// What becomes of one message.
+/// What became of one message.
 #[derive(Debug)]
-pub enum Outcome<Output> {
+pub enum Handled<Output> {
     /// Handled; publish these (message id, message), then acknowledge.
     Done(Vec<(String, Output)>),
-    /// Not now, because of something that passes; deliver it again later.
+    /// Not now, because of something that passes; it is delivered again later.
     Retry(String),
-    /// Never; set it aside with this reason.
+    /// Never; it becomes a dead letter with this reason.
     Discard(String),
 }
 
-/// What a service does with the messages of one hop.
+/// What a service does with the messages of one route.
 #[async_trait]
 pub trait Stage: Send + Sync + 'static {
     /// What it reads.
     type Input: Message + Name + Default + Send;
-    /// What it publishes.
-    type Output: Message + Name + Send + Sync;
+    /// What it publishes; [`NoOutput`] where it publishes nothing.
+    type Output: StageOutput;
     /// Name of the service, as in the flow table.
     const SERVICE: &'static str;
-    /// Batches in hand at the same time, each pulled, handled and settled by itself. More than one keeps a stage busy
+    /// Batches worked on at the same time, each pulled, handled and settled by itself. More than one keeps a stage busy
     /// while results are published.
-    const LANES: usize = 1;
+    const CONCURRENCY: usize = 1;
 
     /// Most messages to take for the next batch; the flow table bounds it. Asked for each batch: a stage whose work is
     /// slow says how much it can finish well within ack-wait, so that memory, waiting and the stop stay bounded.
-    fn appetite(&self) -> usize {
+    fn batch_capacity(&self) -> usize {
         usize::MAX
     }
 
     /// Handles a batch; the answer holds one outcome per message, in the same order. Must be idempotent.
-    async fn handle(&self, batch: Vec<Self::Input>) -> Vec<Outcome<Self::Output>>;
+    async fn handle(&self, batch: Vec<Self::Input>) -> Vec<Handled<Self::Output>>;
 }
 
-/// A stage that publishes nothing publishes messages of this type: none can exist on the flow.
-pub type Nothing = proto::papers::v1::PaperIndexed;
+/// What a stage can publish: the messages of the flow, or nothing.
+#[async_trait]
+pub trait StageOutput: Send + Sync {
+    /// Publishes it under an id, and returns when the stream has it.
+    async fn publish(&self, bus: &Bus, id: &str) -> Result<(), BusError>;
+}
 
-/// Runs a stage until shutdown; what is in hand then is finished and acknowledged.
+#[async_trait]
+impl<M: Message + Name + Send + Sync> StageOutput for M {
+    async fn publish(&self, bus: &Bus, id: &str) -> Result<(), BusError> {
+        bus.publish(id, self).await
+    }
+}
+
+/// The output of a stage that publishes nothing; there is no value of it.
+#[derive(Debug)]
+pub enum NoOutput {}
+
+#[async_trait]
+impl StageOutput for NoOutput {
+    async fn publish(&self, _: &Bus, _: &str) -> Result<(), BusError> {
+        match *self {}
+    }
+}
+
+/// Runs a stage until shutdown; what was pulled by then is finished and acknowledged.
 pub async fn run<S: Stage>(bus: Bus, stage: Arc<S>, shutdown: CancellationToken) -> Result<(), BusError> {
-    let hop = flow::work_hop::<S::Input>(S::SERVICE).ok_or_else(|| BusError::Setup {
+    let route = flow::work_route::<S::Input>(S::SERVICE).ok_or_else(|| BusError::Setup {
         name: S::Input::full_name(),
-        problem: format!("the flow table has no work hop to {}", S::SERVICE),
+        problem: format!("the flow table has no work route to {}", S::SERVICE),
     })?;
-    let consumer = streams::work_consumer(&bus, hop).await?;
-    let lane = || run_lane(&bus, stage.as_ref(), hop, &consumer, &shutdown);
-    futures::future::join_all((0..S::LANES).map(|_| lane())).await;
+    let consumer = streams::work_consumer(&bus, route).await?;
+    let worker = || run_worker(&bus, stage.as_ref(), route, &consumer, &shutdown);
+    futures::future::join_all((0..S::CONCURRENCY).map(|_| worker())).await;
     Ok(())
 }
 
-async fn run_lane<S: Stage>(bus: &Bus, stage: &S, hop: &Hop, consumer: &WorkConsumer, shutdown: &CancellationToken) {
+async fn run_worker<S: Stage>(
+    bus: &Bus,
+    stage: &S,
+    route: &Route,
+    consumer: &WorkConsumer,
+    shutdown: &CancellationToken,
+) {
     while !shutdown.is_cancelled() {
         let pulled = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            pulled = pull(consumer, hop, stage) => pulled,
+            pulled = pull(consumer, route, stage) => pulled,
         };
         match pulled {
             Ok(messages) if messages.is_empty() => {}
-            Ok(messages) => handle_batch(bus, stage, hop, messages).await,
+            Ok(messages) => handle_batch(bus, stage, route, messages).await,
             Err(problem) => {
-                warn!(subject = hop.subject, problem, "pull failed, trying again");
+                warn!(subject = route.subject, problem, "pull failed, trying again");
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    () = bus.clock().sleep(Duration::from_secs(1)) => {}
                 }
             }
         }
@@ -93,14 +121,14 @@ async fn run_lane<S: Stage>(bus: &Bus, stage: &S, hop: &Hop, consumer: &WorkCons
 }
 
 /// Messages to take at once: at least one, or a stage would stand still.
-fn batch_size(most: usize, appetite: usize) -> usize {
-    appetite.clamp(1, most.max(1))
+fn batch_size(most: usize, batch_capacity: usize) -> usize {
+    batch_capacity.clamp(1, most.max(1))
 }
 
 /// Waits for one message, then takes all that is there up to the batch size: no linger, no pre-fetch that would be
 /// delivered late after a stop.
-async fn pull<S: Stage>(consumer: &WorkConsumer, hop: &Hop, stage: &S) -> Result<Vec<jetstream::Message>, String> {
-    let Reading::Work { batch, .. } = hop.reading else {
+async fn pull<S: Stage>(consumer: &WorkConsumer, route: &Route, stage: &S) -> Result<Vec<jetstream::Message>, String> {
+    let Consumption::WorkQueue { batch, .. } = route.consumption else {
         return Ok(Vec::new());
     };
     let mut first = consumer
@@ -115,11 +143,11 @@ async fn pull<S: Stage>(consumer: &WorkConsumer, hop: &Hop, stage: &S) -> Result
         messages.push(message.map_err(|error| error.to_string())?);
     }
     // Asked now rather than before the wait for the first message, when it may have been long out of date.
-    let size = batch_size(batch, stage.appetite());
+    let size = batch_size(batch, stage.batch_capacity());
     if messages.is_empty() || size == 1 {
         return Ok(messages);
     }
-    // What was taken already must be handled even when the second pull fails.
+    // What was received already must be handled even when the second pull fails.
     let Ok(mut rest) = consumer.fetch().max_messages(size - 1).messages().await else {
         return Ok(messages);
     };
@@ -129,61 +157,92 @@ async fn pull<S: Stage>(consumer: &WorkConsumer, hop: &Hop, stage: &S) -> Result
     Ok(messages)
 }
 
-struct Taken {
+struct Received {
     message: jetstream::Message,
     deliveries: i64,
     span: Span,
 }
 
-async fn handle_batch<S: Stage>(bus: &Bus, stage: &S, hop: &Hop, messages: Vec<jetstream::Message>) {
-    let mut taken = Vec::with_capacity(messages.len());
-    let mut inputs = Vec::with_capacity(messages.len());
-    for message in messages {
+impl Received {
+    /// With the span in which the message is handled, in the trace it brought along.
+    fn new<S: Stage>(message: jetstream::Message, route: &Route) -> Self {
         let deliveries = message.info().map_or(1, |info| info.delivered);
         let span = info_span!(
             "consume",
-            otel.name = format!("{} {}", S::SERVICE, hop.subject),
+            otel.name = format!("{} {}", S::SERVICE, route.subject),
             otel.kind = "consumer",
             service = S::SERVICE,
             deliveries
         );
         telemetry::set_parent_from_headers(&span, message.headers.as_ref());
-        let one = Taken {
+        Self {
             message,
             deliveries,
             span,
-        };
+        }
+    }
+}
+
+async fn handle_batch<S: Stage>(bus: &Bus, stage: &S, route: &Route, messages: Vec<jetstream::Message>) {
+    let received: Vec<Received> = messages
+        .into_iter()
+        .map(|message| Received::new::<S>(message, route))
+        .collect();
+    let mut decoded = Vec::with_capacity(received.len());
+    let mut inputs = Vec::with_capacity(received.len());
+    for one in received {
         match S::Input::decode(one.message.payload.clone()) {
             Ok(input) => {
                 inputs.push(input);
-                taken.push(one);
+                decoded.push(one);
             }
             Err(error) => {
-                let reason = format!("message does not parse as {}: {error}", hop.message);
-                terminate(bus, hop, &one, &reason).await;
+                let reason = format!("message does not parse as {}: {error}", route.message);
+                terminate(bus, route, &one, &reason).await;
             }
         }
     }
-    if taken.is_empty() {
+    if decoded.is_empty() {
         return;
     }
     let begun = Instant::now();
-    let outcomes = with_progress(&taken, hop, stage.handle(inputs)).await;
-    if let Reading::Work { consumer, .. } = hop.reading {
+    let handled = with_progress(&decoded, route, handle(stage, inputs, &decoded)).await;
+    if let Consumption::WorkQueue { consumer, .. } = route.consumption {
         let seconds = HANDLING_SECONDS.with_label_values(&[consumer]);
         seconds.observe(begun.elapsed().as_secs_f64());
     }
-    debug_assert_eq!(outcomes.len(), taken.len(), "one outcome per message");
-    let mut settling = Vec::with_capacity(taken.len());
-    for (one, outcome) in taken.iter().zip(outcomes) {
-        settling.push(settle(bus, hop, one, outcome).instrument(one.span.clone()));
+    let mut settling = Vec::with_capacity(decoded.len());
+    for (one, outcome) in decoded.iter().zip(handled) {
+        settling.push(settle(bus, route, one, outcome).instrument(one.span.clone()));
     }
     futures::future::join_all(settling).await;
 }
 
+/// Has the stage handle a batch. Where that panics each message is handled alone, so that the one at fault takes no other
+/// along.
+async fn handle<S: Stage>(stage: &S, inputs: Vec<S::Input>, received: &[Received]) -> Vec<Handled<S::Output>> {
+    if let Some(mut handled) = tasks::contained(S::SERVICE, stage.handle(inputs)).await {
+        // A stage that says nothing of a message has not handled it.
+        handled.resize_with(received.len(), || {
+            Handled::Retry("the stage said nothing of it".to_owned())
+        });
+        return handled;
+    }
+    let mut handled = Vec::with_capacity(received.len());
+    for one in received {
+        let alone = match S::Input::decode(one.message.payload.clone()) {
+            Ok(input) => tasks::contained(S::SERVICE, stage.handle(vec![input])).await,
+            Err(_) => None,
+        };
+        let outcome = alone.and_then(|mut handled| handled.pop());
+        handled.push(outcome.unwrap_or_else(|| Handled::Retry("handling it panicked".to_owned())));
+    }
+    handled
+}
+
 /// Tells the server three times per ack-wait that work goes on.
-async fn with_progress<T>(taken: &[Taken], hop: &Hop, work: impl Future<Output = T>) -> T {
-    let Reading::Work { ack_wait, .. } = hop.reading else {
+async fn with_progress<T>(received: &[Received], route: &Route, work: impl Future<Output = T>) -> T {
+    let Consumption::WorkQueue { ack_wait, .. } = route.consumption else {
         return work.await;
     };
     let mut beat = tokio::time::interval(ack_wait / 3);
@@ -193,7 +252,7 @@ async fn with_progress<T>(taken: &[Taken], hop: &Hop, work: impl Future<Output =
         tokio::select! {
             result = &mut work => return result,
             _ = beat.tick() => {
-                for one in taken {
+                for one in received {
                     if let Err(error) = one.message.ack_with(AckKind::Progress).await {
                         debug!(%error, "progress not reported");
                     }
@@ -203,48 +262,48 @@ async fn with_progress<T>(taken: &[Taken], hop: &Hop, work: impl Future<Output =
     }
 }
 
-async fn settle<Output: Message + Name>(bus: &Bus, hop: &Hop, one: &Taken, outcome: Outcome<Output>) {
+async fn settle<Output: StageOutput>(bus: &Bus, route: &Route, one: &Received, outcome: Handled<Output>) {
     match outcome {
-        Outcome::Done(outputs) => {
+        Handled::Done(outputs) => {
             for (id, output) in outputs {
-                if let Err(error) = bus.publish(&id, &output).await {
-                    return retry(bus, hop, one, &error.to_string()).await;
+                if let Err(error) = output.publish(bus, &id).await {
+                    return retry(bus, route, one, &error.to_string()).await;
                 }
             }
             if let Err(error) = one.message.double_ack().await {
-                warn!(subject = hop.subject, %error, "acknowledgement lost; the message will come again");
+                warn!(subject = route.subject, %error, "acknowledgement lost; the message will come again");
                 return;
             }
-            count(hop, "done");
+            count(route, "done");
         }
-        Outcome::Retry(reason) => retry(bus, hop, one, &reason).await,
-        Outcome::Discard(reason) => terminate(bus, hop, one, &reason).await,
+        Handled::Retry(reason) => retry(bus, route, one, &reason).await,
+        Handled::Discard(reason) => terminate(bus, route, one, &reason).await,
     }
 }
 
-fn count(hop: &Hop, outcome: &str) {
-    if let Reading::Work { consumer, .. } = hop.reading {
+fn count(route: &Route, outcome: &str) {
+    if let Consumption::WorkQueue { consumer, .. } = route.consumption {
         MESSAGES.with_label_values(&[consumer, outcome]).inc();
     }
 }
 
-async fn retry(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
-    let Reading::Work { max_deliver, .. } = hop.reading else {
+async fn retry(bus: &Bus, route: &Route, one: &Received, reason: &str) {
+    let Consumption::WorkQueue { max_deliver, .. } = route.consumption else {
         return;
     };
     if one.deliveries >= max_deliver {
         return terminate(
             bus,
-            hop,
+            route,
             one,
             &format!("gave up after {} deliveries: {reason}", one.deliveries),
         )
         .await;
     }
-    count(hop, "retried");
+    count(route, "retried");
     let delay = flow::back_off(one.deliveries);
     warn!(
-        subject = hop.subject,
+        subject = route.subject,
         reason,
         deliveries = one.deliveries,
         delay_s = delay.as_secs(),
@@ -256,9 +315,9 @@ async fn retry(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
 }
 
 /// Ends the message with a reason, which the server repeats in its advisory: the dead letter is made from that.
-async fn terminate(bus: &Bus, hop: &Hop, one: &Taken, reason: &str) {
-    count(hop, "discarded");
-    tracing::error!(subject = %one.message.subject, reason, "set aside as a dead letter");
+async fn terminate(bus: &Bus, route: &Route, one: &Received, reason: &str) {
+    count(route, "discarded");
+    tracing::error!(subject = %one.message.subject, reason, "given up as a dead letter");
     let one_line = reason.replace(['\r', '\n'], " ");
     let Some(reply) = one.message.reply.clone() else { return };
     if let Err(error) = bus.client.publish(reply, format!("+TERM {one_line}").into()).await {

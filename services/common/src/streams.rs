@@ -4,10 +4,16 @@
 
 use std::time::Duration;
 
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::{consumer, stream};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use tracing::warn;
 
-use crate::bus::{Bus, BusError};
-use crate::flow::{self, Hop, Reading};
+use crate::bus::{Bus, BusError, request};
+use crate::flow::{self, Consumption, Route};
 
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
@@ -15,7 +21,8 @@ const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
 
-pub(crate) async fn ensure(bus: &Bus) -> Result<(), BusError> {
+/// Makes the streams of the flow, or brings them up to date.
+pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
     let base = base(bus);
     let papers = stream::Config {
         name: flow::STREAM.to_owned(),
@@ -62,7 +69,7 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
     };
     let deliveries = stream::Config {
         name: flow::DELIVERIES.to_owned(),
-        description: Some("how editions ended, and the papers in them".to_owned()),
+        description: Some("how digests ended, and the papers in them".to_owned()),
         subjects: subjects(flow::DELIVERIES),
         max_age: deliveries_age,
         compression: Some(stream::Compression::S2),
@@ -92,23 +99,23 @@ async fn make(bus: &Bus, config: stream::Config) -> Result<(), BusError> {
     })
 }
 
-/// The durable consumer of a hop.
-pub(crate) async fn work_consumer(bus: &Bus, hop: &Hop) -> Result<WorkConsumer, BusError> {
-    let Reading::Work {
+/// The durable consumer of a route.
+pub(crate) async fn work_consumer(bus: &Bus, route: &Route) -> Result<WorkConsumer, BusError> {
+    let Consumption::WorkQueue {
         consumer: name,
         max_deliver,
         ack_wait,
         batch,
-    } = hop.reading
+    } = route.consumption
     else {
         return Err(BusError::Setup {
-            name: hop.subject.to_owned(),
-            problem: "it is read as a window".to_owned(),
+            name: route.subject.to_owned(),
+            problem: "its messages are replayed, not worked on".to_owned(),
         });
     };
     let config = consumer::pull::Config {
         durable_name: Some(name.to_owned()),
-        filter_subject: hop.subject.to_owned(),
+        filter_subject: route.subject.to_owned(),
         ack_policy: consumer::AckPolicy::Explicit,
         ack_wait,
         max_deliver,
@@ -138,4 +145,48 @@ pub(crate) async fn durable(
         .create_consumer(config)
         .await
         .map_err(|error| setup(error.to_string()))
+}
+
+/// A message as it lies in a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredMessage {
+    pub subject: String,
+    pub payload: Bytes,
+    pub headers: Option<HeaderMap>,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Messages behind it when it was sent.
+    pub pending: u64,
+}
+
+/// Messages in the order of a stream, and how many there are already. Nothing is acknowledged; ends with the connection.
+pub(crate) async fn read_in_order(
+    bus: &Bus,
+    stream: &str,
+    subject: Option<&str>,
+    from: DeliverPolicy,
+) -> Result<(u64, BoxStream<'static, StoredMessage>), BusError> {
+    let config = consumer::pull::OrderedConfig {
+        filter_subject: subject.unwrap_or_default().to_owned(),
+        deliver_policy: from,
+        ..consumer::pull::OrderedConfig::default()
+    };
+    let stream = bus.context.get_stream_no_info(stream).await.map_err(request)?;
+    let mut consumer = stream.create_consumer(config).await.map_err(request)?;
+    let pending = consumer.info().await.map_err(request)?.num_pending;
+    let messages = consumer.messages().await.map_err(request)?;
+    let stored = messages.filter_map(|message| async move {
+        let message = message
+            .inspect_err(|error| warn!(%error, "reading a stream in order failed for a moment"))
+            .ok()?;
+        let info = message.info().ok()?;
+        Some(StoredMessage {
+            sequence: info.stream_sequence,
+            pending: info.pending,
+            subject: message.subject.to_string(),
+            payload: message.payload.clone(),
+            headers: message.headers.clone(),
+        })
+    });
+    Ok((pending, stored.boxed()))
 }

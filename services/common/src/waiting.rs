@@ -81,7 +81,7 @@ mod tests {
     const CALL: Duration = Duration::from_millis(40);
 
     #[tokio::test]
-    async fn calls_at_the_same_time_count_once_and_what_is_done_here_is_told_apart() {
+    async fn concurrent_calls_count_once_apart_from_own_time() {
         let began = Instant::now();
         let call = || waiting(tokio::time::sleep(CALL));
         let (answer, took) = measured(async {

@@ -1,7 +1,7 @@
-//! Sparse vectors: BM25 term weights of documents and of queries, by stable term ids.
+//! Sparse vectors: BM25 term weights of documents and queries, by stable term ids.
 //!
-//! A document's weight is BM25 without the inverse document frequency, which the store knows and applies. This module
-//! keeps no statistics about the corpus and remembers no words: a term is known by its id alone.
+//! A document's weight is BM25 without the inverse document frequency, which the store applies. This module keeps no corpus
+//! statistics and stores no words: a term is identified by its id alone.
 
 use std::collections::BTreeMap;
 
@@ -16,23 +16,23 @@ mod stop_words;
 mod terms;
 
 pub(crate) use latex::without_latex;
-pub(crate) use terms::{Beginnings, terms_with_beginnings};
+pub(crate) use terms::{PrefixFilter, terms_with_prefixes};
 pub use terms::{terms, terms_with_places};
 
-/// How quickly repeating a term stops to matter.
+/// Saturation of the term frequency.
 const K1: f32 = 1.6;
-/// How much longer documents are discounted.
+/// Strength of the length normalisation.
 const B: f32 = 0.75;
-/// How often a term of the title counts: what a paper calls itself says more than what it mentions. Counting fields before
-/// saturation is the simple BM25F of Robertson, Zaragoza and Taylor (CIKM 2004).
+/// Weight of a term in the title. Adding up fields before saturation is the simple BM25F of Robertson, Zaragoza and Taylor
+/// (CIKM 2004).
 const TITLE: f32 = 2.0;
 /// Terms in an average document, those of the title counted [`TITLE`] times: 74,728 arXiv papers of 2025 and 2026 have 152
-/// terms in title and abstract and 10 in the title, counted by [`terms`].
-/// A constant, so that a document's weights never depend on when it came.
+/// terms in title and abstract and 10 in the title, by [`terms`]. A constant, so that a document's weights do not depend on
+/// when it was indexed.
 const AVERAGE_TERMS: f32 = 162.0;
 
-/// The term weights of a paper, without the inverse document frequency. `content` is its whole text, which has the title
-/// in it once. Empty when there is no word.
+/// The term weights of a paper, without the inverse document frequency. `content` is its whole text including the title.
+/// Empty without words.
 pub fn paper_vector(title: &str, content: &str) -> Result<SparseVector, VectorError> {
     let counted = terms(content).into_iter().map(|term| (term, 1.0));
     let again = terms(title).into_iter().map(|term| (term, TITLE - 1.0));
@@ -41,26 +41,25 @@ pub fn paper_vector(title: &str, content: &str) -> Result<SparseVector, VectorEr
     vector(counts, |count| document_weight(count, length))
 }
 
-/// The term weights of a document whose title nobody told, without the inverse document frequency; empty when it has no
-/// word.
+/// The term weights of a document with an unknown title, without the inverse document frequency; empty without words.
 pub fn document_vector(content: &str) -> Result<SparseVector, VectorError> {
     paper_vector("", content)
 }
 
-/// The term weights of a query: how often it has each term, so that a pasted abstract asks most for what it speaks of
-/// most. Empty when it has no word.
+/// The term weights of a query: the count of each term, so that a pasted abstract emphasises its main terms. Empty without
+/// words.
 pub fn query_vector(content: &str) -> Result<SparseVector, VectorError> {
     let counted = terms(content).into_iter().map(|term| (term, 1.0));
     vector(counts(counted), |count| count)
 }
 
-/// The query that asks for papers like these, from their stored vectors. A stored weight tells its count back but for a
-/// factor that all terms of a paper share, `weight / (K1 + 1 - weight) = count / (K1 · length norm)`; so each paper asks
-/// with its counts, and a long paper no louder than a short one.
+/// The query for papers similar to these, from their stored vectors. A stored weight determines the term's count up to a
+/// factor common to the paper, `weight / (K1 + 1 - weight) = count / (K1 · length norm)`, so each paper contributes its
+/// counts, and long papers do not dominate.
 pub fn query_like(papers: &[SparseVector]) -> Result<SparseVector, VectorError> {
     let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
     for (id, weight) in papers.iter().flat_map(SparseVector::iter) {
-        // Two terms with one id may weigh more than one term can.
+        // Two terms that share an id may weigh more than a single term can.
         *weights.entry(id).or_default() += weight / (K1 + 1.0 - weight).max(0.01);
     }
     let (indices, values) = weights.into_iter().unzip();
@@ -78,16 +77,16 @@ fn counts(counted: impl IntoIterator<Item = (String, f32)>) -> BTreeMap<String, 
 fn vector(counts: BTreeMap<String, f32>, weight: impl Fn(f32) -> f32) -> Result<SparseVector, VectorError> {
     let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
     for (term, count) in counts {
-        // Two terms with one id share their weight there.
+        // Terms that share an id add up.
         *weights.entry(term_id(&term)).or_default() += weight(count);
     }
     let (indices, values) = weights.into_iter().unzip();
     SparseVector::new(indices, values)
 }
 
-/// The id of a stemmed term: the first four bytes of its SHA-256, little-endian. Stored vectors rely on it, so it never
-/// changes: neither between machines nor between releases. Of a million terms about one in four thousand shares its id
-/// with another; such terms are found for each other, and nothing else happens.
+/// The id of a stemmed term: the first four bytes of its SHA-256, little-endian. Stored vectors depend on it, so it never
+/// changes. Of a million terms about one in four thousand shares its id with another; such terms match each other, which is
+/// harmless.
 pub fn term_id(term: &str) -> u32 {
     let digest = Sha256::digest(term.as_bytes());
     u32::from_le_bytes([digest[0], digest[1], digest[2], digest[3]])

@@ -1,10 +1,10 @@
-//! The text of a paper that is embedded, composed in this one place for both kinds of vector.
+//! The text of a paper that is embedded, for dense and sparse vectors alike.
 //!
-//! It never shortens or normalises: papers were normalised when they were accepted, and encoders report what they leave out.
+//! It never truncates or normalises: papers are normalised on acceptance, and encoders report truncation.
 
 use crate::Paper;
 
-/// Title and abstract as one text, `title. abstract`. A title that ends a sentence by itself gets no second mark.
+/// Title and abstract as one text, `title. abstract`. A title that ends with a punctuation mark gets no second one.
 pub fn document_text(paper: &Paper) -> String {
     let (title, body) = (paper.title.trim(), paper.abstract_text.trim());
     if title.is_empty() || body.is_empty() {

@@ -1,6 +1,6 @@
-//! E-mail addresses that a mail server would take.
+//! E-mail addresses that a mail server would accept.
 //!
-//! It never asks whether anybody reads mail there; the confirmation mail does.
+//! It never checks whether anybody reads mail there; the confirmation mail does.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
-/// An address that cannot be one.
+/// An invalid address.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{value:?} is not an e-mail address: {problem}; it looks like ada@example.org")]
 pub struct EmailError {
@@ -17,8 +17,8 @@ pub struct EmailError {
 }
 
 impl EmailAddress {
-    /// Reads an address as people type it. An internationalised domain is brought into its ASCII (`xn--`) form (UTS 46); a
-    /// local part beyond ASCII is refused, because few mail servers take it (RFC 6531).
+    /// Parses an address as people type it. An internationalised domain is converted to its ASCII (`xn--`) form (UTS 46); a
+    /// local part beyond ASCII is refused, because few mail servers accept it (RFC 6531).
     pub fn parse(raw: &str) -> Result<Self, EmailError> {
         let raw = raw.trim();
         let wrong = |problem| EmailError {
@@ -65,7 +65,7 @@ impl EmailAddress {
         &self.0
     }
 
-    /// The key under which one reader's spellings of the address meet: all of it in lower case.
+    /// The key shared by all spellings of an address: lower case.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn international_domains_are_taken_and_local_parts_refused_in_clear_words() {
+    fn international_domains_pass_and_local_parts_do_not() {
         let address = EmailAddress::parse("ada@Bücher.Example").expect("an address");
         assert_eq!(address.as_str(), "ada@xn--bcher-kva.example");
         let same = EmailAddress::parse("ADA@xn--bcher-kva.example").expect("an address");

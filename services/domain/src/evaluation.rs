@@ -1,12 +1,12 @@
-//! How good a ranking is, measured on queries that people have judged, and how sure one can be of the figure.
+//! Measures of ranking quality on queries with human judgments, with confidence intervals.
 //!
-//! Measures follow trec_eval, so that figures compare with those of papers. Everything is deterministic: the bootstrap draws
-//! from a generator of its own with a fixed seed. It knows no search; it is given rankings.
+//! Measures follow trec_eval, so that figures compare with published ones. Everything is deterministic: the bootstrap uses its
+//! own generator with a fixed seed. It knows no search; callers pass rankings.
 
 use std::collections::{BTreeMap, HashSet};
 
-/// Grades of documents for one query: 0 is not relevant, more is more relevant. What is not there was not judged and
-/// counts as 0.
+/// Relevance grades of documents for one query: 0 is not relevant, higher is more relevant. Missing documents were not
+/// judged and count as 0.
 pub type Grades = BTreeMap<String, u32>;
 
 /// Grades by query.
@@ -17,7 +17,7 @@ const RESAMPLES: usize = 2_000;
 /// Seed of the bootstrap's generator.
 const SEED: u64 = 0x6272_6f61_6473_6865;
 
-/// A line of judgments that cannot be read.
+/// A line of judgments that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "line {line} is {text:?}; a judgment is `query 0 document grade` (TREC) or `query, document, grade` with tabs between \
@@ -30,7 +30,7 @@ pub struct JudgmentError {
     pub text: String,
 }
 
-/// Reads judgments in either form: TREC's four columns, or the three of BEIR with tabs between and a heading. Negative
+/// Parses judgments in either format: TREC's four columns, or the three of BEIR with tabs between and a heading. Negative
 /// grades, which some collections give to spam, count as 0. Of two grades for the same document the higher one stands.
 pub fn read_judgments(text: &str) -> Result<Judgments, JudgmentError> {
     let mut judgments = Judgments::new();
@@ -115,7 +115,7 @@ fn is_relevant(document: &str, grades: &Grades) -> bool {
     grades.get(document).is_some_and(|grade| *grade > 0)
 }
 
-/// A document that comes twice counts at its first place, so that no ranking gains by repetition.
+/// A repeated document counts only at its first position.
 fn distinct<'a>(ranking: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
     let mut seen = HashSet::new();
     ranking.iter().copied().filter(move |document| seen.insert(*document))
@@ -166,15 +166,15 @@ pub fn difference(first: &[f64], second: &[f64]) -> Option<Estimate> {
 
 /// A quantile of sorted values, with straight lines between them.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
+    let position = share * (sorted.len() - 1) as f64;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a place among the values, which is neither negative nor large"
+        reason = "an index, which is neither negative nor large"
     )]
-    let below = place.floor() as usize;
+    let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * place.fract()
+    sorted[below] + (sorted[above] - sorted[below]) * position.fract()
 }
 
 /// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, and the same everywhere and for ever.
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_the_same_at_every_call_and_narrows_with_more_queries() {
+    fn the_interval_is_reproducible_and_narrows_with_more_queries() {
         let few: Vec<f64> = (0..20).map(|n| f64::from(n % 5) / 4.0).collect();
         let many: Vec<f64> = (0..2000).map(|n| f64::from(n % 5) / 4.0).collect();
         let (one, other) = (estimate(&few).expect("values"), estimate(&many).expect("values"));

@@ -1,7 +1,7 @@
-//! Fuses the legs of a hybrid search into one ranking that is the same at every call, and says what each leg gave.
+//! Fuses the legs of a hybrid search into one deterministic ranking and reports what each leg contributed.
 //!
-//! The legs' scores live on scales of their own: cosines, sums of term weights. Each leg is brought to one scale, the
-//! spread of its scores among the candidates, and the ranking is by the weighted sum:
+//! The legs' scores have different scales: cosines, sums of term weights. Each leg is normalised by the spread of its scores
+//! among the candidates, and papers are ranked by the weighted sum:
 //!
 //! ```text
 //! part(leg, paper) = weight · (score(paper) − lowest) / spread        score(paper) = Σ parts
@@ -12,31 +12,31 @@
 //! (TOIS 2023), moved so that no part is below zero, which changes no order. Unlike reciprocal rank fusion it keeps how far
 //! apart two papers are. Scores compare papers of one answer; they mean nothing across answers.
 //!
-//! [`feedback_centre`] lets the best papers of a first fusion speak as a further leg: pseudo-relevance feedback after
-//! Rocchio (1971). Nothing here knows a store.
+//! [`feedback_centre`] turns the best papers of a first fusion into a further leg: pseudo-relevance feedback after Rocchio
+//! (1971). Nothing here knows a store.
 
 use std::collections::HashMap;
 
 use crate::{DenseVector, PaperId};
 
-/// How many of the best papers of the first fusion make the feedback.
+/// Number of best papers of the first fusion used for feedback.
 pub const FEEDBACK_PAPERS: usize = 10;
-/// What the feedback weighs against all other legs together.
+/// Weight of the feedback relative to all other legs together.
 const FEEDBACK_SHARE: f64 = 0.4;
 /// A spread below this part of the largest score is rounding, not a difference.
 const ROUNDING: f64 = 1e-6;
 
-/// One leg of a search: what it is called, what it weighs, what it found.
+/// One leg of a search: its name, weight and hits.
 #[derive(Debug, Clone)]
 pub struct Leg {
     /// Name, such as `dense`.
     pub name: &'static str,
-    /// Factor on what it adds.
+    /// Factor on its contribution.
     pub weight: f64,
     /// Papers with the leg's own scores, in any order, each at most once.
     pub hits: Vec<Hit>,
-    /// The score that a candidate is taken to have which the leg did not find, in the leg's own units. Never above the
-    /// lowest hit: such a paper would have been found. See [`unseen`].
+    /// The score assumed for candidates the leg did not find, in the leg's own units. Never above the lowest hit, or the
+    /// paper would have been found. See [`unseen`].
     pub unseen: f64,
 }
 
@@ -51,19 +51,19 @@ pub struct Hit {
 
 /// One paper of the fused ranking.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fused {
+pub struct FusedPaper {
     /// The paper.
     pub id: PaperId,
     /// Sum of its parts, in spreads; zero for a paper that every leg puts last.
     pub score: f64,
-    /// What each leg gave that found it, in the order of the legs.
-    pub parts: Vec<Part>,
+    /// The parts of the legs that found it, in the order of the legs.
+    pub parts: Vec<ScorePart>,
 }
 
-/// What one leg gave to one paper.
+/// One part of a paper's score.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
-    /// The leg.
+pub struct ScorePart {
+    /// The leg, or the step that added it.
     pub leg: &'static str,
     /// What it adds to the score; never below zero for a leg of positive weight.
     pub value: f64,
@@ -71,12 +71,12 @@ pub struct Part {
     pub rank: u32,
     /// The leg's own score.
     pub raw: f64,
-    /// Number of the operand of the query that the leg belongs to; 0 where there is one alone.
+    /// The operand of the query that the leg belongs to; 0 where there is only one.
     pub operand: usize,
 }
 
-/// What a paper scored that a leg asked for `limit` papers did not find: at most the lowest hit where the list was cut,
-/// and `least`, the lowest score there is, where the leg told all it knew.
+/// The score to assume for papers that a leg asked for `limit` papers did not find: the lowest hit where the list was cut,
+/// or `least`, the lowest possible score, where the leg returned everything.
 pub fn unseen(hits: &[Hit], limit: usize, least: f64) -> f64 {
     if hits.len() < limit {
         return least;
@@ -85,10 +85,10 @@ pub fn unseen(hits: &[Hit], limit: usize, least: f64) -> f64 {
 }
 
 /// The fused ranking, best first; equal scores by paper id.
-pub fn fuse(legs: Vec<Leg>) -> Vec<Fused> {
-    let mut by_id: HashMap<PaperId, Fused> = HashMap::new();
+pub fn fuse(legs: Vec<Leg>) -> Vec<FusedPaper> {
+    let mut by_id: HashMap<PaperId, FusedPaper> = HashMap::new();
     for hit in legs.iter().flat_map(|leg| &leg.hits) {
-        by_id.entry(hit.id.clone()).or_insert_with(|| Fused {
+        by_id.entry(hit.id.clone()).or_insert_with(|| FusedPaper {
             id: hit.id.clone(),
             score: 0.0,
             parts: Vec::with_capacity(legs.len()),
@@ -101,9 +101,9 @@ pub fn fuse(legs: Vec<Leg>) -> Vec<Fused> {
         let scale = Scale::of(&leg, by_id.len());
         for (hit, rank) in leg.hits.iter().zip(ranks(&leg.hits)) {
             let Some(fused) = by_id.get_mut(&hit.id) else { continue };
-            let value = leg.weight * scale.place(hit.score);
+            let value = leg.weight * scale.normalise(hit.score);
             fused.score += value;
-            fused.parts.push(Part {
+            fused.parts.push(ScorePart {
                 leg: leg.name,
                 value,
                 rank,
@@ -112,32 +112,32 @@ pub fn fuse(legs: Vec<Leg>) -> Vec<Fused> {
             });
         }
     }
-    let mut ranking: Vec<Fused> = by_id.into_values().collect();
+    let mut ranking: Vec<FusedPaper> = by_id.into_values().collect();
     ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
     ranking
 }
 
-/// The vector that the feedback leg asks for: the mean of the best papers' vectors, best first, each weighing one over its
-/// rank, so that a single wrong paper far down turns it little. Only the first [`FEEDBACK_PAPERS`] count. None where the
-/// papers say nothing together.
+/// The query vector of the feedback leg: the mean of the best papers' vectors, best first, weighted by one over the rank, so
+/// that a single wrong paper far down has little effect. Only the first [`FEEDBACK_PAPERS`] count. `None` where the vectors
+/// cancel out.
 pub fn feedback_centre(best: &[DenseVector]) -> Option<DenseVector> {
     let ranked = (1_u8..).zip(best.iter().take(FEEDBACK_PAPERS));
     DenseVector::mean(ranked.map(|(rank, vector)| (1.0 / f32::from(rank), vector)))
 }
 
-/// The weight of a feedback leg that joins these.
+/// The weight of a feedback leg beside these legs.
 pub fn feedback_weight(legs: &[Leg]) -> f64 {
     FEEDBACK_SHARE * legs.iter().map(|leg| leg.weight).sum::<f64>()
 }
 
-/// Where a leg's scores lie among the candidates.
+/// The scale of a leg's scores among the candidates.
 struct Scale {
     lowest: f64,
     spread: f64,
 }
 
 impl Scale {
-    /// Over the leg's hits, best first, and as many papers it did not find as make up the candidates.
+    /// Over the leg's hits, best first, and the candidates it did not find.
     fn of(leg: &Leg, candidates: usize) -> Self {
         let found = || leg.hits.iter().map(|hit| hit.score);
         let missing = candidates.saturating_sub(leg.hits.len()) as f64;
@@ -159,13 +159,13 @@ impl Scale {
         }
     }
 
-    /// Spreads above the lowest; zero where all papers are alike to the leg.
-    fn place(&self, score: f64) -> f64 {
+    /// Spreads above the lowest; zero where the leg scores all papers alike.
+    fn normalise(&self, score: f64) -> f64 {
         (score - self.lowest) / self.spread
     }
 }
 
-/// The ranks of hits that stand best first.
+/// The ranks of hits sorted best first.
 fn ranks(hits: &[Hit]) -> impl Iterator<Item = u32> + '_ {
     let mut current = 1;
     let mut last = f64::INFINITY;
@@ -201,11 +201,11 @@ mod tests {
         }
     }
 
-    fn ids(ranking: &[Fused]) -> Vec<&str> {
+    fn ids(ranking: &[FusedPaper]) -> Vec<&str> {
         ranking.iter().map(|f| f.id.as_str()).collect()
     }
 
-    fn values(ranking: &[Fused]) -> Vec<f64> {
+    fn values(ranking: &[FusedPaper]) -> Vec<f64> {
         ranking.iter().map(|f| f.score).collect()
     }
 
@@ -378,7 +378,7 @@ mod tests {
                 hits: hits.iter().map(|hit| Hit { score: hit.score * factor, ..hit.clone() }).collect(),
                 unseen: 0.0,
             };
-            let by_id = |mut ranking: Vec<Fused>| {
+            let by_id = |mut ranking: Vec<FusedPaper>| {
                 ranking.sort_by(|a, b| a.id.cmp(&b.id));
                 ranking
             };

@@ -1,6 +1,6 @@
-//! When two papers are the same paper: canonical ids.
+//! Canonical ids of papers: equal ids mean the same paper.
 //!
-//! It never looks anything up; the same input has the same id everywhere and for ever.
+//! It never looks anything up; the same input always gives the same id.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub struct PaperId(String);
 /// Longest id in characters.
 pub const MAX_ID_CHARS: usize = 256;
 
-/// An id that cannot be one.
+/// An invalid id.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum IdError {
     /// Nothing there.
@@ -39,7 +39,7 @@ pub enum IdError {
 }
 
 impl PaperId {
-    /// Reads an id that is canonical already.
+    /// Parses a canonical id.
     pub fn parse(id: &str) -> Result<Self, IdError> {
         check(id)?;
         let canonical = canonical_known(id)?;
@@ -55,8 +55,8 @@ impl PaperId {
         Ok(Self(id.to_owned()))
     }
 
-    /// Reads an id as submitters write it: with or without scheme, as a URL of arxiv.org or doi.org, or their own, which
-    /// is kept under the name of its source.
+    /// Parses an id as submitters write it: with or without scheme, as a URL of arxiv.org or doi.org, or their own, which is
+    /// prefixed with the source.
     pub fn from_submission(id: &str, source: &str) -> Result<Self, IdError> {
         check(id)?;
         if let Some(known) = canonical_known(id)? {
@@ -77,7 +77,7 @@ impl PaperId {
         Ok(Self(own))
     }
 
-    /// The id of a paper that came without one: SHA-256 over the folded title and first author.
+    /// The id of a paper without one: SHA-256 of the folded title and first author.
     pub fn from_title(title: &str, first_author: Option<&str>) -> Self {
         let key = format!(
             "{}\n{}",
@@ -123,7 +123,7 @@ fn check(id: &str) -> Result<(), IdError> {
     Ok(())
 }
 
-/// Ids whose scheme says what they are. `None` where the scheme is somebody's own.
+/// Ids with a known scheme. `None` where the scheme is a source's own.
 fn canonical_known(id: &str) -> Result<Option<PaperId>, IdError> {
     let lower = id.to_lowercase();
     for prefix in ["https://arxiv.org/abs/", "http://arxiv.org/abs/", "arxiv:"] {
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_arxiv_id_meet() {
+    fn spellings_of_one_arxiv_id_are_equal() {
         for spelling in [
             "2402.14776",
             "2402.14776v3",
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn own_ids_live_under_their_source() {
+    fn own_ids_are_prefixed_with_their_source() {
         let id = |text| PaperId::from_submission(text, "seed").expect(text).to_string();
         assert_eq!(id("seed-12"), "seed:seed-12");
         assert_eq!(id("seed:12"), "seed:12");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_that_differ_in_dress_only_share_an_id() {
+    fn titles_that_differ_only_in_spelling_share_an_id() {
         let one = PaperId::from_title("Deep  Learning: a survey", Some("José Núñez"));
         assert_eq!(one, PaperId::from_title("deep learning — A Survey", Some("jose nunez")));
         assert_ne!(one, PaperId::from_title("Deep Learning: a survey", Some("Other")));

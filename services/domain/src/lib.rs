@@ -1,6 +1,6 @@
-//! The rules of Broadsheet: what a paper is, when two are the same, how results are fused, what an edition holds.
+//! The rules of Broadsheet: what a paper is, when two are the same, how results are fused, what a digest holds.
 //!
-//! Pure functions and types that cannot hold a wrong value. Nothing here does I/O, awaits, reads a clock or draws a
+//! Pure functions and types that cannot hold an invalid value. Nothing here does I/O, awaits, reads a clock or draws a
 //! random number; callers pass those in.
 
 pub mod bm25;

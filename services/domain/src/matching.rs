@@ -1,11 +1,11 @@
-//! Which papers of a window fit which interests: the exact best of every interest, by the product of two matrices.
+//! Matches interests with recent papers: the exact best papers of every interest, by the product of two matrices.
 //!
-//! Millions of interests, kept as [`Int8Vector`]s, meet the papers of a [`Panel`] a tile at a time. A tile of scores is
-//! looked at and forgotten: only what is above the worst of the best so far is kept, so the whole matrix is never written.
-//! A score is `scale · Σ code · value`, summed in f32; what is found is exact with regard to these scores.
+//! Millions of interests, stored as [`Int8Vector`]s, are multiplied by the papers of a [`Panel`] tile by tile. Of each tile
+//! only scores above the worst of the best so far are kept, so the whole matrix is never written. A score is
+//! `scale · Σ code · value`, summed in f32; the result is exact with regard to these scores.
 //!
-//! It knows no subscriber and chooses nothing for one (see [`crate::selection`]), starts no thread, and never compares
-//! vectors of different encoders: callers pass vectors of one encoder.
+//! It knows no subscriber and selects nothing (see [`crate::selection`]), starts no thread, and never compares vectors of
+//! different encoders: callers pass vectors of one encoder.
 
 mod best;
 pub mod kernel;
@@ -21,7 +21,7 @@ use kernel::{COLUMNS, ROWS, Tile};
 pub use panel::Panel;
 pub use set::PaperSet;
 
-/// Interests that pass all papers together. As floats they stay in the second cache, beside one strip of papers.
+/// Interests multiplied together. As floats they fit into the second-level cache, beside one strip of papers.
 const BLOCK: usize = 4 * ROWS;
 
 /// Vectors that cannot be compared.
@@ -36,23 +36,23 @@ pub struct DimensionError {
 
 /// An interest to find papers for.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct InterestQuery<'a> {
     /// Its vector.
     pub vector: &'a Int8Vector,
-    /// Papers that are not wanted, such as those its reader has seen.
+    /// Papers to skip, such as those its reader has seen.
     pub skip: Option<&'a PaperSet>,
 }
 
-/// A paper that fits an interest.
+/// A paper that matches an interest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Match {
-    /// The paper's place in the panel.
+    /// The paper's index in the panel.
     pub paper: u32,
     /// Cosine with the interest, within the rounding of its vector.
     pub score: f32,
 }
 
-/// Memory that is used again from call to call; one for each thread.
+/// Memory reused from call to call; one per thread.
 #[derive(Debug, Default)]
 pub struct Workspace {
     rows: Vec<f32>,
@@ -62,7 +62,7 @@ pub struct Workspace {
     ends: Vec<usize>,
 }
 
-/// What was found, in the order in which it was asked for.
+/// The matches, in the order of the queries.
 #[derive(Debug, Clone, Copy)]
 pub struct Matches<'a> {
     matches: &'a [Match],
@@ -77,12 +77,12 @@ impl<'a> Matches<'a> {
     }
 }
 
-/// For each interest the `k` papers with the highest scores, fewer only where the panel holds fewer that are not to be
-/// skipped. Refuses an interest whose dimension is not the panel's. Memory is bounded by `k` papers for each interest, so
-/// millions of them are asked for in parts.
+/// For each interest the `k` papers with the highest scores, fewer only where the panel holds fewer that are not skipped.
+/// Refuses an interest whose dimension is not the panel's. Memory grows with `k` papers per interest, so millions of
+/// interests are matched in chunks.
 pub fn top<'w>(
     panel: &Panel,
-    asked: &[Asked<'_>],
+    asked: &[InterestQuery<'_>],
     k: usize,
     workspace: &'w mut Workspace,
 ) -> Result<Matches<'w>, DimensionError> {
@@ -104,8 +104,8 @@ pub fn top<'w>(
     })
 }
 
-/// Strip by strip, so that a strip of papers stays near while all interests of the block pass it.
-fn find(panel: &Panel, block: &[Asked<'_>], k: usize, workspace: &mut Workspace) {
+/// Strip by strip, so that a strip of papers stays in the cache while all interests of the block are multiplied with it.
+fn find(panel: &Panel, block: &[InterestQuery<'_>], k: usize, workspace: &mut Workspace) {
     let Workspace { rows, best, tile, .. } = workspace;
     let scales = unpack(panel.dimension(), block, rows);
     best.resize_with(best.len().max(block.len()), Best::default);
@@ -130,7 +130,7 @@ fn find(panel: &Panel, block: &[Asked<'_>], k: usize, workspace: &mut Workspace)
 }
 
 /// Writes the codes as floats, `[tile][value][row]`, zeros where the last tile has no interest. Returns the scales.
-fn unpack(dimension: usize, block: &[Asked<'_>], rows: &mut Vec<f32>) -> Vec<[f32; ROWS]> {
+fn unpack(dimension: usize, block: &[InterestQuery<'_>], rows: &mut Vec<f32>) -> Vec<[f32; ROWS]> {
     let height = dimension * ROWS;
     rows.clear();
     rows.resize(block.len().div_ceil(ROWS) * height, 0.0);

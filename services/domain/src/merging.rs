@@ -1,25 +1,25 @@
-//! One paper, many sources: which claims are about the same work, and what the work is by all that is claimed.
+//! One paper, many sources: which source records describe the same work, and what the merged paper is.
 //!
-//! A claim is what one source says about one work. Claims that share an arXiv id or a DOI are about the same work; with
-//! neither, title and authors decide, with care ([`same_work`]). What all claims together say is a pure function of the
-//! set of claims ([`merge`]): the order in which they came, and how often, makes no difference. Nothing here looks
-//! anything up, and what only looks alike is reported, never merged.
+//! A source record is what one source says about one work. Records that share an arXiv id or a DOI describe the same work;
+//! without either, title and authors decide, conservatively ([`same_work`]). The merged paper is a pure function of the set
+//! of records ([`merge`]): their order, and how often each arrives, makes no difference. Nothing here looks anything up, and
+//! records that are merely similar are reported, never merged.
 //!
 //! Whom to trust with which field is the table in [`trust`].
 
 mod identifiers;
-mod likeness;
+mod linkage;
 mod merge;
 #[cfg(test)]
 mod tests;
 pub mod trust;
-mod withdrawing;
+mod withdrawal;
 
 pub use identifiers::{Identifier, IdentifierError, Identifiers, Scheme};
-pub use likeness::{Alike, By, Sameness, same_work, title_key};
-pub use merge::{Conflict, Merged, Origin, merge};
+pub use linkage::{MatchBasis, PossibleMatch, WorkMatch, same_work, title_key};
+pub use merge::{FieldOrigin, IdentifierConflict, MergedWork, merge};
 pub use trust::{Field, Provider};
-pub use withdrawing::{Standing, Withdrawn, honour};
+pub use withdrawal::{SourceWithdrawal, WorkState, apply_withdrawals};
 
 use jiff::Timestamp;
 
@@ -27,15 +27,15 @@ use crate::Submission;
 
 /// What one source says about one work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Who says it; decides how far it is trusted.
+pub struct SourceRecord {
+    /// Who provides it; decides how far each field is trusted.
     pub provider: Provider,
-    /// The paper in the source's words, complete and ready for ingest.
+    /// The paper as the source describes it, ready for ingest.
     pub submission: Submission,
-    /// All names under which the source knows the work.
+    /// Every identifier the source gives for the work.
     pub identifiers: Identifiers,
-    /// The version of the text, from 1, where the source counts versions.
+    /// Version of the text, from 1; `None` where the source does not count versions.
     pub version: Option<u32>,
-    /// When the source last changed what it says, by its own clock.
+    /// When the source last changed the record, by its own clock.
     pub datestamp: Option<Timestamp>,
 }

@@ -1,6 +1,6 @@
-//! Where papers are on the site, as everybody writes it who links there: pages, mails, feeds and requests to webhooks.
+//! Paths of papers on the site, shared by pages, mails, feeds and webhook requests.
 //!
-//! Paths only; the address of the site comes in front. It knows no tokens and no forms.
+//! Paths only; callers prepend the site's address. It knows no tokens and no forms.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -19,7 +19,7 @@ pub fn paper(id: &str) -> String {
     format!("/papers/{}", utf8_percent_encode(id, kept))
 }
 
-/// The search for papers like one.
+/// The search for papers similar to one.
 pub fn similar(id: &str) -> String {
     format!(
         "/search?q={}",

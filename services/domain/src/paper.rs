@@ -1,6 +1,6 @@
-//! What a paper is once it was accepted.
+//! An accepted paper.
 //!
-//! It never checks what a submitter wrote; [`crate::submission`] does.
+//! It never validates submissions; [`crate::submission`] does.
 
 use jiff::Timestamp;
 
@@ -27,7 +27,7 @@ pub struct Paper {
     pub links: Vec<Link>,
     /// The feed it came from.
     pub source: String,
-    /// How many times its content changed, from 1. Of two revisions the higher one holds.
+    /// Revision of the content, from 1. The higher of two revisions is valid.
     pub revision: u64,
     /// Hex SHA-256 of the normalised content.
     pub content_hash: String,

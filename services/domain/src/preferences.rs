@@ -1,6 +1,6 @@
-//! What a subscriber wants: interests, exclusions, how much of what is trending, when, and in which form.
+//! A subscriber's preferences: interests, exclusions, the share of trending papers, schedule and format.
 //!
-//! It says what is allowed and what a paper must not be; it chooses no paper (see [`crate::selection`]) and knows no address.
+//! It validates preferences and applies exclusions; it selects no papers (see [`crate::selection`]) and knows no address.
 
 pub mod vector;
 
@@ -10,15 +10,15 @@ use crate::schedule::Schedule;
 use crate::text;
 use crate::{Paper, PaperId, Violation};
 
-mod excluding;
+mod prepared;
 
-pub use excluding::{Excluding, Legible};
+pub use prepared::{PreparedExclusions, PreparedPaper};
 
 /// Most interests of one subscriber.
 pub const MOST_INTERESTS: usize = 100;
 /// Most characters of the words of an interest.
 pub const MOST_INTEREST_CHARS: usize = 1_000;
-/// Most example papers of one interest, those it should be like and those it should not be like counted apart.
+/// Most example papers of one interest, positive and negative ones counted separately.
 pub const MOST_EXAMPLES: usize = 50;
 /// Most entries of each list of an exclusion or a filter.
 pub const MOST_ENTRIES: usize = 100;
@@ -26,55 +26,55 @@ pub const MOST_ENTRIES: usize = 100;
 pub const MOST_ENTRY_CHARS: usize = 200;
 /// Most papers of one digest.
 pub const MOST_PAPERS: usize = 50;
-/// The share of trending papers for who says nothing else.
+/// The default share of trending papers.
 pub const TRENDING_SHARE: f32 = 0.2;
-/// The language for who says nothing else.
+/// The default language.
 pub const LANGUAGE: &str = "en";
-/// What an interest can weigh.
+/// Allowed weights of an interest.
 pub const WEIGHTS: std::ops::RangeInclusive<f32> = 0.1..=10.0;
 
-/// What a subscriber wants.
+/// The preferences of a subscriber.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preferences {
-    /// Standing queries; without any the digest holds what is trending and new.
+    /// Standing queries; without any, the digest holds trending and new papers.
     pub interests: Vec<Interest>,
     /// Papers never wanted, whatever they match.
     pub exclusions: Exclusions,
-    /// The share of the digest that is filled by what is trending: 0 for only what matches, 1 for only what is trending.
+    /// Share of trending papers in a digest: 0 for matches only, 1 for trending papers only.
     pub trending_share: f32,
     /// Papers per digest, at most.
     pub paper_count: usize,
     /// When the digest is due.
     pub schedule: Schedule,
-    /// In which form the mail comes.
-    pub format: Format,
+    /// Format of the mail.
+    pub format: MailFormat,
     /// Language of everything around the papers, as a BCP 47 tag.
     pub language: String,
-    /// On which ways editions come.
+    /// How digests are delivered.
     pub channels: Channels,
 }
 
 /// A standing query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interest {
-    /// The reader's own words; empty where examples say it.
+    /// In the reader's own words; empty where there are only examples.
     pub words: String,
-    /// Papers that found papers should be like.
+    /// Positive examples: matches should be like these papers.
     pub like: Vec<PaperId>,
-    /// Papers that they should not be like.
+    /// Negative examples.
     pub unlike: Vec<PaperId>,
     /// Only papers of one of these categories, such as `cs.CL`, or of an archive, such as `cs`; empty for all.
     pub categories: Vec<String>,
-    /// What this interest leaves out.
+    /// What this interest excludes.
     pub exclusions: Exclusions,
-    /// How much its matches count beside those of other interests; 1 is usual.
+    /// Weight of its matches relative to those of other interests; 1 by default.
     pub weight: f32,
 }
 
-/// What papers must not have.
+/// What a paper must not have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exclusions {
-    /// Words in any of their forms, or phrases.
+    /// Words in all of their forms, or phrases.
     pub words: Vec<String>,
     /// Names of authors.
     pub authors: Vec<String>,
@@ -82,17 +82,17 @@ pub struct Exclusions {
     pub categories: Vec<String>,
 }
 
-/// In which form a mail comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// HTML with a text part of equal value.
+/// The format of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MailFormat {
+    /// HTML with an equivalent text part.
     #[default]
     Html,
-    /// Text alone.
+    /// Plain text only.
     Text,
 }
 
-/// On which ways editions come.
+/// How digests are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Channels {
     /// By mail.
@@ -105,7 +105,7 @@ pub enum Channels {
 }
 
 impl Preferences {
-    /// Without interests: so many papers, trending and new, at a time of day.
+    /// Preferences without interests: trending and new papers, this many, on a schedule.
     pub fn plain(schedule: Schedule, paper_count: usize) -> Self {
         Self {
             interests: Vec::new(),
@@ -113,13 +113,13 @@ impl Preferences {
             trending_share: TRENDING_SHARE,
             paper_count,
             schedule,
-            format: Format::Html,
+            format: MailFormat::Html,
             language: LANGUAGE.to_owned(),
             channels: Channels::Mail,
         }
     }
 
-    /// Everything that is not allowed, each with the field it stands in.
+    /// Every violation, each with its field.
     pub fn violations(&self) -> Vec<Violation> {
         let mut found = Vec::new();
         if self.interests.len() > MOST_INTERESTS {
@@ -149,7 +149,7 @@ impl Preferences {
 }
 
 impl Interest {
-    /// In words alone.
+    /// An interest from words alone.
     pub fn in_words(words: &str) -> Self {
         Self {
             words: text::one_line(words),
@@ -161,12 +161,12 @@ impl Interest {
         }
     }
 
-    /// Whether a paper may be found by this interest at all.
+    /// Whether a paper may match this interest at all.
     pub fn allows(&self, paper: &Paper) -> bool {
         self.covers(paper) && !self.exclusions.exclude(paper)
     }
 
-    /// Whether a paper is of the categories that this interest keeps to.
+    /// Whether a paper is in one of the interest's categories.
     pub fn covers(&self, paper: &Paper) -> bool {
         self.categories.is_empty() || self.categories.iter().any(|one| is_in(paper, one))
     }
@@ -202,19 +202,19 @@ impl Interest {
 }
 
 impl Exclusions {
-    /// True without any.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty() && self.authors.is_empty() && self.categories.is_empty()
     }
 
-    /// Whether a paper has what it must not have.
+    /// Whether a paper is excluded.
     pub fn exclude(&self, paper: &Paper) -> bool {
-        self.ready().exclude(&Legible::new(paper))
+        self.prepare().exclude(&PreparedPaper::new(paper))
     }
 
-    /// Makes them ready for many papers.
-    pub fn ready(&self) -> Excluding<'_> {
-        Excluding::new(self)
+    /// Prepares them for many papers.
+    pub fn prepare(&self) -> PreparedExclusions<'_> {
+        PreparedExclusions::new(self)
     }
 
     fn violations(&self, field: &str, found: &mut Vec<Violation>) {
@@ -224,7 +224,7 @@ impl Exclusions {
     }
 }
 
-/// Whether a paper is of a category, or of an archive that its categories begin with.
+/// Whether a paper is in a category, or in an archive such as `cs`.
 fn is_in(paper: &Paper, category: &str) -> bool {
     paper.categories.iter().any(|one| {
         let rest = one
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn exclusions_meet_words_in_any_form_names_and_archives() {
+    fn exclusions_match_word_forms_names_and_archives() {
         let one = paper("Learning about proteins", "Ada K. Lovelace", "q-bio.BM");
         for excluding in [
             exclusions(&["Protein"], &[], &[]),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interest_keeps_to_its_categories() {
+    fn an_interest_is_limited_to_its_categories() {
         let mut interest = Interest::in_words("proteins");
         interest.categories = vec!["cs".into(), "q-bio.BM".into()];
         assert!(interest.allows(&paper("a", "b", "cs.LG")));

@@ -1,33 +1,32 @@
-//! The query language: from what a reader typed to what is looked for by meaning and what restricts the results.
+//! The query language: parses a reader's text into an expression to search for and restrictions on the results.
 //!
-//! | written | means |
+//! | query | finds |
 //! |---|---|
-//! | `graph networks` | papers about graph networks: words side by side are one thing |
-//! | `"graph networks"` | the same, and title or abstract must hold these words in this order |
+//! | `graph networks` | papers about graph networks: adjacent words form one topic |
+//! | `"graph networks"` | the same, and title or abstract must contain these words in this order |
 //! | `graphs AND proteins` | papers that fit both |
 //! | `graphs OR proteins` | papers that fit at least one; AND binds tighter |
-//! | `graphs NOT proteins` | papers that fit the first and not the second; `AND NOT` and `-(…)` say the same |
+//! | `graphs NOT proteins` | papers that fit the first and not the second; also `AND NOT` and `-(…)` |
 //! | `(graphs OR trees) AND proteins` | parentheses group |
-//! | `like:arxiv:2402.14776` | papers like this one; a bare `arxiv:…`, `doi:…` or their URL says the same |
-//! | `-like:arxiv:2402.14776` | papers unlike this one; beside something that is looked for |
-//! | `-proteins`, `-"drug discovery"` | title and abstract must not hold the word in any of its forms, or the phrase |
+//! | `like:arxiv:2402.14776` | papers similar to this one; also a bare `arxiv:…`, `doi:…` or its URL |
+//! | `-like:arxiv:2402.14776` | papers unlike this one; needs something else to search for |
+//! | `-proteins`, `-"drug discovery"` | papers without the word in any form, or without the phrase, in title and abstract |
 //! | `cat:cs.CL`, `-cat:cs.CL` | category; several: any of them, none of them |
 //! | `author:lovelace`, `author:"Ada Lovelace"`, `-author:…` | author; several: any of them, none of them |
-//! | `source:arxiv`, `-source:arxiv` | the feed it comes from; several: any of them, none of them |
+//! | `source:arxiv`, `-source:arxiv` | source; several: any of them, none of them |
 //! | `lang:en` | language; several: any of them |
 //! | `has:code`, `-has:code` | with, or without, a link to code |
 //! | `year:2024`, `year:2023..2025`, `year:2023..`, `year:..2020` | published in these years, UTC |
-//! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published in these days or months; open ends as above |
+//! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published on these days or in these months; open ranges as above |
 //!
-//! AND, OR and NOT are operators in upper case only, and NOT takes the one operand behind it: a run of words, one
-//! `like:`, or what is in parentheses. Words and `like:` side by side must both fit, as if AND stood between them.
-//! Whatever restricts holds for the whole query, may stand anywhere outside parentheses, and does not part the words
-//! around it. A quoted phrase restricts where every result must fit it anyway; under OR or NOT and in parentheses it
-//! means its words and nothing else. A dash inside a word is part of it. Quotes also take the meaning from everything
-//! above: `"AND"`, `"cat:cs.CL"`.
+//! AND, OR and NOT are operators in upper case only, and NOT applies to the next operand: a run of words, one `like:`, or a
+//! group in parentheses. Adjacent words and `like:` must both fit, as with AND. Restrictions apply to the whole query, may be
+//! anywhere outside parentheses, and do not separate the words around them. A quoted phrase restricts the results if every
+//! result must fit it anyway; under OR or NOT and in parentheses it stands for its words only. A dash inside a word is part
+//! of it. Quotes also make plain text of everything above: `"AND"`, `"cat:cs.CL"`.
 //!
-//! Nothing here knows whether a paper, a category or an author exists, and nothing is looked up. A query may have no
-//! meaning at all (`cat:cs.CL`), or be empty; whether that can be answered is for the caller to say.
+//! Nothing here knows whether a paper, a category or an author exists. A query may consist of restrictions alone
+//! (`cat:cs.CL`), or be empty; the caller decides whether it can be answered.
 
 use std::ops::Range;
 
@@ -41,49 +40,50 @@ mod fields;
 mod lexer;
 mod parser;
 mod print;
+mod token;
 mod words;
 
 pub use error::{QueryError, QueryErrorKind};
 
 /// Longest query in characters.
 pub const MAX_CHARS: usize = 8_000;
-/// Most words of meaning.
+/// Most words to search for.
 pub const MAX_WORDS: usize = 256;
-/// Most operands of meaning: runs of words and `like:`, each of which is a search of its own.
+/// Most operands: runs of words and `like:`, each of which is a search of its own.
 pub const MAX_OPERANDS: usize = 16;
 /// Most parentheses inside one another.
 pub const MAX_DEPTH: usize = 16;
 /// Most restrictions of one kind.
 pub const MAX_RESTRICTIONS: usize = 100;
 
-/// A query that was understood.
+/// A parsed query.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Query {
-    /// What is looked for by meaning; `None` where only restrictions are given.
-    pub meaning: Option<Meaning>,
-    /// What every result must fulfil.
+pub struct ParsedQuery {
+    /// What to search for; `None` where only restrictions are given.
+    pub expression: Option<QueryExpression>,
+    /// What every result must satisfy.
     pub restrictions: Restrictions,
 }
 
-/// What is looked for by meaning, as a set.
+/// What to search for, as a set expression.
 ///
 /// Operands of `All` are never `All` themselves, those of `Any` never `Any`, and both have two or more. In `All` the
 /// operands that are `Not` come last, behind at least one that is not; nowhere else is there a `Not`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meaning {
+pub enum QueryExpression {
     /// Papers about these words, single spaces between them.
     Words(String),
     /// Papers like this one.
     Like(PaperId),
     /// Papers that fit every operand.
-    All(Vec<Meaning>),
+    All(Vec<QueryExpression>),
     /// Papers that fit at least one operand.
-    Any(Vec<Meaning>),
+    Any(Vec<QueryExpression>),
     /// Papers that do not fit the operand.
-    Not(Box<Meaning>),
+    Not(Box<QueryExpression>),
 }
 
-/// What every result must fulfil. Lists hold each value once, in the order they were written.
+/// What every result must satisfy. Lists hold each value once, in the order they were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Restrictions {
     /// Title or abstract holds each of these, see [`crate::highlight::contains_phrase`].
@@ -121,30 +121,30 @@ impl Restrictions {
     }
 }
 
-impl Query {
-    /// All words that are looked for, not those behind NOT: what is worth marking in a result.
+impl ParsedQuery {
+    /// All words searched for, without those behind NOT: the words to highlight in a result.
     pub fn words(&self) -> String {
         let mut words = Vec::new();
-        if let Some(meaning) = &self.meaning {
-            positive_words(meaning, &mut words);
+        if let Some(expression) = &self.expression {
+            positive_words(expression, &mut words);
         }
         words.join(" ")
     }
 }
 
-/// Reads a query.
+/// Parses a query.
 ///
 /// # Errors
-/// The first thing that is wrong with it, where it is and what to do about it.
-pub fn parse(text: &str) -> Result<Query, QueryError> {
+/// The first mistake, where it is and how to correct it.
+pub fn parse(text: &str) -> Result<ParsedQuery, QueryError> {
     parser::parse(text)
 }
 
-fn positive_words<'a>(meaning: &'a Meaning, words: &mut Vec<&'a str>) {
-    match meaning {
-        Meaning::Words(run) => words.push(run),
-        Meaning::Like(_) | Meaning::Not(_) => {}
-        Meaning::All(operands) | Meaning::Any(operands) => {
+fn positive_words<'a>(expression: &'a QueryExpression, words: &mut Vec<&'a str>) {
+    match expression {
+        QueryExpression::Words(run) => words.push(run),
+        QueryExpression::Like(_) | QueryExpression::Not(_) => {}
+        QueryExpression::All(operands) | QueryExpression::Any(operands) => {
             for operand in operands {
                 positive_words(operand, words);
             }
@@ -152,8 +152,8 @@ fn positive_words<'a>(meaning: &'a Meaning, words: &mut Vec<&'a str>) {
     }
 }
 
-/// Where something stands in the text, in bytes.
-type Place = Range<usize>;
+/// A range of the text, in bytes.
+type Span = Range<usize>;
 
 #[cfg(test)]
 mod tests;

@@ -1,73 +1,73 @@
-//! From fused candidates to the list a reader sees: set algebra between operands, recency, diversity.
+//! From fused candidates to the final list: set algebra between operands, recency, diversity.
 //!
-//! Every step adds parts, and a score stays the sum of its parts. Nothing here knows a store, a clock or a vector's origin.
+//! Every step adds parts, and a score stays the sum of its parts. Nothing here knows a store, a clock or an encoder.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 
 use crate::PaperId;
-use crate::fusion::{Fused, Part};
+use crate::fusion::{FusedPaper, ScorePart};
 use crate::vectors::dot;
 
-/// How sharply AND looks at the operand that fits worst, and OR at the one that fits best: scores this many spreads apart
-/// differ by a factor of e in weight. Scores of a single operand lie between 0 and about 8; see [`crate::fusion`].
+/// How strongly AND favours the operand that fits worst, and OR the one that fits best: operands whose scores differ by this
+/// many spreads differ in weight by a factor of e. Scores of one operand lie between 0 and about 8; see [`crate::fusion`].
 const SHARPNESS: f64 = 0.5;
 
-/// What is looked for, as a set over operands that were searched for each by itself.
+/// What to search for, as a set expression over operands that are searched one by one.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Set {
+pub enum SetExpression {
     /// The operand of this number.
     Operand(usize),
-    /// Papers that fit all; those under [`Set::Not`] are taken off.
-    All(Vec<Set>),
+    /// Papers that fit all; the scores of those under [`SetExpression::Not`] are subtracted.
+    All(Vec<SetExpression>),
     /// Papers that fit one.
-    Any(Vec<Set>),
-    /// Papers that do not fit; means something only inside [`Set::All`].
-    Not(Box<Set>),
+    Any(Vec<SetExpression>),
+    /// Papers that do not fit; means something only inside [`SetExpression::All`].
+    Not(Box<SetExpression>),
 }
 
-/// A bonus for new papers.
+/// A bonus for recent papers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recency {
-    /// What a paper of this moment gets.
+    /// Bonus of a paper published now.
     pub weight: f64,
-    /// After this many days it is half.
+    /// Days after which the bonus is half.
     pub half_life_days: f64,
     /// The moment ages are counted from.
     pub now: Timestamp,
 }
 
-/// Joins the rankings of the operands into one, best first, equal scores by id.
+/// Combines the rankings of the operands into one, best first, ties by id.
 ///
 /// AND is a weighted mean in which the worst fitting operand counts most (weights fall with exp(-2 · score)), OR one in
 /// which the best fitting one does: smooth forms of the minimum and the maximum of fuzzy sets (Zadeh, Information and
-/// Control 1965) whose score is still a sum of parts. NOT takes off what its operand scores, as parts named `unlike`.
-pub fn combine(set: &Set, operands: Vec<Vec<Fused>>) -> Vec<Fused> {
-    if let (Set::Operand(0), [_]) = (set, operands.as_slice()) {
+/// Control 1965) whose score is still a sum of parts. NOT subtracts its operand's score, as parts named `unlike`.
+pub fn combine(set: &SetExpression, operands: Vec<Vec<FusedPaper>>) -> Vec<FusedPaper> {
+    if let (SetExpression::Operand(0), [_]) = (set, operands.as_slice()) {
         return operands.into_iter().next().unwrap_or_default();
     }
     let mut ids: Vec<PaperId> = operands.iter().flatten().map(|fused| fused.id.clone()).collect();
     ids.sort();
     ids.dedup();
-    let by_id: Vec<HashMap<PaperId, Fused>> = operands.into_iter().map(by_id).collect();
+    let by_id: Vec<HashMap<PaperId, FusedPaper>> = operands.into_iter().map(by_id).collect();
     let one = |id: PaperId| {
         let (score, parts) = evaluate(set, &id, &by_id);
-        Fused { id, score, parts }
+        FusedPaper { id, score, parts }
     };
-    let mut ranking: Vec<Fused> = ids.into_iter().map(one).collect();
+    let mut ranking: Vec<FusedPaper> = ids.into_iter().map(one).collect();
     sort(&mut ranking);
     ranking
 }
 
-/// Best first, equal scores by id.
-pub fn sort(ranking: &mut [Fused]) {
+/// Sorts best first, ties by id.
+pub fn sort(ranking: &mut [FusedPaper]) {
     ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
 }
 
-/// Adds the bonus `weight * 2^(-age / half-life)` as a part named `recency`, and orders anew. A paper from the future is as new
-/// as can be; one of unknown date gets nothing.
-pub fn add_recency(ranking: &mut [Fused], recency: Recency, published: &HashMap<PaperId, Timestamp>) {
+/// Adds the bonus `weight * 2^(-age / half-life)` as a part named `recency`, and sorts again. A date in the future counts as
+/// now; a paper without a date gets nothing.
+pub fn add_recency(ranking: &mut [FusedPaper], recency: Recency, published: &HashMap<PaperId, Timestamp>) {
     for fused in ranking.iter_mut() {
         let Some(published) = published.get(&fused.id) else {
             continue;
@@ -79,20 +79,20 @@ pub fn add_recency(ranking: &mut [Fused], recency: Recency, published: &HashMap<
     sort(ranking);
 }
 
-/// Orders anew so that each paper differs from those before it: maximal marginal relevance (Carbonell and Goldstein, SIGIR
+/// Reorders so that each paper differs from those before it: maximal marginal relevance (Carbonell and Goldstein, SIGIR
 /// 1998). Each pick is the paper with the highest `(1 - diversity) * score - diversity * scale * similarity`, where similarity is
-/// the highest cosine with a pick before it and scale the best score, so that both are of one size. What it loses that way is
-/// a part named `diversity`. Papers without a vector are like none. A diversity of 0 changes nothing.
-pub fn diversify(ranking: Vec<Fused>, diversity: f64, vectors: &HashMap<PaperId, Vec<f32>>) -> Vec<Fused> {
+/// the highest cosine with an earlier pick and scale the best score, so that both have the same magnitude. The difference is
+/// a part named `diversity`. A paper without a vector is similar to none. A diversity of 0 changes nothing.
+pub fn diversify(ranking: Vec<FusedPaper>, diversity: f64, vectors: &HashMap<PaperId, Vec<f32>>) -> Vec<FusedPaper> {
     let scale = ranking.first().map_or(0.0, |best| best.score).max(0.0);
     if diversity <= 0.0 || ranking.len() < 2 {
         return ranking;
     }
-    let mut rest: Vec<(Fused, f64)> = ranking.into_iter().map(|fused| (fused, 0.0)).collect();
-    let mut picked: Vec<Fused> = Vec::with_capacity(rest.len());
+    let mut rest: Vec<(FusedPaper, f64)> = ranking.into_iter().map(|fused| (fused, 0.0)).collect();
+    let mut picked: Vec<FusedPaper> = Vec::with_capacity(rest.len());
     while !rest.is_empty() {
         let value =
-            |(fused, similarity): &(Fused, f64)| (1.0 - diversity) * fused.score - diversity * scale * similarity;
+            |(fused, similarity): &(FusedPaper, f64)| (1.0 - diversity) * fused.score - diversity * scale * similarity;
         let mut best = 0;
         for (place, candidate) in rest.iter().enumerate().skip(1) {
             // The rest is in order, so of equal values the one that was better before comes first.
@@ -116,11 +116,11 @@ pub fn diversify(ranking: Vec<Fused>, diversity: f64, vectors: &HashMap<PaperId,
     picked
 }
 
-fn evaluate(set: &Set, id: &PaperId, operands: &[HashMap<PaperId, Fused>]) -> (f64, Vec<Part>) {
+fn evaluate(set: &SetExpression, id: &PaperId, operands: &[HashMap<PaperId, FusedPaper>]) -> (f64, Vec<ScorePart>) {
     match set {
-        Set::Operand(number) => match operands.get(*number).and_then(|fused| fused.get(id)) {
+        SetExpression::Operand(number) => match operands.get(*number).and_then(|fused| fused.get(id)) {
             Some(fused) => {
-                let of = |part: &Part| Part {
+                let of = |part: &ScorePart| ScorePart {
                     operand: *number,
                     ..part.clone()
                 };
@@ -128,15 +128,16 @@ fn evaluate(set: &Set, id: &PaperId, operands: &[HashMap<PaperId, Fused>]) -> (f
             }
             None => (0.0, Vec::new()),
         },
-        Set::All(members) => {
-            let (unwanted, wanted): (Vec<&Set>, Vec<&Set>) =
-                members.iter().partition(|member| matches!(member, Set::Not(_)));
-            let (mut score, mut parts) = blended(&wanted, -1.0 / SHARPNESS, id, operands);
-            for member in unwanted {
-                let Set::Not(member) = member else { continue };
+        SetExpression::All(members) => {
+            let (excluded, included): (Vec<&SetExpression>, Vec<&SetExpression>) = members
+                .iter()
+                .partition(|member| matches!(member, SetExpression::Not(_)));
+            let (mut score, mut parts) = blended(&included, -1.0 / SHARPNESS, id, operands);
+            for member in excluded {
+                let SetExpression::Not(member) = member else { continue };
                 let (likeness, of) = evaluate(member, id, operands);
                 score -= likeness;
-                parts.push(Part {
+                parts.push(ScorePart {
                     leg: "unlike",
                     value: -likeness,
                     rank: 0,
@@ -146,8 +147,8 @@ fn evaluate(set: &Set, id: &PaperId, operands: &[HashMap<PaperId, Fused>]) -> (f
             }
             (score, parts)
         }
-        Set::Any(members) => blended(&members.iter().collect::<Vec<_>>(), 1.0 / SHARPNESS, id, operands),
-        Set::Not(member) => {
+        SetExpression::Any(members) => blended(&members.iter().collect::<Vec<_>>(), 1.0 / SHARPNESS, id, operands),
+        SetExpression::Not(member) => {
             let (score, mut parts) = evaluate(member, id, operands);
             for part in &mut parts {
                 part.value = -part.value;
@@ -158,8 +159,13 @@ fn evaluate(set: &Set, id: &PaperId, operands: &[HashMap<PaperId, Fused>]) -> (f
 }
 
 /// The mean of the members' scores, weighted by exp(score * sharpness).
-fn blended(members: &[&Set], sharpness: f64, id: &PaperId, operands: &[HashMap<PaperId, Fused>]) -> (f64, Vec<Part>) {
-    let scored: Vec<(f64, Vec<Part>)> = members.iter().map(|member| evaluate(member, id, operands)).collect();
+fn blended(
+    members: &[&SetExpression],
+    sharpness: f64,
+    id: &PaperId,
+    operands: &[HashMap<PaperId, FusedPaper>],
+) -> (f64, Vec<ScorePart>) {
+    let scored: Vec<(f64, Vec<ScorePart>)> = members.iter().map(|member| evaluate(member, id, operands)).collect();
     let leading = scored
         .iter()
         .map(|(score, _)| score * sharpness)
@@ -173,7 +179,7 @@ fn blended(members: &[&Set], sharpness: f64, id: &PaperId, operands: &[HashMap<P
     for ((score, parts), weight) in scored.into_iter().zip(weights) {
         let share = weight / total;
         sum += score * share;
-        all.extend(parts.into_iter().map(|part| Part {
+        all.extend(parts.into_iter().map(|part| ScorePart {
             value: part.value * share,
             ..part
         }));
@@ -181,13 +187,13 @@ fn blended(members: &[&Set], sharpness: f64, id: &PaperId, operands: &[HashMap<P
     (sum, all)
 }
 
-fn by_id(fused: Vec<Fused>) -> HashMap<PaperId, Fused> {
+fn by_id(fused: Vec<FusedPaper>) -> HashMap<PaperId, FusedPaper> {
     fused.into_iter().map(|fused| (fused.id.clone(), fused)).collect()
 }
 
-fn add(fused: &mut Fused, name: &'static str, value: f64, raw: f64) {
+fn add(fused: &mut FusedPaper, name: &'static str, value: f64, raw: f64) {
     fused.score += value;
-    fused.parts.push(Part {
+    fused.parts.push(ScorePart {
         leg: name,
         value,
         rank: 0,
@@ -204,11 +210,11 @@ mod tests {
         PaperId::parse(&format!("x:{name}")).expect("an id")
     }
 
-    fn fused(list: &[(&str, f64)]) -> Vec<Fused> {
-        let one = |(name, score): &(&str, f64)| Fused {
+    fn fused(list: &[(&str, f64)]) -> Vec<FusedPaper> {
+        let one = |(name, score): &(&str, f64)| FusedPaper {
             id: id(name),
             score: *score,
-            parts: vec![Part {
+            parts: vec![ScorePart {
                 leg: "dense",
                 value: *score,
                 rank: 1,
@@ -219,11 +225,11 @@ mod tests {
         list.iter().map(one).collect()
     }
 
-    fn names(ranking: &[Fused]) -> Vec<&str> {
+    fn names(ranking: &[FusedPaper]) -> Vec<&str> {
         ranking.iter().map(|fused| fused.id.as_str()).collect()
     }
 
-    fn parts_add_up(ranking: &[Fused]) {
+    fn parts_add_up(ranking: &[FusedPaper]) {
         for fused in ranking {
             let sum: f64 = fused.parts.iter().map(|part| part.value).sum();
             assert!((sum - fused.score).abs() < 1e-12, "{fused:?}");
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn one_operand_stays_as_it_is() {
         let only = fused(&[("a", 0.9), ("b", 0.1)]);
-        assert_eq!(combine(&Set::Operand(0), vec![only.clone()]), only);
+        assert_eq!(combine(&SetExpression::Operand(0), vec![only.clone()]), only);
     }
 
     #[test]
@@ -244,11 +250,20 @@ mod tests {
                 fused(&[("both", 3.0), ("first", 0.5), ("second", 4.0)]),
             ]
         };
-        let both = combine(&Set::All(vec![Set::Operand(0), Set::Operand(1)]), operands());
+        let both = combine(
+            &SetExpression::All(vec![SetExpression::Operand(0), SetExpression::Operand(1)]),
+            operands(),
+        );
         assert_eq!(names(&both), ["x:both", "x:second", "x:first"]);
-        let either = combine(&Set::Any(vec![Set::Operand(0), Set::Operand(1)]), operands());
+        let either = combine(
+            &SetExpression::Any(vec![SetExpression::Operand(0), SetExpression::Operand(1)]),
+            operands(),
+        );
         assert_eq!(names(&either), ["x:first", "x:second", "x:both"]);
-        let without = Set::All(vec![Set::Operand(0), Set::Not(Box::new(Set::Operand(1)))]);
+        let without = SetExpression::All(vec![
+            SetExpression::Operand(0),
+            SetExpression::Not(Box::new(SetExpression::Operand(1))),
+        ]);
         let without = combine(&without, operands());
         assert_eq!(names(&without), ["x:first", "x:both", "x:second"]);
         assert_eq!(without[0].parts.last().map(|part| part.leg), Some("unlike"));

@@ -28,7 +28,7 @@ pub struct Schedule {
     zone_name: String,
 }
 
-/// A schedule that cannot be one.
+/// An invalid schedule.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ScheduleError {
     /// Not a time of day.
@@ -40,7 +40,7 @@ pub enum ScheduleError {
 }
 
 impl Schedule {
-    /// Reads `HH:MM` and an IANA name; every day.
+    /// Parses `HH:MM` and an IANA name; daily.
     pub fn parse(time: &str, zone: &str) -> Result<Self, ScheduleError> {
         let wrong_time = || ScheduleError::Time(crate::text::shorten(time));
         let (hour, minute) = time.split_once(':').ok_or_else(wrong_time)?;
@@ -66,7 +66,7 @@ impl Schedule {
         &self.zone_name
     }
 
-    /// On other days.
+    /// The same schedule with another frequency.
     #[must_use]
     pub fn on(mut self, frequency: Frequency) -> Self {
         self.frequency = frequency;
@@ -78,7 +78,7 @@ impl Schedule {
         self.frequency
     }
 
-    /// The latest slot at or before `now`: the one an edition sent now belongs to.
+    /// The latest slot at or before `now`: the one a digest sent now belongs to.
     pub fn current_slot(&self, now: Timestamp) -> Timestamp {
         let slots = (0..=WEEK).map(|days| self.slot_on(now, -days));
         slots.flatten().find(|slot| *slot <= now).unwrap_or(Timestamp::MIN)
@@ -96,7 +96,7 @@ impl Schedule {
         at.to_zoned_datetime(self.zone.clone()).date()
     }
 
-    /// The slot so many days from now, by the local calendar; none where that day has no digest.
+    /// The slot this many days from now, by the local calendar; `None` where that day has no digest.
     fn slot_on(&self, now: Timestamp, offset_days: i64) -> Option<Timestamp> {
         let today = now.to_zoned_datetime(self.zone.clone()).date();
         let date = today.saturating_add(offset_days.days());
@@ -119,7 +119,7 @@ impl Frequency {
     }
 }
 
-/// Days within which every frequency has one, and one more for a slot that shifts over midnight.
+/// Days within which every frequency has a slot, plus one for a slot that shifts over midnight.
 const WEEK: i64 = 8;
 
 #[cfg(test)]

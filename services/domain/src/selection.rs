@@ -1,108 +1,108 @@
-//! Which papers of a window a reader gets, in which order and why.
+//! Selects the papers of a reader's digest from a pool of recent papers, in order and with reasons.
 //!
 //! ```text
-//! score = weight · cosine of the interest that brought the paper  +  trending score / highest in the window
+//! score = weight · cosine of the matched interest  +  trending score / highest in the pool
 //! ```
 //!
-//! A reader with interests gets what matches first, then what is trending: of `paper_count` places `trending_share`
-//! (rounded) belong to the trending papers, and what either cannot fill goes to the other, except that a share of 0 means
-//! matches alone and a share of 1 trending papers alone. Matches take turns: the next place goes to the interest with the
-//! highest weight / (places so far + 1), which shares places out by weight (D'Hondt), and of equal ones to the one with the
-//! better match; but none has more than [`PER_TOPIC`] places in a row while another has something to give. A place for
-//! which nothing is above the floor of the encoder ([`floor`]) stays empty. A reader without interests gets what is trending, then what is new.
+//! A reader with interests gets matches first, then trending papers: `trending_share` (rounded) of `paper_count` places belong
+//! to trending papers, and places that one kind cannot fill go to the other, except that a share of 0 means matches only and
+//! a share of 1 trending papers only. Interests share the places by weight (D'Hondt): the next place goes to the interest with
+//! the highest weight / (places so far + 1), ties to the better match; but no interest gets more than [`MAX_IN_A_ROW`] places in a
+//! row while another has a match. A place stays empty where no match is above the encoder's floor ([`floor`]). A reader without
+//! interests gets trending papers, then new ones.
 //!
-//! Nobody gets a paper twice, one that they have seen, excluded or gave as an example, or one that says nearly the same as
-//! another of the edition. Ties go to the newer paper, then to the lower id.
+//! No reader gets a paper that they have seen, excluded or given as an example, or that is a near-duplicate of another in the
+//! digest. Ties go to the newer paper, then to the lower id.
 //!
-//! It is pure. It makes no words of its reasons and computes no score of an interest (see [`crate::matching`]).
+//! It is pure. It writes no texts for its reasons and computes no match scores (see [`crate::matching`]).
 
+mod apportionment;
 pub mod floor;
 #[cfg(test)]
 mod tests;
-mod turns;
 
-use crate::matching::{Asked, DimensionError, Match, Panel, PaperSet, Workspace, top};
-use crate::preferences::{Excluding, Legible};
+use crate::matching::{DimensionError, InterestQuery, Match, Panel, PaperSet, Workspace, top};
+use crate::preferences::{PreparedExclusions, PreparedPaper};
 use crate::vectors::dot;
 use crate::{DenseVector, Int8Vector, Interest, Paper, Preferences};
-use turns::Turns;
+use apportionment::Apportionment;
 
-/// Cosine from which two papers say nearly the same.
+/// Cosine from which two papers are near-duplicates.
 pub const NEAR_DUPLICATE: f32 = 0.95;
-/// Most places in a row for one interest while another has something to give.
-pub const PER_TOPIC: usize = 3;
+/// Most places in a row for one interest while another has a match.
+pub const MAX_IN_A_ROW: usize = 3;
 
-/// A paper of the window.
+/// A recent paper.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
     /// The paper.
     pub paper: &'a Paper,
-    /// Its vector, by the encoder of the window.
+    /// Its vector; all candidates share one encoder.
     pub dense: &'a DenseVector,
     /// When it became searchable, in milliseconds since the epoch.
     pub indexed_ms: i64,
-    /// How much it is trending, in any unit; 0 where it is not.
+    /// Its trending score in any unit; 0 where it is not trending.
     pub trending: f32,
 }
 
-/// The papers there are to choose from, newest first, then by id. Made once for all readers.
+/// The papers to select from, newest first, then by id. Made once for all readers.
 #[derive(Debug, Clone)]
-pub struct Offer<'a> {
+pub struct CandidatePool<'a> {
     candidates: Vec<Candidate<'a>>,
-    legible: Vec<Legible<'a>>,
-    /// Those that are trending, most first.
+    prepared: Vec<PreparedPaper<'a>>,
+    /// The trending ones, highest score first.
     trending: Vec<usize>,
-    hottest: f32,
+    highest_trending: f32,
     floor: f32,
 }
 
-/// Whom papers are chosen for.
+/// What selection needs to know about a reader.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
-    /// What they want.
+pub struct ReaderProfile<'a> {
+    /// Their preferences.
     pub preferences: &'a Preferences,
-    /// Papers they have seen or never want.
+    /// Papers they have seen or rejected.
     pub seen: Option<&'a PaperSet>,
 }
 
-/// What was found for a reader.
+/// The matches of a reader's interests.
 #[derive(Debug, Clone, Copy)]
-pub struct Found<'a> {
-    /// For each of their interests the best papers of [`Offer::panel`], as [`top`] gives them. An interest without a vector
-    /// has none.
+pub struct InterestMatches<'a> {
+    /// For each interest the best papers of [`CandidatePool::panel`], as [`top`] returns them; none for an interest without a
+    /// vector.
     pub matches: &'a [&'a [Match]],
-    /// How many papers were asked for.
+    /// Number of papers requested per interest.
     pub k: usize,
 }
 
-/// A paper chosen for a reader.
+/// A paper selected for a reader.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Choice {
-    /// Its place among the candidates of the offer.
+pub struct SelectedPaper {
+    /// Its index among the candidates of the pool.
     pub paper: usize,
-    /// The sum of the parts; 0 for a paper that is only new.
+    /// The sum of the parts; 0 for a paper that is merely new.
     pub score: f32,
-    /// What the score is made of.
-    pub parts: Vec<(Part, f32)>,
-    /// The interest that brought it.
+    /// The parts of the score.
+    pub parts: Vec<(SelectionPart, f32)>,
+    /// The interest it matches.
     pub interest: Option<usize>,
-    /// Why it was chosen.
-    pub reason: Reason,
+    /// Why it was selected.
+    pub reason: SelectionReason,
 }
 
 /// A part of a score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum SelectionPart {
     /// Weight of the interest times cosine with it.
     Interest,
-    /// Trending score, as a share of the highest in the window.
+    /// Trending score, as a share of the highest in the pool.
     Trending,
 }
 
-/// Why a paper was chosen.
+/// Why a paper was selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
-    /// It matches the interest at this place.
+pub enum SelectionReason {
+    /// It matches the interest with this index.
     Interest(usize),
     /// It is trending.
     Trending,
@@ -110,71 +110,74 @@ pub enum Reason {
     New,
 }
 
-/// The lists of matches ended before the reader was served.
+/// The lists of matches ended before the digest was complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the lists of matches are too short; {ask} papers for each interest should be asked for")]
-pub struct TooShort {
-    /// How many to ask for, for this reader alone.
-    pub ask: usize,
+#[error("the lists of matches are too short; request {k} papers per interest")]
+pub struct TooFewMatches {
+    /// Number of papers per interest to request next, for this reader alone.
+    pub k: usize,
 }
 
-/// How many papers to ask for at first: some are excluded or say the same as others.
-pub fn first_ask(paper_count: usize) -> usize {
+/// Number of papers per interest to request at first: some will be excluded or near-duplicates.
+pub fn initial_k(paper_count: usize) -> usize {
     2 * paper_count
 }
 
-/// Chooses a reader's papers, in order, at most as many as they want. Which they are does not depend on how many were asked
-/// for: where it would, the answer is [`TooShort`].
-pub fn select(offer: &Offer<'_>, reader: Reader<'_>, found: Found<'_>) -> Result<Vec<Choice>, TooShort> {
+/// Selects a reader's papers, in order, at most `paper_count`. The result does not depend on how many matches were requested:
+/// where it would, the answer is [`TooFewMatches`].
+pub fn select(
+    pool: &CandidatePool<'_>,
+    reader: ReaderProfile<'_>,
+    found: InterestMatches<'_>,
+) -> Result<Vec<SelectedPaper>, TooFewMatches> {
     let preferences = reader.preferences;
     let (count, share) = (preferences.paper_count, preferences.trending_share);
-    let mut edition = Edition::new(offer, reader);
+    let mut digest = DigestDraft::new(pool, reader);
     if preferences.interests.is_empty() {
-        edition.fill(offer.trending.iter().copied(), Reason::Trending, count);
-        edition.fill(0..offer.candidates.len(), Reason::New, count);
-        return Ok(edition.choices);
+        digest.fill(pool.trending.iter().copied(), SelectionReason::Trending, count);
+        digest.fill(0..pool.candidates.len(), SelectionReason::New, count);
+        return Ok(digest.selected);
     }
-    let mut turns = Turns::new(preferences, found, offer.candidates.len());
+    let mut interests = Apportionment::new(preferences, found, pool.candidates.len());
     if share < 1.0 {
-        turns.serve(&mut edition, count - places(share, count))?;
+        interests.fill(&mut digest, count - places(share, count))?;
     }
-    let matched = edition.choices.len();
+    let matched = digest.selected.len();
     if share > 0.0 {
-        edition.fill(offer.trending.iter().copied(), Reason::Trending, count);
+        digest.fill(pool.trending.iter().copied(), SelectionReason::Trending, count);
     }
-    let trending = edition.choices.split_off(matched);
+    let trending = digest.selected.split_off(matched);
     if share < 1.0 {
-        turns.serve(&mut edition, count - trending.len())?;
+        interests.fill(&mut digest, count - trending.len())?;
     }
-    edition.choices.extend(trending);
-    Ok(edition.choices)
+    digest.selected.extend(trending);
+    Ok(digest.selected)
 }
 
-/// Matches and selects for one reader alone, asking for more until that is enough: first for `k` papers of each interest.
-/// `vectors` are those of the interests, in their order. For many readers, match them together and come here with those for
-/// whom the answer was [`TooShort`].
+/// Matches and selects for one reader, requesting more until that is enough, at first `k` papers per interest. `vectors` are
+/// those of the interests, in order. Match many readers together, and use this for those with [`TooFewMatches`].
 pub fn select_alone(
-    offer: &Offer<'_>,
+    pool: &CandidatePool<'_>,
     panel: &Panel,
-    reader: Reader<'_>,
+    reader: ReaderProfile<'_>,
     vectors: &[Int8Vector],
     mut k: usize,
     workspace: &mut Workspace,
-) -> Result<Vec<Choice>, DimensionError> {
-    let asked: Vec<Asked<'_>> = vectors
+) -> Result<Vec<SelectedPaper>, DimensionError> {
+    let queries: Vec<InterestQuery<'_>> = vectors
         .iter()
-        .map(|vector| Asked {
+        .map(|vector| InterestQuery {
             vector,
             skip: reader.seen,
         })
         .collect();
     loop {
-        let found = top(panel, &asked, k, workspace)?;
-        let matches: Vec<&[Match]> = (0..asked.len()).map(|interest| found.of(interest)).collect();
+        let found = top(panel, &queries, k, workspace)?;
+        let matches: Vec<&[Match]> = (0..queries.len()).map(|interest| found.of(interest)).collect();
         let matches = &matches;
-        match select(offer, reader, Found { matches, k }) {
-            Ok(choices) => return Ok(choices),
-            Err(TooShort { ask }) => k = ask,
+        match select(pool, reader, InterestMatches { matches, k }) {
+            Ok(selected) => return Ok(selected),
+            Err(more) => k = more.k,
         }
     }
 }
@@ -188,8 +191,8 @@ fn places(share: f32, count: usize) -> usize {
     ((share * count as f32).round() as usize).min(count)
 }
 
-impl<'a> Offer<'a> {
-    /// Of a window, in any order. A trending score that is not above zero, or not finite, is none.
+impl<'a> CandidatePool<'a> {
+    /// From candidates in any order. A trending score that is not positive and finite counts as none.
     pub fn new(mut candidates: Vec<Candidate<'a>>) -> Self {
         candidates.sort_by(|a, b| {
             b.indexed_ms
@@ -198,19 +201,19 @@ impl<'a> Offer<'a> {
         });
         let mut trending: Vec<usize> = (0..candidates.len()).collect();
         trending.retain(|at| candidates[*at].is_trending());
-        // Stable: of equal ones the newer stays before.
+        // A stable sort: among equal scores the newer paper stays first.
         trending.sort_by(|a, b| candidates[*b].trending.total_cmp(&candidates[*a].trending));
-        let hottest = trending.first().map_or(0.0, |at| candidates[*at].trending);
+        let highest_trending = trending.first().map_or(0.0, |at| candidates[*at].trending);
         Self {
-            legible: candidates.iter().map(|one| Legible::new(one.paper)).collect(),
+            prepared: candidates.iter().map(|one| PreparedPaper::new(one.paper)).collect(),
             candidates,
             trending,
-            hottest,
+            highest_trending,
             floor: floor::MATCH_FLOOR,
         }
     }
 
-    /// The same with another floor: a paper whose cosine with an interest is below it does not match.
+    /// The same pool with another floor: a paper whose cosine with an interest is below it does not match.
     #[must_use]
     pub fn with_floor(self, floor: f32) -> Self {
         Self { floor, ..self }
@@ -221,19 +224,20 @@ impl<'a> Offer<'a> {
         self.floor
     }
 
-    /// The papers, in the order in which matches and choices name them.
+    /// The papers, in the order of the indices in matches and selections.
     pub fn candidates(&self) -> &[Candidate<'a>] {
         &self.candidates
     }
 
-    /// The papers for [`crate::matching::top`], in the same order.
+    /// The papers as a panel for [`crate::matching::top`], in the same order.
     pub fn panel(&self, dimension: usize) -> Result<Panel, DimensionError> {
         Panel::new(dimension, self.candidates.iter().map(|one| one.dense))
     }
 
-    fn trending_part(&self, paper: usize) -> Option<(Part, f32)> {
+    fn trending_part(&self, paper: usize) -> Option<(SelectionPart, f32)> {
         let one = &self.candidates[paper];
-        one.is_trending().then(|| (Part::Trending, one.trending / self.hottest))
+        one.is_trending()
+            .then(|| (SelectionPart::Trending, one.trending / self.highest_trending))
     }
 }
 
@@ -243,69 +247,69 @@ impl Candidate<'_> {
     }
 }
 
-/// The papers chosen so far.
-struct Edition<'a> {
-    offer: &'a Offer<'a>,
-    reader: Reader<'a>,
-    exclusions: Excluding<'a>,
-    choices: Vec<Choice>,
-    /// All that were ever chosen, in that order.
+/// A digest while its papers are selected.
+struct DigestDraft<'a> {
+    pool: &'a CandidatePool<'a>,
+    reader: ReaderProfile<'a>,
+    exclusions: PreparedExclusions<'a>,
+    selected: Vec<SelectedPaper>,
+    /// Every paper ever selected, in order.
     papers: Vec<usize>,
 }
 
-impl<'a> Edition<'a> {
-    fn new(offer: &'a Offer<'a>, reader: Reader<'a>) -> Self {
+impl<'a> DigestDraft<'a> {
+    fn new(pool: &'a CandidatePool<'a>, reader: ReaderProfile<'a>) -> Self {
         Self {
-            offer,
+            pool,
             reader,
-            exclusions: reader.preferences.exclusions.ready(),
-            choices: Vec::with_capacity(reader.preferences.paper_count),
+            exclusions: reader.preferences.exclusions.prepare(),
+            selected: Vec::with_capacity(reader.preferences.paper_count),
             papers: Vec::with_capacity(reader.preferences.paper_count),
         }
     }
 
-    /// Takes what is wanted of a list until there are so many papers in all.
-    fn fill(&mut self, list: impl Iterator<Item = usize>, reason: Reason, count: usize) {
+    /// Takes suitable papers from a list until there are `count` papers in total.
+    fn fill(&mut self, list: impl Iterator<Item = usize>, reason: SelectionReason, count: usize) {
         for paper in list {
             if self.papers.len() >= count {
                 return;
             }
-            if self.is_new(paper, 0) && self.wants(paper) {
-                self.choose(paper, reason, None);
+            if self.is_new(paper, 0) && self.accepts(paper) {
+                self.select(paper, reason, None);
             }
         }
     }
 
-    fn choose(&mut self, paper: usize, reason: Reason, matched: Option<f32>) {
-        let matched = matched.map(|value| (Part::Interest, value));
-        let parts: Vec<(Part, f32)> = matched.into_iter().chain(self.offer.trending_part(paper)).collect();
+    fn select(&mut self, paper: usize, reason: SelectionReason, matched: Option<f32>) {
+        let matched = matched.map(|value| (SelectionPart::Interest, value));
+        let parts: Vec<(SelectionPart, f32)> = matched.into_iter().chain(self.pool.trending_part(paper)).collect();
         self.papers.push(paper);
-        self.choices.push(Choice {
+        self.selected.push(SelectedPaper {
             paper,
             score: parts.iter().map(|(_, value)| value).sum(),
             parts,
             interest: match reason {
-                Reason::Interest(interest) => Some(interest),
-                Reason::Trending | Reason::New => None,
+                SelectionReason::Interest(interest) => Some(interest),
+                SelectionReason::Trending | SelectionReason::New => None,
             },
             reason,
         });
     }
 
-    /// Whether a paper is, and says, something else than those chosen, the first so many of which are not looked at.
-    fn is_new(&self, paper: usize, known: usize) -> bool {
-        let dense = |paper: usize| self.offer.candidates[paper].dense.as_slice();
+    /// Whether a paper is neither one of the selected papers nor a near-duplicate; the first `compared` were checked before.
+    fn is_new(&self, paper: usize, compared: usize) -> bool {
+        let dense = |paper: usize| self.pool.candidates[paper].dense.as_slice();
         let same = |other: &usize| *other == paper || dot(dense(*other), dense(paper)) >= NEAR_DUPLICATE;
-        !self.papers[known..].iter().any(same)
+        !self.papers[compared..].iter().any(same)
     }
 
-    /// Whether nothing speaks against a paper, whatever else is chosen. Words are looked for last, for they take longest.
-    fn wants(&self, paper: usize) -> bool {
+    /// Whether the reader may get a paper, whatever else is selected. Words are checked last because they take longest.
+    fn accepts(&self, paper: usize) -> bool {
         let seen = self.reader.seen.is_some_and(|seen| seen.contains(paper));
-        let legible = &self.offer.legible[paper];
-        let paper = self.offer.candidates[paper].paper;
+        let prepared = &self.pool.prepared[paper];
+        let paper = self.pool.candidates[paper].paper;
         let interests = &self.reader.preferences.interests;
         let is_example = |one: &Interest| one.like.contains(&paper.id) || one.unlike.contains(&paper.id);
-        !seen && !interests.iter().any(is_example) && !self.exclusions.exclude(legible)
+        !seen && !interests.iter().any(is_example) && !self.exclusions.exclude(prepared)
     }
 }

@@ -1,6 +1,6 @@
-//! From what a submitter wrote to a paper: normalise every field, check it, and report all that is wrong at once.
+//! Turns a submission into a paper: normalises and checks every field, and reports all violations at once.
 //!
-//! It never decides whether a paper is new; that needs memory, which ingest has.
+//! It never decides whether a paper is new; the registry in ingest does.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -25,7 +25,7 @@ pub const FUTURE_TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
 /// The source of papers that name none.
 pub const DEFAULT_SOURCE: &str = "api";
 
-/// A paper in a submitter's words. Only the title is required.
+/// A paper as submitted. Only the title is required.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Submission {
     /// Identifier in any spelling; empty to derive one.
@@ -50,7 +50,7 @@ pub struct Submission {
     pub language: String,
 }
 
-/// One thing that is wrong with a submission.
+/// One invalid field of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The field, such as `title` or `authors[3]`.
@@ -60,12 +60,12 @@ pub struct Violation {
 }
 
 impl Submission {
-    /// Makes a paper at revision 0, which ingest replaces by the real one.
+    /// Makes a paper with revision 0, which ingest replaces.
     ///
     /// # Errors
-    /// Everything that is wrong with it, at least one violation.
+    /// Every violation, at least one.
     pub fn into_paper(self, now: Timestamp) -> Result<Paper, Vec<Violation>> {
-        let mut check = Check {
+        let mut check = SubmissionCheck {
             violations: Vec::new(),
             now,
         };
@@ -109,7 +109,7 @@ impl Submission {
     }
 }
 
-/// Hex SHA-256 of what a reader would call the content: title, abstract, authors, categories, links, language. Dates and
+/// Hex SHA-256 of the content a reader sees: title, abstract, authors, categories, links, language. Dates and
 /// source are left out, so that the same text from two feeds is the same content.
 fn content_hash(paper: &Paper) -> String {
     let mut hash = Sha256::new();
@@ -145,12 +145,12 @@ pub fn text_fingerprint(paper: &Paper) -> Option<String> {
     Some(hex(&Sha256::digest(key)))
 }
 
-struct Check {
+struct SubmissionCheck {
     violations: Vec<Violation>,
     now: Timestamp,
 }
 
-impl Check {
+impl SubmissionCheck {
     fn wrong(&mut self, field: impl Into<String>, description: impl Into<String>) {
         self.violations.push(Violation {
             field: field.into(),

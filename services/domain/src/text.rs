@@ -1,17 +1,16 @@
-//! Brings text into one form: Unicode NFC, no control characters, single spaces. LaTeX is left as its authors wrote it.
+//! Normalises text: Unicode NFC, no control characters, single spaces. LaTeX stays as written.
 //!
 //! It never translates, truncates or interprets text.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Text on one line: NFC, every run of white space one space, invisible controls removed, ends trimmed.
+/// Text on one line: NFC, white space collapsed, invisible control characters removed, trimmed.
 pub fn one_line(text: &str) -> String {
     let clean: String = text.nfc().map(space_or_self).filter(|c| !is_invisible(*c)).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Text in paragraphs: blank lines part paragraphs, line ends inside a paragraph become spaces. Each paragraph ends up
-/// on a line of its own.
+/// Text in paragraphs, one per line: blank lines separate paragraphs, line breaks within a paragraph become spaces.
 pub fn paragraphs(text: &str) -> String {
     let unix = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut result: Vec<String> = Vec::new();
@@ -31,8 +30,7 @@ pub fn paragraphs(text: &str) -> String {
     result.join("\n")
 }
 
-/// The key two spellings of the same words share: compatibility form, lower case, accents and punctuation gone, single
-/// spaces. For comparing, never for showing.
+/// Comparison key of a text: compatibility form, lower case, without accents and punctuation, single spaces. Never shown.
 pub fn fold(text: &str) -> String {
     let letters: String = text
         .nfkd()
@@ -43,8 +41,8 @@ pub fn fold(text: &str) -> String {
     letters.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What an author can be asked for by, from a printed name: the whole name, its first and last word, and each word, all
-/// folded and each once. `Ada K. Lovelace` answers to `ada k lovelace`, `ada lovelace`, `ada`, `k` and `lovelace`.
+/// The keys under which an author is found: the whole name, its first and last word, and each word, folded and distinct.
+/// `Ada K. Lovelace` has `ada k lovelace`, `ada lovelace`, `ada`, `k` and `lovelace`.
 pub fn author_keys(name: &str) -> Vec<String> {
     let whole = fold(name);
     let words: Vec<&str> = whole.split(' ').filter(|word| !word.is_empty()).collect();
@@ -118,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn authors_answer_to_their_name_its_ends_and_each_word() {
+    fn author_keys_are_the_name_its_ends_and_each_word() {
         assert_eq!(
             author_keys("Ada K. Lovelace"),
             ["ada", "ada k lovelace", "ada lovelace", "k", "lovelace"]

@@ -1,4 +1,4 @@
-//! Vectors of papers and queries that are sound by construction.
+//! Vectors of papers and queries, valid by construction.
 //!
 //! It never computes a vector; encoders do.
 
@@ -12,7 +12,7 @@ pub use int8::Int8Vector;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EncoderId(String);
 
-/// A vector that cannot be one.
+/// An invalid vector.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum VectorError {
     /// No name.
@@ -122,8 +122,8 @@ impl DenseVector {
         self.0.len()
     }
 
-    /// The weighted mean of vectors, brought to norm 1; a negative weight turns away from its vector. None where there are
-    /// none, where they cancel each other out, or where they differ in dimension.
+    /// The normalised weighted mean of vectors; weights may be negative. `None` without vectors, where they cancel each other
+    /// out, or where their dimensions differ.
     pub fn mean<'a>(weighted: impl IntoIterator<Item = (f32, &'a Self)>) -> Option<Self> {
         let mut sum: Vec<f32> = Vec::new();
         for (weight, vector) in weighted {
@@ -148,7 +148,7 @@ impl DenseVector {
         Some(Self(sum))
     }
 
-    /// True for text without a known word: such a vector is near nothing.
+    /// Whether it is all zeros, as for text without a known word; it is similar to nothing.
     pub fn is_zero(&self) -> bool {
         self.0.iter().all(|v| *v == 0.0)
     }
@@ -216,19 +216,19 @@ pub struct PaperVectors {
     pub truncated: bool,
 }
 
-/// Dot product in eight lanes, which the compiler turns into vector instructions.
+/// Dot product in eight partial sums, which the compiler vectorises.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
+    let mut sums = [0.0_f32; 8];
     let (a_blocks, b_blocks) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f32 = (a_blocks.remainder().iter().zip(b_blocks.remainder()))
         .map(|(x, y)| x * y)
         .sum();
     for (x, y) in a_blocks.zip(b_blocks) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
+        for at in 0..8 {
+            sums[at] += x[at] * y[at];
         }
     }
-    lanes.iter().sum::<f32>() + rest
+    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

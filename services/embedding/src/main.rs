@@ -4,7 +4,7 @@ fn main() -> std::process::ExitCode {
     common::service::main(
         embedding::NAME,
         &[embedding::DEFAULTS],
-        embedding::Config::read,
+        embedding::EmbeddingConfig::read,
         async |config, assembly| embedding::start(config, assembly).await,
     )
 }

@@ -1,7 +1,6 @@
-//! The figures this service shows: every metric of `embedding` is declared here and exists before the first request,
-//! once for each encoder that is offered.
+//! The metrics of this service. Each is declared here, has one series per encoder, and exists before the first request.
 //!
-//! It never decides what is slow or wrong; alerts do. Tokens per second are the rate of `tokens_total`.
+//! Nothing here decides what is slow or wrong; the alerts do. Tokens per second are the rate of `tokens_total`.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,11 +13,11 @@ use prometheus::{
 use encoder::TextKind;
 
 /// The metrics of this process, in the default registry.
-static REGISTERED: LazyLock<Families> = LazyLock::new(|| Families::new(prometheus::default_registry()));
+static REGISTERED: LazyLock<MetricFamilies> = LazyLock::new(|| MetricFamilies::new(prometheus::default_registry()));
 
-/// All of them, each with a series per encoder.
+/// All metrics of the service, each with a series per encoder.
 #[derive(Debug)]
-pub struct Families {
+pub struct MetricFamilies {
     texts: IntCounterVec,
     tokens: IntCounterVec,
     truncated: IntCounterVec,
@@ -39,7 +38,7 @@ pub struct Families {
 
 /// The metrics of one encoder.
 #[derive(Debug)]
-pub struct Metrics {
+pub struct EncoderMetrics {
     texts: ByKind<IntCounter>,
     tokens: IntCounter,
     truncated: IntCounter,
@@ -57,29 +56,29 @@ pub struct Metrics {
     cache_misses: IntCounter,
 }
 
-/// The metrics of this process. The series of an encoder exist from its start.
-pub fn registered() -> &'static Families {
+/// The metrics of this process. The series of an encoder exist once its engine has started.
+pub fn registered() -> &'static MetricFamilies {
     &REGISTERED
 }
 
-impl Families {
-    /// Metrics in a registry that has none of them yet.
+impl MetricFamilies {
+    /// Adds the metrics to a registry that has none of them yet.
     pub fn new(registry: &Registry) -> Self {
-        let add = Adder(registry);
+        let add = Registrar(registry);
         Self {
-            texts: add.counters_by_kind("texts_total", "Texts encoded, by kind."),
-            tokens: add.counters("tokens_total", "Tokens the encoder read."),
+            texts: add.counters_by_kind("texts_total", "Texts embedded, by kind."),
+            tokens: add.counters("tokens_total", "Tokens embedded."),
             truncated: add.counters(
                 "truncated_texts_total",
-                "Texts whose end was left out because they were longer than the encoder reads.",
+                "Texts truncated because they had more tokens than the encoder reads.",
             ),
             unknown: add.counters(
                 "unknown_texts_total",
-                "Texts without any token the encoder knows; their dense vector is zero.",
+                "Texts without any token that the encoder knows; their dense vector is zero.",
             ),
             dropped: add.counters_by_kind(
                 "dropped_texts_total",
-                "Texts not computed because their caller had gone away, by kind.",
+                "Texts not embedded because their caller was gone, by kind.",
             ),
             refused: add.counters_by_kind(
                 "refused_texts_total",
@@ -87,49 +86,49 @@ impl Families {
             ),
             expired: add.counters_by_kind(
                 "expired_texts_total",
-                "Texts not computed because their deadline had passed, by kind.",
+                "Texts not embedded because their deadline had passed, by kind.",
             ),
-            failed: add.counters_by_kind("failed_texts_total", "Texts the encoder could not embed, by kind."),
+            failed: add.counters_by_kind("failed_texts_total", "Texts that the encoder failed to embed, by kind."),
             queue_tokens: add.gauges(
                 "queue_tokens",
-                "Tokens that wait for the encoder, by kind.",
+                "Tokens waiting for the encoder, by kind.",
                 &["encoder_id", "kind"],
             ),
             queue_seconds: add.histograms_by_kind(
                 "queue_seconds",
-                "Time from the arrival of a text until the encoder took it, by kind.",
+                "Time that texts waited for the encoder, by kind.",
                 seconds(),
             ),
-            batch_texts: add.histograms("batch_texts", "Texts encoded at once.", powers_of_two(1.0, 9)),
-            batch_tokens: add.histograms("batch_tokens", "Tokens encoded at once.", powers_of_two(4.0, 10)),
-            batch_seconds: add.histograms("batch_seconds", "Time to encode one batch.", seconds()),
-            cache_hits: add.counters("query_cache_hits_total", "Queries whose vectors were remembered."),
-            cache_misses: add.counters("query_cache_misses_total", "Queries whose vectors were not remembered."),
+            batch_texts: add.histograms("batch_texts", "Texts per batch.", powers_of_two(1.0, 9)),
+            batch_tokens: add.histograms("batch_tokens", "Tokens per batch.", powers_of_two(4.0, 10)),
+            batch_seconds: add.histograms("batch_seconds", "Time to compute a batch.", seconds()),
+            cache_hits: add.counters("query_cache_hits_total", "Queries answered from the cache."),
+            cache_misses: add.counters("query_cache_misses_total", "Queries not found in the cache."),
             model: add.gauges(
                 "model_info",
-                "1 for each model that is loaded, by its id, revision, architecture and type of numbers.",
+                "1 for each loaded model, by encoder id, revision, architecture and number format.",
                 &["encoder_id", "revision", "architecture", "dtype"],
             ),
         }
     }
 
-    /// Metrics that nobody sees, for tests and tools.
+    /// Metrics in a registry of their own, for tests and tools.
     pub fn unregistered() -> Self {
         Self::new(&Registry::new())
     }
 
-    /// Shows that a model is loaded.
+    /// Records that a model is loaded.
     pub fn show_model(&self, encoder_id: &str, revision: &str, architecture: &str, dtype: &str) {
         let labels = [encoder_id, revision, architecture, dtype];
         self.model.with_label_values(&labels).set(1);
     }
 
-    /// The metrics of one encoder, which all exist from then on.
-    pub fn of(&self, encoder_id: &str) -> Arc<Metrics> {
+    /// The metrics of one encoder; their series exist from now on.
+    pub fn of(&self, encoder_id: &str) -> Arc<EncoderMetrics> {
         let one = |counters: &IntCounterVec| counters.with_label_values(&[encoder_id]);
         let histogram = |histograms: &HistogramVec| histograms.with_label_values(&[encoder_id]);
         let by_kind = |counters: &IntCounterVec| ByKind::new(|kind| counters.with_label_values(&[encoder_id, kind]));
-        Arc::new(Metrics {
+        Arc::new(EncoderMetrics {
             texts: by_kind(&self.texts),
             tokens: one(&self.tokens),
             truncated: one(&self.truncated),
@@ -149,25 +148,25 @@ impl Families {
     }
 }
 
-impl Metrics {
-    /// Metrics that nobody sees, for tests and tools.
+impl EncoderMetrics {
+    /// Metrics in a registry of their own, for tests and tools.
     pub fn unregistered() -> Arc<Self> {
-        Families::unregistered().of("unregistered")
+        MetricFamilies::unregistered().of("unregistered")
     }
 
-    /// The gauges of what waits: queries, then documents.
+    /// The gauges of the waiting tokens of queries and of documents, in this order.
     pub fn queue_gauges(&self) -> [IntGauge; 2] {
         [self.queue_tokens.queries.clone(), self.queue_tokens.documents.clone()]
     }
 
-    /// One batch was encoded.
+    /// Records a computed batch.
     pub fn batch(&self, texts: usize, tokens: usize, took: Duration) {
         self.batch_texts.observe(texts as f64);
         self.batch_tokens.observe(tokens as f64);
         self.batch_seconds.observe(took.as_secs_f64());
     }
 
-    /// One text of a batch was encoded after it had waited.
+    /// Records an embedded text and how long it had waited.
     pub fn encoded(&self, kind: TextKind, tokens: u32, waited: Duration, traits: TextTraits) {
         self.texts.of(kind).inc();
         self.tokens.inc_by(u64::from(tokens));
@@ -176,36 +175,36 @@ impl Metrics {
         self.queue_seconds.of(kind).observe(waited.as_secs_f64());
     }
 
-    /// A text's caller had gone away.
+    /// Records a text whose caller was gone.
     pub fn dropped(&self, kind: TextKind) {
         self.dropped.of(kind).inc();
     }
 
-    /// Texts found the queue full.
+    /// Records texts that were refused because the queue was full.
     pub fn refused(&self, kind: TextKind, texts: usize) {
         self.refused.of(kind).inc_by(texts as u64);
     }
 
-    /// A text's deadline had passed.
+    /// Records a text whose deadline had passed.
     pub fn expired(&self, kind: TextKind) {
         self.expired.of(kind).inc();
     }
 
-    /// A text could not be embedded.
+    /// Records a text that could not be embedded.
     pub fn failed(&self, kind: TextKind) {
         self.failed.of(kind).inc();
     }
 
-    /// A query was looked up in the memory of recent ones.
-    pub fn looked_up(&self, lookup: Lookup) {
+    /// Records that a query was looked up in the cache.
+    pub fn cache_lookup(&self, lookup: CacheLookup) {
         match lookup {
-            Lookup::Hit => self.cache_hits.inc(),
-            Lookup::Miss => self.cache_misses.inc(),
+            CacheLookup::Hit => self.cache_hits.inc(),
+            CacheLookup::Miss => self.cache_misses.inc(),
         }
     }
 }
 
-/// One metric for each kind of text.
+/// One metric per kind of text.
 #[derive(Debug)]
 struct ByKind<M> {
     queries: M,
@@ -228,27 +227,28 @@ impl<M> ByKind<M> {
     }
 }
 
-/// What is worth counting about an encoded text.
+/// Traits of an embedded text that are counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TextTraits {
-    /// Its end was left out.
+    /// Its end was cut off.
     pub truncated: bool,
     /// The encoder knew none of its tokens.
     pub unknown: bool,
 }
 
-/// Whether something was remembered.
+/// Whether a query was in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookup {
-    /// It was.
+pub enum CacheLookup {
+    /// It was cached.
     Hit,
-    /// It was not.
+    /// It was not cached.
     Miss,
 }
 
-struct Adder<'a>(&'a Registry);
+/// Creates metrics and registers them.
+struct Registrar<'a>(&'a Registry);
 
-impl Adder<'_> {
+impl Registrar<'_> {
     fn counters(&self, noun: &str, help: &str) -> IntCounterVec {
         self.add(IntCounterVec::new(opts(noun, help), &["encoder_id"]))
     }
@@ -272,7 +272,7 @@ impl Adder<'_> {
     }
 
     fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
-        const UNIQUE: &str = "metric names of this file are sound and distinct";
+        const UNIQUE: &str = "the metric names of this file are valid and distinct";
         let metric = metric.expect(UNIQUE);
         self.0.register(Box::new(metric.clone())).expect(UNIQUE);
         metric
@@ -296,19 +296,19 @@ fn powers_of_two(first: f64, count: usize) -> Vec<f64> {
 }
 
 #[cfg(test)]
-pub mod reading {
-    //! Reads counters back.
+mod reading {
+    //! Reads counters, for tests.
 
-    use super::{Metrics, TextKind};
+    use super::{EncoderMetrics, TextKind};
 
-    impl Metrics {
+    impl EncoderMetrics {
         /// Dropped, refused, expired and failed texts of a kind.
         pub fn not_computed(&self, kind: TextKind) -> [u64; 4] {
             [&self.dropped, &self.refused, &self.expired, &self.failed].map(|counters| counters.of(kind).get())
         }
 
         /// Hits and misses.
-        pub fn lookups(&self) -> (u64, u64) {
+        pub fn cache_lookups(&self) -> (u64, u64) {
             (self.cache_hits.get(), self.cache_misses.get())
         }
     }
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn every_metric_exists_before_the_first_request() {
         let registry = Registry::new();
-        let families = Families::new(&registry);
+        let families = MetricFamilies::new(&registry);
         families.show_model("potion@123", "123456", "static", "f32");
         families.of("potion@123");
         let families = registry.gather();
@@ -347,10 +347,12 @@ mod tests {
             let name = format!("broadsheet_embedding_{noun}");
             assert!(names.contains(&name.as_str()), "{name} is missing from {names:?}");
         }
-        let by_kind = families.iter().filter(|family| {
+        let has_kind = |family: &&prometheus::proto::MetricFamily| {
             let labels = family.get_metric()[0].get_label();
             labels.iter().any(|label| label.name() == "kind")
-        });
+        };
+        let by_kind: Vec<_> = families.iter().filter(has_kind).collect();
+        assert_eq!(by_kind.len(), 7);
         for family in by_kind {
             assert_eq!(family.get_metric().len(), 2, "{}", family.name());
         }
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn each_encoder_has_its_own_series() {
-        let families = Families::unregistered();
+        let families = MetricFamilies::unregistered();
         let (first, second) = (families.of("a@1"), families.of("b@2"));
         first.failed(TextKind::Document);
         families.show_model("a@1", "1", "static", "f32");

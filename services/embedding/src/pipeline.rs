@@ -1,59 +1,63 @@
-//! What one accepted paper becomes: the same paper with its vectors.
+//! The stage of the service: turns an accepted paper into the same paper with its vectors.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::stage::{Outcome, Stage};
+use common::stage::{Handled, Stage};
 use domain::Paper;
 use domain::document::document_text;
 use proto::papers::v1::{PaperAccepted, PaperEmbedded};
 
-use crate::engine::{Embedded, Engine, Pending, Text, TextError, Truncate};
+use crate::engine::{EmbeddedText, Engine, InputText, PendingAnswer, TextError, Truncate};
 use encoder::TextKind;
 
-/// How long one batch should take the encoder: well within the time after which the server gives it to somebody else,
-/// long enough that fetching and publishing do not count, and short enough for a stop.
+/// How long the encoder should need for one batch: well below the time after which the server redelivers messages, long
+/// enough that fetching and publishing hardly matter, and short enough for a prompt stop.
 const BATCH_SECONDS: f64 = 2.0;
-/// Tokens of a paper, a little above the mean of arXiv's abstracts.
+/// Assumed tokens of a paper, a little above the mean of arXiv's abstracts.
 const PAPER_TOKENS: f64 = 256.0;
-/// Papers in a batch before the encoder's pace is known.
+/// Papers in a batch before the encoder's speed is known.
 const FIRST_BATCH: usize = 4;
 
-/// The stage.
-pub struct Pipeline {
+/// Embeds the papers of `papers.accepted` with one engine.
+pub struct EmbeddingStage {
     engine: Engine,
 }
 
-/// A sound event.
-struct Accepted {
+/// A valid event.
+struct AcceptedPaper {
     paper: Paper,
-    repetition: String,
+    resend_id: String,
 }
 
-impl Pipeline {
-    /// Over an engine.
+impl EmbeddingStage {
+    /// A stage that embeds with this engine.
     pub fn new(engine: Engine) -> Self {
         Self { engine }
     }
 
-    async fn outcome(&self, Accepted { paper, repetition }: &Accepted, pending: Pending) -> Outcome<PaperEmbedded> {
+    async fn outcome(
+        &self,
+        AcceptedPaper { paper, resend_id }: &AcceptedPaper,
+        pending: PendingAnswer,
+    ) -> Handled<PaperEmbedded> {
         match pending.answer().await {
-            Ok(embedded) => self.done(paper, repetition, embedded),
-            // A panic may have come from what lay in memory; the other errors come from the text alone.
+            Ok(embedded) => self.done(paper, resend_id, embedded),
+            // A panic may have another cause than the text; the errors below come from the text alone.
             Err(error @ (TextError::Panicked(_) | TextError::Stopped | TextError::Deadline)) => {
-                Outcome::Retry(error.to_string())
+                Handled::Retry(error.to_string())
             }
-            Err(error) => Outcome::Discard(error.to_string()),
+            Err(error) => Handled::Discard(error.to_string()),
         }
     }
 
-    fn done(&self, paper: &Paper, repetition: &str, embedded: Embedded) -> Outcome<PaperEmbedded> {
+    fn done(&self, paper: &Paper, resend_id: &str, embedded: EmbeddedText) -> Handled<PaperEmbedded> {
         let vectors = self.engine.paper_vectors(embedded);
         let mut id = format!("embedded:{}:{}:{}", paper.id, paper.revision, vectors.encoder);
-        if !repetition.is_empty() {
-            id = format!("{id}:{repetition}");
+        if !resend_id.is_empty() {
+            id = format!("{id}:{resend_id}");
         }
-        Outcome::Done(vec![(
+        Handled::Done(vec![(
             id,
             PaperEmbedded {
                 paper: Some(paper.into()),
@@ -64,30 +68,30 @@ impl Pipeline {
 }
 
 #[async_trait]
-impl Stage for Pipeline {
+impl Stage for EmbeddingStage {
     type Input = PaperAccepted;
     type Output = PaperEmbedded;
     const SERVICE: &'static str = crate::NAME;
-    /// One is computed while the other is published and the next one fetched.
-    const LANES: usize = 2;
+    /// One batch is computed while another one is published and the next one fetched.
+    const CONCURRENCY: usize = 2;
 
-    fn appetite(&self) -> usize {
-        appetite(self.engine.tokens_per_second())
+    fn batch_capacity(&self) -> usize {
+        batch_capacity(self.engine.tokens_per_second())
     }
 
-    async fn handle(&self, batch: Vec<PaperAccepted>) -> Vec<Outcome<PaperEmbedded>> {
-        let parsed: Vec<Result<Accepted, String>> = batch.into_iter().map(accepted).collect();
+    async fn handle(&self, batch: Vec<PaperAccepted>) -> Vec<Handled<PaperEmbedded>> {
+        let parsed: Vec<Result<AcceptedPaper, String>> = batch.into_iter().map(parse).collect();
         let texts = parsed.iter().flatten().map(|accepted| text(&accepted.paper)).collect();
-        // What was pulled is bounded by the appetite, so it is never refused.
-        let mut pending = self.engine.submit_anyway(texts).into_iter();
+        // The batch capacity limits what was pulled, so nothing is refused here.
+        let mut pending = self.engine.submit_unlimited(texts).into_iter();
         let mut outcomes = Vec::with_capacity(parsed.len());
         for paper in parsed {
             let outcome = match paper {
                 Ok(accepted) => match pending.next() {
                     Some(pending) => self.outcome(&accepted, pending).await,
-                    None => Outcome::Retry("no answer from the encoder".to_owned()),
+                    None => Handled::Retry("no answer from the encoder".to_owned()),
                 },
-                Err(problem) => Outcome::Discard(problem),
+                Err(problem) => Handled::Discard(problem),
             };
             outcomes.push(outcome);
         }
@@ -95,16 +99,16 @@ impl Stage for Pipeline {
     }
 }
 
-fn accepted(event: PaperAccepted) -> Result<Accepted, String> {
+fn parse(event: PaperAccepted) -> Result<AcceptedPaper, String> {
     let paper = Paper::try_from(event.paper.unwrap_or_default());
-    Ok(Accepted {
+    Ok(AcceptedPaper {
         paper: paper.map_err(|error| error.to_string())?,
-        repetition: event.repetition,
+        resend_id: event.resend_id,
     })
 }
 
-fn text(paper: &Paper) -> Text {
-    Text {
+fn text(paper: &Paper) -> InputText {
+    InputText {
         kind: TextKind::Document,
         content: document_text(paper),
         title: paper.title.clone(),
@@ -112,19 +116,20 @@ fn text(paper: &Paper) -> Text {
     }
 }
 
-/// Papers that an encoder of this pace computes in the time for one batch.
-fn appetite(tokens_per_second: Option<f64>) -> usize {
-    let Some(pace) = tokens_per_second else {
+/// Papers that an encoder of this speed computes in the time for one batch.
+fn batch_capacity(tokens_per_second: Option<f64>) -> usize {
+    let Some(tokens_per_second) = tokens_per_second else {
         return FIRST_BATCH;
     };
-    let papers = Duration::try_from_secs_f64(pace * BATCH_SECONDS / PAPER_TOKENS).map_or(u64::MAX, |n| n.as_secs());
+    let papers =
+        Duration::try_from_secs_f64(tokens_per_second * BATCH_SECONDS / PAPER_TOKENS).map_or(u64::MAX, |n| n.as_secs());
     usize::try_from(papers).unwrap_or(usize::MAX).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::tests::engine;
+    use crate::testing::engine;
 
     fn event(title: &str) -> PaperAccepted {
         let time = Some(prost_types::Timestamp::default());
@@ -141,14 +146,14 @@ mod tests {
         }
     }
 
-    async fn outcomes(batch: Vec<PaperAccepted>) -> Vec<Outcome<PaperEmbedded>> {
-        Pipeline::new(engine()).handle(batch).await
+    async fn outcomes(batch: Vec<PaperAccepted>) -> Vec<Handled<PaperEmbedded>> {
+        EmbeddingStage::new(engine()).handle(batch).await
     }
 
     #[tokio::test]
-    async fn a_paper_becomes_itself_with_its_vectors() {
+    async fn a_paper_is_published_with_its_vectors() {
         let outcomes = outcomes(vec![event("Graphs")]).await;
-        let [Outcome::Done(published)] = &outcomes[..] else {
+        let [Handled::Done(published)] = &outcomes[..] else {
             panic!("{outcomes:?}");
         };
         let (id, embedded) = &published[0];
@@ -158,20 +163,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_repetition_is_told_from_what_it_repeats() {
+    async fn a_repetition_has_a_message_id_of_its_own() {
         let again = PaperAccepted {
-            repetition: "2nd".to_owned(),
+            resend_id: "2nd".to_owned(),
             ..event("Graphs")
         };
         let outcomes = outcomes(vec![again]).await;
-        let [Outcome::Done(published)] = &outcomes[..] else {
+        let [Handled::Done(published)] = &outcomes[..] else {
             panic!("{outcomes:?}");
         };
         assert_eq!(published[0].0, "embedded:arxiv:2402.14776:2:fake@0123456789ab:2nd");
     }
 
     #[tokio::test]
-    async fn bad_papers_do_not_take_their_neighbours_along() {
+    async fn bad_papers_do_not_affect_their_neighbours() {
         let batch = vec![
             event("Graphs"),
             PaperAccepted::default(),
@@ -184,11 +189,11 @@ mod tests {
             matches!(
                 &outcomes[..],
                 [
-                    Outcome::Done(_),
-                    Outcome::Discard(_),
-                    Outcome::Discard(_),
-                    Outcome::Retry(_),
-                    Outcome::Done(_)
+                    Handled::Done(_),
+                    Handled::Discard(_),
+                    Handled::Discard(_),
+                    Handled::Retry(_),
+                    Handled::Done(_)
                 ]
             ),
             "{outcomes:?}"
@@ -196,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_encoder_takes_few_papers_at_once() {
-        assert_eq!(appetite(None), FIRST_BATCH);
-        assert_eq!(appetite(Some(7000.0)), 54);
-        assert_eq!(appetite(Some(800.0)), 6);
-        assert_eq!(appetite(Some(3.0)), 1);
-        assert!(appetite(Some(f64::MAX)) > 1_000_000);
+    fn a_slow_encoder_gets_few_papers_at_once() {
+        assert_eq!(batch_capacity(None), FIRST_BATCH);
+        assert_eq!(batch_capacity(Some(7000.0)), 54);
+        assert_eq!(batch_capacity(Some(800.0)), 6);
+        assert_eq!(batch_capacity(Some(3.0)), 1);
+        assert!(batch_capacity(Some(f64::MAX)) > 1_000_000);
     }
 }

@@ -1,6 +1,6 @@
-//! How long the parts of encoding take: matrix products at the model's shapes, attention, a whole pass.
+//! Times the parts of encoding: matrix products at the model's shapes, attention, a complete forward pass.
 //!
-//! The kernels are driven through a model of random weights with the shape of all-MiniLM-L6-v2, so nothing is fetched.
+//! The kernels run in a model of random weights with the shape of all-MiniLM-L6-v2, so nothing is downloaded.
 //! `cargo bench -p encoder`; the comparison with another runtime is `just bench-encoder`.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use encoder::{Crew, Instructions, Model, Options, Pooling, Precision, Workspace, load};
+use encoder::{Instructions, LoadOptions, Model, Pooling, Precision, ThreadPool, Workspace, load};
 
 const HIDDEN: usize = 384;
 const VOCABULARY: usize = 1000;
@@ -17,7 +17,7 @@ const TOKENIZER: &str = r#"{"version":"1.0","truncation":null,"padding":null,"ad
     "pre_tokenizer":{"type":"Whitespace"},"post_processor":null,"decoder":null,
     "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"[UNK]":0,"a":1}}}"#;
 
-/// A folder with a model of random weights. With few layers and a wide or narrow inside, one part dominates.
+/// A folder with a model of random weights. With few layers and a large or small `inner` size, one part dominates.
 fn folder(layers: usize, inner: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = format!(
@@ -73,17 +73,17 @@ fn weights(layers: usize, inner: usize) -> Vec<u8> {
 }
 
 fn model(folder: &Path, precision: Precision, instructions: Instructions) -> Box<dyn Model> {
-    let options = Options {
+    let options = LoadOptions {
         precision,
         instructions,
         pooling: Some(Pooling::Mean),
-        ..Options::default()
+        ..LoadOptions::default()
     };
-    load(folder, &options).expect("a sound model")
+    load(folder, &options).expect("a valid model")
 }
 
 fn ids(length: u32) -> Vec<u32> {
-    (0..length).map(|place| place * 31 % 1000).collect()
+    (0..length).map(|position| position * 31 % 1000).collect()
 }
 
 fn time(criterion: &mut Criterion, group: &str, model: &dyn Model, name: &str, sequences: &[Vec<u32>]) {
@@ -103,7 +103,7 @@ fn time(criterion: &mut Criterion, group: &str, model: &dyn Model, name: &str, s
     group.finish();
 }
 
-/// One layer whose time is nearly all in the feed-forward products, or in attention.
+/// Models of one layer that spend nearly all time in the feed-forward products, or in attention.
 fn kernels(criterion: &mut Criterion) {
     let (products, attention) = (folder(1, 6144), folder(1, 16));
     for (precision, instructions) in [
@@ -149,12 +149,12 @@ fn forward(criterion: &mut Criterion) {
         }
     }
     let model = model(folder.path(), Precision::Int16, Instructions::Auto);
-    let crew = Crew::new(2).expect("threads");
+    let thread_pool = ThreadPool::new(2).expect("threads");
     let (query, mut workspace, mut out) = (ids(8), Workspace::default(), vec![0.0; HIDDEN]);
     criterion.bench_function("forward-int16/query-on-2-threads", |bencher| {
         bencher.iter(|| {
             model
-                .encode_split(black_box(&query), &crew, &mut workspace, &mut out)
+                .encode_split(black_box(&query), &thread_pool, &mut workspace, &mut out)
                 .expect("a vector");
         });
     });

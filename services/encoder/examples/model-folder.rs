@@ -1,4 +1,4 @@
-//! Prints the folder of all-MiniLM-L6-v2 in the cache, where it is fetched once; for scripts.
+//! Prints the folder of all-MiniLM-L6-v2 in the cache, and downloads it there first when it is missing; for scripts.
 
 fn main() -> anyhow::Result<()> {
     use std::io::Write as _;

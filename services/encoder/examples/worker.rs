@@ -1,14 +1,14 @@
-//! Holds a model and obeys a driver line by line, so that several encoders can be timed in turn on the same texts.
+//! Loads a model and executes the commands of a driver, so that several encoders can be timed in turn on the same texts.
 //!
-//! It takes no time itself but that of the wall: the driver, `tests/bench-encoder`, reads the process's CPU time from
-//! outside, for all workers in the same way. `worker FOLDER [f32] [avx2|portable]`; at first it says how long loading took.
-//! Commands, one a line; each is answered by one line:
+//! It measures wall-clock time only: the driver, `tests/bench-encoder`, reads the CPU time of every worker process from
+//! outside. Usage: `worker FOLDER [f32] [avx2|portable]`. The first line of output says how long loading took. Commands,
+//! one per line; each is answered by one line:
 //!
 //! * `tokens TEXTS IDS`: write the token ids of each line of the file TEXTS into the file IDS
-//! * `sequences IDS`: read a list of sequences, one a line
-//! * `batches THREADS SIZE FIRST STEP`: cut the list into batches of SIZE and encode every STEP-th from FIRST on; answers
+//! * `sequences IDS`: read a list of sequences, one per line
+//! * `batches THREADS SIZE FIRST STEP`: split the list into batches of SIZE and encode every STEP-th from FIRST on; answers
 //!   nanoseconds and tokens
-//! * `alone THREADS COUNT ID…`: encode one sequence COUNT times by itself; answers the same
+//! * `alone THREADS COUNT ID…`: encode one sequence COUNT times by itself; the answer has the same form
 //! * `vectors SIZE PATH`: encode everything in batches of SIZE and write the vectors as little-endian f32
 
 use std::io::{BufRead as _, Write as _};
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use encoder::{Crew, Instructions, Model, Options, Precision, TextKind, Workspace, encode_all, load};
+use encoder::{Instructions, LoadOptions, Model, Precision, TextKind, ThreadPool, Workspace, encode_all, load};
 
 struct Worker {
     model: Box<dyn Model>,
@@ -30,16 +30,16 @@ fn main() -> anyhow::Result<()> {
         bail!("usage: worker FOLDER [f32] [avx2|portable]")
     };
     let has = |word: &str| choices.iter().any(|choice| choice == word);
-    let options = Options {
+    let options = LoadOptions {
         precision: if has("f32") { Precision::F32 } else { Precision::Int16 },
         instructions: match choices {
             _ if has("portable") => Instructions::Portable,
             _ if has("avx2") => Instructions::Avx2,
             _ => Instructions::Auto,
         },
-        // As many as the model has places for: nothing is cut.
+        // As many as the model has positions, so that no text is truncated.
         max_tokens: Some(512),
-        ..Options::default()
+        ..LoadOptions::default()
     };
     let start = Instant::now();
     let model = load(Path::new(folder), &options)?;
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{} {:?}", loaded.as_nanos(), worker.model.description())?;
     for line in std::io::stdin().lock().lines() {
-        let answer = worker.obey(&line?)?;
+        let answer = worker.execute(&line?)?;
         writeln!(out, "{answer}")?;
         out.flush()?;
     }
@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 impl Worker {
-    fn obey(&mut self, line: &str) -> anyhow::Result<String> {
+    fn execute(&mut self, line: &str) -> anyhow::Result<String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["tokens", texts, ids] => self.tokens(texts, ids),
@@ -109,13 +109,14 @@ impl Worker {
     }
 
     fn alone(&self, threads: usize, count: usize, ids: &[u32]) -> anyhow::Result<String> {
-        let crew = Crew::new(threads)?;
+        let thread_pool = ThreadPool::new(threads)?;
         let mut workspace = Workspace::default();
         let mut vector = vec![0.0; self.model.description().dimension];
         let start = Instant::now();
         for _ in 0..count {
             if threads > 1 {
-                self.model.encode_split(ids, &crew, &mut workspace, &mut vector)?;
+                self.model
+                    .encode_split(ids, &thread_pool, &mut workspace, &mut vector)?;
             } else {
                 self.model.encode(&[ids], &mut workspace, &mut vector)?;
             }

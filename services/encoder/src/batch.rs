@@ -1,17 +1,18 @@
-//! Cuts lists of sequences into micro-batches, and lets threads take whole micro-batches from one queue.
+//! Splits lists of sequences into micro-batches, and encodes them on several threads that share one queue.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::bert::Workspace;
 use crate::error::EncodeError;
 use crate::model::Model;
+use crate::workspace::Workspace;
 
-/// Tokens in a micro-batch: enough to fill the arithmetic, few enough to stay in the caches and to keep threads level.
+/// Tokens in a micro-batch: enough to keep the arithmetic units busy, few enough to fit the caches and to balance the
+/// load between threads.
 pub const MICRO_BATCH_TOKENS: usize = 512;
 
-/// Ranges of following sequences that together have at most `budget` tokens; a longer sequence goes alone.
+/// Ranges of consecutive sequences that together have at most `budget` tokens; a longer sequence gets a range of its own.
 pub fn micro_batches(lengths: impl IntoIterator<Item = usize>, budget: usize) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut first, mut tokens, mut count) = (0, 0, 0);
@@ -29,8 +30,8 @@ pub fn micro_batches(lengths: impl IntoIterator<Item = usize>, budget: usize) ->
     batches
 }
 
-/// Encodes a list with as many threads as workspaces, the calling one among them. Each takes the next micro-batch when it
-/// is free, so none waits for another until the list is empty. `out` is as for [`Model::encode`].
+/// Encodes a list on as many threads as there are workspaces, one of them the calling thread. A thread that is free takes
+/// the next micro-batch, so none waits for another until the list is empty. `out` is as for [`Model::encode`].
 pub fn encode_all(
     model: &dyn Model,
     sequences: &[&[u32]],
@@ -39,7 +40,7 @@ pub fn encode_all(
 ) -> Result<(), EncodeError> {
     let dimension = model.description().dimension;
     if sequences.len().checked_mul(dimension) != Some(out.len()) {
-        return Err(EncodeError::Room {
+        return Err(EncodeError::OutputSize {
             found: out.len(),
             sequences: sequences.len(),
             dimension,
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_hold_what_fits_and_long_sequences_go_alone() {
+    fn batches_fill_the_budget_and_long_sequences_go_alone() {
         assert_eq!(micro_batches([3, 4, 9, 1, 1], 8), [0..2, 2..3, 3..5]);
         assert_eq!(micro_batches([0, 0, 8, 0, 1], 8), [0..4, 4..5]);
         assert!(micro_batches([], 8).is_empty());

@@ -1,4 +1,4 @@
-//! What can go wrong, for callers.
+//! The errors of this crate.
 
 use std::path::PathBuf;
 
@@ -23,17 +23,17 @@ pub enum LoadError {
         path: PathBuf,
         /// What is in it.
         found: String,
-        /// What should be.
+        /// What it should have.
         expected: String,
     },
-    /// The model is sound, but of a kind that this crate does not compute.
+    /// The model is valid, but this crate does not support it.
     #[error("model file {path} has {found}; this encoder computes only {expected}; choose another model")]
     Unsupported {
-        /// The file that says so.
+        /// The file that describes the model.
         path: PathBuf,
-        /// What it says.
+        /// What the file says.
         found: String,
-        /// What could be computed.
+        /// What is supported.
         expected: String,
     },
     /// An option contradicts the model.
@@ -52,24 +52,24 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 #[error("text could not be split into tokens: {reason}")]
 pub struct TokenizeError {
-    /// What the tokenizer said.
+    /// The tokenizer's error.
     pub reason: String,
 }
 
 /// Sequences that could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// The room for results does not fit the batch.
-    #[error("room for {found} values was given; {sequences} sequences of {dimension} values need {}", sequences * dimension)]
-    Room {
-        /// Values there is room for.
+    /// The output slice does not have the length that the batch needs.
+    #[error("the output has {found} values; {sequences} sequences of {dimension} values need {}", sequences * dimension)]
+    OutputSize {
+        /// Length of the output slice.
         found: usize,
         /// Sequences in the batch.
         sequences: usize,
         /// Values per sequence.
         dimension: usize,
     },
-    /// A sequence is longer than the model's positions.
+    /// A sequence has more tokens than the model has positions.
     #[error("sequence {position} of {count} has {tokens} tokens; the model reads at most {max_tokens}")]
     TooLong {
         /// Position in the batch, from 1.
@@ -93,7 +93,7 @@ pub enum EncodeError {
         /// Number of ids.
         ids: usize,
     },
-    /// The model computed something that is no number; its weights are unfit.
+    /// The model computed a value that is not finite; its weights are unusable.
     #[error("sequence {position} of {count} has no finite vector; the model's weights are out of bounds")]
     NotFinite {
         /// Position in the batch, from 1.
@@ -104,10 +104,10 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
-    /// The same error told in positions of a larger batch, in which this one begins at `first`.
+    /// The same error with positions in a larger batch of `whole` sequences, in which this one starts at `first`.
     pub(crate) fn shifted(mut self, first: usize, whole: usize) -> Self {
         match &mut self {
-            Self::Room { .. } => {}
+            Self::OutputSize { .. } => {}
             Self::TooLong { position, count, .. }
             | Self::UnknownId { position, count, .. }
             | Self::NotFinite { position, count } => {

@@ -1,4 +1,4 @@
-//! Reading the small files of a model folder, within bounds.
+//! Reads the small files of a model folder, up to a maximum size.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::LoadError;
 
-/// Larger files are no configuration and no tokenizer, and must not fill the memory.
+/// A larger file is neither a configuration nor a tokenizer and must not fill the memory.
 const LARGEST_BYTES: u64 = 64 << 20;
 
 /// The whole content of a file.
@@ -30,7 +30,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 /// The JSON in a file.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T, LoadError> {
     serde_json::from_slice(&read(path)?)
-        .map_err(|error| corrupt(path, format!("no such JSON ({error})"), expected.to_owned()))
+        .map_err(|error| corrupt(path, format!("unexpected JSON ({error})"), expected.to_owned()))
 }
 
 /// The JSON in a file that may be absent.

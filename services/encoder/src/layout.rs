@@ -1,4 +1,4 @@
-//! What the configuration files of a model folder say, checked: nothing after this asks again whether a size is sane.
+//! Reads and validates the configuration files of a model folder; no later code checks a size again.
 //!
 //! The files are those of Hugging Face transformers (`config.json`) and sentence-transformers (`modules.json`,
 //! `1_Pooling/config.json`, `sentence_bert_config.json`, `config_sentence_transformers.json`).
@@ -12,23 +12,23 @@ use serde_json::Value;
 use crate::error::LoadError;
 use crate::files::{corrupt, read_json, read_optional_json, unsupported};
 use crate::kernel::{MAX_KEYS, PANEL};
-use crate::options::{Options, Pooling};
+use crate::options::{LoadOptions, Pooling};
 
-/// The kinds of models there are.
+/// The architectures that this crate computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Architecture {
     Bert,
     Static,
 }
 
-/// `config.json`, as it stands.
+/// `config.json` as it was read; fields are validated when they are asked for.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub(crate) struct ConfigJson {
     path: PathBuf,
     fields: serde_json::Map<String, Value>,
 }
 
-/// The sizes of a BERT model, sane together.
+/// The sizes of a BERT model, validated against each other.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BertShape {
     pub hidden: usize,
@@ -41,18 +41,18 @@ pub(crate) struct BertShape {
     pub epsilon: f32,
 }
 
-impl Config {
+impl ConfigJson {
     pub(crate) fn read(folder: &Path) -> Result<Self, LoadError> {
         let path = folder.join("config.json");
         let fields = read_json(&path, "a JSON object that describes the model")?;
         Ok(Self { path, fields })
     }
 
-    /// What `model_type` names; a configuration without it is a static model's.
-    pub(crate) fn kind(&self) -> Result<Kind, LoadError> {
+    /// The architecture that `model_type` names; static models have no such field.
+    pub(crate) fn architecture(&self) -> Result<Architecture, LoadError> {
         match self.fields.get("model_type").map(Value::as_str) {
-            Some(Some("bert")) => Ok(Kind::Bert),
-            Some(Some("model2vec")) | None => Ok(Kind::Static),
+            Some(Some("bert")) => Ok(Architecture::Bert),
+            Some(Some("model2vec")) | None => Ok(Architecture::Static),
             _ => Err(self.unsupported("model_type", "\"bert\" and \"model2vec\"")),
         }
     }
@@ -112,7 +112,7 @@ impl Config {
         }
     }
 
-    /// A size of a static model that may be left out.
+    /// A size of a static model that may be absent.
     pub(crate) fn optional_size(&self, name: &str) -> Result<Option<usize>, LoadError> {
         if self.fields.get(name).is_none_or(Value::is_null) {
             return Ok(None);
@@ -120,21 +120,21 @@ impl Config {
         self.size(name, usize::MAX >> 1).map(Some)
     }
 
-    /// Says that a field has a value that contradicts another file.
+    /// The error for a field whose value contradicts another file.
     pub(crate) fn contradicts(&self, name: &str, expected: String) -> LoadError {
         corrupt(&self.path, self.quote(name), expected)
     }
 
     fn epsilon(&self) -> Result<f32, LoadError> {
         let name = "layer_norm_eps";
-        #[expect(clippy::cast_possible_truncation, reason = "f32 holds any sane epsilon")]
+        #[expect(clippy::cast_possible_truncation, reason = "f32 holds any valid epsilon")]
         let epsilon = self
             .fields
             .get(name)
             .map_or(Some(1e-12), Value::as_f64)
             .map(|value| value as f32);
-        let sane = epsilon.filter(|epsilon| (0.0..0.1).contains(epsilon));
-        sane.ok_or_else(|| corrupt(&self.path, self.quote(name), "a number from 0 to 0.1".to_owned()))
+        let valid = epsilon.filter(|epsilon| (0.0..0.1).contains(epsilon));
+        valid.ok_or_else(|| corrupt(&self.path, self.quote(name), "a number from 0 to 0.1".to_owned()))
     }
 
     fn supported(&self, name: &str, only: &str, otherwise: &str) -> Result<(), LoadError> {
@@ -157,8 +157,8 @@ impl Config {
     }
 }
 
-/// How token vectors become one, by the options or by `modules.json` and the pooling file.
-pub(crate) fn pooling(folder: &Path, hidden: usize, options: &Options) -> Result<Pooling, LoadError> {
+/// How token vectors are pooled: from the options, or else from `modules.json` and the pooling file.
+pub(crate) fn pooling(folder: &Path, hidden: usize, options: &LoadOptions) -> Result<Pooling, LoadError> {
     let named = pooling_folder(folder)?;
     if let Some(pooling) = options.pooling {
         return Ok(pooling);
@@ -190,16 +190,16 @@ pub(crate) fn pooling(folder: &Path, hidden: usize, options: &Options) -> Result
 }
 
 #[derive(Deserialize)]
-struct Module {
+struct PipelineModule {
     path: String,
     r#type: String,
 }
 
-/// The folder of the pooling file, if `modules.json` names one. Refuses pipelines with a step that is not computed here.
+/// The folder of the pooling file, if `modules.json` names one. Refuses pipelines with an unsupported step.
 fn pooling_folder(folder: &Path) -> Result<Option<String>, LoadError> {
     let path = folder.join("modules.json");
     let expected = "a JSON list of objects with \"path\" and \"type\"";
-    let modules: Option<Vec<Module>> = read_optional_json(&path, expected)?;
+    let modules: Option<Vec<PipelineModule>> = read_optional_json(&path, expected)?;
     let mut pooling = None;
     for module in modules.unwrap_or_default() {
         match module.r#type.rsplit('.').next() {
@@ -215,18 +215,18 @@ fn pooling_folder(folder: &Path) -> Result<Option<String>, LoadError> {
     Ok(pooling)
 }
 
-/// A single folder name, which cannot lead out of the model's folder.
+/// True for a single folder name, which cannot lead out of the model's folder.
 fn is_plain(path: &str) -> bool {
     !path.is_empty() && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[derive(Deserialize)]
-struct SentenceBert {
+struct SentenceBertConfig {
     max_seq_length: Option<usize>,
 }
 
-/// Most tokens of a text: by the options, or by the model's files, and at most its positions.
-pub(crate) fn max_tokens(folder: &Path, positions: usize, options: &Options) -> Result<usize, LoadError> {
+/// Most tokens of a text: from the options, or else from the model's files, and never more than its positions.
+pub(crate) fn max_tokens(folder: &Path, positions: usize, options: &LoadOptions) -> Result<usize, LoadError> {
     if let Some(tokens) = options.max_tokens {
         if !(3..=positions).contains(&tokens) {
             return Err(LoadError::Option {
@@ -239,7 +239,7 @@ pub(crate) fn max_tokens(folder: &Path, positions: usize, options: &Options) -> 
     }
     let path = folder.join("sentence_bert_config.json");
     let expected = "a JSON object whose \"max_seq_length\" is at least 3";
-    let config: Option<SentenceBert> = read_optional_json(&path, expected)?;
+    let config: Option<SentenceBertConfig> = read_optional_json(&path, expected)?;
     match config.and_then(|config| config.max_seq_length) {
         Some(length) if length < 3 => Err(corrupt(
             &path,
@@ -251,7 +251,7 @@ pub(crate) fn max_tokens(folder: &Path, positions: usize, options: &Options) -> 
     }
 }
 
-/// What is put before a text.
+/// The text put before each text, by kind.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Prefixes {
     pub query: String,
@@ -259,17 +259,17 @@ pub(crate) struct Prefixes {
 }
 
 #[derive(Deserialize, Default)]
-struct SentenceTransformers {
+struct SentenceTransformersConfig {
     #[serde(default)]
     prompts: HashMap<String, String>,
     default_prompt_name: Option<String>,
 }
 
-/// The prefixes by the options, or by the prompts of `config_sentence_transformers.json`.
-pub(crate) fn prefixes(folder: &Path, options: &Options) -> Result<Prefixes, LoadError> {
+/// The prefixes: from the options, or else from the prompts of `config_sentence_transformers.json`.
+pub(crate) fn prefixes(folder: &Path, options: &LoadOptions) -> Result<Prefixes, LoadError> {
     let path = folder.join("config_sentence_transformers.json");
     let expected = "a JSON object whose \"prompts\", if any, are texts by name";
-    let config: SentenceTransformers = read_optional_json(&path, expected)?.unwrap_or_default();
+    let config: SentenceTransformersConfig = read_optional_json(&path, expected)?.unwrap_or_default();
     let default = config.default_prompt_name.as_deref().unwrap_or_default();
     let prompt = |names: &[&str]| {
         let found = names.iter().find_map(|name| config.prompts.get(*name));
@@ -287,7 +287,13 @@ pub(crate) fn prefixes(folder: &Path, options: &Options) -> Result<Prefixes, Loa
     })
 }
 
-/// A value short enough for an error text.
+/// The name of the model: from the options, or else the folder's name.
+pub(crate) fn model_name(folder: &Path, options: &LoadOptions) -> String {
+    let of_folder = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    options.name.clone().or_else(of_folder).unwrap_or_default()
+}
+
+/// The start of a value, short enough for an error text.
 pub(crate) fn shorten(text: &str) -> &str {
     &text[..text.floor_char_boundary(60)]
 }

@@ -1,29 +1,33 @@
-//! Sentence encoders on the processor: text to token ids to vectors, with no native library.
+//! Sentence encoders that run on the CPU: text to token ids to vectors, without a native inference library.
 //!
-//! [`load`] reads a model folder as Hugging Face lays it out and picks what it holds: a BERT encoder, computed on packed
-//! sequences with 16-bit integers or f32, or a static model in the model2vec format. A [`Model`] is shared by threads;
-//! each brings its own [`Workspace`]. [`encode_all`] spreads a list over threads in micro-batches.
+//! [`load`] reads a model folder in the Hugging Face layout. The folder holds either a BERT encoder, which is computed on
+//! packed sequences in 16-bit integers or f32, or a static model in the model2vec format. Threads share a [`Model`]; each
+//! thread has its own [`Workspace`]. [`encode_all`] splits a list into micro-batches and encodes them on several threads.
 //!
-//! The crate never fetches files, knows nothing about transport, queues or storage, and starts no thread that outlives a
-//! call, except those of a [`Crew`] that the caller owns. Unsafe code is in `kernel::avx2` alone.
+//! The crate never downloads files and knows nothing about transport, queues or storage. The only threads that outlive a
+//! call are those of a [`ThreadPool`], which the caller owns. Unsafe code is confined to `kernel::avx2`.
 
 mod batch;
 mod bert;
-mod crew;
 mod error;
 mod files;
 mod kernel;
 mod layout;
+mod load;
 mod model;
 mod options;
 mod static_model;
 mod tensors;
+mod thread_pool;
 mod tokens;
+mod vectors;
+mod workspace;
 
 pub use batch::{MICRO_BATCH_TOKENS, encode_all, micro_batches};
-pub use bert::Workspace;
-pub use crew::{Crew, CrewError};
 pub use error::{EncodeError, LoadError, TokenizeError};
-pub use model::{Description, Model, load};
-pub use options::{Instructions, Options, Pooling, Precision};
+pub use load::load;
+pub use model::{Model, ModelDescription};
+pub use options::{Instructions, LoadOptions, Pooling, Precision};
+pub use thread_pool::{ThreadPool, ThreadPoolError};
 pub use tokens::{TextKind, Tokens};
+pub use workspace::Workspace;

@@ -1,31 +1,31 @@
-//! What a caller may choose when a model is loaded.
+//! Options for loading a model.
 
-/// Choices for [`load`](crate::load). The default takes everything from the model's own files.
+/// Options for [`load`](crate::load). By default everything comes from the model's own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Name of the model in its description; the folder's name unless given.
+pub struct LoadOptions {
+    /// Name of the model in its description; `None` uses the folder's name.
     pub name: Option<String>,
-    /// SHA-256 that `model.safetensors` must have, hex.
+    /// Required SHA-256 of `model.safetensors`, hex; `None` accepts any.
     pub weights_sha256: Option<String>,
-    /// Arithmetic of the neural models.
+    /// Arithmetic of BERT models.
     pub precision: Precision,
-    /// Instructions to compute with.
+    /// CPU instructions to use.
     pub instructions: Instructions,
-    /// Put before each query, in place of what the model's files say.
+    /// Prefix of each query; overrides the model's files.
     pub query_prefix: Option<String>,
-    /// Put before each document, in place of what the model's files say.
+    /// Prefix of each document; overrides the model's files.
     pub document_prefix: Option<String>,
-    /// Most tokens of one text, special tokens included, in place of what the model's files say. It may be above what the
-    /// model was tuned for, but not above the positions it has.
+    /// Most tokens of one text, special tokens included; overrides the model's files. It may exceed the length that the
+    /// model was tuned for, but not the number of its positions.
     pub max_tokens: Option<usize>,
-    /// How token vectors become one, in place of what the model's files say.
+    /// How token vectors are pooled into one; overrides the model's files.
     pub pooling: Option<Pooling>,
 }
 
 /// Arithmetic of matrix products.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Weights and activations as 16-bit integers with 12 to 14 significant bits, sums exact in 32 bits. Cosine to f32 above
+    /// PackedWeights and activations as 16-bit integers with 12 to 14 significant bits, sums exact in 32 bits. Cosine to f32 above
     /// 0.9999, and nearly twice as fast.
     #[default]
     Int16,
@@ -34,7 +34,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// As [`Description::dtype`](crate::Description::dtype) spells it.
+    /// As [`ModelDescription::dtype`](crate::ModelDescription::dtype) spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Int16 => "int16",
@@ -43,15 +43,15 @@ impl Precision {
     }
 }
 
-/// Processor instructions.
+/// CPU instructions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Instructions {
-    /// The best that this processor has.
+    /// The fastest that this CPU has.
     #[default]
     Auto,
-    /// AVX2 and FMA at most, even where there is more; those that every processor has where they are missing.
+    /// AVX2 and FMA, even where the CPU has more; portable code where it lacks them.
     Avx2,
-    /// Those that every processor has.
+    /// Portable code, which runs on every CPU.
     Portable,
 }
 
@@ -60,6 +60,6 @@ pub enum Instructions {
 pub enum Pooling {
     /// Their mean.
     Mean,
-    /// That of the first token.
+    /// The vector of the first token.
     Cls,
 }

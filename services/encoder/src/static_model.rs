@@ -1,28 +1,29 @@
 //! Static embeddings in the model2vec format (`potion-base-8M`): a text's vector is the mean of its tokens' rows.
 //!
-//! Tokens are taken without special ones, unknown ones are dropped, the mean is brought to length one. No neural network
-//! runs, so order of words does not matter.
+//! No special tokens are added, unknown tokens are dropped, and the mean is scaled to length one. There is no neural
+//! network, so the order of words does not matter.
 
 use std::path::Path;
 
-use crate::bert::{Workspace, normalise};
 use crate::error::{EncodeError, LoadError, TokenizeError};
 use crate::files::corrupt;
-use crate::layout::{self, Config};
-use crate::model::{Description, Model, name_of};
-use crate::options::Options;
+use crate::layout::{self, ConfigJson};
+use crate::model::{Model, ModelDescription};
+use crate::options::LoadOptions;
 use crate::tensors::Tensors;
-use crate::tokens::{TextKind, TextReader, Tokens};
+use crate::tokens::{TextKind, TextTokenizer, Tokens};
+use crate::vectors::normalise;
+use crate::workspace::Workspace;
 
-/// Most tokens read of a text: the default of the model's reference implementation, and above the length of nearly every
-/// abstract. A lower `seq_length` in the model's `config.json` wins.
+/// Most tokens of a text: the default of the reference implementation, more than nearly every abstract has. A lower
+/// `seq_length` in the model's `config.json` takes precedence.
 const MAX_TOKENS: usize = 512;
 const TENSOR: &str = "embeddings";
 
 /// A model2vec model in memory.
 pub(crate) struct StaticModel {
-    description: Description,
-    reader: TextReader,
+    description: ModelDescription,
+    tokenizer: TextTokenizer,
     /// One row of `dimension` values per token id.
     rows: Vec<f32>,
 }
@@ -30,14 +31,14 @@ pub(crate) struct StaticModel {
 impl StaticModel {
     /// Loads a model from a folder with `model.safetensors` (one tensor `embeddings`, one row per token),
     /// `tokenizer.json` and `config.json`.
-    pub(crate) fn load(folder: &Path, config: &Config, options: &Options) -> Result<Self, LoadError> {
+    pub(crate) fn load(folder: &Path, config: &ConfigJson, options: &LoadOptions) -> Result<Self, LoadError> {
         let tensors = Tensors::open(folder)?;
         let shape = tensors.shape(TENSOR)?.to_vec();
         let [rows, columns] = shape[..] else {
-            return Err(unfit(&tensors, &shape));
+            return Err(wrong_shape(&tensors, &shape));
         };
         if rows == 0 || columns == 0 {
-            return Err(unfit(&tensors, &shape));
+            return Err(wrong_shape(&tensors, &shape));
         }
         if config
             .optional_size("hidden_dim")?
@@ -57,8 +58,8 @@ impl StaticModel {
             (None, length) => length.map_or(MAX_TOKENS, |length| length.min(MAX_TOKENS)),
         };
         let prefixes = layout::prefixes(folder, options)?;
-        let description = Description {
-            name: name_of(folder, options),
+        let description = ModelDescription {
+            name: layout::model_name(folder, options),
             weights_sha256: tensors.sha256(options)?,
             dimension: columns,
             max_tokens,
@@ -67,7 +68,7 @@ impl StaticModel {
             instructions: "portable",
         };
         Ok(Self {
-            reader: TextReader::without_special_tokens(folder, rows, max_tokens, prefixes)?,
+            tokenizer: TextTokenizer::without_special_tokens(folder, rows, max_tokens, prefixes)?,
             rows: tensors.read(TENSOR, &shape)?,
             description,
         })
@@ -92,7 +93,7 @@ impl StaticModel {
                 *sum += value;
             }
         }
-        // The mean and the sum differ by a factor that this takes away.
+        // Normalising the sum gives the same vector as normalising the mean.
         normalise(out);
         if out.iter().all(|value| value.is_finite()) {
             Ok(())
@@ -102,24 +103,24 @@ impl StaticModel {
     }
 }
 
-fn unfit(tensors: &Tensors, shape: &[usize]) -> LoadError {
+fn wrong_shape(tensors: &Tensors, shape: &[usize]) -> LoadError {
     let found = format!("tensor {TENSOR:?} of shape {shape:?}");
     corrupt(tensors.path(), found, "one row of values per token".to_owned())
 }
 
 impl Model for StaticModel {
-    fn description(&self) -> &Description {
+    fn description(&self) -> &ModelDescription {
         &self.description
     }
 
     fn tokenize(&self, kind: TextKind, text: &str) -> Result<Tokens, TokenizeError> {
-        self.reader.tokenize(kind, text)
+        self.tokenizer.tokenize(kind, text)
     }
 
     fn encode(&self, batch: &[&[u32]], _workspace: &mut Workspace, out: &mut [f32]) -> Result<(), EncodeError> {
         let (count, dimension) = (batch.len(), self.description.dimension);
         if count.checked_mul(dimension) != Some(out.len()) {
-            return Err(EncodeError::Room {
+            return Err(EncodeError::OutputSize {
                 found: out.len(),
                 sequences: count,
                 dimension,
@@ -177,7 +178,7 @@ mod tests {
 
     /// The vector of a text, its tokens, and whether it was cut.
     fn encode(content: &str) -> ([f32; 2], usize, bool) {
-        let model = load(model_folder().path(), &Options::default()).expect("a sound model");
+        let model = load(model_folder().path(), &LoadOptions::default()).expect("a valid model");
         let tokens = model.tokenize(TextKind::Document, content).expect("tokens");
         let mut out = [0.0; 2];
         model
@@ -186,11 +187,11 @@ mod tests {
         (out, tokens.ids.len(), tokens.truncated)
     }
 
-    /// The refusal of a folder in which one file has this content.
+    /// The error for a folder in which one file has this content.
     fn refusal(name: &str, content: &[u8]) -> String {
         let folder = model_folder();
         fs::write(folder.path().join(name), content).expect("a written file");
-        let error = load(folder.path(), &Options::default())
+        let error = load(folder.path(), &LoadOptions::default())
             .err()
             .expect("a refusal")
             .to_string();
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_and_reported() {
+    fn text_beyond_the_limit_is_cut_off_and_reported() {
         assert_eq!(encode("a a a b"), ([1.0, 0.0], 3, true));
         assert!(!encode("a a what a").2);
         assert!(encode(&format!("a{}", " ".repeat(3 * 64))).2);
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_id_without_a_row_is_refused() {
-        let model = load(model_folder().path(), &Options::default()).expect("a sound model");
+        let model = load(model_folder().path(), &LoadOptions::default()).expect("a valid model");
         let result = model.encode(&[&[1], &[4]], &mut Workspace::default(), &mut [0.0; 4]);
         let error = result.expect_err("a refusal").to_string();
         assert_eq!(error, "sequence 2 of 2 has token id 4; the model's ids are below 4");
@@ -232,7 +233,7 @@ mod tests {
     fn corrupt_weights_are_refused_by_name() {
         let whole = weights("F32", "[4,2]", &values(&ROWS));
         let file = "model.safetensors";
-        assert!(refusal(file, &whole[..whole.len() - 1]).contains("no whole safetensors file"));
+        assert!(refusal(file, &whole[..whole.len() - 1]).contains("not a complete safetensors file"));
         assert!(refusal(file, b"").contains("0 bytes"));
         assert!(refusal(file, &weights("I32", "[4,2]", &values(&ROWS))).contains("of type I32"));
         assert!(refusal(file, &weights("F32", "[8]", &values(&ROWS))).contains("of shape [8]"));
@@ -246,11 +247,11 @@ mod tests {
     }
 
     #[test]
-    fn corrupt_tokenizers_and_configurations_are_refused_by_name() {
-        assert!(refusal("tokenizer.json", b"{\"version\"").contains("no such JSON"));
+    fn corrupt_json_files_are_refused_by_name() {
+        assert!(refusal("tokenizer.json", b"{\"version\"").contains("unexpected JSON"));
         let larger = refusal("tokenizer.json", tokenizer(4).as_bytes());
         assert!(larger.contains("token id 4") && larger.contains("below 4"), "{larger}");
-        assert!(refusal("config.json", b"[").contains("no such JSON"));
+        assert!(refusal("config.json", b"[").contains("unexpected JSON"));
         assert!(refusal("config.json", br#"{"hidden_dim": 256}"#).contains("\"hidden_dim\" 256"));
         assert!(refusal("config.json", br#"{"seq_length": 0}"#).contains("\"seq_length\" 0"));
     }

@@ -1,4 +1,4 @@
-//! Reads tensors out of a safetensors file one at a time, as f32, so that the file is never in memory as a whole.
+//! Reads the tensors of a safetensors file one at a time, as f32, so that the whole file is never in memory.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -11,13 +11,13 @@ use sha2::{Digest as _, Sha256};
 use crate::error::LoadError;
 use crate::files::corrupt;
 use crate::layout::shorten;
-use crate::options::Options;
+use crate::options::LoadOptions;
 
-/// Longest header read; a larger length is a damaged file.
+/// Longest header that is read; a greater length means that the file is damaged.
 const LARGEST_HEADER_BYTES: u64 = 32 << 20;
 const CHUNK_BYTES: usize = 1 << 18;
 
-/// An open weights file with a sound header.
+/// A weights file whose header has been validated.
 #[derive(Debug)]
 pub(crate) struct Tensors {
     path: PathBuf,
@@ -27,17 +27,17 @@ pub(crate) struct Tensors {
 }
 
 impl Tensors {
-    /// Opens `model.safetensors` in a folder and checks that it is as long as its header says.
+    /// Reads the header of `model.safetensors` in a folder and checks that the file is as long as the header says.
     pub(crate) fn open(folder: &Path) -> Result<Self, LoadError> {
         let path = folder.join("model.safetensors");
         let (size, header) = read_header(&path)?;
         let metadata: Metadata =
-            serde_json::from_slice(&header).map_err(|error| no_safetensors(&path, size, &error.to_string()))?;
+            serde_json::from_slice(&header).map_err(|error| not_safetensors(&path, size, &error.to_string()))?;
         let end = metadata.tensors().values().map(|info| info.data_offsets.1).max();
         let start = 8 + header.len() as u64;
         let promised = start + end.unwrap_or(0) as u64;
         if promised != size {
-            return Err(no_safetensors(&path, size, &format!("its header promises {promised}")));
+            return Err(not_safetensors(&path, size, &format!("its header promises {promised}")));
         }
         Ok(Self { path, metadata, start })
     }
@@ -46,7 +46,7 @@ impl Tensors {
         &self.path
     }
 
-    /// The name by which the file knows a tensor that goes by several, if it does.
+    /// The first of several possible names of a tensor that the file has.
     pub(crate) fn find<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
         names.iter().copied().find(|name| self.metadata.info(name).is_some())
     }
@@ -56,7 +56,7 @@ impl Tensors {
         Ok(&self.info(name)?.shape)
     }
 
-    /// A tensor of this shape, with finite values only.
+    /// A tensor, which must have this shape and only finite values.
     pub(crate) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let info = self.info(name)?;
         if info.shape != shape {
@@ -76,8 +76,8 @@ impl Tensors {
             path: self.path.clone(),
             source,
         })?;
-        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
-            let found = format!("a value in tensor {name:?}, at {place}, that is not a finite number");
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let found = format!("a value in tensor {name:?}, at {index}, that is not a finite number");
             return Err(corrupt(&self.path, found, "finite numbers".to_owned()));
         }
         Ok(values)
@@ -112,8 +112,8 @@ impl Tensors {
         Ok(values)
     }
 
-    /// The SHA-256 of the whole file, hex; compared with the one in the options, if any.
-    pub(crate) fn sha256(&self, options: &Options) -> Result<String, LoadError> {
+    /// The SHA-256 of the whole file, hex. Fails when the options pin a different one.
+    pub(crate) fn sha256(&self, options: &LoadOptions) -> Result<String, LoadError> {
         let found = hash(&self.path).map_err(|source| LoadError::Read {
             path: self.path.clone(),
             source,
@@ -164,10 +164,10 @@ fn read_header(path: &Path) -> Result<(u64, Vec<u8>), LoadError> {
     let size = file.metadata().map_err(failed)?.len();
     let mut length = [0; 8];
     file.read_exact(&mut length)
-        .map_err(|_| no_safetensors(path, size, "no length of a header"))?;
+        .map_err(|_| not_safetensors(path, size, "no header length"))?;
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER_BYTES || length > size.saturating_sub(8) {
-        return Err(no_safetensors(
+        return Err(not_safetensors(
             path,
             size,
             &format!("it announces a header of {length} bytes"),
@@ -178,9 +178,9 @@ fn read_header(path: &Path) -> Result<(u64, Vec<u8>), LoadError> {
     Ok((size, header))
 }
 
-fn no_safetensors(path: &Path, size: u64, problem: &str) -> LoadError {
-    let found = format!("{size} bytes that are no whole safetensors file ({problem})");
-    corrupt(path, found, "a whole safetensors file".to_owned())
+fn not_safetensors(path: &Path, size: u64, problem: &str) -> LoadError {
+    let found = format!("{size} bytes that are not a complete safetensors file ({problem})");
+    corrupt(path, found, "a complete safetensors file".to_owned())
 }
 
 fn decode_f32(bytes: &[u8], values: &mut Vec<f32>) {

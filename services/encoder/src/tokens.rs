@@ -1,4 +1,4 @@
-//! Text to token ids, by the model's own `tokenizer.json`.
+//! Text to token ids, with the tokenizer in the model's `tokenizer.json`.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::error::{LoadError, TokenizeError};
 use crate::files::{corrupt, read};
 use crate::layout::Prefixes;
 
-/// Bytes of text looked at per token read, so that a huge text costs no more than a long one.
+/// Bytes of text considered per token that the model reads, so that a huge text costs no more than a long one.
 const MAX_BYTES_PER_TOKEN: usize = 64;
 
-/// What a text is; some models want to be told.
+/// The kind of a text; some models put a different prefix before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextKind {
     /// A search query, or an interest in a reader's words.
@@ -24,30 +24,30 @@ pub enum TextKind {
 /// The token ids of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// Rows of the model's table, special tokens included.
+    /// Rows of the model's embedding table, special tokens included.
     pub ids: Vec<u32>,
-    /// True when the text was longer than the model reads and its end was left out.
+    /// True when the text was longer than the model reads and its end was cut off.
     pub truncated: bool,
 }
 
 /// A tokenizer whose ids all have a row in the model.
-pub(crate) struct TextReader {
+pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
     prefixes: Prefixes,
     max_tokens: usize,
-    special: Special,
+    special: SpecialTokens,
 }
 
-/// What becomes of special tokens.
-enum Special {
+/// How special tokens are treated.
+enum SpecialTokens {
     /// The tokenizer adds this many, as the model was trained.
     Added(usize),
-    /// None is added, and the one that stands for unknown words is left out.
+    /// None are added, and the token for unknown words, if there is one, is removed.
     Dropped(Option<u32>),
 }
 
-impl TextReader {
-    /// Reads a tokenizer whose ids must be below `rows`, for a model that wants special tokens.
+impl TextTokenizer {
+    /// Reads a tokenizer whose ids must be below `rows`, for a model trained with special tokens.
     pub(crate) fn with_special_tokens(
         folder: &Path,
         rows: usize,
@@ -67,11 +67,11 @@ impl TextReader {
             tokenizer,
             prefixes,
             max_tokens,
-            special: Special::Added(added),
+            special: SpecialTokens::Added(added),
         })
     }
 
-    /// Reads a tokenizer whose ids must be below `rows`, for a model of bare words.
+    /// Reads a tokenizer whose ids must be below `rows`, for a model without special tokens.
     pub(crate) fn without_special_tokens(
         folder: &Path,
         rows: usize,
@@ -79,7 +79,7 @@ impl TextReader {
         prefixes: Prefixes,
     ) -> Result<Self, LoadError> {
         let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), rows)?;
-        let special = Special::Dropped(tokenizer.token_to_id("[UNK]"));
+        let special = SpecialTokens::Dropped(tokenizer.token_to_id("[UNK]"));
         Ok(Self {
             tokenizer,
             prefixes,
@@ -106,7 +106,7 @@ impl TextReader {
     fn split(&self, text: &str) -> tokenizers::Result<Tokens> {
         let mut encoding = self.tokenizer.encode_fast(text, false)?;
         match self.special {
-            Special::Added(added) => {
+            SpecialTokens::Added(added) => {
                 let room = self.max_tokens - added;
                 let truncated = encoding.len() > room;
                 if truncated {
@@ -116,7 +116,7 @@ impl TextReader {
                 let ids = encoding.get_ids().to_vec();
                 Ok(Tokens { ids, truncated })
             }
-            Special::Dropped(unknown) => {
+            SpecialTokens::Dropped(unknown) => {
                 let mut known = encoding.get_ids().iter().copied().filter(|id| Some(*id) != unknown);
                 let ids = known.by_ref().take(self.max_tokens).collect();
                 let truncated = known.next().is_some();
@@ -126,11 +126,11 @@ impl TextReader {
     }
 }
 
-/// Runs a part of the tokenizers library, which panics over some damaged files where it should refuse them.
+/// Calls the tokenizers library, which panics on some damaged files instead of returning an error.
 fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match panic::catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the tokenizer gave up".to_owned()),
+        Err(_) => Err("the tokenizer panicked".to_owned()),
     }
 }
 
@@ -138,7 +138,7 @@ fn read_tokenizer(path: &Path, rows: usize) -> Result<Tokenizer, LoadError> {
     let expected = format!("a tokenizer in JSON whose token ids are below {rows}, the rows of model.safetensors");
     let bytes = read(path)?;
     let mut tokenizer = guarded(|| Tokenizer::from_bytes(bytes))
-        .map_err(|reason| corrupt(path, format!("no such JSON ({reason})"), expected.clone()))?;
+        .map_err(|reason| corrupt(path, format!("unexpected JSON ({reason})"), expected.clone()))?;
     let highest = tokenizer.get_vocab(true).into_values().max();
     match highest {
         None => return Err(corrupt(path, "no token".to_owned(), expected)),

@@ -1,8 +1,8 @@
-//! The real models against cosines computed by their reference implementations.
+//! The real models compared with cosines computed by their reference implementations.
 
 use std::path::PathBuf;
 
-use encoder::{Instructions, Model, Options, Precision, TextKind, Workspace, load};
+use encoder::{Instructions, LoadOptions, Model, Precision, TextKind, Workspace, load};
 
 const HAPPY: [&str; 4] = [
     "That is a happy person",
@@ -16,7 +16,7 @@ const WEATHER: [&str; 3] = [
     "He drove to the stadium.",
 ];
 
-/// A model in the cache, where it is fetched once.
+/// The folder of a model in the cache; the model is downloaded when it is missing.
 fn folder(name: &str) -> PathBuf {
     standalone::Toolbox::from_env().model(name).expect("the model's folder")
 }
@@ -50,14 +50,14 @@ fn check(vectors: &[Vec<f32>], pairs: &[(usize, usize, f32)]) {
 }
 
 #[test]
-fn minilm_gives_the_cosines_of_the_reference_in_every_arithmetic() {
+fn every_kernel_of_minilm_gives_the_reference_cosines() {
     let folder = folder("all-MiniLM-L6-v2");
     for instructions in [Instructions::Auto, Instructions::Avx2, Instructions::Portable] {
         for precision in [Precision::Int16, Precision::F32] {
-            let options = Options {
+            let options = LoadOptions {
                 precision,
                 instructions,
-                ..Options::default()
+                ..LoadOptions::default()
             };
             let model = load(&folder, &options).expect("the model");
             let happy = vectors(&*model, &HAPPY);
@@ -69,12 +69,12 @@ fn minilm_gives_the_cosines_of_the_reference_in_every_arithmetic() {
 }
 
 #[test]
-fn minilm_in_integers_keeps_what_f32_says() {
+fn minilm_in_int16_stays_close_to_f32() {
     let folder = folder("all-MiniLM-L6-v2");
     let of = |precision| {
-        let options = Options {
+        let options = LoadOptions {
             precision,
-            ..Options::default()
+            ..LoadOptions::default()
         };
         let model = load(&folder, &options).expect("the model");
         let long = "We propose a method for adapting large language models to scientific text. ".repeat(12);
@@ -87,8 +87,8 @@ fn minilm_in_integers_keeps_what_f32_says() {
 }
 
 #[test]
-fn minilm_says_what_it_is_and_cuts_a_huge_text() {
-    let model = load(&folder("all-MiniLM-L6-v2"), &Options::default()).expect("the model");
+fn minilm_has_its_description_and_truncates_a_huge_text() {
+    let model = load(&folder("all-MiniLM-L6-v2"), &LoadOptions::default()).expect("the model");
     let description = model.description();
     assert!(description.weights_sha256.starts_with("53aa51172d14"));
     assert_eq!((description.dimension, description.max_tokens), (384, 256));
@@ -100,8 +100,8 @@ fn minilm_says_what_it_is_and_cuts_a_huge_text() {
 }
 
 #[test]
-fn potion_gives_the_cosines_of_the_reference() {
-    let model = load(&folder("potion-base-8M"), &Options::default()).expect("the model");
+fn potion_gives_the_reference_cosines() {
+    let model = load(&folder("potion-base-8M"), &LoadOptions::default()).expect("the model");
     let description = model.description();
     assert!(description.weights_sha256.starts_with("f65d0f325faa"));
     assert_eq!(

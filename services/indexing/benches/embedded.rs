@@ -7,16 +7,21 @@
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 #![expect(clippy::unwrap_used, reason = "nothing is to be handled")]
 #![expect(
+    clippy::disallowed_methods,
+    reason = "tasks of a benchmark are awaited where they start"
+)]
+#![expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "the numbers are made up"
 )]
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
 use indexing::store::embedded::EmbeddedStore;
-use indexing::store::{Facet, Filter, IndexedPaper, Probe, Query, Store};
+use indexing::store::{Facet, Filter, IndexedPaper, LegKey, LegName, LegQuery, Store, StoreQuery};
 use jiff::Timestamp;
 
 const SEARCHES: usize = 400;
@@ -140,7 +145,7 @@ fn show(name: &str, mut times: Vec<Duration>) {
     println!("{name:<44} p50 {:>10.3?}  p99 {:>10.3?}", at(50), at(99));
 }
 
-async fn searches(store: &EmbeddedStore, tasks: usize, name: &str, make: fn(&mut Random, usize) -> Query) {
+async fn searches(store: &EmbeddedStore, tasks: usize, name: &str, make: fn(&mut Random, usize) -> StoreQuery) {
     let dimension = store.describe().await.unwrap().dimension;
     let began = Instant::now();
     let mut running = Vec::new();
@@ -166,31 +171,30 @@ async fn searches(store: &EmbeddedStore, tasks: usize, name: &str, make: fn(&mut
     show(&format!("{name}, {tasks} at a time ({each_second:.0}/s)"), times);
 }
 
-fn query(probes: Vec<Probe>) -> Query {
-    Query {
-        probes,
+fn query(leg: LegName, query: LegQuery) -> StoreQuery {
+    StoreQuery {
+        legs: BTreeMap::from([(LegKey { operand: 0, leg }, query)]),
         filter: Filter::default(),
         limit: 200,
     }
 }
 
-fn dense(random: &mut Random, dimension: usize) -> Query {
-    query(vec![Probe::Dense(
-        DenseVector::new(random.direction(dimension)).unwrap(),
-    )])
+fn dense(random: &mut Random, dimension: usize) -> StoreQuery {
+    let vector = DenseVector::new(random.direction(dimension)).unwrap();
+    query(LegName::Dense, LegQuery::Dense(vector))
 }
 
-fn sparse(random: &mut Random, _: usize) -> Query {
-    query(vec![Probe::Sparse(random.terms(8))])
+fn sparse(random: &mut Random, _: usize) -> StoreQuery {
+    query(LegName::Sparse, LegQuery::Sparse(random.terms(8)))
 }
 
-fn both(random: &mut Random, dimension: usize) -> Query {
+fn both(random: &mut Random, dimension: usize) -> StoreQuery {
     let mut both = dense(random, dimension);
-    both.probes.extend(sparse(random, dimension).probes);
+    both.legs.extend(sparse(random, dimension).legs);
     both
 }
 
-fn filtered(random: &mut Random, dimension: usize) -> Query {
+fn filtered(random: &mut Random, dimension: usize) -> StoreQuery {
     let mut filtered = both(random, dimension);
     filtered.filter.categories = vec![format!("cs.{}", random.uneven(150))];
     filtered.filter.published_after = Some(Timestamp::from_second(1_755_689_600).unwrap());

@@ -1,25 +1,26 @@
 //! The catalogue: the collection that is searched and, while an index is rebuilt, the one that will take its place.
 //!
-//! Papers are written to both, so that the new one lacks nothing at the moment of the switch. It searches nothing itself and
-//! builds nothing; see [`crate::search`] and [`crate::rebuild`].
+//! Papers are written to both, so that the new one lacks nothing at the moment of the switch. It never searches and never
+//! builds; see [`crate::search`] and [`crate::rebuild`].
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use common::clock::Clock;
 use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::encoders::{Encoders, EncodersError, Offer};
-use crate::store::{Alias, Collections, IndexedPaper, Store, StoreError, Upserted, collection_name};
+use crate::encoders::{EncoderOffer, Encoders, EncodersError};
+use crate::store::{Alias, Collections, IndexedPaper, Store, StoreError, UpsertOutcome, collection_name};
 
-/// How often the aliases are looked at, because another replica may have moved them.
+/// How often the aliases are read again, because another replica may have moved them.
 pub const REFRESH: Duration = Duration::from_secs(2);
 
 /// An open collection.
 #[derive(Clone)]
-pub struct Index {
+pub struct OpenCollection {
     /// Its papers.
     pub store: Arc<dyn Store>,
     /// Whose vectors it holds.
@@ -28,13 +29,13 @@ pub struct Index {
     pub dimension: usize,
 }
 
-/// What is searched and written at one moment.
+/// The collections in use at one moment.
 #[derive(Clone)]
-pub struct View {
+pub struct CatalogueView {
     /// Searched and written.
-    pub current: Index,
+    pub current: OpenCollection,
     /// Written too, while it is being built.
-    pub next: Option<Index>,
+    pub next: Option<OpenCollection>,
 }
 
 /// The catalogue.
@@ -43,8 +44,8 @@ pub struct Catalogue {
     pub collections: Arc<dyn Collections>,
     /// Makes vectors.
     pub encoders: Encoders,
-    view: RwLock<Arc<View>>,
-    /// One move of the aliases at a time.
+    view: RwLock<Arc<CatalogueView>>,
+    /// Held while aliases are moved or read.
     moving: Mutex<()>,
 }
 
@@ -69,22 +70,22 @@ impl WriteError {
     }
 }
 
-/// A paper in the current collection, and what became of it.
-pub struct Written {
+/// A paper that was given to the current collection, and what became of it.
+pub struct WrittenPaper {
     /// The paper, with vectors of the current encoder.
     pub paper: IndexedPaper,
     /// What became of it there.
-    pub outcome: Upserted,
+    pub outcome: UpsertOutcome,
 }
 
-impl Index {
+impl OpenCollection {
     /// Name of the collection.
     pub fn name(&self) -> String {
         collection_name(&self.encoder)
     }
 
-    /// The vectors of a paper that can be found by its words alone.
-    pub fn without_meaning(&self, vectors: PaperVectors) -> Result<PaperVectors, EncodersError> {
+    /// The vectors of a paper that is found by its words alone.
+    pub fn words_alone(&self, vectors: PaperVectors) -> Result<PaperVectors, EncodersError> {
         let zeros = DenseVector::new(vec![0.0; self.dimension]);
         Ok(PaperVectors {
             encoder: self.encoder.clone(),
@@ -107,12 +108,12 @@ impl Catalogue {
     pub async fn open(
         collections: Arc<dyn Collections>,
         encoders: Encoders,
-        papers: &Offer,
+        papers: &EncoderOffer,
     ) -> Result<Self, StoreError> {
         let current = if let Some((encoder, dimension)) = collections.alias(Alias::Current).await? {
-            Index::open(collections.as_ref(), encoder, dimension).await?
+            OpenCollection::open(collections.as_ref(), encoder, dimension).await?
         } else {
-            let index = Index::open(collections.as_ref(), papers.encoder.clone(), papers.dimension).await?;
+            let index = OpenCollection::open(collections.as_ref(), papers.encoder.clone(), papers.dimension).await?;
             collections.set_alias(Alias::Current, Some(&index.encoder)).await?;
             index
         };
@@ -120,28 +121,28 @@ impl Catalogue {
         Ok(Self {
             collections,
             encoders,
-            view: RwLock::new(Arc::new(View { current, next })),
+            view: RwLock::new(Arc::new(CatalogueView { current, next })),
             moving: Mutex::new(()),
         })
     }
 
-    /// What is searched and written now. A search keeps the view it began with.
-    pub fn view(&self) -> Arc<View> {
+    /// The collections in use now. A search keeps the view it began with.
+    pub fn view(&self) -> Arc<CatalogueView> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes over what the aliases say.
+    /// Reads the aliases and uses the collections that they stand for.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.moving.lock().await;
-        self.take_over().await
+        self.follow_aliases().await
     }
 
-    /// Looks at the aliases until the stop.
-    pub async fn follow(&self, stop: &CancellationToken) {
+    /// Refreshes until the stop.
+    pub async fn follow(&self, clock: &Clock, stop: &CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(REFRESH) => {}
+                () = clock.sleep(REFRESH) => {}
             }
             if let Err(error) = self.refresh().await {
                 warn!(%error, "the store does not say which collection is in use; the last one stays");
@@ -150,11 +151,11 @@ impl Catalogue {
     }
 
     /// From now on papers are written to this encoder's collection too.
-    pub async fn begin_next(&self, offer: &Offer) -> Result<Index, StoreError> {
+    pub async fn begin_next(&self, offer: &EncoderOffer) -> Result<OpenCollection, StoreError> {
         let _one_at_a_time = self.moving.lock().await;
-        let index = Index::open(self.collections.as_ref(), offer.encoder.clone(), offer.dimension).await?;
+        let index = OpenCollection::open(self.collections.as_ref(), offer.encoder.clone(), offer.dimension).await?;
         self.collections.set_alias(Alias::Next, Some(&index.encoder)).await?;
-        self.take_over().await?;
+        self.follow_aliases().await?;
         Ok(index)
     }
 
@@ -162,42 +163,42 @@ impl Catalogue {
     pub async fn end_next(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.moving.lock().await;
         self.collections.set_alias(Alias::Next, None).await?;
-        self.take_over().await
+        self.follow_aliases().await
     }
 
-    /// Searches use this encoder's collection from now on. Answers with the name of the one before.
+    /// Searches use this encoder's collection from now on. Returns the name of the one before.
     pub async fn switch(&self, encoder: &EncoderId) -> Result<String, StoreError> {
         let _one_at_a_time = self.moving.lock().await;
         let previous = self.view().current.name();
         self.collections.set_alias(Alias::Current, Some(encoder)).await?;
         self.collections.set_alias(Alias::Next, None).await?;
-        self.take_over().await?;
+        self.follow_aliases().await?;
         info!(previous, current = %collection_name(encoder), "searches use another collection from now on");
         Ok(previous)
     }
 
-    async fn take_over(&self) -> Result<(), StoreError> {
-        let known = self.view();
+    async fn follow_aliases(&self) -> Result<(), StoreError> {
+        let view = self.view();
         let Some((encoder, dimension)) = self.collections.alias(Alias::Current).await? else {
             return Ok(());
         };
-        let current = if encoder == known.current.encoder {
-            known.current.clone()
+        let current = if encoder == view.current.encoder {
+            view.current.clone()
         } else {
-            Index::open(self.collections.as_ref(), encoder, dimension).await?
+            OpenCollection::open(self.collections.as_ref(), encoder, dimension).await?
         };
         let next = next_of(self.collections.as_ref(), &current).await?;
-        let same = |a: &Option<Index>, b: &Option<Index>| {
+        let same = |a: &Option<OpenCollection>, b: &Option<OpenCollection>| {
             a.as_ref().map(|index| &index.encoder) == b.as_ref().map(|index| &index.encoder)
         };
-        if current.encoder != known.current.encoder || !same(&next, &known.next) {
-            *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(View { current, next });
+        if current.encoder != view.current.encoder || !same(&next, &view.next) {
+            *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(CatalogueView { current, next });
         }
         Ok(())
     }
 
     /// Writes papers to every collection in use; durable when it returns.
-    pub async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<Written>, WriteError> {
+    pub async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<WrittenPaper>, WriteError> {
         let view = self.view();
         if let Some(next) = &view.next {
             let others = self.fitted(next, &papers).await?;
@@ -206,7 +207,9 @@ impl Catalogue {
         let papers = self.fitted(&view.current, &papers).await?;
         let outcomes = view.current.store.upsert(papers.clone()).await?;
         let written = papers.into_iter().zip(outcomes);
-        Ok(written.map(|(paper, outcome)| Written { paper, outcome }).collect())
+        Ok(written
+            .map(|(paper, outcome)| WrittenPaper { paper, outcome })
+            .collect())
     }
 
     /// Takes a paper out of every collection in use.
@@ -218,9 +221,13 @@ impl Catalogue {
         view.current.store.withdraw(id, revision).await
     }
 
-    /// Papers with vectors of a collection's encoder: those that have other ones are embedded again. Where nobody offers the
-    /// encoder any more the paper is found by its words alone, until a rebuild ends.
-    pub async fn fitted(&self, index: &Index, papers: &[IndexedPaper]) -> Result<Vec<IndexedPaper>, EncodersError> {
+    /// Papers with vectors of a collection's encoder: those with other vectors are embedded again. Where nobody offers the
+    /// encoder any more, they are found by their words alone until a rebuild ends.
+    pub async fn fitted(
+        &self,
+        index: &OpenCollection,
+        papers: &[IndexedPaper],
+    ) -> Result<Vec<IndexedPaper>, EncodersError> {
         let fits = |one: &&IndexedPaper| one.vectors.encoder == index.encoder;
         let foreign: Vec<&Paper> = papers.iter().filter(|one| !fits(one)).map(|one| &one.paper).collect();
         let mut embedded = match self.encoders.papers(&index.encoder, &foreign).await {
@@ -233,7 +240,7 @@ impl Catalogue {
                         vectors: if fits(&one) {
                             vectors
                         } else {
-                            index.without_meaning(vectors)?
+                            index.words_alone(vectors)?
                         },
                     })
                 };
@@ -257,12 +264,15 @@ impl Catalogue {
     }
 }
 
-/// The collection that is being built. A crash in the middle of a switch leaves both aliases on one collection, which means
-/// that nothing is being built.
-async fn next_of(collections: &dyn Collections, current: &Index) -> Result<Option<Index>, StoreError> {
+/// The collection that is being built. A crash in the middle of a switch leaves both aliases on one collection; then nothing
+/// is being built.
+async fn next_of(
+    collections: &dyn Collections,
+    current: &OpenCollection,
+) -> Result<Option<OpenCollection>, StoreError> {
     match collections.alias(Alias::Next).await? {
         Some((encoder, dimension)) if encoder != current.encoder => {
-            Ok(Some(Index::open(collections, encoder, dimension).await?))
+            Ok(Some(OpenCollection::open(collections, encoder, dimension).await?))
         }
         _ => Ok(None),
     }

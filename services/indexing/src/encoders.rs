@@ -1,6 +1,6 @@
 //! Asks the embedding service for vectors of the encoder a collection belongs to.
 //!
-//! It keeps nothing and decides nothing: whether a search goes on without vectors by meaning is its caller's business.
+//! It keeps nothing and decides nothing: its caller decides whether a search goes on without dense vectors.
 
 use std::fmt::Display;
 
@@ -22,8 +22,8 @@ pub struct Encoders {
 
 /// An encoder the service offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// Which.
+pub struct EncoderOffer {
+    /// Its id.
     pub encoder: EncoderId,
     /// Values in its dense vectors.
     pub dimension: usize,
@@ -62,7 +62,7 @@ impl Encoders {
     }
 
     /// Every encoder that is offered, the one that papers are embedded with first.
-    pub async fn offered(&self) -> Result<Vec<Offer>, EncodersError> {
+    pub async fn offered(&self) -> Result<Vec<EncoderOffer>, EncodersError> {
         let first = self.describe(String::new()).await?;
         let mut offers = Vec::new();
         for id in first.encoder_ids {
@@ -71,7 +71,7 @@ impl Encoders {
             } else {
                 self.describe(id.clone()).await?.dimension
             };
-            offers.push(Offer {
+            offers.push(EncoderOffer {
                 encoder: EncoderId::parse(&id).map_err(unsound)?,
                 dimension: dimension as usize,
             });
@@ -92,7 +92,7 @@ impl Encoders {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let asked = texts.len();
+        let requested = texts.len();
         let request = EmbedRequest {
             texts,
             kind: TextKind::Query.into(),
@@ -101,7 +101,7 @@ impl Encoders {
         };
         let answer = self.client.clone().embed(request).await;
         let answer = answer.map_err(|status| failed(encoder, status))?.into_inner();
-        check(encoder, &answer.encoder_id, asked, answer.embeddings.len())?;
+        check(encoder, &answer.encoder_id, requested, answer.embeddings.len())?;
         let dense = |one: TextEmbedding| DenseVector::new(one.dense).map_err(unsound);
         answer.embeddings.into_iter().map(dense).collect()
     }
@@ -143,7 +143,7 @@ impl Encoders {
     }
 }
 
-/// Term weights are made here: the service was told the text, and not which part of it is the title.
+/// Term weights are computed here, because the service does not know which part of the text is the title.
 fn vectors(encoder: &EncoderId, one: TextEmbedding, paper: &Paper) -> Result<PaperVectors, EncodersError> {
     Ok(PaperVectors {
         encoder: encoder.clone(),
@@ -153,12 +153,12 @@ fn vectors(encoder: &EncoderId, one: TextEmbedding, paper: &Paper) -> Result<Pap
     })
 }
 
-fn check(encoder: &EncoderId, found: &str, asked: usize, given: usize) -> Result<(), EncodersError> {
+fn check(encoder: &EncoderId, found: &str, requested: usize, given: usize) -> Result<(), EncodersError> {
     if found != encoder.as_str() {
         return Err(unsound(format!("vectors of {found} instead of {encoder}")));
     }
-    if asked != given {
-        return Err(unsound(format!("{given} answers to {asked} texts")));
+    if requested != given {
+        return Err(unsound(format!("{given} answers to {requested} texts")));
     }
     Ok(())
 }

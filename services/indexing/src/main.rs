@@ -4,7 +4,7 @@ fn main() -> std::process::ExitCode {
     common::service::main(
         indexing::NAME,
         &[indexing::DEFAULTS],
-        indexing::Config::read,
+        indexing::IndexingConfig::read,
         async |config, assembly| indexing::start(config, assembly),
     )
 }

@@ -1,63 +1,63 @@
-//! Hybrid search: embeds what is asked, asks the legs of the store, fuses, and ranks.
+//! Hybrid search: embeds the query, asks the store for each leg, fuses the legs, and ranks.
 //!
-//! A search asks the store twice. First each leg for its best; then, among the candidates these make up, for every dense
-//! score that is not known yet and for likeness to the best of the first round (feedback). It keeps no papers; pages are cut
-//! from one list by [`pages`].
+//! A search asks the store twice. First each leg for its best; then, among the candidates these make up, for every score
+//! that is not known yet and for likeness to the best of the first round (feedback). It keeps no papers; pages are cut from
+//! one list by [`pages`].
 
 mod explain;
 mod expression;
+pub mod fields;
+mod operands;
 pub mod pages;
 pub mod plan;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::fusion::{self, Fused, Hit, Leg};
-use domain::query::Meaning;
-use domain::ranking::{self, Recency, Set};
-use domain::trending::Window;
+use domain::fusion::{self, FusedPaper, Leg};
+use domain::ranking::{self, Recency, SetExpression};
+use domain::trending::TrendingWindow;
 use domain::vectors::VectorError;
-use domain::{DenseVector, EncoderId, Paper, PaperId, SparseVector, bm25};
+use domain::{DenseVector, EncoderId, Paper, PaperId};
 
-pub use self::explain::Terms;
-use self::pages::List;
-use self::plan::{Mode, Order, Plan, Scope};
-use crate::catalogue::{Catalogue, Index};
+pub use self::explain::TermScores;
+use self::operands::{Operand, OperandHits, QueryOperands};
+use self::pages::ResultList;
+use self::plan::{SearchOrder, SearchPlan};
+use crate::catalogue::{Catalogue, OpenCollection};
 use crate::encoders::EncodersError;
-use crate::metrics::{SEARCH_SECONDS, SEARCHES_BY_WORDS_ALONE};
-use crate::store::{Filter, IndexedPaper, Position, Probe, Query, StoreError};
-use crate::trending::{Board, Trending};
+use crate::metrics::SEARCH_SECONDS;
+use crate::scope::SearchScope;
+use crate::store::{Filter, LegHits, LegKey, LegName, LegQuery, ListPosition, StoreError, StoreQuery};
+use crate::trending::{Leaderboard, TrendingPapers};
 
 /// Papers of each leg that take part.
 const CANDIDATES: usize = 200;
-/// The same where the texts of candidates are checked, of which many may fail.
+/// The same where the texts of candidates are checked, because many may fail.
 const CHECKED_CANDIDATES: usize = 1_000;
-/// Where the list of a search ends.
+/// Most papers in the list of a search.
 const LONGEST_LIST: usize = 400;
 /// The window of the order TRENDING.
-const TRENDING: Window = Window::Week;
-/// Said when there is no model for the collection.
-const WORDS_ALONE: &str = "searching by words alone: the model of this index is not available, and the index for the new \
-                           model is being built";
+const TRENDING: TrendingWindow = TrendingWindow::Week;
 
 /// Searches the catalogue.
-pub struct Search {
+pub struct HybridSearch {
     catalogue: Arc<Catalogue>,
-    trending: Arc<Trending>,
-    weights: Weights,
+    trending: Arc<TrendingPapers>,
+    weights: LegWeights,
 }
 
-/// What the dense leg weighs for the models that were measured on judged sets, by the beginning of the encoder id; the sparse
+/// Weights of the dense leg for the models that were measured on judged sets, by the beginning of the encoder id; the sparse
 /// leg weighs 1. See tests/evaluation/README.md.
 const MEASURED: [(&str, f64); 2] = [("all-MiniLM-L6-v2", 1.0), ("potion-base-8M", 0.43)];
 
 /// What the dense leg weighs.
 #[derive(Debug, Clone, Copy)]
-pub struct Weights {
+pub struct LegWeights {
     dense: Option<f64>,
 }
 
-impl Weights {
+impl LegWeights {
     /// As configured, or as measured.
     pub fn new(dense: Option<f64>) -> Self {
         Self { dense }
@@ -73,7 +73,7 @@ impl Weights {
 /// A search that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    /// What is asked cannot be embedded.
+    /// The query cannot be embedded.
     #[error(transparent)]
     Encoders(#[from] EncodersError),
     /// The store.
@@ -87,35 +87,9 @@ pub enum SearchError {
     Vectors(#[from] VectorError),
 }
 
-/// One operand of the query, with what its legs ask for.
-struct Operand {
-    dense: Option<DenseVector>,
-    sparse: Option<SparseVector>,
-    /// Whether its best are candidates; those of NOT are not.
-    finds: bool,
-    /// What its legs found in the first round.
-    found: Found,
-    /// Where the best of the first round lie.
-    centre: Option<DenseVector>,
-}
-
-#[derive(Default, Clone)]
-struct Found {
-    dense: Vec<Hit>,
-    sparse: Vec<Hit>,
-}
-
-/// Operands as they are read off the meaning.
-#[derive(Default)]
-struct Sought {
-    words: Vec<(usize, String)>,
-    papers: Vec<(usize, PaperId)>,
-    finds: Vec<bool>,
-}
-
-impl Search {
-    /// Over the catalogue, with what trends in it.
-    pub fn new(catalogue: Arc<Catalogue>, trending: Arc<Trending>, weights: Weights) -> Self {
+impl HybridSearch {
+    /// Over the catalogue and what is trending in it.
+    pub fn new(catalogue: Arc<Catalogue>, trending: Arc<TrendingPapers>, weights: LegWeights) -> Self {
         Self {
             catalogue,
             trending,
@@ -124,17 +98,16 @@ impl Search {
     }
 
     /// Everything a plan finds, best first or in the plan's order.
-    pub async fn list(&self, plan: &Plan) -> Result<List, SearchError> {
+    pub async fn list(&self, plan: &SearchPlan) -> Result<ResultList, SearchError> {
         let index = self.catalogue.view().current.clone();
-        let Some(meaning) = &plan.meaning else {
+        let Some(expression) = &plan.expression else {
             let ranking = self.listed(&index, plan).await?;
-            return Ok(List { ranking, notice: "" });
+            return Ok(ResultList { ranking, notice: "" });
         };
-        let mut sought = Sought::default();
-        let set = sought.read(meaning, true);
-        let (mut operands, notice) = self.operands(&index, &sought, plan.mode).await?;
+        let (query, set) = QueryOperands::of(expression);
+        let (mut operands, notice) = query.with_vectors(&self.catalogue.encoders, &index, plan.mode).await?;
         let mut filter = plan.scope.filter.clone();
-        filter.without.extend(sought.papers.iter().map(|(_, id)| id.clone()));
+        filter.without.extend(query.papers.iter().map(|(_, id)| id.clone()));
         let timer = SEARCH_SECONDS.start_timer();
         let limit = if plan.scope.checks.is_empty() {
             CANDIDATES
@@ -144,30 +117,30 @@ impl Search {
         self.first_round(&index, &mut operands, filter, limit).await?;
         let mut ranked = self.second_round(&index, &set, operands, limit).await?;
         timer.observe_duration();
-        if !plan.scope.checks.is_empty() || plan.recency.is_some() || plan.order == Order::Newest {
+        if !plan.scope.checks.is_empty() || plan.recency.is_some() || plan.order == SearchOrder::Newest {
             ranked = by_text(&index, plan, ranked).await?;
         }
         ranked.truncate(LONGEST_LIST);
-        if plan.order == Order::Trending {
-            let board = self.trending.board(TRENDING, &index.store).await?;
-            by_trending(&board, &mut ranked);
+        if plan.order == SearchOrder::Trending {
+            let leaderboard = self.trending.leaderboard(TRENDING, &index.store).await?;
+            by_trending(&leaderboard, &mut ranked);
         }
         if plan.diversity > 0.0 {
             let vectors = vectors(&index, &ranked).await?;
             ranked = ranking::diversify(ranked, plan.diversity, &vectors);
         }
-        Ok(List {
+        Ok(ResultList {
             ranking: ranked,
             notice,
         })
     }
 
-    /// Where nothing is looked for: the newest papers of the scope; where the order says so, behind those that trend.
-    async fn listed(&self, index: &Index, plan: &Plan) -> Result<Vec<Fused>, SearchError> {
+    /// The list of a plan without a query: the newest papers of the scope; where the order says so, behind those that trend.
+    async fn listed(&self, index: &OpenCollection, plan: &SearchPlan) -> Result<Vec<FusedPaper>, SearchError> {
         let mut ranking = Vec::new();
-        if plan.order == Order::Trending {
-            let board = self.trending.board(TRENDING, &index.store).await?;
-            let trending = board.within(&plan.scope, &index.store, LONGEST_LIST).await?;
+        if plan.order == SearchOrder::Trending {
+            let leaderboard = self.trending.leaderboard(TRENDING, &index.store).await?;
+            let trending = leaderboard.within(&plan.scope, &index.store, LONGEST_LIST).await?;
             ranking.extend(trending.into_iter().map(|one| unranked(one.id)));
         }
         let before: HashSet<PaperId> = ranking.iter().map(|one| one.id.clone()).collect();
@@ -177,70 +150,24 @@ impl Search {
         Ok(ranking)
     }
 
-    /// Operands with the vectors of their texts and papers. Where nobody offers the collection's encoder, they search by words.
-    async fn operands(
-        &self,
-        index: &Index,
-        sought: &Sought,
-        mode: Mode,
-    ) -> Result<(Vec<Operand>, &'static str), SearchError> {
-        let ids: Vec<PaperId> = sought.papers.iter().map(|(_, id)| id.clone()).collect();
-        let (mut notice, mut dense, mut sparse) = ("", HashMap::new(), HashMap::new());
-        if mode != Mode::Sparse {
-            let texts = sought.words.iter().map(|(_, words)| words.clone()).collect();
-            match self.catalogue.encoders.queries(&index.encoder, texts).await {
-                Ok(vectors) => dense.extend(sought.words.iter().map(|(number, _)| *number).zip(vectors)),
-                Err(EncodersError::NotOffered(_)) => {
-                    SEARCHES_BY_WORDS_ALONE.inc();
-                    notice = WORDS_ALONE;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        for (number, words) in &sought.words {
-            sparse.insert(*number, bm25::query_vector(words)?);
-        }
-        if !ids.is_empty() {
-            let papers = index.store.get_with_vectors(&ids).await?;
-            let papers: HashMap<PaperId, IndexedPaper> =
-                papers.into_iter().map(|one| (one.paper.id.clone(), one)).collect();
-            for (number, id) in &sought.papers {
-                let one = papers.get(id).ok_or_else(|| SearchError::UnknownPaper(id.clone()))?;
-                dense.insert(*number, one.vectors.dense.clone());
-                sparse.insert(*number, bm25::query_like(std::slice::from_ref(&one.vectors.sparse))?);
-            }
-        }
-        let words_alone = !notice.is_empty();
-        let operand = |(number, finds): (usize, &bool)| Operand {
-            dense: dense
-                .remove(&number)
-                .filter(|vector| mode != Mode::Sparse && !vector.is_zero()),
-            sparse: sparse.remove(&number).filter(|_| mode != Mode::Dense || words_alone),
-            finds: *finds,
-            found: Found::default(),
-            centre: None,
-        };
-        Ok((sought.finds.iter().enumerate().map(operand).collect(), notice))
-    }
-
-    /// The best of each leg, and where the best of both together lie.
+    /// The best of each leg, and the centre of the best of both together.
     async fn first_round(
         &self,
-        index: &Index,
+        index: &OpenCollection,
         operands: &mut [Operand],
         filter: Filter,
         limit: usize,
     ) -> Result<(), SearchError> {
-        let mut finding: Vec<&mut Operand> = operands.iter_mut().filter(|operand| operand.finds).collect();
-        let probes = finding.iter().flat_map(|operand| operand.probes()).collect();
-        let mut lists = ask(index, probes, filter, limit).await?;
-        for operand in &mut finding {
-            operand.found = operand.take(&mut lists);
+        let mut selecting: Vec<&mut Operand> = operands.iter_mut().filter(|operand| operand.selects).collect();
+        let legs = selecting.iter().flat_map(|operand| operand.first_legs()).collect();
+        let mut answers = ask(index, legs, filter, limit).await?;
+        for operand in &mut selecting {
+            operand.hits.update(operand.number, &mut answers);
             let both = operand.dense.is_some() && operand.sparse.is_some();
             if !both {
                 continue;
             }
-            let first = fusion::fuse(self.legs(index, operand, operand.found.clone(), limit));
+            let first = fusion::fuse(self.legs(index, operand, operand.hits.clone(), limit));
             let best = first.iter().take(fusion::FEEDBACK_PAPERS).map(|fused| fused.id.clone());
             let vectors = index.store.dense_vectors(&best.collect::<Vec<_>>()).await?;
             let vectors: Vec<DenseVector> = vectors.into_iter().map(|(_, vector)| vector).collect();
@@ -252,52 +179,34 @@ impl Search {
     /// What is not known yet of the candidates, and the final ranking.
     async fn second_round(
         &self,
-        index: &Index,
-        set: &Set,
+        index: &OpenCollection,
+        set: &SetExpression,
         operands: Vec<Operand>,
         limit: usize,
-    ) -> Result<Vec<Fused>, SearchError> {
+    ) -> Result<Vec<FusedPaper>, SearchError> {
         let candidates = candidates(&operands);
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
         let alone = operands.len() == 1;
-        let mut probes = Vec::new();
-        for operand in &operands {
-            if !alone {
-                probes.extend(operand.sparse.clone().map(Probe::Sparse));
-            }
-            // Alone and without feedback, every candidate comes from the one leg there is.
-            if !alone || operand.centre.is_some() {
-                probes.extend(operand.dense.clone().map(Probe::Dense));
-            }
-            probes.extend(operand.centre.clone().map(Probe::Dense));
-        }
+        let legs = operands.iter().flat_map(|operand| operand.second_legs(alone)).collect();
         let within = Filter {
             within: Some(candidates.clone()),
             ..Filter::default()
         };
-        let mut lists = ask(index, probes, within, candidates.len()).await?;
-        let mut next = || if lists.is_empty() { Vec::new() } else { lists.remove(0) };
+        let mut answers = ask(index, legs, within, candidates.len()).await?;
+        // Beside other operands every candidate was scored by each leg; alone, each leg was cut at its limit.
+        let limit = if alone { limit } else { usize::MAX };
         let mut rankings = Vec::with_capacity(operands.len());
         for operand in operands {
-            let mut found = operand.found.clone();
-            let mut asked = limit;
-            if !alone {
-                asked = usize::MAX;
-                if operand.sparse.is_some() {
-                    found.sparse = next();
-                }
-            }
-            if operand.dense.is_some() && (!alone || operand.centre.is_some()) {
-                found.dense = next();
-            }
-            let mut legs = self.legs(index, &operand, found, asked);
-            if operand.centre.is_some() {
+            let mut hits = operand.hits.clone();
+            hits.update(operand.number, &mut answers);
+            let mut legs = self.legs(index, &operand, hits, limit);
+            if let Some(hits) = answers.remove(&operand.key(LegName::Feedback)) {
                 legs.push(Leg {
                     name: "feedback",
                     weight: fusion::feedback_weight(&legs),
-                    hits: next(),
+                    hits,
                     unseen: 0.0,
                 });
             }
@@ -306,98 +215,68 @@ impl Search {
         Ok(ranking::combine(set, rankings))
     }
 
-    fn legs(&self, index: &Index, operand: &Operand, found: Found, limit: usize) -> Vec<Leg> {
+    fn legs(&self, index: &OpenCollection, operand: &Operand, hits: OperandHits, limit: usize) -> Vec<Leg> {
         let mut legs = Vec::with_capacity(3);
         if operand.dense.is_some() {
             legs.push(Leg {
                 name: "dense",
                 weight: self.weights.dense(&index.encoder),
-                unseen: fusion::unseen(&found.dense, limit, 0.0),
-                hits: found.dense,
+                unseen: fusion::unseen(&hits.dense, limit, 0.0),
+                hits: hits.dense,
             });
         }
         if operand.sparse.is_some() {
             legs.push(Leg {
                 name: "sparse",
                 weight: 1.0,
-                unseen: fusion::unseen(&found.sparse, limit, 0.0),
-                hits: found.sparse,
+                unseen: fusion::unseen(&hits.sparse, limit, 0.0),
+                hits: hits.sparse,
             });
         }
         legs
     }
 }
 
-impl Sought {
-    /// Numbers the operands of a meaning.
-    fn read(&mut self, meaning: &Meaning, finds: bool) -> Set {
-        match meaning {
-            Meaning::Words(words) => {
-                self.words.push((self.finds.len(), words.clone()));
-                self.operand(finds)
-            }
-            Meaning::Like(id) => {
-                self.papers.push((self.finds.len(), id.clone()));
-                self.operand(finds)
-            }
-            Meaning::All(members) => Set::All(members.iter().map(|one| self.read(one, finds)).collect()),
-            Meaning::Any(members) => Set::Any(members.iter().map(|one| self.read(one, finds)).collect()),
-            Meaning::Not(member) => Set::Not(Box::new(self.read(member, false))),
-        }
+/// Asks the store for all legs in one call.
+async fn ask(
+    index: &OpenCollection,
+    legs: BTreeMap<LegKey, LegQuery>,
+    filter: Filter,
+    limit: usize,
+) -> Result<LegHits, StoreError> {
+    if legs.is_empty() {
+        return Ok(LegHits::new());
     }
-
-    fn operand(&mut self, finds: bool) -> Set {
-        self.finds.push(finds);
-        Set::Operand(self.finds.len() - 1)
-    }
+    let keys: Vec<LegKey> = legs.keys().copied().collect();
+    let answers = index.store.search(StoreQuery { legs, filter, limit }).await?;
+    all_answered(&keys, answers)
 }
 
-impl Operand {
-    fn probes(&self) -> Vec<Probe> {
-        let dense = self.dense.clone().map(Probe::Dense);
-        dense
-            .into_iter()
-            .chain(self.sparse.clone().map(Probe::Sparse))
-            .collect()
+/// An answer that lacks a leg is an error, because without its hits papers would be ranked wrongly and nobody would notice.
+fn all_answered(keys: &[LegKey], answers: LegHits) -> Result<LegHits, StoreError> {
+    match keys.iter().find(|key| !answers.contains_key(key)) {
+        Some(unanswered) => Err(StoreError::Unanswered(*unanswered)),
+        None => Ok(answers),
     }
-
-    /// The answers to its probes, which stand first.
-    fn take(&self, lists: &mut Vec<Vec<Hit>>) -> Found {
-        let mut next = |asked: bool| {
-            if asked && !lists.is_empty() {
-                lists.remove(0)
-            } else {
-                Vec::new()
-            }
-        };
-        Found {
-            dense: next(self.dense.is_some()),
-            sparse: next(self.sparse.is_some()),
-        }
-    }
-}
-
-async fn ask(index: &Index, probes: Vec<Probe>, filter: Filter, limit: usize) -> Result<Vec<Vec<Hit>>, StoreError> {
-    if probes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let query = Query { probes, filter, limit };
-    index.store.search(query).await
 }
 
 /// Every paper that some leg found, by id.
 fn candidates(operands: &[Operand]) -> Vec<PaperId> {
     let found = operands
         .iter()
-        .flat_map(|operand| operand.found.dense.iter().chain(&operand.found.sparse));
+        .flat_map(|operand| operand.hits.dense.iter().chain(&operand.hits.sparse));
     let mut ids: Vec<PaperId> = found.map(|hit| hit.id.clone()).collect();
     ids.sort();
     ids.dedup();
     ids
 }
 
-/// Checks texts, counts age, and orders by date, as the plan wants. All of it needs the papers themselves.
-async fn by_text(index: &Index, plan: &Plan, mut ranked: Vec<Fused>) -> Result<Vec<Fused>, SearchError> {
+/// Checks texts, adds recency, and orders by date, as the plan says. All of it needs the papers themselves.
+async fn by_text(
+    index: &OpenCollection,
+    plan: &SearchPlan,
+    mut ranked: Vec<FusedPaper>,
+) -> Result<Vec<FusedPaper>, SearchError> {
     let ids: Vec<PaperId> = ranked.iter().map(|fused| fused.id.clone()).collect();
     let papers = index.store.get(&ids).await?;
     let papers: HashMap<PaperId, Paper> = papers.into_iter().map(|paper| (paper.id.clone(), paper)).collect();
@@ -411,12 +290,12 @@ async fn by_text(index: &Index, plan: &Plan, mut ranked: Vec<Fused>) -> Result<V
         .map(|paper| (paper.id.clone(), paper.published))
         .collect();
     if let Some(recency) = plan.recency {
-        // What NOT takes off can leave nothing above zero; a bonus is never a fine.
+        // NOT can leave no score above zero; the bonus must not turn into a penalty.
         let best = ranked.first().map_or(0.0, |fused| fused.score).max(0.0);
         let weight = recency.weight * best;
         ranking::add_recency(&mut ranked, Recency { weight, ..recency }, &published);
     }
-    if plan.order == Order::Newest {
+    if plan.order == SearchOrder::Newest {
         ranked.truncate(CANDIDATES);
         ranked.sort_by(|a, b| {
             published
@@ -428,12 +307,12 @@ async fn by_text(index: &Index, plan: &Plan, mut ranked: Vec<Fused>) -> Result<V
     Ok(ranked)
 }
 
-/// What trends first; the others stay as they are.
-fn by_trending(board: &Board, ranked: &mut [Fused]) {
-    ranked.sort_by_key(|fused| board.place(&fused.id).unwrap_or(usize::MAX));
+/// Trending papers first; the others keep their order.
+fn by_trending(leaderboard: &Leaderboard, ranked: &mut [FusedPaper]) {
+    ranked.sort_by_key(|fused| leaderboard.place(&fused.id).unwrap_or(usize::MAX));
 }
 
-async fn vectors(index: &Index, ranked: &[Fused]) -> Result<HashMap<PaperId, Vec<f32>>, StoreError> {
+async fn vectors(index: &OpenCollection, ranked: &[FusedPaper]) -> Result<HashMap<PaperId, Vec<f32>>, StoreError> {
     let ids: Vec<PaperId> = ranked.iter().map(|fused| fused.id.clone()).collect();
     let vectors = index.store.dense_vectors(&ids).await?;
     Ok(vectors
@@ -443,14 +322,14 @@ async fn vectors(index: &Index, ranked: &[Fused]) -> Result<HashMap<PaperId, Vec
 }
 
 /// The newest papers of a scope, all of equal score.
-async fn newest(index: &Index, scope: &Scope, most: usize) -> Result<Vec<Fused>, StoreError> {
+async fn newest(index: &OpenCollection, scope: &SearchScope, most: usize) -> Result<Vec<FusedPaper>, StoreError> {
     let (mut ranking, mut after) = (Vec::new(), None);
     loop {
         let papers = index.store.list(scope.filter.clone(), after, most).await?;
-        let last = papers.last().map(Position::of);
+        let last = papers.last().map(ListPosition::of);
         let full = papers.len() == most;
         for paper in papers {
-            if scope.checks.is_empty() || scope.checks.pass(&paper.title, &paper.abstract_text) {
+            if scope.checks.pass(&paper.title, &paper.abstract_text) {
                 ranking.push(unranked(paper.id));
             }
         }
@@ -462,10 +341,26 @@ async fn newest(index: &Index, scope: &Scope, most: usize) -> Result<Vec<Fused>,
     }
 }
 
-fn unranked(id: PaperId) -> Fused {
-    Fused {
+fn unranked(id: PaperId) -> FusedPaper {
+    FusedPaper {
         id,
         score: 0.0,
         parts: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_lacks_a_leg_is_an_error() {
+        let key = |leg| LegKey { operand: 1, leg };
+        let keys = [key(LegName::Dense), key(LegName::Sparse)];
+        let mut answers = LegHits::from(keys.map(|key| (key, Vec::new())));
+        all_answered(&keys, answers.clone()).expect("nothing lacks");
+        answers.remove(&keys[1]);
+        let error = all_answered(&keys, answers).expect_err("a leg lacks");
+        assert_eq!(error.to_string(), "store gave no answer to the sparse leg of operand 1");
     }
 }

@@ -1,7 +1,7 @@
 //! The port to whatever holds the catalogue, in the words of the domain.
 //!
-//! An adapter finds candidates and keeps papers; fusion, ties and paging are not its business. Every adapter passes the
-//! suite in [`conformance`].
+//! An adapter finds candidates and keeps papers; it never fuses legs, breaks ties across them or cuts pages. Every adapter
+//! passes the suite in [`conformance`].
 
 pub mod copy;
 pub mod embedded;
@@ -11,6 +11,8 @@ pub mod qdrant;
 mod conformance;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -29,7 +31,7 @@ pub struct IndexedPaper {
 
 /// What became of a paper that was given to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upserted {
+pub enum UpsertOutcome {
     /// It is durable.
     Written,
     /// The store holds a newer revision, which stays.
@@ -70,9 +72,9 @@ pub struct Filter {
     pub without: Vec<PaperId>,
 }
 
-/// One question to the vectors of a collection.
+/// What one leg of a search asks the vectors of a collection.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Probe {
+pub enum LegQuery {
     /// By meaning: cosine. A zero vector finds nothing, and papers whose own vector is zero are not found.
     Dense(DenseVector),
     /// By words: the sum over shared terms of query weight, document weight and inverse document frequency
@@ -81,16 +83,42 @@ pub enum Probe {
     Sparse(SparseVector),
 }
 
-/// Several probes under one filter, in one call.
-#[derive(Debug, Clone)]
-pub struct Query {
-    /// What to look for; each is answered with a list of its own.
-    pub probes: Vec<Probe>,
+/// Which leg of which operand a leg query belongs to. The answer comes back under the same key; a store reads nothing else
+/// into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegKey {
+    /// Number of the operand.
+    pub operand: usize,
+    /// Its leg.
+    pub leg: LegName,
+}
+
+/// The legs that an operand can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LegName {
+    /// Likeness in meaning.
+    Dense,
+    /// Shared words.
+    Sparse,
+    /// Likeness to the best papers of the first round.
+    Feedback,
+    /// One word alone, by the id of [`domain::bm25::term_id`].
+    Term(u32),
+}
+
+/// Several leg queries under one filter, in one call.
+#[derive(Debug, Clone, Default)]
+pub struct StoreQuery {
+    /// What to look for.
+    pub legs: BTreeMap<LegKey, LegQuery>,
     /// Restrictions, applied before scoring.
     pub filter: Filter,
-    /// Most hits of each probe.
+    /// Most hits of each leg.
     pub limit: usize,
 }
+
+/// For each leg query its hits, best first, equal scores by paper id.
+pub type LegHits = BTreeMap<LegKey, Vec<Hit>>;
 
 /// How many papers pass a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,47 +153,48 @@ pub struct FacetCount {
     pub papers: u64,
 }
 
-/// What a store holds of a paper, as copying, rebuilding and backing up read it.
+/// Everything a store holds of one paper, for copies, rebuilds and backups.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
+pub struct StoreEntry {
     /// Canonical id.
     pub id: PaperId,
     /// Its revision.
     pub revision: u64,
-    /// The paper with its vectors; `None` for the mark of a withdrawal.
+    /// The paper with its vectors; `None` where only a tombstone is left.
     pub content: Option<IndexedPaper>,
 }
 
-/// Id and revision of a paper or of the mark of a withdrawal.
+/// Which revision a store holds of a paper, or of the tombstone that a withdrawal left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
+pub struct PaperRevision {
     /// Canonical id.
     pub id: PaperId,
     /// Its revision.
     pub revision: u64,
-    /// Whether only the mark is left.
+    /// Whether only a tombstone is left.
     pub withdrawn: bool,
 }
 
-/// A part of everything a store holds, and where the rest begins. The order is the store's own.
+/// A page of everything a store holds. The order is the store's own.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part<T> {
-    /// What was read.
+pub struct ScanPage<T> {
+    /// The entries of the page.
     pub entries: Vec<T>,
-    /// Where to go on; `None` at the end. What was there when reading began and was not touched since is read once.
+    /// Where the next page begins; `None` at the end. What was there when reading began and was not changed since is read
+    /// exactly once.
     pub next: Option<String>,
 }
 
-/// Where a list goes on: behind this paper.
+/// A position in a list of papers, newest first: the list goes on behind this paper.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub struct ListPosition {
     /// When it was published, in milliseconds since the epoch.
     pub published_ms: i64,
     /// Its id.
     pub id: String,
 }
 
-impl Position {
+impl ListPosition {
     /// Behind a paper.
     pub fn of(paper: &Paper) -> Self {
         Self {
@@ -177,7 +206,7 @@ impl Position {
 
 /// What the store is and holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Description {
+pub struct CollectionDescription {
     /// Name of the adapter.
     pub store: &'static str,
     /// Name of the collection.
@@ -188,14 +217,14 @@ pub struct Description {
     pub dimension: usize,
     /// Papers that can be found.
     pub papers: u64,
-    /// Papers of which only the mark of their withdrawal is kept.
+    /// Papers of which only a tombstone is left.
     pub withdrawn: u64,
 }
 
-/// A store that cannot do what it is asked.
+/// What a store cannot do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It does not answer or has no room; the same call may work later.
+    /// It does not answer, or has no room; the same call may work later.
     #[error("store does not answer: {0}")]
     Unavailable(String),
     /// It cannot be opened as it is; an operator must act.
@@ -233,6 +262,21 @@ pub enum StoreError {
         /// The vector's.
         found: usize,
     },
+    /// An answer lacks the hits of a leg; a mistake of the adapter or of the server.
+    #[error("store gave no answer to the {0}")]
+    Unanswered(LegKey),
+}
+
+impl fmt::Display for LegKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.leg {
+            LegName::Dense => f.write_str("dense leg")?,
+            LegName::Sparse => f.write_str("sparse leg")?,
+            LegName::Feedback => f.write_str("feedback leg")?,
+            LegName::Term(id) => write!(f, "leg of term {id}")?,
+        }
+        write!(f, " of operand {}", self.operand)
+    }
 }
 
 impl StoreError {
@@ -242,32 +286,32 @@ impl StoreError {
     }
 }
 
-/// Holds the catalogue.
+/// One collection of papers.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Writes papers; durable when it returns. Of two revisions the higher one stays, whichever comes first.
-    async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<Upserted>, StoreError>;
+    async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<UpsertOutcome>, StoreError>;
 
-    /// Takes a paper out and keeps the mark, so that a lower revision arriving later stays out. Idempotent.
+    /// Takes a paper out and keeps a tombstone, so that a lower revision arriving later stays out. Idempotent.
     async fn withdraw(&self, id: &PaperId, revision: u64) -> Result<(), StoreError>;
 
-    /// Finds candidates: for each probe a list, best first, equal scores by paper id.
-    async fn search(&self, query: Query) -> Result<Vec<Vec<Hit>>, StoreError>;
+    /// Finds candidates. The answer has the keys of the query's legs and no others.
+    async fn search(&self, query: StoreQuery) -> Result<LegHits, StoreError>;
 
-    /// Papers by id, in the order asked; unknown and withdrawn ones are left out.
+    /// Papers by id, in the order of the ids; unknown and withdrawn ones are left out.
     async fn get(&self, ids: &[PaperId]) -> Result<Vec<Paper>, StoreError>;
 
-    /// Papers with their vectors by id, in the order asked; unknown and withdrawn ones are left out.
+    /// Papers with their vectors by id, in the order of the ids; unknown and withdrawn ones are left out.
     async fn get_with_vectors(&self, ids: &[PaperId]) -> Result<Vec<IndexedPaper>, StoreError>;
 
-    /// Dense vectors by id, in the order asked; unknown and withdrawn ones are left out.
+    /// Dense vectors by id, in the order of the ids; unknown and withdrawn ones are left out.
     async fn dense_vectors(&self, ids: &[PaperId]) -> Result<Vec<(PaperId, DenseVector)>, StoreError>;
 
-    /// Which revisions it holds of papers, in the order asked; unknown ones are left out, withdrawn ones are not.
-    async fn marks_of(&self, ids: &[PaperId]) -> Result<Vec<Mark>, StoreError>;
+    /// Which revisions it holds of papers, in the order of the ids; unknown ones are left out, withdrawn ones are not.
+    async fn revisions_of(&self, ids: &[PaperId]) -> Result<Vec<PaperRevision>, StoreError>;
 
     /// Papers newest first, equal times by id, behind a position.
-    async fn list(&self, filter: Filter, after: Option<Position>, limit: usize) -> Result<Vec<Paper>, StoreError>;
+    async fn list(&self, filter: Filter, after: Option<ListPosition>, limit: usize) -> Result<Vec<Paper>, StoreError>;
 
     /// How many papers pass a filter.
     async fn count(&self, filter: Filter) -> Result<Count, StoreError>;
@@ -275,17 +319,17 @@ pub trait Store: Send + Sync {
     /// Values of the papers that pass a filter, most papers first, equal counts by value.
     async fn facet(&self, filter: Filter, facet: Facet, limit: usize) -> Result<Vec<FacetCount>, StoreError>;
 
-    /// Reads everything, part by part.
-    async fn scan(&self, after: Option<String>, limit: usize) -> Result<Part<Stored>, StoreError>;
+    /// Reads everything, page by page.
+    async fn scan(&self, after: Option<String>, limit: usize) -> Result<ScanPage<StoreEntry>, StoreError>;
 
-    /// As [`Store::scan`], ids and revisions alone.
-    async fn marks(&self, after: Option<String>, limit: usize) -> Result<Part<Mark>, StoreError>;
+    /// Like [`Store::scan`], but ids and revisions alone.
+    async fn revisions(&self, after: Option<String>, limit: usize) -> Result<ScanPage<PaperRevision>, StoreError>;
 
     /// What it is and holds.
-    async fn describe(&self) -> Result<Description, StoreError>;
+    async fn describe(&self) -> Result<CollectionDescription, StoreError>;
 }
 
-/// The name of a place for a collection, which moves from one to another at once.
+/// A name that stands for one collection at a time, and moves from one to another atomically.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Alias {
     /// The collection that is searched.
@@ -294,14 +338,14 @@ pub enum Alias {
     Next,
 }
 
-/// All collections of one place, and which of them is what.
+/// All collections of a folder or a server, and which of them the aliases stand for.
 #[async_trait]
 pub trait Collections: Send + Sync {
     /// Name of the adapter.
     fn adapter(&self) -> &'static str;
 
     /// Every collection, by name.
-    async fn all(&self) -> Result<Vec<Description>, StoreError>;
+    async fn all(&self) -> Result<Vec<CollectionDescription>, StoreError>;
 
     /// The collection of an encoder, by [`collection_name`]; made where there is none. The same collection opened twice is
     /// one store.
@@ -310,7 +354,7 @@ pub trait Collections: Send + Sync {
     /// The encoder and dimension of the collection an alias stands for.
     async fn alias(&self, alias: Alias) -> Result<Option<(EncoderId, usize)>, StoreError>;
 
-    /// Lets an alias stand for an encoder's collection, which must exist, or for none. Durable and at once.
+    /// Lets an alias stand for an encoder's collection, which must exist, or for none. Durable and atomic.
     async fn set_alias(&self, alias: Alias, encoder: Option<&EncoderId>) -> Result<(), StoreError>;
 
     /// Removes an encoder's collection with everything in it. [`StoreError::Refused`] while an alias stands for it or
@@ -318,7 +362,7 @@ pub trait Collections: Send + Sync {
     async fn remove(&self, encoder: &EncoderId) -> Result<(), StoreError>;
 }
 
-/// Checks that vectors belong into a collection.
+/// Checks that vectors belong to a collection.
 pub(crate) fn check_vectors(vectors: &PaperVectors, encoder: &EncoderId, dimension: usize) -> Result<(), StoreError> {
     if vectors.encoder != *encoder {
         return Err(StoreError::OtherEncoder {

@@ -1,28 +1,29 @@
-//! Compares the index with the register of accepted papers, and mends what differs.
+//! Compares the index with the registry of accepted papers, and repairs the differences.
 //!
-//! What is missing or old is asked for again from ingest and takes the ordinary way through the platform; what was withdrawn
-//! is taken out here. Papers that nobody accepted are told of and never touched.
+//! Ingest is asked to send again what is missing or outdated, and it takes the usual route through the platform; what was
+//! withdrawn is taken out here. Papers that nobody accepted are reported and never changed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use common::clock::Clock;
 use common::grpc::ServiceChannel;
 use domain::PaperId;
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{AcceptedPaper, ListAcceptedPapersRequest, ResendOutcome, ResendPapersRequest};
 use tonic::Status;
 
-use crate::catalogue::Index;
-use crate::store::{Mark, StoreError};
+use crate::catalogue::OpenCollection;
+use crate::store::{PaperRevision, StoreError};
 
 /// Papers compared at once.
 const PAGE: i32 = 1_000;
-/// What is on its way through the platform is looked at again after this.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Papers that may still be on their route through the platform are checked again after this.
+const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 /// What is wrong with a paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum DifferenceKind {
     /// Accepted and not in the index.
     Missing,
     /// In the index at an older revision.
@@ -33,51 +34,56 @@ pub enum Kind {
     Unknown,
 }
 
-/// One paper that both disagree on.
+/// A paper that the registry and the index disagree on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The paper.
     pub id: PaperId,
     /// What is wrong.
-    pub kind: Kind,
+    pub kind: DifferenceKind,
     /// The revision that was accepted; 0 for none.
     pub accepted: u64,
     /// The revision in the index; 0 for none.
     pub indexed: u64,
-    /// Whether it was mended or is on its way again.
+    /// Whether it was repaired, or sent again.
     pub repaired: bool,
 }
 
 /// A comparison that broke off.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The register.
-    #[error("the register of papers does not answer: {0}")]
-    Register(#[from] Status),
+    /// The registry.
+    #[error("the registry of papers does not answer: {0}")]
+    Registry(#[from] Status),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An answer that makes no sense.
-    #[error("the register gave an unsound answer: {0}")]
+    #[error("the registry gave an unsound answer: {0}")]
     Unsound(String),
 }
 
-/// The register, over gRPC.
-#[derive(Clone)]
-pub struct Register {
+/// The registry of accepted papers, over gRPC.
+pub struct RegistryClient {
     client: IngestServiceClient<ServiceChannel>,
+    clock: Clock,
 }
 
-impl Register {
+impl RegistryClient {
     /// Over a channel to ingest.
-    pub fn new(channel: ServiceChannel) -> Self {
+    pub fn new(channel: ServiceChannel, clock: Clock) -> Self {
         Self {
             client: IngestServiceClient::new(channel),
+            clock,
         }
     }
 
-    /// Compares everything. `compared` is told how many papers were looked at so far.
-    pub async fn compare(&self, index: &Index, compared: impl Fn(u64)) -> Result<Vec<Difference>, VerifyError> {
+    /// Compares everything. Calls `compared` with the number of papers compared so far.
+    pub async fn compare(
+        &self,
+        index: &OpenCollection,
+        compared: impl Fn(u64),
+    ) -> Result<Vec<Difference>, VerifyError> {
         let (mut suspects, mut accepted_ids) = (Vec::new(), HashSet::new());
         let (mut page_token, mut count) = (String::new(), 0);
         loop {
@@ -100,9 +106,9 @@ impl Register {
         Ok(differences)
     }
 
-    /// Mends what can be mended, and says so in the differences.
-    pub async fn repair(&self, index: &Index, differences: &mut [Difference]) -> Result<(), VerifyError> {
-        let wanted = |one: &&Difference| matches!(one.kind, Kind::Missing | Kind::Outdated);
+    /// Repairs what can be repaired, and notes it in the differences.
+    pub async fn repair(&self, index: &OpenCollection, differences: &mut [Difference]) -> Result<(), VerifyError> {
+        let wanted = |one: &&Difference| matches!(one.kind, DifferenceKind::Missing | DifferenceKind::Outdated);
         let ids: Vec<String> = differences
             .iter()
             .filter(wanted)
@@ -122,86 +128,91 @@ impl Register {
         }
         for one in differences {
             match one.kind {
-                Kind::Missing | Kind::Outdated => one.repaired = sent.contains(one.id.as_str()),
-                Kind::Withdrawn => {
+                DifferenceKind::Missing | DifferenceKind::Outdated => one.repaired = sent.contains(one.id.as_str()),
+                DifferenceKind::Withdrawn => {
                     index.store.withdraw(&one.id, one.accepted).await?;
                     one.repaired = true;
                 }
-                Kind::Unknown => {}
+                DifferenceKind::Unknown => {}
             }
         }
         Ok(())
     }
 
-    /// Papers accepted a moment ago are on their way; only those that stay different count.
-    async fn still_differing(&self, index: &Index, suspects: Vec<Difference>) -> Result<Vec<Difference>, VerifyError> {
+    /// Papers accepted a moment ago are still on their route; only those that stay different count.
+    async fn still_differing(
+        &self,
+        index: &OpenCollection,
+        suspects: Vec<Difference>,
+    ) -> Result<Vec<Difference>, VerifyError> {
         if suspects.is_empty() {
             return Ok(suspects);
         }
-        tokio::time::sleep(PATIENCE).await;
+        self.clock.sleep(SETTLING_TIME).await;
         let again = suspects.into_iter().map(|one| AcceptedPaper {
             paper_id: one.id.to_string(),
             revision: one.accepted,
-            withdrawn: one.kind == Kind::Withdrawn,
+            withdrawn: one.kind == DifferenceKind::Withdrawn,
         });
         differing(index, again.collect()).await
     }
 }
 
-async fn differing(index: &Index, accepted: Vec<AcceptedPaper>) -> Result<Vec<Difference>, VerifyError> {
+async fn differing(index: &OpenCollection, accepted: Vec<AcceptedPaper>) -> Result<Vec<Difference>, VerifyError> {
     let mut ids = Vec::with_capacity(accepted.len());
     for paper in &accepted {
         ids.push(PaperId::parse(&paper.paper_id).map_err(|error| VerifyError::Unsound(error.to_string()))?);
     }
-    let marks = index.store.marks_of(&ids).await?;
-    let marks: HashMap<PaperId, Mark> = marks.into_iter().map(|mark| (mark.id.clone(), mark)).collect();
+    let revisions = index.store.revisions_of(&ids).await?;
+    let revisions: HashMap<PaperId, PaperRevision> =
+        revisions.into_iter().map(|held| (held.id.clone(), held)).collect();
     let compared = ids.into_iter().zip(accepted);
     let different = compared.filter_map(|(id, paper)| {
-        let mark = marks.get(&id);
-        let kind = kind(&paper, mark)?;
+        let held = revisions.get(&id);
+        let kind = kind(&paper, held)?;
         Some(Difference {
             id,
             kind,
             accepted: paper.revision,
-            indexed: mark.map_or(0, |mark| mark.revision),
+            indexed: held.map_or(0, |held| held.revision),
             repaired: false,
         })
     });
     Ok(different.collect())
 }
 
-/// What is wrong with a paper, if anything. A withdrawn paper that never came into the index is none the worse.
-fn kind(accepted: &AcceptedPaper, indexed: Option<&Mark>) -> Option<Kind> {
+/// What is wrong with a paper, if anything. Nothing is, where a withdrawn paper was never in the index.
+fn kind(accepted: &AcceptedPaper, indexed: Option<&PaperRevision>) -> Option<DifferenceKind> {
     match indexed {
-        None => (!accepted.withdrawn).then_some(Kind::Missing),
-        Some(mark) if accepted.withdrawn => (!mark.withdrawn).then_some(Kind::Withdrawn),
-        Some(mark) => (mark.revision < accepted.revision).then_some(Kind::Outdated),
+        None => (!accepted.withdrawn).then_some(DifferenceKind::Missing),
+        Some(held) if accepted.withdrawn => (!held.withdrawn).then_some(DifferenceKind::Withdrawn),
+        Some(held) => (held.revision < accepted.revision).then_some(DifferenceKind::Outdated),
     }
 }
 
-async fn unknown(index: &Index, accepted: &HashSet<u64>) -> Result<Vec<Difference>, VerifyError> {
+async fn unknown(index: &OpenCollection, accepted: &HashSet<u64>) -> Result<Vec<Difference>, VerifyError> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let part = index.store.marks(after, PAGE.unsigned_abs() as usize).await?;
-        let strangers = part
+        let page = index.store.revisions(after, PAGE.unsigned_abs() as usize).await?;
+        let strangers = page
             .entries
             .into_iter()
-            .filter(|mark| !accepted.contains(&hashed(mark.id.as_str())));
-        found.extend(strangers.map(|mark| Difference {
-            id: mark.id,
-            kind: Kind::Unknown,
+            .filter(|held| !accepted.contains(&hashed(held.id.as_str())));
+        found.extend(strangers.map(|held| Difference {
+            id: held.id,
+            kind: DifferenceKind::Unknown,
             accepted: 0,
-            indexed: mark.revision,
+            indexed: held.revision,
             repaired: false,
         }));
-        after = part.next;
+        after = page.next;
         if after.is_none() {
             return Ok(found);
         }
     }
 }
 
-/// Eight bytes instead of an id: millions of papers are compared.
+/// Eight bytes instead of an id, because millions of papers are compared.
 fn hashed(id: &str) -> u64 {
     crate::search::pages::fingerprint(id.as_bytes())
 }
@@ -218,8 +229,8 @@ mod tests {
         }
     }
 
-    fn mark(revision: u64, withdrawn: bool) -> Mark {
-        Mark {
+    fn held(revision: u64, withdrawn: bool) -> PaperRevision {
+        PaperRevision {
             id: PaperId::parse("x:a").expect("an id"),
             revision,
             withdrawn,
@@ -227,14 +238,20 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_differ_has_a_name() {
-        assert_eq!(kind(&accepted(1, false), None), Some(Kind::Missing));
+    fn each_difference_has_its_kind() {
+        assert_eq!(kind(&accepted(1, false), None), Some(DifferenceKind::Missing));
         assert_eq!(kind(&accepted(1, true), None), None);
-        assert_eq!(kind(&accepted(2, false), Some(&mark(1, false))), Some(Kind::Outdated));
-        assert_eq!(kind(&accepted(2, false), Some(&mark(2, false))), None);
-        assert_eq!(kind(&accepted(2, true), Some(&mark(1, false))), Some(Kind::Withdrawn));
-        assert_eq!(kind(&accepted(2, true), Some(&mark(2, true))), None);
-        // Accepted a moment later than the comparison read the register.
-        assert_eq!(kind(&accepted(1, false), Some(&mark(2, false))), None);
+        assert_eq!(
+            kind(&accepted(2, false), Some(&held(1, false))),
+            Some(DifferenceKind::Outdated)
+        );
+        assert_eq!(kind(&accepted(2, false), Some(&held(2, false))), None);
+        assert_eq!(
+            kind(&accepted(2, true), Some(&held(1, false))),
+            Some(DifferenceKind::Withdrawn)
+        );
+        assert_eq!(kind(&accepted(2, true), Some(&held(2, true))), None);
+        // Accepted a moment later than the comparison read the registry.
+        assert_eq!(kind(&accepted(1, false), Some(&held(2, false))), None);
     }
 }

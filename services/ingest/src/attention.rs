@@ -1,5 +1,4 @@
-//! AttentionService: checks what readers did and what is counted elsewhere, and puts it on the bus. What it weighs is decided
-//! by indexing.
+//! AttentionService: checks acts of readers and counts of other sites, and publishes them. Indexing decides their weight.
 
 pub mod signals;
 
@@ -7,7 +6,6 @@ use common::bus::Bus;
 use common::status;
 use domain::PaperId;
 use domain::identity::hex;
-use jiff::Timestamp;
 use proto::attention::v1::attention_service_server::AttentionService;
 use proto::attention::v1::{
     AttentionKind, AttentionRecorded, RecordAttentionRequest, RecordAttentionResponse, RecordSignalsRequest,
@@ -20,11 +18,11 @@ use tonic::{Request, Response, Status};
 const MAX_ID_BYTES: usize = 128;
 
 /// The service.
-pub struct Attention {
+pub struct AttentionApi {
     bus: Bus,
 }
 
-impl Attention {
+impl AttentionApi {
     /// Over a connected bus.
     pub fn new(bus: Bus) -> Self {
         Self { bus }
@@ -32,13 +30,13 @@ impl Attention {
 }
 
 #[tonic::async_trait]
-impl AttentionService for Attention {
+impl AttentionService for AttentionApi {
     async fn record_attention(
         &self,
         request: Request<RecordAttentionRequest>,
     ) -> Result<Response<RecordAttentionResponse>, Status> {
         let request = request.into_inner();
-        let now = Timestamp::now();
+        let now = self.bus.clock().now();
         let kind = request.kind();
         if kind == AttentionKind::Unspecified {
             return Err(status::invalid(
@@ -81,7 +79,7 @@ impl AttentionService for Attention {
         &self,
         request: Request<RecordSignalsRequest>,
     ) -> Result<Response<RecordSignalsResponse>, Status> {
-        let answer = signals::record(&self.bus, request.into_inner()).await?;
-        Ok(Response::new(answer))
+        let response = signals::record(&self.bus, request.into_inner()).await?;
+        Ok(Response::new(response))
     }
 }

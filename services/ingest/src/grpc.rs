@@ -1,4 +1,4 @@
-//! IngestService: from the wire to the register and back. One bad paper never ends a stream.
+//! IngestService: from the wire to the registry and back. One invalid paper never ends a stream.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::sync::Arc;
 use common::status;
 use domain::{LinkKind, PaperId, Submission, Violation, submission};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use jiff::Timestamp;
 use proto::convert::from_wire_time;
 use proto::ingest::v1::ingest_service_server::IngestService;
 use proto::ingest::v1::{
@@ -19,33 +18,34 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument as _, info_span};
 
 use crate::metrics::PAPERS;
-use crate::registry::{Registry, RegistryError, Resent, Verdict};
+use crate::registry::{Registry, RegistryError, RepublishResult, Verdict};
 
 const MAX_REASON_CHARS: usize = 1_000;
-const DEFAULT_PAGE: usize = 1_000;
-const MAX_PAGE: usize = 10_000;
+const DEFAULT_PAGE_SIZE: usize = 1_000;
+const MAX_PAGE_SIZE: usize = 10_000;
 const MAX_RESENT: usize = 1_000;
 
 /// The service.
-pub struct Ingest {
+pub struct IngestApi {
     registry: Arc<Registry>,
     concurrency: usize,
 }
 
-enum Refusal {
-    Bad(Vec<Violation>),
-    Failed(RegistryError),
+/// Why a paper was not submitted.
+enum SubmissionFailure {
+    Invalid(Vec<Violation>),
+    Unavailable(RegistryError),
 }
 
-impl Ingest {
-    /// Over a register.
+impl IngestApi {
+    /// Over a registry.
     pub fn new(registry: Arc<Registry>, concurrency: usize) -> Self {
         Self { registry, concurrency }
     }
 }
 
 #[tonic::async_trait]
-impl IngestService for Ingest {
+impl IngestService for IngestApi {
     async fn submit_paper(
         &self,
         request: Request<SubmitPaperRequest>,
@@ -56,12 +56,12 @@ impl IngestService for Ingest {
             .ok_or_else(|| status::invalid("paper", "is missing"))?;
         match submit(&self.registry, paper).await {
             Ok(result) => Ok(Response::new(SubmitPaperResponse { result: Some(result) })),
-            Err(Refusal::Bad(violations)) => Err(status::invalid_fields(
+            Err(SubmissionFailure::Invalid(violations)) => Err(status::invalid_fields(
                 violations
                     .into_iter()
                     .map(|v| (format!("paper.{}", v.field), v.description)),
             )),
-            Err(Refusal::Failed(error)) => Err(status::unavailable(error)),
+            Err(SubmissionFailure::Unavailable(error)) => Err(status::unavailable(error)),
         }
     }
 
@@ -79,7 +79,7 @@ impl IngestService for Ingest {
                 // Each paper is a trace of its own, however long the stream it came in.
                 let span = info_span!(parent: None, "submit", otel.name = "ingest submit", otel.kind = "server");
                 let submitted = submit(&registry, paper.unwrap_or_default()).instrument(span).await;
-                let result = submitted.unwrap_or_else(refused_result);
+                let result = submitted.unwrap_or_else(failure_result);
                 Ok(SubmitPapersResponse {
                     reference,
                     result: Some(result),
@@ -94,7 +94,7 @@ impl IngestService for Ingest {
         request: Request<WithdrawPaperRequest>,
     ) -> Result<Response<WithdrawPaperResponse>, Status> {
         let WithdrawPaperRequest { paper_id, reason } = request.into_inner();
-        let id = paper_id_of("paper_id", &paper_id)?;
+        let id = parse_paper_id("paper_id", &paper_id)?;
         let length = reason.chars().count();
         if length > MAX_REASON_CHARS {
             let description = format!("has {length} characters; at most {MAX_REASON_CHARS} are allowed");
@@ -116,7 +116,7 @@ impl IngestService for Ingest {
         request: Request<ListAcceptedPapersRequest>,
     ) -> Result<Response<ListAcceptedPapersResponse>, Status> {
         let ListAcceptedPapersRequest { page_size, page_token } = request.into_inner();
-        let size = status::page_size(page_size, DEFAULT_PAGE, MAX_PAGE)?;
+        let size = status::page_size(page_size, DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)?;
         let after = match page_token.as_str() {
             "" => 0,
             token => token
@@ -147,19 +147,19 @@ impl IngestService for Ingest {
         &self,
         request: Request<ResendPapersRequest>,
     ) -> Result<Response<ResendPapersResponse>, Status> {
-        let asked = request.into_inner().paper_ids;
-        if !(1..=MAX_RESENT).contains(&asked.len()) {
-            let description = format!("has {} entries; 1 to {MAX_RESENT} are allowed", asked.len());
+        let paper_ids = request.into_inner().paper_ids;
+        if !(1..=MAX_RESENT).contains(&paper_ids.len()) {
+            let description = format!("has {} entries; 1 to {MAX_RESENT} are allowed", paper_ids.len());
             return Err(status::invalid("paper_ids", description));
         }
-        let mut ids = Vec::with_capacity(asked.len());
-        for (index, paper_id) in asked.into_iter().enumerate() {
-            let id = paper_id_of(&format!("paper_ids[{index}]"), &paper_id)?;
+        let mut ids = Vec::with_capacity(paper_ids.len());
+        for (index, paper_id) in paper_ids.into_iter().enumerate() {
+            let id = parse_paper_id(&format!("paper_ids[{index}]"), &paper_id)?;
             ids.push((paper_id, id));
         }
         let results = stream::iter(ids).map(async |(paper_id, id)| {
-            let resent = self.registry.resend(&id).await?;
-            Ok::<_, RegistryError>(resend_result(paper_id, resent))
+            let republished = self.registry.republish(&id).await?;
+            Ok::<_, RegistryError>(resend_result(paper_id, republished))
         });
         let results = results.buffered(self.concurrency).try_collect().await;
         Ok(Response::new(ResendPapersResponse {
@@ -168,19 +168,19 @@ impl IngestService for Ingest {
     }
 }
 
-/// A canonical id stands for itself; anything else is read as a submitter would write it.
-fn paper_id_of(field: &str, asked: &str) -> Result<PaperId, Status> {
-    let asked = asked.trim();
-    PaperId::parse(asked)
-        .or_else(|_| PaperId::from_submission(asked, submission::DEFAULT_SOURCE))
+/// A canonical id, or any id as a submitter would write it.
+fn parse_paper_id(field: &str, text: &str) -> Result<PaperId, Status> {
+    let text = text.trim();
+    PaperId::parse(text)
+        .or_else(|_| PaperId::from_submission(text, submission::DEFAULT_SOURCE))
         .map_err(|error| status::invalid(field, error.to_string()))
 }
 
-fn resend_result(paper_id: String, resent: Resent) -> ResendResult {
-    let (outcome, revision) = match resent {
-        Resent::Sent { revision } => (ResendOutcome::Sent, revision),
-        Resent::Unknown => (ResendOutcome::Unknown, 0),
-        Resent::Gone { revision } => (ResendOutcome::Gone, revision),
+fn resend_result(paper_id: String, republished: RepublishResult) -> ResendResult {
+    let (outcome, revision) = match republished {
+        RepublishResult::Sent { revision } => (ResendOutcome::Sent, revision),
+        RepublishResult::Unknown => (ResendOutcome::Unknown, 0),
+        RepublishResult::Gone { revision } => (ResendOutcome::Gone, revision),
     };
     let counted = match outcome {
         ResendOutcome::Sent => "resent",
@@ -194,17 +194,17 @@ fn resend_result(paper_id: String, resent: Resent) -> ResendResult {
     }
 }
 
-async fn submit(registry: &Registry, paper: PaperSubmission) -> Result<SubmissionResult, Refusal> {
+async fn submit(registry: &Registry, paper: PaperSubmission) -> Result<SubmissionResult, SubmissionFailure> {
     let outcome = |name: &str| PAPERS.with_label_values(&[name]).inc();
     let paper = parse(paper)
-        .and_then(|submission| submission.into_paper(Timestamp::now()))
+        .and_then(|submission| submission.into_paper(registry.clock().now()))
         .map_err(|violations| {
             outcome("rejected");
-            Refusal::Bad(violations)
+            SubmissionFailure::Invalid(violations)
         })?;
     let decision = registry.submit(paper).await.map_err(|error| {
         outcome("failed");
-        Refusal::Failed(error)
+        SubmissionFailure::Unavailable(error)
     })?;
     let status = match decision.verdict {
         Verdict::Accepted => {
@@ -263,9 +263,9 @@ fn parse(paper: PaperSubmission) -> Result<Submission, Vec<Violation>> {
     })
 }
 
-fn refused_result(refusal: Refusal) -> SubmissionResult {
-    match refusal {
-        Refusal::Bad(violations) => SubmissionResult {
+fn failure_result(failure: SubmissionFailure) -> SubmissionResult {
+    match failure {
+        SubmissionFailure::Invalid(violations) => SubmissionResult {
             status: SubmissionStatus::Rejected.into(),
             violations: violations
                 .into_iter()
@@ -276,7 +276,7 @@ fn refused_result(refusal: Refusal) -> SubmissionResult {
                 .collect(),
             ..SubmissionResult::default()
         },
-        Refusal::Failed(error) => SubmissionResult {
+        SubmissionFailure::Unavailable(error) => SubmissionResult {
             status: SubmissionStatus::Failed.into(),
             error: error.to_string(),
             ..SubmissionResult::default()
@@ -289,15 +289,15 @@ mod tests {
     use tonic::Code;
 
     use super::*;
-    use crate::registry::tests::Bench;
+    use crate::registry::tests::RegistryFixture;
 
     #[tokio::test]
     async fn accepted_papers_are_listed_page_by_page_and_sent_again() {
-        let bench = Bench::start().await;
+        let fixture = RegistryFixture::start().await;
         for number in 0..3 {
-            bench.submit(&number.to_string(), &format!("Paper {number}")).await;
+            fixture.submit(&number.to_string(), &format!("Paper {number}")).await;
         }
-        let service = Ingest::new(Arc::new(Registry::open(&bench.bus).await.expect("a register")), 4);
+        let service = IngestApi::new(Arc::new(Registry::open(&fixture.bus).await.expect("a registry")), 4);
         let page_of = async |page_size: i32, page_token: &str| {
             let page_token = page_token.to_owned();
             let request = ListAcceptedPapersRequest { page_size, page_token };
@@ -340,6 +340,6 @@ mod tests {
             assert_eq!(refusal.code(), Code::InvalidArgument);
             assert_eq!(status::blamed_field(&refusal).as_deref(), Some(field));
         }
-        bench.stop().await;
+        fixture.stop().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Ingest: the front door. Identifies, normalises and de-duplicates what is submitted, and publishes what is new.
+//! Ingest: accepts papers. Identifies, normalises and deduplicates what is submitted, and publishes what is new.
 //!
 //! It owns the identity and the revision of papers. It never embeds, stores or searches them.
 
@@ -22,7 +22,7 @@ pub const NAME: &str = "ingest";
 /// Its defaults.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// A file of sources with every kind and every key: two to begin with, the others behind comment signs.
+/// A file of sources with every kind and every key: two to begin with, the others commented out.
 pub fn sources_example() -> String {
     let mut example = include_str!("sources.toml").to_owned();
     example.push_str("\n# Every kind with its keys and their defaults:\n#\n");
@@ -38,16 +38,16 @@ pub fn sources_example() -> String {
 
 /// Settings of the service.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Papers of one stream that are handled at the same time.
+pub struct IngestConfig {
+    /// Papers of one stream or page that are handled at the same time.
     pub concurrency: usize,
-    /// The feeds to keep up with; none where no file names them.
+    /// The sources to harvest; none if no file names them.
     pub sources: harvest::SourcesConfig,
-    /// How long a replica that reads a source may give no sign of life before another takes over.
+    /// How long a replica that reads a source may send no heartbeat before another takes over.
     pub source_lease: Duration,
 }
 
-impl Config {
+impl IngestConfig {
     /// Reads the section.
     pub fn read(settings: &mut Settings, _common: &CommonConfig) -> Self {
         let file = settings.text("ingest.sources");
@@ -59,7 +59,7 @@ impl Config {
             }),
         };
         Self {
-            concurrency: usize::try_from(settings.number("ingest.concurrency", 1..=1024)).unwrap_or(1),
+            concurrency: settings.integer("ingest.concurrency", 1..=1024),
             sources,
             source_lease: Duration::from_millis(settings.number("ingest.source_lease_ms", 500..=600_000)),
         }
@@ -67,15 +67,15 @@ impl Config {
 }
 
 /// Adds the service to a process.
-pub async fn start(config: Config, assembly: &mut Assembly) -> Result<(), ServiceError> {
-    metrics::touch();
+pub async fn start(config: IngestConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
+    metrics::register_metrics();
     let registry = registry::Registry::open(&assembly.bus)
         .await
         .map_err(|error| ServiceError::start(NAME, error))?;
     let registry = Arc::new(registry);
-    let service = grpc::Ingest::new(Arc::clone(&registry), config.concurrency);
+    let service = grpc::IngestApi::new(Arc::clone(&registry), config.concurrency);
     assembly.add_grpc(IngestServiceServer::new(service));
-    assembly.add_grpc(AttentionServiceServer::new(attention::Attention::new(
+    assembly.add_grpc(AttentionServiceServer::new(attention::AttentionApi::new(
         assembly.bus.clone(),
     )));
     harvest::start(

@@ -4,7 +4,7 @@ fn main() -> std::process::ExitCode {
     common::service::main(
         ingest::NAME,
         &[ingest::DEFAULTS],
-        ingest::Config::read,
+        ingest::IngestConfig::read,
         async |config, assembly| ingest::start(config, assembly).await,
     )
 }

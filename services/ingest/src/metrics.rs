@@ -2,101 +2,106 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{
-    GaugeVec, IntCounter, IntCounterVec, register_gauge_vec, register_int_counter, register_int_counter_vec,
-};
+use common::metrics::{counter, counters, float_gauges};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec};
 
 /// Submitted papers by outcome.
 pub static PAPERS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
+    counters(
         "broadsheet_ingest_papers_total",
         "Submitted papers by outcome.",
-        &["outcome"]
+        &["outcome"],
     )
-    .expect("the only metric of this name")
 });
 
 /// Reports of counts on other sites by outcome.
 pub static SIGNALS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
+    counters(
         "broadsheet_ingest_signals_total",
         "Reports of counts on other sites by outcome.",
-        &["outcome"]
+        &["outcome"],
     )
-    .expect("the only metric of this name")
 });
 
-/// Claims that are alike to a paper and yet not taken for the same work.
-pub static ALIKE: LazyLock<IntCounter> = LazyLock::new(|| {
-    register_int_counter!(
-        "broadsheet_ingest_alike_total",
-        "Claims of sources that are alike to a known paper and yet kept apart."
+/// Source records that may describe the same work as a known paper, but were kept separate.
+pub static POSSIBLE_MATCHES: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "broadsheet_ingest_possible_matches_total",
+        "Source records that may describe the same work as a known paper, but were kept separate.",
     )
-    .expect("the only metric of this name")
 });
 
-/// Records of sources by what became of them.
+/// Records of sources by outcome.
 pub static SOURCE_RECORDS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
+    counters(
         "broadsheet_ingest_source_records_total",
-        "Records of sources by what became of them.",
-        &["source", "outcome"]
+        "Records of sources by outcome.",
+        &["source", "outcome"],
     )
-    .expect("the only metric of this name")
 });
 
-/// Runs of sources by how they ended: `done`, or what went wrong.
+/// Runs of sources by how they ended: `done`, or the kind of error.
 pub static SOURCE_RUNS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
+    counters(
         "broadsheet_ingest_source_runs_total",
         "Runs of sources by how they ended.",
-        &["source", "outcome"]
+        &["source", "outcome"],
     )
-    .expect("the only metric of this name")
 });
 
-macro_rules! source_gauge {
-    ($name:ident, $metric:literal, $help:literal) => {
-        #[doc = $help]
-        pub static $name: LazyLock<GaugeVec> =
-            LazyLock::new(|| register_gauge_vec!($metric, $help, &["source"]).expect("the only metric of this name"));
-    };
-}
+/// 1 for a source that has brought nothing although it usually has by now.
+pub static SOURCE_LATE: LazyLock<GaugeVec> = LazyLock::new(|| {
+    float_gauges(
+        "broadsheet_ingest_source_late",
+        "1 for a source that has brought nothing although it usually has by now.",
+        &["source"],
+    )
+});
 
-source_gauge!(
-    SOURCE_LATE,
-    "broadsheet_ingest_source_late",
-    "1 where a source has brought nothing although it usually has by now."
-);
-source_gauge!(
-    SOURCE_STOPPED,
-    "broadsheet_ingest_source_stopped",
-    "1 where a source waits for an operator."
-);
-source_gauge!(
-    SOURCE_FAILURES,
-    "broadsheet_ingest_source_failures",
-    "Runs of a source that failed since the last one that did not."
-);
-source_gauge!(
-    SOURCE_NEWEST,
-    "broadsheet_ingest_source_newest_timestamp_seconds",
-    "When a new paper last came from a source; 0 for never."
-);
-source_gauge!(
-    SOURCE_SUCCESS,
-    "broadsheet_ingest_source_success_timestamp_seconds",
-    "When a source was last read to its end; 0 for never."
-);
+/// 1 for a source that waits for an operator.
+pub static SOURCE_STOPPED: LazyLock<GaugeVec> = LazyLock::new(|| {
+    float_gauges(
+        "broadsheet_ingest_source_stopped",
+        "1 for a source that waits for an operator.",
+        &["source"],
+    )
+});
 
-/// Makes every series exist.
-pub fn touch() {
-    LazyLock::force(&ALIKE);
+/// Failed runs of a source since the last successful one.
+pub static SOURCE_FAILURES: LazyLock<GaugeVec> = LazyLock::new(|| {
+    float_gauges(
+        "broadsheet_ingest_source_failures",
+        "Failed runs of a source since the last successful one.",
+        &["source"],
+    )
+});
+
+/// When a new paper last came from a source; 0 for never.
+pub static SOURCE_NEWEST: LazyLock<GaugeVec> = LazyLock::new(|| {
+    float_gauges(
+        "broadsheet_ingest_source_newest_timestamp_seconds",
+        "When a new paper last came from a source; 0 for never.",
+        &["source"],
+    )
+});
+
+/// When a source was last read to its end; 0 for never.
+pub static SOURCE_SUCCESS: LazyLock<GaugeVec> = LazyLock::new(|| {
+    float_gauges(
+        "broadsheet_ingest_source_success_timestamp_seconds",
+        "When a source was last read to its end; 0 for never.",
+        &["source"],
+    )
+});
+
+/// Registers every series that needs no source.
+pub fn register_metrics() {
+    LazyLock::force(&POSSIBLE_MATCHES);
     let submitted = ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"];
     for outcome in submitted.into_iter().chain(["resent", "not_resent"]) {
         PAPERS.with_label_values(&[outcome]);
     }
-    for outcome in ["taken", "refused", "failed"] {
+    for outcome in ["accepted", "rejected", "failed"] {
         SIGNALS.with_label_values(&[outcome]);
     }
 }

@@ -1,16 +1,23 @@
-//! The register of papers: which content a paper id stands at, and which ids stand for the same text.
+//! The registry of papers: the newest content of each paper id, and which ids are aliases of the same paper.
 //!
-//! Kept in a bucket of the bus. A paper is published before the register says so: a crash in between leads to the same
-//! message under the same id again, never to a lost paper. It knows nothing of vectors or search.
+//! Stored in a bucket of the bus. A paper is published before the registry records it, so after a crash in between the same
+//! message is published again under the same id, and no paper is lost. It knows nothing of vectors or search.
+//!
+//! Each source record is what one source says about a work. The registry finds the paper by the record's identifiers (arXiv
+//! id, DOI and others), else by title, authors and date. It keeps the newest record of each source and publishes the merged
+//! paper ([`domain::merging`]) if it changed. Two papers that turn out to be one work are merged; possible matches are
+//! counted and logged, never merged. A paper submitted by a call is taken as it is, until a source reports something newer.
 
-mod claims;
+mod linking;
 mod records;
-mod works;
+mod work;
+mod work_store;
 
 #[cfg(test)]
 pub mod tests;
 
 use common::bus::{Bus, BusError};
+use common::clock::Clock;
 use domain::submission::text_fingerprint;
 use domain::{Paper, PaperId};
 use jiff::Timestamp;
@@ -19,14 +26,14 @@ use proto::papers::v1::{PaperAccepted, PaperWithdrawn};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use claims::Claims;
-use records::{Found, Record, Records, hash_of};
+use records::{PaperRecord, PaperRecords, VersionedRecord, hash_of};
+use work_store::WorkStore;
 
 const SHARDS: usize = 256;
-/// Other replicas that change the same paper at the same moment are let go first this often.
+/// How often a change is tried again because other replicas change the same paper at the same moment.
 const ATTEMPTS: usize = 16;
 
-/// What became of a sound paper.
+/// What became of a valid paper.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// New or changed; published.
@@ -44,37 +51,54 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Canonical id.
     pub id: PaperId,
-    /// The revision the paper is at now.
+    /// The current revision of the paper.
     pub revision: u64,
 }
 
-/// A register that does not answer, or contradicts itself. Callers try again.
+/// A registry that does not answer, or contradicts itself. Callers try again.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The bus.
     #[error(transparent)]
     Bus(#[from] BusError),
     /// The bucket.
-    #[error("register of papers does not answer: {0}")]
+    #[error("the registry of papers does not answer: {0}")]
     Bucket(String),
+    /// Something that this release cannot read.
+    #[error("{what} in the registry cannot be read: {problem}; another release may have written it")]
+    Unreadable {
+        /// What was to be read.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Too many others change the same paper.
-    #[error("paper {0} is being changed by others all the time")]
+    #[error("paper {0} is constantly being changed by others; try again")]
     Contended(PaperId),
 }
 
-/// What became of a paper that was to be sent again.
+impl RegistryError {
+    fn unreadable(what: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        Self::Unreadable {
+            what: what.into(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// What became of a paper whose last event was to be published again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resent {
-    /// Its last event is on its way again.
+pub enum RepublishResult {
+    /// Its last event was published again.
     Sent {
-        /// The revision it stands at.
+        /// Its current revision.
         revision: u64,
     },
     /// No such paper.
     Unknown,
-    /// Known, but its text is not kept any more; the next submission is accepted whatever it says.
+    /// Known, but its event is no longer stored; the next submission is accepted whatever its content.
     Gone {
-        /// The revision it stands at.
+        /// Its current revision.
         revision: u64,
     },
 }
@@ -82,50 +106,56 @@ pub enum Resent {
 /// What the same text under two ids means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SameText {
-    /// One paper.
-    OnePaper,
-    /// What the names say, which have been looked at.
-    AsNamed,
+    /// One paper: the second id becomes an alias.
+    Alias,
+    /// Perhaps two papers: their identifiers have been compared already.
+    SeparatePapers,
 }
 
-pub use records::Page;
+pub use records::RecordPage;
 
-/// The register.
+/// The registry.
 pub struct Registry {
     bus: Bus,
-    records: Records,
+    clock: Clock,
+    records: PaperRecords,
+    works: WorkStore,
     papers: Vec<Mutex<()>>,
     texts: Vec<Mutex<()>>,
-    claims: Claims,
-    names: Vec<Mutex<()>>,
+    keys: Vec<Mutex<()>>,
 }
 
 impl Registry {
-    /// Opens the bucket, making it at the first start.
+    /// Opens the bucket, making it at the first start. Times are those of the bus's clock.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
-        let records = Records::open(bus).await?;
-        let claims = Claims::new(records.bucket());
+        let records = PaperRecords::open(bus).await?;
+        let works = WorkStore::new(records.bucket());
         let locks = || (0..SHARDS).map(|_| Mutex::new(())).collect();
         Ok(Self {
             bus: bus.clone(),
+            clock: bus.clock().clone(),
             records,
+            works,
             papers: locks(),
             texts: locks(),
-            names: locks(),
-            claims,
+            keys: locks(),
         })
     }
 
-    /// Decides whether a paper is new, changed or known, and publishes it when it is news. One whose text is known under
-    /// another id becomes an alias of that.
+    /// The clock that it goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Decides whether a paper is new, changed or known, and publishes it if it is new or changed. One whose text is known
+    /// under another id becomes an alias of that.
     pub async fn submit(&self, paper: Paper) -> Result<Decision, RegistryError> {
-        self.decide(paper, SameText::OnePaper).await
+        self.decide(paper, SameText::Alias).await
     }
 
     async fn decide(&self, mut paper: Paper, same_text: SameText) -> Result<Decision, RegistryError> {
         let fingerprint = text_fingerprint(&paper);
-        let asked = hash_of(paper.id.as_str());
-        let _paper_lock = lock(&self.papers, &asked).await;
+        let _paper_lock = lock(&self.papers, &hash_of(paper.id.as_str())).await;
         let _text_lock = match &fingerprint {
             Some(fingerprint) => Some(lock(&self.texts, fingerprint).await),
             None => None,
@@ -133,30 +163,30 @@ impl Registry {
         let mut alias = false;
         for _ in 0..ATTEMPTS {
             let known = self.records.find(&paper.id).await?;
-            if let Some(found) = &known
-                && let Some(canonical) = &found.record.alias_of
+            if let Some(known) = &known
+                && let Some(canonical) = known.canonical()?
             {
                 alias = true;
-                paper.id = PaperId::parse(canonical).map_err(unanswered)?;
+                paper.id = canonical;
                 continue;
             }
-            if let Some(found) = &known
-                && (found.record.content_hash == paper.content_hash || alias)
+            if let Some(known) = &known
+                && (known.record.content_hash == paper.content_hash || alias)
             {
                 let verdict = if alias { Verdict::Duplicate } else { Verdict::Unchanged };
                 return Ok(Decision {
                     verdict,
                     id: paper.id,
-                    revision: found.record.revision,
+                    revision: known.record.revision,
                 });
             }
             if known.is_none()
-                && same_text == SameText::OnePaper
+                && same_text == SameText::Alias
                 && let Some(decision) = self.known_by_text(&paper.id, fingerprint.as_deref()).await?
             {
                 return Ok(decision);
             }
-            paper.revision = known.as_ref().map_or(1, |found| found.record.revision + 1);
+            paper.revision = known.as_ref().map_or(1, |known| known.record.revision + 1);
             let event = self.publish(&paper).await?;
             if self.records.write(&record_of(&paper, event), known.as_ref()).await? {
                 if let Some(fingerprint) = &fingerprint {
@@ -172,96 +202,96 @@ impl Registry {
         Err(RegistryError::Contended(paper.id))
     }
 
-    /// Withdraws a paper. `None` when it is not known.
+    /// Withdraws a paper. `None` if it is unknown.
     pub async fn withdraw(&self, id: PaperId, reason: &str) -> Result<Option<(PaperId, u64)>, RegistryError> {
         let mut id = id;
         for _ in 0..ATTEMPTS {
-            let Some(found) = self.records.find(&id).await? else {
+            let Some(known) = self.records.find(&id).await? else {
                 return Ok(None);
             };
-            if let Some(canonical) = &found.record.alias_of {
-                id = PaperId::parse(canonical).map_err(unanswered)?;
+            if let Some(canonical) = known.canonical()? {
+                id = canonical;
                 continue;
             }
-            if found.record.withdrawn {
-                return Ok(Some((id, found.record.revision)));
+            if known.record.withdrawn {
+                return Ok(Some((id, known.record.revision)));
             }
-            let mut record = found.record.clone();
+            let mut record = known.record.clone();
             record.revision += 1;
             record.withdrawn = true;
             let message_id = format!("withdrawn:{id}:{}", record.revision);
-            let event = withdrawal(&record, reason);
+            let event = withdrawal(&record, reason, self.clock.now());
             record.event = self.bus.publish_numbered(&message_id, &event).await?;
-            if self.records.write(&record, Some(&found)).await? {
+            if self.records.write(&record, Some(&known)).await? {
                 return Ok(Some((id, record.revision)));
             }
         }
         Err(RegistryError::Contended(id))
     }
 
-    /// So many papers at most, from where an earlier page ended; 0 is the beginning.
-    pub async fn page(&self, after: u64, size: usize) -> Result<Page, RegistryError> {
+    /// At most `size` papers from where an earlier page ended; 0 is the beginning.
+    pub async fn page(&self, after: u64, size: usize) -> Result<RecordPage, RegistryError> {
         self.records.page(after, size).await
     }
 
-    /// Sends the last event of a paper again, under a message id of its own: under its first one the stream would drop
-    /// it as a duplicate for a while.
-    pub async fn resend(&self, id: &PaperId) -> Result<Resent, RegistryError> {
+    /// Publishes the last event of a paper again, under a new message id: under its first one the stream would drop it as a
+    /// duplicate for a while.
+    pub async fn republish(&self, id: &PaperId) -> Result<RepublishResult, RegistryError> {
         let mut id = id.clone();
         for _ in 0..ATTEMPTS {
-            let Some(found) = self.records.find(&id).await? else {
-                return Ok(Resent::Unknown);
+            let Some(known) = self.records.find(&id).await? else {
+                return Ok(RepublishResult::Unknown);
             };
-            if let Some(canonical) = &found.record.alias_of {
-                id = PaperId::parse(canonical).map_err(unanswered)?;
+            if let Some(canonical) = known.canonical()? {
+                id = canonical;
                 continue;
             }
-            let revision = found.record.revision;
-            if self.publish_again(&found.record).await? {
-                return Ok(Resent::Sent { revision });
+            let revision = known.record.revision;
+            if self.publish_again(&known.record).await? {
+                return Ok(RepublishResult::Sent { revision });
             }
-            if self.forget_content(&found).await? {
-                return Ok(Resent::Gone { revision });
+            if self.clear_content_hash(&known).await? {
+                return Ok(RepublishResult::Gone { revision });
             }
         }
         Err(RegistryError::Contended(id))
     }
 
-    /// Lets the next submission be accepted whatever it says. `false` when another replica was faster.
-    async fn forget_content(&self, found: &Found) -> Result<bool, RegistryError> {
-        if found.record.content_hash.is_empty() {
+    /// Lets the next submission be accepted whatever its content. `false` if another replica was faster.
+    async fn clear_content_hash(&self, known: &VersionedRecord) -> Result<bool, RegistryError> {
+        if known.record.content_hash.is_empty() {
             return Ok(true);
         }
-        let mut forgetful = found.record.clone();
-        forgetful.content_hash.clear();
-        self.records.write(&forgetful, Some(found)).await
+        let mut record = known.record.clone();
+        record.content_hash.clear();
+        self.records.write(&record, Some(known)).await
     }
 
-    /// Publishes the event of a record again. `false` when the stream does not hold it.
-    async fn publish_again(&self, record: &Record) -> Result<bool, RegistryError> {
-        let repetition = Uuid::new_v4().simple().to_string();
-        let message_id = format!("again:{}:{}:{repetition}", record.id, record.revision);
+    /// Publishes the event of a record again. `false` if the stream no longer has it.
+    async fn publish_again(&self, record: &PaperRecord) -> Result<bool, RegistryError> {
+        let resend_id = Uuid::new_v4().simple().to_string();
+        let message_id = format!("again:{}:{}:{resend_id}", record.id, record.revision);
         if record.withdrawn {
-            let kept: Option<PaperWithdrawn> = self.event_of(record).await?;
-            let kept = kept.filter(|event| event.paper_id == record.id && event.revision == record.revision);
-            // All that a lost withdrawal takes along is its reason.
-            let event = kept.unwrap_or_else(|| withdrawal(record, ""));
+            let stored: Option<PaperWithdrawn> = self.event_of(record).await?;
+            let stored = stored.filter(|event| event.paper_id == record.id && event.revision == record.revision);
+            // A withdrawal whose event is lost has lost only its reason.
+            let event = stored.unwrap_or_else(|| withdrawal(record, "", self.clock.now()));
             self.bus.publish(&message_id, &event).await?;
             return Ok(true);
         }
-        let kept: Option<PaperAccepted> = self.event_of(record).await?;
+        let stored: Option<PaperAccepted> = self.event_of(record).await?;
         let is_it = |paper: &proto::papers::v1::Paper| paper.id == record.id && paper.revision == record.revision;
-        let Some(mut event) = kept.filter(|event| event.paper.as_ref().is_some_and(is_it)) else {
+        let Some(mut event) = stored.filter(|event| event.paper.as_ref().is_some_and(is_it)) else {
             return Ok(false);
         };
-        event.repetition = repetition;
+        event.resend_id = resend_id;
         self.bus.publish(&message_id, &event).await?;
         Ok(true)
     }
 
     async fn event_of<M: prost::Message + prost::Name + Default>(
         &self,
-        record: &Record,
+        record: &PaperRecord,
     ) -> Result<Option<M>, RegistryError> {
         if record.event == 0 {
             return Ok(None);
@@ -289,11 +319,11 @@ impl Registry {
         if canonical == *id {
             return Ok(None);
         }
-        // Without a record the other submission never came through, and this one takes its place.
+        // Without a record the other submission was never completed, and this one replaces it.
         let Some(known) = self.records.find(&canonical).await? else {
             return Ok(None);
         };
-        let alias = Record {
+        let alias = PaperRecord {
             id: id.to_string(),
             revision: 0,
             content_hash: String::new(),
@@ -310,8 +340,8 @@ impl Registry {
     }
 }
 
-fn record_of(paper: &Paper, event: u64) -> Record {
-    Record {
+fn record_of(paper: &Paper, event: u64) -> PaperRecord {
+    PaperRecord {
         id: paper.id.to_string(),
         revision: paper.revision,
         content_hash: paper.content_hash.clone(),
@@ -321,16 +351,16 @@ fn record_of(paper: &Paper, event: u64) -> Record {
     }
 }
 
-fn withdrawal(record: &Record, reason: &str) -> PaperWithdrawn {
+fn withdrawal(record: &PaperRecord, reason: &str, now: Timestamp) -> PaperWithdrawn {
     PaperWithdrawn {
         paper_id: record.id.clone(),
         revision: record.revision,
         reason: reason.to_owned(),
-        withdrawn_time: Some(to_wire_time(Timestamp::now())),
+        withdrawn_time: Some(to_wire_time(now)),
     }
 }
 
-/// In-process order among submissions of one paper or one text: first come, first served.
+/// Serialises submissions of one paper or one text within this process.
 async fn lock<'a>(locks: &'a [Mutex<()>], key: &str) -> MutexGuard<'a, ()> {
     locks[shard_of(key)].lock().await
 }
@@ -342,6 +372,13 @@ fn shard_of(key: &str) -> usize {
     hash % SHARDS
 }
 
-fn unanswered(error: impl std::fmt::Display) -> RegistryError {
+fn unavailable(error: impl std::fmt::Display) -> RegistryError {
     RegistryError::Bucket(error.to_string())
+}
+
+/// An id as it was stored.
+fn parse_stored_id(value: &[u8]) -> Result<PaperId, RegistryError> {
+    let unreadable = |error: &dyn std::fmt::Display| RegistryError::unreadable("a paper id", error);
+    let id = std::str::from_utf8(value).map_err(|error| unreadable(&error))?;
+    PaperId::parse(id).map_err(|error| unreadable(&error))
 }

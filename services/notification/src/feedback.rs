@@ -1,123 +1,137 @@
-//! What comes back for mails that were taken: bounces and complaints, as messages in a maildir or through the call.
+//! Bounces of our mails and complaints about them, as messages in a maildir or through the API.
 //!
-//! An address that takes no mail, one whose mails came back softly too often in a row, and a reader who complains, are sent
-//! nothing more. A report names its mail by the
-//! Message-ID or the return path we gave it, whose left sides hold the subscriber's id and the slot; ids are not to be
-//! guessed, so a report about somebody else's mail cannot be made up.
+//! An address that accepts no mail, one with too many soft bounces in a row, and a reader who complains get no more mail. A
+//! report names its mail by our Message-ID or return path, whose local parts hold the subscriber's id and the slot. Ids
+//! cannot be guessed, so nobody can make up a report about another reader's mail.
 
 pub mod maildir;
-mod parts;
+mod mime;
 mod report;
+pub mod soft_bounces;
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
 
 use crate::metrics::FEEDBACK;
-use crate::subscribers::bounces::SoftBounces;
-use crate::subscribers::suppressions::Reason;
-use crate::subscribers::{State, Subscribers, SubscribersError};
-pub use report::{Kind, Report};
+use crate::ports::{DeliveryLedger, StoreError};
+use crate::subscribers::Subscriptions;
+use crate::subscribers::suppressions::SuppressionCause;
+pub use report::{FeedbackReport, ReportKind};
+use soft_bounces::SoftBounceLimit;
 
-/// Largest message that is read; reports are a few kilobytes and may quote the mail.
-pub const MOST_BYTES: usize = 1_000_000;
+/// A longer message is cut; reports are a few kilobytes and may quote the mail.
+pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
 
-/// Takes reports in.
+/// Handles reports.
 #[derive(Clone)]
-pub struct Feedback {
-    subscribers: Subscribers,
+pub struct FeedbackHandler {
+    subscriptions: Subscriptions,
+    ledger: Arc<dyn DeliveryLedger>,
     domain: String,
-    soft_bounces: SoftBounces,
+    soft_bounces: SoftBounceLimit,
 }
 
 /// What a report led to.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// What it says.
-    pub kind: Kind,
+pub struct FeedbackResult {
+    /// What the report says.
+    pub kind: ReportKind,
     /// The subscriber it is about.
     pub subscriber: Option<String>,
-    /// Whether the subscriber is sent nothing more because of it.
+    /// Whether the subscriber gets no more mail because of it.
     pub suppressed: bool,
 }
 
-impl Feedback {
+impl FeedbackHandler {
     /// For mails whose Message-IDs end with `domain`.
-    pub fn new(subscribers: Subscribers, domain: &str, soft_bounces: SoftBounces) -> Self {
+    pub fn new(
+        subscriptions: Subscriptions,
+        ledger: Arc<dyn DeliveryLedger>,
+        domain: &str,
+        soft_bounces: SoftBounceLimit,
+    ) -> Self {
         Self {
-            subscribers,
+            subscriptions,
+            ledger,
             soft_bounces,
             domain: domain.to_ascii_lowercase(),
         }
     }
 
-    /// A whole message. `None` where it is no report.
-    pub async fn take_message(&self, message: &[u8], now: Timestamp) -> Result<Option<Taken>, SubscribersError> {
-        let Some(report) = report::read(message) else {
+    /// Handles a whole message. `None` where it is no report.
+    pub async fn handle_message(&self, message: &[u8]) -> Result<Option<FeedbackResult>, StoreError> {
+        let Some(report) = report::parse(message) else {
             FEEDBACK.with_label_values(&["not_a_report"]).inc();
             return Ok(None);
         };
-        self.take(&report, now).await.map(Some)
+        self.handle(&report).await.map(Some)
     }
 
-    /// A report. The same one again changes nothing.
-    pub async fn take(&self, report: &Report, now: Timestamp) -> Result<Taken, SubscribersError> {
+    /// Handles a report. The same one again changes nothing.
+    pub async fn handle(&self, report: &FeedbackReport) -> Result<FeedbackResult, StoreError> {
         FEEDBACK.with_label_values(&[report.kind.name()]).inc();
-        let mut taken = Taken {
+        let mut result = FeedbackResult {
             kind: report.kind,
             subscriber: None,
             suppressed: false,
         };
-        for (id, serial) in report.mails.iter().filter_map(|mail| mail_of(mail, &self.domain)) {
-            let Some(subscriber) = self.subscribers.get(id).await? else {
+        for (id, serial) in report.mails.iter().filter_map(|mail| id_and_serial(mail, &self.domain)) {
+            let Some(subscriber) = self.subscriptions.get(id).await? else {
                 continue;
             };
-            taken.subscriber = Some(subscriber.id.clone());
-            // New consent lifts a bounce and never a complaint, so they are told apart.
-            let reason = match report.kind {
-                Kind::HardBounce => Some(Reason::Bounce),
-                Kind::Complaint => Some(Reason::Complaint),
-                Kind::SoftBounce if self.is_too_often(id, serial).await? => Some(Reason::Bounce),
-                Kind::SoftBounce | Kind::Rejection => None,
+            result.subscriber = Some(subscriber.id.clone());
+            // New consent lifts a suppression by a bounce, but never one by a complaint.
+            let cause = match report.kind {
+                ReportKind::HardBounce => Some(SuppressionCause::Bounce),
+                ReportKind::Complaint => Some(SuppressionCause::Complaint),
+                ReportKind::SoftBounce if self.is_one_too_many(id, serial).await? => Some(SuppressionCause::Bounce),
+                ReportKind::SoftBounce | ReportKind::Rejection => None,
             };
-            let open = matches!(subscriber.state, State::Active | State::Pending | State::Paused);
-            if let Some(reason) = reason.filter(|_| open) {
-                self.subscribers.suppress(id, reason, now).await?;
-                taken.suppressed = true;
+            let is_open = subscriber.state.is_open();
+            if let Some(cause) = cause.filter(|_| is_open) {
+                self.subscriptions.suppress(id, cause).await?;
+                result.suppressed = true;
             }
             info!(
                 subscriber = id,
                 kind = report.kind.name(),
                 detail = report.detail,
-                suppressed = taken.suppressed,
-                "feedback taken"
+                suppressed = result.suppressed,
+                "a report is handled"
             );
-            return Ok(taken);
+            return Ok(result);
         }
         warn!(
             kind = report.kind.name(),
             detail = report.detail,
-            "feedback names no mail of ours"
+            "a report names no mail of ours"
         );
-        Ok(taken)
+        Ok(result)
     }
 
-    /// Whether one more soft bounce is one too many. Mails that are no editions do not count.
-    async fn is_too_often(&self, id: &str, serial: &str) -> Result<bool, SubscribersError> {
+    /// Whether one more soft bounce is too many. Only digests count.
+    async fn is_one_too_many(&self, id: &str, serial: &str) -> Result<bool, StoreError> {
         let slot = serial
             .parse()
             .ok()
             .and_then(|slot| Timestamp::from_millisecond(slot).ok());
         match slot {
-            Some(slot) => self.subscribers.soft_bounced(id, slot, self.soft_bounces).await,
+            Some(slot) => {
+                let within = self.soft_bounces.within;
+                let mailed = self.ledger.record_soft_bounce(id, slot, within).await?;
+                Ok(self.soft_bounces.is_reached(&mailed, slot))
+            }
             None => Ok(false),
         }
     }
 }
 
-/// The subscriber whose mail a Message-ID or a return path belongs to, and which mail it was.
-fn mail_of<'a>(mail: &'a str, domain: &str) -> Option<(&'a str, &'a str)> {
+/// The subscriber's id and the serial of the mail in a Message-ID or a return path.
+fn id_and_serial<'a>(mail: &'a str, domain: &str) -> Option<(&'a str, &'a str)> {
     let (left, host) = mail.trim_matches(['<', '>', ' ']).rsplit_once('@')?;
-    // A return path has the mail behind the plus sign, at whatever host takes bounces.
+    // A return path has both after the plus sign, at whatever host receives bounces.
     let left = match left.split_once('+') {
         Some((_, mail)) => mail,
         None if host.eq_ignore_ascii_case(domain) => left,

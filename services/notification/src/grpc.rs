@@ -1,23 +1,25 @@
-//! The calls of this service: requests checked, answers from subscribers and editions.
+//! The calls of this service: requests checked, answers from subscribers and digests.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use common::clock::Clock;
 use common::status;
+use common::tasks::Tasks;
 use domain::{EmailAddress, Violation};
-use jiff::Timestamp;
 use tonic::{Request, Status};
 
-use crate::Defaults;
-use crate::editions::{EditionError, Editions};
-use crate::feedback::Feedback;
-use crate::interests::Interests;
-use crate::subscribers::rates::Rates;
-use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
+use crate::config::SubscriptionDefaults;
+use crate::digests::{DigestError, Digests};
+use crate::feedback::FeedbackHandler;
+use crate::interests::InterestEmbedder;
+use crate::limits::SubscribeLimits;
+use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreError, StoreRecovery, SubscriberStore};
+use crate::subscribers::{Subscriber, Subscriptions};
 use crate::tokens::{Scope, Tokens};
-use crate::webhook::addresses::Allowed;
-use crate::webhook::secrets::Secrets;
-use crate::webhook::urls::Schemes;
+use crate::webhooks::addresses::AllowedAddresses;
+use crate::webhooks::secrets::WebhookSecrets;
+use crate::webhooks::urls::AllowedSchemes;
 
 mod answers;
 mod deliveries;
@@ -27,36 +29,50 @@ mod import;
 mod operators;
 mod previews;
 mod reactions;
+mod subscribe_requests;
 mod subscriptions;
 mod updates;
 mod webhooks;
-mod wishes;
 
 /// Both services.
 #[derive(Clone)]
 pub struct Notification {
-    /// Subscribers and deliveries.
-    pub subscribers: Subscribers,
+    /// Changes subscribers.
+    pub subscriptions: Subscriptions,
+    /// Keeps subscribers.
+    pub store: Arc<dyn SubscriberStore>,
+    /// Records deliveries.
+    pub ledger: Arc<dyn DeliveryLedger>,
+    /// Says who is due.
+    pub due_queue: Arc<dyn DueQueue>,
+    /// Limits how fast things may come.
+    pub rate_limiter: Arc<dyn RateLimiter>,
+    /// Brings the store up to the log.
+    pub recovery: Arc<dyn StoreRecovery>,
     /// Makes and delivers.
-    pub editions: Arc<Editions>,
+    pub digests: Arc<Digests>,
     /// Makes the vectors of interests.
-    pub interests: Arc<Interests>,
+    pub interests: Arc<InterestEmbedder>,
     /// Checks links.
     pub tokens: Arc<Tokens>,
     /// Makes the secrets of webhooks.
-    pub secrets: Arc<Secrets>,
+    pub secrets: Arc<WebhookSecrets>,
     /// What URLs of webhooks may begin with.
-    pub schemes: Schemes,
+    pub schemes: AllowedSchemes,
     /// Which addresses they may name.
-    pub allowed: Allowed,
+    pub allowed: AllowedAddresses,
     /// Takes bounces and complaints in.
-    pub feedback: Feedback,
+    pub feedback: FeedbackHandler,
     /// For who says nothing.
-    pub defaults: Arc<Defaults>,
-    /// How many wishes to subscribe are taken.
-    pub rates: Rates,
+    pub defaults: Arc<SubscriptionDefaults>,
+    /// How many requests to subscribe are taken.
+    pub limits: SubscribeLimits,
     /// Whose word on whom they call for is taken.
     pub forwarded: Forwarded,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Starts what goes on after a call.
+    pub tasks: Tasks,
 }
 
 /// Whose `x-forwarded-for` is believed.
@@ -71,18 +87,18 @@ pub enum Forwarded {
 impl Notification {
     async fn by_token(&self, scopes: &[Scope], token: &str) -> Result<Subscriber, Status> {
         let id = self.id_of(scopes, token)?;
-        let found = self.subscribers.get(&id).await.map_err(unavailable)?;
+        let found = self.subscriptions.get(&id).await.map_err(unavailable)?;
         found.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 
     fn id_of(&self, scopes: &[Scope], token: &str) -> Result<String, Status> {
-        let id = self.tokens.check(scopes, token, Timestamp::now());
+        let id = self.tokens.check(scopes, token, self.clock.now());
         id.map_err(|error| status::invalid("token", error.to_string()))
     }
 
     async fn by_email(&self, email: &str) -> Result<Subscriber, Status> {
         let address = address(email)?;
-        let found = self.subscribers.by_email(&address).await.map_err(unavailable)?;
+        let found = self.subscriptions.by_email(&address).await.map_err(unavailable)?;
         found.ok_or_else(|| status::not_found("subscriber", address.as_str()))
     }
 
@@ -109,13 +125,13 @@ fn refused(violations: Vec<Violation>) -> Status {
     status::invalid_fields(violations.into_iter().map(|one| (one.field, one.description)))
 }
 
-fn unavailable(error: SubscribersError) -> Status {
+fn unavailable(error: StoreError) -> Status {
     status::unavailable(error)
 }
 
-fn edition_failed(error: EditionError) -> Status {
+fn digest_failed(error: DigestError) -> Status {
     match error {
-        EditionError::Template(_) => status::internal(error),
+        DigestError::Template(_) => status::internal(error),
         other => status::unavailable(other),
     }
 }

@@ -1,119 +1,137 @@
-//! Interests as vectors: words by the embedding service, example papers by their vectors.
+//! Embeds interests: their words by the embedding service, their example papers by the vectors of these.
 //!
-//! A vector is kept with its subscriber and made anew when the interests change or the papers come from another encoder.
-//! It chooses no paper.
+//! The vectors are stored with the subscriber, and made anew when the interests change or the papers come from another
+//! encoder. It chooses no papers.
 
 mod catalogue;
 mod embedding;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use common::clock::Clock;
 use domain::preferences::vector::interest_vector;
 use domain::{DenseVector, EncoderId, Int8Vector, Interest, PaperId};
 use tracing::warn;
 
-pub use catalogue::Catalogue;
-pub use embedding::Embedding;
+pub use catalogue::IndexedExamples;
+pub use embedding::RemoteEncoder;
 
-use crate::editions::InterestEncoder;
-use crate::subscribers::{Subscriber, Subscribers, SubscribersError};
-use crate::window::Window;
+use crate::ports::{InterestVectors, StoreError, SubscriberStore};
+use crate::subscribers::Subscriber;
+use crate::window::{SharedWindow, Window};
 
 /// How long a change of interests waits for their vectors.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Papers that are not in the window.
+/// Embeds the words of interests.
 #[async_trait]
-pub trait Examples: Send + Sync {
+pub trait InterestEncoder: Send + Sync {
+    /// The encoder, and one vector per text.
+    async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String>;
+}
+
+/// Example papers that are not in the window.
+#[async_trait]
+pub trait ExampleSource: Send + Sync {
     /// Those of these papers that are known.
     async fn known(&self, ids: &[PaperId]) -> Result<HashSet<PaperId>, String>;
     /// The vectors of those of these papers that are known, by an encoder.
     async fn vectors(&self, ids: &[PaperId], encoder: &EncoderId) -> Result<HashMap<PaperId, DenseVector>, String>;
 }
 
-/// Makes the vectors of interests.
-pub struct Interests {
-    /// Keeps them.
-    pub subscribers: Subscribers,
+/// Embeds interests.
+pub struct InterestEmbedder {
+    /// Stores the vectors.
+    pub store: Arc<dyn SubscriberStore>,
     /// Has the vectors of recent papers.
-    pub window: Arc<RwLock<Window>>,
+    pub window: SharedWindow,
     /// Embeds words.
     pub encoder: Arc<dyn InterestEncoder>,
     /// Has the other papers; without it examples have to be in the window.
-    pub examples: Option<Arc<dyn Examples>>,
+    pub examples: Option<Arc<dyn ExampleSource>>,
+    /// For the time limit of [`Self::prepare`].
+    pub clock: Clock,
 }
-
-/// Whose vectors, and one per interest.
-pub type Vectors = (EncoderId, Vec<Int8Vector>);
 
 /// Why there are no vectors; tried again later.
 #[derive(Debug, thiserror::Error)]
-pub enum InterestsError {
-    /// Redis.
+pub enum InterestError {
+    /// The store.
     #[error(transparent)]
-    Subscribers(#[from] SubscribersError),
+    Store(#[from] StoreError),
     /// Words or papers cannot be embedded now.
     #[error("{0}")]
     Embedding(String),
 }
 
-impl Interests {
-    /// The vectors of a subscriber's interests by the encoder of the window: the kept ones, or new ones, which are kept.
-    pub async fn of(&self, subscriber: &Subscriber, wanted: &EncoderId) -> Result<Vectors, InterestsError> {
+impl InterestEmbedder {
+    /// The vectors of a subscriber's interests by this encoder: the stored ones, or new ones, which are stored.
+    pub async fn vectors(&self, subscriber: &Subscriber, wanted: &EncoderId) -> Result<InterestVectors, InterestError> {
         if subscriber.preferences.interests.is_empty() {
             return Ok((wanted.clone(), Vec::new()));
         }
-        let kept = self.subscribers.vectors(subscriber).await?;
-        if let Some(kept) = kept.filter(|(of, _)| of == wanted) {
-            return Ok(kept);
+        if let Some(stored) = self.stored(subscriber).await?.filter(|(of, _)| of == wanted) {
+            return Ok(stored);
         }
-        let made = self
-            .make(&[subscriber], wanted)
+        let embedded = self
+            .embed(&[subscriber], wanted)
             .await
-            .map_err(InterestsError::Embedding)?;
-        let Some((encoder, vectors)) = made.into_iter().next() else {
-            return Err(InterestsError::Embedding("no vectors came back".to_owned()));
+            .map_err(InterestError::Embedding)?;
+        let Some(vectors) = embedded.into_iter().next() else {
+            return Err(InterestError::Embedding("no vectors came back".to_owned()));
         };
-        self.subscribers.keep_vectors(subscriber, &encoder, &vectors).await?;
-        Ok((encoder, vectors))
+        self.store.keep_vectors(subscriber, &vectors).await?;
+        Ok(vectors)
     }
 
-    /// Makes vectors as soon as interests have changed, so that the next edition need not wait for them. That edition makes
-    /// them where this fails.
+    /// The stored vectors of a subscriber's interests; none where the subscriber changed meanwhile.
+    pub async fn stored(&self, subscriber: &Subscriber) -> Result<Option<InterestVectors>, StoreError> {
+        let ids = [subscriber.id.clone()];
+        let profile = self.store.profiles(&ids).await?.pop().transpose()?.flatten();
+        let same = profile.filter(|profile| profile.subscriber.version == subscriber.version);
+        Ok(same.and_then(|profile| profile.vectors))
+    }
+
+    /// Embeds interests as soon as they have changed, so that the next digest need not. Where this fails, that digest does.
     pub async fn prepare(&self, subscriber: &Subscriber) {
         let wanted = self.window().encoder().cloned();
         let Some(wanted) = wanted else {
             return;
         };
-        let problem = match tokio::time::timeout(PATIENCE, self.of(subscriber, &wanted)).await {
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
+        let vectors = self.vectors(subscriber, &wanted);
+        let problem = match self.clock.timeout(PREPARE_TIMEOUT, vectors).await {
+            Some(Ok(_)) => return,
+            Some(Err(error)) => error.to_string(),
+            None => "no answer in time".to_owned(),
         };
         warn!(
             problem,
             subscriber = subscriber.id,
-            "interests are not embedded yet, the next edition does it"
+            "interests are not embedded yet, the next digest does it"
         );
     }
 
-    /// The vectors of the interests of several subscribers, with one call for all words and one for all papers.
-    pub async fn make(&self, of: &[&Subscriber], wanted: &EncoderId) -> Result<Vec<Vectors>, String> {
+    /// Embeds the interests of several subscribers, with one call for all words and one for all papers.
+    pub async fn embed(&self, of: &[&Subscriber], wanted: &EncoderId) -> Result<Vec<InterestVectors>, String> {
         let interests: Vec<&Interest> = of.iter().flat_map(|one| &one.preferences.interests).collect();
         let (encoder, words) = self.words(&interests, wanted).await?;
         let examples = self.papers(&interests, &encoder).await?;
         let dimension = words.iter().chain(examples.values()).map(DenseVector::dimension).next();
         let dimension = dimension.or_else(|| self.window().dimension(&encoder));
-        let mut words = words.into_iter();
+        let mut word_vectors = words.into_iter();
         let mut vectors = Vec::with_capacity(interests.len());
         for interest in interests {
-            let said = if interest.words.is_empty() { None } else { words.next() };
+            let words = if interest.words.is_empty() {
+                None
+            } else {
+                word_vectors.next()
+            };
             let known = |ids: &[PaperId]| ids.iter().filter_map(|id| examples.get(id)).collect::<Vec<_>>();
-            let vector = interest_vector(said.as_ref(), &known(&interest.like), &known(&interest.unlike));
-            // Examples that were all withdrawn say nothing, as words do that the encoder does not know.
+            let vector = interest_vector(words.as_ref(), &known(&interest.like), &known(&interest.unlike));
+            // No vector: all examples were withdrawn, or the encoder knows none of the words.
             let vector = match (vector, dimension) {
                 (Some(vector), _) => vector,
                 (None, Some(dimension)) => DenseVector::new(vec![0.0; dimension]).map_err(|error| error.to_string())?,
@@ -129,8 +147,8 @@ impl Interests {
         Ok(of.iter().map(of_one).collect())
     }
 
-    /// Those of these papers that no example can be: neither in the window nor in the catalogue.
-    pub async fn unknown(&self, ids: &[PaperId]) -> Result<HashSet<PaperId>, String> {
+    /// Those of these papers that cannot be examples: they are neither in the window nor in the catalogue.
+    pub async fn unknown_examples(&self, ids: &[PaperId]) -> Result<HashSet<PaperId>, String> {
         let missing: Vec<PaperId> = {
             let window = self.window();
             ids.iter().filter(|id| window.get(id).is_none()).cloned().collect()
@@ -150,8 +168,8 @@ impl Interests {
     }
 
     async fn words(&self, of: &[&Interest], wanted: &EncoderId) -> Result<(EncoderId, Vec<DenseVector>), String> {
-        let said = of.iter().filter(|interest| !interest.words.is_empty());
-        let texts: Vec<String> = said.map(|interest| interest.words.clone()).collect();
+        let in_words = of.iter().filter(|interest| !interest.words.is_empty());
+        let texts: Vec<String> = in_words.map(|interest| interest.words.clone()).collect();
         if texts.is_empty() {
             return Ok((wanted.clone(), Vec::new()));
         }
@@ -183,7 +201,7 @@ impl Interests {
     }
 
     fn window(&self) -> std::sync::RwLockReadGuard<'_, Window> {
-        self.window.read().unwrap_or_else(PoisonError::into_inner)
+        self.window.read()
     }
 }
 

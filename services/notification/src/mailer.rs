@@ -1,17 +1,22 @@
 //! Hands mails to a mail server, or to a maildir where there is none.
 //!
 //! It says whether a refusal is for now or for good; what follows from that is not its business.
+//!
+//! Mail goes over our own pool of connections (lettre speaks the protocol; the pool sets TCP_NODELAY and sends everything
+//! before the content at once if the server offers PIPELINING), at a rate in total and per domain, with DKIM signatures if a
+//! key is configured. Too many failures in a row pause sending. A bounce or a complaint arrives by a call or in a maildir and
+//! leads to suppression; soft bounces do after several digests in a row. 4xx is retried, other 5xx fail the digest.
 
 pub mod body;
-mod budget;
 pub mod config;
 mod dkim;
+mod error_budget;
 mod headers;
 mod maildir;
 mod message;
-mod pace;
-pub mod quoted;
-mod refusal;
+pub mod quoted_printable;
+mod rate_limit;
+mod reply;
 mod smtp;
 pub mod spans;
 
@@ -19,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::body::Body;
+use self::body::MimeBody;
 
 /// A mail as a person reads it, complete but for the sender.
 #[derive(Debug, Clone)]
@@ -38,25 +43,25 @@ pub struct Mail {
     pub list_unsubscribe_url: Option<String>,
 }
 
-/// A mail as it goes out, complete but for the sender.
+/// A mail as it is sent, complete but for the sender: the body is encoded.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
+pub struct EncodedMail {
     /// Address.
     pub to: String,
     /// Subject line.
     pub subject: String,
     /// Its parts.
-    pub body: Body,
+    pub body: MimeBody,
     /// With angle brackets; the same at every attempt.
     pub message_id: String,
     /// Where one POST ends the subscription (RFC 8058).
     pub list_unsubscribe_url: Option<String>,
 }
 
-impl From<Mail> for Outgoing {
+impl From<Mail> for EncodedMail {
     fn from(mail: Mail) -> Self {
         Self {
-            body: Body::of(&mail.text, mail.html.as_deref()),
+            body: MimeBody::of(&mail.text, mail.html.as_deref()),
             to: mail.to,
             subject: mail.subject,
             message_id: mail.message_id,
@@ -65,18 +70,18 @@ impl From<Mail> for Outgoing {
     }
 }
 
-/// A mail that was not taken, or may not have been.
+/// A mail that was not accepted, or may not have been.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// Not now.
-    #[error("the mail server does not take it now: {0}")]
+    #[error("the mail server does not accept it now: {0}")]
     Transient(String),
     /// Not tried, because sending is paused.
     #[error("{problem}")]
     Paused {
         /// Why.
         problem: String,
-        /// For how long yet.
+        /// How much longer the pause lasts.
         remaining: Duration,
     },
     /// Never at this address.
@@ -94,7 +99,7 @@ pub enum SendError {
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Returns when the mail is the other side's responsibility.
-    async fn send(&self, mail: &Outgoing) -> Result<(), SendError>;
+    async fn send(&self, mail: &EncodedMail) -> Result<(), SendError>;
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ fn main() -> std::process::ExitCode {
     common::service::main(
         notification::NAME,
         &[notification::DEFAULTS],
-        notification::Config::read,
+        notification::NotificationConfig::read,
         async |config, assembly| notification::start(config, assembly).await,
     )
 }

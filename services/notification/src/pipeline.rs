@@ -1,59 +1,63 @@
 //! Fills the window from the bus: indexed papers in, withdrawn ones out, old ones forgotten.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
+use std::time::Duration;
 
 use common::admin::NotReady;
-use common::bus::{Bus, BusError, WindowItem};
+use common::bus::{Bus, BusError};
+use common::replay::{self, ReplayedMessage};
 use common::telemetry::{self, TraceLink};
 use domain::{Paper, PaperId, PaperVectors};
-use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use proto::convert::from_wire_time;
 use proto::papers::v1::{PaperIndexed, PaperWithdrawn};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, info_span, warn};
+use tracing::info_span;
 
-use crate::window::{Entry, Window};
+use crate::window::{SharedWindow, WindowEntry};
 
-/// Reads until the stop. Drops the ticket once everything that was there at the start has been read.
+/// Between two looks for papers that are too old.
+const SWEEP: Duration = Duration::from_mins(10);
+
+/// Reads until the stop. Drops the tickets once everything that was there at the start has been read.
 pub async fn fill(
     bus: Bus,
-    window: Arc<RwLock<Window>>,
+    window: SharedWindow,
     length: SignedDuration,
-    not_ready: NotReady,
+    not_ready: [NotReady; 2],
     stop: CancellationToken,
 ) -> Result<(), BusError> {
-    let since = Timestamp::now().saturating_sub(length).unwrap_or(Timestamp::MIN);
-    let mut withdrawn = bus.window::<PaperWithdrawn>(since).await?;
-    let mut indexed = bus.window::<PaperIndexed>(since).await?;
-    let mut not_ready = Some(not_ready);
-    if indexed.waiting == 0 {
-        not_ready = None;
-    }
-    let mut sweep = tokio::time::interval(std::time::Duration::from_mins(10));
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            _ = sweep.tick() => write(&window).expire(Timestamp::now(), length),
-            item = withdrawn.items.next() => match item {
-                Some(item) => take_out(&window, &item.message),
-                None => return Err(BusError::Request("the window of withdrawals ended".to_owned())),
-            },
-            item = indexed.items.next() => match item {
-                Some(item) => {
-                    let caught_up = item.waiting == 0;
-                    put_in(&window, item);
-                    if caught_up && not_ready.take().is_some() {
-                        info!("window read");
-                    }
-                }
-                None => return Err(BusError::Request("the window of papers ended".to_owned())),
-            },
+    let clock = bus.clock().clone();
+    let since = clock.now().saturating_sub(length).unwrap_or(Timestamp::MIN);
+    let [papers_not_read, withdrawals_not_read] = not_ready;
+    let add = |item| add(&window, item);
+    let withdraw = |item: ReplayedMessage<PaperWithdrawn>| withdraw(&window, &item.message);
+    let expire = async {
+        while !stop.is_cancelled() {
+            window.write().expire(clock.now(), length);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = clock.sleep(SWEEP) => {}
+            }
         }
-    }
+        Ok(())
+    };
+    tokio::try_join!(
+        replay::run(&bus, "notification-indexed", since, papers_not_read, &stop, add),
+        replay::run(
+            &bus,
+            "notification-withdrawn",
+            since,
+            withdrawals_not_read,
+            &stop,
+            withdraw
+        ),
+        expire
+    )?;
+    Ok(())
 }
 
-fn put_in(window: &RwLock<Window>, item: WindowItem<PaperIndexed>) {
+fn add(window: &SharedWindow, item: ReplayedMessage<PaperIndexed>) -> Result<(), String> {
     let span = info_span!(
         "consume",
         otel.name = "notification papers.indexed",
@@ -62,29 +66,23 @@ fn put_in(window: &RwLock<Window>, item: WindowItem<PaperIndexed>) {
     telemetry::set_parent_from_headers(&span, item.headers.as_ref());
     let _entered = span.enter();
     let trace = TraceLink::from_headers(item.headers.as_ref());
-    match parse(item.message) {
-        Ok(entry) => write(window).add(Entry { trace, ..entry }),
-        Err(problem) => warn!(problem, "indexed paper left out of the window"),
-    }
+    let entry = parse(item.message)?;
+    window.write().add(WindowEntry { trace, ..entry });
+    Ok(())
 }
 
-fn take_out(window: &RwLock<Window>, event: &PaperWithdrawn) {
-    match PaperId::parse(&event.paper_id) {
-        Ok(id) => write(window).withdraw(id, event.revision),
-        Err(error) => warn!(%error, "withdrawal of no paper"),
-    }
+fn withdraw(window: &SharedWindow, event: &PaperWithdrawn) -> Result<(), String> {
+    let id = PaperId::parse(&event.paper_id).map_err(|error| format!("paper_id {error}"))?;
+    window.write().withdraw(id, event.revision);
+    Ok(())
 }
 
-fn parse(event: PaperIndexed) -> Result<Entry, String> {
+fn parse(event: PaperIndexed) -> Result<WindowEntry, String> {
     let indexed = event.indexed_time.ok_or("indexed_time is missing")?;
-    Ok(Entry {
+    Ok(WindowEntry {
         paper: Arc::new(Paper::try_from(event.paper.unwrap_or_default()).map_err(|error| error.to_string())?),
         vectors: PaperVectors::try_from(event.vectors.unwrap_or_default()).map_err(|error| error.to_string())?,
         indexed: from_wire_time("indexed_time", indexed).map_err(|error| error.to_string())?,
         trace: None,
     })
-}
-
-fn write(window: &RwLock<Window>) -> RwLockWriteGuard<'_, Window> {
-    window.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,34 +1,53 @@
-//! What the tests of this crate share: a real Redis of their own, and stand-ins for the mail server and the encoder.
+//! What the tests of this crate share: the service over a store in memory, or over a real Redis, with a clock that is moved
+//! by hand, and stand-ins for the mail server, webhooks and the encoder.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use common::clock::{Clock, ManualClock};
+use common::tasks::{Supervisor, Tasks};
 use domain::preferences::Channels;
 use domain::schedule::Schedule;
-use domain::selection::floor::PROBES;
+use domain::selection::floor::CALIBRATION_QUERIES;
 use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, PaperVectors, Preferences, SparseVector};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::editions::letters::Letters;
-use crate::editions::{Delivered, Edition, Editions, InterestEncoder, Occasion, Outcome, Parts};
-use crate::interests::Interests;
-use crate::mailer::{Mail, Outgoing, SendError, Transport, body};
-use crate::subscribers::changes::Next;
-use crate::subscribers::failures::Patience;
-use crate::subscribers::reading::Past;
-use crate::subscribers::{Channel, Opting, Subscriber, Subscribers, Terms};
+use crate::digests::{
+    DeliveryOutcome, Digest, DigestDependencies, DigestSettings, DigestTrigger, Digests, SettledDigest,
+};
+use crate::interests::{InterestEmbedder, InterestEncoder};
+use crate::mailer::{EncodedMail, Mail, SendError, Transport};
+use crate::mails::MailWriter;
+use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
+use crate::store::memory::MemoryStore;
+use crate::store::redis::RedisStore;
+use crate::subscribers::deliveries::DeliveryHistory;
+use crate::subscribers::subscriptions::SubscribeOutcome;
+use crate::subscribers::webhook::FailureTolerance;
+use crate::subscribers::{Channel, OptIn, Subscriber, SubscriberState, Subscriptions};
 use crate::tokens::Tokens;
-use crate::webhook::secrets::Secrets;
-use crate::webhook::{Call, CallError, Caller, Turn};
-use crate::window::{Entry, Window};
+use crate::webhooks::secrets::WebhookSecrets;
+use crate::webhooks::{HostPermit, WebhookClient, WebhookError, WebhookRequest};
+use crate::window::{SharedWindow, WindowEntry};
+
+/// Lets other tasks run until something has happened.
+pub async fn until(happened: impl Fn() -> bool) {
+    for _ in 0..100_000 {
+        if happened() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it never happened");
+}
 
 /// A Redis that ends with the test.
 pub struct Redis {
@@ -86,20 +105,20 @@ impl Drop for Redis {
 }
 
 /// A mail server that answers as told and keeps what it took.
-pub struct Post {
+pub struct FakeTransport {
     pub mails: Mutex<Vec<Mail>>,
     pub answers: Mutex<VecDeque<Result<(), SendError>>>,
     pub taken: Notify,
     /// One permit per answer it may give; a closed hand is a crash to the sender.
     pub hand: Semaphore,
-    /// Mails it has in hand, and the most it ever had.
+    /// Mails it is handling, and the most it ever was.
     pub at_once: AtomicUsize,
     pub most_at_once: AtomicUsize,
 }
 
 #[async_trait]
-impl Transport for Post {
-    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
+impl Transport for FakeTransport {
+    async fn send(&self, mail: &EncodedMail) -> Result<(), SendError> {
         let answer = self.answers.lock().expect("unpoisoned").pop_front().unwrap_or(Ok(()));
         if answer.is_ok() {
             self.mails.lock().expect("unpoisoned").push(read(mail));
@@ -113,8 +132,8 @@ impl Transport for Post {
     }
 }
 
-fn read(mail: &Outgoing) -> Mail {
-    let (text, html) = body::read(&mail.body);
+fn read(mail: &EncodedMail) -> Mail {
+    let (text, html) = mail.body.parsed();
     Mail {
         to: mail.to.clone(),
         subject: mail.subject.clone(),
@@ -127,47 +146,44 @@ fn read(mail: &Outgoing) -> Mail {
 
 /// A webhook that answers as told, and else that it is gone.
 #[derive(Default)]
-pub struct Hook {
-    pub answers: Mutex<VecDeque<Result<(), CallError>>>,
+pub struct FakeWebhook {
+    pub answers: Mutex<VecDeque<Result<(), WebhookError>>>,
 }
 
 #[async_trait]
-impl Caller for Hook {
-    async fn turn(&self, _: &str) -> Result<Turn, CallError> {
-        Ok(Turn::default())
+impl WebhookClient for FakeWebhook {
+    async fn admit(&self, _: &str) -> Result<HostPermit, WebhookError> {
+        Ok(HostPermit::default())
     }
 
-    async fn call(&self, call: &Call, _turn: Turn) -> Result<(), CallError> {
+    async fn send(&self, request: &WebhookRequest, _: HostPermit) -> Result<(), WebhookError> {
         let answer = self.answers.lock().expect("unpoisoned").pop_front();
-        answer.unwrap_or_else(|| Err(CallError::Gone(call.url.clone())))
+        answer.unwrap_or_else(|| Err(WebhookError::Gone(request.url.clone())))
     }
 }
 
 /// Two dimensions: texts about cats, and all others.
-pub struct Meaning {
+pub struct FakeEncoder {
     pub calls: AtomicUsize,
     pub name: Mutex<String>,
     pub broken: Mutex<Option<String>>,
     /// A word that it cannot embed.
     pub chokes_on: Mutex<Option<String>>,
     /// Whom it unsubscribes while it works.
-    pub unsubscribes: Mutex<Option<(Subscribers, String)>>,
+    pub unsubscribes: Mutex<Option<(Subscriptions, String)>>,
 }
 
 #[async_trait]
-impl InterestEncoder for Meaning {
+impl InterestEncoder for FakeEncoder {
     async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
-        if texts.first().is_some_and(|text| text == PROBES[0]) {
+        if texts.first().is_some_and(|text| text == CALIBRATION_QUERIES[0]) {
             let encoder = EncoderId::parse(&self.name.lock().expect("unpoisoned")).expect("an encoder id");
             return Ok((encoder, texts.iter().map(|text| vector(text)).collect()));
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
         let whom = self.unsubscribes.lock().expect("unpoisoned").take();
-        if let Some((subscribers, id)) = whom {
-            subscribers
-                .unsubscribe(&id, Timestamp::now())
-                .await
-                .expect("unsubscribed");
+        if let Some((subscriptions, id)) = whom {
+            subscriptions.unsubscribe(&id).await.expect("unsubscribed");
         }
         if let Some(problem) = self.broken.lock().expect("unpoisoned").clone() {
             return Err(problem);
@@ -185,7 +201,7 @@ pub fn vector(text: &str) -> DenseVector {
     DenseVector::new(meaning(text)).expect("a vector")
 }
 
-/// Room for what papers say besides: what says the same as another paper is left out of an edition.
+/// Room for what papers say besides: what says the same as another paper is left out of a digest.
 const DETAILS: usize = 61;
 
 fn meaning(text: &str) -> Vec<f32> {
@@ -206,25 +222,93 @@ fn vector_of_paper(id: &str, title: &str) -> DenseVector {
 }
 
 /// The service without its front door.
-pub struct House {
-    pub subscribers: Subscribers,
-    pub editions: Arc<Editions>,
-    pub window: Arc<RwLock<Window>>,
-    pub post: Arc<Post>,
-    pub hook: Arc<Hook>,
-    pub meaning: Arc<Meaning>,
-    pub interests: Arc<Interests>,
+pub struct TestService {
+    pub subscriptions: Subscriptions,
+    pub store: Arc<dyn SubscriberStore>,
+    pub ledger: Arc<dyn DeliveryLedger>,
+    pub due_queue: Arc<dyn DueQueue>,
+    pub rate_limiter: Arc<dyn RateLimiter>,
+    pub recovery: Arc<dyn StoreRecovery>,
+    pub digests: Arc<Digests>,
+    pub window: SharedWindow,
+    pub transport: Arc<FakeTransport>,
+    pub webhook: Arc<FakeWebhook>,
+    pub encoder: Arc<FakeEncoder>,
+    pub interests: Arc<InterestEmbedder>,
     pub tokens: Arc<Tokens>,
+    pub clock: Clock,
+    pub hand: ManualClock,
+    pub tasks: Tasks,
+    /// When the test began.
     pub now: Timestamp,
-    pub redis: Redis,
 }
 
-impl House {
-    pub async fn build() -> Self {
-        let redis = Redis::start();
-        let subscribers = Subscribers::connect(&redis.url, terms()).await.expect("redis answers");
-        let window = Arc::new(RwLock::new(Window::default()));
-        let post = Arc::new(Post {
+/// The ports of a store.
+pub struct TestStore {
+    pub store: Arc<dyn SubscriberStore>,
+    pub ledger: Arc<dyn DeliveryLedger>,
+    pub due_queue: Arc<dyn DueQueue>,
+    pub rate_limiter: Arc<dyn RateLimiter>,
+    pub recovery: Arc<dyn StoreRecovery>,
+}
+
+impl TestStore {
+    pub fn memory() -> Self {
+        let store = Arc::new(MemoryStore::new(times()));
+        Self {
+            store: store.clone(),
+            ledger: store.clone(),
+            due_queue: store.clone(),
+            rate_limiter: store.clone(),
+            recovery: store,
+        }
+    }
+
+    pub async fn redis(url: &str, clock: &Clock, tasks: &Tasks) -> Self {
+        let store = RedisStore::connect(url, None, times(), clock.clone(), tasks).await;
+        store.expect("redis answers").into()
+    }
+}
+
+impl From<RedisStore> for TestStore {
+    fn from(store: RedisStore) -> Self {
+        Self {
+            store: store.subscribers,
+            ledger: store.ledger,
+            due_queue: store.due_queue,
+            rate_limiter: store.rate_limiter,
+            recovery: store.recovery,
+        }
+    }
+}
+
+/// The time at which tests begin.
+pub fn start_of_tests() -> Timestamp {
+    "2026-03-02T12:00:00Z".parse().expect("a timestamp")
+}
+
+/// Tasks that nobody supervises: a panic among them is in the log of the test.
+pub fn tasks() -> Tasks {
+    Supervisor::new(CancellationToken::new()).tasks()
+}
+
+impl TestService {
+    /// Over memory.
+    pub fn build() -> Self {
+        Self::over(TestStore::memory(), Clock::manual(start_of_tests()), tasks())
+    }
+
+    /// Over a Redis.
+    pub async fn on_redis(redis: &Redis) -> Self {
+        let (clock, tasks) = (Clock::manual(start_of_tests()), tasks());
+        let store = TestStore::redis(&redis.url, &clock.0, &tasks).await;
+        Self::over(store, clock, tasks)
+    }
+
+    /// Over any store.
+    pub fn over(store: TestStore, (clock, hand): (Clock, ManualClock), tasks: Tasks) -> Self {
+        let window = SharedWindow::default();
+        let transport = Arc::new(FakeTransport {
             mails: Mutex::default(),
             answers: Mutex::default(),
             taken: Notify::new(),
@@ -232,51 +316,62 @@ impl House {
             at_once: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
         });
-        let meaning = Arc::new(Meaning {
+        let encoder = Arc::new(FakeEncoder {
             calls: AtomicUsize::new(0),
             name: Mutex::new("test@1".to_owned()),
             broken: Mutex::default(),
             chokes_on: Mutex::default(),
             unsubscribes: Mutex::default(),
         });
-        let hook = Arc::<Hook>::default();
+        let webhook = Arc::<FakeWebhook>::default();
         let tokens = Arc::new(Tokens::new(b"secret"));
-        let interests = Arc::new(Interests {
-            subscribers: subscribers.clone(),
-            window: Arc::clone(&window),
-            encoder: Arc::clone(&meaning) as Arc<dyn InterestEncoder>,
+        let interests = Arc::new(InterestEmbedder {
+            store: Arc::clone(&store.store),
+            window: window.clone(),
+            encoder: Arc::clone(&encoder) as Arc<dyn InterestEncoder>,
             examples: None,
+            clock: clock.clone(),
         });
-        let editions = Arc::new(Editions::new(Parts {
-            subscribers: subscribers.clone(),
-            window: Arc::clone(&window),
+        let needed = DigestDependencies {
+            subscriptions: Subscriptions::new(Arc::clone(&store.store), clock.clone()),
+            store: Arc::clone(&store.store),
+            ledger: Arc::clone(&store.ledger),
+            due_queue: Arc::clone(&store.due_queue),
+            window: window.clone(),
             interests: Arc::clone(&interests),
-            transport: Arc::clone(&post) as Arc<dyn Transport>,
-            caller: Arc::clone(&hook) as Arc<dyn Caller>,
-            calls_at_once: 16,
-            patience: Patience::For(SignedDuration::from_hours(24 * 5)),
-            secrets: Arc::new(Secrets::new(b"secret")),
+            transport: Arc::clone(&transport) as Arc<dyn Transport>,
+            webhook_client: Arc::clone(&webhook) as Arc<dyn WebhookClient>,
+            mail_writer: Arc::new(MailWriter::new(None, "").expect("the templates render")),
             tokens: Arc::clone(&tokens),
-            public_url: "https://example.org".to_owned(),
-            mail_domain: "example.org".to_owned(),
-            first_pause: SignedDuration::from_mins(1),
-            expire: SignedDuration::from_hours(12),
-            connections: 16,
-            send_timeout: Duration::from_secs(45),
-            letters: Arc::new(Letters::new(None, "").expect("the templates render")),
-        }));
+            secrets: Arc::new(WebhookSecrets::new(b"secret")),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
         Self {
-            subscribers,
-            editions,
+            subscriptions: needed.subscriptions.clone(),
+            digests: Arc::new(Digests::new(needed, settings())),
+            store: store.store,
+            ledger: store.ledger,
+            due_queue: store.due_queue,
+            rate_limiter: store.rate_limiter,
+            recovery: store.recovery,
             window,
-            post,
-            hook,
-            meaning,
+            transport,
+            webhook,
+            encoder,
             interests,
             tokens,
-            now: Timestamp::now(),
-            redis,
+            now: clock.now(),
+            clock,
+            hand,
+            tasks,
         }
+    }
+
+    /// Sets the clock to so many minutes after the beginning.
+    pub fn at(&self, minutes: i64) -> &Self {
+        self.hand.set(self.later(minutes));
+        self
     }
 
     pub fn add_paper(&self, id: &str, title: &str, encoder: &str) {
@@ -285,23 +380,23 @@ impl House {
 
     pub fn add_paper_at(&self, id: &str, title: &str, encoder: &str, minutes: i64) {
         let mut entry = entry(id, title, encoder);
-        entry.indexed = Timestamp::now() + SignedDuration::from_mins(minutes);
-        self.window.write().expect("unpoisoned").add(entry);
+        entry.indexed = self.later(minutes);
+        self.window.write().add(entry);
     }
 
     /// An active subscriber whose current slot was an hour ago.
     pub async fn reader(&self, email: &str, interests: &[&str]) -> Subscriber {
         let address = EmailAddress::parse(email).expect("an address");
-        let wishes = self.wishes(interests);
-        let next = self
-            .subscribers
-            .subscribe(&address, email, &wishes, Opting::OnRecord, self.now)
+        let preferences = self.preferences(interests);
+        let outcome = self
+            .subscriptions
+            .subscribe(&address, email, &preferences, OptIn::OnRecord)
             .await;
-        assert_eq!(next.expect("redis answers"), Next::Active);
+        assert_eq!(outcome.expect("the store answers"), SubscribeOutcome::Active);
         self.again(email).await
     }
 
-    pub fn wishes(&self, interests: &[&str]) -> Preferences {
+    pub fn preferences(&self, interests: &[&str]) -> Preferences {
         let hour_ago = self
             .later(-60)
             .to_zoned_datetime(jiff::tz::TimeZone::UTC)
@@ -313,58 +408,60 @@ impl House {
         }
     }
 
-    /// Delivers the edition of one reader, as an operator asks for it.
-    pub async fn deliver(&self, id: &str, minutes: i64) -> Delivered {
+    /// Delivers the digest of one reader, as an operator asks for it.
+    pub async fn deliver(&self, id: &str, minutes: i64) -> SettledDigest {
         let ids = vec![id.to_owned()];
-        let outcomes = self.editions.deliver(Channel::Mail, ids, self.later(minutes)).await;
+        let outcomes = self.at(minutes).digests.deliver_now(Channel::Mail, ids).await;
         let outcome = outcomes.expect("delivered").pop().expect("an outcome");
         outcome.result.expect("delivered")
     }
 
     /// Does what the scheduler does when a reader is due.
-    pub async fn turn(&self, id: &str, minutes: i64) -> Outcome {
-        self.turn_on(Channel::Mail, id, minutes).await
+    pub async fn deliver_due(&self, id: &str, minutes: i64) -> DeliveryOutcome {
+        self.deliver_due_on(Channel::Mail, id, minutes).await
     }
 
-    /// The same on a way.
-    pub async fn turn_on(&self, channel: Channel, id: &str, minutes: i64) -> Outcome {
-        let fence = self.subscribers.fence().await.expect("redis answers");
-        let now = self.later(minutes);
+    /// The same on a channel.
+    pub async fn deliver_due_on(&self, channel: Channel, id: &str, minutes: i64) -> DeliveryOutcome {
+        let token = self.due_queue.token().await.expect("the store answers");
+        let now = self.at(minutes).clock.now();
         let ids = vec![id.to_owned()];
-        let plan = self.editions.plan(channel, ids, fence, Occasion::Due, now).await;
-        let (plan, stop) = (plan.expect("composed"), CancellationToken::new());
-        let outcomes = self.editions.carry_out_on(channel, plan, &stop).await;
+        let trigger = DigestTrigger::Schedule;
+        let batch = self.digests.prepare(channel, ids, &token, trigger, now).await;
+        let (batch, stop) = (batch.expect("composed"), CancellationToken::new());
+        let outcomes = self.digests.deliver(channel, batch, &stop).await;
         outcomes.into_iter().next().expect("an outcome")
     }
 
-    pub async fn preview(&self, id: &str) -> Edition {
-        let edition = self.editions.preview(id, self.now).await;
-        edition.expect("composed").expect("a subscriber")
+    pub async fn preview(&self, id: &str) -> Digest {
+        let digest = self.digests.preview(id).await;
+        digest.expect("composed").expect("a subscriber")
     }
 
-    /// What a reader was sent before, and what is known of an edition.
-    pub async fn past(&self, id: &str, slot: Timestamp) -> Past {
-        let editions = [(id, slot, Channels::Mail)];
-        let pasts = self.subscribers.pasts(Channel::Mail, &editions).await;
-        pasts.expect("redis answers").pop().expect("one").expect("it parses")
+    /// What a reader was sent before, and what is known of a digest.
+    pub async fn history(&self, id: &str, slot: Timestamp) -> DeliveryHistory {
+        let digests = [(id, slot, Channels::Mail)];
+        let histories = self.ledger.histories(Channel::Mail, &digests).await;
+        histories
+            .expect("the store answers")
+            .pop()
+            .expect("one")
+            .expect("it parses")
     }
 
     pub async fn due(&self, id: &str) -> Timestamp {
-        self.subscribers.due(id).await.expect("redis answers").expect("due")
+        self.due_queue.due(id).await.expect("the store answers").expect("due")
     }
 
     pub async fn set_due(&self, id: &str, minutes: i64) {
         let due = self.later(minutes);
-        let set = self.subscribers.set_all_due(Channel::Mail, &[(id, due)]).await;
-        set.expect("redis answers");
+        let set = self.due_queue.reschedule(Channel::Mail, &[(id, due)]).await;
+        set.expect("the store answers");
     }
 
     pub async fn again(&self, id: &str) -> Subscriber {
-        self.subscribers
-            .get(id)
-            .await
-            .expect("redis answers")
-            .expect("a subscriber")
+        let known = self.subscriptions.get(id).await.expect("the store answers");
+        known.expect("a subscriber")
     }
 
     pub fn later(&self, minutes: i64) -> Timestamp {
@@ -374,11 +471,24 @@ impl House {
     }
 
     pub fn mails(&self) -> Vec<Mail> {
-        self.post.mails.lock().expect("unpoisoned").clone()
+        self.transport.mails.lock().expect("unpoisoned").clone()
     }
 
     pub fn answer(&self, answer: Result<(), SendError>) {
-        self.post.answers.lock().expect("unpoisoned").push_back(answer);
+        self.transport.answers.lock().expect("unpoisoned").push_back(answer);
+    }
+}
+
+fn settings() -> DigestSettings {
+    DigestSettings {
+        public_url: "https://example.org".to_owned(),
+        mail_domain: "example.org".to_owned(),
+        first_pause: SignedDuration::from_mins(1),
+        expire: SignedDuration::from_hours(12),
+        connections: 16,
+        calls_at_once: 16,
+        send_timeout: Duration::from_secs(45),
+        tolerance: FailureTolerance::For(SignedDuration::from_hours(24 * 5)),
     }
 }
 
@@ -388,7 +498,7 @@ pub fn subscriber(email: &str) -> Subscriber {
     Subscriber {
         id: email.to_owned(),
         email: email.to_owned(),
-        state: crate::subscribers::State::Active,
+        state: SubscriberState::Active,
         preferences: Preferences::plain(schedule, 10),
         unwanted: Vec::new(),
         created: Timestamp::UNIX_EPOCH,
@@ -405,13 +515,13 @@ pub fn subscriber(email: &str) -> Subscriber {
 }
 
 /// Leases of a minute, a window of a week.
-pub fn terms() -> Terms {
-    Terms::new(SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 7))
+pub fn times() -> StoreTimes {
+    StoreTimes::new(SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 7))
 }
 
 /// A paper of the window.
-pub fn entry(id: &str, title: &str, encoder: &str) -> Entry {
-    Entry {
+pub fn entry(id: &str, title: &str, encoder: &str) -> WindowEntry {
+    WindowEntry {
         paper: Arc::new(Paper {
             id: PaperId::parse(id).expect("an id"),
             title: title.to_owned(),

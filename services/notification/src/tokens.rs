@@ -8,32 +8,33 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 
-const CONFIRM_LIFE: SignedDuration = SignedDuration::from_hours(24 * 7);
-const REACT_LIFE: SignedDuration = SignedDuration::from_hours(24 * 60);
+const CONFIRM_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
+const REACT_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 60);
 
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Confirming a subscription; expires after a week.
     Confirm,
-    /// Seeing and ending a subscription; in every mail, and never expires, because old mails must be able to unsubscribe.
+    /// Seeing, changing and ending a subscription; in every mail. Never expires, because the links of old mails must still
+    /// unsubscribe.
     Manage,
-    /// Saying something to a paper of a digest; expires after 60 days. Mails are passed on, and with them this token, so
-    /// it never shows or changes a subscription.
+    /// Voting for a paper of a digest or turning it away; expires after 60 days. Mails are forwarded, and this token with
+    /// them, so it never shows or changes a subscription.
     React,
 }
 
-/// A token that allows nothing.
+/// Why a token is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TokenError {
-    /// Not one of ours, or changed on the way.
-    #[error("is not a link that was sent from here; open it from the mail again, or copy it whole")]
+    /// Not one of ours, or altered.
+    #[error("is not a valid link; open it from the mail again, or copy all of it")]
     Forged,
     /// Too old.
     #[error("has expired; use the link in a newer mail, or subscribe again")]
     Expired,
-    /// For something else.
-    #[error("is for something else; use the link in the mail that belongs to this page")]
+    /// It allows something else.
+    #[error("belongs to another page; use the link in the mail for this page")]
     Scope,
 }
 
@@ -51,10 +52,10 @@ impl Tokens {
 
     /// A token for a subscriber.
     pub fn issue(&self, scope: Scope, subscriber: &str, now: Timestamp) -> String {
-        let end = |life| now.saturating_add(life).map_or(i64::MAX, Timestamp::as_second);
+        let end = |lifetime| now.saturating_add(lifetime).map_or(i64::MAX, Timestamp::as_second);
         let expiry = match scope {
-            Scope::Confirm => end(CONFIRM_LIFE),
-            Scope::React => end(REACT_LIFE),
+            Scope::Confirm => end(CONFIRM_LIFETIME),
+            Scope::React => end(REACT_LIFETIME),
             Scope::Manage => 0,
         };
         let claim = URL_SAFE_NO_PAD.encode(format!("{}.{subscriber}.{expiry}", scope.name()));
@@ -62,7 +63,7 @@ impl Tokens {
         format!("{claim}.{signature}")
     }
 
-    /// The subscriber a token speaks for, when it allows what is asked. A token that manages cannot confirm.
+    /// The subscriber of a token, when its scope is among those allowed. A token that manages cannot confirm.
     pub fn check(&self, allowed: &[Scope], token: &str, now: Timestamp) -> Result<String, TokenError> {
         let (claim, signature) = token.trim().split_once('.').ok_or(TokenError::Forged)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| TokenError::Forged)?;
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_speak_for_their_subscriber_within_their_scope() {
+    fn tokens_name_their_subscriber_within_their_scope() {
         let tokens = Tokens::new(b"secret");
         let token = tokens.issue(Scope::Confirm, "ada", now());
         assert_eq!(tokens.check(&[Scope::Confirm], &token, now()).as_deref(), Ok("ada"));
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reaction_is_allowed_for_sixty_days_and_nothing_else_with_it() {
+    fn a_react_token_holds_sixty_days_and_allows_no_more() {
         let tokens = Tokens::new(b"secret");
         let day = |day: i64| {
             now()

@@ -1,39 +1,43 @@
-//! What is trending, brought into the window now and then.
+//! Brings what is trending into the window, every few minutes.
 //!
-//! It scores nothing: that is indexing's work. Where nobody can say what is trending the last answer stays for an hour,
-//! after that nothing is.
+//! It scores nothing: that is the index's work. While the index does not answer, the last scores stay for an hour, and are
+//! dropped then.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use common::clock::Clock;
 use common::grpc::{ServiceChannel, channel};
 use domain::PaperId;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{ListTrendingPapersRequest, TrendingWindow};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use crate::window::Window;
+use crate::window::SharedWindow;
 
-/// As many as the index names.
-const MOST: i32 = 1_000;
-/// After a failure it is asked again so soon: at the start the index may not be open yet.
-const AGAIN: Duration = Duration::from_secs(5);
-const STALE: Duration = Duration::from_hours(1);
+/// As many as the index lists.
+const MAX_PAPERS: i32 = 1_000;
+/// A failure is followed by another try so soon: at the start the index may not be open yet.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// From then on no answer is worth a warning: at the start the index takes a moment to open.
+const WARN_AFTER: Duration = Duration::from_mins(1);
+/// Older scores are dropped.
+const MAX_AGE: Duration = Duration::from_hours(1);
 
 /// Says what is trending.
 #[async_trait]
-pub trait Trending: Send + Sync {
-    /// Papers that are, with how much.
+pub trait TrendingSource: Send + Sync {
+    /// The papers that are trending, with their scores.
     async fn scores(&self) -> Result<HashMap<PaperId, f32>, String>;
 }
 
-/// The index, which knows who looked at what.
-pub struct Index(SearchServiceClient<ServiceChannel>);
+/// The index, which counts what readers look at.
+pub struct TrendingIndex(SearchServiceClient<ServiceChannel>);
 
-impl Index {
+impl TrendingIndex {
     /// At an address.
     pub fn new(url: &str, token: Option<&str>) -> Result<Self, String> {
         let channel = channel(url, token).map_err(|error| error.to_string())?;
@@ -42,15 +46,15 @@ impl Index {
 }
 
 #[async_trait]
-impl Trending for Index {
+impl TrendingSource for TrendingIndex {
     async fn scores(&self) -> Result<HashMap<PaperId, f32>, String> {
         let request = ListTrendingPapersRequest {
             window: TrendingWindow::Day.into(),
-            page_size: MOST,
+            page_size: MAX_PAPERS,
             ..ListTrendingPapersRequest::default()
         };
-        let answer = self.0.clone().list_trending_papers(request).await;
-        let papers = answer
+        let response = self.0.clone().list_trending_papers(request).await;
+        let papers = response
             .map_err(|status| status.message().to_owned())?
             .into_inner()
             .papers;
@@ -58,74 +62,105 @@ impl Trending for Index {
             clippy::cast_possible_truncation,
             reason = "scores are compared with one another, not summed"
         )]
-        let scored = papers.into_iter().filter_map(|one| {
-            let id = PaperId::parse(&one.paper?.id).ok()?;
-            Some((id, one.score as f32))
+        let scored = papers.into_iter().map(|one| {
+            let paper = one
+                .paper
+                .ok_or("the index lists a trending paper without saying which")?;
+            let id = PaperId::parse(&paper.id).map_err(|error| error.to_string())?;
+            Ok((id, one.score as f32))
         });
-        Ok(scored.collect())
+        scored.collect()
     }
 }
 
-/// For installations in which nobody says what is trending.
-pub struct Nothing;
+/// For installations without an index.
+pub struct NothingTrending;
 
 #[async_trait]
-impl Trending for Nothing {
+impl TrendingSource for NothingTrending {
     async fn scores(&self) -> Result<HashMap<PaperId, f32>, String> {
         Ok(HashMap::new())
     }
 }
 
-/// Keeps the window's scores fresh until the stop.
+/// Keeps the window's scores up to date until the stop.
 pub async fn follow(
-    trending: Arc<dyn Trending>,
-    window: Arc<RwLock<Window>>,
+    source: Arc<dyn TrendingSource>,
+    window: SharedWindow,
     period: Duration,
+    clock: Clock,
     stop: CancellationToken,
 ) {
-    let mut answered = Instant::now();
-    loop {
-        let now = Instant::now();
-        refresh(&*trending, &window, &mut answered, now).await;
-        let pause = if answered == now { period } else { period.min(AGAIN) };
+    let mut follower = Follower {
+        source,
+        window,
+        answered: clock.instant(),
+        clock,
+    };
+    while !stop.is_cancelled() {
+        let pause = if follower.refresh().await {
+            period
+        } else {
+            period.min(RETRY_PAUSE)
+        };
         tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+            () = follower.clock.sleep(pause) => {}
         }
     }
 }
 
-async fn refresh(trending: &dyn Trending, window: &RwLock<Window>, answered: &mut Instant, now: Instant) {
-    let scores = match trending.scores().await {
-        Ok(scores) => {
-            *answered = now;
-            scores
-        }
-        Err(problem) => {
-            warn!(problem, "what is trending cannot be read");
-            if now.duration_since(*answered) <= STALE {
-                return;
+struct Follower {
+    source: Arc<dyn TrendingSource>,
+    window: SharedWindow,
+    /// When the source last answered.
+    answered: Instant,
+    clock: Clock,
+}
+
+impl Follower {
+    /// Replaces the window's scores. False where the source did not answer.
+    async fn refresh(&mut self) -> bool {
+        let problem = match self.source.scores().await {
+            Ok(scores) => {
+                self.answered = self.clock.instant();
+                self.window.write().set_trending(scores);
+                return true;
             }
-            HashMap::new()
+            Err(problem) => problem,
+        };
+        let silence = self.clock.elapsed(self.answered);
+        if silence < WARN_AFTER {
+            debug!(problem, "what is trending cannot be read yet");
+        } else {
+            warn!(problem, "what is trending cannot be read");
         }
-    };
-    let mut window = window.write().unwrap_or_else(PoisonError::into_inner);
-    window.set_trending(scores);
+        if silence > MAX_AGE {
+            self.window.write().set_trending(HashMap::new());
+        }
+        false
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::*;
-    use crate::testing::entry;
+    use jiff::Timestamp;
 
-    struct Once(AtomicUsize);
+    use super::*;
+    use crate::testing::{entry, until};
+
+    /// Answers once.
+    #[derive(Default)]
+    struct OneAnswer {
+        requests: AtomicUsize,
+    }
 
     #[async_trait]
-    impl Trending for Once {
+    impl TrendingSource for OneAnswer {
         async fn scores(&self) -> Result<HashMap<PaperId, f32>, String> {
-            match self.0.fetch_add(1, Ordering::Relaxed) {
+            match self.requests.fetch_add(1, Ordering::Relaxed) {
                 0 => Ok(HashMap::from([(PaperId::parse("x:a").expect("an id"), 2.0)])),
                 _ => Err("gone".to_owned()),
             }
@@ -133,23 +168,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn scores_stay_through_a_short_silence_and_go_in_a_long_one() {
-        let window = RwLock::new(Window::default());
+    async fn scores_survive_a_short_silence_but_not_a_long_one() {
+        let window = SharedWindow::default();
         let paper = entry("x:a", "on cats", "test@1");
         let encoder = paper.vectors.encoder.clone();
-        window.write().expect("unpoisoned").add(paper);
-        let (trending, start) = (Once(AtomicUsize::new(0)), Instant::now());
-        let mut answered = start;
-        for (minutes, there) in [(0, true), (5, true), (60, true), (61, false)] {
-            let now = start + Duration::from_mins(minutes);
-            refresh(&trending, &window, &mut answered, now).await;
-            let heat = window
-                .write()
-                .expect("unpoisoned")
-                .snapshot(&encoder)
-                .expect("one dimension")
-                .trending[0];
-            assert_eq!(heat > 0.0, there, "{minutes} minutes later");
+        window.write().add(paper);
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let mut follower = Follower {
+            source: Arc::new(OneAnswer::default()),
+            window: window.clone(),
+            answered: clock.instant(),
+            clock,
+        };
+        for (minutes, is_trending) in [(0, true), (5, true), (55, true), (1, false)] {
+            hand.advance(Duration::from_mins(minutes));
+            follower.refresh().await;
+            let score = window.write().snapshot(&encoder).expect("one dimension").trending[0];
+            assert_eq!(score > 0.0, is_trending, "{minutes} minutes later");
         }
+    }
+
+    #[tokio::test]
+    async fn a_silent_source_is_asked_again_soon() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let (source, stop) = (Arc::new(OneAnswer::default()), CancellationToken::new());
+        let following = follow(
+            Arc::clone(&source) as Arc<dyn TrendingSource>,
+            SharedWindow::default(),
+            Duration::from_mins(5),
+            clock,
+            stop.clone(),
+        );
+        let moving = async {
+            for (pause, requests) in [(Duration::from_mins(5), 1), (RETRY_PAUSE, 2), (RETRY_PAUSE, 3)] {
+                let is_waiting = || source.requests.load(Ordering::Relaxed) == requests && hand.sleepers() == 1;
+                until(is_waiting).await;
+                hand.advance(pause);
+            }
+            stop.cancel();
+        };
+        tokio::join!(following, moving);
     }
 }

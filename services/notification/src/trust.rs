@@ -1,4 +1,4 @@
-//! Certificate authorities that are trusted beside the public ones, by the mail server's connections and by webhooks'.
+//! The certificate authorities that connections to the mail server and to webhooks trust: the public ones and the operator's.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Those of the operator.
+/// The operator's authorities, and the public ones.
 #[derive(Debug, Clone, Default)]
-pub struct Trust {
+pub struct TrustStore {
     file: Option<PathBuf>,
 }
 
-impl Trust {
+impl TrustStore {
     /// Reads the setting.
     pub fn read(settings: &mut Settings) -> Self {
         let file = settings.text("notification.ca_file");
@@ -22,12 +22,12 @@ impl Trust {
         }
     }
 
-    /// The certificates; none where no file is named.
+    /// The operator's certificates; none where no file is named.
     pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
         self.file.as_deref().map_or(Ok(Vec::new()), certificates)
     }
 
-    /// The certificates and the public ones.
+    /// The operator's certificates and the public ones.
     pub fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         for certificate in self.certificates()? {

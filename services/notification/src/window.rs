@@ -1,10 +1,10 @@
-//! The papers editions choose from: those indexed lately, in memory, read anew from the bus at every start.
+//! The papers digests choose from: those indexed lately, in memory, read anew from the bus at every start.
 //!
 //! Who chooses from it takes a snapshot, so that a long choice never holds up new papers. It chooses nothing and knows no
 //! subscriber.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use common::telemetry::TraceLink;
 use domain::matching::{DimensionError, Panel};
@@ -18,7 +18,7 @@ use crate::subscribers::seen::PaperKey;
 
 /// One paper of the window.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct WindowEntry {
     /// The paper.
     pub paper: Arc<Paper>,
     /// Its vectors.
@@ -31,9 +31,9 @@ pub struct Entry {
 
 /// The papers of one encoder at one moment, the newest first.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct WindowSnapshot {
     /// The papers.
-    pub papers: Vec<Arc<Entry>>,
+    pub papers: Vec<Arc<WindowEntry>>,
     /// Where the paper is that a key among those that were sent stands for.
     pub places: HashMap<PaperKey, usize>,
     /// Their vectors, laid out for matching.
@@ -43,20 +43,20 @@ pub struct Snapshot {
     floor: OnceLock<f32>,
 }
 
-impl Snapshot {
+impl WindowSnapshot {
     /// The vector of a paper.
     pub fn dense(&self, paper: usize) -> &[f32] {
         self.papers[paper].vectors.dense.as_slice()
     }
 
-    /// From which cosine on a paper matches an interest, measured once there are vectors of the probes.
-    pub fn floor(&self, encoder: &EncoderId, probes: &[DenseVector]) -> f32 {
-        if probes.is_empty() {
+    /// From which cosine on a paper matches an interest, measured once there are vectors of the calibration queries.
+    pub fn floor(&self, encoder: &EncoderId, calibration: &[DenseVector]) -> f32 {
+        if calibration.is_empty() {
             return MATCH_FLOOR;
         }
         *self.floor.get_or_init(|| {
             let papers: Vec<&DenseVector> = self.papers.iter().map(|entry| &entry.vectors.dense).collect();
-            let floor = match_floor(&papers, probes);
+            let floor = match_floor(&papers, calibration);
             let gauge = FLOOR.with_label_values(&[encoder.as_str()]);
             if (gauge.get() - f64::from(floor)).abs() >= WORTH_TELLING {
                 info!(%encoder, floor, papers = papers.len(), "a paper matches an interest from this cosine on");
@@ -73,19 +73,35 @@ const MOST_PAPERS: usize = 100_000;
 /// A floor that moved by less is not told anew.
 const WORTH_TELLING: f64 = 0.005;
 
+/// The window, shared by whoever fills it and whoever chooses from it.
+#[derive(Clone, Default)]
+pub struct SharedWindow(Arc<RwLock<Window>>);
+
+impl SharedWindow {
+    /// To be read.
+    pub fn read(&self) -> RwLockReadGuard<'_, Window> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be changed.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Window> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The window.
 #[derive(Debug, Default)]
 pub struct Window {
-    entries: HashMap<PaperId, Arc<Entry>>,
+    entries: HashMap<PaperId, Arc<WindowEntry>>,
     withdrawn: HashMap<PaperId, u64>,
     trending: HashMap<PaperId, f32>,
     /// The last snapshots, one per encoder; gone with every change.
-    snapshots: HashMap<EncoderId, Arc<Snapshot>>,
+    snapshots: HashMap<EncoderId, Arc<WindowSnapshot>>,
 }
 
 impl Window {
     /// Puts a paper in, unless a newer revision or a withdrawal is known.
-    pub fn add(&mut self, entry: Entry) {
+    pub fn add(&mut self, entry: WindowEntry) {
         let id = &entry.paper.id;
         let revision = entry.paper.revision;
         let newer = self
@@ -162,22 +178,22 @@ impl Window {
     }
 
     /// The papers of an encoder as they are now. Refused where its vectors are of different dimensions.
-    pub fn snapshot(&mut self, encoder: &EncoderId) -> Result<Arc<Snapshot>, DimensionError> {
+    pub fn snapshot(&mut self, encoder: &EncoderId) -> Result<Arc<WindowSnapshot>, DimensionError> {
         if let Some(known) = self.snapshots.get(encoder) {
             return Ok(Arc::clone(known));
         }
         let of_encoder = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
-        let mut papers: Vec<Arc<Entry>> = of_encoder.cloned().collect();
+        let mut papers: Vec<Arc<WindowEntry>> = of_encoder.cloned().collect();
         // By the millisecond, as an offer sorts its candidates: places in one are places in the other.
-        let at = |entry: &Entry| entry.indexed.as_millisecond();
+        let at = |entry: &WindowEntry| entry.indexed.as_millisecond();
         papers.sort_unstable_by(|a, b| at(b).cmp(&at(a)).then_with(|| a.paper.id.cmp(&b.paper.id)));
-        let heat = |entry: &Arc<Entry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
+        let trending = |entry: &Arc<WindowEntry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
         let dimension = papers.first().map_or(0, |first| first.vectors.dense.dimension());
         let keys = papers.iter().map(|entry| PaperKey::of(&entry.paper.id));
-        let made = Arc::new(Snapshot {
+        let made = Arc::new(WindowSnapshot {
             places: keys.zip(0..).collect(),
             panel: Panel::new(dimension, papers.iter().map(|entry| &entry.vectors.dense))?,
-            trending: papers.iter().map(heat).collect(),
+            trending: papers.iter().map(trending).collect(),
             papers,
             floor: OnceLock::new(),
         });
@@ -207,8 +223,8 @@ mod tests {
     use super::*;
     use domain::SparseVector;
 
-    fn entry(id: &str, revision: u64) -> Entry {
-        Entry {
+    fn entry(id: &str, revision: u64) -> WindowEntry {
+        WindowEntry {
             paper: Arc::new(Paper {
                 id: PaperId::parse(id).expect("an id"),
                 title: format!("{id} {revision}"),
@@ -258,11 +274,11 @@ mod tests {
 
     #[test]
     fn papers_of_one_millisecond_are_in_the_order_of_an_offer() {
-        use domain::selection::{Candidate, Offer};
+        use domain::selection::{Candidate, CandidatePool};
         let mut window = Window::default();
         for (id, nanos) in [("x:a", 1), ("x:b", 2), ("x:c", 2_000_000)] {
             let indexed = Timestamp::from_nanosecond(nanos).expect("a timestamp");
-            window.add(Entry {
+            window.add(WindowEntry {
                 indexed,
                 ..entry(id, 1)
             });
@@ -275,7 +291,7 @@ mod tests {
             indexed_ms: entry.indexed.as_millisecond(),
             trending: 0.0,
         });
-        let offer = Offer::new(candidates.collect());
+        let offer = CandidatePool::new(candidates.collect());
         let offered: Vec<&PaperId> = offer.candidates().iter().map(|one| &one.paper.id).collect();
         let shown: Vec<&PaperId> = snapshot.papers.iter().map(|entry| &entry.paper.id).collect();
         assert_eq!(shown, offered);

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sources::parsing::{Format, parse};
+use sources::parsing::{PageFormat, parse};
 
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -83,9 +83,9 @@ fn bench(criterion: &mut Criterion) {
     group.sample_size(10);
     let now = "2026-09-01T00:00:00Z".parse().expect("a timestamp");
     let pages = [
-        (Format::ArxivOai, oai_page()),
+        (PageFormat::ArxivOai, oai_page()),
         (
-            Format::Openalex,
+            PageFormat::Openalex,
             repeated(
                 include_str!("../tests/samples/openalex.json"),
                 "/results/0",
@@ -94,7 +94,7 @@ fn bench(criterion: &mut Criterion) {
             ),
         ),
         (
-            Format::Crossref,
+            PageFormat::Crossref,
             repeated(
                 include_str!("../tests/samples/crossref.json"),
                 "/message/items/0",
@@ -113,7 +113,7 @@ fn bench(criterion: &mut Criterion) {
                         black_box(item);
                         Ok(())
                     });
-                    assert_eq!(counts.expect("a page").all(), records);
+                    assert_eq!(counts.expect("a page").records(), records);
                 }
                 on_processor().saturating_sub(begun)
             });

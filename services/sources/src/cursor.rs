@@ -1,51 +1,51 @@
-//! Where a harvest stands: plain JSON that a person can read, with a version.
+//! How far a harvest has come: versioned JSON that a person can read.
 //!
-//! A cursor is kept by whoever harvests and is moved only after the papers of its page are safe. A source makes the next
-//! one out of the last; it keeps nothing itself, so any process can go on from a cursor.
+//! The harvester stores a cursor and moves it only after the papers of its page are safe. A source derives the next cursor
+//! from the last one and keeps nothing itself, so any process can go on from a cursor.
 //!
-//! A harvest goes in passes. A pass lists what changed since `from` in as many pages as the source gives; its end makes
-//! the beginning of the next: the newest datestamp seen, less an overlap, so that a record which the source dated back a
-//! little, or a day that was not finished, is not missed. Local clocks decide nothing.
+//! A harvest goes in passes. A pass lists what changed since `from` in as many pages as the source gives. The next pass
+//! begins at the newest datestamp seen, less an overlap, so that a record which the source dated back a little, or an
+//! unfinished day, is not missed. Local clocks decide nothing.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Kind;
+use crate::kind::SourceKind;
 
 /// The version of cursors written today.
 pub const VERSION: u32 = 1;
-/// Tokens of a pass that are remembered to notice a source that sends round in circles.
+/// Tokens of a pass that are remembered to detect a source that loops.
 const REMEMBERED_TOKENS: usize = 64;
 
-/// Where a harvest stands.
+/// How far a harvest has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
     version: u32,
     /// Which kind of source it belongs to.
-    pub kind: Kind,
+    pub kind: SourceKind,
     /// What is asked for.
     #[serde(default)]
-    pub span: Span,
+    pub range: DateRange,
     /// Where within the pass.
-    pub position: Position,
+    pub position: CursorPosition,
     /// The newest datestamp that was seen, never later than the source's own clock at that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Timestamp>,
     /// How far the pass has come.
     #[serde(default)]
-    pub pass: Pass,
+    pub pass: PassProgress,
     /// What lets a server say "nothing new", by URL.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub validators: BTreeMap<String, Validator>,
 }
 
-/// Bounds by datestamp.
+/// Bounds by datestamp, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Span {
+pub struct DateRange {
     /// Changed at this moment or later; `None` for everything there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Timestamp>,
@@ -57,10 +57,10 @@ pub struct Span {
 /// Where within a pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "at")]
-pub enum Position {
+pub enum CursorPosition {
     /// At its first page.
     Start,
-    /// Behind a page that ended with this token.
+    /// After a page that ended with this token.
     Token {
         /// The token as the source gave it.
         token: String,
@@ -84,19 +84,19 @@ pub enum Position {
         /// The page of the day, from 0.
         number: u64,
     },
-    /// All of a bounded span was taken; there is nothing more to ask.
+    /// A bounded range was read in full.
     Done,
 }
 
 /// How far a pass has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Pass {
-    /// Pages taken.
+pub struct PassProgress {
+    /// Pages read.
     pub pages: u64,
-    /// Records taken, with those set aside.
+    /// Records read, with the quarantined ones.
     pub records: u64,
-    /// Records in all, as far as the source says.
+    /// Records in all, if the source says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,
     /// Pages in a row that held no record.
@@ -132,38 +132,45 @@ pub enum CursorError {
     #[error("the cursor belongs to a source of kind {found}, not {expected}")]
     OtherKind {
         /// The kind of the source.
-        expected: Kind,
+        expected: SourceKind,
         /// The kind of the cursor.
-        found: Kind,
+        found: SourceKind,
     },
     /// A position that this source never gives.
-    #[error("the cursor stands at {0}, where this source has no page")]
+    #[error("the cursor is at {0}, where this source has no page")]
     NoSuchPosition(String),
-    /// A span that ends before it begins, or that this source cannot be asked for.
+    /// A range that ends before it begins, or that this source cannot be asked for.
     #[error("{0}")]
-    Span(String),
+    Range(String),
+}
+
+impl CursorPosition {
+    /// The error of a source that never gives this position.
+    pub(crate) fn unexpected(&self) -> CursorError {
+        CursorError::NoSuchPosition(format!("{self:?}"))
+    }
 }
 
 impl Cursor {
-    /// At the beginning of a span.
+    /// At the beginning of a range.
     ///
     /// # Errors
-    /// A span that ends before it begins.
-    pub fn start(kind: Kind, span: Span) -> Result<Self, CursorError> {
-        if let (Some(from), Some(until)) = (span.from, span.until)
+    /// A range that ends before it begins.
+    pub fn start(kind: SourceKind, range: DateRange) -> Result<Self, CursorError> {
+        if let (Some(from), Some(until)) = (range.from, range.until)
             && from > until
         {
-            return Err(CursorError::Span(format!(
-                "the span ends at {until}, before it begins at {from}"
+            return Err(CursorError::Range(format!(
+                "the range ends at {until}, before it begins at {from}"
             )));
         }
         Ok(Self {
             version: VERSION,
             kind,
-            span,
-            position: Position::Start,
+            range,
+            position: CursorPosition::Start,
             newest: None,
-            pass: Pass::default(),
+            pass: PassProgress::default(),
             validators: BTreeMap::new(),
         })
     }
@@ -187,24 +194,63 @@ impl Cursor {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The same span from its beginning, as after an expired token. What is known of the newest record stays.
+    /// The same range from its beginning, for use after an expired token. The newest datestamp is kept.
     #[must_use]
     pub fn restarted(&self) -> Self {
         Self {
-            position: Position::Start,
-            pass: Pass::default(),
+            position: CursorPosition::Start,
+            pass: PassProgress::default(),
             validators: BTreeMap::new(),
             ..self.clone()
         }
     }
 
-    /// Whether a bounded span was taken in full.
+    /// At the first page again, with its validators, for sources that go round over addresses or files.
+    #[must_use]
+    pub(crate) fn rewound(self) -> Self {
+        Self {
+            position: CursorPosition::Start,
+            pass: PassProgress::default(),
+            ..self
+        }
+    }
+
+    /// Keeps what makes the next request of an address conditional, or forgets it.
+    pub(crate) fn set_validator(&mut self, address: &str, validator: Option<Validator>) {
+        match validator {
+            Some(validator) => self.validators.insert(address.to_owned(), validator),
+            None => self.validators.remove(address),
+        };
+    }
+
+    /// After a page of so many records, whose position the source has yet to set. `announced` is how many records the
+    /// whole pass has, if the source says so; `newest` is the newest datestamp on the page.
+    #[must_use]
+    pub(crate) fn after_page(
+        &self,
+        records: u64,
+        announced: Option<u64>,
+        newest: Option<Timestamp>,
+        source_clock: Timestamp,
+    ) -> Self {
+        let mut next = self.clone();
+        if let Some(newest) = newest {
+            next.observe(newest, source_clock);
+        }
+        next.pass.pages += 1;
+        next.pass.records += records;
+        next.pass.announced = announced.or(next.pass.announced);
+        next.pass.empty_pages = if records == 0 { next.pass.empty_pages + 1 } else { 0 };
+        next
+    }
+
+    /// Whether a bounded range was read in full.
     pub fn is_done(&self) -> bool {
-        self.position == Position::Done
+        self.position == CursorPosition::Done
     }
 
     /// Refuses a cursor of another kind.
-    pub fn expect(&self, kind: Kind) -> Result<(), CursorError> {
+    pub fn expect(&self, kind: SourceKind) -> Result<(), CursorError> {
         if self.kind == kind {
             return Ok(());
         }
@@ -214,9 +260,9 @@ impl Cursor {
         })
     }
 
-    /// Notes a datestamp. One that lies behind the source's own clock is taken for that clock's time, so that a record
-    /// dated into the future never moves the harvest past what is to come.
-    pub fn see(&mut self, datestamp: Timestamp, source_clock: Timestamp) {
+    /// Records a datestamp. One later than the source's own clock counts as that clock's time, so that a record dated into
+    /// the future never moves the harvest past records still to come.
+    pub fn observe(&mut self, datestamp: Timestamp, source_clock: Timestamp) {
         let seen = datestamp.min(source_clock);
         self.newest = Some(self.newest.map_or(seen, |newest| newest.max(seen)));
     }
@@ -234,24 +280,24 @@ impl Cursor {
         true
     }
 
-    /// The end of a pass: a bounded span is done, an open one begins again at the newest datestamp less the overlap, but
+    /// The end of a pass: a bounded range is done, an open one begins again at the newest datestamp less the overlap, but
     /// never before where it began.
     #[must_use]
     pub fn pass_ended(&self, overlap: SignedDuration) -> Self {
-        if self.span.until.is_some() {
+        if self.range.until.is_some() {
             return Self {
-                position: Position::Done,
+                position: CursorPosition::Done,
                 ..self.clone()
             };
         }
         let next = self.newest.and_then(|newest| newest.checked_sub(overlap).ok());
         Self {
-            span: Span {
-                from: next.max(self.span.from),
+            range: DateRange {
+                from: next.max(self.range.from),
                 until: None,
             },
-            position: Position::Start,
-            pass: Pass::default(),
+            position: CursorPosition::Start,
+            pass: PassProgress::default(),
             ..self.clone()
         }
     }
@@ -273,17 +319,17 @@ mod tests {
     }
 
     fn open(from: &str) -> Cursor {
-        let span = Span {
+        let range = DateRange {
             from: Some(at(from)),
             until: None,
         };
-        Cursor::start(Kind::Arxiv, span).expect("a cursor")
+        Cursor::start(SourceKind::Arxiv, range).expect("a cursor")
     }
 
     #[test]
     fn it_is_read_back_as_it_was_written() {
         let mut cursor = open("2026-03-01T00:00:00Z");
-        cursor.position = Position::Token { token: "a|b".into() };
+        cursor.position = CursorPosition::Token { token: "a|b".into() };
         cursor.remember("a|b");
         assert_eq!(Cursor::parse(&cursor.to_text()), Ok(cursor));
     }
@@ -300,15 +346,15 @@ mod tests {
     fn the_next_pass_overlaps_and_never_goes_back() {
         let mut cursor = open("2026-03-01T00:00:00Z");
         let day = SignedDuration::from_hours(24);
-        assert_eq!(cursor.pass_ended(day).span.from, Some(at("2026-03-01T00:00:00Z")));
-        cursor.see(at("2026-03-10T00:00:00Z"), at("2026-03-10T09:00:00Z"));
-        assert_eq!(cursor.pass_ended(day).span.from, Some(at("2026-03-09T00:00:00Z")));
+        assert_eq!(cursor.pass_ended(day).range.from, Some(at("2026-03-01T00:00:00Z")));
+        cursor.observe(at("2026-03-10T00:00:00Z"), at("2026-03-10T09:00:00Z"));
+        assert_eq!(cursor.pass_ended(day).range.from, Some(at("2026-03-09T00:00:00Z")));
     }
 
     #[test]
     fn a_date_in_the_future_does_not_move_the_harvest_past_today() {
         let mut cursor = open("2026-03-01T00:00:00Z");
-        cursor.see(at("2099-01-01T00:00:00Z"), at("2026-03-10T00:00:00Z"));
+        cursor.observe(at("2099-01-01T00:00:00Z"), at("2026-03-10T00:00:00Z"));
         assert_eq!(cursor.newest, Some(at("2026-03-10T00:00:00Z")));
     }
 
@@ -322,16 +368,16 @@ mod tests {
 
     #[test]
     fn a_bounded_span_ends() {
-        let span = Span {
+        let range = DateRange {
             from: Some(at("2026-01-01T00:00:00Z")),
             until: Some(at("2026-02-01T00:00:00Z")),
         };
-        let cursor = Cursor::start(Kind::Oai, span).expect("a cursor");
+        let cursor = Cursor::start(SourceKind::Oai, range).expect("a cursor");
         assert!(cursor.pass_ended(SignedDuration::ZERO).is_done());
-        let backwards = Span {
-            from: span.until,
-            until: span.from,
+        let backwards = DateRange {
+            from: range.until,
+            until: range.from,
         };
-        assert!(Cursor::start(Kind::Oai, backwards).is_err());
+        assert!(Cursor::start(SourceKind::Oai, backwards).is_err());
     }
 }

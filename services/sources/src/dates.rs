@@ -1,7 +1,7 @@
-//! Dates in every form that feeds write them: ISO 8601 padded or not, with less than a day, RFC 2822 and what people take
+//! Dates in every form found in feeds: ISO 8601 padded or not, with less than a day, RFC 2822 and what passes
 //! for it, American, or just a year.
 //!
-//! It never guesses: what cannot be read is `None`, and whether a date may lie in the future is decided elsewhere.
+//! It never guesses: what cannot be read is `None`, and whether a date may be in the future is decided elsewhere.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};

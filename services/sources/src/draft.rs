@@ -1,10 +1,9 @@
-//! A record while it is being read, and what makes it a paper or sets it aside.
+//! A record while it is being read, and how it becomes a paper.
 //!
-//! What belongs to the paper must be sound or the record is set aside: title, abstract, authors. What only helps (links,
-//! categories, dates, language) is left out where it is not. Every paper that comes out here is accepted by
-//! `domain::submission`; a test says so.
+//! Title, abstract and authors must be valid or the record is quarantined. Links, categories, dates and language are left
+//! out where they are not valid. `domain::submission` accepts every paper made here; a test says so.
 
-use domain::merging::{Claim, Identifier, Identifiers, Provider, Scheme};
+use domain::merging::{Identifier, Identifiers, Provider, Scheme, SourceRecord};
 use domain::submission::{
     FUTURE_TOLERANCE, MAX_ABSTRACT_CHARS, MAX_AUTHOR_CHARS, MAX_AUTHORS, MAX_CATEGORIES, MAX_LABEL_CHARS,
     MAX_TITLE_CHARS,
@@ -12,27 +11,40 @@ use domain::submission::{
 use domain::{LinkKind, Submission, text};
 use jiff::Timestamp;
 
+use crate::kind::SourceKind;
 use crate::markup;
+use crate::record::SignalKind;
 
 const MAX_URL_BYTES: usize = 2_048;
 
-/// Who asks and when: the same for all records of a page.
+/// Which source a page belongs to, and the time: the same for all records of the page.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct PageContext {
     /// The name of the source.
     pub source: String,
-    /// Who speaks.
+    /// Who provides the records.
     pub provider: Provider,
-    /// The source's clock.
+    /// The time by the source's clock.
     pub now: Timestamp,
+}
+
+impl PageContext {
+    /// Of a page of the source `name`.
+    pub fn new(name: &str, kind: SourceKind, now: Timestamp) -> Self {
+        Self {
+            source: name.to_owned(),
+            provider: kind.provider(),
+            now,
+        }
+    }
 }
 
 /// A record while it is being read.
 #[derive(Debug, Clone, Default)]
-pub struct Draft {
-    /// Its id in the source's own words; used where it has no name in a shared scheme.
+pub struct RecordDraft {
+    /// Its id as the source writes it; used if it has no identifier in a shared scheme.
     pub native_id: String,
-    /// Names in shared schemes.
+    /// Identifiers in shared schemes.
     pub identifiers: Identifiers,
     /// Title; may hold markup.
     pub title: String,
@@ -54,10 +66,12 @@ pub struct Draft {
     pub version: Option<u32>,
     /// When the source last changed the record.
     pub datestamp: Option<Timestamp>,
+    /// What the source counted about it.
+    pub signals: Vec<(SignalKind, u64)>,
 }
 
-impl Draft {
-    /// Adds a name; what is none in this scheme is left out.
+impl RecordDraft {
+    /// Adds an identifier; what is not valid in this scheme is left out.
     pub fn identify(&mut self, scheme: Scheme, raw: &str) {
         if let Ok(identifier) = Identifier::new(scheme, raw) {
             self.identifiers.insert(identifier);
@@ -72,17 +86,17 @@ impl Draft {
         }
     }
 
-    /// Makes a claim.
+    /// Makes the source record of a paper.
     ///
     /// # Errors
     /// Why the record cannot be used: which field, what it holds, what is allowed.
-    pub fn into_claim(self, context: &Context) -> Result<Claim, String> {
-        let title = sound_title(&self.title)?;
-        let abstract_text = sound_abstract(&self.abstract_text)?;
-        let authors = sound_authors(self.authors)?;
+    pub fn into_source_record(self, context: &PageContext) -> Result<SourceRecord, String> {
+        let title = valid_title(&self.title)?;
+        let abstract_text = valid_abstract(&self.abstract_text)?;
+        let authors = valid_authors(self.authors)?;
         let id = match self.identifiers.paper_id() {
             Some(id) => id.to_string(),
-            None => sound_id(&self.native_id, &context.source)?,
+            None => valid_id(&self.native_id, &context.source)?,
         };
         let latest = context.now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
         let past = |date: &Timestamp| *date <= latest;
@@ -91,14 +105,14 @@ impl Draft {
             title,
             abstract_text,
             authors,
-            categories: sound_labels(self.categories),
+            categories: valid_labels(self.categories),
             published: self.published.filter(past),
             updated: self.updated.filter(past),
-            links: self.links.into_iter().filter(|(_, url)| sound_url(url)).collect(),
+            links: self.links.into_iter().filter(|(_, url)| valid_url(url)).collect(),
             source: context.source.clone(),
             language: language(&self.language),
         };
-        Ok(Claim {
+        Ok(SourceRecord {
             provider: context.provider,
             submission,
             identifiers: self.identifiers,
@@ -108,7 +122,7 @@ impl Draft {
     }
 }
 
-fn sound_title(raw: &str) -> Result<String, String> {
+fn valid_title(raw: &str) -> Result<String, String> {
     let title = markup::plain(raw);
     let shown = || text::shorten(raw);
     if is_blank(&title) {
@@ -121,13 +135,13 @@ fn sound_title(raw: &str) -> Result<String, String> {
     Ok(title.trim().to_owned())
 }
 
-fn sound_abstract(raw: &str) -> Result<String, String> {
+fn valid_abstract(raw: &str) -> Result<String, String> {
     let plain = markup::plain(raw);
     at_most("abstract", &plain, MAX_ABSTRACT_CHARS)?;
     Ok(plain.trim().to_owned())
 }
 
-fn sound_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
+fn valid_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
     let mut authors = Vec::with_capacity(raw.len().min(MAX_AUTHORS));
     for name in raw {
         let name = if name.contains(['<', '&']) {
@@ -151,7 +165,7 @@ fn sound_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 /// Subjects may be whole sentences; what is too long for a category is no category.
-fn sound_labels(raw: Vec<String>) -> Vec<String> {
+fn valid_labels(raw: Vec<String>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for label in raw {
         let plain = label
@@ -172,7 +186,7 @@ fn sound_labels(raw: Vec<String>) -> Vec<String> {
     labels
 }
 
-fn sound_id(id: &str, source: &str) -> Result<String, String> {
+fn valid_id(id: &str, source: &str) -> Result<String, String> {
     let id: String = id.split_whitespace().collect::<Vec<_>>().join("_");
     if id.is_empty() {
         return Ok(id);
@@ -181,7 +195,7 @@ fn sound_id(id: &str, source: &str) -> Result<String, String> {
     Ok(id)
 }
 
-fn sound_url(url: &str) -> bool {
+fn valid_url(url: &str) -> bool {
     let web = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     web.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
         && url.len() <= MAX_URL_BYTES
@@ -191,8 +205,8 @@ fn sound_url(url: &str) -> bool {
 /// The tag of a language that is named by two or three letters; anything else is left out.
 fn language(raw: &str) -> String {
     let raw = raw.trim();
-    let sound = (2..=20).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !sound {
+    let valid = (2..=20).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !valid {
         return String::new();
     }
     match raw.to_ascii_lowercase().as_str() {
@@ -214,8 +228,8 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || text::is_invisible(c))
 }
 
-/// Counts characters only where bytes do not settle it. NFC lengthens no text of practical use, but it can; a text near the
-/// limit is therefore measured in its normal form.
+/// Counts characters only where the number of bytes does not decide. NFC can lengthen a text, so one near the limit is
+/// measured in its normal form.
 fn at_most(field: &str, value: &str, most: usize) -> Result<(), String> {
     if value.len() <= most / 4 {
         return Ok(());
@@ -232,8 +246,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn context() -> Context {
-        Context {
+    fn context() -> PageContext {
+        PageContext {
             source: "test".into(),
             provider: Provider::Feed,
             now: "2026-03-01T12:00:00Z".parse().expect("a timestamp"),
@@ -241,18 +255,18 @@ mod tests {
     }
 
     #[test]
-    fn what_only_helps_is_left_out_where_it_is_wrong() {
-        let claim = Draft {
+    fn invalid_extras_are_left_out() {
+        let record = RecordDraft {
             title: "A <b>title</b>".into(),
             categories: vec!["x".repeat(200), "cs.CL".into(), "cs.CL".into(), " ".into()],
             published: Some("2031-01-01T00:00:00Z".parse().expect("a timestamp")),
             links: vec![(LinkKind::Abstract, "javascript:alert(1)".into())],
             language: "eng".into(),
-            ..Draft::default()
+            ..RecordDraft::default()
         }
-        .into_claim(&context())
-        .expect("a claim");
-        let paper = claim.submission;
+        .into_source_record(&context())
+        .expect("a record");
+        let paper = record.submission;
         assert_eq!((paper.title.as_str(), paper.language.as_str()), ("A title", "en"));
         assert_eq!(
             (paper.categories.as_slice(), paper.published),
@@ -262,20 +276,20 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_paper_sets_it_aside() {
+    fn an_invalid_paper_is_refused() {
         let long = "word ".repeat(MAX_ABSTRACT_CHARS);
-        let draft = |title: &str, abstract_text: &str| Draft {
+        let draft = |title: &str, abstract_text: &str| RecordDraft {
             title: title.into(),
             abstract_text: abstract_text.into(),
-            ..Draft::default()
+            ..RecordDraft::default()
         };
-        let reason = |draft: Draft| draft.into_claim(&context()).expect_err("a reason");
+        let reason = |draft: RecordDraft| draft.into_source_record(&context()).expect_err("a reason");
         assert!(reason(draft(" \u{200b} ", "")).starts_with("title is"));
         assert!(reason(draft("A", &long)).starts_with("abstract has"));
         assert!(reason(draft(&long, "")).starts_with("title has"));
     }
 
-    fn any_draft() -> impl Strategy<Value = Draft> {
+    fn any_draft() -> impl Strategy<Value = RecordDraft> {
         let words = "[ -~\\u{e9}\\u{200b}<>&;]{0,80}|(é|́|\\PC){0,400}";
         (
             words,
@@ -286,25 +300,27 @@ mod tests {
             "\\PC{0,12}",
             0_i64..4_000_000_000,
         )
-            .prop_map(|(title, abstract_text, authors, categories, url, id, seconds)| Draft {
-                native_id: id.clone(),
-                title,
-                abstract_text,
-                authors,
-                categories,
-                published: Timestamp::from_second(seconds).ok(),
-                updated: Timestamp::from_second(seconds).ok(),
-                links: vec![(LinkKind::Pdf, url)],
-                language: id,
-                ..Draft::default()
-            })
+            .prop_map(
+                |(title, abstract_text, authors, categories, url, id, seconds)| RecordDraft {
+                    native_id: id.clone(),
+                    title,
+                    abstract_text,
+                    authors,
+                    categories,
+                    published: Timestamp::from_second(seconds).ok(),
+                    updated: Timestamp::from_second(seconds).ok(),
+                    links: vec![(LinkKind::Pdf, url)],
+                    language: id,
+                    ..RecordDraft::default()
+                },
+            )
     }
 
     proptest! {
         #[test]
-        fn every_claim_is_accepted(draft in any_draft()) {
-            if let Ok(claim) = draft.into_claim(&context()) {
-                let paper = claim.submission.into_paper(context().now);
+        fn every_source_record_is_accepted(draft in any_draft()) {
+            if let Ok(record) = draft.into_source_record(&context()) {
+                let paper = record.submission.into_paper(context().now);
                 prop_assert!(paper.is_ok(), "{:?}", paper);
             }
         }

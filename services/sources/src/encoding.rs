@@ -1,15 +1,15 @@
 //! Bytes of any encoding to UTF-8, as they arrive.
 //!
-//! A byte order mark says most, then the XML declaration, then the server; else it is UTF-8. Bytes that are no UTF-8 in a
-//! text that claims to be are left as they are here, and each field that has them is read as windows-1252 ([`lenient`]),
-//! which is what they are in practice.
+//! A byte order mark decides, then the XML declaration, then what the server says; else it is UTF-8. Invalid bytes in a text
+//! that claims to be UTF-8 are kept here, and each field that has them is read as windows-1252 ([`lenient`]), which is what
+//! they are in practice.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, Encoding, UTF_8, WINDOWS_1252};
 
-/// Bytes taken from the source at once.
+/// Bytes read from the source at once.
 const CHUNK: usize = 64 << 10;
 /// How far into a document its declaration is looked for.
 const DECLARATION: usize = 256;
@@ -25,7 +25,7 @@ pub struct Utf8Reader<R> {
 }
 
 impl<R: Read> Utf8Reader<R> {
-    /// Reads the first bytes and decides. `charset` is what the server says.
+    /// Reads the first bytes and decides. `charset` is the encoding that the server names.
     pub fn new(mut inner: R, charset: Option<&str>) -> io::Result<Self> {
         let mut raw = vec![0; CHUNK];
         let mut filled = 0;
@@ -106,16 +106,16 @@ impl<R: Read> Read for Utf8Reader<R> {
     }
 }
 
-/// The encoding of a text that begins so, and how many bytes of mark it begins with.
+/// The encoding of a text by its first bytes, and the length of its byte order mark.
 fn decide(start: &[u8], charset: Option<&str>) -> (&'static Encoding, usize) {
     if let Some(found) = Encoding::for_bom(start) {
         return found;
     }
     let declared = declared(start).and_then(Encoding::for_label);
-    let told = charset.and_then(|name| Encoding::for_label(name.as_bytes()));
+    let named = charset.and_then(|name| Encoding::for_label(name.as_bytes()));
     // A declaration that could be read byte by byte is no declaration of UTF-16.
     let encoding = declared
-        .or(told)
+        .or(named)
         .filter(|encoding| encoding.is_ascii_compatible())
         .unwrap_or(UTF_8);
     (encoding, 0)

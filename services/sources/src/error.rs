@@ -1,15 +1,16 @@
-//! Why a page could not be had, and what helps.
+//! Why a page could not be fetched, and the remedy.
 //!
-//! A bad record is no error of the page; it is set aside ([`crate::record::SetAside`]) and the page goes on.
+//! A bad record is no error of the page: it is quarantined ([`crate::record::QuarantinedRecord`]) and the page goes on.
 
+use std::io;
 use std::time::Duration;
 
 use crate::cursor::CursorError;
 
-/// A page that could not be read to its end. What was handed out before holds; the cursor has not moved.
+/// A page that could not be read to its end. Items sent before the error are valid; the cursor has not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// No connection, or none that lasted until the answer began.
+    /// No connection, or none that lasted until the response began.
     #[error("{host} cannot be reached: {cause}")]
     Unreachable {
         /// Host and port.
@@ -22,13 +23,13 @@ pub enum SourceError {
     TimedOut {
         /// Host and port.
         host: String,
-        /// `connect`, `answer`, `send more` or `finish`.
+        /// `respond`, `send more` or `finish`.
         step: &'static str,
         /// How long was waited, in seconds.
         seconds: u64,
     },
     /// The connection broke in the middle of the page.
-    #[error("the answer of {host} broke off: {cause}")]
+    #[error("the response of {host} broke off: {cause}")]
     Cut {
         /// Host and port.
         host: String,
@@ -52,10 +53,10 @@ pub enum SourceError {
         host: String,
         /// The status.
         status: u16,
-        /// The first words of its answer.
+        /// The first words of its response.
         text: String,
     },
-    /// A 4xx: it will answer the same to the same question.
+    /// Another 4xx: the same request will be refused again.
     #[error("{host} refused {url} (HTTP {status}): {text}")]
     Refused {
         /// Host and port.
@@ -64,7 +65,7 @@ pub enum SourceError {
         url: String,
         /// The status.
         status: u16,
-        /// The first words of its answer.
+        /// The first words of its response.
         text: String,
     },
     /// A redirect that must not or cannot be followed.
@@ -77,17 +78,17 @@ pub enum SourceError {
         /// Why it is not followed.
         why: &'static str,
     },
-    /// More than is allowed for one answer.
-    #[error("the answer of {host} is larger than {limit} bytes")]
+    /// More than is allowed for one response.
+    #[error("the response of {host} is larger than {limit} bytes")]
     TooLarge {
         /// Host and port.
         host: String,
         /// The limit in bytes.
         limit: u64,
     },
-    /// Something else than was asked for, such as an HTML page.
+    /// Something other than was asked for, such as an HTML page.
     #[error("expected {expected}, found {found}")]
-    NotTheFormat {
+    UnexpectedFormat {
         /// What was asked for.
         expected: &'static str,
         /// What came, with its title or first words.
@@ -101,7 +102,7 @@ pub enum SourceError {
         /// What is wrong.
         why: String,
     },
-    /// The source says in its own protocol that it will not answer.
+    /// The source refuses in its own protocol.
     #[error("the source refused the request: {code}: {text}")]
     Protocol {
         /// The protocol's code, such as `badArgument`.
@@ -109,10 +110,10 @@ pub enum SourceError {
         /// What it says about it.
         text: String,
     },
-    /// The source has forgotten where we were (an expired resumption token).
-    #[error("the source does not know the place any more: {0}")]
-    PlaceForgotten(String),
-    /// The source sends round in circles: it gave a token that it gave before, or page after page without a record.
+    /// The source no longer knows our resumption token.
+    #[error("the source no longer knows the resumption token: {0}")]
+    TokenExpired(String),
+    /// The source loops: it gave a token that it gave before, or page after page without a record.
     #[error("the source repeats itself after {pages} pages: {what}")]
     Stuck {
         /// Pages of the pass so far.
@@ -134,24 +135,44 @@ pub enum SourceError {
     /// The source does not offer what was asked of it.
     #[error("{0}")]
     NotOffered(&'static str),
-    /// Whoever asked for the page does not listen any more.
-    #[error("nobody takes the records of this page any more")]
+    /// Whoever asked for the page has stopped listening.
+    #[error("nobody reads the records of this page any more")]
     Abandoned,
+    /// The task that read the page panicked.
+    #[error("reading the page failed: {0}")]
+    Panicked(String),
 }
 
-/// What helps against an error.
+/// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// Ask again from the same cursor: after this time where the source named one, else after a growing pause.
+    /// Fetch again from the same cursor: after this time if the source named one, else after a growing pause.
     Retry(Option<Duration>),
-    /// Ask again from [`crate::cursor::Cursor::restarted`]: the same span from its beginning, after at least this time.
+    /// Fetch again from [`crate::cursor::Cursor::restarted`]: the same range from its beginning, after at least this time.
     Restart(Duration),
-    /// Nothing will change by itself: stop the source until an operator has acted.
+    /// It will not pass by itself: stop the source until an operator has acted.
     Stop,
 }
 
 impl SourceError {
-    /// What helps.
+    /// A page that cannot be read on from a byte.
+    pub(crate) fn malformed(byte: u64, why: impl Into<String>) -> Self {
+        Self::Malformed { byte, why: why.into() }
+    }
+
+    /// The error that a reader of a response carries, or else one that says the page is malformed at a byte.
+    pub(crate) fn from_read(error: io::Error, byte: u64) -> Self {
+        let kind = error.kind();
+        match error.downcast::<Self>() {
+            Ok(carried) => carried,
+            Err(other) if kind == io::ErrorKind::UnexpectedEof => {
+                Self::malformed(byte, format!("it ends too early: {other}"))
+            }
+            Err(other) => Self::malformed(byte, other.to_string()),
+        }
+    }
+
+    /// What to do about it.
     pub fn remedy(&self) -> Remedy {
         match self {
             Self::Busy { after, .. } => Remedy::Retry(*after),
@@ -159,10 +180,11 @@ impl SourceError {
             | Self::TimedOut { .. }
             | Self::Cut { .. }
             | Self::Failed { .. }
-            | Self::NotTheFormat { .. }
+            | Self::UnexpectedFormat { .. }
             | Self::Malformed { .. }
-            | Self::Abandoned => Remedy::Retry(None),
-            Self::PlaceForgotten(_) => Remedy::Restart(Duration::ZERO),
+            | Self::Abandoned
+            | Self::Panicked(_) => Remedy::Retry(None),
+            Self::TokenExpired(_) => Remedy::Restart(Duration::ZERO),
             Self::Stuck { .. } => Remedy::Restart(Duration::from_hours(1)),
             Self::Refused { .. }
             | Self::Redirect { .. }
@@ -174,7 +196,7 @@ impl SourceError {
         }
     }
 
-    /// Whether an operator should hear of it at the first time; the others only when they last.
+    /// Whether to alert an operator at once, rather than only if it persists.
     pub fn wakes_operator(&self) -> bool {
         matches!(self, Self::Stuck { .. }) || self.remedy() == Remedy::Stop
     }
@@ -190,15 +212,16 @@ impl SourceError {
             Self::Refused { .. } => "refused",
             Self::Redirect { .. } => "redirect",
             Self::TooLarge { .. } => "too_large",
-            Self::NotTheFormat { .. } => "not_the_format",
+            Self::UnexpectedFormat { .. } => "unexpected_format",
             Self::Malformed { .. } => "malformed",
             Self::Protocol { .. } => "protocol",
-            Self::PlaceForgotten(_) => "place_forgotten",
+            Self::TokenExpired(_) => "token_expired",
             Self::Stuck { .. } => "stuck",
             Self::Cursor(_) => "cursor",
             Self::File { .. } => "file",
             Self::NotOffered(_) => "not_offered",
             Self::Abandoned => "abandoned",
+            Self::Panicked(_) => "panicked",
         }
     }
 }
@@ -208,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_server_asks_for_is_what_helps() {
+    fn the_pause_that_a_server_asks_for_is_the_remedy() {
         let busy = SourceError::Busy {
             host: "example.org".into(),
             status: 503,
@@ -219,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn going_in_circles_restarts_and_is_told() {
+    fn a_loop_restarts_and_alerts_an_operator() {
         let stuck = SourceError::Stuck {
             pages: 3,
             what: "token a".into(),

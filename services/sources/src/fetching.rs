@@ -1,40 +1,58 @@
-//! An answer read by a parser on a thread that may block, its items handed on one by one.
+//! A response read by a parser on a thread that may block, its items sent on one by one.
 
 use std::io::Read;
 
-use crate::error::SourceError;
-use crate::page::Sink;
-use crate::record::Item;
-use crate::source::{Counts, Outlet};
+use common::tasks;
 
-/// What is known when a page was read to its end.
-pub struct Fetched<T> {
-    /// What the parser says about the page.
-    pub facts: T,
-    /// What it held.
-    pub counts: Counts,
+use crate::error::SourceError;
+use crate::http::SourceResponse;
+use crate::http::body::BodyReader;
+use crate::interpretation::Sink;
+use crate::record::PageItem;
+use crate::source::{ItemSender, RecordCounts};
+
+/// Runs a parser over the body of a response while it arrives. `parse` is given the body, the encoding that the server
+/// names, and where items go. It ends early when nobody consumes the items any more.
+///
+/// # Errors
+/// What the parser answers, and what went wrong on the network.
+pub async fn read_response<T, P>(
+    response: SourceResponse,
+    items: ItemSender,
+    parse: P,
+) -> Result<(T, RecordCounts), SourceError>
+where
+    T: Send + 'static,
+    P: FnOnce(BodyReader, Option<&str>, &mut Sink<'_>) -> Result<T, SourceError> + Send + 'static,
+{
+    let charset = response.charset();
+    let body = response.body;
+    let parsing = read_blocking(body.reader, items, move |reader, sink| {
+        parse(reader, charset.as_deref(), sink)
+    });
+    // The parser drops its reader when it is finished, and with that the transfer ends.
+    let (parsed, ()) = tokio::join!(parsing, body.transfer);
+    parsed
 }
 
-/// Runs a parser over a body. It ends early when nobody takes the items any more.
-pub async fn read_answer<B, T, P>(body: B, outlet: Outlet, parse: P) -> Result<Fetched<T>, SourceError>
+/// Runs a parser over a reader on a thread that may block.
+///
+/// # Errors
+/// What the parser answers.
+pub async fn read_blocking<R, T, P>(reader: R, items: ItemSender, parse: P) -> Result<(T, RecordCounts), SourceError>
 where
-    B: Read + Send + 'static,
+    R: Read + Send + 'static,
     T: Send + 'static,
-    P: FnOnce(B, &mut Sink<'_>) -> Result<T, SourceError> + Send + 'static,
+    P: FnOnce(R, &mut Sink<'_>) -> Result<T, SourceError> + Send + 'static,
 {
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut counts = Counts::default();
-        let mut sink = |item: Item| {
+    tasks::blocking(move || {
+        let mut counts = RecordCounts::default();
+        let mut sink = |item: PageItem| {
             counts.add(&item);
-            outlet.put_blocking(item)
+            items.send_blocking(item)
         };
-        let facts = parse(body, &mut sink)?;
-        Ok(Fetched { facts, counts })
-    });
-    reading.await.unwrap_or_else(|error| {
-        Err(SourceError::Malformed {
-            byte: 0,
-            why: format!("the parser failed: {error}"),
-        })
+        let summary = parse(reader, &mut sink)?;
+        Ok((summary, counts))
     })
+    .await
 }

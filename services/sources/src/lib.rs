@@ -1,16 +1,17 @@
-//! Sources: what feeds of papers say, and how to ask them for their next page.
+//! Sources: reads feeds and APIs of papers, page by page.
 //!
-//! [`Source`] is the port: fetch a page from a [`Cursor`], get its items one by one while it arrives, then the next
-//! cursor and when to come back. There is one folder per kind of source, with its terms of use, its address, what its
-//! cursor means and how its fields are read. Parsers are pure functions over readers.
+//! [`Source`] is the port: fetch a page from a [`Cursor`], with its items one by one while it arrives, then the next cursor
+//! and when to go on. Each kind of source has a module with its terms of use, its address, what its cursor means and how
+//! its fields are read. Parsers are pure functions over readers.
 //!
-//! It knows no queue, register or schedule: whoever harvests keeps cursors, decides when to ask, and what becomes of the
+//! It knows no queue, registry or schedule: the harvester stores cursors, decides when to fetch, and what becomes of the
 //! papers.
 
 pub mod config;
 pub mod cursor;
 pub mod error;
 pub mod http;
+pub mod kind;
 pub mod parsing;
 pub mod record;
 pub mod source;
@@ -26,22 +27,26 @@ pub mod oai;
 pub mod openalex;
 pub mod semantic_scholar;
 
+mod checks;
 mod dates;
 mod draft;
 mod encoding;
 mod fetching;
+mod interpretation;
 mod json;
-mod listing;
+mod list_api;
 mod markup;
 mod names;
-mod page;
 mod registry;
 mod xml;
 
-pub use config::{DEFAULTS, Kind, SourceConfig};
-pub use cursor::{Cursor, CursorError, Position, Span};
+pub use config::{DEFAULTS, KindSettings, SourceConfig, SourceConfigError};
+pub use cursor::{Cursor, CursorError, CursorPosition, DateRange};
 pub use error::{Remedy, SourceError};
-pub use http::{Client, HostRule, HttpConfig, HttpError};
-pub use record::{Item, Record, SetAside, Signal, SignalKind, Withdrawal};
+pub use http::{HostRule, HttpConfig, HttpError, SourceClient};
+pub use kind::SourceKind;
+pub use record::{PageItem, QuarantinedRecord, Signal, SignalKind, Withdrawal};
 pub use registry::build;
-pub use source::{ComeBack, Counts, Freshness, LookUp, Outlet, Page, Reading, Source};
+pub use source::{
+    ChangeStatus, ItemReader, ItemSender, NextFetch, PageSummary, RecordCounts, Source, look_up, read_page,
+};

@@ -1,8 +1,7 @@
 //! Text out of markup: HTML, JATS, and either escaped once too often.
 //!
-//! It never lets a tag through that it knows, and never takes for a tag the less-than sign of mathematics, or the `<think>` of a
-//! paper about models that write so. What comes out is
-//! plain text for a reader, not HTML that is safe to embed: whoever shows it escapes it.
+//! It removes every tag that it knows, and never mistakes the less-than sign of mathematics for one, or the `<think>` of a
+//! paper about models that write it. The result is plain text, not HTML that is safe to embed: whoever shows it escapes it.
 
 use std::borrow::Cow;
 
@@ -31,7 +30,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     text
 }
 
-/// The first words of an answer that was not what was asked for.
+/// The first words of an unexpected response.
 pub fn first_words(text: &str) -> String {
     const SHOWN: usize = 200;
     let plain = plain(text);
@@ -85,9 +84,9 @@ fn tag_length(text: &str) -> Option<usize> {
     // `a <b and c> d` is mathematics: attributes have an equals sign, and tags no second `<`.
     let end = behind.find(['<', '>'])?;
     let inner = behind[..end].trim().trim_end_matches('/');
-    let sound =
+    let valid =
         behind[end..].starts_with('>') && (inner.is_empty() || inner.contains('=') || name.starts_with(['!', '?']));
-    sound.then(|| text.len() - behind.len() + end + 1)
+    valid.then(|| text.len() - behind.len() + end + 1)
 }
 
 fn tag_name(tag: &str) -> String {
@@ -101,7 +100,7 @@ fn tag_name(tag: &str) -> String {
         .to_ascii_lowercase()
 }
 
-/// Elements without an effect of their own that stand in texts, of HTML, JATS and MathML.
+/// Inline elements of HTML, JATS and MathML that are dropped without a trace.
 const INLINE: [&str; 72] = [
     "a",
     "abbr",
@@ -226,7 +225,7 @@ fn without_references(text: &str) -> String {
     plain
 }
 
-/// What a reference stands for, without its ampersand and semicolon. Entities that a document declares itself are never
+/// What a reference stands for, without its ampersand and semicolon. Entities that a document declares are never
 /// looked up.
 pub fn reference(name: &str) -> Option<Cow<'static, str>> {
     if let Some(number) = name.strip_prefix('#') {

@@ -1,8 +1,8 @@
 //! Names of authors as they are printed on a title page.
 //!
-//! It never looks for people: it parts lists and turns names round, and leaves what it does not understand as it was.
+//! It never identifies people: it splits lists and reorders names, and leaves what it does not understand unchanged.
 
-/// `Last, First` turned round; suffixes stay behind (`King, Martin, Jr.`). Names without a comma stay as they are.
+/// `Last, First` as `First Last`; suffixes stay last (`King, Martin, Jr.`). Names without a comma are left unchanged.
 pub fn natural(name: &str) -> String {
     let parts: Vec<&str> = name.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
@@ -23,7 +23,7 @@ pub fn join(given: &str, family: &str, suffix: &str) -> String {
         .join(" ")
 }
 
-/// A list in one text: parted by semicolons, by ` and `, or, where every part has more than one word, by commas.
+/// A list in one text: separated by semicolons, by ` and `, or, where every part has more than one word, by commas.
 pub fn list(text: &str) -> Vec<String> {
     let text = text.trim();
     if text.contains(';') {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_turned_round() {
+    fn names_are_put_in_natural_order() {
         for (name, expected) in [
             ("Lovelace, Ada", "Ada Lovelace"),
             ("King, Martin, Jr.", "Martin King Jr."),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_parted() {
+    fn lists_are_split() {
         assert_eq!(list("Last, F.; Müller, K. A."), ["F. Last", "K. A. Müller"]);
         assert_eq!(list("Ada Lovelace, Alan Turing"), ["Ada Lovelace", "Alan Turing"]);
         assert_eq!(list("Lovelace, Ada and Turing, Alan"), ["Ada Lovelace", "Alan Turing"]);

@@ -1,25 +1,27 @@
-//! Every parser by the name of its format: pure, from bytes to items. For tests, measurements and fuzzing, and for whoever
-//! has a page at hand instead of a source.
+//! Every parser by the name of its format: pure, from bytes to items. For tests, benchmarks and fuzzing.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 
 use domain::merging::Provider;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::arxiv::metadata::ArxivMetadata;
-use crate::draft::Context;
+use crate::draft::PageContext;
 use crate::error::SourceError;
-use crate::json::{self, Said};
+use crate::files::FileFormat;
+use crate::interpretation::{Interpretation, Sink};
+use crate::json;
 use crate::oai::dublin_core::DublinCore;
-use crate::oai::envelope;
-use crate::record::Item;
-use crate::source::Counts;
+use crate::oai::envelope::{self, MetadataHandler};
+use crate::record::PageItem;
+use crate::source::RecordCounts;
 use crate::{acl, arxiv, biorxiv, crossref, feed, files, huggingface, openalex, semantic_scholar};
 
 /// A format that pages come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
+pub enum PageFormat {
     /// OAI-PMH with metadata of arXiv.
     ArxivOai,
     /// The Atom API of arXiv.
@@ -50,7 +52,7 @@ pub enum Format {
     Csv,
 }
 
-impl Format {
+impl PageFormat {
     /// All of them.
     pub const ALL: [Self; 14] = [
         Self::ArxivOai,
@@ -75,85 +77,91 @@ impl Format {
 /// # Errors
 /// A page of another format or one that breaks off, and what `sink` answers.
 pub fn parse<R: Read>(
-    format: Format,
+    format: PageFormat,
     input: R,
     now: Timestamp,
-    mut sink: impl FnMut(Item) -> Result<(), SourceError>,
-) -> Result<Counts, SourceError> {
-    let mut counts = Counts::default();
-    let mut counting = |item: Item| {
+    mut sink: impl FnMut(PageItem) -> Result<(), SourceError>,
+) -> Result<RecordCounts, SourceError> {
+    let mut counts = RecordCounts::default();
+    let mut counting = |item: PageItem| {
         counts.add(&item);
         sink(item)
     };
-    let all = read(format, input, now, &mut counting)?;
-    counts.skipped = all.saturating_sub(counts.all());
-    Ok(counts)
+    let records = read(format, input, now, &mut counting)?;
+    Ok(counts.out_of(records))
 }
 
-/// Reads a page and says how many records it had, with those that are not wanted; 0 where a format does not say.
-fn read<R: Read>(
-    format: Format,
-    input: R,
-    now: Timestamp,
-    sink: &mut dyn FnMut(Item) -> Result<(), SourceError>,
-) -> Result<u64, SourceError> {
-    let context = Context {
+/// Reads a page and returns how many records it had, with the skipped ones; 0 for a format that skips none.
+fn read<R: Read>(format: PageFormat, input: R, now: Timestamp, sink: &mut Sink<'_>) -> Result<u64, SourceError> {
+    let context = PageContext {
         source: "test".into(),
         provider: Provider::Submitter,
         now,
     };
-    let everything = || ["new", "cross", "replace", "replace-cross"].map(str::to_owned);
-    let mapping = BTreeMap::new();
-    let list = |layout, interpret: &mut dyn FnMut(&serde_json::Value) -> Said, input, sink: &mut _| {
-        json::parse(input, None, layout, &context, interpret, sink).map(|facts| facts.records)
+    let list = |layout, interpret: &mut dyn FnMut(&Value) -> Interpretation, input: R, sink: &mut _| {
+        json::parse(input, None, layout, &context, interpret, sink).map(|list| list.records)
     };
-    let most = u64::MAX;
     match format {
-        Format::ArxivOai => {
-            let metadata = ArxivMetadata::default();
-            envelope::parse(input, None, metadata, &context, sink).map(|facts| facts.records)
+        PageFormat::ArxivOai => read_oai(input, ArxivMetadata::default(), &context, sink),
+        PageFormat::OaiDc => read_oai(input, DublinCore::default(), &context, sink),
+        PageFormat::ArxivAtom => arxiv::atom::parse(input, None, &context, sink).map(|feed| feed.records),
+        PageFormat::ArxivAnnounced => {
+            let kinds = ["new", "cross", "replace", "replace-cross"].map(str::to_owned);
+            let interpret = |entry| arxiv::announced::interpret(entry, &kinds);
+            feed::entries::parse(input, None, &context, interpret, sink).map(|feed| feed.records)
         }
-        Format::OaiDc => {
-            let metadata = DublinCore::default();
-            envelope::parse(input, None, metadata, &context, sink).map(|facts| facts.records)
+        PageFormat::Feed => {
+            let interpret = |entry| feed::interpret::interpret(entry, &[]);
+            feed::entries::parse(input, None, &context, interpret, sink).map(|feed| feed.records)
         }
-        Format::ArxivAtom => arxiv::atom::parse(input, None, &context, sink).map(|facts| facts.records),
-        Format::ArxivAnnounced => {
-            let interpret = |entry| arxiv::announced::interpret(entry, &everything());
-            feed::entries::parse(input, None, &context, interpret, sink).map(|facts| facts.records)
+        PageFormat::Biorxiv => {
+            let interpret = &mut |value: &Value| biorxiv::interpret(value, "biorxiv");
+            list(biorxiv::LAYOUT, interpret, input, sink)
         }
-        Format::Feed => {
-            let interpret = |entry| feed::interpreting::interpret(entry, &[]);
-            feed::entries::parse(input, None, &context, interpret, sink).map(|facts| facts.records)
+        PageFormat::Openalex => {
+            let interpret = &mut |value: &Value| openalex::interpret(value, "/publication_date");
+            list(openalex::LAYOUT, interpret, input, sink)
         }
-        Format::Biorxiv => list(
-            biorxiv::LAYOUT,
-            &mut |value| biorxiv::interpret(value, "biorxiv"),
-            input,
-            sink,
-        ),
-        Format::Openalex => list(
-            openalex::LAYOUT,
-            &mut |value| openalex::interpret(value, "/publication_date"),
-            input,
-            sink,
-        ),
-        Format::Crossref => list(
-            crossref::LAYOUT,
-            &mut |value| crossref::interpret(value, "/indexed"),
-            input,
-            sink,
-        ),
-        Format::SemanticScholar => list(semantic_scholar::LAYOUT, &mut semantic_scholar::interpret, input, sink),
-        Format::Huggingface => list(
-            huggingface::LAYOUT,
-            &mut |value| huggingface::interpret(value, Some(now)),
-            input,
-            sink,
-        ),
-        Format::Acl => acl::volumes::parse(input, None, &context, sink).map(|facts| facts.records),
-        Format::Jsonl => files::jsonl::parse(BufReader::new(input), 0, most, &mapping, &context, sink).map(|_| 0),
-        Format::Bibtex => files::bibtex::parse(BufReader::new(input), 0, most, &context, sink).map(|_| 0),
-        Format::Csv => files::csv::parse(BufReader::new(input), 0, most, &mapping, &context, sink).map(|_| 0),
+        PageFormat::Crossref => {
+            let interpret = &mut |value: &Value| crossref::interpret(value, "/indexed");
+            list(crossref::LAYOUT, interpret, input, sink)
+        }
+        PageFormat::SemanticScholar => list(semantic_scholar::LAYOUT, &mut semantic_scholar::interpret, input, sink),
+        PageFormat::Huggingface => {
+            let interpret = &mut |value: &Value| huggingface::interpret(value, Some(now));
+            list(huggingface::LAYOUT, interpret, input, sink)
+        }
+        PageFormat::Acl => acl::volumes::parse(input, None, &context, sink).map(|volumes| volumes.records),
+        PageFormat::Jsonl => read_file(FileFormat::Jsonl, input, &context, sink),
+        PageFormat::Bibtex => read_file(FileFormat::Bibtex, input, &context, sink),
+        PageFormat::Csv => read_file(FileFormat::Csv, input, &context, sink),
     }
+}
+
+fn read_oai<R: Read, M: MetadataHandler>(
+    input: R,
+    metadata: M,
+    context: &PageContext,
+    sink: &mut Sink<'_>,
+) -> Result<u64, SourceError> {
+    envelope::parse(input, None, metadata, context, sink).map(|envelope| envelope.records)
+}
+
+/// Files skip no records.
+fn read_file<R: Read>(
+    format: FileFormat,
+    input: R,
+    context: &PageContext,
+    sink: &mut Sink<'_>,
+) -> Result<u64, SourceError> {
+    files::parse(
+        format,
+        BufReader::new(input),
+        0,
+        u64::MAX,
+        &BTreeMap::new(),
+        context,
+        sink,
+    )
+    .map(|_| 0)
 }

@@ -1,36 +1,32 @@
-//! From settings to a source, by the name of its kind.
+//! From settings to a source.
 
 use std::sync::Arc;
 
-use crate::acl::Acl;
-use crate::arxiv::Arxiv;
-use crate::arxiv::announced::Announced;
-use crate::biorxiv::Biorxiv;
-use crate::config::{Settings, SourceConfig};
-use crate::crossref::Crossref;
-use crate::feed::Feed;
-use crate::files::Files;
-use crate::http::Client;
-use crate::huggingface::HuggingFace;
-use crate::oai::Oai;
-use crate::openalex::OpenAlex;
-use crate::semantic_scholar::SemanticScholar;
+use crate::acl::AclSource;
+use crate::arxiv::ArxivSource;
+use crate::arxiv::announced::ArxivAnnouncedSource;
+use crate::config::{KindSettings, SourceConfig};
+use crate::feed::FeedSource;
+use crate::files::FilesSource;
+use crate::http::SourceClient;
+use crate::list_api::ListSource;
+use crate::oai::OaiSource;
 use crate::source::Source;
 
-/// Makes the source of some settings. All sources of a process share one client, so that they share its allowances.
-pub fn build(config: &SourceConfig, client: &Client) -> Arc<dyn Source> {
+/// Makes the source of some settings. All sources of a process share one client, and with it the rate limits.
+pub fn build(config: &SourceConfig, client: &SourceClient) -> Arc<dyn Source> {
     let name = config.name.as_str();
     match &config.settings {
-        Settings::Arxiv(settings) => Arc::new(Arxiv::new(name, settings, client)),
-        Settings::ArxivAnnounced(settings) => Arc::new(Announced::new(name, settings, client)),
-        Settings::Biorxiv(settings) => Arc::new(Biorxiv::new(name, settings, client)),
-        Settings::Openalex(settings) => Arc::new(OpenAlex::new(name, settings, client)),
-        Settings::Crossref(settings) => Arc::new(Crossref::new(name, settings, client)),
-        Settings::SemanticScholar(settings) => Arc::new(SemanticScholar::new(name, settings, client)),
-        Settings::Huggingface(settings) => Arc::new(HuggingFace::new(name, settings, client)),
-        Settings::Acl(settings) => Arc::new(Acl::new(name, settings, client)),
-        Settings::Oai(settings) => Arc::new(Oai::new(name, settings, client)),
-        Settings::Feed(settings) => Arc::new(Feed::new(name, settings, client)),
-        Settings::Files(settings) => Arc::new(Files::new(name, settings)),
+        KindSettings::Arxiv(settings) => Arc::new(ArxivSource::new(name, settings, client)),
+        KindSettings::ArxivAnnounced(settings) => Arc::new(ArxivAnnouncedSource::new(name, settings, client)),
+        KindSettings::Biorxiv(settings) => Arc::new(ListSource::new(name, settings.clone(), client)),
+        KindSettings::Openalex(settings) => Arc::new(ListSource::new(name, settings.clone(), client)),
+        KindSettings::Crossref(settings) => Arc::new(ListSource::new(name, settings.clone(), client)),
+        KindSettings::SemanticScholar(settings) => Arc::new(ListSource::new(name, settings.clone(), client)),
+        KindSettings::Huggingface(settings) => Arc::new(ListSource::new(name, settings.clone(), client)),
+        KindSettings::Acl(settings) => Arc::new(AclSource::new(name, settings, client)),
+        KindSettings::Oai(settings) => Arc::new(OaiSource::new(name, settings, client)),
+        KindSettings::Feed(settings) => Arc::new(FeedSource::new(name, settings, client)),
+        KindSettings::Files(settings) => Arc::new(FilesSource::new(name, settings, client.clock())),
     }
 }

@@ -1,224 +1,235 @@
-//! The port: fetch a page from a cursor.
+//! The port: fetch a page of a source from a cursor.
 //!
-//! A page may be of any size. Its items come one by one through a channel of fixed length while the page still arrives,
-//! so that nobody ever holds a whole page; a slow taker makes the source read more slowly.
+//! A page may be of any size. Its items come one by one through a bounded channel while the page still arrives, so nobody
+//! ever holds a whole page, and a slow consumer slows down the source.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::merging::Identifier;
+use jiff::SignedDuration;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
-use crate::config::Kind;
-use crate::cursor::{Cursor, CursorError, Position, Span};
+use crate::cursor::{Cursor, CursorError, CursorPosition, DateRange};
 use crate::error::SourceError;
-use crate::record::{Item, Record};
+use crate::kind::SourceKind;
+use crate::record::PageItem;
 
-/// Items that wait to be taken; with the limit of a record (1 MiB) this bounds what a page holds in memory.
+/// Items that wait to be consumed; with the limit of a record (1 MiB) this bounds what a page holds in memory.
 const WAITING_ITEMS: usize = 16;
 
 /// Where papers come from.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// The name it has in the settings; papers carry it as their source.
+    /// Its name in the settings; papers carry it as their source.
     fn name(&self) -> &str;
 
     /// Its kind.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> SourceKind;
 
-    /// A cursor at the beginning of a span: `until` empty to follow the source, both set for a back-fill.
+    /// A cursor at the beginning of a range: without `until` to follow the source, with both ends for a back-fill.
     ///
     /// # Errors
-    /// [`CursorError::Span`] for a span that this source cannot be asked for.
-    fn begin(&self, span: Span) -> Result<Cursor, CursorError>;
+    /// [`CursorError::Range`] for a range that this source cannot be asked for.
+    fn begin(&self, range: DateRange) -> Result<Cursor, CursorError>;
 
-    /// Fetches the page at the cursor and hands out its items while it arrives.
+    /// Fetches the page at the cursor and sends its items while it arrives.
     ///
-    /// The same cursor asks the same question; asking it again after an error, or after a crash, is always right and
-    /// gives again what was given before.
-    async fn fetch(&self, cursor: &Cursor, outlet: Outlet) -> Result<Page, SourceError>;
+    /// The same cursor makes the same request; repeating it after an error or a crash is always correct and gives the same
+    /// items again.
+    async fn fetch(&self, cursor: &Cursor, items: ItemSender) -> Result<PageSummary, SourceError>;
 
-    /// Asks for single papers by their ids, such as for a paper that a reader wants now. What is unknown is left out.
-    async fn look_up(&self, _identifiers: &[Identifier], _outlet: Outlet) -> Result<(), SourceError> {
+    /// Fetches single papers by their ids. Unknown ones are left out.
+    async fn look_up(&self, _identifiers: &[Identifier], _items: ItemSender) -> Result<(), SourceError> {
         Err(SourceError::NotOffered("this source cannot be asked for single papers"))
     }
 }
 
 /// What is known at the end of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct PageSummary {
     /// Where to go on, once everything on this page is safe.
     pub next: Cursor,
     /// When to go on.
-    pub come_back: ComeBack,
-    /// What it held.
-    pub counts: Counts,
-    /// Whether it was sent, or the server said that nothing has changed.
-    pub freshness: Freshness,
+    pub next_fetch: NextFetch,
+    /// How many items there were of each kind.
+    pub counts: RecordCounts,
+    /// Whether the page had changed since it was last fetched.
+    pub change: ChangeStatus,
 }
 
-impl Page {
-    /// Whether the pass gave less than the source said it would, and how much. Known at its last page, where `before` is
-    /// the cursor of that page.
+impl PageSummary {
+    /// A page that others of the same pass follow.
+    pub(crate) fn more(next: Cursor, counts: RecordCounts, change: ChangeStatus) -> Self {
+        Self {
+            next,
+            next_fetch: NextFetch::Now,
+            counts,
+            change,
+        }
+    }
+
+    /// The last page of a pass. The next pass begins at the newest datestamp less the overlap; a bounded range is done.
+    pub(crate) fn end_of_pass(cursor: &Cursor, overlap: SignedDuration, counts: RecordCounts) -> Self {
+        let next = cursor.pass_ended(overlap);
+        let next_fetch = if next.is_done() {
+            NextFetch::Never
+        } else {
+            NextFetch::Later(Duration::ZERO)
+        };
+        Self {
+            next,
+            next_fetch,
+            counts,
+            change: ChangeStatus::Changed,
+        }
+    }
+
+    /// The last page of a round over addresses or files, which begins anew at the first of them after `pause`.
+    pub(crate) fn end_of_round(cursor: Cursor, pause: Duration, counts: RecordCounts, change: ChangeStatus) -> Self {
+        Self {
+            next: cursor.rewound(),
+            next_fetch: NextFetch::Later(pause),
+            counts,
+            change,
+        }
+    }
+
+    /// How many records fewer than announced the pass gave. Known at its last page; `before` is the cursor of that page.
     pub fn shortfall(&self, before: &Cursor) -> Option<u64> {
         let announced = before.pass.announced?;
-        let last = matches!(self.next.position, Position::Start | Position::Done);
-        let taken = before.pass.records + self.counts.all();
-        (last && taken < announced).then(|| announced - taken)
+        let last = matches!(self.next.position, CursorPosition::Start | CursorPosition::Done);
+        let received = before.pass.records + self.counts.records();
+        (last && received < announced).then(|| announced - received)
     }
 }
 
-/// When to go on.
+/// When to fetch the next page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ComeBack {
-    /// At once: there are more pages of this pass. The client keeps the pauses that the host asks for.
+pub enum NextFetch {
+    /// At once: the pass has more pages. The client keeps the pauses that the host asks for.
     Now,
-    /// At the usual interval, and not before this time has passed.
+    /// At the usual interval, but not before this time has passed.
     Later(Duration),
-    /// Never: a bounded span was taken in full.
+    /// Never: a bounded range was read in full.
     Never,
 }
 
-/// Whether a page was sent.
+/// Whether a page had changed since it was last fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freshness {
+pub enum ChangeStatus {
     /// It was sent.
-    Sent,
-    /// The server said that it has not changed (304).
+    Changed,
+    /// The server says that it has not changed (304), or there was nothing to read.
     Unchanged,
 }
 
-/// How many items of each sort.
+/// How many items of each kind a page had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
+pub struct RecordCounts {
     /// Papers.
     pub papers: u64,
     /// Withdrawals.
     pub withdrawn: u64,
     /// Signals.
     pub signals: u64,
-    /// Records set aside.
-    pub set_aside: u64,
+    /// Quarantined records.
+    pub quarantined: u64,
     /// Records that the settings leave out, such as other categories.
     pub skipped: u64,
 }
 
-impl Counts {
+impl RecordCounts {
     /// Counts an item.
-    pub fn add(&mut self, item: &Item) {
+    pub fn add(&mut self, item: &PageItem) {
         match item {
-            Item::Record(Record::Paper(_)) => self.papers += 1,
-            Item::Record(Record::Withdrawn(_)) => self.withdrawn += 1,
-            Item::Record(Record::Signal(_)) => self.signals += 1,
-            Item::SetAside(_) => self.set_aside += 1,
+            PageItem::Paper(_) => self.papers += 1,
+            PageItem::Withdrawal(_) => self.withdrawn += 1,
+            PageItem::Signal(_) => self.signals += 1,
+            PageItem::Quarantined(_) => self.quarantined += 1,
         }
     }
 
-    /// Records of the source: all but signals, which come along with a paper.
-    pub fn all(&self) -> u64 {
-        self.papers + self.withdrawn + self.set_aside + self.skipped
+    /// Records of the source: everything but signals, which come with a paper.
+    pub fn records(&self) -> u64 {
+        self.papers + self.withdrawn + self.quarantined + self.skipped
+    }
+
+    /// The same counts for a page of so many records: those without an item were skipped.
+    #[must_use]
+    pub(crate) fn out_of(self, records: u64) -> Self {
+        let skipped = records.saturating_sub(self.records());
+        Self { skipped, ..self }
     }
 }
 
-/// Where a source puts items. It waits while the taker is busy.
+/// Where a source sends items. It waits while the consumer is busy.
 #[derive(Debug, Clone)]
-pub struct Outlet(mpsc::Sender<Item>);
+pub struct ItemSender(mpsc::Sender<PageItem>);
 
-impl Outlet {
-    /// Puts an item from async code.
+impl ItemSender {
+    /// Sends an item from async code.
     ///
     /// # Errors
     /// [`SourceError::Abandoned`] when nobody listens any more.
-    pub async fn put(&self, item: Item) -> Result<(), SourceError> {
+    pub async fn send(&self, item: PageItem) -> Result<(), SourceError> {
         self.0.send(item).await.map_err(|_| SourceError::Abandoned)
     }
 
-    /// Puts an item from a thread that may block.
+    /// Sends an item from a thread that may block.
     ///
     /// # Errors
     /// [`SourceError::Abandoned`] when nobody listens any more.
-    pub fn put_blocking(&self, item: Item) -> Result<(), SourceError> {
+    pub fn send_blocking(&self, item: PageItem) -> Result<(), SourceError> {
         self.0.blocking_send(item).map_err(|_| SourceError::Abandoned)
     }
 }
 
-/// A page that is being read: its items first, then how it ended.
+/// Items that a source sends from a task of its own, and how that task ended. Dropping it ends the task.
 #[derive(Debug)]
-pub struct Reading {
-    items: mpsc::Receiver<Item>,
-    end: JoinHandle<Result<Page, SourceError>>,
+pub struct ItemReader<T> {
+    items: mpsc::Receiver<PageItem>,
+    task: JoinSet<Result<T, SourceError>>,
 }
 
-impl Reading {
-    /// Begins to read the page at a cursor in a task of its own. Dropping the reading ends the task.
-    pub fn begin(source: Arc<dyn Source>, cursor: Cursor) -> Self {
+/// Reads the page at a cursor.
+pub fn read_page(source: Arc<dyn Source>, cursor: Cursor) -> ItemReader<PageSummary> {
+    ItemReader::start(move |items| async move { source.fetch(&cursor, items).await })
+}
+
+/// Reads single papers; see [`Source::look_up`].
+pub fn look_up(source: Arc<dyn Source>, identifiers: Vec<Identifier>) -> ItemReader<()> {
+    ItemReader::start(move |items| async move { source.look_up(&identifiers, items).await })
+}
+
+impl<T: Send + 'static> ItemReader<T> {
+    fn start<F>(work: impl FnOnce(ItemSender) -> F) -> Self
+    where
+        F: Future<Output = Result<T, SourceError>> + Send + 'static,
+    {
         let (sender, items) = mpsc::channel(WAITING_ITEMS);
-        let end = tokio::spawn(async move { source.fetch(&cursor, Outlet(sender)).await });
-        Self { items, end }
+        let mut task = JoinSet::new();
+        task.spawn(work(ItemSender(sender)));
+        Self { items, task }
     }
 
-    /// Asks for single papers; [`Reading::next`] gives them, and the end says nothing but success.
-    pub fn look_up(source: Arc<dyn Source>, identifiers: Vec<Identifier>) -> LookUp {
-        let (sender, items) = mpsc::channel(WAITING_ITEMS);
-        let end = tokio::spawn(async move { source.look_up(&identifiers, Outlet(sender)).await });
-        LookUp { items, end }
-    }
-
-    /// The next item; `None` behind the last one, or where the page broke off.
-    pub async fn next(&mut self) -> Option<Item> {
+    /// The next item; `None` after the last one, or where reading broke off.
+    pub async fn next(&mut self) -> Option<PageItem> {
         self.items.recv().await
     }
 
-    /// How the page ended. To be asked behind the last item; items that were not taken are lost.
+    /// How reading ended. Call it after the last item: items not consumed are lost.
     ///
     /// # Errors
-    /// Why the page could not be read to its end.
-    pub async fn finish(mut self) -> Result<Page, SourceError> {
+    /// Why the source could not be read to the end. A panic is an error, too: the process and the source itself go on.
+    pub async fn finish(mut self) -> Result<T, SourceError> {
         self.items.close();
-        joined((&mut self.end).await)
+        match self.task.join_next().await {
+            Some(Ok(end)) => end,
+            Some(Err(error)) => Err(SourceError::Panicked(error.to_string())),
+            None => Err(SourceError::Abandoned),
+        }
     }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.end.abort();
-    }
-}
-
-/// Single papers that are being asked for.
-#[derive(Debug)]
-pub struct LookUp {
-    items: mpsc::Receiver<Item>,
-    end: JoinHandle<Result<(), SourceError>>,
-}
-
-impl LookUp {
-    /// The next item; `None` behind the last one.
-    pub async fn next(&mut self) -> Option<Item> {
-        self.items.recv().await
-    }
-
-    /// Whether all was well.
-    pub async fn finish(mut self) -> Result<(), SourceError> {
-        self.items.close();
-        joined((&mut self.end).await)
-    }
-}
-
-impl Drop for LookUp {
-    fn drop(&mut self) {
-        self.end.abort();
-    }
-}
-
-/// A task that panicked or was stopped is a page that broke off; the source itself goes on.
-fn joined<T>(end: Result<Result<T, SourceError>, tokio::task::JoinError>) -> Result<T, SourceError> {
-    end.unwrap_or_else(|error| {
-        Err(SourceError::Malformed {
-            byte: 0,
-            why: format!("reading it failed: {error}"),
-        })
-    })
 }

@@ -7,26 +7,41 @@ mod feeds;
 mod support;
 
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use common::clock::{Clock, ManualClock};
 use domain::merging::{Identifier, Scheme};
 use feeds::{Ask, FeedServer, Reply};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sources::cursor::Pass;
+use futures::future::join_all;
+use sources::cursor::PassProgress;
 use sources::{
-    ComeBack, Cursor, CursorError, HostRule, HttpConfig, Position, Reading, Remedy, Source, SourceError, Span,
+    Cursor, CursorError, CursorPosition, DateRange, HostRule, HttpConfig, NextFetch, Remedy, Source, SourceError,
+    SourceKind, look_up, read_page,
 };
 use support::Read;
-use support::harvesting::{beginning, page, quick, source, source_with};
+use support::harvesting::{
+    beginning, on_moved_clock, page, source, source_with, still_clock, unlimited, until_somebody_sleeps,
+};
 
-fn arxiv(server: &FeedServer) -> Arc<dyn Source> {
-    source(&format!(
+fn settings(server: &FeedServer) -> String {
+    format!(
         "kind = \"arxiv\"\noai_url = \"{}\"\napi_url = \"{}\"",
         server.url("/oai"),
         server.url("/api")
-    ))
+    )
+}
+
+fn arxiv(server: &FeedServer) -> Arc<dyn Source> {
+    source(&settings(server))
+}
+
+/// The same on a clock that the test moves.
+fn arxiv_on_still_clock(server: &FeedServer) -> (Arc<dyn Source>, ManualClock) {
+    let (clock, hand) = still_clock();
+    (source_with(&unlimited(), &settings(server), clock), hand)
 }
 
 fn record(number: u32) -> String {
@@ -72,8 +87,8 @@ async fn a_pass_follows_tokens_and_the_next_begins_with_an_overlap() {
         // What is written between two pages is read back by another process.
         let before = cursor;
         cursor = Cursor::parse(&end.next.to_text()).expect("a cursor");
-        if end.come_back != ComeBack::Now {
-            assert_eq!(end.come_back, ComeBack::Later(Duration::ZERO));
+        if end.next_fetch != NextFetch::Now {
+            assert_eq!(end.next_fetch, NextFetch::Later(Duration::ZERO));
             assert_eq!(end.shortfall(&before), None);
             break;
         }
@@ -86,12 +101,12 @@ async fn a_pass_follows_tokens_and_the_next_begins_with_an_overlap() {
     );
     assert_eq!(asked[1].get("from"), "", "a token stands alone");
     assert!(asked[0].headers["user-agent"].contains("(+ops@example.org)"));
-    assert_eq!(cursor.position, Position::Start);
+    assert_eq!(cursor.position, CursorPosition::Start);
     // The newest datestamp is the sixth of March; two days are taken again.
-    let from = cursor.span.from.expect("a beginning").to_string();
+    let from = cursor.range.from.expect("a beginning").to_string();
     assert_eq!(
         (from.as_str(), &cursor.pass),
-        ("2026-03-04T00:00:00Z", &Pass::default())
+        ("2026-03-04T00:00:00Z", &PassProgress::default())
     );
 }
 
@@ -112,7 +127,7 @@ async fn a_list_that_is_shorter_than_announced_says_so() {
 }
 
 #[tokio::test]
-async fn a_token_that_comes_again_is_noticed_and_told() {
+async fn a_token_that_comes_again_is_an_error() {
     let server = FeedServer::start(|_, _| Reply::ok(oai(0..2, "again")));
     let source = arxiv(&server);
     let (_, end) = page(&source, &beginning(&source)).await;
@@ -122,7 +137,7 @@ async fn a_token_that_comes_again_is_noticed_and_told() {
     assert_eq!(read.papers.len(), 2, "what came holds");
     assert!(matches!(error, SourceError::Stuck { .. }), "{error}");
     assert!(error.wakes_operator() && matches!(error.remedy(), Remedy::Restart(_)));
-    assert_eq!(cursor.restarted().position, Position::Start);
+    assert_eq!(cursor.restarted().position, CursorPosition::Start);
 }
 
 #[tokio::test]
@@ -153,48 +168,60 @@ async fn errors_of_the_protocol_have_their_remedies() {
     let mut cursor = beginning(&source);
     let (read, end) = page(&source, &cursor).await;
     assert_eq!(
-        (read.counts.all(), end.expect("a page").next.span),
-        (0, cursor.span),
+        (read.counts.records(), end.expect("a page").next.range),
+        (0, cursor.range),
         "an empty list moves nothing"
     );
-    cursor.position = Position::Token { token: "old".into() };
+    cursor.position = CursorPosition::Token { token: "old".into() };
     let error = page(&source, &cursor).await.1.expect_err("an error");
     assert_eq!(error.remedy(), Remedy::Restart(Duration::ZERO));
-    cursor.position = Position::Token { token: "odd".into() };
+    cursor.position = CursorPosition::Token { token: "odd".into() };
     let error = page(&source, &cursor).await.1.expect_err("an error");
     assert!(error.wakes_operator() && error.to_string().contains("badArgument"));
 }
 
 #[tokio::test]
 async fn a_server_that_asks_for_patience_has_it() {
-    let server = FeedServer::start(|ask, before| match before {
-        0 => Reply::status(503, vec![("Retry-After", "1".into())]),
-        1 => Reply::status(500, vec![]),
-        2 => Reply::HangUp,
-        _ => three_pages(ask),
+    let (clock, hand) = still_clock();
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let (noted, seen) = (Arc::clone(&times), clock.clone());
+    let server = FeedServer::start(move |ask, before| {
+        noted.lock().expect("the times").push(seen.instant());
+        match before {
+            0 => Reply::status(503, vec![("Retry-After", "60".into())]),
+            1 => Reply::status(500, vec![]),
+            2 => Reply::HangUp,
+            _ => three_pages(ask),
+        }
     });
-    let source = arxiv(&server);
-    let (read, end) = page(&source, &beginning(&source)).await;
+    let source = source_with(&unlimited(), &settings(&server), clock);
+    let cursor = beginning(&source);
+    let (read, end) = on_moved_clock(&hand, Duration::from_millis(100), page(&source, &cursor)).await;
     end.expect("a page");
     assert_eq!(read.papers.len(), 2);
-    let asked = server.asked();
-    assert!(
-        asked[1].at - asked[0].at >= Duration::from_secs(1),
-        "Retry-After is honoured"
-    );
-    assert_eq!(asked.len(), 4);
+    let times = times.lock().expect("the times");
+    assert!(times[1] - times[0] >= Duration::from_mins(1), "Retry-After is honoured");
+    assert!(times[2] > times[1] && times[3] > times[2], "pauses of our own");
+    assert_eq!(times.len(), 4);
 }
 
 #[tokio::test]
-async fn more_patience_than_is_allowed_goes_to_whoever_schedules() {
+async fn more_patience_than_is_allowed_goes_to_the_harvester() {
     let server = FeedServer::start(|_, _| Reply::status(429, vec![("Retry-After", "7200".into())]));
-    let source = arxiv(&server);
-    let error = page(&source, &beginning(&source)).await.1.expect_err("an error");
+    let (source, hand) = arxiv_on_still_clock(&server);
+    let cursor = beginning(&source);
+    let error = page(&source, &cursor).await.1.expect_err("an error");
     assert_eq!(error.remedy(), Remedy::Retry(Some(Duration::from_hours(2))));
     assert_eq!(server.asked().len(), 1);
-    // And nobody of this process asks that host meanwhile.
-    let again = tokio::time::timeout(Duration::from_secs(1), page(&source, &beginning(&source))).await;
+    // And nobody in this process asks that host meanwhile.
+    let waited = async {
+        until_somebody_sleeps(&hand).await;
+        assert_eq!(server.asked().len(), 1);
+        hand.advance(Duration::from_hours(2));
+    };
+    let ((_, again), ()) = tokio::join!(page(&source, &cursor), waited);
     assert!(again.is_err());
+    assert_eq!(server.asked().len(), 2);
 }
 
 #[tokio::test]
@@ -211,7 +238,7 @@ async fn a_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_gives_what_came_and_does_not_move_the_cursor() {
+async fn a_cut_body_gives_what_came_and_does_not_move_the_cursor() {
     let body = oai(0..6, "");
     let cut = body.find("<title>Paper 3").expect("a title");
     let server = FeedServer::start(move |_, before| match before {
@@ -228,23 +255,70 @@ async fn a_body_that_breaks_off_gives_what_came_and_does_not_move_the_cursor() {
     assert_eq!((read.papers.len(), end.is_ok()), (6, true));
 }
 
-#[tokio::test]
-async fn silence_ends_and_slowness_does_not() {
-    let body = oai(0..6, "").into_bytes();
-    let slow = FeedServer::start(move |_, _| Reply::Slow(body.clone(), 200, Duration::from_millis(100)));
-    let source = arxiv(&slow);
-    let (read, end) = page(&source, &beginning(&source)).await;
-    assert_eq!((read.papers.len(), end.is_ok()), (6, true));
+/// A page whose pieces are sent when the test says so, and what says so.
+fn dripping(pieces: Vec<String>) -> (FeedServer, mpsc::Sender<()>) {
+    let (go, signals) = mpsc::channel::<()>();
+    let script = Arc::new((Mutex::new(signals), pieces));
+    let server = FeedServer::start(move |_, _| {
+        let script = Arc::clone(&script);
+        Reply::Streamed(Box::new(move |out| {
+            let (signals, pieces) = &*script;
+            let signals = signals.lock().expect("the signals");
+            for piece in pieces {
+                if signals.recv().is_err() || out.write_all(piece.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }))
+    });
+    (server, go)
+}
 
-    let silent = FeedServer::start(|_, _| Reply::Slow(oai(0..6, "").into_bytes(), 700, Duration::from_secs(30)));
-    let error = page(&arxiv(&silent), &beginning(&source))
-        .await
-        .1
-        .expect_err("an error");
+#[tokio::test]
+async fn a_slow_body_is_read_to_its_end() {
+    let mut pieces = vec!["<OAI-PMH><ListRecords>".to_owned()];
+    pieces.extend((0..6).map(record));
+    pieces.push("</ListRecords></OAI-PMH>".to_owned());
+    let (server, go) = dripping(pieces);
+    let (source, hand) = arxiv_on_still_clock(&server);
+    let mut items = read_page(Arc::clone(&source), beginning(&source));
+    go.send(()).expect("a server");
+    for _ in 0..6 {
+        go.send(()).expect("a server");
+        items.next().await.expect("a paper");
+        hand.advance(Duration::from_secs(50));
+    }
+    go.send(()).expect("a server");
+    assert!(items.next().await.is_none());
+    items.finish().await.expect("a page, five minutes later");
+}
+
+#[tokio::test]
+async fn a_silent_body_ends_with_an_error() {
+    let (server, go) = dripping(vec![oai(0..6, ""), String::new()]);
+    let (source, hand) = arxiv_on_still_clock(&server);
+    go.send(()).expect("a server");
+    let cursor = beginning(&source);
+    let mut items = read_page(Arc::clone(&source), cursor);
+    for _ in 0..6 {
+        items.next().await.expect("a paper");
+    }
+    let rest = async { (items.next().await, items.finish().await) };
+    let (item, end) = on_moved_clock(&hand, Duration::from_secs(1), rest).await;
+    assert_eq!(item, None);
+    let error = end.expect_err("an error");
     assert!(
-        matches!(error, SourceError::TimedOut { step: "send more", .. }),
+        matches!(
+            error,
+            SourceError::TimedOut {
+                step: "send more",
+                seconds: 60,
+                ..
+            }
+        ),
         "{error}"
     );
+    drop(go);
 }
 
 #[tokio::test]
@@ -272,13 +346,11 @@ async fn packed_answers_are_unpacked_and_bombs_are_stopped() {
         Reply::Full(200, vec![("Content-Encoding", "gzip".into())], body)
     });
     let settings = format!("kind = \"arxiv\"\noai_url = \"{}\"", server.url("/oai"));
-    let source = source_with(
-        &HttpConfig {
-            max_response_bytes: 1 << 20,
-            ..quick()
-        },
-        &settings,
-    );
+    let config = HttpConfig {
+        max_response_bytes: 1 << 20,
+        ..unlimited()
+    };
+    let source = source_with(&config, &settings, Clock::system());
     let (read, end) = page(&source, &beginning(&source)).await;
     assert_eq!((read.papers.len(), end.is_ok()), (6, true));
     let error = page(&source, &beginning(&source)).await.1.expect_err("an error");
@@ -286,7 +358,7 @@ async fn packed_answers_are_unpacked_and_bombs_are_stopped() {
 }
 
 #[tokio::test]
-async fn redirects_are_followed_a_few_times_and_never_to_another_scheme() {
+async fn redirects_are_few_and_never_to_another_scheme() {
     let server = FeedServer::start(|ask, _| match ask.path.as_str() {
         "/oai" => Reply::status(301, vec![("Location", "/moved?verb=ListRecords".into())]),
         "/moved" => three_pages(ask),
@@ -308,29 +380,23 @@ async fn requests_keep_their_distance() {
     let polite = HttpConfig {
         hosts: vec![HostRule {
             host: "127.0.0.1".into(),
-            interval_milliseconds: 300,
+            interval_milliseconds: 30_000,
             connections: 1,
         }],
-        ..quick()
+        ..unlimited()
     };
-    let settings = format!("kind = \"arxiv\"\noai_url = \"{}\"", server.url("/oai"));
-    let source = source_with(&polite, &settings);
+    let (clock, hand) = still_clock();
+    let begun = clock.instant();
+    let source = source_with(&polite, &settings(&server), clock.clone());
     let cursor = beginning(&source);
-    let begun = Instant::now();
-    let pages = (0..4).map(|_| {
-        let (source, cursor) = (Arc::clone(&source), cursor.clone());
-        tokio::spawn(async move { page(&source, &cursor).await.1.expect("a page") })
-    });
-    for page in pages.collect::<Vec<_>>() {
-        page.await.expect("a page");
+    let pages = join_all((0..4).map(|_| page(&source, &cursor)));
+    for (_, end) in on_moved_clock(&hand, Duration::from_millis(500), pages).await {
+        end.expect("a page");
     }
-    assert!(begun.elapsed() >= Duration::from_millis(900));
+    assert!(clock.elapsed(begun) >= Duration::from_secs(90));
     let asked = server.asked();
     assert!(asked.iter().all(|ask| ask.together == 1), "{asked:?}");
-    for pair in asked.windows(2) {
-        // The clock of the server may see two requests a little nearer than they were sent.
-        assert!(pair[1].at - pair[0].at >= Duration::from_millis(200));
-    }
+    assert_eq!(asked.len(), 4);
 }
 
 #[tokio::test]
@@ -339,13 +405,13 @@ async fn single_papers_can_be_asked_for() {
     let server = FeedServer::start(move |_, _| Reply::ok(atom));
     let source = arxiv(&server);
     let ids = vec![Identifier::new(Scheme::Arxiv, "2603.00001").expect("an id")];
-    let mut look_up = Reading::look_up(source, ids);
+    let mut items = look_up(source, ids);
     let mut read = Read::default();
-    while let Some(item) = look_up.next().await {
+    while let Some(item) = items.next().await {
         read.take(item);
     }
-    look_up.finish().await.expect("an answer");
-    assert_eq!((read.ids(), read.aside.len()), (vec!["arxiv:2603.00001"], 1));
+    items.finish().await.expect("an answer");
+    assert_eq!((read.ids(), read.quarantined.len()), (vec!["arxiv:2603.00001"], 1));
     assert_eq!(server.asked()[0].get("id_list"), "2603.00001");
 }
 
@@ -354,9 +420,10 @@ async fn a_proxy_is_told_the_whole_address() {
     let proxy = FeedServer::start(|ask, _| three_pages(ask));
     let config = HttpConfig {
         proxy: format!("http://me:secret@{}", proxy.address()),
-        ..quick()
+        ..unlimited()
     };
-    let source = source_with(&config, "kind = \"arxiv\"\noai_url = \"http://feeds.example/oai\"");
+    let settings = "kind = \"arxiv\"\noai_url = \"http://feeds.example/oai\"";
+    let source = source_with(&config, settings, Clock::system());
     let (read, end) = page(&source, &beginning(&source)).await;
     end.expect("a page");
     assert_eq!(read.papers.len(), 2);
@@ -369,7 +436,7 @@ async fn a_proxy_is_told_the_whole_address() {
 async fn a_cursor_of_another_kind_is_refused() {
     let server = FeedServer::start(|ask, _| three_pages(ask));
     let source = arxiv(&server);
-    let other = Cursor::start(sources::Kind::Oai, Span::default()).expect("a cursor");
+    let other = Cursor::start(SourceKind::Oai, DateRange::default()).expect("a cursor");
     let error = page(&source, &other).await.1.expect_err("an error");
     assert!(
         matches!(error, SourceError::Cursor(CursorError::OtherKind { .. })),

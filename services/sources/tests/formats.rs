@@ -1,11 +1,11 @@
-//! Every format by a page of our own: what is read, what is set aside and why.
+//! Every format by a page of our own: what is read, what is quarantined and why.
 
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use domain::LinkKind;
 use domain::merging::Scheme;
-use sources::parsing::Format;
+use sources::parsing::PageFormat;
 use sources::{SignalKind, SourceError};
 use support::{read, sample};
 
@@ -15,9 +15,9 @@ fn date(text: &str) -> jiff::Timestamp {
 
 #[test]
 fn arxiv_oai() {
-    let page = sample(Format::ArxivOai);
-    let claim = &page.papers[0];
-    let paper = &claim.submission;
+    let page = sample(PageFormat::ArxivOai);
+    let record = &page.papers[0];
+    let paper = &record.submission;
     assert_eq!(page.ids(), ["arxiv:2603.00001"]);
     assert_eq!(paper.authors, ["Kurt Gödel", "Alan Turing III"]);
     assert_eq!(paper.categories, ["cs.LO", "math.LO"]);
@@ -31,26 +31,30 @@ fn arxiv_oai() {
         (Some(date("2026-02-27T00:00:00Z")), Some(date("2026-03-01T00:00:00Z")))
     );
     assert_eq!(
-        claim.identifiers.of(Scheme::Doi).collect::<Vec<_>>(),
+        record.identifiers.of(Scheme::Doi).collect::<Vec<_>>(),
         ["10.1145/3292500.1"]
     );
-    assert_eq!(claim.datestamp, Some(date("2026-03-01T00:00:00Z")));
+    assert_eq!(record.datestamp, Some(date("2026-03-01T00:00:00Z")));
     let withdrawn: Vec<&str> = page.withdrawn.iter().map(|w| w.id.as_str()).collect();
     assert_eq!(withdrawn, ["arxiv:2603.00002", "arxiv:2603.00003"]);
     assert!(page.withdrawn[1].reason.contains("error in Lemma 2"));
     assert!(page.reasons()[0].starts_with("title is"), "{:?}", page.reasons());
     assert_eq!(
-        (page.aside[0].id.as_str(), page.aside[0].place.record),
+        (page.quarantined[0].id.as_str(), page.quarantined[0].location.record),
         ("arxiv:2603.00004", 4)
     );
-    assert!(page.aside[0].excerpt.contains("math.NT"), "{}", page.aside[0].excerpt);
+    assert!(
+        page.quarantined[0].excerpt.contains("math.NT"),
+        "{}",
+        page.quarantined[0].excerpt
+    );
 }
 
 #[test]
 fn oai_dublin_core() {
-    let page = sample(Format::OaiDc);
-    let claim = &page.papers[0];
-    let paper = &claim.submission;
+    let page = sample(PageFormat::OaiDc);
+    let record = &page.papers[0];
+    let paper = &record.submission;
     assert_eq!(page.ids(), ["doi:10.5281/zenodo.1"]);
     assert_eq!(
         (paper.title.as_str(), paper.language.as_str()),
@@ -79,17 +83,17 @@ fn oai_dublin_core() {
 
 #[test]
 fn arxiv_atom() {
-    let page = sample(Format::ArxivAtom);
-    let claim = &page.papers[0];
-    assert_eq!((page.ids(), claim.version), (vec!["arxiv:2603.00001"], Some(2)));
-    assert_eq!(claim.submission.categories, ["cs.LO", "math.LO"]);
-    assert_eq!(claim.submission.authors, ["Kurt Gödel", "Alan Turing"]);
+    let page = sample(PageFormat::ArxivAtom);
+    let record = &page.papers[0];
+    assert_eq!((page.ids(), record.version), (vec!["arxiv:2603.00001"], Some(2)));
+    assert_eq!(record.submission.categories, ["cs.LO", "math.LO"]);
+    assert_eq!(record.submission.authors, ["Kurt Gödel", "Alan Turing"]);
     assert_eq!(page.reasons(), ["arXiv says: incorrect id format for abc"]);
 }
 
 #[test]
 fn arxiv_announcements() {
-    let page = sample(Format::ArxivAnnounced);
+    let page = sample(PageFormat::ArxivAnnounced);
     let [new, replaced] = page.papers.as_slice() else {
         panic!("{page:?}");
     };
@@ -107,7 +111,7 @@ fn arxiv_announcements() {
 
 #[test]
 fn feeds() {
-    let page = sample(Format::Feed);
+    let page = sample(PageFormat::Feed);
     let [article, preprint] = page.papers.as_slice() else {
         panic!("{page:?}");
     };
@@ -120,14 +124,14 @@ fn feeds() {
     assert!(page.reasons()[0].starts_with("title is"));
 
     let page = include_bytes!("samples/feed-rss1.xml");
-    let page = read(Format::Feed, page).expect("a page");
+    let page = read(PageFormat::Feed, page).expect("a page");
     assert_eq!(page.ids(), ["doi:10.1038/s1-9"]);
     assert_eq!(page.papers[0].submission.authors, ["Ada Lovelace", "Alan Turing"]);
 }
 
 #[test]
 fn biorxiv() {
-    let page = sample(Format::Biorxiv);
+    let page = sample(PageFormat::Biorxiv);
     let [first, third] = page.papers.as_slice() else {
         panic!("{page:?}");
     };
@@ -146,13 +150,13 @@ fn biorxiv() {
 
 #[test]
 fn openalex() {
-    let page = sample(Format::Openalex);
-    let claim = &page.papers[0];
+    let page = sample(PageFormat::Openalex);
+    let record = &page.papers[0];
     assert_eq!(page.ids(), ["arxiv:2603.00001"]);
-    assert_eq!(claim.submission.abstract_text, "We count and We compute");
-    assert_eq!(claim.submission.authors, ["Ada Lovelace", "A. Turing"]);
-    assert_eq!(claim.submission.categories, ["Computer Science", "Computing Engines"]);
-    assert_eq!(claim.identifiers.len(), 4);
+    assert_eq!(record.submission.abstract_text, "We count and We compute");
+    assert_eq!(record.submission.authors, ["Ada Lovelace", "A. Turing"]);
+    assert_eq!(record.submission.categories, ["Computer Science", "Computing Engines"]);
+    assert_eq!(record.identifiers.len(), 4);
     assert_eq!(
         (page.signals[0].kind, page.signals[0].count),
         (SignalKind::Citations, 12)
@@ -163,23 +167,23 @@ fn openalex() {
 
 #[test]
 fn crossref() {
-    let page = sample(Format::Crossref);
-    let claim = &page.papers[0];
+    let page = sample(PageFormat::Crossref);
+    let record = &page.papers[0];
     assert_eq!(page.ids(), ["arxiv:2603.00001"], "the preprint is the same work");
-    assert_eq!(claim.submission.title, "Engines & numbers");
-    assert_eq!(claim.submission.authors, ["Ada Lovelace", "The Engine Consortium"]);
-    assert_eq!(claim.submission.published, Some(date("2026-03-01T00:00:00Z")));
-    assert_eq!(claim.datestamp, Some(date("2026-03-02T03:04:05Z")));
+    assert_eq!(record.submission.title, "Engines & numbers");
+    assert_eq!(record.submission.authors, ["Ada Lovelace", "The Engine Consortium"]);
+    assert_eq!(record.submission.published, Some(date("2026-03-01T00:00:00Z")));
+    assert_eq!(record.datestamp, Some(date("2026-03-02T03:04:05Z")));
     assert_eq!(page.withdrawn[0].id.as_str(), "doi:10.1145/70");
     assert_eq!(page.withdrawn[0].reason, "retraction by doi:10.1145/78");
     assert!(page.reasons()[0].starts_with("title is"));
     assert_eq!(page.reasons()[1], "the record is no object");
-    assert_eq!(page.aside[0].datestamp, Some(date("2026-03-02T00:00:00Z")));
+    assert_eq!(page.quarantined[0].datestamp, Some(date("2026-03-02T00:00:00Z")));
 }
 
 #[test]
 fn semantic_scholar() {
-    let page = sample(Format::SemanticScholar);
+    let page = sample(PageFormat::SemanticScholar);
     assert_eq!(page.ids(), ["arxiv:2603.00001"]);
     assert_eq!(page.papers[0].submission.published, Some(date("2026-01-01T00:00:00Z")));
     assert_eq!(page.signals[0].count, 5);
@@ -188,7 +192,7 @@ fn semantic_scholar() {
 
 #[test]
 fn hugging_face() {
-    let page = sample(Format::Huggingface);
+    let page = sample(PageFormat::Huggingface);
     assert_eq!(page.ids(), ["arxiv:2603.00001"]);
     let counted: Vec<_> = page.signals.iter().map(|signal| (signal.kind, signal.count)).collect();
     assert_eq!(
@@ -199,23 +203,23 @@ fn hugging_face() {
             (SignalKind::Comments, 3)
         ]
     );
-    assert_eq!(page.aside.len(), 3);
+    assert_eq!(page.quarantined.len(), 3);
 }
 
 #[test]
 fn acl() {
-    let page = sample(Format::Acl);
-    let claim = &page.papers[0];
+    let page = sample(PageFormat::Acl);
+    let record = &page.papers[0];
     assert_eq!(page.ids(), ["doi:10.18653/v1/2026.acl-long.1", "acl:2026.acl-1.3"]);
-    assert_eq!(claim.submission.title, "Learning English with $\\alpha$");
-    assert_eq!(claim.submission.authors, ["Ada Lovelace", "Plato"]);
-    assert_eq!(claim.submission.published, Some(date("2026-07-01T00:00:00Z")));
+    assert_eq!(record.submission.title, "Learning English with $\\alpha$");
+    assert_eq!(record.submission.authors, ["Ada Lovelace", "Plato"]);
+    assert_eq!(record.submission.published, Some(date("2026-07-01T00:00:00Z")));
     assert_eq!(page.withdrawn[0].reason, "A mistake.");
 }
 
 #[test]
 fn files() {
-    let page = sample(Format::Jsonl);
+    let page = sample(PageFormat::Jsonl);
     assert_eq!(page.ids(), ["doi:10.1103/physrevd.76.013009", "x-2"]);
     assert_eq!(
         page.papers[0].submission.authors,
@@ -225,7 +229,7 @@ fn files() {
     assert_eq!(page.papers[1].submission.authors, ["Ada Lovelace", "Alan Turing"]);
     assert!(page.reasons()[0].starts_with("the record is no JSON"));
 
-    let page = sample(Format::Bibtex);
+    let page = sample(PageFormat::Bibtex);
     assert_eq!(page.ids(), ["doi:10.1007/bf01700692", "turing36", "arxiv:2603.00001"]);
     let paper = page.papers[0]
         .submission
@@ -238,7 +242,7 @@ fn files() {
     assert_eq!(page.papers[2].submission.categories, ["cs.LO"]);
     assert_eq!(page.reasons(), ["the entry does not end"]);
 
-    let page = sample(Format::Csv);
+    let page = sample(PageFormat::Csv);
     assert_eq!(page.ids(), ["1"]);
     assert_eq!(page.papers[0].submission.title, "Engines, and numbers");
     assert_eq!(page.papers[0].submission.authors, ["Ada Lovelace", "Alan Turing"]);
@@ -249,19 +253,19 @@ fn files() {
 #[test]
 fn html_and_other_things_are_told_from_what_was_expected() {
     let html = b"<!DOCTYPE html>\n<html><head><title>Down for maintenance</title></head><body><p>Sorry<br>" as &[u8];
-    for format in Format::ALL {
-        if matches!(format, Format::Jsonl | Format::Bibtex | Format::Csv) {
+    for format in PageFormat::ALL {
+        if matches!(format, PageFormat::Jsonl | PageFormat::Bibtex | PageFormat::Csv) {
             continue;
         }
         match read(format, html) {
-            Err(SourceError::NotTheFormat { found, .. }) => {
+            Err(SourceError::UnexpectedFormat { found, .. }) => {
                 assert_eq!(found, "an HTML page titled \"Down for maintenance\"", "{format:?}");
             }
             other => panic!("{format:?}: {other:?}"),
         }
         for nothing in [b"" as &[u8], b"  \n", b"Rate limit exceeded"] {
             assert!(
-                matches!(read(format, nothing), Err(SourceError::NotTheFormat { .. })),
+                matches!(read(format, nothing), Err(SourceError::UnexpectedFormat { .. })),
                 "{format:?}"
             );
         }
@@ -272,7 +276,7 @@ fn html_and_other_things_are_told_from_what_was_expected() {
 fn entity_bombs_do_nothing() {
     let bomb = br#"<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;&lol;"><!ENTITY x SYSTEM "file:///etc/passwd">]>
         <rss><channel><item><title>A &lol2; and &x; title</title><guid>1</guid></item></channel></rss>"#;
-    let page = read(Format::Feed, bomb).expect("a page");
+    let page = read(PageFormat::Feed, bomb).expect("a page");
     assert_eq!(page.papers[0].submission.title, "A &lol2; and &x; title");
 }
 
@@ -286,9 +290,9 @@ fn a_gigantic_field_is_set_aside_and_the_rest_goes_on() {
         format!("a]]{huge}]]>").repeat(2),
     ] {
         let page = format!("<rss><item><title>Big</title><description>{text}</description></item>{sound}</rss>");
-        let page = read(Format::Feed, page.as_bytes()).expect("a page");
+        let page = read(PageFormat::Feed, page.as_bytes()).expect("a page");
         assert_eq!(page.ids(), ["9"]);
-        assert_eq!(page.aside.len(), 1, "{:?}", page.reasons());
+        assert_eq!(page.quarantined.len(), 1, "{:?}", page.reasons());
         assert!(
             page.reasons()[0].contains("more than 262144 bytes"),
             "{:?}",
@@ -299,14 +303,14 @@ fn a_gigantic_field_is_set_aside_and_the_rest_goes_on() {
         r#"{{"results":[{{"title":"{}"}},{{"id":"W7","title":"Sound"}}]}}"#,
         "y".repeat(5 << 20)
     );
-    let page = read(Format::Openalex, page.as_bytes()).expect("a page");
-    assert_eq!((page.ids(), page.aside.len()), (vec!["openalex:W7"], 1));
+    let page = read(PageFormat::Openalex, page.as_bytes()).expect("a page");
+    assert_eq!((page.ids(), page.quarantined.len()), (vec!["openalex:W7"], 1));
     let page = format!(
         "{{\"title\":\"{}\"}}\n{{\"id\":\"7\",\"title\":\"Sound\"}}\n",
         "z".repeat(5 << 20)
     );
-    let page = read(Format::Jsonl, page.as_bytes()).expect("a page");
-    assert_eq!((page.ids(), page.aside.len()), (vec!["7"], 1));
+    let page = read(PageFormat::Jsonl, page.as_bytes()).expect("a page");
+    assert_eq!((page.ids(), page.quarantined.len()), (vec!["7"], 1));
 }
 
 #[test]
@@ -316,7 +320,7 @@ fn markup_without_end_is_an_error_and_what_came_before_it_holds() {
         "x".repeat(2 << 20)
     );
     let mut papers = 0;
-    let end = sources::parsing::parse(Format::Feed, page.as_bytes(), support::now(), |_| {
+    let end = sources::parsing::parse(PageFormat::Feed, page.as_bytes(), support::now(), |_| {
         papers += 1;
         Ok(())
     });
@@ -332,12 +336,12 @@ fn a_page_that_ends_within_a_record_is_malformed() {
         .rposition(|window| window == b"</record>")
         .expect("a record");
     assert!(matches!(
-        read(Format::ArxivOai, &whole[..end - 20]),
+        read(PageFormat::ArxivOai, &whole[..end - 20]),
         Err(SourceError::Malformed { .. })
     ));
     let whole = include_bytes!("samples/openalex.json");
     assert!(matches!(
-        read(Format::Openalex, &whole[..whole.len() - 30]),
+        read(PageFormat::Openalex, &whole[..whole.len() - 30]),
         Err(SourceError::Malformed { .. })
     ));
 }
@@ -345,6 +349,6 @@ fn a_page_that_ends_within_a_record_is_malformed() {
 #[test]
 fn wrong_encodings_are_read_as_what_they_are() {
     let latin = b"<rss><channel><item><title>G\xf6del \x96 a life</title><guid>1</guid></item></channel></rss>";
-    let page = read(Format::Feed, latin).expect("a page");
+    let page = read(PageFormat::Feed, latin).expect("a page");
     assert_eq!(page.papers[0].submission.title, "Gödel – a life");
 }

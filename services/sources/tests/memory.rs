@@ -7,10 +7,12 @@
 mod feeds;
 
 use std::io::Write;
-use std::sync::Arc;
 
+use common::clock::Clock;
 use feeds::{FeedServer, Reply};
-use sources::{Client, HostRule, HttpConfig, Item, Reading, SetAside, SourceConfig, Span, build};
+use sources::{
+    DateRange, HostRule, HttpConfig, PageItem, QuarantinedRecord, SourceClient, SourceConfig, build, read_page,
+};
 
 const MEBIBYTE: usize = 1 << 20;
 const PAGE: usize = 192 * MEBIBYTE;
@@ -81,8 +83,8 @@ fn write_list(out: &mut dyn Write) -> std::io::Result<()> {
     out.write_all(b"]}}")
 }
 
-/// Reads a page to its end: papers, what was set aside, and the id of the last paper.
-async fn drain(settings: &str) -> (u64, Vec<SetAside>, String) {
+/// Reads a page to its end: papers, what was quarantined, and the id of the last paper.
+async fn drain(settings: &str) -> (u64, Vec<QuarantinedRecord>, String) {
     let http = HttpConfig {
         contact: "ops@example.org".into(),
         proxy: "none".into(),
@@ -90,23 +92,23 @@ async fn drain(settings: &str) -> (u64, Vec<SetAside>, String) {
         ..HttpConfig::default()
     };
     let config = SourceConfig::read("test", settings.parse().expect("TOML")).expect("settings");
-    let source = build(&config, &Client::new(&http).expect("a client"));
-    let cursor = source.begin(Span::default()).expect("a cursor");
-    let mut reading = Reading::begin(Arc::clone(&source), cursor);
-    let (mut papers, mut aside, mut last) = (0, Vec::new(), String::new());
-    while let Some(item) = reading.next().await {
+    let source = build(&config, &SourceClient::new(&http, Clock::system()).expect("a client"));
+    let cursor = source.begin(DateRange::default()).expect("a cursor");
+    let mut items = read_page(source, cursor);
+    let (mut papers, mut quarantined, mut last) = (0, Vec::new(), String::new());
+    while let Some(item) = items.next().await {
         match item {
-            Item::Record(sources::Record::Paper(claim)) => {
+            PageItem::Paper(record) => {
                 papers += 1;
-                last = claim.submission.id;
+                last = record.submission.id;
             }
-            Item::SetAside(record) => aside.push(record),
-            Item::Record(other) => panic!("{other:?}"),
+            PageItem::Quarantined(record) => quarantined.push(record),
+            other => panic!("{other:?}"),
         }
     }
-    let page = reading.finish().await.expect("a page");
+    let page = items.finish().await.expect("a page");
     assert_eq!(page.counts.papers, papers);
-    (papers, aside, last)
+    (papers, quarantined, last)
 }
 
 #[tokio::test]
@@ -121,7 +123,7 @@ async fn memory_does_not_grow_with_the_page() {
         ("arxiv", "oai_url", "/oai", "arxiv:2603.99998"),
         ("crossref", "url", "/works", "doi:10.1145/99998"),
     ] {
-        let (papers, aside, found) = drain(&format!("kind = \"{kind}\"\n{key} = \"{}\"", server.url(path))).await;
+        let (papers, quarantined, found) = drain(&format!("kind = \"{kind}\"\n{key} = \"{}\"", server.url(path))).await;
         let peak = peak();
         println!(
             "memory: {kind} page_mib={} papers={papers} peak_mib={}",
@@ -129,11 +131,11 @@ async fn memory_does_not_grow_with_the_page() {
             peak / MEBIBYTE
         );
         assert_eq!(
-            (aside.len(), found.as_str()),
+            (quarantined.len(), found.as_str()),
             (1, last),
             "the record behind the large one is read"
         );
-        assert!(aside[0].reason.contains("bytes"), "{:?}", aside[0]);
+        assert!(quarantined[0].reason.contains("bytes"), "{:?}", quarantined[0]);
         assert!(papers > 40_000);
         assert!(peak < ALLOWED, "{} MiB", peak / MEBIBYTE);
     }

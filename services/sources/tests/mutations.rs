@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sources::Item;
-use sources::parsing::{Format, parse};
+use sources::PageItem;
+use sources::parsing::{PageFormat, parse};
 use support::{SAMPLES, now, recorded};
 
 #[derive(Debug, Clone)]
@@ -107,14 +107,14 @@ fn changed(page: &[u8], changes: &[Change]) -> Vec<u8> {
     page
 }
 
-fn check(format: Format, page: &[u8]) {
+fn check(format: PageFormat, page: &[u8]) {
     let begun = Instant::now();
     let (mut items, mut bytes) = (0, 0);
     let _ = parse(format, page, now(), |item| {
         items += 1;
         match item {
-            Item::Record(sources::Record::Paper(claim)) => {
-                let paper = claim.submission;
+            PageItem::Paper(record) => {
+                let paper = record.submission;
                 bytes += paper.title.len() + paper.abstract_text.len();
                 bytes += paper.authors.iter().map(String::len).sum::<usize>();
                 let shown = format!("{paper:?}");
@@ -122,8 +122,8 @@ fn check(format: Format, page: &[u8]) {
                     panic!("{format:?}: {violations:?} in {shown}");
                 }
             }
-            Item::SetAside(aside) => bytes += aside.excerpt.len() / 64,
-            Item::Record(_) => {}
+            PageItem::Quarantined(record) => bytes += record.excerpt.len() / 64,
+            PageItem::Withdrawal(_) | PageItem::Signal(_) => {}
         }
         Ok(())
     });
@@ -141,16 +141,16 @@ fn check(format: Format, page: &[u8]) {
 }
 
 /// Pages to tamper with: our own, and of the recorded ones those of usual size.
-fn pages() -> Vec<(Format, Vec<u8>)> {
-    let mut pages: Vec<(Format, Vec<u8>)> = SAMPLES.iter().map(|(format, page)| (*format, page.to_vec())).collect();
+fn pages() -> Vec<(PageFormat, Vec<u8>)> {
+    let mut pages: Vec<(PageFormat, Vec<u8>)> = SAMPLES.iter().map(|(format, page)| (*format, page.to_vec())).collect();
     for (folder, format, suffix) in [
-        ("arxiv-oai", Format::ArxivOai, ".xml"),
-        ("arxiv-atom", Format::ArxivAtom, ".xml"),
-        ("arxiv-rss", Format::ArxivAnnounced, ".xml"),
-        ("oai-dc", Format::OaiDc, ".xml"),
-        ("crossref", Format::Crossref, ".json"),
-        ("semantic-scholar", Format::SemanticScholar, ".json"),
-        ("openalex", Format::Openalex, ".json"),
+        ("arxiv-oai", PageFormat::ArxivOai, ".xml"),
+        ("arxiv-atom", PageFormat::ArxivAtom, ".xml"),
+        ("arxiv-rss", PageFormat::ArxivAnnounced, ".xml"),
+        ("oai-dc", PageFormat::OaiDc, ".xml"),
+        ("crossref", PageFormat::Crossref, ".json"),
+        ("semantic-scholar", PageFormat::SemanticScholar, ".json"),
+        ("openalex", PageFormat::Openalex, ".json"),
     ] {
         let recorded = recorded(folder, suffix)
             .into_iter()
@@ -180,7 +180,7 @@ fn tampered_pages_are_read_as_far_as_they_go() {
 #[test]
 fn every_page_may_be_read_as_every_format() {
     for (_, page) in pages() {
-        for format in Format::ALL {
+        for format in PageFormat::ALL {
             check(format, &page);
         }
     }

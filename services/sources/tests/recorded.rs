@@ -1,10 +1,10 @@
-//! Recorded answers of the real sources: every record is read or set aside with a reason, and none is lost.
+//! Recorded answers of the real sources: every record is read or quarantined with a reason, and none is lost.
 
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
 use sources::SourceError;
-use sources::parsing::Format;
+use sources::parsing::PageFormat;
 use support::{Read, read, recorded};
 
 fn count(page: &[u8], what: &str) -> u64 {
@@ -13,12 +13,12 @@ fn count(page: &[u8], what: &str) -> u64 {
 }
 
 /// Reads all pages of a folder; each must hold as many records as there are beginnings of one.
-fn all(folder: &str, format: Format, beginning: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Read)> {
+fn all(folder: &str, format: PageFormat, beginning: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Read)> {
     let mut pages = Vec::new();
     for (name, page) in recorded(folder, ".xml").into_iter().filter(|(name, _)| wanted(name)) {
         let read = read(format, &page).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(
-            read.counts.all(),
+            read.counts.records(),
             count(&page, beginning),
             "{name}: {:?}",
             read.reasons()
@@ -30,17 +30,17 @@ fn all(folder: &str, format: Format, beginning: &str, wanted: impl Fn(&str) -> b
 
 #[test]
 fn arxiv_oai() {
-    let pages = all("arxiv-oai", Format::ArxivOai, "<record>", |name| {
+    let pages = all("arxiv-oai", PageFormat::ArxivOai, "<record>", |name| {
         !name.starts_with("server-")
     });
     for (name, page) in &pages {
-        assert!(page.aside.is_empty(), "{name}: {:?}", page.reasons());
-        for claim in &page.papers {
+        assert!(page.quarantined.is_empty(), "{name}: {:?}", page.reasons());
+        for record in &page.papers {
             assert!(
-                claim.datestamp.is_some() && !claim.submission.authors.is_empty(),
+                record.datestamp.is_some() && !record.submission.authors.is_empty(),
                 "{name}"
             );
-            assert!(claim.submission.id.starts_with("arxiv:"), "{name}");
+            assert!(record.submission.id.starts_with("arxiv:"), "{name}");
         }
     }
     let papers: usize = pages.iter().map(|(_, page)| page.papers.len()).sum();
@@ -49,17 +49,17 @@ fn arxiv_oai() {
 
 #[test]
 fn arxiv_atom() {
-    for (name, page) in all("arxiv-atom", Format::ArxivAtom, "<entry>", |_| true) {
+    for (name, page) in all("arxiv-atom", PageFormat::ArxivAtom, "<entry>", |_| true) {
         let bad = usize::from(name.starts_with("id_abc"));
-        assert_eq!(page.aside.len(), bad, "{name}: {:?}", page.reasons());
-        assert!(page.papers.iter().all(|claim| claim.version.is_some()), "{name}");
+        assert_eq!(page.quarantined.len(), bad, "{name}: {:?}", page.reasons());
+        assert!(page.papers.iter().all(|record| record.version.is_some()), "{name}");
     }
 }
 
 #[test]
 fn arxiv_announcements() {
-    for (name, page) in all("arxiv-rss", Format::ArxivAnnounced, "<entry>", |_| true) {
-        assert!(page.aside.is_empty(), "{name}: {:?}", page.reasons());
+    for (name, page) in all("arxiv-rss", PageFormat::ArxivAnnounced, "<entry>", |_| true) {
+        assert!(page.quarantined.is_empty(), "{name}: {:?}", page.reasons());
         let first = &page.papers[0].submission;
         assert_eq!(first.id, "arxiv:2508.13426");
         assert!(
@@ -71,7 +71,7 @@ fn arxiv_announcements() {
             first.authors,
             ["Chunhua Liu", "Kabir Manandhar Shrestha", "Sukai Huang"]
         );
-        let generic = read(Format::Feed, &recorded("arxiv-rss", ".xml")[0].1).expect("a feed");
+        let generic = read(PageFormat::Feed, &recorded("arxiv-rss", ".xml")[0].1).expect("a feed");
         assert_eq!(generic.papers.len(), page.papers.len(), "any feed reader reads it, too");
     }
 }
@@ -79,7 +79,7 @@ fn arxiv_announcements() {
 #[test]
 fn dublin_core() {
     let lists = |name: &str| name.contains("list_records") || name.contains("ListRecords") && !name.contains("Broken");
-    for (name, page) in all("oai-dc", Format::OaiDc, "<record>", lists) {
+    for (name, page) in all("oai-dc", PageFormat::OaiDc, "<record>", lists) {
         for reason in page.reasons() {
             let nameless = name == "sickle-ListRecords4.xml" && reason == "identifier is missing in the header";
             let usual = reason.starts_with("title is") || reason.starts_with("abstract has");
@@ -93,13 +93,15 @@ fn dublin_core() {
                 page.reasons()
             );
             assert!(
-                page.papers.iter().all(|claim| claim.submission.id.starts_with("doi:")),
+                page.papers
+                    .iter()
+                    .all(|record| record.submission.id.starts_with("doi:")),
                 "{name}"
             );
             assert!(
                 page.papers
                     .iter()
-                    .all(|claim| !claim.submission.abstract_text.contains("<p>")),
+                    .all(|record| !record.submission.abstract_text.contains("<p>")),
                 "{name}"
             );
         }
@@ -108,10 +110,10 @@ fn dublin_core() {
         }
     }
     for (name, page) in recorded("oai-dc", ".xml") {
-        let read = read(Format::OaiDc, &page);
+        let read = read(PageFormat::OaiDc, &page);
         if name == "sickle-ListRecordsBroken.xml" || name == "zenodo-identify-0.xml" {
             assert!(
-                matches!(read, Err(SourceError::NotTheFormat { .. })),
+                matches!(read, Err(SourceError::UnexpectedFormat { .. })),
                 "{name}: {read:?}"
             );
         } else {
@@ -128,18 +130,18 @@ fn items(page: &[u8], pointer: &str) -> Option<u64> {
 #[test]
 fn crossref() {
     for (name, page) in recorded("crossref", ".json") {
-        let read = read(Format::Crossref, &page).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read = read(PageFormat::Crossref, &page).unwrap_or_else(|error| panic!("{name}: {error}"));
         let Some(items) = items(&page, "/message/items") else {
             continue;
         };
-        assert_eq!(read.counts.all(), items, "{name}");
+        assert_eq!(read.counts.records(), items, "{name}");
         for reason in read.reasons() {
             assert!(reason.starts_with("title is"), "{name}: {reason}");
         }
         assert!(
             read.papers
                 .iter()
-                .all(|claim| !claim.submission.abstract_text.contains("jats:")),
+                .all(|record| !record.submission.abstract_text.contains("jats:")),
             "{name}"
         );
         if name == "cursor-max-0.json" {
@@ -155,8 +157,8 @@ fn crossref() {
 #[test]
 fn semantic_scholar() {
     for (name, page) in recorded("semantic-scholar", ".json") {
-        let read = read(Format::SemanticScholar, &page).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(read.counts.all(), items(&page, "/data").unwrap_or(0), "{name}");
+        let read = read(PageFormat::SemanticScholar, &page).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(read.counts.records(), items(&page, "/data").unwrap_or(0), "{name}");
         if name == "search_paper_bulk_retrieval-0.json" {
             assert!(read.papers.len() > 990, "{name}: {:?}", read.reasons());
         }
@@ -167,7 +169,10 @@ fn semantic_scholar() {
 fn openalex_gives_an_error_where_it_sent_html() {
     for (name, page) in recorded("openalex", ".xml") {
         assert!(
-            matches!(read(Format::Openalex, &page), Err(SourceError::NotTheFormat { .. })),
+            matches!(
+                read(PageFormat::Openalex, &page),
+                Err(SourceError::UnexpectedFormat { .. })
+            ),
             "{name}"
         );
     }

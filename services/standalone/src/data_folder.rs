@@ -23,7 +23,7 @@ const PARTS: [&str; 5] = ["nats", "redis", "index", "mail", "logs"];
 /// Enough to notice a full disk before any server does.
 const PROBE_BYTES: usize = 64 * 1024;
 
-/// How often a lock file may vanish under us, because its holder just stopped, before we give up.
+/// How often a lock file may vanish under us, because its holder just stopped.
 const LOCK_ATTEMPTS: usize = 10;
 
 /// Why a data folder cannot be used.
@@ -145,7 +145,7 @@ impl DataFolder {
 
 impl Drop for DataFolder {
     fn drop(&mut self) {
-        // Still locked here, so nobody else can hold this file; whoever waits for it sees that it is gone and makes a new one.
+        // Still locked here, so nobody else can hold this file; whoever waits for it sees that it is gone and creates a new one.
         if let Err(error) = fs::remove_file(self.root.join(LOCK)) {
             tracing::warn!(path = %self.root.display(), %error, "cannot remove the lock file");
         }
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_user_is_refused_with_the_process_id_of_the_first() {
+    fn a_second_user_is_refused_with_the_process_id_of_the_first() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("deep/data");
         let first = DataFolder::open(&path).unwrap();

@@ -67,7 +67,7 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Writes the file whole: a reader sees the old one or the new one.
+    /// Writes the file atomically: a reader sees the old one or the new one.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), EndpointError> {
         let path = folder.join(FILE);
         let written = serde_json::to_vec_pretty(self)
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn is_read_back_while_the_platform_runs_and_missed_after_it_stopped() {
+    fn an_endpoint_exists_while_the_platform_runs() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(temporary.path()).unwrap();
         let written = endpoint(std::process::id());
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_left_by_a_killed_platform_is_told_apart() {
+    fn a_file_left_by_a_killed_platform_is_recognised() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(temporary.path()).unwrap();
         let mut child = std::process::Command::new("true").spawn().unwrap();

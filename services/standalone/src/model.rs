@@ -14,7 +14,7 @@ const TOKENIZER: &str = "tokenizer.json";
 /// A safetensors header describes tensors in JSON; a larger one than this is a damaged length field.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
 
-/// Accepts a folder that holds `model.safetensors` and `tokenizer.json`, both whole, and returns it.
+/// Accepts a folder that holds `model.safetensors` and `tokenizer.json`, both complete, and returns it.
 pub fn check_model_folder(folder: &Path) -> Result<PathBuf, FetchError> {
     let refused = |problem| FetchError::ModelFolder {
         path: folder.to_owned(),
@@ -92,15 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_model_is_used_as_it_is() {
+    fn a_complete_model_is_used_as_it_is() {
         let folder = folder_with(&weights(), r#"{"model":{}}"#);
         assert_eq!(check_model_folder(folder.path()).unwrap(), folder.path());
     }
 
     #[test]
-    fn a_damaged_model_is_refused_with_the_file_and_what_is_wrong() {
-        let whole = weights();
-        let cut = refusal(&whole[..whole.len() - 1], r#"{"model":{}}"#);
+    fn a_damaged_model_is_refused_with_its_file_and_fault() {
+        let complete = weights();
+        let cut = refusal(&complete[..complete.len() - 1], r#"{"model":{}}"#);
         assert!(
             cut.contains("model.safetensors is damaged: it must be 81 bytes long and is 80"),
             "{cut}"
@@ -111,7 +111,7 @@ mod tests {
             "{noise}"
         );
         assert!(refusal(b"abc", r#"{"model":{}}"#).contains("shorter than the 8 bytes"));
-        assert!(refusal(&whole, "{}").contains("tokenizer.json has no field `model`"));
+        assert!(refusal(&complete, "{}").contains("tokenizer.json has no field `model`"));
         let absent = check_model_folder(Path::new("/nowhere/at/all"))
             .unwrap_err()
             .to_string();

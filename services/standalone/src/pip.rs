@@ -5,13 +5,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-use crate::catalogue::Package;
-use crate::fetch::Report;
-
-/// How much of a failed command's output is worth repeating.
-const TAIL_LINES: usize = 4;
+use crate::artefacts::Package;
+use crate::command::run;
+use crate::progress::ProgressSink;
+use crate::system_packages::{self, PackageInstall};
 
 /// A command line that behaves like `pip`.
 pub(crate) struct Pip {
@@ -19,9 +18,9 @@ pub(crate) struct Pip {
 }
 
 impl Pip {
-    /// Takes the first client that works: Python's own pip, a virtual environment in `scratch`, uv, or, as root on Debian,
-    /// the package `python3-pip`, which is then installed.
-    pub fn find(scratch: &Path, report: Report<'_>) -> Result<Self, String> {
+    /// Takes the first client that works: Python's own pip, a virtual environment in `scratch`, uv, or, where that is
+    /// allowed, the system's package, which is then installed. The error says what is missing.
+    pub fn find(scratch: &Path, install: PackageInstall, report: ProgressSink<'_>) -> Result<Self, String> {
         let system = Self {
             words: words(&["python3", "-m", "pip"]),
         };
@@ -30,9 +29,9 @@ impl Pip {
         }
         let environment = scratch.join("venv");
         if run(Command::new("python3").args(["-m", "venv"]).arg(&environment)).is_ok() {
-            let mut of_its_own = words(&["-m", "pip"]);
-            of_its_own.insert(0, environment.join("bin/python3").into_os_string());
-            return Ok(Self { words: of_its_own });
+            let mut in_environment = words(&["-m", "pip"]);
+            in_environment.insert(0, environment.join("bin/python3").into_os_string());
+            return Ok(Self { words: in_environment });
         }
         let uv = Self {
             words: words(&["uv", "tool", "run", "pip"]),
@@ -40,11 +39,14 @@ impl Pip {
         if uv.works() {
             return Ok(uv);
         }
-        install_with_apt(report)?;
-        if system.works() {
-            return Ok(system);
+        if install == PackageInstall::Allowed {
+            system_packages::install_pip(report)?;
+            if system.works() {
+                return Ok(system);
+            }
+            return Err("python3 has no working pip after installing python3-pip".to_owned());
         }
-        Err("python3 has no working pip after installing python3-pip".to_owned())
+        Err("neither `python3 -m pip` nor `python3 -m venv` nor `uv` works here".to_owned())
     }
 
     fn works(&self) -> bool {
@@ -90,51 +92,4 @@ impl Pip {
 
 fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
-}
-
-fn install_with_apt(report: Report<'_>) -> Result<(), String> {
-    if !nix::unistd::geteuid().is_root() {
-        return Err("neither `python3 -m pip` nor `python3 -m venv` nor `uv` works here".to_owned());
-    }
-    report("installing python3-pip with apt-get, because python3 has no working pip");
-    // The lists may be absent (a fresh container) or fine without a refresh (an offline mirror), so a failure here decides nothing.
-    let refreshed = run(Command::new("apt-get").args(["update", "-q"]));
-    let mut install = Command::new("apt-get");
-    install
-        .args(["install", "-y", "-q", "--no-install-recommends", "python3-pip"])
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    match (run(&mut install), refreshed) {
-        (Ok(_), _) => Ok(()),
-        (Err(problem), _) => Err(format!(
-            "python3 has no working pip, and apt-get cannot install it: {problem}"
-        )),
-    }
-}
-
-fn run(command: &mut Command) -> Result<Output, String> {
-    let name = Path::new(command.get_program()).display().to_string();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{name}: {error}"))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("; ");
-    Err(format!("{name} failed ({}): {tail}", output.status))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_command_is_told_by_name_with_its_last_words() {
-        let problem = run(Command::new("sh").args(["-c", "echo first >&2; echo last word >&2; exit 3"])).unwrap_err();
-        assert!(problem.starts_with("sh failed"), "{problem}");
-        assert!(problem.ends_with("first; last word"), "{problem}");
-        assert!(run(&mut Command::new("no-such-program-here")).is_err());
-    }
 }

@@ -1,4 +1,4 @@
-//! What differs between the servers: their arguments, and how each one says that it is ready.
+//! What differs between the servers: their arguments, and how each one shows that it is ready.
 //!
 //! Nothing is started here. All listen on loopback alone, without passwords: the machine is the boundary.
 
@@ -38,13 +38,13 @@ impl SyncInterval {
 
 /// A server that can be supervised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Server {
+pub(crate) enum ServerKind {
     Nats,
     Redis,
     Qdrant,
 }
 
-impl Server {
+impl ServerKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Nats => "nats",

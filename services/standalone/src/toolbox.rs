@@ -12,39 +12,40 @@ use std::time::Duration;
 
 use tracing::info;
 
-use crate::catalogue::{Artefact, MODELS, NATS_SERVER, VALKEY_SERVER};
+use crate::artefacts::{Artefact, MODELS, NATS_SERVER, VALKEY_SERVER};
 use crate::fetch::{self, FetchError};
+use crate::system_packages::PackageInstall;
 
-/// How an installed server is recognised.
-struct Wanted {
+/// Which installed server will do.
+struct ServerRequirement {
     variable: &'static str,
     programs: &'static [&'static str],
     /// The oldest (major, minor) that will do.
     oldest: (u32, u32),
-    by_hand: &'static str,
+    manual_steps: &'static str,
 }
 
 // Before 2.11 the server silently ignores options that the streams rely on.
-const NATS: Wanted = Wanted {
+const NATS: ServerRequirement = ServerRequirement {
     variable: "BROADSHEET_NATS_SERVER",
     programs: &["nats-server"],
     oldest: (2, 11),
-    by_hand: NATS_SERVER.by_hand,
+    manual_steps: NATS_SERVER.manual_steps,
 };
 
-const REDIS: Wanted = Wanted {
+const REDIS: ServerRequirement = ServerRequirement {
     variable: "BROADSHEET_REDIS_SERVER",
     programs: &["redis-server", "valkey-server"],
     oldest: (7, 0),
-    by_hand: VALKEY_SERVER.by_hand,
+    manual_steps: VALKEY_SERVER.manual_steps,
 };
 
 // Older ones ignore the conditions that keep an older revision from overwriting a newer one.
-const QDRANT: Wanted = Wanted {
+const QDRANT: ServerRequirement = ServerRequirement {
     variable: "BROADSHEET_QDRANT_SERVER",
     programs: &["qdrant"],
     oldest: (1, 16),
-    by_hand: "get one from github.com/qdrant/qdrant, or run the image qdrant/qdrant and set QDRANT_URL",
+    manual_steps: "get one from github.com/qdrant/qdrant, or run the image qdrant/qdrant and set QDRANT_URL",
 };
 
 /// Where this machine's programs and models come from.
@@ -54,6 +55,7 @@ pub struct Toolbox {
     nats_override: Option<PathBuf>,
     redis_override: Option<PathBuf>,
     qdrant_override: Option<PathBuf>,
+    install: PackageInstall,
     progress: Box<dyn Fn(&str) + Send + Sync>,
 }
 
@@ -71,8 +73,8 @@ impl Toolbox {
     /// `BROADSHEET_CACHE` (default `$XDG_CACHE_HOME/broadsheet`, else `~/.cache/broadsheet`, else a folder for temporary
     /// files).
     pub fn from_env() -> Self {
-        let named = |wanted: &Wanted| {
-            std::env::var_os(wanted.variable)
+        let named = |requirement: &ServerRequirement| {
+            std::env::var_os(requirement.variable)
                 .filter(|value| !value.is_empty())
                 .map(PathBuf::from)
         };
@@ -86,7 +88,8 @@ impl Toolbox {
         }
     }
 
-    /// Uses this cache folder and nothing else: no overrides, no installed servers. Progress goes to the log.
+    /// Uses this cache folder and nothing else: no overrides, no installed servers. Progress goes to the log. Whether a
+    /// system package may be installed is what [`PackageInstall::from_env`] says.
     pub fn with_cache(cache: PathBuf) -> Self {
         Self {
             cache,
@@ -94,6 +97,7 @@ impl Toolbox {
             nats_override: None,
             redis_override: None,
             qdrant_override: None,
+            install: PackageInstall::from_env(),
             progress: Box::new(|line| info!("{line}")),
         }
     }
@@ -102,6 +106,13 @@ impl Toolbox {
     #[must_use]
     pub fn on_progress(mut self, progress: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.progress = Box::new(progress);
+        self
+    }
+
+    /// Decides whether a missing system package may be installed.
+    #[must_use]
+    pub fn with_package_install(mut self, install: PackageInstall) -> Self {
+        self.install = install;
         self
     }
 
@@ -140,30 +151,30 @@ impl Toolbox {
                 known,
             });
         };
-        fetch::ensure(artefact, &self.cache, &self.progress)
+        fetch::ensure(artefact, &self.cache, self.install, &self.progress)
     }
 
     /// The one that the user named, else one on the search path that will do.
-    fn installed(&self, wanted: &Wanted, named: Option<&Path>) -> Result<Option<PathBuf>, FetchError> {
+    fn installed(&self, requirement: &ServerRequirement, named: Option<&Path>) -> Result<Option<PathBuf>, FetchError> {
         if let Some(path) = named {
-            return match usable(path, wanted) {
+            return match usable(path, requirement) {
                 Ok(()) => Ok(Some(path.to_owned())),
                 Err(problem) => Err(FetchError::Override {
-                    variable: wanted.variable,
+                    variable: requirement.variable,
                     path: path.to_owned(),
                     problem,
-                    by_hand: wanted.by_hand,
+                    manual_steps: requirement.manual_steps,
                 }),
             };
         }
         // A relative entry of PATH would mean another program after a change of folder.
         for folder in std::env::split_paths(&self.search_path).filter(|folder| folder.is_absolute()) {
-            for program in wanted.programs {
+            for program in requirement.programs {
                 let path = folder.join(program);
                 if !path.is_file() {
                     continue;
                 }
-                match usable(&path, wanted) {
+                match usable(&path, requirement) {
                     Ok(()) => return Ok(Some(path)),
                     Err(problem) => info!(path = %path.display(), problem, "installed server is not used"),
                 }
@@ -172,27 +183,27 @@ impl Toolbox {
         Ok(None)
     }
 
-    fn fetched(&self, wanted: &Wanted, artefact: &Artefact) -> Result<PathBuf, FetchError> {
-        let path = fetch::ensure(artefact, &self.cache, &self.progress)?.join(artefact.name);
-        match usable(&path, wanted) {
+    fn fetched(&self, requirement: &ServerRequirement, artefact: &Artefact) -> Result<PathBuf, FetchError> {
+        let path = fetch::ensure(artefact, &self.cache, self.install, &self.progress)?.join(artefact.name);
+        match usable(&path, requirement) {
             Ok(()) => Ok(path),
             Err(problem) => Err(FetchError::Unfit {
                 path,
                 problem,
-                by_hand: wanted.by_hand,
+                manual_steps: requirement.manual_steps,
             }),
         }
     }
 }
 
-fn usable(path: &Path, wanted: &Wanted) -> Result<(), String> {
-    let output = ask_version(path).map_err(|error| format!("it cannot be run: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let Some(found) = version_in(&said) else {
-        return Err(format!("`--version` names no version: {:?}", said.trim()));
+fn usable(path: &Path, requirement: &ServerRequirement) -> Result<(), String> {
+    let output = run_version(path).map_err(|error| format!("it cannot be run: {error}"))?;
+    let output = String::from_utf8_lossy(&output.stdout);
+    let Some(found) = version_in(&output) else {
+        return Err(format!("`--version` names no version: {:?}", output.trim()));
     };
-    if found < wanted.oldest {
-        let (major, minor) = wanted.oldest;
+    if found < requirement.oldest {
+        let (major, minor) = requirement.oldest;
         return Err(format!(
             "version {}.{} is too old, the oldest that will do is {major}.{minor}",
             found.0, found.1
@@ -202,21 +213,21 @@ fn usable(path: &Path, wanted: &Wanted) -> Result<(), String> {
 }
 
 /// A file just written may for a moment be held open for writing by a process that another thread is starting; then the
-/// kernel refuses to run it, and asking again is the remedy.
-fn ask_version(path: &Path) -> io::Result<Output> {
-    let ask = || Command::new(path).arg("--version").stdin(Stdio::null()).output();
+/// kernel refuses to run it, and trying again is the remedy.
+fn run_version(path: &Path) -> io::Result<Output> {
+    let run = || Command::new(path).arg("--version").stdin(Stdio::null()).output();
     for _ in 0..20 {
-        match ask() {
+        match run() {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => thread::sleep(Duration::from_millis(10)),
             answer => return answer,
         }
     }
-    ask()
+    run()
 }
 
 /// The (major, minor) of texts such as `nats-server: v2.15.1` and `Redis server v=7.0.15 sha=00000000:0`.
-fn version_in(said: &str) -> Option<(u32, u32)> {
-    for word in said.split_whitespace() {
+fn version_in(text: &str) -> Option<(u32, u32)> {
+    for word in text.split_whitespace() {
         let digits = word.trim_start_matches('v').trim_start_matches('=');
         let mut parts = digits.split('.');
         if let (Some(major), Some(minor)) = (parts.next(), parts.next())
@@ -235,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_version_out_of_what_servers_say() {
+    fn the_version_is_read_from_what_servers_print() {
         assert_eq!(version_in("nats-server: v2.15.1\n"), Some((2, 15)));
         assert_eq!(
             version_in("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.2.1 bits=64"),
@@ -246,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_server_that_is_too_old_is_refused_and_not_replaced() {
+    fn a_named_server_that_is_too_old_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let old = folder.path().join("nats-server");
         std::fs::write(&old, "#!/bin/sh\necho 'nats-server: v2.9.10'\n").unwrap();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use standalone::Toolbox;
 
 #[test]
-fn the_model_is_there_whole() {
+fn the_model_is_there_complete() {
     let folder = Toolbox::from_env().model("potion-base-8M").unwrap();
     for file in ["model.safetensors", "tokenizer.json", "config.json"] {
         assert!(folder.join(file).is_file(), "{file}");
@@ -72,28 +72,29 @@ fn a_damaged_file_in_the_cache_is_fetched_anew() {
 }
 
 #[test]
-fn of_many_that_ask_at_once_one_fetches_and_all_are_served() {
+fn of_many_at_once_one_fetches_and_all_are_served() {
     let temporary = tempfile::tempdir().unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::new(Mutex::new(Vec::new()));
     let servers: Vec<_> = std::thread::scope(|scope| {
-        let askers: Vec<_> = (0..4)
+        let threads: Vec<_> = (0..4)
             .map(|_| {
-                let told = Arc::clone(&told);
+                let lines = Arc::clone(&lines);
                 let toolbox = Toolbox::with_cache(temporary.path().to_owned())
-                    .on_progress(move |line| told.lock().unwrap().push(line.to_owned()));
+                    .on_progress(move |line| lines.lock().unwrap().push(line.to_owned()));
                 scope.spawn(move || toolbox.redis_server().unwrap())
             })
             .collect();
-        askers.into_iter().map(|asker| asker.join().unwrap()).collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(servers.iter().all(|server| *server == servers[0]), "{servers:?}");
-    let told = told.lock().unwrap();
+    let lines = lines.lock().unwrap();
     assert_eq!(
-        told.iter()
+        lines
+            .iter()
             .filter(|line| line.starts_with("fetching valkey-server 9.1.2"))
             .count(),
         1,
-        "{told:?}"
+        "{lines:?}"
     );
 }
 

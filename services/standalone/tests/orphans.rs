@@ -1,7 +1,7 @@
 //! A supervisor that is killed leaves no server behind.
 //!
 //! Without the test harness, because this one program plays all parts: the test, the supervisor that is killed, and the
-//! supervisor's shim.
+//! supervisor's launcher.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ fn main() {
             panic!("{}", become_supervised_child(parent, &arguments[4], &arguments[5..]));
         }
         Some("supervisor") => supervise(&arguments[2]),
-        // What a test runner asks for beside a plain run.
+        // What a test runner calls beside a plain run.
         Some("--list") => println!("a_killed_supervisor_leaves_no_server: test"),
         _ => a_killed_supervisor_leaves_no_server(),
     }

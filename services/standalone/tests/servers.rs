@@ -80,7 +80,10 @@ async fn servers_answer_survive_a_kill_and_end() {
     assert_eq!(kept.await, ":1");
 
     let pids = pid_files.map(|pid_file| pid_in(&pid_file).unwrap());
+    let lost = children.lost();
     children.stop().await;
+    let lost = lost.await.to_string();
+    assert!(lost.contains("is not running any more"), "{lost}");
     for pid in pids {
         assert!(!is_running(pid), "process {pid} is still there");
     }

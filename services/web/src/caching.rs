@@ -1,12 +1,17 @@
-//! What is kept for a moment so that many readers cost little more than one, and what others may keep and for how long.
+//! Short-lived caches, so that many readers cost little more than one, and what browsers and proxies may cache and for how
+//! long.
 //!
-//! Two shelves: answers of the search service, and whole answers to readers without cookies. Never kept: what carries a
-//! token, what was asked for with a reader's cookies, and what is not a success.
+//! Two caches keep entries for `web.fresh_milliseconds`: responses of the search service, which are the same for everybody,
+//! and whole responses of the routes in `caching::policy`, which are the same for all readers without our cookies. Of several
+//! concurrent requests one computes the response. Responses to addresses with a token, or to readers with cookies, are never
+//! cached as pages; such readers still use the first cache. While search is down, entries up to `web.stale_seconds` old are
+//! served: pages with a notice, feeds and the API with `Warning` and `Age`; anything else gets 503 with `Retry-After`. ETags
+//! are hashes of the content, so an unchanged list costs a feed reader a 304.
 
 mod answers;
-mod kept;
+mod cache;
 mod policy;
-mod shelf;
+mod stored_response;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,91 +20,95 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use common::clock::Clock;
 
-pub use answers::{Answers, Known, Question};
-use kept::Kept;
-use policy::Policy;
-use shelf::{Found, Shelf};
+pub use answers::{AnswerCache, SearchRequest, SharedAnswer};
+use cache::{Cache, CacheLookup};
+use policy::CachePolicy;
+use stored_response::StoredResponse;
 
-use crate::Front;
-use crate::client::Client;
+use crate::caller::Caller;
 use crate::metrics;
 
-/// Answers of other services that are kept, in bytes of the wire.
+/// Memory for answers of the search service, in bytes on the wire.
 const ANSWERS_BYTES: usize = 32 << 20;
 
-/// How much is kept and for how long.
+/// How much is cached and for how long.
 #[derive(Debug, Clone, Copy)]
-pub struct Freshness {
-    /// How long something counts as new; zero keeps nothing.
+pub struct CacheSettings {
+    /// How long something counts as fresh; zero caches nothing.
     pub fresh: Duration,
-    /// How long something may still be shown, with a word about it, while a service is down.
+    /// How long something may still be shown, with a notice, while a service is down.
     pub stale: Duration,
-    /// Most bytes of pages.
+    /// Memory for pages, in bytes.
     pub page_bytes: usize,
 }
 
-/// Pages, by what they were asked with.
-pub struct Pages(Shelf<String, Kept, Kept>);
+/// Responses by site, accepted formats and address.
+pub struct PageCache(Cache<String, StoredResponse, StoredResponse>);
 
-impl Pages {
-    /// An empty shelf.
-    pub fn new(freshness: Freshness) -> Self {
-        Self(Shelf::new(freshness.fresh, freshness.stale, freshness.page_bytes))
+impl PageCache {
+    /// An empty cache.
+    pub fn new(settings: CacheSettings, clock: Clock) -> Self {
+        Self(Cache::new(settings, settings.page_bytes, clock))
     }
 }
 
-/// Answers from the shelf, fills it, and says what others may keep. The outermost layer that knows bodies.
-pub async fn keep(State(front): State<Arc<Front>>, client: Client, request: Request, next: Next) -> Response {
+/// Middleware: answers from the cache or fills it, and tells browsers and proxies what they may cache. The innermost layer,
+/// and the only one that reads response bodies.
+pub async fn cache_responses(
+    State(cache): State<Arc<PageCache>>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let policy = Policy::of(route.unwrap_or_default(), &request);
-    let asked = Asked::of(&request);
-    let Some(lifetime) = policy.shared() else {
-        let response = next.run(asked.read(request)).await;
-        return match policy {
-            Policy::Own => revalidated(response, &asked).await,
-            _ => untouched(response),
-        };
+    let policy = CachePolicy::for_request(route.unwrap_or_default(), &request);
+    let conditions = RequestConditions::new(&request);
+    let lifetime = match policy {
+        CachePolicy::Shared(lifetime) => lifetime,
+        CachePolicy::Private => return revalidated(next.run(conditions.as_get(request)).await, &conditions).await,
+        CachePolicy::Uncached => return uncached(next.run(conditions.as_get(request)).await),
     };
-    let key = format!("{} {} {}", client.base(), asked.accept(), request.uri());
-    let make = async || {
-        let response = next.run(asked.read(request)).await;
-        let kept = Kept::of(response, Some(lifetime), client.staleness()).await;
-        let weight = kept.weight();
-        if kept.is_success() {
-            Ok((kept, weight))
+    let key = format!("{} {} {}", caller.base(), conditions.accept(), request.uri());
+    let respond = async || {
+        let response = next.run(conditions.as_get(request)).await;
+        let stored = StoredResponse::read(response, Some(lifetime), caller.staleness()).await;
+        let weight = stored.weight();
+        if stored.is_success() {
+            Ok((stored, weight))
         } else {
-            Err(kept)
+            Err(stored)
         }
     };
-    match front.kept_pages.0.get(key, Kept::is_outage, make).await {
-        Ok(Found {
+    match cache.0.get(key, StoredResponse::is_outage, respond).await {
+        Ok(CacheLookup {
             value,
             stale: None,
             is_new,
         }) => {
-            metrics::kept("pages", if is_new { "miss" } else { "hit" });
-            value.answer(&asked)
+            metrics::cache_lookup("pages", if is_new { "miss" } else { "hit" });
+            value.answer(&conditions)
         }
-        Ok(Found {
+        Ok(CacheLookup {
             value,
             stale: Some(age),
             ..
         }) => {
-            metrics::kept("pages", "stale");
-            value.stale(age).answer(&asked)
+            metrics::cache_lookup("pages", "stale");
+            value.stale(age).answer(&conditions)
         }
-        Err(failed) => failed.answer(&asked),
+        Err(failed) => failed.answer(&conditions),
     }
 }
 
-/// What a reader alone may keep: never without asking whether it still holds.
-async fn revalidated(response: Response, asked: &Asked) -> Response {
-    Kept::of(response, None, None).await.answer(asked)
+/// A response that only the reader's browser may cache, and must revalidate each time.
+async fn revalidated(response: Response, conditions: &RequestConditions) -> Response {
+    StoredResponse::read(response, None, None).await.answer(conditions)
 }
 
-/// Whatever is not said to be kept is not kept.
-fn untouched(mut response: Response) -> Response {
+/// A response that nobody caches, unless it says otherwise itself.
+fn uncached(mut response: Response) -> Response {
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -107,15 +116,15 @@ fn untouched(mut response: Response) -> Response {
     response
 }
 
-/// What a request says about the answer it can use.
+/// What a request says about the response it can use.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RequestConditions {
     method: Method,
     headers: HeaderMap,
 }
 
-impl Asked {
-    fn of(request: &Request) -> Self {
+impl RequestConditions {
+    fn new(request: &Request) -> Self {
         let mut headers = HeaderMap::new();
         for name in [
             header::ACCEPT,
@@ -133,8 +142,8 @@ impl Asked {
         }
     }
 
-    /// The request for a handler: HEAD is answered by what GET would say, so that its headers are the same.
-    fn read(&self, mut request: Request) -> Request {
+    /// The request for a handler: HEAD becomes GET, so that it is answered with the same headers.
+    fn as_get(&self, mut request: Request) -> Request {
         if self.method == Method::HEAD {
             *request.method_mut() = Method::GET;
         }
@@ -142,20 +151,20 @@ impl Asked {
     }
 
     fn accept(&self) -> &str {
-        self.text(&header::ACCEPT)
+        self.header(&header::ACCEPT)
     }
 
-    fn text(&self, name: &header::HeaderName) -> &str {
+    fn header(&self, name: &header::HeaderName) -> &str {
         self.headers
             .get(name)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     }
 
-    /// Whether gzip is wanted.
-    fn takes_gzip(&self) -> bool {
-        let coding = |one: &str| {
-            let mut parts = one.split(';').map(str::trim);
+    /// Whether the caller accepts gzip.
+    fn accepts_gzip(&self) -> bool {
+        let accepts = |coding: &str| {
+            let mut parts = coding.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default();
             let refused = parts.any(|part| {
                 part.strip_prefix("q=")
@@ -163,14 +172,14 @@ impl Asked {
             });
             matches!(name, "gzip" | "x-gzip" | "*") && !refused
         };
-        self.text(&header::ACCEPT_ENCODING).split(',').any(coding)
+        self.header(&header::ACCEPT_ENCODING).split(',').any(accepts)
     }
 
-    /// Whether the caller has this already: by its tag, or by its date where it sends no tag.
-    fn has(&self, tag: &str, modified: Option<&HeaderValue>) -> bool {
-        let tags = self.text(&header::IF_NONE_MATCH);
+    /// Whether the caller already has this version, by its tag, or by its date if it sends no tag.
+    fn is_current(&self, tag: &str, modified: Option<&HeaderValue>) -> bool {
+        let tags = self.header(&header::IF_NONE_MATCH);
         if !tags.is_empty() {
-            // Compared weakly (RFC 9110, 13.1.2); the form that was sent does not matter.
+            // Weak comparison (RFC 9110, 13.1.2): compressed and plain bodies are the same version.
             let bare = |one: &str| {
                 one.trim()
                     .trim_start_matches("W/")
@@ -180,7 +189,7 @@ impl Asked {
             };
             return tags.split(',').any(|one| one.trim() == "*" || bare(one) == tag);
         }
-        // Dates are compared as the ones that we gave out; anything else is answered in full.
+        // Only dates that we sent ourselves compare equal; anything else gets the full response.
         modified.is_some_and(|modified| self.headers.get(header::IF_MODIFIED_SINCE) == Some(modified))
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use common::config::{CommonConfig, Settings};
 
-use crate::caching::Freshness;
-use crate::client::{self, Frontage};
-use crate::limits::Rates;
+use crate::caching::CacheSettings;
+use crate::caller::{self, SiteSettings};
+use crate::limits::RateLimits;
 
 /// Settings of the service.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct WebConfig {
     /// Address and port of the pages.
     pub listen: SocketAddr,
     /// gRPC address of indexing.
@@ -20,17 +20,17 @@ pub struct Config {
     pub subscriptions_url: String,
     /// gRPC address of ingest.
     pub attention_url: String,
-    /// Token for all of them.
+    /// Token for calls to these services.
     pub token: Option<String>,
-    /// How callers reach this site, and through whom.
-    pub frontage: Frontage,
-    /// What is kept for a moment.
-    pub freshness: Freshness,
-    /// How much one client may ask for.
-    pub rates: Rates,
+    /// How readers reach this site, and through which proxies.
+    pub site: SiteSettings,
+    /// How long answers and pages are cached, and how many.
+    pub cache: CacheSettings,
+    /// How many requests one client may make.
+    pub rates: RateLimits,
 }
 
-impl Config {
+impl WebConfig {
     /// Reads the section.
     pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
         Self {
@@ -39,40 +39,31 @@ impl Config {
             subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
             attention_url: settings.url("web.attention_url", &["http://", "https://"]),
             token: common.grpc.token.clone(),
-            frontage: read_frontage(settings),
-            freshness: Freshness {
-                fresh: Duration::from_millis(settings.number("web.fresh_milliseconds", 0..=60_000)),
-                stale: Duration::from_secs(settings.number("web.stale_seconds", 0..=86_400)),
-                page_bytes: whole(settings.number("web.kept_pages_mb", 1..=4_096)) << 20,
+            site: read_site(settings),
+            cache: CacheSettings {
+                fresh: Duration::from_millis(settings.integer("web.fresh_milliseconds", 0..=60_000)),
+                stale: Duration::from_secs(settings.integer("web.stale_seconds", 0..=86_400)),
+                page_bytes: settings.integer::<usize>("web.page_cache_mb", 1..=4_096) << 20,
             },
-            rates: read_rates(settings),
+            rates: RateLimits {
+                pages: settings.integer("web.pages_per_minute", 0..=1_000_000),
+                search: settings.integer("web.searches_per_minute", 0..=1_000_000),
+                api: settings.integer("web.api_per_minute", 0..=1_000_000),
+                posts: settings.integer("web.posts_per_minute", 0..=1_000_000),
+                clients: settings.integer("web.known_clients", 100..=10_000_000),
+            },
         }
     }
 }
 
-fn read_rates(settings: &mut Settings) -> Rates {
-    let mut rate = |key: &str| u32::try_from(settings.number(key, 0..=1_000_000)).unwrap_or(0);
-    Rates {
-        pages: rate("web.pages_per_minute"),
-        search: rate("web.searches_per_minute"),
-        api: rate("web.api_per_minute"),
-        posts: rate("web.posts_per_minute"),
-        clients: whole(settings.number("web.known_clients", 100..=10_000_000)),
-    }
-}
-
-fn whole(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-fn read_frontage(settings: &mut Settings) -> Frontage {
+fn read_site(settings: &mut Settings) -> SiteSettings {
     let public_url = settings.optional_url("web.public_url", &["http://", "https://"]);
-    let expected = "must be networks with commas between, such as 10.0.0.0/8, 2001:db8::/32; or empty for none";
-    Frontage {
+    let expected = "must be networks separated by commas, such as 10.0.0.0/8, 2001:db8::/32; or empty for none";
+    SiteSettings {
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
         trusted_proxies: settings.get("web.trusted_proxies", expected, |value| {
-            client::networks(value.as_str()?).ok()
+            caller::networks(value.as_str()?).ok()
         }),
-        call_timeout: Duration::from_secs(settings.number("web.call_timeout_seconds", 1..=60)),
+        call_timeout: Duration::from_secs(settings.integer("web.call_timeout_seconds", 1..=60)),
     }
 }

@@ -17,18 +17,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::Front;
-use crate::page::Template;
-use feeds::Form;
+use crate::state::AppState;
+use feeds::FeedFormat;
 
-/// Templates of these answers.
-pub const TEMPLATES: &[Template] = &[
-    ("feed.atom.xml", include_str!("templates/feed.atom.xml")),
-    ("opensearch.xml", include_str!("templates/opensearch.xml")),
-    ("sitemap.xml", include_str!("templates/sitemap.xml")),
-];
-
-/// Routes whose series exist from the start.
+/// Routes whose metrics exist from the start.
 pub const ROUTES: &[&str] = &[
     "/feeds/today.atom",
     "/feeds/today.json",
@@ -50,25 +42,25 @@ pub const ROUTES: &[&str] = &[
 ];
 
 /// The routes of these answers.
-pub fn routes() -> Router<Arc<Front>> {
+pub fn routes() -> Router<Arc<AppState>> {
     let mut router = Router::new();
-    for (atom, form) in [("atom", Form::Atom), ("json", Form::Json)] {
+    for (suffix, format) in [("atom", FeedFormat::Atom), ("json", FeedFormat::Json)] {
         router = router
             .route(
-                &format!("/feeds/today.{atom}"),
-                get(move |state, client, query| feeds::today(state, client, query, form)),
+                &format!("/feeds/today.{suffix}"),
+                get(move |state, caller, query| feeds::today(state, caller, query, format)),
             )
             .route(
-                &format!("/feeds/trending.{atom}"),
-                get(move |state, client, query| feeds::trending(state, client, query, form)),
+                &format!("/feeds/trending.{suffix}"),
+                get(move |state, caller, query| feeds::trending(state, caller, query, format)),
             )
             .route(
-                &format!("/feeds/search.{atom}"),
-                get(move |state, client, query| feeds::search(state, client, query, form)),
+                &format!("/feeds/search.{suffix}"),
+                get(move |state, caller, query| feeds::search(state, caller, query, format)),
             )
             .route(
-                &format!("/feeds/digest.{atom}"),
-                get(move |state, client, query| feeds::digest(state, client, query, form)),
+                &format!("/feeds/digest.{suffix}"),
+                get(move |state, caller, query| feeds::digest(state, caller, query, format)),
             );
     }
     router
@@ -77,25 +69,25 @@ pub fn routes() -> Router<Arc<Front>> {
         .route("/robots.txt", get(discovery::robots))
         .route("/sitemap.xml", get(discovery::sitemap))
         .route("/sitemap/{part}", get(discovery::sitemap_part))
-        .route("/mcp", post(mcp::post).fallback(mcp::not_by_post))
+        .route("/mcp", post(mcp::post).fallback(mcp::method_not_allowed))
         .merge(api_routes())
 }
 
-/// Readable from pages of any site: there is nothing in it that is anybody's own.
-fn api_routes() -> Router<Arc<Front>> {
-    let read = |handler: MethodRouter<Arc<Front>>| handler.options(preflight).fallback(api::only_reading);
+/// Readable from pages of any site, since nothing in it is personal.
+fn api_routes() -> Router<Arc<AppState>> {
+    let read = |handler: MethodRouter<Arc<AppState>>| handler.options(preflight).fallback(api::method_not_allowed);
     let exposed = "etag, last-modified, link, ratelimit, ratelimit-policy, retry-after, x-request-id";
     let header = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     Router::new()
         .route("/api/papers/search", read(get(api::search)))
         .route("/api/papers/{*id}", read(get(api::paper)))
         .route("/api/daily_papers", read(get(api::daily_papers)))
-        .route("/api/{*rest}", read(get(api::nothing)))
+        .route("/api/{*rest}", read(get(api::not_found)))
         .layer(header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .layer(header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed))
 }
 
-/// What a browser asks before a page of another site may read.
+/// The CORS preflight: what a browser asks before a page of another site may read.
 async fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
@@ -106,10 +98,10 @@ async fn preflight() -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// The answer to a method that a route does not know.
+/// The response to a method that a route does not take.
 fn not_allowed(method: &Method, allowed: &'static str) -> Response {
-    let text = format!("method {method} is not offered here; offered: {allowed}");
-    let mut response = crate::refusal::json_error(StatusCode::METHOD_NOT_ALLOWED, &text, None);
+    let text = format!("method {method} is not allowed here; allowed: {allowed}");
+    let mut response = crate::error_response::json_error(StatusCode::METHOD_NOT_ALLOWED, &text, None);
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static(allowed));

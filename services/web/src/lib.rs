@@ -1,20 +1,35 @@
-//! Web: the search page and the links inside the mail. Speaks gRPC alone and holds no data.
+//! Web: the pages, feeds and API for readers, and the links in mails. Speaks gRPC alone and stores nothing.
 //!
-//! GET never changes anything, because mail scanners follow links; what changes is a POST.
+//! GET never changes anything, because mail scanners follow links; every change is a POST.
+//!
+//! A request passes these layers in order: client identification ([`caller`]: address behind trusted proxies, request id, our
+//! own address), metrics and span, limits ([`limits`]: a token bucket per client and kind of request; the deadline), the
+//! same-site check for POST ([`same_site`]), the caches ([`caching`]), the handler. A handler calls other services with
+//! `caller.request(…)`, which carries address, id and deadline.
+//!
+//! Every page is a template that extends `frame.html`, filled from view models without rules. `paper::PaperView` is a paper as
+//! one reader sees it; its title and abstract are HTML made by `paper::latex` (accents, emphasis, inline formulas; anything
+//! unknown stays readable, and everything is escaped). A part of a page that is unavailable says so; the page is 503 only if
+//! its main content is missing. Saved papers and votes are in cookies, because this service stores nothing; a vote is recorded
+//! under the opaque id of that cookie, and merely viewing a page records nothing. Style and script are files whose addresses
+//! contain a hash of their content; the content security policy allows nothing inline. The script does what the forms do,
+//! without a reload, and fetches results from the same address as the search page.
 
 mod caching;
+mod caller;
 mod categories;
-mod client;
 mod config;
+mod cookies;
+mod error_response;
+mod fallback;
 mod formats;
 mod limits;
 mod metrics;
 mod page;
 mod paper;
-mod reader;
 mod reading;
-mod refusal;
 mod same_site;
+mod state;
 mod subscribing;
 
 use std::sync::Arc;
@@ -24,105 +39,59 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use common::grpc::{self, ChannelError, ServiceChannel};
 use common::service::{Assembly, Bound, ServiceError};
-use proto::attention::v1::attention_service_client::AttentionServiceClient;
-use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
-use proto::operations::v1::operations_service_client::OperationsServiceClient;
-use proto::search::v1::search_service_client::SearchServiceClient;
-use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-pub use config::Config;
+use caching::PageCache;
+use limits::{RateLimiter, RequestBudget};
+use page::PageRenderer;
+use state::AppState;
+
+pub use config::WebConfig;
 
 /// Name of the service.
 pub const NAME: &str = "web";
-/// Its defaults.
+/// Its default settings.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// Largest answer of the search service, in bytes.
-const LARGEST_ANSWER: usize = 32 << 20;
-/// Nothing inline, no third party, no frame: the pages need none. Scripts are our own file, and it speaks to this site alone.
+/// Nothing inline, no third party, no frame: the pages need none. The script is our own file and speaks to this site alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What the handlers share.
-pub(crate) struct Front {
-    search: SearchServiceClient<ServiceChannel>,
-    subscriptions: SubscriptionServiceClient<ServiceChannel>,
-    deliveries: DeliveryServiceClient<ServiceChannel>,
-    attention: AttentionServiceClient<ServiceChannel>,
-    pages: page::Pages,
-    services: reading::state::Services,
-    answers: caching::Answers,
-    kept_pages: caching::Pages,
-    rates: limits::Rates,
-    buckets: limits::Buckets,
-}
-
-impl Front {
-    /// One that speaks to the services at these addresses (search, subscriptions, intake), connecting when it first needs them.
-    fn to(
-        [search, subscriptions, intake]: [&str; 3],
-        token: Option<&str>,
-        freshness: caching::Freshness,
-        rates: limits::Rates,
-    ) -> Result<Self, ChannelError> {
-        let channel = |url: &str| grpc::channel(url, token);
-        let services = reading::state::Services {
-            all: [
-                ("Search and lists", channel(search)?),
-                ("Subscriptions and mail", channel(subscriptions)?),
-                ("New papers and votes", channel(intake)?),
-            ],
-            operations: OperationsServiceClient::new(channel(intake)?),
-        };
-        // A list of a thousand papers with their abstracts is larger than what is taken by default.
-        let search = SearchServiceClient::new(channel(search)?).max_decoding_message_size(LARGEST_ANSWER);
-        Ok(Self {
-            answers: caching::Answers::new(search.clone(), freshness),
-            kept_pages: caching::Pages::new(freshness),
-            rates,
-            buckets: limits::Buckets::new(rates.clients),
-            search,
-            subscriptions: SubscriptionServiceClient::new(channel(subscriptions)?),
-            deliveries: DeliveryServiceClient::new(channel(subscriptions)?),
-            attention: AttentionServiceClient::new(channel(intake)?),
-            pages: page::Pages::new(),
-            services,
-        })
-    }
-
-    /// The answer of the search service to a question, kept for a moment for all who ask the same.
-    ///
-    /// # Errors
-    /// What the service answered.
-    pub(crate) async fn ask<Q: caching::Question>(
-        &self,
-        client: &client::Client,
-        question: Q,
-    ) -> Result<caching::Known<Q::Answer>, tonic::Status> {
-        self.answers.ask(client, question).await
-    }
-}
-
 /// Binds the port of the pages.
-pub async fn bind(config: &Config) -> Result<Bound, ServiceError> {
+pub async fn bind(config: &WebConfig) -> Result<Bound, ServiceError> {
     common::service::bind(config.listen, "web.listen").await
 }
 
 /// Adds the service to a process.
-pub fn start(config: &Config, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
-    metrics::touch();
-    let urls = [&config.search_url, &config.subscriptions_url, &config.attention_url].map(String::as_str);
-    let front = Front::to(urls, config.token.as_deref(), config.freshness, config.rates);
-    let front = front.map_err(|error| ServiceError::start(NAME, error))?;
-    tracing::info!(address = %bound.address, "pages");
-    assembly.serve_http(bound, router(Arc::new(front), Arc::new(config.frontage.clone())));
+pub fn start(config: &WebConfig, bound: Bound, assembly: &mut Assembly) -> Result<(), ServiceError> {
+    let routes = [reading::ROUTES, subscribing::ROUTES, formats::ROUTES].concat();
+    metrics::register_metrics(&routes, &RequestBudget::ALL.map(RequestBudget::name));
+    let clock = assembly.clock();
+    let pages = Arc::new(PageRenderer::new(clock.clone()));
+    let app = AppState::new(config, Arc::clone(&pages), clock.clone());
+    let app = app.map_err(|error| ServiceError::start(NAME, error))?;
+    tracing::info!(address = %bound.address, "serving pages");
+    let middleware = Middleware {
+        site: Arc::new(config.site.clone()),
+        limiter: Arc::new(RateLimiter::new(config.rates, Arc::clone(&pages), clock.clone())),
+        cache: Arc::new(PageCache::new(config.cache, clock)),
+        pages,
+    };
+    assembly.serve_http(bound, router(Arc::new(app), middleware));
     Ok(())
 }
 
-fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
+/// What the layers around the handlers need.
+struct Middleware {
+    site: Arc<caller::SiteSettings>,
+    limiter: Arc<RateLimiter>,
+    cache: Arc<PageCache>,
+    pages: Arc<PageRenderer>,
+}
+
+/// Layers run from the last one up: a request is identified first and looked up in the cache last.
+fn router(app: Arc<AppState>, middleware: Middleware) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
@@ -133,16 +102,16 @@ fn router(front: Arc<Front>, frontage: Arc<client::Frontage>) -> Router {
         .route("/style.css", get(page::style))
         .route("/script.js", get(page::script))
         .route("/favicon.svg", get(page::favicon))
-        .fallback(page::not_found)
-        .method_not_allowed_fallback(page::not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&front), caching::keep))
-        .layer(from_fn_with_state(Arc::clone(&front), same_site::refuse_strangers))
-        .layer(from_fn_with_state(Arc::clone(&front), limits::limit))
+        .fallback(fallback::not_found)
+        .method_not_allowed_fallback(fallback::method_not_allowed)
+        .layer(from_fn_with_state(middleware.cache, caching::cache_responses))
+        .layer(from_fn_with_state(middleware.pages, same_site::reject_cross_site))
+        .layer(from_fn_with_state(middleware.limiter, limits::enforce))
         .layer(from_fn(metrics::observe))
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
-        .layer(from_fn_with_state(frontage, client::identify))
+        .layer(from_fn_with_state(middleware.site, caller::identify))
         .layer(DefaultBodyLimit::max(limits::LONGEST_BODY))
-        .with_state(front)
+        .with_state(app)
 }

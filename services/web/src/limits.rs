@@ -1,46 +1,47 @@
-//! How much one client may ask for: a bucket of tokens for each kind of request, and the longest address and body.
+//! How many requests one client may make: a token bucket for each kind of request, and the longest address and body.
 //!
-//! Callers on this machine are not limited, as they are no network; whoever is behind a trusted proxy is known by the address
-//! that the proxy tells. It never looks at what is asked for.
+//! Callers on this machine are not limited; clients behind a trusted proxy count by the address the proxy reports. It never
+//! looks at what is asked for.
 
 mod buckets;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use common::clock::Clock;
 
-use crate::client::Client;
-use crate::refusal::{Reader, refuse};
-use crate::{Front, metrics};
-pub use buckets::Buckets;
-use buckets::Taken;
+use crate::caller::Caller;
+use crate::error_response::{Audience, refuse};
+use crate::metrics;
+use crate::page::{PageRenderer, UNAVAILABLE};
+use buckets::{RateDecision, TokenBuckets};
 
 /// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 256 << 10;
-/// Of a body that is too long so much is read and thrown away, so that the answer is heard.
-const MOST_PASSED_OVER: usize = 2 << 20;
-/// And no longer than this.
-const PATIENCE_WITH_SENDERS: Duration = Duration::from_secs(2);
+/// How much of a longer body is read and discarded, because a client still sending may never read the response.
+const MAX_DISCARDED: usize = 2 << 20;
+/// For how long it is read.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest path and query, in bytes.
 const LONGEST_ADDRESS: usize = 8 << 10;
-/// Longest time an answer may take, gRPC calls included.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// The same where a webhook of a reader is asked, which has time of its own.
-const DEADLINE_OF_WEBHOOKS: Duration = Duration::from_secs(45);
-/// When to come back while a service is down.
+/// Timeout of a request, gRPC calls included.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for requests that wait for a reader's webhook, which has a timeout of its own.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(45);
+/// When to try again while a service is down.
 const RETRY_SECONDS: u64 = 5;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What requests are counted by.
+/// Kinds of requests, each with a limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Budget {
+pub enum RequestBudget {
     /// Pages.
     Pages,
     /// Searches, which cost an embedding each.
@@ -51,7 +52,7 @@ pub enum Budget {
     Posts,
 }
 
-impl Budget {
+impl RequestBudget {
     /// Every budget.
     pub const ALL: [Self; 4] = [Self::Pages, Self::Search, Self::Api, Self::Posts];
 
@@ -65,8 +66,8 @@ impl Budget {
         }
     }
 
-    /// Of a request; `None` for what costs nothing.
-    fn of(request: &Request, route: &str) -> Option<Self> {
+    /// The budget a request counts against; `None` for what is free.
+    fn for_request(request: &Request, route: &str) -> Option<Self> {
         match route {
             "/style.css" | "/script.js" | "/favicon.svg" | "/robots.txt" | "/opensearch.xml" => return None,
             "/search" | "/feeds/search.atom" | "/feeds/search.json" | "/api/papers/search" => {
@@ -78,15 +79,16 @@ impl Budget {
         if *request.method() == Method::POST {
             return Some(Self::Posts);
         }
-        let programs = ["/api/", "/feeds/", "/sitemap"];
-        let is_programs = programs.iter().any(|prefix| route.starts_with(prefix));
-        Some(if is_programs { Self::Api } else { Self::Pages })
+        let for_programs = ["/api/", "/feeds/", "/sitemap"]
+            .iter()
+            .any(|prefix| route.starts_with(prefix));
+        Some(if for_programs { Self::Api } else { Self::Pages })
     }
 }
 
-/// Requests a minute of one client, by budget; 0 does not limit.
+/// Requests a minute of one client, by budget; 0 means no limit.
 #[derive(Debug, Clone, Copy)]
-pub struct Rates {
+pub struct RateLimits {
     /// Pages.
     pub pages: u32,
     /// Searches.
@@ -95,59 +97,154 @@ pub struct Rates {
     pub api: u32,
     /// Forms.
     pub posts: u32,
-    /// Clients that are known at a time.
+    /// Most clients remembered at a time.
     pub clients: usize,
 }
 
-impl Rates {
-    fn of(&self, budget: Budget) -> u32 {
+impl RateLimits {
+    fn per_minute(&self, budget: RequestBudget) -> u32 {
         match budget {
-            Budget::Pages => self.pages,
-            Budget::Search => self.search,
-            Budget::Api => self.api,
-            Budget::Posts => self.posts,
+            RequestBudget::Pages => self.pages,
+            RequestBudget::Search => self.search,
+            RequestBudget::Api => self.api,
+            RequestBudget::Posts => self.posts,
         }
     }
 }
 
-/// Lets through what is within the limits, and ends what takes too long.
-pub async fn limit(State(front): State<Arc<Front>>, client: Client, request: Request, next: Next) -> Response {
-    let reader = Reader::of(request.uri().path());
-    if let Some(response) = too_large(&front, reader, &request) {
-        // Whoever is still sending would find the connection broken and never read the answer.
-        let sent = axum::body::to_bytes(request.into_body(), MOST_PASSED_OVER);
-        let _ = tokio::time::timeout(PATIENCE_WITH_SENDERS, sent).await;
+/// Counts the requests of each client.
+pub struct RateLimiter {
+    rates: RateLimits,
+    buckets: TokenBuckets,
+    pages: Arc<PageRenderer>,
+    clock: Clock,
+}
+
+/// A request that counted against a budget.
+struct CountedRequest {
+    budget: RequestBudget,
+    per_minute: u32,
+    decision: RateDecision,
+}
+
+impl RateLimiter {
+    /// With no client known yet; refusals are rendered by `pages`.
+    pub fn new(rates: RateLimits, pages: Arc<PageRenderer>, clock: Clock) -> Self {
+        Self {
+            rates,
+            buckets: TokenBuckets::new(rates.clients),
+            pages,
+            clock,
+        }
+    }
+
+    /// Counts a request; `None` where nothing limits it.
+    fn count(&self, caller: &Caller, request: &Request, route: &str) -> Option<CountedRequest> {
+        if caller.address().is_loopback() {
+            return None;
+        }
+        let budget = RequestBudget::for_request(request, route)?;
+        let per_minute = self.rates.per_minute(budget);
+        (per_minute > 0).then(|| CountedRequest {
+            budget,
+            per_minute,
+            decision: self
+                .buckets
+                .take(caller.address(), budget, per_minute, self.clock.instant()),
+        })
+    }
+}
+
+/// Middleware: refuses requests over the limits, and ends those that take too long.
+pub async fn enforce(
+    State(limiter): State<Arc<RateLimiter>>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Response {
+    let audience = Audience::of_path(request.uri().path());
+    if let Some(response) = too_large(&limiter.pages, audience, &request) {
+        let body = axum::body::to_bytes(request.into_body(), MAX_DISCARDED);
+        let _ = limiter.clock.timeout(DISCARD_TIMEOUT, body).await;
         return response;
     }
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
-    let asks_webhook = route.starts_with("/preferences/webhook");
-    let deadline = if asks_webhook { DEADLINE_OF_WEBHOOKS } else { DEADLINE };
-    let budget = Budget::of(&request, route).filter(|_| !client.address().is_loopback());
-    let taken = budget.and_then(|budget| {
-        let per_minute = front.rates.of(budget);
-        (per_minute > 0).then(|| {
-            (
-                budget,
-                per_minute,
-                front.buckets.take(client.address(), budget, per_minute, Instant::now()),
-            )
-        })
-    });
-    if let Some((budget, per_minute, Taken::Refused { wait })) = taken {
-        metrics::limited(budget);
-        let mut response = too_many(&front, reader, wait);
-        say(response.headers_mut(), budget, per_minute, 0, wait);
+    let calls_webhook = route.starts_with("/preferences/webhook");
+    let timeout = if calls_webhook { WEBHOOK_TIMEOUT } else { TIMEOUT };
+    let counted = limiter.count(&caller, &request, route);
+    if let Some(CountedRequest {
+        budget,
+        per_minute,
+        decision: RateDecision::Refused { wait },
+    }) = counted
+    {
+        metrics::rate_limited(budget.name());
+        let mut response = too_many(&limiter.pages, audience, wait);
+        set_rate_headers(response.headers_mut(), budget, per_minute, 0, wait);
         return response;
     }
-    let Ok(mut response) = tokio::time::timeout(deadline, next.run(request)).await else {
-        return unavailable(&front, reader, StatusCode::GATEWAY_TIMEOUT);
+    let Some(mut response) = limiter.clock.timeout(timeout, next.run(request)).await else {
+        return timed_out(&limiter.pages, audience);
     };
-    if let Some((budget, per_minute, Taken::Granted { left, full_in })) = taken {
-        say(response.headers_mut(), budget, per_minute, left, full_in);
+    if let Some(CountedRequest {
+        budget,
+        per_minute,
+        decision: RateDecision::Granted { left, full_in },
+    }) = counted
+    {
+        set_rate_headers(response.headers_mut(), budget, per_minute, left, full_in);
     }
+    set_retry_after(&mut response);
+    response
+}
+
+fn too_large(pages: &PageRenderer, audience: Audience, request: &Request) -> Option<Response> {
+    let address = request.uri().path_and_query().map_or(0, |all| all.as_str().len());
+    if address > LONGEST_ADDRESS {
+        let text =
+            format!("The address is {address} bytes long; at most {LONGEST_ADDRESS} are allowed. Please shorten it.");
+        let title = "Address too long";
+        return Some(refuse(pages, audience, StatusCode::URI_TOO_LONG, title, &text));
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH)?;
+    let length: usize = length.to_str().ok()?.parse().ok()?;
+    (length > LONGEST_BODY).then(|| {
+        let text =
+            format!("The request is {length} bytes long; at most {LONGEST_BODY} are allowed. Nothing was changed.");
+        let title = "Request too large";
+        refuse(pages, audience, StatusCode::PAYLOAD_TOO_LARGE, title, &text)
+    })
+}
+
+fn too_many(pages: &PageRenderer, audience: Audience, wait: Duration) -> Response {
+    let seconds = whole_seconds(wait);
+    let unit = if seconds == 1 { "second" } else { "seconds" };
+    let text = format!("There were too many requests from your address. Please try again in {seconds} {unit}.");
+    let mut response = refuse(
+        pages,
+        audience,
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many requests",
+        &text,
+    );
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+fn timed_out(pages: &PageRenderer, audience: Audience) -> Response {
+    let status = StatusCode::GATEWAY_TIMEOUT;
+    let mut response = refuse(pages, audience, status, "Temporarily unavailable", UNAVAILABLE);
+    set_retry_after(&mut response);
+    response
+}
+
+/// Says when to try again where a service is down and nothing better is known.
+fn set_retry_after(response: &mut Response) {
     let is_down = matches!(
         response.status(),
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
@@ -157,52 +254,10 @@ pub async fn limit(State(front): State<Arc<Front>>, client: Client, request: Req
             .headers_mut()
             .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
     }
-    response
 }
 
-fn too_large(front: &Front, reader: Reader, request: &Request) -> Option<Response> {
-    let address = request.uri().path_and_query().map_or(0, |all| all.as_str().len());
-    if address > LONGEST_ADDRESS {
-        let text = format!(
-            "The address has {address} bytes; at most {LONGEST_ADDRESS} are taken. Please ask for less at once."
-        );
-        return Some(refuse(
-            front,
-            reader,
-            StatusCode::URI_TOO_LONG,
-            "That is too long",
-            &text,
-        ));
-    }
-    let length = request.headers().get(header::CONTENT_LENGTH)?;
-    let length: usize = length.to_str().ok()?.parse().ok()?;
-    (length > LONGEST_BODY).then(|| {
-        let text = format!("What was sent has {length} bytes; at most {LONGEST_BODY} are taken. Nothing was changed.");
-        refuse(front, reader, StatusCode::PAYLOAD_TOO_LARGE, "That is too much", &text)
-    })
-}
-
-fn too_many(front: &Front, reader: Reader, wait: Duration) -> Response {
-    let seconds = whole_seconds(wait);
-    let text = format!("Too many requests came from your address. Please try again in {seconds} seconds.");
-    let mut response = refuse(front, reader, StatusCode::TOO_MANY_REQUESTS, "Not so fast", &text);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
-}
-
-fn unavailable(front: &Front, reader: Reader, status: StatusCode) -> Response {
-    let text = "A part of the service does not answer at the moment. Please try again in a minute.";
-    let mut response = refuse(front, reader, status, "Not now", text);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
-    response
-}
-
-/// Says what is left of a budget, in the fields of the IETF's draft on rate limits.
-fn say(headers: &mut HeaderMap, budget: Budget, per_minute: u32, left: u32, reset: Duration) {
+/// What is left of a budget, in the fields of the IETF draft on rate limit headers.
+fn set_rate_headers(headers: &mut HeaderMap, budget: RequestBudget, per_minute: u32, left: u32, reset: Duration) {
     let name = budget.name();
     let mut set = |field: HeaderName, value: String| {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -217,8 +272,8 @@ fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
-/// What counts as one client: an address, of IPv6 the network that a household gets.
-fn client_of(address: IpAddr) -> u128 {
+/// What counts as one client: an address, or for IPv6 the /64 network that a household gets.
+fn client_key(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),

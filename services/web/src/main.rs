@@ -4,7 +4,7 @@ fn main() -> std::process::ExitCode {
     common::service::main(
         web::NAME,
         &[web::DEFAULTS],
-        web::Config::read,
+        web::WebConfig::read,
         async |config, assembly| {
             let pages = web::bind(&config).await?;
             web::start(&config, pages, assembly)

@@ -1,4 +1,4 @@
-//! Metrics and spans of the web front. The metrics exist from the start.
+//! Metrics and spans of the web front. Every series exists from the start.
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -7,93 +7,88 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
+use common::metrics::{counters, histograms};
 use common::telemetry;
 use common::waiting::{self, Took};
-use prometheus::{HistogramVec, IntCounterVec, register_histogram_vec, register_int_counter_vec};
+use prometheus::{HistogramVec, IntCounterVec};
 use tracing::{Instrument as _, field, info_span};
 
-use crate::client::Client;
-use crate::limits::Budget;
-use crate::{formats, reading, subscribing};
+use crate::caller::Caller;
 
 /// Bounds of the durations, in seconds.
 const SECONDS: &[f64] = &[
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+/// Bounds of the time spent rendering, in seconds.
+const RENDER_SECONDS: &[f64] = &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 
 static RESPONSES: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
+    counters(
         "broadsheet_web_responses_total",
         "Responses by route and status.",
-        &["route", "status"]
+        &["route", "status"],
     )
-    .expect("the only metric of this name")
 });
 static DURATIONS: LazyLock<HistogramVec> = LazyLock::new(|| {
-    register_histogram_vec!(
+    histograms(
         "broadsheet_web_response_seconds",
         "Time until a response was ready, gRPC calls included.",
         &["route"],
-        SECONDS.to_vec()
+        SECONDS,
     )
-    .expect("the only metric of this name")
 });
-static KEPT: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
-        "broadsheet_web_kept_total",
-        "Answers by shelf (pages, answers) and where they came from (hit, miss, stale).",
-        &["shelf", "outcome"]
+static CACHE_LOOKUPS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "broadsheet_web_cache_lookups_total",
+        "Lookups by cache (pages, answers) and outcome (hit, miss, stale).",
+        &["cache", "outcome"],
     )
-    .expect("the only metric of this name")
 });
-static LIMITED: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    register_int_counter_vec!(
-        "broadsheet_web_limited_total",
-        "Requests that were refused because their client asked too often, by budget.",
-        &["budget"]
+static RATE_LIMITED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "broadsheet_web_rate_limited_total",
+        "Requests refused because their client made too many, by budget.",
+        &["budget"],
     )
-    .expect("the only metric of this name")
 });
-
 static RENDERED: LazyLock<HistogramVec> = LazyLock::new(|| {
-    register_histogram_vec!(
+    histograms(
         "broadsheet_web_render_seconds",
-        "Time that a response took beyond waiting for the services it asked, by route.",
+        "Time a response took, without waiting for other services, by route.",
         &["route"],
-        vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5]
+        RENDER_SECONDS,
     )
-    .expect("the only metric of this name")
 });
 
-/// Makes every series exist.
-pub fn touch() {
-    for route in [reading::ROUTES, subscribing::ROUTES, formats::ROUTES].concat() {
-        RESPONSES.with_label_values(&[route, "200"]);
-        DURATIONS.with_label_values(&[route]);
-        RENDERED.with_label_values(&[route]);
+/// Makes every series exist, for these routes and rate limit budgets.
+pub fn register_metrics(routes: &[&str], budgets: &[&str]) {
+    for route in routes {
+        RESPONSES.with_label_values(&[*route, "200"]);
+        DURATIONS.with_label_values(&[*route]);
+        RENDERED.with_label_values(&[*route]);
     }
-    for shelf in ["pages", "answers"] {
+    for cache in ["pages", "answers"] {
         for outcome in ["hit", "miss", "stale"] {
-            KEPT.with_label_values(&[shelf, outcome]);
+            CACHE_LOOKUPS.with_label_values(&[cache, outcome]);
         }
     }
-    for budget in Budget::ALL {
-        LIMITED.with_label_values(&[budget.name()]);
+    for budget in budgets {
+        RATE_LIMITED.with_label_values(&[*budget]);
     }
 }
 
-/// Counts what came from a shelf.
-pub fn kept(shelf: &str, outcome: &str) {
-    KEPT.with_label_values(&[shelf, outcome]).inc();
+/// Counts a lookup in a cache.
+pub fn cache_lookup(cache: &str, outcome: &str) {
+    CACHE_LOOKUPS.with_label_values(&[cache, outcome]).inc();
 }
 
-/// Counts a request that was refused because its client asked too often.
-pub fn limited(budget: Budget) {
-    LIMITED.with_label_values(&[budget.name()]).inc();
+/// Counts a request refused by the rate limit.
+pub fn rate_limited(budget: &str) {
+    RATE_LIMITED.with_label_values(&[budget]).inc();
 }
 
-/// Counts a response under its route and makes it a span, never under its path, which may hold a token.
-pub async fn observe(client: Client, request: Request, next: Next) -> Response {
+/// Middleware: counts a response and records its span by route, never by path, which may hold a token.
+pub async fn observe(caller: Caller, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request
         .extensions()
@@ -105,7 +100,7 @@ pub async fn observe(client: Client, request: Request, next: Next) -> Response {
         otel.name = format!("{} {route}", request.method()),
         otel.kind = "server",
         http.route = route,
-        http.request.id = client.request_id(),
+        http.request.id = caller.request_id(),
         http.response.status_code = field::Empty
     );
     telemetry::set_parent_from_http(&span, request.headers());
@@ -120,13 +115,13 @@ pub async fn observe(client: Client, request: Request, next: Next) -> Response {
     response
 }
 
-/// What the browser's own tools show beside the page.
+/// Shown by the developer tools of browsers.
 fn server_timing(took: Took) -> HeaderValue {
     let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
-    let told = format!(
+    let timing = format!(
         "services;dur={:.2}, page;dur={:.2}",
         milliseconds(took.services),
         milliseconds(took.own)
     );
-    HeaderValue::from_str(&told).unwrap_or_else(|_| HeaderValue::from_static("page"))
+    HeaderValue::from_str(&timing).unwrap_or_else(|_| HeaderValue::from_static("page"))
 }

@@ -1,9 +1,7 @@
-//! A paper as pages and feeds show it.
+//! A paper as pages and feeds show it, and the links to it.
 
 mod excerpt;
 mod latex;
-mod maths;
-mod symbols;
 
 use jiff::Timestamp;
 use minijinja::Value;
@@ -17,53 +15,53 @@ pub use domain::pages::paper as path_of;
 pub use self::excerpt::excerpt;
 pub use self::latex::{html, html_with_links, plain};
 use crate::categories;
-use crate::reader::Reader;
+use crate::cookies::ReaderCookies;
 
-/// Authors that a list names; a paper's own page names all.
+/// Authors named in a list; the page of a paper names all.
 const AUTHORS_SHOWN: usize = 4;
-/// What is escaped in a value behind the question mark of an address.
+/// What is escaped in a query parameter.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// The same for one segment of its path.
+/// What is escaped in a path segment.
 const SEGMENT: &AsciiSet = &VALUE.remove(b':');
 
-/// A name with the page about it.
+/// A name that links to a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Linked {
-    /// As it is printed.
+pub struct NamedLink {
+    /// As printed.
     pub name: String,
-    /// In plain words, where that is something else.
+    /// In plain words; empty if there is nothing to add.
     pub label: String,
     /// The page.
     pub href: String,
 }
 
-/// A paper for templates. What is a [`Value`] is HTML that was made here and escaped.
+/// A paper for templates. Every [`Value`] is HTML made and escaped here.
 #[derive(Debug, Clone, Serialize)]
 pub struct PaperView {
     /// Canonical id.
     pub id: String,
-    /// Its page here.
+    /// Its page on this site.
     pub href: String,
-    /// Where it can be read, where that is known.
+    /// Where it can be read, if known.
     pub source_url: Option<String>,
-    /// HTML: the title with readable maths and marked words.
+    /// HTML: the title with readable formulas and highlighted words.
     pub title: Value,
     /// The title without any markup.
     pub plain_title: String,
     /// HTML: the first sentences of the abstract.
     pub lede: Value,
-    /// HTML: the sentence that fits a query best, with marked words; empty without one.
+    /// HTML: the sentence that matches a query best, highlighted; empty if there is none.
     pub sentence: Value,
     /// The first authors.
-    pub authors: Vec<Linked>,
+    pub authors: Vec<NamedLink>,
     /// How many more there are.
     pub more_authors: usize,
-    /// The day of publication in words; empty where it is not known.
+    /// The day of publication in words; empty if unknown.
     pub published: String,
     /// The same as `2026-11-28`.
     pub published_iso: String,
     /// All categories, the primary one first.
-    pub categories: Vec<Linked>,
+    pub categories: Vec<NamedLink>,
     /// A search for papers like it.
     pub similar_href: String,
     /// Whether this reader voted for it.
@@ -74,12 +72,12 @@ pub struct PaperView {
 
 impl PaperView {
     /// A paper as one reader sees it.
-    pub fn of(paper: &Paper, reader: &Reader) -> Self {
-        Self::found(paper, reader, &Highlight::default())
+    pub fn new(paper: &Paper, reader: &ReaderCookies) -> Self {
+        Self::highlighted(paper, reader, &Highlight::default())
     }
 
-    /// A paper that was found, with what of it fits.
-    pub fn found(paper: &Paper, reader: &Reader, highlight: &Highlight) -> Self {
+    /// A search result, with the words that match.
+    pub fn highlighted(paper: &Paper, reader: &ReaderCookies, highlight: &Highlight) -> Self {
         let authors = paper.authors.iter().map(|author| author_link(&author.name));
         let safe = Value::from_safe_string;
         Self {
@@ -104,7 +102,7 @@ impl PaperView {
     }
 }
 
-/// A text as a value behind the question mark of an address.
+/// Text escaped for a query parameter.
 pub fn escaped_value(text: &str) -> String {
     utf8_percent_encode(text, VALUE).to_string()
 }
@@ -115,8 +113,8 @@ pub fn search_path(query: &str) -> String {
 }
 
 /// An author and the page of their papers.
-pub fn author_link(name: &str) -> Linked {
-    Linked {
+pub fn author_link(name: &str) -> NamedLink {
+    NamedLink {
         name: name.to_owned(),
         label: String::new(),
         href: format!("/authors/{}", utf8_percent_encode(name, SEGMENT)),
@@ -124,8 +122,8 @@ pub fn author_link(name: &str) -> Linked {
 }
 
 /// A category, its name in plain words, and the page of its papers.
-pub fn category_link(name: &str) -> Linked {
-    Linked {
+pub fn category_link(name: &str) -> NamedLink {
+    NamedLink {
         name: name.to_owned(),
         label: categories::label(name).to_owned(),
         href: format!("/categories/{}", utf8_percent_encode(name, SEGMENT)),
@@ -135,15 +133,15 @@ pub fn category_link(name: &str) -> Linked {
 /// Where a paper can be read.
 pub fn url_of(paper: &Paper) -> Option<String> {
     let of = |kind: LinkKind| link(paper, kind);
-    let known = of(LinkKind::Abstract).or_else(|| of(LinkKind::Pdf));
-    known.or_else(|| match paper.id.split_once(':')? {
+    let given = of(LinkKind::Abstract).or_else(|| of(LinkKind::Pdf));
+    given.or_else(|| match paper.id.split_once(':')? {
         ("arxiv", id) => Some(format!("https://arxiv.org/abs/{id}")),
         ("doi", doi) => Some(format!("https://doi.org/{doi}")),
         _ => None,
     })
 }
 
-/// The PDF of a paper, where there is one.
+/// The PDF of a paper, if there is one.
 pub fn pdf_of(paper: &Paper) -> Option<String> {
     link(paper, LinkKind::Pdf).or_else(|| {
         let id = paper.id.strip_prefix("arxiv:")?;
@@ -151,7 +149,7 @@ pub fn pdf_of(paper: &Paper) -> Option<String> {
     })
 }
 
-/// The first link of a kind. Only web addresses are passed on.
+/// The first link of a kind. Only web addresses are used.
 pub fn link(paper: &Paper, kind: LinkKind) -> Option<String> {
     let mut links = paper.links.iter().filter(|link| link.kind() == kind);
     let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
@@ -174,12 +172,12 @@ pub fn day_in_words(time: Timestamp) -> String {
     time.strftime("%-d %B %Y").to_string()
 }
 
-/// Text without what is not seen and would turn the text around it about.
+/// Text without invisible characters, which could change the direction of the text around them.
 fn visible(text: &str) -> String {
     text.chars().filter(|c| !domain::text::is_invisible(*c)).collect()
 }
 
-/// Text as HTML shows it.
+/// Text escaped for HTML.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -213,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_hold_whatever_ids_and_names_are() {
+    fn addresses_escape_ids_and_names() {
         assert_eq!(path_of("arxiv:hep-th/9901001"), "/papers/arxiv:hep-th/9901001");
         assert_eq!(path_of("own:<a?b#\"%>"), "/papers/own:%3Ca%3Fb%23%22%25%3E");
         assert_eq!(author_link("Ada/Müller").href, "/authors/Ada%2FM%C3%BCller");

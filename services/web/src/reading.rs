@@ -1,16 +1,16 @@
-//! What readers look at: today's papers, searches, papers, lists of them, and the buttons beside them.
+//! The pages readers browse: today's papers, searches, papers and lists of them, and the buttons beside a paper.
 
-mod asking;
-mod heat;
 mod lists;
 mod paper;
 mod period;
+mod queries;
 mod reactions;
 mod saved;
 mod search;
-pub mod state;
-mod texts;
+mod static_pages;
+mod status;
 mod today;
+mod trend_view;
 mod trending;
 
 use std::sync::Arc;
@@ -18,26 +18,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::Front;
-use crate::page::Template;
+use crate::state::AppState;
 
-/// Templates of these pages.
-pub const TEMPLATES: &[Template] = &[
-    ("about.html", include_str!("templates/about.html")),
-    ("author.html", include_str!("templates/author.html")),
-    ("categories.html", include_str!("templates/categories.html")),
-    ("category.html", include_str!("templates/category.html")),
-    ("help.html", include_str!("templates/help.html")),
-    ("paper.html", include_str!("templates/paper.html")),
-    ("reaction.html", include_str!("templates/reaction.html")),
-    ("saved.html", include_str!("templates/saved.html")),
-    ("search.html", include_str!("templates/search.html")),
-    ("status.html", include_str!("templates/status.html")),
-    ("today.html", include_str!("templates/today.html")),
-    ("trending.html", include_str!("templates/trending.html")),
-];
-
-/// Routes whose series exist from the start.
+/// Routes whose metrics exist from the start.
 pub const ROUTES: &[&str] = &[
     "/",
     "/day/{day}",
@@ -60,7 +43,7 @@ pub const ROUTES: &[&str] = &[
 ];
 
 /// The routes of these pages.
-pub fn routes() -> Router<Arc<Front>> {
+pub fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/", get(today::today))
         .route("/day/{day}", get(today::day))
@@ -73,9 +56,9 @@ pub fn routes() -> Router<Arc<Front>> {
         .route("/categories/{name}", get(lists::category))
         .route("/trending", get(trending::trending))
         .route("/saved", get(saved::saved))
-        .route("/status", get(state::state))
-        .route("/about", get(texts::about))
-        .route("/help/search", get(texts::help))
+        .route("/status", get(status::status))
+        .route("/about", get(static_pages::about))
+        .route("/help/search", get(static_pages::search_help))
         .route("/vote", get(reactions::vote_page).post(reactions::vote))
         .route("/save", post(reactions::save))
         .route("/unsave", post(reactions::unsave))

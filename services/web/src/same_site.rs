@@ -1,6 +1,6 @@
-//! Refuses a POST that a page of another site made a reader's browser send.
+//! Rejects a POST that a page of another site made a reader's browser send (CSRF).
 //!
-//! Programs send neither header and are let through: without cookies of a browser there is nobody to be deceived.
+//! Programs send neither header and pass: without a browser's cookies nobody can be deceived.
 
 use std::sync::Arc;
 
@@ -9,30 +9,29 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::Front;
-use crate::client::{Client, host_of};
-use crate::refusal::{Reader, refuse};
+use crate::caller::{Caller, request_host};
+use crate::error_response::{Audience, refuse};
+use crate::page::PageRenderer;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The middleware.
-pub async fn refuse_strangers(
-    State(front): State<Arc<Front>>,
-    client: Client,
+/// Middleware: rejects cross-site requests that would change something.
+pub async fn reject_cross_site(
+    State(pages): State<Arc<PageRenderer>>,
+    caller: Caller,
     request: Request,
     next: Next,
 ) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if changes && !is_one_click(request.uri()) && is_foreign(request.headers(), request.uri(), client.base()) {
-        let text = "This came from a page of another site, so nothing was changed. Open the page here and press the \
-                    button again.";
-        let reader = Reader::of(request.uri().path());
-        return refuse(&front, reader, StatusCode::FORBIDDEN, "Nothing was changed", text);
+    if changes && !is_one_click(request.uri()) && is_cross_site(request.headers(), request.uri(), caller.base()) {
+        let text = "This request came from another site, so nothing was changed. Open the page here and press the button again.";
+        let audience = Audience::of_path(request.uri().path());
+        return refuse(&pages, audience, StatusCode::FORBIDDEN, "Nothing was changed", text);
     }
     next.run(request).await
 }
 
-/// What mail programs post (RFC 8058): the token in the address says whose wish it is.
+/// What mail programs post (RFC 8058): the token in the address identifies the subscriber.
 fn is_one_click(uri: &Uri) -> bool {
     let has_token = |query: &str| {
         query
@@ -42,9 +41,9 @@ fn is_one_click(uri: &Uri) -> bool {
     uri.path() == "/unsubscribe" && uri.query().is_some_and(has_token)
 }
 
-/// Whether a browser says that another site is behind a request. Where it says so itself, that holds; older browsers, and
-/// all over plain HTTP, only name the site.
-pub fn is_foreign(headers: &HeaderMap, uri: &Uri, base: &str) -> bool {
+/// Whether another site made a browser send a request. `Sec-Fetch-Site` decides where present; older browsers, and all
+/// browsers over plain HTTP, only send `Origin`.
+pub fn is_cross_site(headers: &HeaderMap, uri: &Uri, base: &str) -> bool {
     if let Some(site) = headers.get(FETCH_SITE) {
         return !matches!(site.as_bytes(), b"same-origin" | b"none");
     }
@@ -54,11 +53,11 @@ pub fn is_foreign(headers: &HeaderMap, uri: &Uri, base: &str) -> bool {
     let Some(origin) = origin.to_str().ok().and_then(authority) else {
         return true;
     };
-    let own = [host_of(headers, uri).map(without_default_port), authority(base)];
+    let own = [request_host(headers, uri).map(without_default_port), authority(base)];
     !own.iter().flatten().any(|own| own.eq_ignore_ascii_case(origin))
 }
 
-/// Host and port of an address, without a port that goes without saying.
+/// Host and port of an address, without a default port.
 fn authority(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;
@@ -74,33 +73,33 @@ fn without_default_port(authority: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn foreign(headers: &[(&'static str, &str)]) -> bool {
+    fn cross_site(headers: &[(&'static str, &str)]) -> bool {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().expect("a value"));
         }
-        is_foreign(&map, &Uri::from_static("/vote"), "https://papers.example")
+        is_cross_site(&map, &Uri::from_static("/vote"), "https://papers.example")
     }
 
     #[test]
-    fn another_site_is_told_from_this_one() {
-        assert!(!foreign(&[("host", "h")]), "a program");
-        assert!(!foreign(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
-        assert!(!foreign(&[("sec-fetch-site", "none")]));
-        assert!(foreign(&[("sec-fetch-site", "cross-site")]));
+    fn other_sites_are_recognised() {
+        assert!(!cross_site(&[("host", "h")]), "a program");
+        assert!(!cross_site(&[("sec-fetch-site", "same-origin"), ("origin", "null")]));
+        assert!(!cross_site(&[("sec-fetch-site", "none")]));
+        assert!(cross_site(&[("sec-fetch-site", "cross-site")]));
         assert!(
-            foreign(&[("sec-fetch-site", "same-site")]),
+            cross_site(&[("sec-fetch-site", "same-site")]),
             "a neighbour under the same domain"
         );
-        assert!(!foreign(&[("host", "h:7180"), ("origin", "http://h:7180")]));
-        assert!(!foreign(&[("host", "H"), ("origin", "https://h:443")]));
+        assert!(!cross_site(&[("host", "h:7180"), ("origin", "http://h:7180")]));
+        assert!(!cross_site(&[("host", "H"), ("origin", "https://h:443")]));
         assert!(
-            !foreign(&[("host", "inside"), ("origin", "https://papers.example")]),
+            !cross_site(&[("host", "inside"), ("origin", "https://papers.example")]),
             "by the setting"
         );
-        assert!(foreign(&[("host", "h:7180"), ("origin", "http://h:7181")]));
-        assert!(foreign(&[("host", "h"), ("origin", "null")]));
-        assert!(foreign(&[("host", "h"), ("origin", "http://h.evil.example")]));
+        assert!(cross_site(&[("host", "h:7180"), ("origin", "http://h:7181")]));
+        assert!(cross_site(&[("host", "h"), ("origin", "null")]));
+        assert!(cross_site(&[("host", "h"), ("origin", "http://h.evil.example")]));
     }
 
     #[test]

@@ -1,26 +1,34 @@
-//! What subscribers do with their subscription. GET shows, POST acts.
+//! The pages of a subscription: subscribing, confirming, preferences, pausing, unsubscribing, deleting. GET shows, POST acts.
 //!
-//! Nothing of it is cached, and no page of a link is indexed: an address of one opens a subscription. (It is named to no
-//! other site either, by the policy of all pages.)
+//! Nothing here is cached, and pages with a token are not indexed: their address opens a subscription. (The referrer policy
+//! of all pages keeps it from other sites.)
+//!
+//! The forms are the same page with and without scripts. Input is kept as typed; parsing turns it into a request and remembers
+//! the field of each interest, so that violations appear beside their fields. A preview is the same form posted to another
+//! address; the script only uses its `#preview`. Saving sends the groups of fields that differ from what the form had shown,
+//! by marks that the form carries: two people who change different things both succeed, and a conflicting change asks.
+//! Unsubscribing accepts any body, because mail programs may post `multipart/form-data` (RFC 8058).
 
 mod choices;
 mod confirm;
-mod desk;
+mod context;
 mod editing;
 mod examples;
+mod form_body;
+mod form_state;
 mod history;
-mod leaving;
-pub mod links;
-mod posted;
+mod links;
+mod parsing;
+mod pause;
+mod personal_data;
 mod preferences;
 mod preview;
 mod problems;
-mod reading;
-mod standing;
 mod subscribe;
+mod unsubscribe;
 mod webhook;
-mod wishes;
-mod words;
+mod webhook_section;
+mod wording;
 
 use std::sync::Arc;
 
@@ -31,30 +39,9 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::Front;
-use crate::page::Template;
+use crate::state::AppState;
 
-/// Templates of these pages.
-pub const TEMPLATES: &[Template] = &[
-    ("wishes.html", include_str!("templates/wishes.html")),
-    ("picked.html", include_str!("templates/picked.html")),
-    ("preview.html", include_str!("templates/preview.html")),
-    ("subscribe.html", include_str!("templates/subscribe.html")),
-    ("subscribed.html", include_str!("templates/subscribed.html")),
-    ("summary.html", include_str!("templates/summary.html")),
-    ("confirm.html", include_str!("templates/confirm.html")),
-    ("confirmed.html", include_str!("templates/confirmed.html")),
-    ("link.html", include_str!("templates/link.html")),
-    ("unsubscribe.html", include_str!("templates/unsubscribe.html")),
-    ("unsubscribed.html", include_str!("templates/unsubscribed.html")),
-    ("preferences.html", include_str!("templates/preferences.html")),
-    ("hook.html", include_str!("templates/hook.html")),
-    ("webhook.html", include_str!("templates/webhook.html")),
-    ("delete.html", include_str!("templates/delete.html")),
-    ("deleted.html", include_str!("templates/deleted.html")),
-];
-
-/// Routes whose series exist from the start.
+/// Routes whose metrics exist from the start.
 pub const ROUTES: &[&str] = &[
     "/subscribe",
     "/subscribe/preview",
@@ -74,39 +61,39 @@ pub const ROUTES: &[&str] = &[
 ];
 
 /// The routes of these pages.
-pub fn routes() -> Router<Arc<Front>> {
+pub fn routes() -> Router<Arc<AppState>> {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
     };
-    let of_links = Router::new()
+    let with_token = Router::new()
         .route("/confirm", get(confirm::page).post(confirm::confirm))
         .route("/preferences", get(preferences::page).post(preferences::save))
         .route("/preferences/preview", post(preferences::preview_page))
-        .route("/preferences/export", get(leaving::export))
-        .route("/preferences/delete", get(leaving::delete_page).post(leaving::delete))
+        .route("/preferences/export", get(personal_data::export))
+        .route(
+            "/preferences/delete",
+            get(personal_data::delete_page).post(personal_data::delete),
+        )
         .route("/preferences/webhook", post(webhook::set))
         .route("/preferences/webhook/verify", post(webhook::verify))
         .route("/preferences/webhook/rotate", post(webhook::rotate))
         .route("/preferences/webhook/remove", post(webhook::remove))
-        .route(
-            "/unsubscribe",
-            get(leaving::unsubscribe_page).post(leaving::unsubscribe),
-        )
-        .route("/pause", post(leaving::pause))
-        .route("/resume", post(leaving::resume))
-        .route("/weekly", post(leaving::weekly))
+        .route("/unsubscribe", get(unsubscribe::page).post(unsubscribe::unsubscribe))
+        .route("/pause", post(pause::pause))
+        .route("/resume", post(pause::resume))
+        .route("/weekly", post(unsubscribe::weekly))
         .layer(header(HeaderName::from_static("x-robots-tag"), "noindex"));
     Router::new()
         .route("/subscribe", get(subscribe::page).post(subscribe::subscribe))
         .route("/subscribe/preview", post(subscribe::preview_page))
-        .merge(of_links)
+        .merge(with_token)
         .layer(header(header::CACHE_CONTROL, "no-store"))
-        // The forms have a limit of their own.
+        // Forms have a limit of their own.
         .layer(DefaultBodyLimit::disable())
         .route("/subscribing.js", get(script))
 }
 
-/// The script of the forms; they work without it.
+/// The script of the forms, which work without it.
 async fn script() -> impl IntoResponse {
     let headers = [
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),

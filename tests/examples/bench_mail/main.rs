@@ -1,8 +1,8 @@
-//! Sends one edition to each of many subscribers through the release binary into a server that only counts, and says how
+//! Sends one digest to each of many subscribers through the release binary into a server that only counts, and says how
 //! fast, in how much memory, and whose time it took.
 //!
 //! `just bench-mail` runs it. Every subscriber has one interest, a title of a paper, and all are due at the same minute.
-//! `SUBSCRIBERS` (20,000) and `PAPERS` (1,200) say how many, `WAYS` how the editions go: as mails that are signed in one way or
+//! `SUBSCRIBERS` (20,000) and `PAPERS` (1,200) say how many, `WAYS` how the digests go: as mails that are signed in one way or
 //! another (`none,ed25519,rsa`; the keys are made by openssl), or to webhooks of one host (`webhook`). Numbers hold for
 //! everything between a slot and the sink: claiming, matching, composing, signing, handing over, recording. It measures; it
 //! never judges.
@@ -12,7 +12,7 @@ mod platform;
 mod sink;
 mod subscribers;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,9 @@ use anyhow::{Context as _, ensure};
 use self::platform::{Cpu, Platform};
 use self::sink::{Protocol, Sink};
 
-/// No edition for so long, and a run is over however many are missing.
+/// No digest for so long, and a run is over however many are missing.
 const SILENCE: Duration = Duration::from_mins(2);
-/// Without an edition for so long it is asked whether the others had none to get.
+/// Without a digest for so long it is asked whether the others had none to get.
 const PAUSE: Duration = Duration::from_secs(1);
 
 struct Measured {
@@ -33,14 +33,9 @@ struct Measured {
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let papers = data().join("arxiv-daily/papers.jsonl.zst");
-    if !papers.exists() {
-        println!(
-            "skipped: {} is not there; BROADSHEET_DATA names the folder",
-            papers.display()
-        );
+    let Some(papers) = tests::data::find("arxiv-daily/papers.jsonl.zst") else {
         return Ok(());
-    }
+    };
     let (subscribers, most) = (number("SUBSCRIBERS", 20_000)?, number("PAPERS", 1_200)?);
     let folder = tempfile::tempdir()?;
     let lines = folder.path().join("papers.jsonl");
@@ -51,7 +46,7 @@ fn main() -> anyhow::Result<()> {
         cores()
     );
     println!(
-        "| way | editions | seconds | per s | kB each | connections | RSS MB | platform ms each | stores ms each | sink ms each |"
+        "| way | digests | seconds | per s | kB each | connections | RSS MB | platform ms each | stores ms each | sink ms each |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let ways = std::env::var("WAYS").unwrap_or_else(|_| "none,ed25519,rsa,webhook".to_owned());
@@ -90,21 +85,21 @@ async fn measure(
     let url = (way == "webhook").then(|| sink.url());
     let slot = subscribers::subscribe(&platform.grpc(), titles, subscribers, url.as_deref()).await?;
     ensure!(
-        sink.editions() == 0,
-        "editions went out before their slot; the machine is too slow for so many subscribers"
+        sink.digests() == 0,
+        "digests went out before their slot; the machine is too slow for so many subscribers"
     );
     let before = platform.cpu()?;
     tokio::time::sleep(slot).await;
     let (began, ended) = wait_for(sink, platform, subscribers).await?;
     let seconds = ended.duration_since(began).as_secs_f64();
-    let editions = sink.editions();
+    let digests = sink.digests();
     let (cpu, rss_mb) = (platform.cpu()?.since(&before), platform.rss_mb()?);
-    let per_s = editions as f64 / seconds;
-    let each = |seconds: f64| 1_000.0 * seconds / editions as f64;
+    let per_s = digests as f64 / seconds;
+    let each = |seconds: f64| 1_000.0 * seconds / digests as f64;
     let Cpu { own, stores, here } = cpu;
     println!(
-        "| {way} | {editions} | {seconds:.1} | {per_s:.0} | {:.1} | {} | {rss_mb} | {:.3} | {:.3} | {:.3} |",
-        sink.bytes() as f64 / editions as f64 / 1_000.0,
+        "| {way} | {digests} | {seconds:.1} | {per_s:.0} | {:.1} | {} | {rss_mb} | {:.3} | {:.3} | {:.3} |",
+        sink.bytes() as f64 / digests as f64 / 1_000.0,
         sink.most_connections(),
         each(own),
         each(stores),
@@ -112,9 +107,9 @@ async fn measure(
     );
     let empty = platform.empty();
     ensure!(
-        editions + empty >= subscribers,
-        "{} editions are missing",
-        subscribers - editions - empty
+        digests + empty >= subscribers,
+        "{} digests are missing",
+        subscribers - digests - empty
     );
     if empty > 0 {
         println!("{empty} readers had nothing to read: no paper fits their interest well enough");
@@ -122,19 +117,19 @@ async fn measure(
     Ok(Measured { per_s, rss_mb })
 }
 
-/// From the first edition to the last.
+/// From the first digest to the last.
 async fn wait_for(sink: &Sink, platform: &Platform, subscribers: usize) -> anyhow::Result<(Instant, Instant)> {
     let mut began = None;
     let (mut last, mut at) = (0, Instant::now());
     loop {
-        let editions = sink.editions();
-        if editions > last {
+        let digests = sink.digests();
+        if digests > last {
             began.get_or_insert_with(Instant::now);
-            (last, at) = (editions, Instant::now());
+            (last, at) = (digests, Instant::now());
         }
-        let all = editions >= subscribers || at.elapsed() > PAUSE && editions + platform.empty() >= subscribers;
+        let all = digests >= subscribers || at.elapsed() > PAUSE && digests + platform.empty() >= subscribers;
         if all || at.elapsed() > SILENCE {
-            return Ok((began.context("no edition came")?, at));
+            return Ok((began.context("no digest came")?, at));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -184,8 +179,4 @@ fn number(name: &str, default: usize) -> anyhow::Result<usize> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-fn data() -> PathBuf {
-    std::env::var_os("BROADSHEET_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
 }

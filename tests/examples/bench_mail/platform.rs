@@ -63,10 +63,10 @@ impl Platform {
         self.endpoint.grpc.clone()
     }
 
-    /// Editions that held nothing, so that none was sent.
+    /// Digests that held nothing, so that none was sent.
     pub fn empty(&self) -> usize {
         let of = |channel: &str| {
-            let series = format!("broadsheet_notification_editions_total{{channel=\"{channel}\",outcome=\"empty\"}}");
+            let series = format!("broadsheet_notification_digests_total{{channel=\"{channel}\",outcome=\"empty\"}}");
             tests::counted(&self.endpoint.admin, &series)
         };
         usize::try_from(of("mail") + of("webhook")).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! A server that takes every edition, keeps nothing, and counts. As a mail server it offers PIPELINING and answers commands
+//! A server that takes every digest, keeps nothing, and counts. As a mail server it offers PIPELINING and answers commands
 //! that came together together, as those do that people run; as one that takes webhooks it keeps connections open.
 
 mod http;
@@ -25,7 +25,7 @@ pub struct Sink {
 
 #[derive(Default)]
 struct Counts {
-    editions: AtomicUsize,
+    digests: AtomicUsize,
     bytes: AtomicUsize,
     connections: AtomicUsize,
     most_connections: AtomicUsize,
@@ -60,8 +60,8 @@ impl Sink {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
-    pub fn editions(&self) -> usize {
-        self.counts.editions.load(Ordering::Relaxed)
+    pub fn digests(&self) -> usize {
+        self.counts.digests.load(Ordering::Relaxed)
     }
 
     pub fn bytes(&self) -> usize {
@@ -74,9 +74,9 @@ impl Sink {
 }
 
 impl Counts {
-    fn edition(&self, bytes: usize) {
+    fn digest(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.editions.fetch_add(1, Ordering::Relaxed);
+        self.digests.fetch_add(1, Ordering::Relaxed);
     }
 }
 

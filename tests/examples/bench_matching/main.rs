@@ -1,4 +1,4 @@
-//! Matches synthetic readers with a window of real papers, and chooses for each: what the core of an edition costs.
+//! Matches synthetic readers with a window of real papers, and chooses for each: what the core of a digest costs.
 //!
 //! `just bench-matching` runs it. The window is the 1,200 newest papers of `arxiv-daily`. Every reader has three interests, each a
 //! mixture of one to three of the 2,400 papers before those and some noise, kept as int8, and has seen some papers. `SUBSCRIBERS`
@@ -16,9 +16,9 @@ mod run;
 
 use anyhow::Context as _;
 use domain::matching::Panel;
-use domain::matching::kernel::Kernel;
+use domain::matching::kernel::TileKernel;
 use domain::selection::floor::MATCH_FLOOR;
-use domain::selection::{Candidate, Offer, first_ask};
+use domain::selection::{Candidate, CandidatePool, initial_k};
 
 use self::papers::Papers;
 use self::run::{Figures, THREADS};
@@ -32,7 +32,6 @@ fn main() -> anyhow::Result<()> {
         return papers::embed(&model);
     }
     let Some(papers) = Papers::open(&model)? else {
-        println!("skipped: arxiv-daily is not there; BROADSHEET_DATA names the folder");
         return Ok(());
     };
     let subscribers = std::env::var("SUBSCRIBERS").ok().map(|count| count.parse());
@@ -44,14 +43,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(papers: &Papers, subscribers: usize) -> anyhow::Result<()> {
-    let offer = offer(papers);
+    let pool = pool(papers);
     let dimension = papers.dimension();
-    let panel = offer.panel(dimension)?;
+    let panel = pool.panel(dimension)?;
     println!(
         "{} papers of {dimension} values, {} interests of each reader, k = {}, {THREADS} threads",
         panel.papers(),
         readers::INTERESTS,
-        first_ask(readers::PAPERS)
+        initial_k(readers::PAPERS)
     );
     print_floor(papers);
     let before = meter::rss_mb("VmRSS")?;
@@ -59,7 +58,7 @@ fn measure(papers: &Papers, subscribers: usize) -> anyhow::Result<()> {
     let kept = meter::rss_mb("VmRSS")?.saturating_sub(before);
     println!("vectors of {subscribers} readers: {kept} MB");
     print_kernels(
-        &offer,
+        &pool,
         dimension,
         &vectors[..vectors.len().min(FEW * readers::INTERESTS)],
     )?;
@@ -69,17 +68,17 @@ fn measure(papers: &Papers, subscribers: usize) -> anyhow::Result<()> {
         readers::preferences(&["quantum", "medical images"]),
     );
     let few = vectors.len().min(20_000 * readers::INTERESTS);
-    let words = run::run(&offer, &panel, &vectors[..few], &with_words)?;
-    let peak = run::peak(Kernel::choose());
+    let words = run::run(&pool, &panel, &vectors[..few], &with_words)?;
+    let peak = run::peak(TileKernel::choose());
     let mut last = None;
     println!(
-        "\nsubscribers  cpu s  wall s  of peak  selection µs each  papers each  nothing  asked again  MB beyond vectors"
+        "\nsubscribers  cpu s  wall s  of peak  selection µs each  papers each  nothing  more needed  MB beyond vectors"
     );
     let mut counts = vec![subscribers.min(100_000), subscribers];
     counts.dedup();
     for count in counts {
         meter::forget_most()?;
-        let figures = run::run(&offer, &panel, &vectors[..count * readers::INTERESTS], &plain)?;
+        let figures = run::run(&pool, &panel, &vectors[..count * readers::INTERESTS], &plain)?;
         let rss = meter::rss_mb("VmHWM")?.saturating_sub(kept);
         let of_peak = figures.products(&panel) / figures.matching_s / peak;
         println!(
@@ -103,14 +102,14 @@ fn measure(papers: &Papers, subscribers: usize) -> anyhow::Result<()> {
 }
 
 /// The window, a tenth of which is trending.
-fn offer(papers: &Papers) -> Offer<'_> {
+fn pool(papers: &Papers) -> CandidatePool<'_> {
     let candidates = (0_u16..).zip(&papers.window).map(|(at, (paper, dense))| Candidate {
         paper,
         dense,
         indexed_ms: i64::from(at),
         trending: if at % 10 == 0 { f32::from(at % 97) } else { 0.0 },
     });
-    Offer::new(candidates.collect())
+    CandidatePool::new(candidates.collect())
 }
 
 /// Where the floor lies among the cosines of interests in words with all papers of the window, few of which fit any.
@@ -144,10 +143,10 @@ fn print_floor(papers: &Papers) {
 }
 
 /// Each kernel beside the peak of its instructions.
-fn print_kernels(offer: &Offer<'_>, dimension: usize, vectors: &[domain::Int8Vector]) -> anyhow::Result<()> {
+fn print_kernels(pool: &CandidatePool<'_>, dimension: usize, vectors: &[domain::Int8Vector]) -> anyhow::Result<()> {
     println!("\nkernel    peak GFMA/s  product alone  of peak  with the best 20  of peak");
-    for kernel in Kernel::all() {
-        let panel = Panel::for_kernel(kernel, dimension, offer.candidates().iter().map(|one| one.dense))?;
+    for kernel in TileKernel::all() {
+        let panel = Panel::for_kernel(kernel, dimension, pool.candidates().iter().map(|one| one.dense))?;
         // It is many times slower.
         let vectors = if kernel.name == "portable" {
             &vectors[..vectors.len().min(600)]
@@ -159,7 +158,7 @@ fn print_kernels(offer: &Offer<'_>, dimension: usize, vectors: &[domain::Int8Vec
             let seconds = run::matching_alone(&panel, vectors, k)?;
             Ok(Figures::products_of(&panel, vectors.len()) / seconds)
         };
-        let (alone, best) = (rate(0)?, rate(first_ask(readers::PAPERS))?);
+        let (alone, best) = (rate(0)?, rate(initial_k(readers::PAPERS))?);
         println!(
             "{:<9} {:>11.1} {:>14.1} {:>8.3} {:>17.1} {:>8.3}",
             kernel.name,

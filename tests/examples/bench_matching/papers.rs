@@ -54,7 +54,7 @@ pub struct Papers {
 impl Papers {
     /// From the data and the cache; none where there is no data.
     pub fn open(model: &str) -> anyhow::Result<Option<Self>> {
-        if !data().exists() {
+        if data().is_none() {
             return Ok(None);
         }
         let kept = kept(model)?;
@@ -100,7 +100,7 @@ pub fn embed(model: &str) -> anyhow::Result<()> {
         "all-MiniLM-L6-v2"
     };
     let folder = standalone::Toolbox::from_env().model(name)?;
-    let encoder = encoder::load(&folder, &encoder::Options::default())?;
+    let encoder = encoder::load(&folder, &encoder::LoadOptions::default())?;
     let papers = read_papers()?;
     let documents = papers.iter().map(|paper| (TextKind::Document, document_text(paper)));
     let words = WORDS.iter().map(|words| (TextKind::Query, (*words).to_owned()));
@@ -129,10 +129,8 @@ fn read(kept: &Path) -> anyhow::Result<Vec<DenseVector>> {
     Ok(vectors.collect::<Result<_, _>>()?)
 }
 
-fn data() -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let data = std::env::var_os("BROADSHEET_DATA").map_or(beside, PathBuf::from);
-    data.join("arxiv-daily/papers.jsonl.zst")
+fn data() -> Option<PathBuf> {
+    tests::data::find("arxiv-daily/papers.jsonl.zst")
 }
 
 fn kept(model: &str) -> anyhow::Result<PathBuf> {
@@ -144,7 +142,7 @@ fn kept(model: &str) -> anyhow::Result<PathBuf> {
 
 /// The newest, which come last.
 fn read_papers() -> anyhow::Result<Vec<Paper>> {
-    let packed = std::fs::File::open(data())?;
+    let packed = std::fs::File::open(data().context("the papers are needed")?)?;
     let unpacked = ruzstd::decoding::StreamingDecoder::new(BufReader::new(packed))?;
     let mut lines = VecDeque::new();
     for line in BufReader::new(unpacked).lines() {

@@ -8,7 +8,7 @@ use crate::run::THREADS;
 
 /// Interests of a reader.
 pub const INTERESTS: usize = 3;
-/// Papers of an edition.
+/// Papers of a digest.
 pub const PAPERS: usize = 10;
 /// Length of the noise beside that of a paper.
 const NOISE: f32 = 0.3;

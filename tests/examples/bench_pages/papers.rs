@@ -16,20 +16,13 @@ const DISTINCT: usize = 400;
 /// The newest of the data, newest last.
 pub struct Papers(Vec<Value>);
 
-/// Where they come from.
-pub fn file() -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let data = std::env::var_os("BROADSHEET_DATA").map_or(beside, PathBuf::from);
-    data.join("arxiv-daily/papers.jsonl.zst")
-}
-
 impl Papers {
     /// The last so many, moved in time so that the newest are of today; none where there is no data.
     pub fn read(most: usize) -> anyhow::Result<Option<Self>> {
-        if !file().exists() {
+        let Some(file) = tests::data::find("arxiv-daily/papers.jsonl.zst") else {
             return Ok(None);
-        }
-        let unpacked = ruzstd::decoding::StreamingDecoder::new(BufReader::new(std::fs::File::open(file())?))?;
+        };
+        let unpacked = ruzstd::decoding::StreamingDecoder::new(BufReader::new(std::fs::File::open(file)?))?;
         let mut lines = VecDeque::new();
         for line in BufReader::new(unpacked).lines() {
             lines.push_back(line?);

@@ -1,16 +1,16 @@
 //! The store and the encoder without anything around them: what a search costs at least.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use domain::fusion::Hit;
 use domain::{DenseVector, PaperId, bm25};
 use encoder::{Model, TextKind};
 use indexing::store::embedded::EmbeddedCollections;
-use indexing::store::{Alias, Collections, Filter, Probe, Query, Store};
+use indexing::store::{Alias, Collections, Filter, LegKey, LegName, LegQuery, Store, StoreQuery};
 
 use crate::load::Run;
 
@@ -37,7 +37,7 @@ impl Bare {
             "all-MiniLM-L6-v2"
         };
         let model = standalone::Toolbox::from_env().model(name)?;
-        let model = encoder::load(&model, &encoder::Options::default())?;
+        let model = encoder::load(&model, &encoder::LoadOptions::default())?;
         Ok(Self {
             store,
             model: Arc::from(model),
@@ -111,10 +111,14 @@ fn embed(model: &dyn Model, query: &str) -> anyhow::Result<DenseVector> {
 
 async fn search(store: &dyn Store, model: &dyn Model, query: &str) -> anyhow::Result<()> {
     let dense = embed(model, query)?;
-    let ask = |probes, filter, limit| store.search(Query { probes, filter, limit });
-    let probes = vec![Probe::Dense(dense.clone()), Probe::Sparse(bm25::query_vector(query)?)];
-    let legs: Vec<Vec<Hit>> = ask(probes, Filter::default(), 200).await?;
-    let mut candidates: Vec<PaperId> = legs.into_iter().flatten().map(|hit| hit.id).collect();
+    let ask = |legs, filter, limit| store.search(StoreQuery { legs, filter, limit });
+    let key = |leg| LegKey { operand: 0, leg };
+    let legs = BTreeMap::from([
+        (key(LegName::Dense), LegQuery::Dense(dense.clone())),
+        (key(LegName::Sparse), LegQuery::Sparse(bm25::query_vector(query)?)),
+    ]);
+    let hits = ask(legs, Filter::default(), 200).await?;
+    let mut candidates: Vec<PaperId> = hits.into_values().flatten().map(|hit| hit.id).collect();
     let best: Vec<PaperId> = candidates.iter().take(10).cloned().collect();
     let page: Vec<PaperId> = candidates.iter().take(20).cloned().collect();
     candidates.sort();
@@ -126,7 +130,11 @@ async fn search(store: &dyn Store, model: &dyn Model, query: &str) -> anyhow::Re
         within,
         ..Filter::default()
     };
-    ask(vec![Probe::Dense(dense), Probe::Dense(centre)], filter, count).await?;
+    let legs = BTreeMap::from([
+        (key(LegName::Dense), LegQuery::Dense(dense)),
+        (key(LegName::Feedback), LegQuery::Dense(centre)),
+    ]);
+    ask(legs, filter, count).await?;
     store.get(&page).await?;
     Ok(())
 }

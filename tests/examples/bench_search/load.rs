@@ -1,7 +1,6 @@
 //! Clients that search over gRPC, and the queries they ask.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -116,13 +115,13 @@ fn request(query: &str, mode: SearchMode) -> SearchPapersRequest {
 }
 
 /// Different queries: those of the judged sets, and as many titles as are wanted besides, which are like what readers paste.
-pub async fn queries(data: &Path, load: &mut Load, count: usize) -> anyhow::Result<Vec<String>> {
+pub async fn queries(load: &mut Load, count: usize) -> anyhow::Result<Vec<String>> {
     let mut queries = Vec::new();
     for set in ["autoscholar-ml", "scifact", "cranfield"] {
-        let Ok(lines) = std::fs::read_to_string(data.join(set).join("queries.jsonl")) else {
+        let Some(file) = tests::data::find(&format!("{set}/queries.jsonl")) else {
             continue;
         };
-        for line in lines.lines() {
+        for line in std::fs::read_to_string(file)?.lines() {
             let line: serde_json::Value = serde_json::from_str(line)?;
             queries.push(line["text"].as_str().context("a query has a text")?.to_owned());
         }

@@ -29,15 +29,9 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure() -> anyhow::Result<()> {
-    let data = data();
-    let papers = data.join("arxiv-daily/papers.jsonl.zst");
-    if !papers.exists() {
-        println!(
-            "skipped: {} is not there; BROADSHEET_DATA names the folder",
-            papers.display()
-        );
+    let Some(papers) = tests::data::find("arxiv-daily/papers.jsonl.zst") else {
         return Ok(());
-    }
+    };
     let most = std::env::var("PAPERS")
         .ok()
         .map(|most| most.parse())
@@ -61,7 +55,7 @@ async fn measure() -> anyhow::Result<()> {
         platform.rss_mb()?
     );
 
-    let queries = load::queries(&data, &mut load, QUERIES * (1 + CLIENTS.len() * 2)).await?;
+    let queries = load::queries(&mut load, QUERIES * (1 + CLIENTS.len() * 2)).await?;
     let mut at = queries.iter().cycle();
     let mut some = |count: usize| -> Vec<String> { at.by_ref().take(count).cloned().collect() };
     // What is read for the first time is not what is measured.
@@ -93,11 +87,6 @@ async fn measure() -> anyhow::Result<()> {
         figures[0].p50_ms, figures[0].p99_ms, figures[1].per_second
     );
     Ok(())
-}
-
-fn data() -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    std::env::var_os("BROADSHEET_DATA").map_or(beside, PathBuf::from)
 }
 
 /// The papers with their vectors; made by a platform of its own where it is not kept yet.

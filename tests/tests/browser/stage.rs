@@ -56,7 +56,7 @@ impl Stage {
         }
     }
 
-    /// A browser that nobody has in hand.
+    /// A browser that is not in use.
     pub fn session(&self) -> Session {
         let idle = self.idle.lock().unwrap().pop();
         idle.unwrap_or_else(|| self.driver.session())

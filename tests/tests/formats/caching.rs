@@ -9,7 +9,7 @@ use tests::{Platform, eventually};
 use crate::{Answer, ask, fill, get};
 
 #[test]
-fn answers_are_tagged_packed_and_never_shared_where_they_are_ones_own() {
+fn responses_have_etags_and_private_ones_are_not_shared() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     fill(&platform);
@@ -56,7 +56,7 @@ fn answers_are_tagged_packed_and_never_shared_where_they_are_ones_own() {
     one_readers_page_is_nobody_elses(&web);
     let kept = tests::counted(
         &platform.endpoint("admin"),
-        "broadsheet_web_kept_total{outcome=\"hit\",shelf=\"pages\"}",
+        "broadsheet_web_cache_lookups_total{cache=\"pages\",outcome=\"hit\"}",
     );
     assert!(kept > 0, "one answer served several");
 }
@@ -75,7 +75,7 @@ fn one_readers_page_is_nobody_elses(web: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_search_does_not_answer_older_lists_say_so_and_others_say_when_to_come_back() {
+async fn without_search_pages_are_stale_or_say_when_to_come_back() {
     let [grpc] = free_ports::<1>();
     let proxy = Proxy::to(grpc).await;
     let folder = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ async fn while_the_search_does_not_answer_older_lists_say_so_and_others_say_when
     let list = read("/api/daily_papers?limit=2").await;
     let front = read("/month/2024-02").await;
     assert!(
-        front.status == 200 && !front.text().contains("You see this page as it was"),
+        front.status == 200 && !front.text().contains("This page is from"),
         "{front:?}"
     );
     assert_eq!(
@@ -136,7 +136,7 @@ async fn while_the_search_does_not_answer_older_lists_say_so_and_others_say_when
     );
     let text = page.text();
     assert!(
-        text.contains("You see this page as it was") && text.contains("Owls of the"),
+        text.contains("This page is from") && text.contains("Owls of the"),
         "{text}"
     );
     let other = read("/api/daily_papers?limit=3").await;

@@ -145,7 +145,7 @@ fn refused(web: &str) {
 }
 
 #[test]
-fn a_subscriber_reads_editions_as_a_feed_that_nobody_else_keeps() {
+fn a_subscriber_reads_digests_as_a_feed_that_nobody_else_keeps() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start(folder.path());
     fill(&platform);

@@ -72,7 +72,7 @@ fn a_flood_is_held_up_and_nobody_else_is() {
     assert_eq!(posts.nth(3), Some(429));
     let counted = counted(
         &platform.endpoint("admin"),
-        "broadsheet_web_limited_total{budget=\"pages\"}",
+        "broadsheet_web_rate_limited_total{budget=\"pages\"}",
     );
     assert!(counted >= 2, "{counted}");
 }

@@ -1,8 +1,7 @@
 //! Days of arXiv in accelerated time, through the real pipeline: a feed server that misbehaves, and a harvester that is
 //! killed at random moments. Afterwards the catalogue is exactly what was announced.
 //!
-//! It needs `arxiv-daily` in the folder that `BROADSHEET_DATA` names (`../shared/data` beside the checkout where it names
-//! none), and says so where it is not there. `just replay-arxiv` plays thirty days; the test run plays a few.
+//! It needs `arxiv-daily` (see `tests::data`). `just replay-arxiv` plays thirty days; the test run plays a few.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod announcer;
@@ -31,11 +30,6 @@ const INTERVAL: Duration = Duration::from_millis(300);
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().expect(name))
-}
-
-fn data() -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    std::env::var_os("BROADSHEET_DATA").map_or(beside, PathBuf::from)
 }
 
 /// A file that names the feed.
@@ -154,14 +148,9 @@ async fn settled(feed: &Announcer, platform: &Platform) -> Comparison {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_is_what_was_announced_whatever_is_killed() {
-    let file = data().join("arxiv-daily/papers.jsonl.zst");
-    if !file.exists() {
-        println!(
-            "SKIPPED: there is no {}; set BROADSHEET_DATA to the folder that holds arxiv-daily",
-            file.display()
-        );
+    let Some(file) = tests::data::find("arxiv-daily/papers.jsonl.zst") else {
         return;
-    }
+    };
     let days = usize::try_from(setting("BROADSHEET_REPLAY_DAYS", 4)).unwrap();
     let kills_wanted = setting("BROADSHEET_REPLAY_KILLS", 4);
     let seed = setting("BROADSHEET_REPLAY_SEED", 1);
@@ -232,7 +221,7 @@ async fn the_catalogue_is_what_was_announced_whatever_is_killed() {
         "the feed behaved too well: {:?}",
         feed.troubles()
     );
-    assert_eq!(source["set_aside"].as_array().unwrap().len(), 0, "{source}");
+    assert_eq!(source["quarantined"].as_array().unwrap().len(), 0, "{source}");
     assert!(
         fresh < INTERVAL + FRESH + PATIENCE,
         "a paper that is announced now is found"

@@ -113,7 +113,7 @@ fn the_page_marks_words_counts_narrows_and_sorts() {
 }
 
 #[test]
-fn a_refused_query_stays_in_the_box_with_what_is_wrong_and_where() {
+fn a_refused_query_stays_in_the_box_with_its_mistake() {
     let library = Library::shared();
     let web = library.platform.endpoint("web");
     for (query, said) in [

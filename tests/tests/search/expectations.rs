@@ -134,7 +134,7 @@ fn more_pairs() -> Vec<(&'static str, PaperFilter, Vec<String>)> {
 }
 
 #[tokio::test]
-async fn the_language_and_the_typed_fields_keep_the_papers_that_were_written_so() {
+async fn language_and_typed_fields_filter_papers() {
     let library = Library::shared();
     for (query, filter, mut expected) in pairs().into_iter().chain(more_pairs()) {
         expected.sort();
@@ -245,7 +245,7 @@ fn not(operand: Expression) -> Expression {
 }
 
 #[tokio::test]
-async fn and_or_not_and_like_say_the_same_in_the_language_and_in_structure() {
+async fn operators_mean_the_same_as_text_and_as_structure() {
     let library = Library::shared();
     let like = node(Kind::Like("biorxiv:hedgehog-roads".to_owned()));
     let forms = [

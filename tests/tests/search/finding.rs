@@ -49,7 +49,7 @@ fn account(query: &str, result: &SearchResult) -> bool {
 }
 
 #[tokio::test]
-async fn every_score_is_the_sum_of_its_parts_and_every_sparse_score_of_its_terms() {
+async fn scores_are_the_sums_of_their_parts_and_terms() {
     let library = Library::shared();
     for query in QUERIES {
         let mut explained = false;
@@ -113,7 +113,7 @@ async fn each_mode_asks_its_legs() {
 }
 
 #[tokio::test]
-async fn equal_scores_stand_by_id_and_equal_requests_get_equal_answers() {
+async fn equal_scores_are_ordered_by_id_and_answers_repeat() {
     let library = Library::shared();
     let tied = SearchPapersRequest {
         mode: SearchMode::Sparse.into(),
@@ -136,7 +136,7 @@ async fn equal_scores_stand_by_id_and_equal_requests_get_equal_answers() {
 }
 
 #[tokio::test]
-async fn the_newest_come_first_when_asked_for_or_when_there_is_nothing_to_rank_by() {
+async fn the_newest_come_first_on_request_or_without_a_ranking() {
     let library = Library::shared();
     for query in ["hedgehogs", "cat:cs.LG", "lang:en"] {
         let order = if query == "hedgehogs" {

@@ -27,7 +27,7 @@ async fn similar(library: &Library, positive: &[&str], negative: &[&str]) -> Lis
 }
 
 #[tokio::test]
-async fn papers_like_some_and_unlike_others_are_found_without_the_examples() {
+async fn similar_papers_are_found_without_the_examples() {
     let library = Library::shared();
     for (positive, negative) in [
         (&["biorxiv:hedgehog-sleep"][..], &[][..]),

@@ -43,7 +43,7 @@ async fn a_query_that_cannot_be_read_is_refused_at_its_place() {
         ("has:data", "has:code"),
         ("-lang:en graphs", "cannot be excluded"),
         ("like:nonsense:", "paper id"),
-        ("NOT graphs", "add what to look for"),
+        ("NOT graphs", "add something to search for"),
         ("graphs AND", "AND needs"),
         ("()", "nothing in these parentheses"),
         ("like:seed:absent", "seed:absent, which is not in the catalogue"),
@@ -247,12 +247,12 @@ async fn filters_that_cannot_hold_are_refused() {
         (
             only(|it| it.published_after = time(i64::MAX, 0)),
             "filter.published_after",
-            "no time",
+            "is not a valid time",
         ),
         (
             only(|it| it.published_before = time(0, i32::MAX)),
             "filter.published_before",
-            "no time",
+            "is not a valid time",
         ),
         (
             only(|it| {

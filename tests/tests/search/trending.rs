@@ -103,13 +103,13 @@ async fn attention_makes_papers_trend_and_a_restart_changes_nothing() {
     for one in &whole.papers {
         let sum: f64 = one.parts.iter().map(|part| part.value).sum();
         assert!((sum - one.score).abs() < 1e-6, "{one:?}");
-        let heat: f64 = one
+        let score: f64 = one
             .parts
             .iter()
             .filter(|part| part.name != "topic")
-            .map(|part| part.heat)
+            .map(|part| part.attention_score)
             .sum();
-        assert!((heat - one.heat).abs() < 1e-6, "{one:?}");
+        assert!((score - one.attention_score).abs() < 1e-6, "{one:?}");
         assert_eq!(one.parts.last().unwrap().name, "topic");
     }
     let expected = [("votes", 5), ("reads", 3), ("clicks", 1)]
@@ -127,7 +127,7 @@ async fn attention_makes_papers_trend_and_a_restart_changes_nothing() {
     );
     for (before, after) in whole.papers.iter().zip(&again.papers) {
         assert!(
-            (before.heat - after.heat).abs() < 0.02 * before.heat,
+            (before.attention_score - after.attention_score).abs() < 0.02 * before.attention_score,
             "{before:?} {after:?}"
         );
     }
@@ -183,7 +183,7 @@ async fn trending_is_filtered_paged_and_told_by_the_command_line() {
     assert_eq!(told["papers"][0]["parts"][0]["readers"], 3);
     let told = library.platform.must(&["trending", "--explain", "--limit", "1"]).out;
     assert!(
-        told.contains("5 votes") && told.contains("usual heat in its topic"),
+        told.contains("5 votes") && told.contains("usual attention for its topic"),
         "{told}"
     );
 
@@ -196,7 +196,7 @@ async fn trending_is_filtered_paged_and_told_by_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_by_trending_puts_what_trends_first_and_leaves_the_rest_as_it_was() {
+async fn ordering_by_trending_moves_only_trending_papers() {
     let library = Library::own();
     library.looked_at().await;
     let by_trending = |request: SearchPapersRequest| SearchPapersRequest {

@@ -39,7 +39,7 @@ fn paper(id: &str, title: &str, category: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_loses_and_doubles_nothing_over_a_disconnect_and_a_restart() {
+async fn a_watch_survives_a_disconnect_and_a_restart_exactly_once() {
     let library = Library::own();
     let mut watching = watch(&library, "", None).await;
     library.add(&paper("w1", "Watched one", "cs.CL"));

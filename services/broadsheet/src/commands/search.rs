@@ -1,4 +1,4 @@
-//! `search`: papers by meaning and by words.
+//! `search`: finds papers by meaning and by words.
 
 use std::io::IsTerminal as _;
 
@@ -11,40 +11,40 @@ use proto::search::v1::{
 };
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client, output};
 
 /// Authors that are named before "and others".
 const NAMED_AUTHORS: usize = 3;
-/// What a paper of today gains under `--recency-days`, as a share of the best score.
+/// What a paper published today gains with `--recency-days`, as a share of the best score.
 const RECENCY_WEIGHT: f64 = 0.5;
 
 /// What is searched and how it is shown.
 #[derive(Args)]
-pub struct Options {
-    /// What you are looking for, in your own words and the query language: "phrases", -word, author:, cat:, source:, lang:,
+pub struct SearchArgs {
+    /// What to look for, in your own words and the query language: "phrases", -word, author:, cat:, source:, lang:,
     /// has:code, year:2023..2025, like:ID, AND, OR, NOT, parentheses
     #[arg(required_unless_present = "like", default_value = "", hide_default_value = true)]
     query: String,
-    /// Find papers like this one; may be given several times
+    /// Find papers like this one; may be repeated
     #[arg(long, value_name = "ID")]
     like: Vec<String>,
-    /// Rank papers like this one lower; may be given several times
+    /// Rank papers like this one lower; may be repeated
     #[arg(long, value_name = "ID")]
     unlike: Vec<String>,
     /// Search by meaning, by words, or by both
     #[arg(long, value_enum, default_value_t)]
-    mode: Mode,
-    /// Best first, or of the best the newest first, or what trends this week first
+    mode: ModeArg,
+    /// Sort by relevance, the best matches by date, or what trends this week first
     #[arg(long, value_enum, default_value_t)]
-    order: Order,
-    /// From 0, the best however alike, to 1, as different from one another as possible
+    order: OrderArg,
+    /// From 0, the best matches however similar, to 1, results as different from one another as possible
     #[arg(long, default_value_t = 0.0)]
     diversity: f64,
-    /// Lift newer papers; after this many days the lift is half
+    /// Rank newer papers higher; the effect halves every so many days
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3_653))]
     recency_days: Option<u32>,
-    /// Show what each score is made of
+    /// Show the parts of each score
     #[arg(long)]
     explain: bool,
     /// Most results to show, 1 to 100
@@ -56,7 +56,7 @@ pub struct Options {
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum Mode {
+enum ModeArg {
     #[default]
     Hybrid,
     Dense,
@@ -64,24 +64,24 @@ enum Mode {
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum Order {
+enum OrderArg {
     #[default]
     Relevance,
     Newest,
     Trending,
 }
 
-impl Options {
+impl SearchArgs {
     fn request(&self) -> SearchPapersRequest {
         let mode = match self.mode {
-            Mode::Hybrid => SearchMode::Hybrid,
-            Mode::Dense => SearchMode::Dense,
-            Mode::Sparse => SearchMode::Sparse,
+            ModeArg::Hybrid => SearchMode::Hybrid,
+            ModeArg::Dense => SearchMode::Dense,
+            ModeArg::Sparse => SearchMode::Sparse,
         };
         let order = match self.order {
-            Order::Relevance => SearchOrder::Relevance,
-            Order::Newest => SearchOrder::Newest,
-            Order::Trending => SearchOrder::Trending,
+            OrderArg::Relevance => SearchOrder::Relevance,
+            OrderArg::Newest => SearchOrder::Newest,
+            OrderArg::Trending => SearchOrder::Trending,
         };
         let recency = self.recency_days.map(|days| Recency {
             half_life: Some(prost_types::Duration {
@@ -103,7 +103,7 @@ impl Options {
     }
 }
 
-/// The query with papers to be like and unlike. An OR in it must not split off what is added.
+/// The query with papers to be similar and dissimilar to. An OR in the query must not split off what is added.
 fn with_papers(query: &str, like: &[String], unlike: &[String]) -> String {
     let query = query.trim();
     let added = !like.is_empty() || !unlike.is_empty();
@@ -121,11 +121,11 @@ fn with_papers(query: &str, like: &[String], unlike: &[String]) -> String {
 }
 
 /// Searches and prints.
-pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
-    let request = options.request();
+pub async fn run(connect: &ConnectArgs, args: SearchArgs) -> Result<(), CommandError> {
+    let request = args.request();
     let query = request.query.clone();
-    let answer = ask(client::connect(place)?, request).await?;
-    if options.json {
+    let answer = ask(client::connect(connect)?, request).await?;
+    if args.json {
         println!("{}", as_json(&query, &answer));
         return Ok(());
     }
@@ -137,17 +137,17 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
     }
     print(
         &answer.results,
-        if options.explain {
-            Detail::Explained
+        if args.explain {
+            ResultDetail::Explained
         } else {
-            Detail::Brief
+            ResultDetail::Brief
         },
     );
     Ok(())
 }
 
 /// The best papers for a query.
-pub async fn search(channel: ServiceChannel, query: &str, limit: i32) -> Result<Vec<SearchResult>, Failure> {
+pub async fn search(channel: ServiceChannel, query: &str, limit: i32) -> Result<Vec<SearchResult>, CommandError> {
     let request = SearchPapersRequest {
         query: query.to_owned(),
         page_size: limit,
@@ -156,22 +156,22 @@ pub async fn search(channel: ServiceChannel, query: &str, limit: i32) -> Result<
     Ok(ask(channel, request).await?.results)
 }
 
-async fn ask(channel: ServiceChannel, request: SearchPapersRequest) -> Result<SearchPapersResponse, Failure> {
+async fn ask(channel: ServiceChannel, request: SearchPapersRequest) -> Result<SearchPapersResponse, CommandError> {
     let answer = SearchServiceClient::new(channel).search_papers(request).await?;
     Ok(answer.into_inner())
 }
 
-/// How much is said of a result.
+/// How much of a result is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    /// What it is.
+pub enum ResultDetail {
+    /// Only the paper.
     Brief,
-    /// Also what its score is made of.
+    /// Also the parts of its score.
     Explained,
 }
 
-/// Shows results to people; words that fit are bold on a terminal.
-pub fn print(results: &[SearchResult], detail: Detail) {
+/// Prints results for people; matching words are bold on a terminal.
+pub fn print(results: &[SearchResult], detail: ResultDetail) {
     let marks = if std::io::stdout().is_terminal() {
         ("\x1b[1m", "\x1b[0m")
     } else {
@@ -179,13 +179,13 @@ pub fn print(results: &[SearchResult], detail: Detail) {
     };
     for (number, result) in (1..).zip(results) {
         let Some(paper) = &result.paper else { continue };
-        let shown = result.highlight.clone().unwrap_or_default();
-        println!("{number:>3}. {}", marked(&paper.title, &shown.title_spans, marks));
+        let highlight = result.highlight.clone().unwrap_or_default();
+        println!("{number:>3}. {}", marked(&paper.title, &highlight.title_spans, marks));
         println!("     {}", facts(paper, result.score));
-        if !shown.sentence.is_empty() {
-            println!("     {}", marked(&shown.sentence, &shown.sentence_spans, marks));
+        if !highlight.sentence.is_empty() {
+            println!("     {}", marked(&highlight.sentence, &highlight.sentence_spans, marks));
         }
-        if detail == Detail::Explained {
+        if detail == ResultDetail::Explained {
             for part in &result.parts {
                 println!("       {}", explained(part));
             }
@@ -195,7 +195,7 @@ pub fn print(results: &[SearchResult], detail: Detail) {
 
 /// Id, day, authors and score of a paper, on one line.
 pub fn facts(paper: &Paper, score: f64) -> String {
-    let day = moment(paper.published_time).map(|time| time.chars().take(10).collect::<String>());
+    let day = output::time(paper.published_time).map(|time| time.chars().take(10).collect::<String>());
     let named: Vec<&str> = paper
         .authors
         .iter()
@@ -240,7 +240,7 @@ fn explained(part: &ScorePart) -> String {
     format!("{:<9} {:>8.4}{rank}  raw {:.4}{terms}", part.name, part.value, part.raw)
 }
 
-/// A text with marks around its spans. Spans that do not fit it are passed over.
+/// A text with marks around its spans. Spans that do not fit the text are ignored.
 fn marked(text: &str, spans: &[TextSpan], (open, close): (&str, &str)) -> String {
     let (mut out, mut end) = (String::with_capacity(text.len()), 0);
     for span in spans {
@@ -281,7 +281,7 @@ fn result_as_json(result: &SearchResult) -> Value {
         "language": paper.language,
         "links": links,
         "revision": paper.revision,
-        "published": moment(paper.published_time),
+        "published": output::time(paper.published_time),
         "parts": result.parts.iter().map(part_as_json).collect::<Vec<_>>(),
         "highlight": {
             "sentence": highlight.sentence,
@@ -311,18 +311,12 @@ fn spans(spans: &[TextSpan]) -> Vec<[u32; 2]> {
     spans.iter().map(|span| [span.start, span.end]).collect()
 }
 
-/// A moment in RFC 3339, for JSON.
-pub fn moment(time: Option<prost_types::Timestamp>) -> Option<String> {
-    let time = proto::convert::from_wire_time("time", time?).ok()?;
-    Some(time.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn papers_are_added_to_the_whole_query() {
+    fn papers_are_added_to_the_complete_query() {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         assert_eq!(with_papers(" a OR b ", &[], &[]), "a OR b");
         assert_eq!(
@@ -333,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_stand_around_the_words_and_bad_spans_are_passed_over() {
+    fn marks_surround_words_and_bad_spans_are_ignored() {
         let span = |start, end| TextSpan { start, end };
         let text = "Bäume at night";
         assert_eq!(

@@ -1,29 +1,31 @@
-//! `signals`: counts from other sites, taken in from a file, with a report of the lines that were refused.
+//! `signals`: imports counts of other sites from a file and reports the lines that were refused.
 
-mod reading;
+mod parsing;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use common::grpc::ServiceChannel;
+use common::tasks;
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::attention::v1::{RecordSignalsRequest, SignalReport};
 use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::ingest::open;
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::output::RefusedLines;
+use crate::{ConnectArgs, client, output};
 
-/// What to do.
+/// What to do with signals.
 #[derive(Subcommand)]
-pub enum Signals {
-    /// Take in how high counts on other sites are: up-votes, stars, citations, mentions. They make papers trend by what they grow
+pub enum SignalsCommand {
+    /// Import counts of other sites: up-votes, stars, citations, mentions. Their growth makes papers trend
     ///
-    /// FILE holds JSON lines, or comma-separated values under a header, with the fields paper, kind (upvotes, stars, citations or
-    /// mentions), provider, count, time (when it was counted; now where it is absent) and since (since when there was something
-    /// to count; optional).
+    /// FILE holds JSON lines, or comma-separated values with a header. Fields: paper, kind (upvotes, stars, citations or
+    /// mentions), provider, count, time (when it was counted; default: now) and since (when counting began; optional).
     Import {
-        /// File of counts; - reads standard input
+        /// File of counts; - for standard input
         file: PathBuf,
         /// Print one JSON object
         #[arg(long)]
@@ -31,55 +33,51 @@ pub enum Signals {
     },
 }
 
-/// Reports with the lines they are from.
-type Batch = Vec<(u64, SignalReport)>;
+/// Reports with the lines they come from.
+type SignalBatch = Vec<(u64, SignalReport)>;
 
 /// Runs the command.
-pub async fn run(place: &Place, command: Signals) -> Result<(), Failure> {
-    let Signals::Import { file, json } = command;
-    import(place, &file, json).await
+pub async fn run(connect: &ConnectArgs, command: SignalsCommand) -> Result<(), CommandError> {
+    let SignalsCommand::Import { file, json } = command;
+    import(connect, &file, json).await
 }
 
-async fn import(place: &Place, file: &Path, as_json: bool) -> Result<(), Failure> {
-    let mut service = AttentionServiceClient::new(client::connect(place)?);
+async fn import(connect: &ConnectArgs, file: &Path, as_json: bool) -> Result<(), CommandError> {
+    let service = AttentionServiceClient::new(client::connect(connect)?);
     let reader = open(file)?;
-    let (batches, mut incoming) = mpsc::channel::<Batch>(2);
-    let reading = tokio::task::spawn_blocking(move || reading::read(reader, &batches));
-    let (mut taken, mut refused) = (0_u64, Vec::new());
+    let (batches, incoming) = mpsc::channel(2);
+    let reading = tasks::blocking(move || parsing::read(reader, &batches));
+    let (mut refused, (accepted, refused_by_service)) = tokio::try_join!(reading, record(service, incoming))?;
+    refused.extend(refused_by_service);
+    refused.sort();
+    if as_json {
+        println!(
+            "{}",
+            json!({ "accepted": accepted, "refused": output::refused_json(&refused) })
+        );
+    } else {
+        output::print_refused(&refused);
+        println!("{accepted} accepted, {} refused", refused.len());
+    }
+    output::all_accepted(&refused)
+}
+
+/// Sends the batches. Returns how many reports were accepted, and the lines of the others.
+async fn record(
+    mut service: AttentionServiceClient<ServiceChannel>,
+    mut incoming: mpsc::Receiver<SignalBatch>,
+) -> Result<(u64, RefusedLines), CommandError> {
+    let (mut accepted, mut refused) = (0, RefusedLines::new());
     while let Some(batch) = incoming.recv().await {
         let (lines, reports): (Vec<u64>, Vec<SignalReport>) = batch.into_iter().unzip();
         let answer = service.record_signals(RecordSignalsRequest { reports }).await?;
         for (line, result) in lines.into_iter().zip(answer.into_inner().results) {
             if result.refusal.is_empty() {
-                taken += 1;
+                accepted += 1;
             } else {
                 refused.push((line, result.refusal));
             }
         }
     }
-    refused.extend(reading.await.map_err(Failure::other)??);
-    refused.sort();
-    show(taken, &refused, as_json);
-    if refused.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::data(format!(
-        "{} lines were refused; the others were taken",
-        refused.len()
-    )))
-}
-
-fn show(taken: u64, refused: &[(u64, String)], as_json: bool) {
-    if as_json {
-        let refused = refused.iter();
-        let refused: Vec<_> = refused
-            .map(|(line, problem)| json!({ "line": line, "problem": problem }))
-            .collect();
-        println!("{}", json!({ "taken": taken, "refused": refused }));
-        return;
-    }
-    for (line, problem) in refused {
-        eprintln!("line {line}: {problem}");
-    }
-    println!("{taken} taken, {} refused", refused.len());
+    Ok((accepted, refused))
 }

@@ -1,10 +1,11 @@
-//! `sources`: the feeds that papers come from by themselves.
+//! `sources`: the feeds that papers are collected from.
 
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use common::clock::Clock;
 use common::grpc::ServiceChannel;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use proto::convert::from_wire_time;
 use proto::ingest::v1::source_service_client::SourceServiceClient;
 use proto::ingest::v1::{
@@ -14,23 +15,22 @@ use proto::ingest::v1::{
 };
 use serde_json::{Value, json};
 
-use super::search::moment;
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client, output};
 
-/// Between two looks at a back-fill or a run that is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a run or a back-fill that is waited for is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 
-/// What to do.
+/// What to do with sources.
 #[derive(Subcommand)]
-pub enum Sources {
-    /// List them: how fresh each is, what its last run came to
+pub enum SourcesCommand {
+    /// List them, with the freshness and the last run of each
     List {
         /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Show one, with the records that were set aside and its back-fills
+    /// Show one, with its quarantined records and its back-fills
     Show {
         /// Its name in the settings
         name: String,
@@ -38,167 +38,128 @@ pub enum Sources {
         #[arg(long)]
         json: bool,
     },
-    /// Run one now, whatever its schedule says
+    /// Run one now, regardless of its schedule
     Run {
         /// Its name in the settings
         name: String,
-        /// Stay until it has been read to its end, or has failed
+        /// Wait until it has been read to its end or has failed
         #[arg(long)]
         wait: bool,
     },
-    /// Let one rest until it is resumed
+    /// Pause one until it is resumed
     Pause {
         /// Its name in the settings
         name: String,
     },
-    /// End a rest and catch up
+    /// Resume a paused one and catch up
     Resume {
         /// Its name in the settings
         name: String,
     },
-    /// Read a range of days beside the schedule
-    Backfill {
-        /// Its name in the settings
-        name: String,
-        /// First day, such as 2026-01-31
-        #[arg(long, value_name = "DAY", required_unless_present_any = ["pause", "resume", "cancel"])]
-        from: Option<String>,
-        /// Last day [default: today, UTC]
-        #[arg(long, value_name = "DAY", requires = "from")]
-        to: Option<String>,
-        /// Let this back-fill rest; its place is kept
-        #[arg(long, value_name = "ID", conflicts_with_all = ["from", "resume", "cancel"])]
-        pause: Option<String>,
-        /// Go on with this back-fill
-        #[arg(long, value_name = "ID", conflicts_with_all = ["from", "cancel"])]
-        resume: Option<String>,
-        /// End this back-fill; what it brought stays
-        #[arg(long, value_name = "ID", conflicts_with = "from")]
-        cancel: Option<String>,
-        /// Stay and show progress until it is done; leaving does not end it
-        #[arg(long)]
-        wait: bool,
-    },
-    /// Print a file of sources with every kind, every key and what it means
+    /// Read a range of past days beside the schedule
+    Backfill(BackfillArgs),
+    /// Print an example file of sources with every kind and key, commented
     Example,
 }
 
-type Client = SourceServiceClient<ServiceChannel>;
+/// A back-fill to start, or one to act on.
+#[derive(Args)]
+pub struct BackfillArgs {
+    /// Its name in the settings
+    name: String,
+    /// First day, such as 2026-01-31
+    #[arg(long, value_name = "DAY", required_unless_present_any = ["pause", "resume", "cancel"])]
+    from: Option<String>,
+    /// Last day [default: today, UTC]
+    #[arg(long, value_name = "DAY", requires = "from")]
+    to: Option<String>,
+    /// Pause this back-fill; it keeps its position
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "resume", "cancel"])]
+    pause: Option<String>,
+    /// Resume this back-fill
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from", "cancel"])]
+    resume: Option<String>,
+    /// Cancel this back-fill; papers it has brought stay
+    #[arg(long, value_name = "ID", conflicts_with = "from")]
+    cancel: Option<String>,
+    /// Wait and show progress until it is done; interrupting the command does not end it
+    #[arg(long)]
+    wait: bool,
+}
+
+type SourcesClient = SourceServiceClient<ServiceChannel>;
 
 /// Runs the command.
-pub async fn run(place: &Place, command: Sources) -> Result<(), Failure> {
-    if matches!(command, Sources::Example) {
+pub async fn run(connect: &ConnectArgs, command: SourcesCommand, clock: &Clock) -> Result<(), CommandError> {
+    if matches!(command, SourcesCommand::Example) {
         print!("{}", ingest::sources_example());
         return Ok(());
     }
-    let mut service = SourceServiceClient::new(client::connect(place)?);
+    let service = &mut SourceServiceClient::new(client::connect(connect)?);
     match command {
-        Sources::List { json } => {
+        SourcesCommand::List { json } => {
             let sources = service.list_sources(ListSourcesRequest {}).await?.into_inner().sources;
-            list(&sources, json);
+            list(&sources, json, clock);
         }
-        Sources::Show { name, json } => show(&get(&mut service, name).await?, json),
-        Sources::Run { name, wait } => run_now(&mut service, name, wait).await?,
-        Sources::Pause { name } => {
-            let source = service
-                .pause_source(PauseSourceRequest { name })
-                .await?
-                .into_inner()
-                .source;
-            line(&source.unwrap_or_default());
+        SourcesCommand::Show { name, json } => show(&get(service, name).await?, json),
+        SourcesCommand::Run { name, wait } => run_now(service, name, wait, clock).await?,
+        SourcesCommand::Pause { name } => {
+            let answer = service.pause_source(PauseSourceRequest { name }).await?;
+            print_line(&answer.into_inner().source.unwrap_or_default(), clock);
         }
-        Sources::Resume { name } => {
-            let source = service
-                .resume_source(ResumeSourceRequest { name })
-                .await?
-                .into_inner()
-                .source;
-            line(&source.unwrap_or_default());
+        SourcesCommand::Resume { name } => {
+            let answer = service.resume_source(ResumeSourceRequest { name }).await?;
+            print_line(&answer.into_inner().source.unwrap_or_default(), clock);
         }
-        Sources::Backfill {
-            name,
-            from,
-            to,
-            pause,
-            resume,
-            cancel,
-            wait,
-        } => {
-            let backfill = match (from, pause, resume, cancel) {
-                (Some(first_day), ..) => start(&mut service, &name, first_day, to.unwrap_or_default()).await?,
-                (_, Some(id), ..) => paused(&mut service, &name, id).await?,
-                (_, _, Some(id), _) => resumed(&mut service, &name, id).await?,
-                (_, _, _, id) => cancelled(&mut service, &name, id.unwrap_or_default()).await?,
-            };
+        SourcesCommand::Backfill(args) => {
+            let (name, wait) = (args.name.clone(), args.wait);
+            let backfill = change_backfill(service, args).await?;
             println!("{}", backfill_line(&backfill));
             if wait {
-                follow(&mut service, &name, &backfill.backfill_id).await?;
+                follow(service, &name, &backfill.backfill_id, clock).await?;
             }
         }
-        Sources::Example => {}
+        SourcesCommand::Example => {}
     }
     Ok(())
 }
 
-async fn start(service: &mut Client, name: &str, first_day: String, last_day: String) -> Result<Backfill, Failure> {
-    let request = StartBackfillRequest {
-        name: name.to_owned(),
-        first_day,
-        last_day,
+/// Starts, pauses, resumes or cancels a back-fill and returns it.
+async fn change_backfill(service: &mut SourcesClient, args: BackfillArgs) -> Result<Backfill, CommandError> {
+    let name = args.name;
+    let backfill = match (args.from, args.pause, args.resume, args.cancel) {
+        (Some(first_day), ..) => {
+            let last_day = args.to.unwrap_or_default();
+            let request = StartBackfillRequest {
+                name,
+                first_day,
+                last_day,
+            };
+            service.start_backfill(request).await?.into_inner().backfill
+        }
+        (_, Some(backfill_id), ..) => {
+            let request = PauseBackfillRequest { name, backfill_id };
+            service.pause_backfill(request).await?.into_inner().backfill
+        }
+        (_, _, Some(backfill_id), _) => {
+            let request = ResumeBackfillRequest { name, backfill_id };
+            service.resume_backfill(request).await?.into_inner().backfill
+        }
+        (_, _, _, backfill_id) => {
+            let backfill_id = backfill_id.unwrap_or_default();
+            let request = CancelBackfillRequest { name, backfill_id };
+            service.cancel_backfill(request).await?.into_inner().backfill
+        }
     };
-    Ok(service
-        .start_backfill(request)
-        .await?
-        .into_inner()
-        .backfill
-        .unwrap_or_default())
+    Ok(backfill.unwrap_or_default())
 }
 
-async fn paused(service: &mut Client, name: &str, backfill_id: String) -> Result<Backfill, Failure> {
-    let request = PauseBackfillRequest {
-        name: name.to_owned(),
-        backfill_id,
-    };
-    Ok(service
-        .pause_backfill(request)
-        .await?
-        .into_inner()
-        .backfill
-        .unwrap_or_default())
-}
-
-async fn resumed(service: &mut Client, name: &str, backfill_id: String) -> Result<Backfill, Failure> {
-    let request = ResumeBackfillRequest {
-        name: name.to_owned(),
-        backfill_id,
-    };
-    Ok(service
-        .resume_backfill(request)
-        .await?
-        .into_inner()
-        .backfill
-        .unwrap_or_default())
-}
-
-async fn cancelled(service: &mut Client, name: &str, backfill_id: String) -> Result<Backfill, Failure> {
-    let request = CancelBackfillRequest {
-        name: name.to_owned(),
-        backfill_id,
-    };
-    Ok(service
-        .cancel_backfill(request)
-        .await?
-        .into_inner()
-        .backfill
-        .unwrap_or_default())
-}
-
-async fn get(service: &mut Client, name: String) -> Result<Source, Failure> {
+async fn get(service: &mut SourcesClient, name: String) -> Result<Source, CommandError> {
     let answer = service.get_source(GetSourceRequest { name }).await?.into_inner();
     Ok(answer.source.unwrap_or_default())
 }
 
-async fn run_now(service: &mut Client, name: String, wait: bool) -> Result<(), Failure> {
+async fn run_now(service: &mut SourcesClient, name: String, wait: bool, clock: &Clock) -> Result<(), CommandError> {
     let before = get(service, name.clone()).await?;
     let request = RunSourceRequest { name: name.clone() };
     let source = service
@@ -208,52 +169,58 @@ async fn run_now(service: &mut Client, name: String, wait: bool) -> Result<(), F
         .source
         .unwrap_or_default();
     if !wait {
-        line(&source);
+        print_line(&source, clock);
         return Ok(());
     }
     loop {
         let now = get(service, name.clone()).await?;
-        let runs = now.state() == SourceState::Running;
-        if !runs && now.last_success_time != before.last_success_time {
-            line(&now);
+        let is_running = now.state() == SourceState::Running;
+        if !is_running && now.last_success_time != before.last_success_time {
+            print_line(&now, clock);
             return Ok(());
         }
-        if !runs && (now.failure_count > before.failure_count || now.state() == SourceState::Stopped) {
-            return Err(Failure::other(format!("source {name}: {}", now.last_error)));
+        if !is_running && (now.failure_count > before.failure_count || now.state() == SourceState::Stopped) {
+            return Err(CommandError::other(format!("source {name}: {}", now.last_error)));
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        clock.sleep(CHECK_EVERY).await;
     }
 }
 
-/// Shows how a back-fill gets on until it has ended.
-async fn follow(service: &mut Client, name: &str, id: &str) -> Result<(), Failure> {
-    let mut shown = String::new();
+/// Prints the progress of a back-fill until it ends.
+async fn follow(service: &mut SourcesClient, name: &str, id: &str, clock: &Clock) -> Result<(), CommandError> {
+    let mut last_line = String::new();
     loop {
         let source = get(service, name.to_owned()).await?;
         let found = source.backfills.into_iter().find(|one| one.backfill_id == id);
         let Some(backfill) = found else {
-            return Err(Failure::other(format!("back-fill {id} is not there any more")));
+            return Err(CommandError::other(format!("back-fill {id} no longer exists")));
         };
         let line = backfill_line(&backfill);
-        if line != shown {
+        if line != last_line {
             eprintln!("{line}");
-            shown = line;
+            last_line = line;
         }
         match backfill.state() {
             BackfillState::Done => return Ok(()),
             BackfillState::Failed | BackfillState::Cancelled | BackfillState::Paused => {
-                return Err(Failure::other(format!(
+                return Err(CommandError::other(format!(
                     "back-fill {id} is {}: {}",
                     word(backfill.state()),
                     backfill.error
                 )));
             }
-            BackfillState::Running | BackfillState::Unspecified => tokio::time::sleep(LOOK_EVERY).await,
+            BackfillState::Running => clock.sleep(CHECK_EVERY).await,
+            BackfillState::Unspecified => {
+                let version = "the platform is of another version than this command";
+                return Err(CommandError::other(format!(
+                    "back-fill {id} is in an unknown state; {version}"
+                )));
+            }
         }
     }
 }
 
-fn list(sources: &[Source], as_json: bool) {
+fn list(sources: &[Source], as_json: bool, clock: &Clock) {
     if as_json {
         let sources: Vec<Value> = sources.iter().map(to_json).collect();
         println!("{}", json!({ "sources": sources }));
@@ -261,27 +228,28 @@ fn list(sources: &[Source], as_json: bool) {
     }
     if sources.is_empty() {
         println!(
-            "There are no sources. `broadsheet sources example` prints a file of them; name yours in ingest.sources."
+            "There are no sources. `broadsheet sources example` prints an example file; set ingest.sources to the path of yours."
         );
     }
     for source in sources {
-        line(source);
+        print_line(source, clock);
     }
 }
 
-fn line(source: &Source) {
+fn print_line(source: &Source, clock: &Clock) {
     let counts = source.counts.unwrap_or_default();
-    let newest = source
-        .newest_paper_time
-        .map_or_else(|| "nothing yet".to_owned(), |time| format!("newest {}", ago(time)));
+    let newest = source.newest_paper_time.map_or_else(
+        || "nothing yet".to_owned(),
+        |time| format!("newest {}", ago(time, clock)),
+    );
     let mut text = format!(
-        "{:<20} {:<16} {:<9} {newest} ({}), {} accepted, {} set aside",
+        "{:<20} {:<16} {:<9} {newest} ({}), {} accepted, {} quarantined",
         source.name,
         source.kind,
         state_word(source.state()),
         freshness_word(source.freshness()),
         counts.accepted,
-        counts.set_aside
+        counts.quarantined
     );
     if !source.last_error.is_empty() {
         text = format!("{text}; last error: {}", source.last_error);
@@ -295,7 +263,7 @@ fn show(source: &Source, as_json: bool) {
         return;
     }
     let counts = source.counts.unwrap_or_default();
-    let time = |time| moment(time).unwrap_or_else(|| "-".to_owned());
+    let time = |time| output::time(time).unwrap_or_else(|| "-".to_owned());
     println!("name        {}\nkind        {}", source.name, source.kind);
     println!("state       {}", state_word(source.state()));
     println!("fresh       {}", freshness_word(source.freshness()));
@@ -306,30 +274,29 @@ fn show(source: &Source, as_json: bool) {
         time(source.next_run_time)
     );
     println!("read to end {}", time(source.last_success_time));
+    let last_error = Some(source.last_error.as_str()).filter(|error| !error.is_empty());
+    println!("last error  {}", last_error.unwrap_or("-"));
     println!(
-        "last error  {}",
-        if source.last_error.is_empty() {
-            "-"
-        } else {
-            &source.last_error
-        }
-    );
-    println!(
-        "records     {} accepted, {} unchanged, {} duplicate, {} withdrawn, {} signals, {} set aside, on {} pages",
+        "records     {} accepted, {} unchanged, {} duplicate, {} withdrawn, {} signals, {} quarantined, on {} pages",
         counts.accepted,
         counts.unchanged,
         counts.duplicate,
         counts.withdrawn,
         counts.signals,
-        counts.set_aside,
+        counts.quarantined,
         counts.pages
     );
     println!("cursor      {}", source.cursor);
     for backfill in &source.backfills {
         println!("back-fill   {}", backfill_line(backfill));
     }
-    for aside in &source.set_aside_records {
-        println!("set aside   {} {}: {}", time(aside.time), aside.place, aside.reason);
+    for record in &source.quarantined_records {
+        println!(
+            "quarantined {} {}: {}",
+            time(record.time),
+            record.location,
+            record.reason
+        );
     }
 }
 
@@ -365,22 +332,22 @@ fn to_json(source: &Source) -> Value {
         "kind": source.kind,
         "state": state_word(source.state()),
         "freshness": freshness_word(source.freshness()),
-        "newest": moment(source.newest_paper_time),
-        "late_since": moment(source.late_since_time),
-        "next_run": moment(source.next_run_time),
-        "last_run": moment(source.last_run_time),
-        "last_success": moment(source.last_success_time),
+        "newest": output::time(source.newest_paper_time),
+        "late_since": output::time(source.late_since_time),
+        "next_run": output::time(source.next_run_time),
+        "last_run": output::time(source.last_run_time),
+        "last_success": output::time(source.last_success_time),
         "last_error": source.last_error,
         "failures": source.failure_count,
         "cursor": source.cursor,
         "counts": {
             "pages": counts.pages, "accepted": counts.accepted, "unchanged": counts.unchanged,
             "duplicate": counts.duplicate, "withdrawn": counts.withdrawn, "signals": counts.signals,
-            "set_aside": counts.set_aside,
+            "quarantined": counts.quarantined,
         },
         "backfills": source.backfills.iter().map(backfill).collect::<Vec<_>>(),
-        "set_aside": source.set_aside_records.iter().map(|one| json!({
-            "place": one.place, "reason": one.reason, "time": moment(one.time),
+        "quarantined": source.quarantined_records.iter().map(|one| json!({
+            "location": one.location, "reason": one.reason, "time": output::time(one.time),
         })).collect::<Vec<_>>(),
     })
 }
@@ -416,11 +383,11 @@ fn word(state: BackfillState) -> &'static str {
 }
 
 /// How long ago, in the largest unit that fits.
-fn ago(time: prost_types::Timestamp) -> String {
+fn ago(time: prost_types::Timestamp, clock: &Clock) -> String {
     let Ok(time) = from_wire_time("time", time) else {
         return "at an unknown time".to_owned();
     };
-    let passed = Timestamp::now().duration_since(time).max(SignedDuration::ZERO);
+    let passed = clock.now().duration_since(time).max(SignedDuration::ZERO);
     match (passed.as_hours(), passed.as_mins()) {
         (hours @ 48.., _) => format!("{} days ago", hours / 24),
         (hours @ 2.., _) => format!("{hours} hours ago"),

@@ -1,17 +1,17 @@
-//! `status`: how the platform stands.
+//! `status`: the state of the platform: its index, its routes, its dead letters.
 
-use proto::index::v1::GetIndexStatusRequest;
 use proto::index::v1::index_admin_service_client::IndexAdminServiceClient;
-use proto::operations::v1::GetStatusRequest;
+use proto::index::v1::{GetIndexStatusRequest, GetIndexStatusResponse};
 use proto::operations::v1::operations_service_client::OperationsServiceClient;
-use serde_json::json;
+use proto::operations::v1::{GetStatusRequest, GetStatusResponse};
+use serde_json::{Value, json};
 
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client};
 
 /// Prints the status.
-pub async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
-    let channel = client::connect(place)?;
+pub async fn run(connect: &ConnectArgs, as_json: bool) -> Result<(), CommandError> {
+    let channel = client::connect(connect)?;
     let flow = OperationsServiceClient::new(channel.clone())
         .get_status(GetStatusRequest {})
         .await?
@@ -21,29 +21,37 @@ pub async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
         .await?
         .into_inner();
     if as_json {
-        let hops: Vec<_> = flow
-            .hops
-            .iter()
-            .map(|hop| {
-                json!({
-                    "subject": hop.subject, "from": hop.from, "to": hop.to, "consumer": hop.consumer,
-                    "pending": hop.pending, "in_flight": hop.in_flight, "redelivered": hop.redelivered,
-                })
-            })
-            .collect();
-        let status = json!({
-            "version": flow.version,
-            "hops": hops,
-            "dead_letters": flow.dead_letters,
-            "stream": { "messages": flow.stream_messages, "bytes": flow.stream_bytes },
-            "index": {
-                "store": index.store, "collection": index.collection, "encoder": index.encoder_id,
-                "dimension": index.dimension, "papers": index.papers, "withdrawn": index.withdrawn,
-            },
-        });
-        println!("{status}");
-        return Ok(());
+        println!("{}", to_json(&flow, &index));
+    } else {
+        show(&flow, &index);
     }
+    Ok(())
+}
+
+fn to_json(flow: &GetStatusResponse, index: &GetIndexStatusResponse) -> Value {
+    let routes: Vec<_> = flow
+        .routes
+        .iter()
+        .map(|route| {
+            json!({
+                "subject": route.subject, "from": route.from, "to": route.to, "consumer": route.consumer,
+                "pending": route.pending, "in_flight": route.in_flight, "redelivered": route.redelivered,
+            })
+        })
+        .collect();
+    json!({
+        "version": flow.version,
+        "routes": routes,
+        "dead_letters": flow.dead_letters,
+        "stream": { "messages": flow.stream_messages, "bytes": flow.stream_bytes },
+        "index": {
+            "store": index.store, "collection": index.collection, "encoder": index.encoder_id,
+            "dimension": index.dimension, "papers": index.papers, "withdrawn": index.withdrawn,
+        },
+    })
+}
+
+fn show(flow: &GetStatusResponse, index: &GetIndexStatusResponse) {
     println!("Broadsheet {}", flow.version);
     println!(
         "index         {} papers in {} ({}), encoder {}",
@@ -54,40 +62,20 @@ pub async fn run(place: &Place, as_json: bool) -> Result<(), Failure> {
         "\n{:<20} {:<12} {:<14} {:>8} {:>9} {:>11}",
         "subject", "from", "to", "pending", "in flight", "redelivered"
     );
-    for hop in flow.hops {
-        let HopLine {
-            pending,
-            in_flight,
-            redelivered,
-        } = HopLine::of(&hop);
-        println!(
-            "{:<20} {:<12} {:<14} {pending:>8} {in_flight:>9} {redelivered:>11}",
-            hop.subject, hop.from, hop.to
-        );
-    }
-    Ok(())
-}
-
-/// The figures of a hop; a dash where each replica reads the stream for itself.
-struct HopLine {
-    pending: String,
-    in_flight: String,
-    redelivered: String,
-}
-
-impl HopLine {
-    fn of(hop: &proto::operations::v1::HopStatus) -> Self {
-        let shown = |figure: u64| {
-            if hop.consumer.is_empty() {
-                "-".to_owned()
-            } else {
-                figure.to_string()
-            }
+    for route in &flow.routes {
+        // Where each replica reads the stream for itself, there is no consumer to count for.
+        let figure = |figure: u64| match route.consumer.as_str() {
+            "" => "-".to_owned(),
+            _ => figure.to_string(),
         };
-        Self {
-            pending: shown(hop.pending),
-            in_flight: shown(hop.in_flight),
-            redelivered: shown(hop.redelivered),
-        }
+        println!(
+            "{:<20} {:<12} {:<14} {:>8} {:>9} {:>11}",
+            route.subject,
+            route.from,
+            route.to,
+            figure(route.pending),
+            figure(route.in_flight),
+            figure(route.redelivered)
+        );
     }
 }

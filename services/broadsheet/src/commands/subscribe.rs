@@ -1,4 +1,4 @@
-//! `subscribe`: an address to the daily digest.
+//! `subscribe`: subscribes an address to the daily digest.
 
 use clap::{Args, ValueEnum};
 use common::grpc::ServiceChannel;
@@ -8,37 +8,37 @@ use proto::subscriptions::v1::{
 };
 
 use super::subscribers::webhook;
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client};
 
 /// Who subscribes to what.
 #[derive(Args)]
-pub struct Options {
+pub struct SubscribeArgs {
     /// E-mail address
     email: String,
-    /// What to read, in your own words; can be given several times
+    /// Topic of interest, in your own words; may be repeated
     #[arg(long, value_name = "TEXT")]
     interest: Vec<String>,
-    /// Id of a paper that found papers should be like, such as arxiv:2402.14776; can be given several times
+    /// Id of a paper to find similar ones to, such as arxiv:2402.14776; may be repeated
     #[arg(long, value_name = "ID")]
     like: Vec<String>,
-    /// Leave out papers with these words, or of an author or a category: WORDS, author:NAME, category:NAME; can be given
-    /// several times
+    /// Leave out papers with these words, or of an author or a category: WORDS, author:NAME, category:NAME; may be
+    /// repeated
     #[arg(long, value_name = "WHAT")]
     exclude: Vec<String>,
-    /// From Monday to Friday only
+    /// Only from Monday to Friday
     #[arg(long, conflicts_with = "weekly")]
     weekdays: bool,
-    /// One day a week only
+    /// Only once a week, on this day
     #[arg(long, value_name = "DAY", value_enum)]
-    weekly: Option<Day>,
-    /// The share of the digest that what is trending fills, from 0 (only what matches) to 1 (only what is trending)
+    weekly: Option<WeekdayArg>,
+    /// Share of trending papers in the digest, from 0 (only what matches) to 1 (only what is trending)
     #[arg(long, value_name = "SHARE")]
     trending_share: Option<f64>,
-    /// Language of the words around the papers: en, de, fr or es; others get English
+    /// Language of the text around the papers: en, de, fr or es; any other gets English
     #[arg(long, value_name = "TAG", default_value = "")]
     language: String,
-    /// Mails without HTML
+    /// Plain text instead of HTML
     #[arg(long)]
     text_only: bool,
     /// Local time of day of the digest, such as 07:30
@@ -50,12 +50,12 @@ pub struct Options {
     /// Papers per digest, 1 to 50
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     papers: i32,
-    /// Send editions to this URL as signed requests, instead of mails
+    /// Send digests to this URL as signed requests instead of mails
     #[arg(long, value_name = "URL", requires = "confirm")]
     webhook: Option<String>,
-    /// With a webhook: whether editions come by mail, too
+    /// With a webhook: whether digests are mailed as well
     #[arg(long, value_enum, requires = "webhook")]
-    channel: Option<webhook::Channel>,
+    channel: Option<webhook::ChannelArg>,
     /// Consent is on record: activate at once instead of mailing a confirmation
     #[arg(long)]
     confirm: bool,
@@ -63,7 +63,7 @@ pub struct Options {
 
 /// A day of the week.
 #[derive(Clone, Copy, ValueEnum)]
-enum Day {
+enum WeekdayArg {
     Monday = 1,
     Tuesday = 2,
     Wednesday = 3,
@@ -73,32 +73,32 @@ enum Day {
     Sunday = 7,
 }
 
-/// Subscribes and says what comes next.
-pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
-    let consent = if options.confirm {
+/// Subscribes and prints what happens next.
+pub async fn run(connect: &ConnectArgs, args: SubscribeArgs) -> Result<(), CommandError> {
+    let consent = if args.confirm {
         Consent::OnRecord
     } else {
         Consent::DoubleOptIn
     };
-    let email = options.email.clone();
+    let email = args.email.clone();
     let request = SubscribeRequest {
         consent: consent.into(),
-        ..request(options)
+        ..request(args)
     };
-    let answer = subscribe(client::connect(place)?, request).await?;
+    let answer = subscribe(client::connect(connect)?, request).await?;
     if answer.confirmation_required {
-        println!("A confirmation is on its way to {email}; the digest starts once it is confirmed.");
+        println!("A confirmation mail is on its way to {email}; digests start once the address is confirmed.");
     } else {
         println!("{email} is subscribed.");
     }
     match answer.webhook_secret.as_str() {
         "" => Ok(()),
-        secret => webhook::tell(secret, answer.webhook.as_ref()),
+        secret => webhook::print_secret(secret, answer.webhook.as_ref()),
     }
 }
 
-fn request(options: Options) -> SubscribeRequest {
-    let mut interests: Vec<Interest> = options
+fn request(args: SubscribeArgs) -> SubscribeRequest {
+    let mut interests: Vec<Interest> = args
         .interest
         .into_iter()
         .map(|text| Interest {
@@ -106,36 +106,36 @@ fn request(options: Options) -> SubscribeRequest {
             ..Interest::default()
         })
         .collect();
-    // Example papers say together what one interest is.
-    if !options.like.is_empty() {
+    // Example papers together describe one interest.
+    if !args.like.is_empty() {
         interests.push(Interest {
-            like_paper_ids: options.like,
+            like_paper_ids: args.like,
             ..Interest::default()
         });
     }
-    let (frequency, weekday) = match options.weekly {
+    let (frequency, weekday) = match args.weekly {
         Some(day) => (Frequency::Weekly, day as i32),
-        None if options.weekdays => (Frequency::Weekdays, 0),
+        None if args.weekdays => (Frequency::Weekdays, 0),
         None => (Frequency::Daily, 0),
     };
-    // Unspecified is the webhook where there is one.
-    let channel = options.channel.map_or(DeliveryChannel::Unspecified, Into::into);
+    // Unspecified means the webhook, if there is one.
+    let channel = args.channel.map_or(DeliveryChannel::Unspecified, Into::into);
     SubscribeRequest {
-        email: options.email,
+        email: args.email,
         interests,
         schedule: Some(Schedule {
-            time: options.time,
-            time_zone: options.time_zone,
+            time: args.time,
+            time_zone: args.time_zone,
             frequency: frequency.into(),
             weekday,
         }),
-        paper_count: options.papers,
-        exclusions: exclusions(&options.exclude),
-        trending_share: options.trending_share,
-        language: options.language,
+        paper_count: args.papers,
+        exclusions: exclusions(&args.exclude),
+        trending_share: args.trending_share,
+        language: args.language,
         delivery_channel: channel.into(),
-        webhook_url: options.webhook.unwrap_or_default(),
-        format: if options.text_only { Format::Text } else { Format::Html }.into(),
+        webhook_url: args.webhook.unwrap_or_default(),
+        format: if args.text_only { Format::Text } else { Format::Html }.into(),
         ..SubscribeRequest::default()
     }
 }
@@ -154,8 +154,8 @@ fn exclusions(excluded: &[String]) -> Option<Exclusions> {
     (!excluded.is_empty()).then_some(exclusions)
 }
 
-/// Subscribes; answers whether the reader has to confirm, and the secret of a webhook.
-pub async fn subscribe(channel: ServiceChannel, request: SubscribeRequest) -> Result<SubscribeResponse, Failure> {
+/// Subscribes. The answer says whether the reader has to confirm, and holds the secret of a webhook.
+pub async fn subscribe(channel: ServiceChannel, request: SubscribeRequest) -> Result<SubscribeResponse, CommandError> {
     let answer = SubscriptionServiceClient::new(channel).subscribe(request).await?;
     Ok(answer.into_inner())
 }

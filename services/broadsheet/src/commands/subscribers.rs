@@ -1,7 +1,7 @@
-//! `subscribers`: who is subscribed, in and out of the platform, and who must not be mailed.
+//! `subscribers`: lists, imports and exports subscribers, and manages addresses that must not be mailed.
 
 mod import;
-mod shown;
+mod view;
 pub mod webhook;
 
 use std::path::PathBuf;
@@ -18,17 +18,17 @@ use proto::subscriptions::v1::{
 };
 use serde_json::json;
 
-use crate::failure::Failure;
-use crate::{Place, client};
+use crate::error::CommandError;
+use crate::{ConnectArgs, client, output};
 
-/// What to do.
+/// What to do with subscribers.
 #[derive(Subcommand)]
-pub enum Subscribers {
-    /// List them, in the order in which they were last changed
+pub enum SubscribersCommand {
+    /// List them by the time of their last change
     List {
         /// Only those in this state
         #[arg(long, value_enum)]
-        state: Option<State>,
+        state: Option<StateArg>,
         /// Print one JSON object per line
         #[arg(long)]
         json: bool,
@@ -41,8 +41,8 @@ pub enum Subscribers {
         #[arg(long)]
         json: bool,
     },
-    /// Take in subscribers whose consent is on record, from a CSV file with the header
-    /// email,interests,time,time_zone,papers,webhook,consent_source,consent_time (interests with ; between)
+    /// Import subscribers whose consent is on record, from a CSV file with the header
+    /// email,interests,time,time_zone,papers,webhook,consent_source,consent_time (interests separated by ;)
     Import {
         /// The file; - reads standard input
         #[arg(value_name = "CSV")]
@@ -56,13 +56,13 @@ pub enum Subscribers {
         /// E-mail address
         email: String,
     },
-    /// Send nothing to an address any more, whether it is subscribed or not
+    /// Never send anything to an address again, subscribed or not
     Suppress {
         /// E-mail address
         email: String,
-        /// Why
+        /// Reason on record
         #[arg(long, value_enum, default_value = "manual")]
-        reason: Reason,
+        reason: ReasonArg,
     },
     /// Allow mail to an address again
     Unsuppress {
@@ -71,13 +71,13 @@ pub enum Subscribers {
     },
     /// List suppressions, by the hashes of their addresses
     Suppressions,
-    /// Bring Redis up to the log of subscribers, after it was lost
+    /// Restore Redis from the subscriber log after data loss
     Rebuild,
     /// Send nothing for a while
     Pause {
         /// E-mail address
         email: String,
-        /// Until when, in RFC 3339, such as 2027-01-31T00:00:00Z; without it, until resumed
+        /// End of the pause in RFC 3339, such as 2027-01-31T00:00:00Z; if absent, until resumed
         #[arg(long, value_name = "TIME")]
         until: Option<Timestamp>,
     },
@@ -86,22 +86,22 @@ pub enum Subscribers {
         /// E-mail address
         email: String,
     },
-    /// Send editions to a URL, as signed requests
+    /// Send digests to a URL as signed requests
     Webhook {
         #[command(subcommand)]
-        command: webhook::Command,
+        command: webhook::WebhookCommand,
     },
-    /// Forget everything about a subscriber; of a suppressed address a hash stays
+    /// Delete everything about a subscriber; of a suppressed address, a hash is kept
     Delete {
         /// E-mail address
         email: String,
     },
 }
 
-/// Where a subscription stands.
+/// State of a subscription.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum State {
-    /// Waits for confirmation
+pub enum StateArg {
+    /// Not confirmed yet
     Pending,
     /// Gets digests
     Active,
@@ -109,94 +109,112 @@ pub enum State {
     Paused,
     /// Ended by the reader
     Unsubscribed,
-    /// Ended because the address takes no mail, or must not get any
+    /// Ended because the address rejects mail or must not get any
     Suppressed,
 }
 
 /// Why an address gets no mail.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Reason {
-    /// It takes no mail
+pub enum ReasonArg {
+    /// It rejects mail
     Bounce,
-    /// Its reader called our mail spam
+    /// Its reader reported our mail as spam
     Complaint,
-    /// Somebody said so
+    /// Decided by an operator
     Manual,
 }
 
-type Client = SubscriptionServiceClient<ServiceChannel>;
+/// The service of subscriptions.
+type SubscriptionsClient = SubscriptionServiceClient<ServiceChannel>;
 
 /// Runs the command.
-pub async fn run(place: &Place, command: Subscribers) -> Result<(), Failure> {
-    let mut service = SubscriptionServiceClient::new(client::connect(place)?);
+pub async fn run(connect: &ConnectArgs, command: SubscribersCommand) -> Result<(), CommandError> {
+    let service = &mut SubscriptionServiceClient::new(client::connect(connect)?);
     match command {
-        Subscribers::List { state, json } => list(&mut service, state, json).await?,
-        Subscribers::Show { email, json } => {
-            let answer = service.get_subscriber(GetSubscriberRequest { email }).await?;
-            let subscription = answer.into_inner().subscription.unwrap_or_default();
-            if json {
-                println!("{}", shown::to_json(&subscription));
-            } else {
-                shown::in_words(&subscription);
-            }
-        }
-        Subscribers::Import { file, json } => import::run(&mut service, &file, json).await?,
-        Subscribers::Export { email } => {
-            let token = token(&mut service, email).await?;
-            let answer = service.export_subscription(ExportSubscriptionRequest { token }).await?;
-            println!("{}", answer.into_inner().json);
-        }
-        Subscribers::Suppress { email, reason } => suppress(&mut service, email, reason).await?,
-        Subscribers::Unsuppress { email } => {
-            let request = UnsuppressAddressRequest { email: email.clone() };
-            service.unsuppress_address(request).await?;
-            println!("{email} may get mail again; a subscription that ended needs new consent.");
-        }
-        Subscribers::Suppressions => suppressions(&mut service).await?,
-        Subscribers::Rebuild => rebuild(&mut service).await?,
-        Subscribers::Pause { email, until } => {
-            let token = token(&mut service, email.clone()).await?;
-            let until_time = until.map(to_wire_time);
-            service
-                .pause_subscription(PauseSubscriptionRequest { token, until_time })
-                .await?;
-            let end = until.map_or("it is resumed".to_owned(), |until| until.to_string());
-            println!("{email} gets nothing until {end}.");
-        }
-        Subscribers::Resume { email } => {
-            let token = token(&mut service, email.clone()).await?;
-            service.resume_subscription(ResumeSubscriptionRequest { token }).await?;
-            println!("{email} gets digests again.");
-        }
-        Subscribers::Webhook { command } => webhook::run(&mut service, command).await?,
-        Subscribers::Delete { email } => {
-            let token = token(&mut service, email.clone()).await?;
-            let answer = service.delete_subscription(DeleteSubscriptionRequest { token }).await?;
-            let kept = if answer.into_inner().suppression_kept {
-                "; a hash of the address stays, because it is suppressed"
-            } else {
-                ""
-            };
-            println!("Everything about {email} is forgotten{kept}.");
-        }
+        SubscribersCommand::List { state, json } => list(service, state, json).await,
+        SubscribersCommand::Show { email, json } => show(service, email, json).await,
+        SubscribersCommand::Import { file, json } => import::run(service, &file, json).await,
+        SubscribersCommand::Export { email } => export(service, email).await,
+        SubscribersCommand::Suppress { email, reason } => suppress(service, email, reason).await,
+        SubscribersCommand::Unsuppress { email } => unsuppress(service, email).await,
+        SubscribersCommand::Suppressions => suppressions(service).await,
+        SubscribersCommand::Rebuild => rebuild(service).await,
+        SubscribersCommand::Pause { email, until } => pause(service, email, until).await,
+        SubscribersCommand::Resume { email } => resume(service, email).await,
+        SubscribersCommand::Webhook { command } => webhook::run(service, command).await,
+        SubscribersCommand::Delete { email } => delete(service, email).await,
+    }
+}
+
+async fn show(service: &mut SubscriptionsClient, email: String, as_json: bool) -> Result<(), CommandError> {
+    let answer = service.get_subscriber(GetSubscriberRequest { email }).await?;
+    let subscription = answer.into_inner().subscription.unwrap_or_default();
+    if as_json {
+        println!("{}", view::to_json(&subscription));
+    } else {
+        view::print(&subscription);
     }
     Ok(())
 }
 
-async fn token(service: &mut Client, email: String) -> Result<String, Failure> {
+async fn export(service: &mut SubscriptionsClient, email: String) -> Result<(), CommandError> {
+    let token = token(service, email).await?;
+    let answer = service.export_subscription(ExportSubscriptionRequest { token }).await?;
+    println!("{}", answer.into_inner().json);
+    Ok(())
+}
+
+async fn unsuppress(service: &mut SubscriptionsClient, email: String) -> Result<(), CommandError> {
+    let request = UnsuppressAddressRequest { email: email.clone() };
+    service.unsuppress_address(request).await?;
+    println!("{email} may get mail again; a subscription that has ended needs new consent.");
+    Ok(())
+}
+
+async fn pause(service: &mut SubscriptionsClient, email: String, until: Option<Timestamp>) -> Result<(), CommandError> {
+    let token = token(service, email.clone()).await?;
+    let until_time = until.map(to_wire_time);
+    service
+        .pause_subscription(PauseSubscriptionRequest { token, until_time })
+        .await?;
+    let end = until.map_or("the subscription is resumed".to_owned(), |until| until.to_string());
+    println!("{email} gets nothing until {end}.");
+    Ok(())
+}
+
+async fn resume(service: &mut SubscriptionsClient, email: String) -> Result<(), CommandError> {
+    let token = token(service, email.clone()).await?;
+    service.resume_subscription(ResumeSubscriptionRequest { token }).await?;
+    println!("{email} gets digests again.");
+    Ok(())
+}
+
+async fn delete(service: &mut SubscriptionsClient, email: String) -> Result<(), CommandError> {
+    let token = token(service, email.clone()).await?;
+    let answer = service.delete_subscription(DeleteSubscriptionRequest { token }).await?;
+    let kept = if answer.into_inner().suppression_kept {
+        "; a hash of the address is kept, because it is suppressed"
+    } else {
+        ""
+    };
+    println!("Everything about {email} was deleted{kept}.");
+    Ok(())
+}
+
+async fn token(service: &mut SubscriptionsClient, email: String) -> Result<String, CommandError> {
     let answer = service
         .get_subscriber_token(GetSubscriberTokenRequest { email })
         .await?;
     Ok(answer.into_inner().token)
 }
 
-async fn list(service: &mut Client, state: Option<State>, as_json: bool) -> Result<(), Failure> {
+async fn list(service: &mut SubscriptionsClient, state: Option<StateArg>, as_json: bool) -> Result<(), CommandError> {
     let state = state.map_or(SubscriptionState::Unspecified, |state| match state {
-        State::Pending => SubscriptionState::Pending,
-        State::Active => SubscriptionState::Active,
-        State::Paused => SubscriptionState::Paused,
-        State::Unsubscribed => SubscriptionState::Unsubscribed,
-        State::Suppressed => SubscriptionState::Suppressed,
+        StateArg::Pending => SubscriptionState::Pending,
+        StateArg::Active => SubscriptionState::Active,
+        StateArg::Paused => SubscriptionState::Paused,
+        StateArg::Unsubscribed => SubscriptionState::Unsubscribed,
+        StateArg::Suppressed => SubscriptionState::Suppressed,
     });
     let mut page_token = String::new();
     loop {
@@ -208,9 +226,9 @@ async fn list(service: &mut Client, state: Option<State>, as_json: bool) -> Resu
         let page = service.list_subscribers(request).await?.into_inner();
         for one in &page.subscribers {
             if as_json {
-                println!("{}", shown::to_json(one));
+                println!("{}", view::to_json(one));
             } else {
-                shown::line(one);
+                view::print_line(one);
             }
         }
         page_token = page.next_page_token;
@@ -220,11 +238,11 @@ async fn list(service: &mut Client, state: Option<State>, as_json: bool) -> Resu
     }
 }
 
-async fn suppress(service: &mut Client, email: String, reason: Reason) -> Result<(), Failure> {
+async fn suppress(service: &mut SubscriptionsClient, email: String, reason: ReasonArg) -> Result<(), CommandError> {
     let reason = match reason {
-        Reason::Bounce => SuppressionReason::Bounce,
-        Reason::Complaint => SuppressionReason::Complaint,
-        Reason::Manual => SuppressionReason::Manual,
+        ReasonArg::Bounce => SuppressionReason::Bounce,
+        ReasonArg::Complaint => SuppressionReason::Complaint,
+        ReasonArg::Manual => SuppressionReason::Manual,
     };
     let request = SuppressAddressRequest {
         email: email.clone(),
@@ -235,7 +253,7 @@ async fn suppress(service: &mut Client, email: String, reason: Reason) -> Result
     Ok(())
 }
 
-async fn suppressions(service: &mut Client) -> Result<(), Failure> {
+async fn suppressions(service: &mut SubscriptionsClient) -> Result<(), CommandError> {
     let mut page_token = String::new();
     loop {
         let request = ListSuppressionsRequest {
@@ -249,7 +267,7 @@ async fn suppressions(service: &mut Client) -> Result<(), Failure> {
                 SuppressionReason::Complaint => "complaint",
                 SuppressionReason::Manual | SuppressionReason::Unspecified => "manual",
             };
-            let since = super::search::moment(one.time);
+            let since = output::time(one.time);
             println!(
                 "{}",
                 json!({ "address_hash": one.address_hash, "reason": reason, "since": since })
@@ -262,7 +280,7 @@ async fn suppressions(service: &mut Client) -> Result<(), Failure> {
     }
 }
 
-async fn rebuild(service: &mut Client) -> Result<(), Failure> {
+async fn rebuild(service: &mut SubscriptionsClient) -> Result<(), CommandError> {
     let mut steps = service
         .rebuild_subscribers(RebuildSubscribersRequest {})
         .await?
@@ -280,7 +298,7 @@ async fn rebuild(service: &mut Client) -> Result<(), Failure> {
             step.read, step.total, step.restored
         );
     }
-    Err(Failure::unavailable(
-        "the platform stopped before the rebuild had ended; run it again",
+    Err(CommandError::unavailable(
+        "the platform stopped before the rebuild was complete; run it again",
     ))
 }

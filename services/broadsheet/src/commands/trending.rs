@@ -1,21 +1,21 @@
-//! `trending`: what readers look at now, and what is counted elsewhere.
+//! `trending`: the papers that get the most attention, from readers and from counts of other sites.
 
 use clap::{Args, ValueEnum};
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{ListTrendingPapersRequest, PaperFilter, TrendingPaper, TrendingPart, TrendingWindow};
 use serde_json::{Value, json};
 
-use super::search::{facts, moment};
-use crate::failure::Failure;
-use crate::{Place, client};
+use super::search::facts;
+use crate::error::CommandError;
+use crate::{ConnectArgs, client, output};
 
 /// What is listed and how it is shown.
 #[derive(Args)]
-pub struct Options {
-    /// Over how long a time attention counts
+pub struct TrendingArgs {
+    /// How far back attention counts
     #[arg(long, value_enum, default_value_t)]
-    window: Window,
-    /// Only papers of this category, such as cs.CL; may be given several times
+    window: WindowArg,
+    /// Only papers of this category, such as cs.CL; may be repeated
     #[arg(long, value_name = "CATEGORY")]
     category: Vec<String>,
     /// Show what each score is made of
@@ -30,15 +30,15 @@ pub struct Options {
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum Window {
+enum WindowArg {
     #[default]
     Day,
     Week,
     Month,
 }
 
-impl Window {
-    fn asked(self) -> TrendingWindow {
+impl WindowArg {
+    fn to_wire(self) -> TrendingWindow {
         match self {
             Self::Day => TrendingWindow::Day,
             Self::Week => TrendingWindow::Week,
@@ -48,33 +48,33 @@ impl Window {
 }
 
 /// Lists and prints.
-pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
+pub async fn run(connect: &ConnectArgs, args: TrendingArgs) -> Result<(), CommandError> {
     let request = ListTrendingPapersRequest {
-        window: options.window.asked().into(),
+        window: args.window.to_wire().into(),
         filter: Some(PaperFilter {
-            categories: options.category,
+            categories: args.category,
             ..PaperFilter::default()
         }),
-        page_size: options.limit,
+        page_size: args.limit,
         ..ListTrendingPapersRequest::default()
     };
-    let answer = SearchServiceClient::new(client::connect(place)?)
+    let answer = SearchServiceClient::new(client::connect(connect)?)
         .list_trending_papers(request)
         .await?;
     let papers = answer.into_inner().papers;
-    if options.json {
+    if args.json {
         let papers: Vec<Value> = papers.iter().map(as_json).collect();
         println!("{}", json!({ "papers": papers }));
         return Ok(());
     }
     if papers.is_empty() {
-        println!("No paper trends: nobody looked at one for a while, and none is counted elsewhere.");
+        println!("No paper is trending: no reader opened one and no other site reported counts in this period.");
     }
     for (number, trending) in (1..).zip(&papers) {
         let Some(paper) = &trending.paper else { continue };
         println!("{number:>3}. {}", paper.title);
         println!("     {}  {}", facts(paper, trending.score), attention(&trending.parts));
-        if options.explain {
+        if args.explain {
             for part in &trending.parts {
                 println!("       {}", explained(part));
             }
@@ -83,7 +83,7 @@ pub async fn run(place: &Place, options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What readers did and what is counted elsewhere, in numbers.
+/// What readers did and what other sites count, in numbers.
 fn attention(parts: &[TrendingPart]) -> String {
     let number = |part: &TrendingPart| part.count.max(part.readers.into());
     let kinds = parts.iter().filter(|part| number(part) > 0);
@@ -93,23 +93,26 @@ fn attention(parts: &[TrendingPart]) -> String {
 
 fn explained(part: &TrendingPart) -> String {
     let meaning = if part.name == "topic" {
-        "usual heat in its topic"
+        "usual attention for its topic"
     } else {
-        "heat"
+        "attention"
     };
-    format!("{:<9} {:>8.4}  {meaning} {:.3}", part.name, part.value, part.heat)
+    format!(
+        "{:<9} {:>8.4}  {meaning} {:.3}",
+        part.name, part.value, part.attention_score
+    )
 }
 
 fn as_json(trending: &TrendingPaper) -> Value {
     let paper = trending.paper.clone().unwrap_or_default();
-    let part = |part: &TrendingPart| json!({ "name": part.name, "value": part.value, "heat": part.heat, "readers": part.readers, "count": part.count });
+    let part = |part: &TrendingPart| json!({ "name": part.name, "value": part.value, "attention_score": part.attention_score, "readers": part.readers, "count": part.count });
     json!({
         "id": paper.id,
         "title": paper.title,
         "score": trending.score,
-        "heat": trending.heat,
+        "attention_score": trending.attention_score,
         "categories": paper.categories,
-        "published": moment(paper.published_time),
+        "published": output::time(paper.published_time),
         "parts": trending.parts.iter().map(part).collect::<Vec<_>>(),
     })
 }

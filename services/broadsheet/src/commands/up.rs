@@ -1,19 +1,21 @@
-//! `up`: the platform until a signal.
+//! `up`: runs the platform until a signal.
 
 use std::io::Write as _;
 
-use crate::Start;
-use crate::failure::Failure;
+use common::clock::Clock;
+
+use crate::StartArgs;
+use crate::error::CommandError;
 use crate::platform::Platform;
 
 /// Runs the platform.
-pub async fn run(start: &Start) -> Result<(), Failure> {
-    let platform = Platform::start(start, "info").await?;
+pub async fn run(start: &StartArgs, clock: Clock) -> Result<(), CommandError> {
+    let platform = Platform::start(start, "info", clock).await?;
     announce(&platform);
     platform.until_stopped().await
 }
 
-/// Says where everything is. Whoever started us may have stopped listening; that ends nothing.
+/// Prints the addresses. A reader that closed its end of the pipe does not stop the platform.
 pub fn announce(platform: &Platform) {
     let endpoint = &platform.endpoint;
     let text = format!(

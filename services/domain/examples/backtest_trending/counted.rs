@@ -1,7 +1,7 @@
 //! What other sites count: up-votes and stars of papers of computing, as they draw readers there; bursts that are there alone;
 //! and stars that somebody buys.
 
-use domain::trending::{Report, Signal};
+use domain::trending::{Signal, SignalReport};
 
 use crate::fakes::{Worst, worst};
 use crate::lists::Lists;
@@ -85,8 +85,8 @@ fn report(
     count: f64,
     second: i64,
     since: i64,
-) -> (i64, Report) {
-    let report = Report {
+) -> (i64, SignalReport) {
+    let report = SignalReport {
         paper: world.papers[paper].id.clone(),
         kind,
         provider: provider.to_owned(),
@@ -100,7 +100,7 @@ fn report(
 /// What stars achieve that somebody buys within an hour, known there since yesterday.
 pub fn bought(lists: &Lists<'_>) -> Worst {
     let buy = |paper: usize| {
-        let stars = |count, second| Report {
+        let stars = |count, second| SignalReport {
             paper: lists.world.papers[paper].id.clone(),
             kind: Signal::Stars,
             provider: "bought".to_owned(),

@@ -1,6 +1,6 @@
 //! What fake accounts achieve who click, read, save and vote for one paper within an hour.
 
-use domain::trending::{Act, Attention};
+use domain::trending::{AttentionEvent, AttentionKind};
 
 use crate::lists::Lists;
 use crate::world::{HOUR, moment};
@@ -44,8 +44,8 @@ impl Figures {
                 let pushed = |paper| lists.trending_with(&push(lists, paper, accounts, age), &[]);
                 worst_of_age.add(worst(lists, &list, pushed));
             }
-            let acts = usize::try_from(accounts).unwrap_or(0) * Attention::ALL.len();
-            plain.add(worst(lists, &counts, |paper| lists.counts_with(&[(paper, acts)])));
+            let events = usize::try_from(accounts).unwrap_or(0) * AttentionKind::ALL.len();
+            plain.add(worst(lists, &counts, |paper| lists.counts_with(&[(paper, events)])));
         }
     }
 
@@ -99,20 +99,20 @@ fn rank(list: &[usize], paper: usize) -> usize {
         .map_or(list.len() + 1, |place| place + 1)
 }
 
-fn push(lists: &Lists<'_>, paper: usize, accounts: i64, age: i64) -> Vec<Act> {
+fn push(lists: &Lists<'_>, paper: usize, accounts: i64, age: i64) -> Vec<AttentionEvent> {
     let papers = &lists.world.papers;
-    let mut acts = Vec::new();
+    let mut events = Vec::new();
     for account in 0..accounts {
-        let act = |paper: usize, kind, second| Act {
+        let event = |paper: usize, kind, second| AttentionEvent {
             reader: format!("fake:{account}"),
             paper: papers[paper].id.clone(),
             kind,
             at: moment(second),
         };
         // A paper that nobody has yet, far from what is measured.
-        acts.extend((1..=age).map(|day| act(papers.len() - 1, Attention::Click, lists.now - day * 24 * HOUR)));
-        let kinds = Attention::ALL.into_iter();
-        acts.extend(kinds.map(|kind| act(paper, kind, lists.now - account % 60 * 60)));
+        events.extend((1..=age).map(|day| event(papers.len() - 1, AttentionKind::Click, lists.now - day * 24 * HOUR)));
+        let kinds = AttentionKind::ALL.into_iter();
+        events.extend(kinds.map(|kind| event(paper, kind, lists.now - account % 60 * 60)));
     }
-    acts
+    events
 }

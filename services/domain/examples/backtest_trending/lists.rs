@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::PaperId;
-use domain::trending::{Act, Heat, Report, TopicHeat, Window, rank};
+use domain::trending::{AttentionEvent, AttentionTracker, SignalReport, TopicAttention, TrendingWindow, rank};
 
 use crate::world::{FIELDS, HOUR, World, moment};
 
@@ -13,9 +13,9 @@ pub const TOP: usize = 20;
 /// Both lists over one world.
 pub struct Lists<'a> {
     pub world: &'a World,
-    pub heat: Heat,
+    pub tracker: AttentionTracker,
     places: HashMap<PaperId, usize>,
-    /// Acts that have happened.
+    /// Events that have happened.
     done: usize,
     /// Reports that were made.
     reported: usize,
@@ -28,7 +28,7 @@ impl<'a> Lists<'a> {
         let places = world.papers.iter().enumerate();
         Self {
             world,
-            heat: Heat::default(),
+            tracker: AttentionTracker::default(),
             places: places.map(|(place, paper)| (paper.id.clone(), place)).collect(),
             done: 0,
             reported: 0,
@@ -39,57 +39,57 @@ impl<'a> Lists<'a> {
     /// Lets time go on.
     pub fn advance(&mut self, now: i64) {
         self.now = now;
-        while let Some((second, _, act)) = self.world.acts.get(self.done)
+        while let Some((second, _, event)) = self.world.events.get(self.done)
             && *second < now
         {
-            self.heat.add(act);
+            self.tracker.add(event);
             self.done += 1;
         }
         while let Some((second, report)) = self.world.reports.get(self.reported)
             && *second < now
         {
-            self.heat.report(report);
+            self.tracker.add_report(report);
             self.reported += 1;
         }
-        self.heat.forget(moment(now));
+        self.tracker.forget(moment(now));
     }
 
     /// Papers by their score.
     pub fn trending(&self) -> Vec<usize> {
-        self.ranked(&self.heat)
+        self.ranked(&self.tracker)
     }
 
-    /// The same after further acts and reports.
-    pub fn trending_with(&self, acts: &[Act], reports: &[Report]) -> Vec<usize> {
-        let mut heat = self.heat.clone();
-        for act in acts {
-            heat.add(act);
+    /// The same after further events and reports.
+    pub fn trending_with(&self, events: &[AttentionEvent], reports: &[SignalReport]) -> Vec<usize> {
+        let mut tracker = self.tracker.clone();
+        for event in events {
+            tracker.add(event);
         }
         for report in reports {
-            heat.report(report);
+            tracker.add_report(report);
         }
-        self.ranked(&heat)
+        self.ranked(&tracker)
     }
 
-    fn ranked(&self, heat: &Heat) -> Vec<usize> {
-        let papers = heat.papers(Window::Day, moment(self.now));
-        let papers = papers.map(|heat| TopicHeat {
-            topic: FIELDS[self.world.papers[self.places[&heat.id]].field].0.to_owned(),
-            heat,
+    fn ranked(&self, tracker: &AttentionTracker) -> Vec<usize> {
+        let papers = tracker.papers(TrendingWindow::Day, moment(self.now));
+        let papers = papers.map(|attention| TopicAttention {
+            topic: FIELDS[self.world.papers[self.places[&attention.id]].field].0.to_owned(),
+            attention,
         });
         let ranking = rank(papers.collect());
         ranking.into_iter().map(|one| self.places[&one.id]).collect()
     }
 
-    /// Papers by the number of acts in 24 hours.
+    /// Papers by the number of events in 24 hours.
     pub fn counts(&self) -> Vec<usize> {
         self.counts_with(&[])
     }
 
-    /// The same after further acts on a paper.
+    /// The same after further events on a paper.
     pub fn counts_with(&self, further: &[(usize, usize)]) -> Vec<usize> {
         let mut counts: HashMap<usize, usize> = further.iter().copied().collect();
-        let recent = self.world.acts[..self.done].iter().rev();
+        let recent = self.world.events[..self.done].iter().rev();
         for (_, paper, _) in recent.take_while(|(second, ..)| *second >= self.now - 24 * HOUR) {
             *counts.entry(*paper).or_default() += 1;
         }

@@ -37,7 +37,7 @@ struct Played {
 
 fn main() {
     println!(
-        "seed        papers    acts reports  lead h  in plain counts h  found  new accounts  aged a day  bought stars"
+        "seed        papers  events reports  lead h  in plain counts h  found  new accounts  aged a day  bought stars"
     );
     let played = SEEDS.map(|seed| {
         let world = World::new(seed);
@@ -51,7 +51,7 @@ fn main() {
         println!(
             "{seed:<10} {:>7} {:>7} {:>7} {lead:>7.1} {counts:>18.1} {:>3}/{} {:>13} {:>11} {:>13}",
             world.papers.len(),
-            world.acts.len(),
+            world.events.len(),
             world.reports.len(),
             found(&played.bursts, |one| one.trending),
             played.bursts.len(),
@@ -155,11 +155,11 @@ fn tell(played: &[Played]) {
     });
     let (new, aged) = fakes.of_few();
     println!(
-        "signals: bought_stars={} ranks_moved_max={} best_rank_from_nothing={} heat_bound={} found_elsewhere={}/{}",
+        "signals: bought_stars={} ranks_moved_max={} best_rank_from_nothing={} signal_limit={} found_elsewhere={}/{}",
         counted::BOUGHT,
         stars.moved,
         stars.from_nothing,
-        domain::trending::PROVIDER_ROOM,
+        domain::trending::PROVIDER_LIMIT,
         found(elsewhere.iter().copied(), |one| one.trending),
         elsewhere.len()
     );

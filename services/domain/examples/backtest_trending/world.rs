@@ -2,7 +2,7 @@
 //! sites count meanwhile.
 
 use domain::PaperId;
-use domain::trending::{Act, Attention, Report};
+use domain::trending::{AttentionEvent, AttentionKind, SignalReport};
 use jiff::Timestamp;
 
 use crate::counted;
@@ -34,7 +34,7 @@ const READERS: i64 = 87;
 const ABROAD: f64 = 20.0;
 /// Readers look back this many days.
 const LOOK_BACK: i64 = 7;
-/// Of all acts, those by readers who were never seen before.
+/// Of all events, those by readers who were never seen before.
 const NEW_READERS: f64 = 0.05;
 const BURSTS: usize = 60;
 /// Share of the readers of a field that a burst reaches within a day: of a small one more, as people know each other.
@@ -61,13 +61,13 @@ pub struct Burst {
 /// Everything that happens, in the order of time.
 pub struct World {
     pub papers: Vec<Paper>,
-    /// Second, paper, and the act.
-    pub acts: Vec<(i64, usize, Act)>,
+    /// Second, paper, and the event.
+    pub events: Vec<(i64, usize, AttentionEvent)>,
     pub bursts: Vec<Burst>,
     /// Papers that burst on other sites alone.
     pub elsewhere: Vec<Burst>,
     /// Second and report.
-    pub reports: Vec<(i64, Report)>,
+    pub reports: Vec<(i64, SignalReport)>,
 }
 
 /// A moment of the simulation.
@@ -82,14 +82,14 @@ impl World {
         let papers = papers(&mut random);
         let mut world = Self {
             papers,
-            acts: Vec::new(),
+            events: Vec::new(),
             bursts: Vec::new(),
             elsewhere: Vec::new(),
             reports: Vec::new(),
         };
         world.look_around(&mut random);
         world.burst(&mut random);
-        world.acts.sort_by_key(|(second, ..)| *second);
+        world.events.sort_by_key(|(second, ..)| *second);
         counted::elsewhere(&mut world, &mut random);
         world
     }
@@ -107,8 +107,8 @@ impl World {
             for field in 0..FIELDS.len() {
                 let at_home = FIELDS[field].1 as f64 / (FIELDS[field].1 as f64 + ABROAD);
                 for reader in 0..readers(field) {
-                    let acts = if random.share() < 0.5 { 1 + random.below(5) } else { 0 };
-                    for _ in 0..acts {
+                    let events = if random.share() < 0.5 { 1 + random.below(5) } else { 0 };
+                    for _ in 0..events {
                         let is_home = random.share() < at_home;
                         let (candidates, sums) = &recent[if is_home { field } else { random.weighted(&sizes) }];
                         if candidates.is_empty() {
@@ -121,7 +121,7 @@ impl World {
                             strangers += 1;
                             name = format!("stranger:{strangers}");
                         }
-                        self.act(name, paper, kind(random, [70, 20, 6, 4]), second);
+                        self.event(name, paper, kind(random, [70, 20, 6, 4]), second);
                     }
                 }
             }
@@ -159,21 +159,21 @@ impl World {
                 if random.share() < REACH[usize::from(wants_small)] {
                     let second = begin + random.below(DAY);
                     let kind = kind(random, [50, 25, 10, 15]);
-                    self.act(format!("{field}:{reader}"), paper, kind, second);
+                    self.event(format!("{field}:{reader}"), paper, kind, second);
                 }
             }
             self.bursts.push(Burst { paper, begin });
         }
     }
 
-    fn act(&mut self, reader: String, paper: usize, kind: Attention, second: i64) {
-        let act = Act {
+    fn event(&mut self, reader: String, paper: usize, kind: AttentionKind, second: i64) {
+        let event = AttentionEvent {
             reader,
             paper: self.papers[paper].id.clone(),
             kind,
             at: moment(second),
         };
-        self.acts.push((second, paper, act));
+        self.events.push((second, paper, event));
     }
 }
 
@@ -203,13 +203,13 @@ fn readers(field: usize) -> i64 {
 }
 
 /// One kind of attention, drawn by percentages.
-fn kind(random: &mut Random, percent: [i64; 4]) -> Attention {
+fn kind(random: &mut Random, percent: [i64; 4]) -> AttentionKind {
     let mut drawn = random.below(100);
-    for (kind, percent) in Attention::ALL.into_iter().zip(percent) {
+    for (kind, percent) in AttentionKind::ALL.into_iter().zip(percent) {
         if drawn < percent {
             return kind;
         }
         drawn -= percent;
     }
-    Attention::Click
+    AttentionKind::Click
 }

@@ -1,11 +1,11 @@
-//! Takes LaTeX apart just enough to find words: `Erd\H{o}s` is `Erdos`, `\textbf{deep} nets` is `deep nets`.
+//! Strips LaTeX just enough to find words: `Erd\H{o}s` is `Erdos`, `\textbf{deep} nets` is `deep nets`.
 //!
-//! It understands no mathematics: names such as `\alpha` stay as words, and so do the letters of formulas.
+//! It does not interpret mathematics: names such as `\alpha` stay as words, and so do the letters of formulas.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// Commands that shape text and mean nothing.
+/// Formatting commands without a meaning of their own.
 const FORMATTING: &[&str] = &[
     "begin",
     "bf",
@@ -65,7 +65,7 @@ const FORMATTING: &[&str] = &[
     "xspace",
 ];
 
-/// The text with LaTeX commands replaced by what they say and braces gone.
+/// The text with LaTeX commands replaced by their content, without braces.
 pub fn without_latex(text: &str) -> String {
     if !text.contains(['\\', '{', '}']) {
         return text.to_owned();
@@ -84,7 +84,7 @@ pub fn without_latex(text: &str) -> String {
     result
 }
 
-/// True for a word that ends in a command which takes the letter behind the next space: `\c`, `Stra\ss`.
+/// Whether a word ends in a command that applies to the letter after the next space: `\c`, `Stra\ss`.
 pub fn joins_next(word: &str) -> bool {
     let Some((_, name)) = word.rsplit_once('\\') else {
         return false;

@@ -1,18 +1,18 @@
-//! Brings a word to its stem, by the stemmer of the script it is written in.
+//! Stems a word with the stemmer of its script.
 //!
-//! The script is all that one word tells for certain, and queries are often one word: a guess at the language of whole
-//! documents would stem them in another way than the queries that look for them. So Latin letters are always taken as
-//! English, which leaves most words of its neighbours nearly whole. Scripts without a stemmer keep their words.
+//! The script is all that a single word reveals, and queries are often one word: with a guessed document language, documents
+//! would be stemmed differently from the queries for them. So Latin letters are always treated as English, which leaves most
+//! words of similar languages nearly unchanged. Words of scripts without a stemmer are kept.
 
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-/// Longer runs of letters are no words of a language.
+/// Longer sequences of letters are not words.
 const MAX_STEMMED_BYTES: usize = 64;
 
-/// A stemmer and the letters of the words it is for.
+/// A stemmer and the letters it applies to.
 struct Script {
     letters: &'static [RangeInclusive<char>],
     stemmer: LazyLock<Stemmer>,
@@ -41,7 +41,7 @@ static SCRIPTS: [Script; 5] = [
     },
 ];
 
-/// The stem of a word in lower case; the word itself where there is no stemmer for it, or nothing would be left of it.
+/// The stem of a lower-case word; the word itself without a stemmer, or if nothing would be left.
 pub fn stem(word: &str) -> String {
     if word.len() > MAX_STEMMED_BYTES {
         return word.to_owned();

@@ -1,6 +1,6 @@
 //! English words too common to tell documents apart: the Snowball list, plus a few abbreviations.
 //!
-//! Part of what stored vectors rely on: a word added or removed here changes the weights of new documents only.
+//! Stored vectors depend on it: adding or removing a word changes the weights of new documents only.
 
 /// True for a stop word. The word is lower case and has no accents.
 pub fn is_stop_word(word: &str) -> bool {

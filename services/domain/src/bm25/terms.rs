@@ -1,7 +1,6 @@
 //! Splits text into terms: words in lower case without accents or LaTeX, no stop words, brought to their stems.
 //!
-//! Queries and documents take the same way, or they would never meet. It never guesses a language; see [`stem`] for what
-//! it goes by instead.
+//! Queries and documents are split in the same way, or they would not match. It never guesses a language; see [`stem`].
 
 use std::ops::Range;
 
@@ -15,9 +14,9 @@ use super::stop_words::is_stop_word;
 
 /// The terms of a text in their order, with repetitions.
 ///
-/// A word of two parts joined by a hyphen gives both parts and their joined form, so that `GPT-4` meets `GPT4` and
-/// `pre-training` meets `pretraining`. `C++`, `C#` and decimal numbers stay whole. Chinese characters give each one and
-/// each two that stand together, because nothing else says where a word ends.
+/// A word of two parts joined by a hyphen gives both parts and their joined form, so that `GPT-4` matches `GPT4` and
+/// `pre-training` matches `pretraining`. `C++`, `C#` and decimal numbers stay whole. Chinese text gives single characters and
+/// pairs of adjacent ones, because nothing else marks word boundaries.
 pub fn terms(text: &str) -> Vec<String> {
     let folded = fold(&without_latex(text));
     let mut terms = Vec::new();
@@ -25,17 +24,17 @@ pub fn terms(text: &str) -> Vec<String> {
     terms
 }
 
-/// The terms of a text, each with the bytes of the text it comes from, in their order.
+/// The terms of a text, each with its byte range, in order.
 ///
-/// They are the terms of [`terms`], but for what LaTeX puts together across white space. Where a word holds LaTeX all its
-/// terms come from the whole word.
+/// They equal those of [`terms`], except where LaTeX joins words across white space. All terms of a word with LaTeX have the
+/// range of the whole word.
 pub fn terms_with_places(text: &str) -> Vec<(String, Range<usize>)> {
     places(text, |_| true)
 }
 
-/// Those of [`terms_with_places`] that some of the given terms may be, and all that are.
-pub(crate) fn terms_with_beginnings(text: &str, beginnings: &Beginnings) -> Vec<(String, Range<usize>)> {
-    places(text, |word| beginnings.may_stand_in(word))
+/// A subset of [`terms_with_places`] that includes every occurrence of the given terms.
+pub(crate) fn terms_with_prefixes(text: &str, prefixes: &PrefixFilter) -> Vec<(String, Range<usize>)> {
+    places(text, |word| prefixes.may_contain(word))
 }
 
 fn places(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Range<usize>)> {
@@ -53,22 +52,22 @@ fn places(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, Range<usize
     found
 }
 
-/// What the words of some terms begin with. It passes over most words of a text without a look at their stems, which is
-/// nearly all of the work of finding a few terms in it.
+/// The first letters of some terms. It skips most words of a text without stemming them, and stemming is nearly all of the
+/// work of finding a few terms.
 ///
-/// The stemmer leaves the first three letters of a word as they are, but for making `i` of `y`, which counts as the same
-/// here, and for ending stems of three letters in `e` where the word went on with `ing`: `age` of `aging`, `die` of `dying`.
+/// The stemmer keeps the first three letters of a word, with two exceptions: `y` may become `i`, which counts as the same letter
+/// here, and stems of three letters may end in `e` where the word continues with `ing`: `age` of `aging`, `die` of `dying`.
 #[derive(Debug, Clone)]
-pub(crate) struct Beginnings {
-    /// One bit for each three letters, where "no letter" is one, too.
+pub(crate) struct PrefixFilter {
+    /// One bit per sequence of three letters, where "no letter" counts as a letter.
     bits: Vec<u64>,
 }
 
-/// Letters, and none.
+/// Letters, including "no letter".
 const LETTERS: usize = 27;
 const NONE: usize = LETTERS - 1;
 
-impl Default for Beginnings {
+impl Default for PrefixFilter {
     fn default() -> Self {
         Self {
             bits: vec![0; (LETTERS * LETTERS * LETTERS).div_ceil(64)],
@@ -76,9 +75,9 @@ impl Default for Beginnings {
     }
 }
 
-impl Beginnings {
+impl PrefixFilter {
     pub(crate) fn of<'a>(terms: impl Iterator<Item = &'a str>) -> Self {
-        let mut beginnings = Self::default();
+        let mut prefixes = Self::default();
         for term in terms {
             let mut known = term.bytes().take(3).map_while(letter).fuse();
             let Some(first) = known.next() else { continue };
@@ -86,18 +85,18 @@ impl Beginnings {
             let any = |place: Option<usize>| place.map_or(0..LETTERS, |letter| letter..letter + 1);
             for second in any(rest[0]) {
                 for third in any(rest[1]) {
-                    beginnings.set([first, second, third]);
+                    prefixes.set([first, second, third]);
                 }
             }
             if let ([Some(second), Some(_)], [_, _, b'e']) = (rest, term.as_bytes()) {
-                beginnings.set([first, second, usize::from(b'i' - b'a')]);
+                prefixes.set([first, second, usize::from(b'i' - b'a')]);
             }
         }
-        beginnings
+        prefixes
     }
 
-    /// False only where no term of the word is one of these.
-    fn may_stand_in(&self, word: &str) -> bool {
+    /// Whether a word may contain one of the terms; false only if it certainly does not.
+    fn may_contain(&self, word: &str) -> bool {
         let mut run = [NONE; 3];
         let mut length = 0;
         for byte in word.bytes() {
@@ -126,28 +125,28 @@ impl Beginnings {
     }
 
     fn has(&self, beginning: [usize; 3]) -> bool {
-        let (word, bit) = Self::place(beginning);
+        let (word, bit) = Self::position(beginning);
         self.bits[word] & bit != 0
     }
 
     fn set(&mut self, beginning: [usize; 3]) {
-        let (word, bit) = Self::place(beginning);
+        let (word, bit) = Self::position(beginning);
         self.bits[word] |= bit;
     }
 
-    fn place([first, second, third]: [usize; 3]) -> (usize, u64) {
-        let place = (first * LETTERS + second) * LETTERS + third;
-        (place / 64, 1 << (place % 64))
+    fn position([first, second, third]: [usize; 3]) -> (usize, u64) {
+        let index = (first * LETTERS + second) * LETTERS + third;
+        (index / 64, 1 << (index % 64))
     }
 }
 
-/// The number of a letter, where `y` is `i`.
+/// The index of a letter; `y` counts as `i`.
 fn letter(byte: u8) -> Option<usize> {
     let number = |lower: u8| usize::from(if lower == b'y' { b'i' } else { lower } - b'a');
     byte.is_ascii_alphabetic().then(|| number(byte.to_ascii_lowercase()))
 }
 
-/// What stands between white space, where an accent of LaTeX and the letter behind it stay together.
+/// The words between white space; a LaTeX accent and the letter after it stay together.
 fn words(text: &str) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::new();
     let mut goes_on = false;
@@ -163,7 +162,7 @@ fn words(text: &str) -> Vec<Range<usize>> {
     words
 }
 
-/// Adds the terms of a word with LaTeX, whose place leaves out the punctuation around it where that changes nothing.
+/// Adds the terms of a word with LaTeX. Its range omits surrounding punctuation unless that changes the terms.
 fn push_latex(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<usize>)>) {
     let terms_of_word = terms(&text[word.clone()]);
     let trimmed = text[word.clone()].trim_matches(|c: char| !c.is_alphanumeric());
@@ -176,7 +175,7 @@ fn push_latex(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<usi
     found.extend(terms_of_word.into_iter().map(|term| (term, place.clone())));
 }
 
-/// Adds the terms of a word without LaTeX, each with its own place in it.
+/// Adds the terms of a word without LaTeX, each with its own range.
 fn push_places(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<usize>)>) {
     let letters = &text[word.clone()];
     if letters.is_ascii() {
@@ -209,7 +208,7 @@ fn push_places(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<us
     });
 }
 
-/// Calls `found` with every term of a folded text and the bytes it comes from.
+/// Calls `found` with every term of a folded text and its byte range.
 fn each_term(folded: &str, mut found: impl FnMut(String, Range<usize>)) {
     let mut compound: Vec<Range<usize>> = Vec::new();
     let mut before = 0..0;
@@ -229,8 +228,8 @@ fn each_term(folded: &str, mut found: impl FnMut(String, Range<usize>)) {
     push_joined(folded, &compound, &mut found);
 }
 
-/// Lower case, compatibility forms, Latin, Greek and Cyrillic accents gone, but for the one that tells й from и. Marks of
-/// other scripts spell words and stay.
+/// Lower case and compatibility forms, without Latin, Greek and Cyrillic accents, except the one that distinguishes й from и.
+/// Marks of other scripts are part of the spelling and stay.
 fn fold(text: &str) -> String {
     let mut before = ' ';
     text.nfkd()
@@ -308,7 +307,7 @@ fn is_ideograph(word: &str) -> bool {
     )
 }
 
-/// Marks that spell words in scripts of India and others; Unicode does not count them as letters.
+/// Marks that are part of words in Indic and other scripts, though Unicode does not classify them as letters.
 fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
@@ -414,7 +413,7 @@ mod tests {
     #[test]
     fn stems_that_end_in_another_letter_than_their_words_are_found() {
         for (word, term) in [("aging", "age"), ("icing", "ice"), ("dying", "die"), ("skies", "sky")] {
-            let found = terms_with_beginnings(word, &Beginnings::of([term].into_iter()));
+            let found = terms_with_prefixes(word, &PrefixFilter::of([term].into_iter()));
             assert_eq!(found, [(term.to_owned(), 0..word.len())]);
         }
     }
@@ -427,11 +426,11 @@ mod tests {
         ) {
             let all = terms_with_places(&text);
             let terms: Vec<String> = all.iter().skip(wanted).take(2).map(|(term, _)| term.clone()).collect();
-            let beginnings = Beginnings::of(terms.iter().map(String::as_str));
+            let prefixes = PrefixFilter::of(terms.iter().map(String::as_str));
             let of_terms = |found: Vec<(String, Range<usize>)>| -> Vec<(String, Range<usize>)> {
                 found.into_iter().filter(|(term, _)| terms.contains(term)).collect()
             };
-            prop_assert_eq!(of_terms(terms_with_beginnings(&text, &beginnings)), of_terms(all));
+            prop_assert_eq!(of_terms(terms_with_prefixes(&text, &prefixes)), of_terms(all));
         }
 
         #[test]

@@ -1,11 +1,11 @@
-//! Parts a text into sentences, without being led astray by abbreviations, numbers and initials.
+//! Splits a text into sentences, with care for abbreviations, numbers and initials.
 //!
-//! It knows no grammar: a sentence ends where a mark that ends one stands in front of white space and of something that
-//! can begin one.
+//! It knows no grammar: a sentence ends at a full stop, question or exclamation mark before white space and something that
+//! can begin a sentence.
 
 use std::ops::Range;
 
-/// Words in front of a full stop that ends no sentence, lower case.
+/// Abbreviations, lower case: a full stop after one does not end a sentence.
 #[rustfmt::skip]
 const ABBREVIATIONS: &[&str] = &[
     "a.k.a", "al", "approx", "ca", "cf", "ch", "chap", "cor", "def", "dr", "e.g", "eg", "eq", "eqn", "eqs", "ex", "fig",
@@ -13,7 +13,7 @@ const ABBREVIATIONS: &[&str] = &[
     "sect", "st", "tab", "thm", "viz", "vol", "vs", "w.r.t",
 ];
 
-/// Where the sentences of a text are, in bytes, without the white space between them. A line end parts sentences too.
+/// The byte ranges of the sentences of a text, without the white space between them. A line break ends a sentence too.
 pub fn sentences(text: &str) -> Vec<Range<usize>> {
     let mut sentences = Vec::new();
     let mut start = 0;
@@ -61,7 +61,7 @@ fn is_closing(c: char) -> bool {
     )
 }
 
-/// White space, and behind it something a sentence can begin with.
+/// Whether white space follows, and then something that can begin a sentence.
 fn begins(rest: &str) -> bool {
     let next = rest.trim_start();
     next.len() < rest.len()
@@ -71,8 +71,8 @@ fn begins(rest: &str) -> bool {
             .is_some_and(|c| !c.is_lowercase() && !matches!(c, ',' | ';' | ')'))
 }
 
-/// Whether the full stop between the two belongs to the last word in front of it.
-fn is_abbreviation(before: &str, behind: &str) -> bool {
+/// Whether the full stop between the two texts belongs to the word before it.
+fn is_abbreviation(before: &str, after: &str) -> bool {
     let word = before
         .rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '[' | '~'))
         .next()
@@ -81,6 +81,6 @@ fn is_abbreviation(before: &str, behind: &str) -> bool {
     let initial = chars.next().is_some_and(char::is_uppercase) && chars.next().is_none();
     let initials = word.contains('.') && word.split('.').all(|part| part.chars().count() == 1);
     let lower = word.to_lowercase();
-    let number = lower == "no" && behind.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let number = lower == "no" && after.trim_start().starts_with(|c: char| c.is_ascii_digit());
     initial || initials || number || ABBREVIATIONS.contains(&lower.as_str())
 }

@@ -149,7 +149,7 @@ proptest! {
 }
 
 #[test]
-fn an_abstract_that_was_prepared_is_highlighted_as_one_that_was_not() {
+fn a_prepared_abstract_is_highlighted_the_same_way() {
     let texts = [
         "",
         "One sentence alone",
@@ -157,7 +157,7 @@ fn an_abstract_that_was_prepared_is_highlighted_as_one_that_was_not() {
         "Zürich's lakes from above.\nColour tells algae! 図のグラフを調べる。 Nothing else.",
     ];
     for text in texts {
-        let prepared = Prepared::new(text);
+        let prepared = PreparedAbstract::new(text);
         for words in [
             "",
             "graph parsing",

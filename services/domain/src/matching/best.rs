@@ -3,10 +3,10 @@
 use super::kernel::COLUMNS;
 use super::{Match, PaperSet};
 
-/// Papers beyond `k` that are kept before the worst are thrown out: throwing out seldom costs less than it saves.
+/// Papers beyond `k` that are kept before the worst are dropped: dropping rarely costs less.
 const SLACK: usize = 44;
 
-/// Collects papers and throws out those that cannot be among the best. Papers are offered in their order.
+/// Collects the best papers of one interest. Papers are offered in order.
 #[derive(Debug, Default)]
 pub(super) struct Best {
     k: usize,
@@ -15,7 +15,7 @@ pub(super) struct Best {
 }
 
 impl Best {
-    /// Forgets what was found before.
+    /// Starts anew.
     pub(super) fn begin(&mut self, k: usize) {
         self.k = k;
         // Nothing is above infinity.
@@ -43,7 +43,7 @@ impl Best {
         }
     }
 
-    /// Hands the best out, in order.
+    /// Returns the best, in order.
     pub(super) fn finish(&mut self, out: &mut Vec<Match>) {
         self.cut();
         self.kept.sort_unstable_by(|a, b| b.cmp(a));
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_order_as_scores_do_and_tell_them() {
+    fn keys_order_like_scores_and_decode_to_them() {
         let scores = [
             f32::NEG_INFINITY,
             -1.0,

@@ -1,4 +1,4 @@
-//! A tile of the product: a few interests times a few papers, and which of the scores are worth a look.
+//! A tile of the product: a few interests times a few papers, and which scores are above the threshold.
 //!
 //! One function per kind of processor, chosen at run time. The two with vector instructions add in the same order and give
 //! the same scores; the portable one rounds each product before it is added, about 1e-6 of the largest score.
@@ -16,7 +16,7 @@ pub const COLUMNS: usize = 32;
 pub struct Tile {
     /// By interest, then by paper.
     pub scores: [[f32; COLUMNS]; ROWS],
-    /// For each interest a bit for each paper whose score is above the least that matters.
+    /// Per interest, a bit for each paper whose score is above the threshold.
     pub above: [u32; ROWS],
 }
 
@@ -26,14 +26,14 @@ type Multiply =
 
 /// The arithmetic for a kind of processor.
 #[derive(Clone, Copy)]
-pub struct Kernel {
+pub struct TileKernel {
     /// Its name, for people.
     pub name: &'static str,
     multiply: Multiply,
     peak: fn(rounds: u64) -> u64,
 }
 
-impl Kernel {
+impl TileKernel {
     /// The fastest that this processor runs.
     pub fn choose() -> Self {
         Self::all().pop().unwrap_or(PORTABLE)
@@ -69,7 +69,7 @@ impl Kernel {
     }
 }
 
-const PORTABLE: Kernel = Kernel {
+const PORTABLE: TileKernel = TileKernel {
     name: "portable",
     multiply: |rows, papers, scales, least, tile| {
         tile.scores = [[0.0; COLUMNS]; ROWS];

@@ -1,30 +1,30 @@
-//! The papers of a window, laid out for the kernel.
+//! Recent papers, laid out for the kernel.
 
 use super::DimensionError;
-use super::kernel::{COLUMNS, Kernel};
+use super::kernel::{COLUMNS, TileKernel};
 use crate::DenseVector;
 
 /// The vectors of papers in strips of [`COLUMNS`], `[strip][value][column]`; the last strip is filled up with zeros.
 #[derive(Clone)]
 pub struct Panel {
-    kernel: Kernel,
+    kernel: TileKernel,
     dimension: usize,
     papers: usize,
     strips: Vec<f32>,
 }
 
 impl Panel {
-    /// Of papers in their order, for the fastest kernel there is. Refuses a vector of another dimension.
+    /// From papers in order, for the fastest kernel available. Refuses a vector of another dimension.
     pub fn new<'a>(
         dimension: usize,
         vectors: impl IntoIterator<Item = &'a DenseVector>,
     ) -> Result<Self, DimensionError> {
-        Self::for_kernel(Kernel::choose(), dimension, vectors)
+        Self::for_kernel(TileKernel::choose(), dimension, vectors)
     }
 
     /// For a certain kernel.
     pub fn for_kernel<'a>(
-        kernel: Kernel,
+        kernel: TileKernel,
         dimension: usize,
         vectors: impl IntoIterator<Item = &'a DenseVector>,
     ) -> Result<Self, DimensionError> {
@@ -52,7 +52,7 @@ impl Panel {
     }
 
     /// What computes with it.
-    pub(super) fn kernel(&self) -> &Kernel {
+    pub(super) fn kernel(&self) -> &TileKernel {
         &self.kernel
     }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::kernel::Kernel;
+use super::kernel::TileKernel;
 use super::*;
 use crate::DenseVector;
 
@@ -39,14 +39,14 @@ fn written_out(interest: &Int8Vector, paper: &DenseVector) -> f64 {
 }
 
 fn panels(dimension: usize, papers: &[DenseVector]) -> Vec<(&'static str, Panel)> {
-    let panel = |kernel: Kernel| {
+    let panel = |kernel: TileKernel| {
         let panel = Panel::for_kernel(kernel, dimension, papers).expect("one dimension");
         (kernel.name, panel)
     };
-    Kernel::all().into_iter().map(panel).collect()
+    TileKernel::all().into_iter().map(panel).collect()
 }
 
-fn found(panel: &Panel, asked: &[Asked<'_>], k: usize) -> Vec<Vec<Match>> {
+fn found(panel: &Panel, asked: &[InterestQuery<'_>], k: usize) -> Vec<Vec<Match>> {
     let mut workspace = Workspace::default();
     let matches = top(panel, asked, k, &mut workspace).expect("one dimension");
     (0..asked.len()).map(|interest| matches.of(interest).to_vec()).collect()
@@ -65,13 +65,13 @@ proptest! {
         let interests: Vec<Int8Vector> =
             vectors(!seed, interests, dimension).iter().map(Int8Vector::quantise).collect();
         let skip: PaperSet = (0..papers.len()).filter(|paper| seed >> (paper % 61) & 1 == 0).collect();
-        let asked: Vec<Asked<'_>> = (interests.iter().enumerate())
-            .map(|(at, vector)| Asked { vector, skip: (at % 2 == 1).then_some(&skip) })
+        let asked: Vec<InterestQuery<'_>> = (interests.iter().enumerate())
+            .map(|(at, vector)| InterestQuery { vector, skip: (at % 2 == 1).then_some(&skip) })
             .collect();
         for (name, panel) in panels(dimension, &papers) {
             prop_assert_eq!(panel.papers(), papers.len());
             // Exact with regard to the kernel's own scores: all of them, sorted, cut and skipped in plain Rust.
-            let all_asked: Vec<Asked<'_>> = asked.iter().map(|one| Asked { skip: None, ..*one }).collect();
+            let all_asked: Vec<InterestQuery<'_>> = asked.iter().map(|one| InterestQuery { skip: None, ..*one }).collect();
             let all = found(&panel, &all_asked, papers.len());
             for (at, best) in found(&panel, &asked, k).iter().enumerate() {
                 let mut expected = all[at].clone();
@@ -93,7 +93,10 @@ proptest! {
 fn kernels_with_vector_instructions_give_the_same_scores() {
     let papers = vectors(5, 77, 384);
     let interests: Vec<Int8Vector> = vectors(6, 25, 384).iter().map(Int8Vector::quantise).collect();
-    let asked: Vec<Asked<'_>> = interests.iter().map(|vector| Asked { vector, skip: None }).collect();
+    let asked: Vec<InterestQuery<'_>> = interests
+        .iter()
+        .map(|vector| InterestQuery { vector, skip: None })
+        .collect();
     let mut all = panels(384, &papers)
         .into_iter()
         .skip(1)
@@ -108,7 +111,7 @@ fn equal_scores_are_in_the_order_of_the_papers_also_at_the_cut() {
     let vector = DenseVector::new(vec![0.6, 0.8]).expect("a vector");
     let papers = vec![vector.clone(); 500];
     let interest = Int8Vector::quantise(&vector);
-    let asked = [Asked {
+    let asked = [InterestQuery {
         vector: &interest,
         skip: None,
     }];
@@ -124,7 +127,10 @@ fn a_workspace_may_be_used_for_panels_of_any_shape() {
     for (dimension, count) in [(5, 40), (3, 0), (8, 100)] {
         let papers = vectors(9, count, dimension);
         let interests: Vec<Int8Vector> = vectors(2, 30, dimension).iter().map(Int8Vector::quantise).collect();
-        let asked: Vec<Asked<'_>> = interests.iter().map(|vector| Asked { vector, skip: None }).collect();
+        let asked: Vec<InterestQuery<'_>> = interests
+            .iter()
+            .map(|vector| InterestQuery { vector, skip: None })
+            .collect();
         let panel = Panel::new(dimension, &papers).expect("one dimension");
         let matches = top(&panel, &asked, 7, &mut workspace).expect("one dimension");
         let again: Vec<Vec<Match>> = (0..30).map(|interest| matches.of(interest).to_vec()).collect();
@@ -144,7 +150,7 @@ fn other_dimensions_are_refused() {
     );
     let panel = Panel::new(4, &papers).expect("one dimension");
     let interest = Int8Vector::quantise(&vectors(1, 1, 5)[0]);
-    let asked = [Asked {
+    let asked = [InterestQuery {
         vector: &interest,
         skip: None,
     }];

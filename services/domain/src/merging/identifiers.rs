@@ -1,6 +1,6 @@
-//! The names of a work in the schemes that several sources share.
+//! Identifiers of a work in schemes that several sources share.
 //!
-//! A name is brought into one spelling where it enters; it never says whether the work exists.
+//! An identifier is normalised when it is read. Nothing here checks whether the work exists.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::fmt;
 use crate::identity::{self, PaperId};
 use crate::text;
 
-/// Longest name in characters.
+/// Longest identifier in characters.
 const MAX_CHARS: usize = 200;
 
-/// Who gave a name. The order is the order in which a work is called by its names.
+/// An identifier scheme. A work's id is its first identifier in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// arXiv, without version: `2402.14776`, `hep-th/9901001`.
@@ -51,14 +51,14 @@ impl Scheme {
     ];
 }
 
-/// One name of a work, such as `doi:10.1145/3292500`.
+/// One identifier of a work, such as `doi:10.1145/3292500`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier {
     scheme: Scheme,
     value: String,
 }
 
-/// A name that cannot be one.
+/// A text that is no identifier of its scheme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is no {} id; {expected}", scheme.as_str())]
 pub struct IdentifierError {
@@ -68,8 +68,8 @@ pub struct IdentifierError {
 }
 
 impl Identifier {
-    /// Reads a name in any of the spellings of its scheme: bare, with a prefix, or as a URL. The DOI that arXiv registers
-    /// for each of its papers is read as the arXiv id that it stands for.
+    /// Parses any spelling of the scheme: bare, with a prefix, or as a URL. The DOI that arXiv registers for each of its
+    /// papers becomes that arXiv id.
     pub fn new(scheme: Scheme, raw: &str) -> Result<Self, IdentifierError> {
         let trimmed = raw.trim();
         let sound =
@@ -93,14 +93,14 @@ impl Identifier {
             })
     }
 
-    /// Reads `scheme:value`.
+    /// Parses `scheme:value`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, value) = text.split_once(':')?;
         let scheme = Scheme::ALL.into_iter().find(|scheme| scheme.as_str() == name)?;
         Self::new(scheme, value).ok()
     }
 
-    /// Finds out what a URL or a prefixed id is the name of, as feeds mix them in one field.
+    /// Recognises the scheme of a URL or a prefixed id; feeds mix them in one field.
     pub fn recognise(text: &str) -> Option<Self> {
         let text = text.trim();
         let lower = text.to_ascii_lowercase();
@@ -122,12 +122,12 @@ impl Identifier {
         Self::new(scheme, text).ok()
     }
 
-    /// Who gave it.
+    /// The scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// The name without its scheme.
+    /// The identifier without its scheme.
     pub fn value(&self) -> &str {
         &self.value
     }
@@ -139,38 +139,38 @@ impl fmt::Display for Identifier {
     }
 }
 
-/// All names of a work that a source knows.
+/// All identifiers that a source gives for a work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identifiers(BTreeSet<Identifier>);
 
 impl Identifiers {
-    /// None yet.
+    /// An empty set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a name.
+    /// Adds an identifier.
     pub fn insert(&mut self, identifier: Identifier) {
         self.0.insert(identifier);
     }
 
-    /// Adds a name as a source wrote it. What is none is left out and said.
+    /// Adds an identifier as a source wrote it; an invalid one is refused.
     pub fn insert_raw(&mut self, scheme: Scheme, raw: &str) -> Result<(), IdentifierError> {
         self.insert(Identifier::new(scheme, raw)?);
         Ok(())
     }
 
-    /// Adds all names of another set.
+    /// Adds every identifier of another set.
     pub fn extend(&mut self, others: &Self) {
         self.0.extend(others.0.iter().cloned());
     }
 
-    /// All names, in the order of [`Scheme`].
+    /// All identifiers, in the order of [`Scheme`].
     pub fn iter(&self) -> impl Iterator<Item = &Identifier> {
         self.0.iter()
     }
 
-    /// The names of one scheme.
+    /// The identifiers of one scheme.
     pub fn of(&self, scheme: Scheme) -> impl Iterator<Item = &str> {
         self.0
             .iter()
@@ -188,21 +188,25 @@ impl Identifiers {
         self.0.len()
     }
 
-    /// A name of the scheme that both have, and whether both have one at all.
-    pub(super) fn meet(&self, other: &Self, scheme: Scheme) -> Meeting {
+    /// Compares the identifiers of two works in one scheme.
+    pub(super) fn overlap(&self, other: &Self, scheme: Scheme) -> IdentifierOverlap {
         let mut both = false;
         for mine in self.of(scheme) {
             for theirs in other.of(scheme) {
                 if mine == theirs {
-                    return Meeting::Shared;
+                    return IdentifierOverlap::Shared;
                 }
                 both = true;
             }
         }
-        if both { Meeting::Contrary } else { Meeting::Open }
+        if both {
+            IdentifierOverlap::Conflicting
+        } else {
+            IdentifierOverlap::Missing
+        }
     }
 
-    /// What the work is called: its first name in the order of [`Scheme`]. `None` where there is no name.
+    /// The paper id: the first identifier in the order of [`Scheme`]. `None` where there is none.
     pub fn paper_id(&self) -> Option<PaperId> {
         self.0
             .iter()
@@ -210,15 +214,15 @@ impl Identifiers {
     }
 }
 
-/// How the names of two works in one scheme stand to each other.
+/// How the identifiers of two works in one scheme compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meeting {
+pub(super) enum IdentifierOverlap {
     /// They share one.
     Shared,
     /// Both have one, and none is shared.
-    Contrary,
+    Conflicting,
     /// One of them has none.
-    Open,
+    Missing,
 }
 
 fn expected(scheme: Scheme) -> &'static str {
@@ -290,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_name_meet() {
+    fn spellings_of_one_identifier_are_equal() {
         let same = |scheme, spellings: &[&str], value: &str| {
             for spelling in spellings {
                 let id = Identifier::new(scheme, spelling).expect(spelling);
@@ -333,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_what_one_looks_like() {
+    fn an_invalid_identifier_shows_a_valid_one() {
         let error = Identifier::new(Scheme::Doi, "11.1/x").expect_err("no DOI").to_string();
         assert_eq!(error, "\"11.1/x\" is no doi id; it looks like 10.1145/3292500");
         assert!(Identifier::new(Scheme::SemanticScholar, "abc").is_err());
@@ -341,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_work_is_called_by_arxiv_before_doi() {
+    fn the_paper_id_prefers_arxiv_to_doi() {
         let mut names = Identifiers::new();
         names.insert_raw(Scheme::OpenAlex, "W1").expect("an id");
         names.insert_raw(Scheme::Doi, "10.1145/1").expect("an id");

@@ -1,62 +1,62 @@
-//! What a work is by all that is claimed about it.
+//! Merges the source records of one work into one paper.
 //!
-//! Of one source only its newest claim counts: the highest version, then the latest datestamp. Each field is then taken
-//! from the most trusted source that has it. Ties are broken by content, so the result depends on the set of claims alone.
+//! Of one source only its newest record counts: the highest version, then the latest datestamp. Each field is then taken
+//! from the most trusted source that has it. Ties are broken by content, so the result depends on the set of records alone.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::trust::{Field, Provider, rank};
-use super::{Claim, Identifiers, Scheme};
+use super::{Identifiers, Scheme, SourceRecord};
 use crate::submission::MAX_CATEGORIES;
 use crate::{LinkKind, PaperId, Submission};
 
-/// A work by all claims about it.
+/// A work, merged from all its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merged {
-    /// What it is called.
+pub struct MergedWork {
+    /// Its paper id.
     pub id: PaperId,
     /// The paper, ready for ingest.
     pub submission: Submission,
-    /// All names that anybody has for it.
+    /// Every identifier that any record has.
     pub identifiers: Identifiers,
-    /// Whose word each field is.
-    pub origins: Vec<(Field, Origin)>,
-    /// Where sources contradict each other in what should be one.
-    pub conflicts: Vec<Conflict>,
+    /// Where each field was taken from.
+    pub origins: Vec<(Field, FieldOrigin)>,
+    /// Schemes in which a work should have one identifier and has several.
+    pub conflicts: Vec<IdentifierConflict>,
 }
 
-/// Whose word a field is.
+/// The source a field was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Who says it.
+pub struct FieldOrigin {
+    /// Its provider.
     pub provider: Provider,
     /// The name of the source.
     pub source: String,
 }
 
-/// Names that contradict each other: a work has one arXiv id.
+/// Several identifiers in a scheme that gives a work only one, such as arXiv.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// In which scheme.
+pub struct IdentifierConflict {
+    /// The scheme.
     pub scheme: Scheme,
-    /// The names.
+    /// The identifiers.
     pub values: Vec<String>,
 }
 
-/// Merges claims about one work. `None` without a claim that can be called something.
-pub fn merge(claims: &[Claim]) -> Option<Merged> {
-    let newest = newest_of_each(claims);
+/// Merges the records of one work. `None` where no record has a title.
+pub fn merge(records: &[SourceRecord]) -> Option<MergedWork> {
+    let newest = newest_of_each(records);
     let mut identifiers = Identifiers::new();
-    for claim in &newest {
-        identifiers.extend(&claim.identifiers);
+    for record in &newest {
+        identifiers.extend(&record.identifiers);
     }
-    let pick = Pick { claims: &newest };
+    let pick = FieldPicker { records: &newest };
     let mut origins = Vec::new();
     let mut take = |field: Field, has: fn(&Submission) -> bool| {
-        let claim = pick.best(field, has)?;
-        origins.push((field, origin(claim)));
-        Some(&claim.submission)
+        let record = pick.best(field, has)?;
+        origins.push((field, origin(record)));
+        Some(&record.submission)
     };
     let title = take(Field::Title, |paper| !paper.title.trim().is_empty())?;
     let abstract_text = take(Field::Abstract, |paper| !paper.abstract_text.trim().is_empty());
@@ -80,8 +80,8 @@ pub fn merge(claims: &[Claim]) -> Option<Merged> {
         source: title.source.clone(),
         language: language.map(|paper| paper.language.clone()).unwrap_or_default(),
     };
-    let id = called(&identifiers, own.copied(), &submission)?;
-    Some(Merged {
+    let id = paper_id(&identifiers, own.copied(), &submission)?;
+    Some(MergedWork {
         submission: Submission {
             id: id.to_string(),
             ..submission
@@ -93,77 +93,77 @@ pub fn merge(claims: &[Claim]) -> Option<Merged> {
     })
 }
 
-/// The newest claim of each source and paper of it. A source may list a work twice, as preprint and as article.
-fn newest_of_each(claims: &[Claim]) -> Vec<&Claim> {
-    let mut newest: BTreeMap<(Provider, &str, &str), &Claim> = BTreeMap::new();
-    for claim in claims {
+/// The newest record per source and submission id. A source may list a work twice, as preprint and as article.
+fn newest_of_each(records: &[SourceRecord]) -> Vec<&SourceRecord> {
+    let mut newest: BTreeMap<(Provider, &str, &str), &SourceRecord> = BTreeMap::new();
+    for record in records {
         let key = (
-            claim.provider,
-            claim.submission.source.as_str(),
-            claim.submission.id.as_str(),
+            record.provider,
+            record.submission.source.as_str(),
+            record.submission.id.as_str(),
         );
-        let known = newest.entry(key).or_insert(claim);
-        if age(claim) > age(known) {
-            *known = claim;
+        let known = newest.entry(key).or_insert(record);
+        if recency(record) > recency(known) {
+            *known = record;
         }
     }
     newest.into_values().collect()
 }
 
-/// What makes a claim newer than another of the same source; content decides between equals.
-fn age(claim: &Claim) -> impl Ord + '_ {
-    let paper = &claim.submission;
+/// Sort key: a greater one is a newer record of the same source. Content breaks ties.
+fn recency(record: &SourceRecord) -> impl Ord + '_ {
+    let paper = &record.submission;
     (
-        claim.version,
-        claim.datestamp,
+        record.version,
+        record.datestamp,
         paper.updated,
         paper.published,
         (paper.abstract_text.len(), &paper.abstract_text, &paper.title),
         (&paper.authors, &paper.categories, &paper.language),
-        format!("{:?}{:?}", paper.links, claim.identifiers),
+        format!("{:?}{:?}", paper.links, record.identifiers),
     )
 }
 
-fn origin(claim: &Claim) -> Origin {
-    Origin {
-        provider: claim.provider,
-        source: claim.submission.source.clone(),
+fn origin(record: &SourceRecord) -> FieldOrigin {
+    FieldOrigin {
+        provider: record.provider,
+        source: record.submission.source.clone(),
     }
 }
 
-struct Pick<'a> {
-    claims: &'a [&'a Claim],
+struct FieldPicker<'a> {
+    records: &'a [&'a SourceRecord],
 }
 
-impl<'a> Pick<'a> {
-    /// The most trusted claim that has a field; of several from one provider the newest.
-    fn best(&self, field: Field, has: fn(&Submission) -> bool) -> Option<&'a &'a Claim> {
-        self.claims
+impl<'a> FieldPicker<'a> {
+    /// The most trusted record that has a field; of several from one provider the newest.
+    fn best(&self, field: Field, has: fn(&Submission) -> bool) -> Option<&'a &'a SourceRecord> {
+        self.records
             .iter()
-            .filter(|claim| has(&claim.submission))
-            .min_by_key(|claim| {
-                let paper = &claim.submission;
+            .filter(|record| has(&record.submission))
+            .min_by_key(|record| {
+                let paper = &record.submission;
                 (
-                    rank(field, claim.provider),
-                    Reverse((claim.version, claim.datestamp)),
+                    rank(field, record.provider),
+                    Reverse((record.version, record.datestamp)),
                     (&paper.source, &paper.id),
                 )
             })
     }
 
-    /// All links, those of the most trusted first, each address once.
+    /// All links, most trusted first, each URL once.
     fn links(&self) -> Vec<(LinkKind, String)> {
-        let mut claims: Vec<&&Claim> = self.claims.iter().collect();
-        claims.sort_by_key(|claim| {
-            let paper = &claim.submission;
+        let mut records: Vec<&&SourceRecord> = self.records.iter().collect();
+        records.sort_by_key(|record| {
+            let paper = &record.submission;
             (
-                rank(Field::Links, claim.provider),
-                Reverse((claim.version, claim.datestamp)),
+                rank(Field::Links, record.provider),
+                Reverse((record.version, record.datestamp)),
                 (&paper.source, &paper.id),
             )
         });
         let mut links: Vec<(LinkKind, String)> = Vec::new();
-        for (kind, url) in claims.iter().flat_map(|claim| &claim.submission.links) {
+        for (kind, url) in records.iter().flat_map(|record| &record.submission.links) {
             if !links.iter().any(|(_, known)| known == url) {
                 links.push((*kind, url.clone()));
             }
@@ -176,13 +176,13 @@ fn capped(categories: &[String]) -> Vec<String> {
     categories.iter().take(MAX_CATEGORIES).cloned().collect()
 }
 
-/// By a shared scheme, else as its source calls it, else by title and first author.
-fn called(identifiers: &Identifiers, own: Option<&Claim>, submission: &Submission) -> Option<PaperId> {
+/// By a shared scheme, else by the source's own id, else by title and first author.
+fn paper_id(identifiers: &Identifiers, own: Option<&SourceRecord>, submission: &Submission) -> Option<PaperId> {
     if let Some(id) = identifiers.paper_id() {
         return Some(id);
     }
-    // An own id may look like one of a scheme that it is none of.
-    let own = own.and_then(|claim| PaperId::from_submission(&claim.submission.id, &claim.submission.source).ok());
+    // A source's own id may look like one of a scheme it does not belong to.
+    let own = own.and_then(|record| PaperId::from_submission(&record.submission.id, &record.submission.source).ok());
     let own = own.filter(|id| PaperId::parse(id.as_str()).is_ok());
     own.or_else(|| {
         let author = submission.authors.first().map(String::as_str);
@@ -190,12 +190,12 @@ fn called(identifiers: &Identifiers, own: Option<&Claim>, submission: &Submissio
     })
 }
 
-fn conflicts(identifiers: &Identifiers) -> Vec<Conflict> {
+fn conflicts(identifiers: &Identifiers) -> Vec<IdentifierConflict> {
     [Scheme::Arxiv, Scheme::Acl, Scheme::Pubmed]
         .into_iter()
         .filter_map(|scheme| {
             let values: Vec<String> = identifiers.of(scheme).map(str::to_owned).collect();
-            (values.len() > 1).then_some(Conflict { scheme, values })
+            (values.len() > 1).then_some(IdentifierConflict { scheme, values })
         })
         .collect()
 }

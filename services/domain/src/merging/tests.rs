@@ -9,12 +9,12 @@ fn at(day: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + day * 86_400).expect("a timestamp")
 }
 
-fn claim(provider: Provider, title: &str, authors: &[&str], names: &[(Scheme, &str)]) -> Claim {
+fn record(provider: Provider, title: &str, authors: &[&str], names: &[(Scheme, &str)]) -> SourceRecord {
     let mut identifiers = Identifiers::new();
     for (scheme, value) in names {
         identifiers.insert_raw(*scheme, value).expect("an id");
     }
-    Claim {
+    SourceRecord {
         provider,
         submission: Submission {
             title: title.into(),
@@ -31,19 +31,19 @@ fn claim(provider: Provider, title: &str, authors: &[&str], names: &[(Scheme, &s
 const TITLE: &str = "A long enough title about merging papers";
 
 #[test]
-fn a_shared_name_makes_one_work_and_two_arxiv_ids_make_two() {
-    let preprint = claim(
+fn a_shared_id_makes_one_work_and_two_arxiv_ids_make_two() {
+    let preprint = record(
         Provider::Arxiv,
         TITLE,
         &["Ada Lovelace"],
         &[(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")],
     );
-    let article = claim(Provider::Crossref, "Another title", &[], &[(Scheme::Doi, "10.1145/1")]);
+    let article = record(Provider::Crossref, "Another title", &[], &[(Scheme::Doi, "10.1145/1")]);
     assert_eq!(
         same_work(&preprint, &article),
-        Sameness::Same(By::Identifier(Scheme::Doi))
+        WorkMatch::Match(MatchBasis::Identifier(Scheme::Doi))
     );
-    let other = claim(
+    let other = record(
         Provider::Arxiv,
         TITLE,
         &["Ada Lovelace"],
@@ -51,78 +51,78 @@ fn a_shared_name_makes_one_work_and_two_arxiv_ids_make_two() {
     );
     assert!(matches!(
         same_work(&preprint, &other),
-        Sameness::Alike(Alike::ContraryIdentifiers {
+        WorkMatch::Possible(PossibleMatch::ConflictingIdentifiers {
             shared: Scheme::Doi,
-            contrary: Scheme::Arxiv
+            conflicting: Scheme::Arxiv
         })
     ));
 }
 
 #[test]
 fn a_catalogue_does_not_overrule_two_dois() {
-    let one = claim(
+    let one = record(
         Provider::OpenAlex,
         TITLE,
         &[],
         &[(Scheme::OpenAlex, "W1"), (Scheme::Doi, "10.1145/1")],
     );
-    let two = claim(
+    let two = record(
         Provider::OpenAlex,
         TITLE,
         &[],
         &[(Scheme::OpenAlex, "W1"), (Scheme::Doi, "10.1145/2")],
     );
-    assert!(matches!(same_work(&one, &two), Sameness::Alike(_)));
+    assert!(matches!(same_work(&one, &two), WorkMatch::Possible(_)));
 }
 
 #[test]
-fn title_authors_and_date_decide_where_there_are_no_names() {
-    let mut one = claim(Provider::Feed, TITLE, &["Ada Lovelace", "Alan Turing"], &[]);
-    let mut two = claim(
+fn title_authors_and_date_decide_without_identifiers() {
+    let mut one = record(Provider::Feed, TITLE, &["Ada Lovelace", "Alan Turing"], &[]);
+    let mut two = record(
         Provider::Repository,
         &TITLE.to_uppercase(),
         &["Lovelace, A.", "Turing, A. M."],
         &[],
     );
-    assert_eq!(same_work(&one, &two), Sameness::Same(By::Text));
+    assert_eq!(same_work(&one, &two), WorkMatch::Match(MatchBasis::Text));
     one.submission.published = Some(at(0));
     two.submission.published = Some(at(365 * 9));
-    assert_eq!(same_work(&one, &two), Sameness::Alike(Alike::SameTitle));
+    assert_eq!(same_work(&one, &two), WorkMatch::Possible(PossibleMatch::SameTitle));
 }
 
 #[test]
 fn little_text_and_other_people_never_merge() {
-    let of = |title: &str, authors: &[&str]| claim(Provider::Feed, title, authors, &[]);
+    let of = |title: &str, authors: &[&str]| record(Provider::Feed, title, authors, &[]);
     assert_eq!(
         same_work(&of("Editorial", &["Ada Lovelace"]), &of("Editorial", &["Ada Lovelace"])),
-        Sameness::Different
+        WorkMatch::NoMatch
     );
     assert_eq!(
         same_work(&of(TITLE, &["Ada Lovelace"]), &of(TITLE, &["Kurt Gödel"])),
-        Sameness::Alike(Alike::SameTitle)
+        WorkMatch::Possible(PossibleMatch::SameTitle)
     );
     assert_eq!(
         same_work(&of(TITLE, &[]), &of(TITLE, &["Kurt Gödel"])),
-        Sameness::Alike(Alike::SameTitle)
+        WorkMatch::Possible(PossibleMatch::SameTitle)
     );
     assert_eq!(
         same_work(
             &of(TITLE, &["Ada Lovelace"]),
             &of(&format!("{TITLE} again"), &["Ada Lovelace"])
         ),
-        Sameness::Alike(Alike::NearTitle)
+        WorkMatch::Possible(PossibleMatch::SimilarTitle)
     );
 }
 
 #[test]
 fn the_same_text_under_two_dois_is_reported() {
-    let one = claim(
+    let one = record(
         Provider::Crossref,
         TITLE,
         &["Ada Lovelace"],
         &[(Scheme::Doi, "10.1145/1")],
     );
-    let two = claim(
+    let two = record(
         Provider::Crossref,
         TITLE,
         &["Ada Lovelace"],
@@ -130,20 +130,22 @@ fn the_same_text_under_two_dois_is_reported() {
     );
     assert_eq!(
         same_work(&one, &two),
-        Sameness::Alike(Alike::SameText { contrary: Scheme::Doi })
+        WorkMatch::Possible(PossibleMatch::SameText {
+            conflicting: Scheme::Doi
+        })
     );
 }
 
 #[test]
 fn each_field_comes_from_the_most_trusted_that_has_it() {
-    let mut arxiv = claim(
+    let mut arxiv = record(
         Provider::Arxiv,
         "By arXiv",
         &["Ada Lovelace"],
         &[(Scheme::Arxiv, "2402.14776")],
     );
     arxiv.submission.links = vec![(crate::LinkKind::Abstract, "https://arxiv.org/abs/2402.14776".into())];
-    let mut crossref = claim(
+    let mut crossref = record(
         Provider::Crossref,
         "By Crossref",
         &["A. Lovelace"],
@@ -165,11 +167,11 @@ fn each_field_comes_from_the_most_trusted_that_has_it() {
 }
 
 #[test]
-fn a_newer_version_replaces_and_an_older_one_that_comes_late_does_not() {
-    let version = |number: u32, title: &str| Claim {
+fn an_older_version_that_arrives_late_does_not_replace_a_newer() {
+    let version = |number: u32, title: &str| SourceRecord {
         version: Some(number),
         datestamp: Some(at(i64::from(number))),
-        ..claim(
+        ..record(
             Provider::Arxiv,
             title,
             &["Ada Lovelace"],
@@ -181,34 +183,40 @@ fn a_newer_version_replaces_and_an_older_one_that_comes_late_does_not() {
 }
 
 #[test]
-fn who_named_a_work_can_take_it_back_and_a_catalogue_cannot() {
+fn registrars_can_withdraw_a_work_and_aggregators_cannot() {
     let names = [(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")];
-    let claims = [
-        claim(Provider::Arxiv, TITLE, &[], &names),
-        claim(Provider::OpenAlex, TITLE, &[], &names),
+    let records = [
+        record(Provider::Arxiv, TITLE, &[], &names),
+        record(Provider::OpenAlex, TITLE, &[], &names),
     ];
-    let by = |provider| Withdrawn {
+    let by = |provider| SourceWithdrawal {
         provider,
-        identifiers: claims[0].identifiers.clone(),
+        identifiers: records[0].identifiers.clone(),
         datestamp: Some(at(5)),
     };
-    assert_eq!(honour(&claims, &[by(Provider::Arxiv)]), Standing::Withdrawn);
     assert_eq!(
-        honour(&claims, &[by(Provider::OpenAlex)]),
-        Standing::Stands(vec![claims[0].clone()])
+        apply_withdrawals(&records, &[by(Provider::Arxiv)]),
+        WorkState::Withdrawn
     );
-    assert_eq!(honour(&claims[1..], &[by(Provider::OpenAlex)]), Standing::Withdrawn);
-    let back = Claim {
+    assert_eq!(
+        apply_withdrawals(&records, &[by(Provider::OpenAlex)]),
+        WorkState::Current(vec![records[0].clone()])
+    );
+    assert_eq!(
+        apply_withdrawals(&records[1..], &[by(Provider::OpenAlex)]),
+        WorkState::Withdrawn
+    );
+    let back = SourceRecord {
         datestamp: Some(at(6)),
-        ..claims[0].clone()
+        ..records[0].clone()
     };
     assert_eq!(
-        honour(std::slice::from_ref(&back), &[by(Provider::Arxiv)]),
-        Standing::Stands(vec![back])
+        apply_withdrawals(std::slice::from_ref(&back), &[by(Provider::Arxiv)]),
+        WorkState::Current(vec![back])
     );
 }
 
-fn any_claim() -> impl Strategy<Value = Claim> {
+fn any_record() -> impl Strategy<Value = SourceRecord> {
     let provider = prop::sample::select(trust::order(Field::Title).to_vec());
     let names = prop::collection::vec(
         prop::sample::select(vec![
@@ -239,43 +247,43 @@ fn any_claim() -> impl Strategy<Value = Claim> {
     );
     (provider, names, title, authors, rest).prop_map(|(provider, names, title, authors, rest)| {
         let (version, day, text, published, id) = rest;
-        let mut claim = claim(provider, title, &authors, &names);
-        claim.version = (version > 0).then_some(version);
-        claim.datestamp = (day > 0).then(|| at(day));
-        claim.submission.abstract_text.clone_from(&text);
-        claim.submission.id = id.to_owned();
-        claim.submission.published = Some(at(published));
-        claim.submission.links = vec![(crate::LinkKind::Abstract, format!("https://example.org/{text}"))];
-        claim
+        let mut record = record(provider, title, &authors, &names);
+        record.version = (version > 0).then_some(version);
+        record.datestamp = (day > 0).then(|| at(day));
+        record.submission.abstract_text.clone_from(&text);
+        record.submission.id = id.to_owned();
+        record.submission.published = Some(at(published));
+        record.submission.links = vec![(crate::LinkKind::Abstract, format!("https://example.org/{text}"))];
+        record
     })
 }
 
 proptest! {
     #[test]
-    fn sameness_is_symmetric_and_a_claim_is_about_its_own_work(one in any_claim(), two in any_claim()) {
+    fn same_work_is_symmetric_and_reflexive(one in any_record(), two in any_record()) {
         prop_assert_eq!(same_work(&one, &two), same_work(&two, &one));
         if !one.identifiers.is_empty() && one.identifiers.of(Scheme::Arxiv).count() < 2 {
-            prop_assert!(matches!(same_work(&one, &one), Sameness::Same(_)), "{:?}", one);
+            prop_assert!(matches!(same_work(&one, &one), WorkMatch::Match(_)), "{:?}", one);
         }
     }
 
     #[test]
-    fn the_order_and_the_number_of_claims_make_no_difference(
-        claims in prop::collection::vec(any_claim(), 1..6),
+    fn the_order_and_number_of_records_make_no_difference(
+        records in prop::collection::vec(any_record(), 1..6),
         seed in any::<prop::sample::Index>(),
     ) {
-        let merged = merge(&claims);
-        let mut turned = claims.clone();
-        turned.rotate_left(seed.index(claims.len()));
+        let merged = merge(&records);
+        let mut turned = records.clone();
+        turned.rotate_left(seed.index(records.len()));
         turned.reverse();
-        turned.push(claims[seed.index(claims.len())].clone());
+        turned.push(records[seed.index(records.len())].clone());
         prop_assert_eq!(merge(&turned), merged);
     }
 
     #[test]
-    fn nothing_is_invented(claims in prop::collection::vec(any_claim(), 1..6)) {
-        let merged = merge(&claims).expect("a paper");
-        let said = |has: &dyn Fn(&Submission) -> bool| claims.iter().any(|claim| has(&claim.submission));
+    fn nothing_is_invented(records in prop::collection::vec(any_record(), 1..6)) {
+        let merged = merge(&records).expect("a paper");
+        let said = |has: &dyn Fn(&Submission) -> bool| records.iter().any(|record| has(&record.submission));
         prop_assert!(said(&|paper| paper.title == merged.submission.title));
         prop_assert!(said(&|paper| paper.abstract_text == merged.submission.abstract_text));
         prop_assert!(said(&|paper| paper.authors == merged.submission.authors));
@@ -286,14 +294,14 @@ proptest! {
     }
 
     #[test]
-    fn withdrawals_only_ever_take_away(claims in prop::collection::vec(any_claim(), 1..5), taken in prop::collection::vec(any_claim(), 0..3)) {
-        let withdrawals: Vec<Withdrawn> = taken
+    fn withdrawals_only_remove(records in prop::collection::vec(any_record(), 1..5), taken in prop::collection::vec(any_record(), 0..3)) {
+        let withdrawals: Vec<SourceWithdrawal> = taken
             .into_iter()
-            .map(|claim| Withdrawn { provider: claim.provider, identifiers: claim.identifiers, datestamp: claim.datestamp })
+            .map(|record| SourceWithdrawal { provider: record.provider, identifiers: record.identifiers, datestamp: record.datestamp })
             .collect();
-        if let Standing::Stands(left) = honour(&claims, &withdrawals) {
-            prop_assert!(!left.is_empty() && left.iter().all(|claim| claims.contains(claim)));
+        if let WorkState::Current(left) = apply_withdrawals(&records, &withdrawals) {
+            prop_assert!(!left.is_empty() && left.iter().all(|record| records.contains(record)));
         }
-        prop_assert_eq!(honour(&claims, &[]), Standing::Stands(claims));
+        prop_assert_eq!(apply_withdrawals(&records, &[]), WorkState::Current(records));
     }
 }

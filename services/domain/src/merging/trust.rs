@@ -1,4 +1,4 @@
-//! Whom to believe about which field of a paper.
+//! Which provider to trust with which field of a paper.
 //!
 //! | field | most trusted first |
 //! |---|---|
@@ -6,10 +6,10 @@
 //! | authors | arXiv, ACL, Crossref, OpenAlex, Semantic Scholar, Hugging Face, bioRxiv (initials only), repositories, feeds, submitters |
 //! | categories | arXiv, bioRxiv, ACL, OpenAlex, Semantic Scholar, Crossref, Hugging Face, repositories, feeds, submitters |
 //!
-//! Preprint servers come before Crossref because what they say is written by the authors and complete, while a publisher's
-//! record often lacks the abstract. An empty field is no claim: the next in line is asked.
+//! Preprint servers come before Crossref because the authors write those records themselves and in full, while a
+//! publisher's record often lacks the abstract. Where a field is empty, the next provider is used.
 
-/// Who makes a claim.
+/// Who provides a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
     /// arXiv itself.
@@ -18,7 +18,7 @@ pub enum Provider {
     Biorxiv,
     /// The ACL Anthology.
     Acl,
-    /// Crossref, where publishers register.
+    /// Crossref, where publishers register DOIs.
     Crossref,
     /// OpenAlex.
     OpenAlex,
@@ -49,7 +49,7 @@ pub enum Field {
     Published,
     /// When the text was last changed.
     Updated,
-    /// Links; all are kept, in the order of trust.
+    /// Links; all are kept, most trusted first.
     Links,
     /// Language.
     Language,
@@ -94,7 +94,7 @@ const CATEGORIES: [Provider; 10] = [
     Submitter,
 ];
 
-/// Who is believed about a field, most trusted first.
+/// Providers by their trust for a field, most trusted first.
 pub const fn order(field: Field) -> [Provider; 10] {
     match field {
         Field::Authors => AUTHORS,
@@ -103,7 +103,7 @@ pub const fn order(field: Field) -> [Provider; 10] {
     }
 }
 
-/// The place of a provider in the order of a field; 0 is believed first.
+/// Position of a provider in that order; 0 is the most trusted.
 pub fn rank(field: Field, provider: Provider) -> usize {
     let order = order(field);
     order.iter().position(|other| *other == provider).unwrap_or(order.len())
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_names_everybody_once() {
+    fn every_order_lists_each_provider_once() {
         for field in [Field::Title, Field::Authors, Field::Categories] {
             let mut all = order(field);
             all.sort_unstable();

@@ -1,27 +1,31 @@
-//! One vector for an interest, from its words and its example papers.
+//! The vector of an interest, from its words and its example papers.
 //!
-//! It computes no embedding: callers bring vectors of one encoder.
+//! It computes no embeddings: callers pass vectors of one encoder.
 
 use crate::DenseVector;
 
-/// How strongly an interest turns away from what it should not be like, where what it should be like counts one. Rocchio's
-/// feedback, with a weaker negative part as usual (Manning, Raghavan, Schütze, *Introduction to Information Retrieval*, 9.1).
+/// Weight of the negative examples relative to the positive ones. Rocchio feedback, with a weaker negative part as usual
+/// (Manning, Raghavan, Schütze, *Introduction to Information Retrieval*, 9.1).
 pub const UNLIKE_WEIGHT: f32 = 0.5;
 
-/// The mean of the words' vector and the mean of the papers to be like, minus [`UNLIKE_WEIGHT`] times the mean of the papers
-/// not to be like, brought to norm 1.
+/// The mean of the words' vector and the mean of the positive examples, minus [`UNLIKE_WEIGHT`] times the mean of the
+/// negative ones, normalised.
 ///
-/// Where the negative part cancels everything, it is left out. `None` without words and papers to be like, or where
-/// vectors differ in dimension.
+/// Where the negative part cancels everything out, it is ignored. `None` without words and positive examples, or where the
+/// dimensions differ.
 pub fn interest_vector(
     words: Option<&DenseVector>,
     like: &[&DenseVector],
     unlike: &[&DenseVector],
 ) -> Option<DenseVector> {
-    // A text without a known word says nothing, and must not take half of the weight.
-    let said = words.filter(|vector| !vector.is_zero());
-    let sides = if said.is_some() && !like.is_empty() { 2.0 } else { 1.0 };
-    let toward = (said.map(|vector| (1.0 / sides, vector)).into_iter()).chain(shares(1.0 / sides, like));
+    // A text without a known word has no meaning, and must not take half of the weight.
+    let meaningful = words.filter(|vector| !vector.is_zero());
+    let sides = if meaningful.is_some() && !like.is_empty() {
+        2.0
+    } else {
+        1.0
+    };
+    let toward = (meaningful.map(|vector| (1.0 / sides, vector)).into_iter()).chain(shares(1.0 / sides, like));
     let wanted: Vec<(f32, &DenseVector)> = toward.collect();
     if wanted.is_empty() {
         return words.cloned();

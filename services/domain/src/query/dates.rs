@@ -6,24 +6,24 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::error::QueryErrorKind;
 
-/// From when, and before when.
-pub(super) type Range = (Option<Timestamp>, Option<Timestamp>);
+/// Start (inclusive) and end (exclusive).
+pub(super) type DateRange = (Option<Timestamp>, Option<Timestamp>);
 
 const YEARS: &str = "write a year from 1000 to 9999 or a range such as 2023..2025, 2023.. or ..2020";
 const DATES: &str = "write a date that exists as 2024, 2024-05 or 2024-05-31, or a range such as 2024-05..2024-06";
 /// The last day that begins before the end of representable time.
 const LAST_DAY: Date = jiff::civil::date(9999, 12, 30);
 
-/// What `year:` stands in front of.
-pub(super) fn years(value: &str) -> Result<Range, QueryErrorKind> {
+/// Parses the value of `year:`.
+pub(super) fn years(value: &str) -> Result<DateRange, QueryErrorKind> {
     range("year", YEARS, value, |part| {
-        Parts::read(part).filter(|parts| parts.month.is_none())
+        PartialDate::read(part).filter(|parts| parts.month.is_none())
     })
 }
 
-/// What `date:` stands in front of.
-pub(super) fn dates(value: &str) -> Result<Range, QueryErrorKind> {
-    range("date", DATES, value, Parts::read)
+/// Parses the value of `date:`.
+pub(super) fn dates(value: &str) -> Result<DateRange, QueryErrorKind> {
+    range("date", DATES, value, PartialDate::read)
 }
 
 /// The shortest way to write a range whose ends are beginnings of days, as `(field, value)`.
@@ -51,8 +51,8 @@ fn range(
     field: &'static str,
     allowed: &'static str,
     value: &str,
-    read: impl Fn(&str) -> Option<Parts>,
-) -> Result<Range, QueryErrorKind> {
+    read: impl Fn(&str) -> Option<PartialDate>,
+) -> Result<DateRange, QueryErrorKind> {
     let bad = || QueryErrorKind::BadValue {
         field,
         value: crate::text::shorten(value),
@@ -80,13 +80,13 @@ fn range(
 
 /// A year, a month or a day.
 #[derive(Clone, Copy)]
-struct Parts {
+struct PartialDate {
     year: i16,
     month: Option<i8>,
     day: Option<i8>,
 }
 
-impl Parts {
+impl PartialDate {
     /// Reads `2024`, `2024-05` or `2024-05-31`, if there is such a day.
     fn read(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
@@ -110,7 +110,7 @@ impl Parts {
         Date::new(self.year, self.month.unwrap_or(1), self.day.unwrap_or(1)).unwrap_or(Date::MIN)
     }
 
-    /// The day behind the last one; `None` at the end of time.
+    /// The day after the last one; `None` at the end of representable time.
     fn end(self) -> Option<Date> {
         let span = match (self.month, self.day) {
             (None, _) => 1.year(),

@@ -1,12 +1,12 @@
-//! What can be wrong with a query, where, and the way out.
+//! Mistakes in a query: what, where, and how to correct them.
 
 use std::fmt;
 use std::ops::Range;
 
-use super::{MAX_CHARS, MAX_DEPTH, MAX_OPERANDS, MAX_RESTRICTIONS, MAX_WORDS, Place};
+use super::{MAX_CHARS, MAX_DEPTH, MAX_OPERANDS, MAX_RESTRICTIONS, MAX_WORDS, Span};
 use crate::identity::IdError;
 
-/// A query that cannot be read.
+/// A query that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryError {
     /// What is wrong.
@@ -24,30 +24,30 @@ pub enum QueryErrorKind {
     #[error("the query has {0} characters; at most {MAX_CHARS} are allowed")]
     TooLong(usize),
     /// A quote without its partner.
-    #[error("this quote is not closed; add the closing \" or leave this one out")]
+    #[error("this quote is not closed; add the closing \" or remove it")]
     OpenQuote,
     /// A parenthesis that is not closed.
-    #[error("this parenthesis is not closed; add the closing ) or leave this one out")]
+    #[error("this parenthesis is not closed; add the closing ) or remove it")]
     OpenParenthesis,
     /// A parenthesis that closes nothing.
-    #[error("this parenthesis closes nothing; leave it out, or put the text in quotes")]
+    #[error("this parenthesis closes nothing; remove it, or put the text in quotes")]
     StrayParenthesis,
     /// Parentheses around nothing.
     #[error("there is nothing in these parentheses; put words or like:<paper id> in them")]
     EmptyParentheses,
     /// Parentheses too deep.
-    #[error("parentheses are nested deeper than {MAX_DEPTH} levels; write the query flatter")]
+    #[error("parentheses are nested more than {MAX_DEPTH} levels deep; simplify the query")]
     TooDeep,
-    /// `title:` and the like.
+    /// An unknown field such as `title:`.
     #[error(
         "there is no field {0}; fields are cat, author, source, lang, has, year, date and like. Put the text in quotes \
-         to look for it as it is"
+         to search for it as it is"
     )]
     UnknownField(String),
     /// A field, or quotes, without a value.
-    #[error("{0} has no value; write it directly behind, as in {1}")]
+    #[error("{0} has no value; write it directly after, as in {1}")]
     EmptyValue(String, &'static str),
-    /// A value a field cannot have.
+    /// An invalid value of a field.
     #[error("{field}: cannot be {value:?}; {allowed}")]
     BadValue {
         /// The field.
@@ -57,55 +57,55 @@ pub enum QueryErrorKind {
         /// What is allowed.
         allowed: &'static str,
     },
-    /// A range or several of them in which nothing lies.
+    /// An empty range, or ranges that do not overlap.
     #[error("nothing can have been published then: the range ends before it begins, or two ranges do not overlap")]
     EmptyRange,
     /// `has:code` and `-has:code`.
-    #[error("has:code and -has:code exclude one another; leave one of them out")]
+    #[error("has:code and -has:code exclude each other; remove one of them")]
     Contradiction,
-    /// `-lang:` and the like.
-    #[error("{0}: cannot be excluded; what can is -cat:, -author:, -source:, -has:code, -like:, -word and -\"phrase\"")]
+    /// An exclusion such as `-lang:`.
+    #[error("{0}: cannot be excluded; allowed are -cat:, -author:, -source:, -has:code, -like:, -word and -\"phrase\"")]
     NotExcludable(&'static str),
-    /// An id behind `like:` that is none.
+    /// An invalid id after `like:`.
     #[error("this paper id {0}")]
     BadId(IdError),
-    /// AND, OR or NOT without something to join.
-    #[error("{0} needs {1}; write it in lower case or in quotes where it is a word")]
+    /// AND, OR or NOT without an operand.
+    #[error("{0} needs {1}; if it is meant as a word, write it in lower case or in quotes")]
     NoOperand(&'static str, &'static str),
-    /// NOT in front of a restriction.
-    #[error("NOT takes words, like: or parentheses; to exclude here put a dash in front, as in -cat:cs.CL")]
+    /// NOT before a restriction.
+    #[error("NOT applies to words, like: or parentheses; to exclude this, put a dash before it, as in -cat:cs.CL")]
     NotBeforeRestriction,
-    /// A restriction where it could not hold for the whole query.
-    #[error("restrictions hold for the whole query and cannot stand in parentheses; move this one to the end")]
+    /// A restriction in parentheses.
+    #[error("restrictions apply to the whole query and cannot be in parentheses; move this one to the end")]
     RestrictionInside,
-    /// Only things that are not looked for.
-    #[error("there is only something to leave out here; add what to look for beside it")]
+    /// Only exclusions.
+    #[error("there are only exclusions here; add something to search for")]
     OnlyNegations,
     /// More words than [`MAX_WORDS`].
-    #[error("the query has more than {MAX_WORDS} words; leave some out, or look for papers like one with like:")]
+    #[error("the query has more than {MAX_WORDS} words; remove some, or search for similar papers with like:")]
     TooManyWords,
     /// More operands than [`MAX_OPERANDS`].
-    #[error("AND, OR, NOT and like: join more than {MAX_OPERANDS} operands; leave some out")]
+    #[error("the query has more than {MAX_OPERANDS} operands of AND, OR, NOT and like:; remove some")]
     TooManyOperands,
     /// More restrictions than [`MAX_RESTRICTIONS`].
-    #[error("the query has more than {MAX_RESTRICTIONS} restrictions of one kind; leave some out")]
+    #[error("the query has more than {MAX_RESTRICTIONS} restrictions of one kind; remove some")]
     TooManyRestrictions,
 }
 
 impl QueryErrorKind {
-    pub(super) fn at(self, position: Place) -> Wrong {
-        Wrong { kind: self, position }
+    pub(super) fn at(self, position: Span) -> SpannedError {
+        SpannedError { kind: self, position }
     }
 }
 
-/// An error before it is known how many characters stand in front of it.
+/// An error with its byte span, before characters are counted.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct SpannedError {
     kind: QueryErrorKind,
-    position: Place,
+    position: Span,
 }
 
-impl Wrong {
+impl SpannedError {
     pub(super) fn within(self, text: &str) -> QueryError {
         let count = |end: usize| text.char_indices().take_while(|(at, _)| *at < end).count();
         QueryError {

@@ -1,26 +1,13 @@
-//! What `field:value` says, and keeping it among the restrictions.
+//! Parses `field:value` and adds it to the restrictions.
 
 use super::error::QueryErrorKind;
-use super::lexer::Token;
+use super::token::{Restriction, Token};
 use super::words::{FIELDS, Sign};
 use super::{MAX_RESTRICTIONS, Restrictions, dates};
 use crate::identity::IdError;
 use crate::{PaperId, text};
 
-/// One restriction.
-#[derive(Debug)]
-pub(super) enum Restriction {
-    WithoutWord(String),
-    WithoutPhrase(String),
-    Category(Sign, String),
-    Author(Sign, String),
-    Source(Sign, String),
-    Language(String),
-    Code(bool),
-    Published(dates::Range),
-}
-
-/// Reads a field and its value, which may be empty and is in Unicode NFC.
+/// Parses a field and its value; the value may be empty and is in Unicode NFC.
 pub(super) fn read(sign: Sign, name: &str, value: &str) -> Result<Token, QueryErrorKind> {
     let lower = name.to_ascii_lowercase();
     let Some((field, example)) = FIELDS.into_iter().find(|(field, _)| *field == lower) else {
@@ -43,7 +30,7 @@ pub(super) fn read(sign: Sign, name: &str, value: &str) -> Result<Token, QueryEr
     }))
 }
 
-/// Adds a restriction to those there are.
+/// Adds a restriction.
 pub(super) fn keep(restriction: Restriction, kept: &mut Restrictions) -> Result<(), QueryErrorKind> {
     match restriction {
         Restriction::WithoutWord(word) => push(&mut kept.without_words, word),
@@ -76,7 +63,7 @@ pub(super) fn keep(restriction: Restriction, kept: &mut Restrictions) -> Result<
     }
 }
 
-/// Adds a value that is not there yet.
+/// Adds a value unless the list has it already.
 pub(super) fn push(list: &mut Vec<String>, value: String) -> Result<(), QueryErrorKind> {
     if list.contains(&value) {
         return Ok(());
@@ -99,7 +86,7 @@ fn code(sign: Sign, value: &str) -> Result<Restriction, QueryErrorKind> {
     Ok(Restriction::Code(sign == Sign::With))
 }
 
-/// A canonical id, or one of arXiv or a DOI without its scheme.
+/// A canonical id, or an arXiv id or DOI without its scheme.
 fn paper(value: &str) -> Result<PaperId, IdError> {
     PaperId::parse(value).or_else(|error| {
         PaperId::from_submission(value, "own")

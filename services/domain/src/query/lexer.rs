@@ -1,48 +1,26 @@
-//! Cuts a query into words, phrases, parentheses, operators, papers and restrictions, each with its place.
+//! Splits a query into words, phrases, parentheses, operators, papers and restrictions, each with its span.
 //!
-//! Invisible characters are no part of anything, and curly quotes are quotes.
+//! Invisible characters are dropped; curly quotes are quotes.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::Place;
-use super::error::{QueryErrorKind, Wrong};
-use super::fields::{self, Restriction};
+use super::Span;
+use super::error::{QueryErrorKind, SpannedError};
+use super::fields;
+use super::token::{Restriction, Token};
 use super::words::{self, Sign, Word};
-use crate::{PaperId, text};
-
-/// One piece of a query.
-#[derive(Debug)]
-pub(super) enum Token {
-    /// Words as they are, at least one.
-    Words(Vec<String>),
-    /// A quoted phrase.
-    Phrase(String),
-    /// A paper, to be like or unlike.
-    Like(Sign, PaperId),
-    /// A restriction.
-    Restriction(Restriction),
-    /// An opening parenthesis, with or without a dash in front.
-    Open(Sign),
-    /// A closing parenthesis.
-    Close,
-    /// AND.
-    And,
-    /// OR.
-    Or,
-    /// NOT.
-    Not,
-}
+use crate::text;
 
 /// A parenthesis that is not closed yet.
 enum Paren {
     /// It groups.
-    Group(Place),
+    Group(Span),
     /// It is part of a word, as in O(n log n).
     Letter,
 }
 
-/// Cuts a text into tokens; parentheses are balanced.
-pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Place)>, Wrong> {
+/// Splits a text into tokens with balanced parentheses.
+pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, SpannedError> {
     let mut lexer = Lexer {
         chars: text
             .char_indices()
@@ -56,8 +34,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Place)>, Wrong> {
         lexer.piece(c)?;
     }
     for paren in lexer.open {
-        if let Paren::Group(place) = paren {
-            return Err(QueryErrorKind::OpenParenthesis.at(place));
+        if let Paren::Group(span) = paren {
+            return Err(QueryErrorKind::OpenParenthesis.at(span));
         }
     }
     Ok(lexer.tokens)
@@ -67,7 +45,7 @@ struct Lexer {
     chars: Vec<(usize, char)>,
     at: usize,
     open: Vec<Paren>,
-    tokens: Vec<(Token, Place)>,
+    tokens: Vec<(Token, Span)>,
 }
 
 impl Lexer {
@@ -79,19 +57,19 @@ impl Lexer {
         self.peek(ahead).is_some_and(|(_, c)| wanted(c))
     }
 
-    /// The bytes from a character on to the last one that was read.
-    fn since(&self, start: usize) -> Place {
+    /// The bytes from a character to the last one that was read.
+    fn since(&self, start: usize) -> Span {
         let byte = |at: usize| self.chars.get(at).map_or(0, |(byte, _)| *byte);
         let (last, c) = self.chars[self.at - 1];
         byte(start)..last + c.len_utf8()
     }
 
     fn push(&mut self, token: Token, start: usize) {
-        let place = self.since(start);
-        self.tokens.push((token, place));
+        let span = self.since(start);
+        self.tokens.push((token, span));
     }
 
-    fn piece(&mut self, c: char) -> Result<(), Wrong> {
+    fn piece(&mut self, c: char) -> Result<(), SpannedError> {
         let start = self.at;
         match c {
             c if c.is_whitespace() => self.at += 1,
@@ -127,8 +105,8 @@ impl Lexer {
         self.push(Token::Open(sign), start);
     }
 
-    /// What stands between the quote here and the next one.
-    fn quoted(&mut self) -> Result<String, Wrong> {
+    /// Reads from an opening quote to the closing one.
+    fn quoted(&mut self) -> Result<String, SpannedError> {
         let start = self.at;
         self.at += 1;
         let mut content = String::new();
@@ -149,7 +127,7 @@ impl Lexer {
         Err(QueryErrorKind::OpenQuote.at(self.since(start)))
     }
 
-    fn word(&mut self) -> Result<(), Wrong> {
+    fn word(&mut self) -> Result<(), SpannedError> {
         let start = self.at;
         let word = self.letters();
         if self.next_is(0, is_quote)

@@ -1,17 +1,19 @@
-//! Puts the pieces of a query together: OR over AND over operands, and restrictions aside.
+//! Parses tokens into an expression: OR over AND over operands; restrictions are collected separately.
 
-use super::error::{QueryError, QueryErrorKind, Wrong};
-use super::lexer::{self, Token};
+use super::error::{QueryError, QueryErrorKind, SpannedError};
+use super::token::Token;
 use super::words::{self, Sign};
-use super::{MAX_CHARS, MAX_DEPTH, MAX_OPERANDS, MAX_WORDS, Meaning, Place, Query, Restrictions, fields};
+use super::{
+    MAX_CHARS, MAX_DEPTH, MAX_OPERANDS, MAX_WORDS, ParsedQuery, QueryExpression, Restrictions, Span, fields, lexer,
+};
 use crate::text;
 
-/// Reads a query.
-pub(super) fn parse(text: &str) -> Result<Query, QueryError> {
+/// Parses a query.
+pub(super) fn parse(text: &str) -> Result<ParsedQuery, QueryError> {
     read(text).map_err(|wrong| wrong.within(text))
 }
 
-fn read(text: &str) -> Result<Query, Wrong> {
+fn read(text: &str) -> Result<ParsedQuery, SpannedError> {
     let length = text.chars().count();
     if let Some((first, _)) = text.char_indices().nth(MAX_CHARS) {
         return Err(QueryErrorKind::TooLong(length).at(first..text.len()));
@@ -23,63 +25,63 @@ fn read(text: &str) -> Result<Query, Wrong> {
         words: 0,
         operands: 0,
     };
-    let meaning = parser.any(0)?;
-    if !matches!(meaning, Some(Meaning::Any(_))) {
-        for (phrase, place) in parser.phrases {
-            fields::push(&mut parser.restrictions.phrases, phrase).map_err(|kind| kind.at(place))?;
+    let expression = parser.any(0)?;
+    if !matches!(expression, Some(QueryExpression::Any(_))) {
+        for (phrase, span) in parser.phrases {
+            fields::push(&mut parser.restrictions.phrases, phrase).map_err(|kind| kind.at(span))?;
         }
     }
-    Ok(Query {
-        meaning,
+    Ok(ParsedQuery {
+        expression,
         restrictions: parser.restrictions,
     })
 }
 
 struct Parser {
-    tokens: std::iter::Peekable<std::vec::IntoIter<(Token, Place)>>,
+    tokens: std::iter::Peekable<std::vec::IntoIter<(Token, Span)>>,
     restrictions: Restrictions,
     /// Phrases that restrict unless there turns out to be an OR around them.
-    phrases: Vec<(String, Place)>,
+    phrases: Vec<(String, Span)>,
     words: usize,
     operands: usize,
 }
 
-/// What AND joins, while it is read.
+/// The operands of an AND while it is parsed.
 #[derive(Default)]
 struct Conjunction {
-    with: Vec<Meaning>,
-    without: Vec<Meaning>,
-    /// Words that go on until an operand or operator, and the sign of the operand they make.
+    with: Vec<QueryExpression>,
+    without: Vec<QueryExpression>,
+    /// Words up to the next operand or operator, and the sign of the operand they become.
     run: Vec<String>,
     run_sign: Option<Sign>,
-    /// AND or NOT that waits for its operand.
-    operator: Option<(&'static str, Place)>,
-    /// Where the last thing to leave out stands.
-    left_out: Option<Place>,
-    /// Whether anything stands before an AND.
+    /// AND or NOT without its operand so far.
+    operator: Option<(&'static str, Span)>,
+    /// Span of the last exclusion.
+    excluded: Option<Span>,
+    /// Whether anything precedes an AND.
     begun: bool,
 }
 
 impl Conjunction {
-    /// The sign an operand has here; it ends the wait of an operator.
-    fn sign(&mut self, place: &Place) -> Sign {
+    /// The sign of an operand here; consumes a pending operator.
+    fn take_sign(&mut self, span: &Span) -> Sign {
         self.begun = true;
         match self.operator.take() {
             Some(("NOT", _)) => {
-                self.left_out = Some(place.clone());
+                self.excluded = Some(span.clone());
                 Sign::Without
             }
             _ => Sign::With,
         }
     }
 
-    fn push(&mut self, sign: Sign, operand: Meaning) {
+    fn push(&mut self, sign: Sign, operand: QueryExpression) {
         match (sign, operand) {
-            (Sign::Without, operand) => self.without.push(Meaning::Not(Box::new(operand))),
-            (Sign::With, Meaning::All(operands)) => {
+            (Sign::Without, operand) => self.without.push(QueryExpression::Not(Box::new(operand))),
+            (Sign::With, QueryExpression::All(operands)) => {
                 for operand in operands {
                     match operand {
-                        Meaning::Not(_) => self.without.push(operand),
+                        QueryExpression::Not(_) => self.without.push(operand),
                         _ => self.with.push(operand),
                     }
                 }
@@ -91,28 +93,47 @@ impl Conjunction {
     fn end_run(&mut self) {
         if let Some(sign) = self.run_sign.take() {
             let words = std::mem::take(&mut self.run).join(" ");
-            self.push(sign, Meaning::Words(words));
+            self.push(sign, QueryExpression::Words(words));
         }
     }
 
-    fn operator_waits(&self) -> Result<(), Wrong> {
+    fn and(&mut self, span: Span) -> Result<(), SpannedError> {
+        self.end_run();
+        self.require_no_operator()?;
+        if !self.begun {
+            return Err(QueryErrorKind::NoOperand("AND", "something before it").at(span));
+        }
+        self.operator = Some(("AND", span));
+        Ok(())
+    }
+
+    fn not(&mut self, span: Span) -> Result<(), SpannedError> {
+        self.end_run();
+        if matches!(self.operator, Some(("NOT", _))) {
+            self.require_no_operator()?;
+        }
+        self.operator = Some(("NOT", span));
+        Ok(())
+    }
+
+    fn require_no_operator(&self) -> Result<(), SpannedError> {
         match &self.operator {
-            Some((name, place)) => {
-                Err(QueryErrorKind::NoOperand(name, "words, like: or parentheses behind it").at(place.clone()))
+            Some((name, span)) => {
+                Err(QueryErrorKind::NoOperand(name, "words, like: or parentheses after it").at(span.clone()))
             }
             None => Ok(()),
         }
     }
 
-    fn finish(mut self) -> Result<Option<Meaning>, Wrong> {
+    fn finish(mut self) -> Result<Option<QueryExpression>, SpannedError> {
         self.end_run();
-        self.operator_waits()?;
-        if let (true, Some(place)) = (self.with.is_empty(), self.left_out) {
-            return Err(QueryErrorKind::OnlyNegations.at(place));
+        self.require_no_operator()?;
+        if let (true, Some(span)) = (self.with.is_empty(), self.excluded) {
+            return Err(QueryErrorKind::OnlyNegations.at(span));
         }
         self.with.append(&mut self.without);
         Ok(if self.with.len() > 1 {
-            Some(Meaning::All(self.with))
+            Some(QueryExpression::All(self.with))
         } else {
             self.with.pop()
         })
@@ -120,23 +141,23 @@ impl Conjunction {
 }
 
 impl Parser {
-    fn any(&mut self, depth: usize) -> Result<Option<Meaning>, Wrong> {
-        const SIDES: &str = "words, like: or parentheses on both sides; a restriction holds for the whole query";
+    fn any(&mut self, depth: usize) -> Result<Option<QueryExpression>, SpannedError> {
+        const SIDES: &str = "words, like: or parentheses on both sides; a restriction applies to the whole query";
         let mut alternatives = Vec::new();
-        let mut or: Option<Place> = None;
+        let mut or: Option<Span> = None;
         loop {
             let operand = self.all(depth)?;
             let next = self
                 .tokens
                 .next_if(|(token, _)| matches!(token, Token::Or))
-                .map(|(_, place)| place);
+                .map(|(_, span)| span);
             let operand = match (operand, next.as_ref().or(or.as_ref())) {
-                (None, Some(place)) => return Err(QueryErrorKind::NoOperand("OR", SIDES).at(place.clone())),
+                (None, Some(span)) => return Err(QueryErrorKind::NoOperand("OR", SIDES).at(span.clone())),
                 (None, None) => return Ok(None),
                 (Some(operand), _) => operand,
             };
             match operand {
-                Meaning::Any(operands) => alternatives.extend(operands),
+                QueryExpression::Any(operands) => alternatives.extend(operands),
                 operand => alternatives.push(operand),
             }
             or = next;
@@ -145,127 +166,114 @@ impl Parser {
             }
         }
         Ok(if alternatives.len() > 1 {
-            Some(Meaning::Any(alternatives))
+            Some(QueryExpression::Any(alternatives))
         } else {
             alternatives.pop()
         })
     }
 
-    fn all(&mut self, depth: usize) -> Result<Option<Meaning>, Wrong> {
+    fn all(&mut self, depth: usize) -> Result<Option<QueryExpression>, SpannedError> {
         let mut all = Conjunction::default();
-        while let Some((token, place)) = self
+        while let Some((token, span)) = self
             .tokens
             .next_if(|(token, _)| !matches!(token, Token::Or | Token::Close))
         {
             match token {
-                Token::Words(words) => self.run(&mut all, words, place)?,
-                Token::Phrase(phrase) => self.phrase(&mut all, phrase, place, depth)?,
+                Token::Words(words) => self.run(&mut all, words, span)?,
+                Token::Phrase(phrase) => self.phrase(&mut all, phrase, span, depth)?,
                 Token::Like(Sign::With, id) => {
                     all.end_run();
-                    self.count_operand(&place)?;
-                    let sign = all.sign(&place);
-                    all.push(sign, Meaning::Like(id));
+                    self.count_operand(&span)?;
+                    let sign = all.take_sign(&span);
+                    all.push(sign, QueryExpression::Like(id));
                 }
                 Token::Like(Sign::Without, id) => {
-                    self.count_operand(&place)?;
-                    leave_out(&mut all, Meaning::Like(id), place)?;
+                    self.count_operand(&span)?;
+                    exclude(&mut all, QueryExpression::Like(id), span)?;
                 }
                 Token::Open(Sign::With) => {
                     all.end_run();
-                    let sign = all.sign(&place);
-                    let group = self.group(depth, place)?;
+                    let sign = all.take_sign(&span);
+                    let group = self.group(depth, span)?;
                     all.push(sign, group);
                 }
                 Token::Open(Sign::Without) => {
-                    let group = self.group(depth, place.clone())?;
-                    leave_out(&mut all, group, place)?;
+                    let group = self.group(depth, span.clone())?;
+                    exclude(&mut all, group, span)?;
                 }
-                Token::Restriction(_) if depth > 0 => return Err(QueryErrorKind::RestrictionInside.at(place)),
+                Token::Restriction(_) if depth > 0 => return Err(QueryErrorKind::RestrictionInside.at(span)),
                 Token::Restriction(restriction) => {
                     not_before(&all)?;
                     all.begun = true;
                     all.operator = None;
-                    fields::keep(restriction, &mut self.restrictions).map_err(|kind| kind.at(place))?;
+                    fields::keep(restriction, &mut self.restrictions).map_err(|kind| kind.at(span))?;
                 }
-                Token::And => {
-                    all.end_run();
-                    all.operator_waits()?;
-                    if !all.begun {
-                        return Err(QueryErrorKind::NoOperand("AND", "something in front of it").at(place));
-                    }
-                    all.operator = Some(("AND", place));
-                }
-                Token::Not => {
-                    all.end_run();
-                    if matches!(all.operator, Some(("NOT", _))) {
-                        all.operator_waits()?;
-                    }
-                    all.operator = Some(("NOT", place));
-                }
+                Token::And => all.and(span)?,
+                Token::Not => all.not(span)?,
                 Token::Or | Token::Close => break,
             }
         }
         all.finish()
     }
 
-    /// What stands in parentheses, of which the first was read.
-    fn group(&mut self, depth: usize, open: Place) -> Result<Meaning, Wrong> {
+    /// Parses a group whose opening parenthesis was read.
+    fn group(&mut self, depth: usize, open: Span) -> Result<QueryExpression, SpannedError> {
         if depth == MAX_DEPTH {
             return Err(QueryErrorKind::TooDeep.at(open));
         }
         let content = self.any(depth + 1)?;
-        let close = self.tokens.next().map_or(open.end, |(_, place)| place.end);
+        let close = self.tokens.next().map_or(open.end, |(_, span)| span.end);
         content.ok_or_else(|| QueryErrorKind::EmptyParentheses.at(open.start..close))
     }
 
-    fn run(&mut self, all: &mut Conjunction, words: Vec<String>, place: Place) -> Result<(), Wrong> {
+    fn run(&mut self, all: &mut Conjunction, words: Vec<String>, span: Span) -> Result<(), SpannedError> {
         if all.run_sign.is_none() || all.operator.is_some() {
             all.end_run();
-            self.count_operand(&place)?;
-            all.run_sign = Some(all.sign(&place));
+            self.count_operand(&span)?;
+            all.run_sign = Some(all.take_sign(&span));
         }
         self.words += words.len();
         all.run.extend(words);
         if self.words > MAX_WORDS {
-            return Err(QueryErrorKind::TooManyWords.at(place));
+            return Err(QueryErrorKind::TooManyWords.at(span));
         }
         Ok(())
     }
 
-    fn phrase(&mut self, all: &mut Conjunction, phrase: String, place: Place, depth: usize) -> Result<(), Wrong> {
+    fn phrase(&mut self, all: &mut Conjunction, phrase: String, span: Span, depth: usize) -> Result<(), SpannedError> {
         let words = words::plain_words(&phrase);
         if !words.is_empty() {
-            self.run(all, words, place.clone())?;
+            self.run(all, words, span.clone())?;
         }
-        // What has no letter and no digit is in every text.
+        // A phrase without letters and digits is in every text.
         if depth == 0 && all.run_sign == Some(Sign::With) && !text::fold(&phrase).is_empty() {
-            self.phrases.push((phrase, place));
+            self.phrases.push((phrase, span));
         }
         Ok(())
     }
 
-    fn count_operand(&mut self, place: &Place) -> Result<(), Wrong> {
+    fn count_operand(&mut self, span: &Span) -> Result<(), SpannedError> {
         self.operands += 1;
         if self.operands > MAX_OPERANDS {
-            return Err(QueryErrorKind::TooManyOperands.at(place.clone()));
+            return Err(QueryErrorKind::TooManyOperands.at(span.clone()));
         }
         Ok(())
     }
 }
 
-/// Adds what has a dash in front, which parts no words.
-fn leave_out(all: &mut Conjunction, operand: Meaning, place: Place) -> Result<(), Wrong> {
+/// Adds an excluded operand; it does not separate the words around it.
+fn exclude(all: &mut Conjunction, operand: QueryExpression, span: Span) -> Result<(), SpannedError> {
     not_before(all)?;
     all.begun = true;
     all.operator = None;
-    all.left_out = Some(place);
+    all.excluded = Some(span);
     all.push(Sign::Without, operand);
     Ok(())
 }
 
-fn not_before(all: &Conjunction) -> Result<(), Wrong> {
+fn not_before(all: &Conjunction) -> Result<(), SpannedError> {
     match &all.operator {
-        Some(("NOT", place)) => Err(QueryErrorKind::NotBeforeRestriction.at(place.clone())),
+        Some(("NOT", span)) => Err(QueryErrorKind::NotBeforeRestriction.at(span.clone())),
         _ => Ok(()),
     }
 }

@@ -1,24 +1,23 @@
-//! Writes a query in one spelling, which is read as the same query again.
+//! Writes a query in a canonical spelling that parses to the same query.
 
 use std::fmt;
 
-use super::{Meaning, Query, dates, words};
+use super::{ParsedQuery, QueryExpression, dates, words};
 
-/// The query in one spelling: what is looked for first, restrictions behind it. For every query that [`super::parse`]
-/// gave, reading it gives an equal one.
-impl fmt::Display for Query {
+/// The canonical spelling: the expression first, then the restrictions. Parsing it gives an equal query.
+impl fmt::Display for ParsedQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut pieces = Vec::new();
-        if let Some(meaning) = &self.meaning {
+        if let Some(expression) = &self.expression {
             let mut phrases = self.restrictions.phrases.as_slice();
-            pieces.push(written(meaning, &mut phrases));
+            pieces.push(written(expression, &mut phrases));
         }
         self.push_restrictions(&mut pieces);
         f.write_str(&pieces.join(" "))
     }
 }
 
-impl Query {
+impl ParsedQuery {
     fn push_restrictions(&self, pieces: &mut Vec<String>) {
         let all = &self.restrictions;
         pieces.extend(all.without_words.iter().map(|word| format!("-{word}")));
@@ -45,15 +44,15 @@ impl Query {
     }
 }
 
-/// Writes what is looked for, with quotes around those phrases that restrict.
-fn written(meaning: &Meaning, phrases: &mut &[String]) -> String {
-    match meaning {
-        Meaning::Words(run) => with_quotes(run, phrases),
-        Meaning::Like(id) => format!("like:{}", quoted(id.as_str())),
-        Meaning::All(operands) => {
+/// Writes the expression, with quotes around the phrases that restrict.
+fn written(expression: &QueryExpression, phrases: &mut &[String]) -> String {
+    match expression {
+        QueryExpression::Words(run) => with_quotes(run, phrases),
+        QueryExpression::Like(id) => format!("like:{}", quoted(id.as_str())),
+        QueryExpression::All(operands) => {
             let mut text = String::new();
             for operand in operands {
-                let joint = if matches!(operand, Meaning::Not(_)) {
+                let joint = if matches!(operand, QueryExpression::Not(_)) {
                     " "
                 } else {
                     " AND "
@@ -62,24 +61,26 @@ fn written(meaning: &Meaning, phrases: &mut &[String]) -> String {
                     text.push_str(joint);
                 }
                 match operand {
-                    Meaning::Any(_) => text.extend(["(", &written(operand, &mut [].as_slice()), ")"]),
+                    QueryExpression::Any(_) => text.extend(["(", &written(operand, &mut [].as_slice()), ")"]),
                     _ => text.push_str(&written(operand, phrases)),
                 }
             }
             text
         }
-        Meaning::Any(operands) => {
+        QueryExpression::Any(operands) => {
             let operands: Vec<String> = operands.iter().map(|operand| written(operand, phrases)).collect();
             operands.join(" OR ")
         }
-        Meaning::Not(operand) => match operand.as_ref() {
-            Meaning::All(_) | Meaning::Any(_) => format!("NOT ({})", written(operand, &mut [].as_slice())),
+        QueryExpression::Not(operand) => match operand.as_ref() {
+            QueryExpression::All(_) | QueryExpression::Any(_) => {
+                format!("NOT ({})", written(operand, &mut [].as_slice()))
+            }
             _ => format!("NOT {}", written(operand, &mut [].as_slice())),
         },
     }
 }
 
-/// Puts quotes around the phrases of a run of words, each where it is found first behind the one before it.
+/// Quotes the phrases in a run of words, each at its first position after the previous one.
 fn with_quotes(run: &str, phrases: &mut &[String]) -> String {
     let words: Vec<&str> = run.split(' ').collect();
     let mut pieces: Vec<String> = Vec::new();

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(text: &str) -> Query {
+fn read(text: &str) -> ParsedQuery {
     parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
@@ -10,20 +10,20 @@ fn kind(text: &str) -> QueryErrorKind {
     parse(text).expect_err(text).kind
 }
 
-fn words(text: &str) -> Meaning {
-    Meaning::Words(text.to_owned())
+fn words(text: &str) -> QueryExpression {
+    QueryExpression::Words(text.to_owned())
 }
 
-fn like(id: &str) -> Meaning {
-    Meaning::Like(PaperId::parse(id).expect("an id"))
+fn like(id: &str) -> QueryExpression {
+    QueryExpression::Like(PaperId::parse(id).expect("an id"))
 }
 
-fn not(meaning: Meaning) -> Meaning {
-    Meaning::Not(Box::new(meaning))
+fn not(expression: QueryExpression) -> QueryExpression {
+    QueryExpression::Not(Box::new(expression))
 }
 
-fn meaning(text: &str) -> Meaning {
-    read(text).meaning.expect("a meaning")
+fn expression(text: &str) -> QueryExpression {
+    read(text).expression.expect("a expression")
 }
 
 fn time(text: &str) -> Timestamp {
@@ -32,43 +32,46 @@ fn time(text: &str) -> Timestamp {
 
 #[test]
 fn words_side_by_side_are_one_operand() {
-    assert_eq!(meaning(" graph \t networks and so"), words("graph networks and so"));
-    assert_eq!(parse(""), Ok(Query::default()));
-    assert_eq!(parse(" - -- "), Ok(Query::default()));
+    assert_eq!(expression(" graph \t networks and so"), words("graph networks and so"));
+    assert_eq!(parse(""), Ok(ParsedQuery::default()));
+    assert_eq!(parse(" - -- "), Ok(ParsedQuery::default()));
 }
 
 #[test]
 fn and_binds_tighter_than_or_and_not_leaves_out() {
     assert_eq!(
-        meaning("graph networks AND (drug discovery OR like:arxiv:2402.14776) NOT proteins"),
-        Meaning::All(vec![
+        expression("graph networks AND (drug discovery OR like:arxiv:2402.14776) NOT proteins"),
+        QueryExpression::All(vec![
             words("graph networks"),
-            Meaning::Any(vec![words("drug discovery"), like("arxiv:2402.14776")]),
+            QueryExpression::Any(vec![words("drug discovery"), like("arxiv:2402.14776")]),
             not(words("proteins")),
         ])
     );
     assert_eq!(
-        meaning("a OR b AND c"),
-        Meaning::Any(vec![words("a"), Meaning::All(vec![words("b"), words("c")])])
+        expression("a OR b AND c"),
+        QueryExpression::Any(vec![words("a"), QueryExpression::All(vec![words("b"), words("c")])])
     );
-    assert_eq!(meaning("a AND NOT b"), meaning("a NOT b"));
-    assert_eq!(meaning("a -(b OR c)"), meaning("a NOT(b OR c)"));
-    assert_eq!(meaning("NOT b AND a"), meaning("a NOT b"));
-    assert_eq!(meaning("((a AND b)) AND c"), meaning("a AND b AND c"));
+    assert_eq!(expression("a AND NOT b"), expression("a NOT b"));
+    assert_eq!(expression("a -(b OR c)"), expression("a NOT(b OR c)"));
+    assert_eq!(expression("NOT b AND a"), expression("a NOT b"));
+    assert_eq!(expression("((a AND b)) AND c"), expression("a AND b AND c"));
 }
 
 #[test]
 fn papers_beside_words_must_both_fit() {
     assert_eq!(
-        meaning("graphs like:2402.14776v2 -like:doi:10.1016/S0140-6736(20)30183-5"),
-        Meaning::All(vec![
+        expression("graphs like:2402.14776v2 -like:doi:10.1016/S0140-6736(20)30183-5"),
+        QueryExpression::All(vec![
             words("graphs"),
             like("arxiv:2402.14776"),
             not(like("doi:10.1016/s0140-6736(20)30183-5")),
         ])
     );
-    assert_eq!(meaning("arxiv:2402.14776"), like("arxiv:2402.14776"));
-    assert_eq!(meaning("https://arxiv.org/abs/2402.14776v1"), like("arxiv:2402.14776"));
+    assert_eq!(expression("arxiv:2402.14776"), like("arxiv:2402.14776"));
+    assert_eq!(
+        expression("https://arxiv.org/abs/2402.14776v1"),
+        like("arxiv:2402.14776")
+    );
     assert!(matches!(kind("like:nope"), QueryErrorKind::BadId(_)));
     assert!(matches!(kind("arxiv:nope"), QueryErrorKind::BadId(_)));
 }
@@ -81,8 +84,8 @@ fn phrases_restrict_where_every_result_must_fit_them() {
     assert!(read("\"a b\" OR c").restrictions.is_empty());
     assert!(read("(\"a b\") c").restrictions.is_empty());
     assert_eq!(
-        meaning("\"AND\" OR \"cat:x (y)\""),
-        Meaning::Any(vec![words("and"), words("cat x y")])
+        expression("\"AND\" OR \"cat:x (y)\""),
+        QueryExpression::Any(vec![words("and"), words("cat x y")])
     );
 }
 
@@ -92,7 +95,7 @@ fn restrictions_stand_anywhere_and_part_no_words() {
         "graph cat:cs.CL networks -proteins -\"drug discovery\" cat:cs.LG -cat:math.CO author:\"Ada Lovelace\" \
          -author:x source:arXiv -source:api lang:en has:code -GPT-4 AND year:2024",
     );
-    assert_eq!(query.meaning, Some(words("graph networks")));
+    assert_eq!(query.expression, Some(words("graph networks")));
     let found = query.restrictions;
     assert_eq!(found.categories, ["cs.CL", "cs.LG"]);
     assert_eq!(found.without_categories, ["math.CO"]);
@@ -169,15 +172,15 @@ fn text_that_merely_looks_odd_is_text() {
     ] {
         assert_eq!(
             read(text),
-            Query {
-                meaning: Some(words(text)),
-                ..Query::default()
+            ParsedQuery {
+                expression: Some(words(text)),
+                ..ParsedQuery::default()
             },
             "{text}"
         );
     }
-    assert_eq!(meaning("O(n log n) bounds"), words("O n log n bounds"));
-    assert_eq!(meaning("a - b --c"), words("a b c"));
+    assert_eq!(expression("O(n log n) bounds"), words("O n log n bounds"));
+    assert_eq!(expression("a - b --c"), words("a b c"));
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn errors_say_what_where_and_what_to_do() {
     assert_eq!(
         parse("größe foo:bar").expect_err("no field").to_string(),
         "at character 7: there is no field foo; fields are cat, author, source, lang, has, year, date and like. Put the \
-         text in quotes to look for it as it is"
+         text in quotes to search for it as it is"
     );
     let error = parse("größe \"x").expect_err("open");
     assert_eq!((error.position, error.characters), (8..9, 6..7));
@@ -285,7 +288,7 @@ fn queries() -> impl Strategy<Value = String> {
         "\"NOT\"",
     ])
     .prop_map(str::to_owned);
-    let meaning = leaf.prop_recursive(3, 10, 3, |inner| {
+    let expression = leaf.prop_recursive(3, 10, 3, |inner| {
         let many = prop::collection::vec(inner.clone(), 2..4);
         prop_oneof![
             many.clone().prop_map(|all| all.join(" AND ")),
@@ -304,7 +307,8 @@ fn queries() -> impl Strategy<Value = String> {
         "-source:x",
         "",
     ]);
-    (restriction.clone(), meaning, restriction).prop_map(|(one, meaning, other)| format!("{one} {meaning} {other}"))
+    (restriction.clone(), expression, restriction)
+        .prop_map(|(one, expression, other)| format!("{one} {expression} {other}"))
 }
 
 fn holds(text: &str) -> Result<(), TestCaseError> {

@@ -1,11 +1,11 @@
-//! What one word of a query is: a word, an operator, something to leave out, a field, a paper.
+//! Classifies one word of a query: a plain word, an operator, an exclusion, a field, a paper.
 //!
-//! It judges a word by itself; what stands around it is the parser's.
+//! It looks at the word alone; its context is the parser's concern.
 
 use crate::PaperId;
 use crate::identity::IdError;
 
-/// Fields and an example of each.
+/// Fields, each with an example.
 pub(super) const FIELDS: [(&str, &str); 8] = [
     ("cat", "cat:cs.CL"),
     ("author", "author:lovelace"),
@@ -17,7 +17,7 @@ pub(super) const FIELDS: [(&str, &str); 8] = [
     ("like", "like:arxiv:2402.14776"),
 ];
 
-/// What one word is.
+/// The class of a word.
 #[derive(Debug, PartialEq)]
 pub(super) enum Word<'a> {
     /// Dashes alone.
@@ -43,7 +43,7 @@ pub(super) enum Sign {
     Without,
 }
 
-/// Says what a word is that has no white space and no quotes.
+/// Classifies a word without white space and quotes.
 pub(super) fn classify(word: &str) -> Word<'_> {
     if matches!(word, "AND" | "OR" | "NOT") {
         return Word::Operator(word);
@@ -72,8 +72,8 @@ pub(super) fn classify(word: &str) -> Word<'_> {
     }
 }
 
-/// The words of a piece of text, in a spelling that [`classify`] finds plain: no operators, fields, leading dashes, or
-/// parentheses that are not closed inside their word.
+/// The words of a text, spelt so that [`classify`] finds them plain: without operators, fields, leading dashes, or
+/// parentheses that are not closed within their word.
 pub(super) fn plain_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     for word in text.split_whitespace() {
@@ -82,7 +82,7 @@ pub(super) fn plain_words(text: &str) -> Vec<String> {
     words
 }
 
-/// The field name in front of a colon that a quote follows, if the word ends so.
+/// The field name where a word ends in `name:` and a quote follows.
 pub(super) fn field_before_quote(word: &str) -> Option<(Sign, &str)> {
     let (sign, body) = match word.strip_prefix('-') {
         Some(body) => (Sign::Without, body),
@@ -137,7 +137,7 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic())
 }
 
-/// An id whose scheme says that it is one.
+/// A paper id that its scheme identifies as one.
 fn paper(word: &str) -> Option<Result<PaperId, IdError>> {
     let (scheme, rest) = word.split_once(':')?;
     match scheme.to_ascii_lowercase().as_str() {

@@ -1,34 +1,34 @@
-//! From which cosine on a paper matches an interest: a property of the encoder, measured with the papers at hand.
+//! The match floor: the cosine from which a paper matches an interest. It depends on the encoder and is measured on recent
+//! papers.
 //!
-//! One encoder gives an interest and a paper that have nothing to do with each other a cosine of 0.1, another one 0.3 and a
-//! third 0.7. So no number fits all of them. [`PROBES`] are interests from everywhere in science: hardly any of them has to do
-//! with a given paper, whatever the papers are about. Their cosines with the papers of a window are what chance reaches, and
-//! the floor is where [`CHANCE`] of them end.
+//! Unrelated texts have a cosine of 0.1 with one encoder, 0.3 with another and 0.7 with a third, so no constant fits all.
+//! [`CALIBRATION_QUERIES`] are interests from all of science, so that hardly any of them is related to a given paper. Their
+//! cosines with recent papers show what chance reaches, and the floor is the quantile [`CHANCE`] of these cosines.
 //!
 //! ```text
 //! floor = (papers · quantile(CHANCE) + PRIOR_PAPERS · MATCH_FLOOR) / (papers + PRIOR_PAPERS)     within LEAST_FLOOR and MOST_FLOOR
 //! ```
 //!
-//! It embeds nothing: callers bring the vectors of the probes, by the encoder of the papers.
+//! It embeds nothing: callers pass the vectors of the calibration queries, made by the encoder of the papers.
 
 use crate::DenseVector;
 use crate::vectors::dot;
 
-/// The floor where nothing is measured; that of all-MiniLM-L6-v2 with 1,200 papers of arXiv.
+/// The floor where nothing was measured: that of all-MiniLM-L6-v2 with 1,200 arXiv papers.
 pub const MATCH_FLOOR: f32 = 0.3;
-/// No floor is lower, or higher.
+/// Lower bound of the floor.
 pub const LEAST_FLOOR: f32 = 0.1;
-/// No floor is higher: above it papers say the same.
+/// Upper bound of the floor: above it papers are near-duplicates.
 pub const MOST_FLOOR: f32 = 0.9;
-/// The share of the cosines of probes that is left below the floor.
+/// The share of the cosines of calibration queries that lies below the floor.
 pub const CHANCE: f64 = 0.99;
-/// With as many papers what was measured counts half.
+/// With this many papers the measurement counts half.
 pub const PRIOR_PAPERS: usize = 20;
-/// Papers that are looked at, spread over the window.
+/// Papers sampled, spread over all of them.
 const SAMPLE: usize = 512;
 
-/// Interests from everywhere, in the words of readers.
-pub const PROBES: [&str; 64] = [
+/// Interests from all of science, in readers' words.
+pub const CALIBRATION_QUERIES: [&str; 64] = [
     "graph neural networks for molecules",
     "large language models for code",
     "image generation with diffusion models",
@@ -95,26 +95,22 @@ pub const PROBES: [&str; 64] = [
     "music of the baroque",
 ];
 
-/// The floor for these papers; `probes` are the vectors of [`PROBES`]. [`MATCH_FLOOR`] where either is missing.
-pub fn match_floor(papers: &[&DenseVector], probes: &[DenseVector]) -> f32 {
+/// The floor for these papers; `queries` are the vectors of [`CALIBRATION_QUERIES`]. [`MATCH_FLOOR`] where either is empty.
+pub fn match_floor(papers: &[&DenseVector], queries: &[DenseVector]) -> f32 {
     let step = papers.len().div_ceil(SAMPLE).max(1);
     let sample = papers.iter().step_by(step);
-    let with_probes = |paper: &&DenseVector| {
-        let same = probes.iter().filter(|probe| probe.dimension() == paper.dimension());
-        let cosines = same.map(|probe| dot(probe.as_slice(), paper.as_slice()));
+    let cosines_of = |paper: &&DenseVector| {
+        let same = queries.iter().filter(|query| query.dimension() == paper.dimension());
+        let cosines = same.map(|query| dot(query.as_slice(), paper.as_slice()));
         cosines.collect::<Vec<f32>>()
     };
-    let mut cosines: Vec<f32> = sample.flat_map(with_probes).collect();
+    let mut cosines: Vec<f32> = sample.flat_map(cosines_of).collect();
     let Some(last) = cosines.len().checked_sub(1) else {
         return MATCH_FLOOR;
     };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place in a list"
-    )]
-    let place = (last as f64 * CHANCE) as usize;
-    let (_, measured, _) = cosines.select_nth_unstable_by(place, f32::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    let index = (last as f64 * CHANCE) as usize;
+    let (_, measured, _) = cosines.select_nth_unstable_by(index, f32::total_cmp);
     let weight = papers.len() as f32 / (papers.len() + PRIOR_PAPERS) as f32;
     (MATCH_FLOOR + weight * (*measured - MATCH_FLOOR)).clamp(LEAST_FLOOR, MOST_FLOOR)
 }
@@ -127,15 +123,15 @@ mod tests {
         DenseVector::new(vec![angle.cos(), angle.sin()]).expect("a vector")
     }
 
-    /// The floor for papers whose cosine with every probe is the same.
+    /// The floor for papers with the same cosine to every calibration query.
     fn floor(papers: usize, cosine: f32) -> f32 {
         let papers = vec![vector(cosine.acos()); papers];
         let papers: Vec<&DenseVector> = papers.iter().collect();
-        match_floor(&papers, &vec![vector(0.0); PROBES.len()])
+        match_floor(&papers, &vec![vector(0.0); CALIBRATION_QUERIES.len()])
     }
 
     #[test]
-    fn the_floor_is_what_chance_reaches_and_few_papers_hardly_move_it() {
+    fn the_floor_is_what_chance_reaches_and_needs_many_papers() {
         assert!((floor(0, 0.7) - MATCH_FLOOR).abs() < 1e-6);
         assert!((floor(1, 0.7) - MATCH_FLOOR).abs() < 0.02);
         assert!((floor(PRIOR_PAPERS, 0.7) - 0.5).abs() < 1e-3);
@@ -144,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_within_bounds_and_needs_probes() {
+    fn it_stays_within_bounds_and_needs_queries() {
         assert!((floor(100_000, 1.0) - MOST_FLOOR).abs() < 1e-3);
         assert!((floor(100_000, -1.0) - LEAST_FLOOR).abs() < 1e-6);
         let paper = vector(0.0);
@@ -157,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn some_papers_that_a_probe_is_about_do_not_lift_it() {
+    fn a_few_related_papers_do_not_raise_it() {
         let mut papers = vec![vector(1.4); 1_000];
         papers[..8].fill(vector(0.1));
         let papers: Vec<&DenseVector> = papers.iter().collect();
         let chance = vector(1.4).as_slice()[0];
-        let floor = match_floor(&papers, &vec![vector(0.0); PROBES.len()]);
+        let floor = match_floor(&papers, &vec![vector(0.0); CALIBRATION_QUERIES.len()]);
         assert!((floor - chance).abs() < 0.02, "{floor} {chance}");
     }
 }

@@ -11,9 +11,9 @@ const DIMENSION: usize = 24;
 type Values = [f32; DIMENSION];
 
 /// Papers with their vectors, when they came and how they are trending.
-struct Window(Vec<(Paper, DenseVector, i64, f32)>);
+struct RecentPapers(Vec<(Paper, DenseVector, i64, f32)>);
 
-impl Window {
+impl RecentPapers {
     /// One paper for each vector, named by its place; the first is the newest.
     fn of(vectors: &[Values]) -> Self {
         let papers = vectors.iter().enumerate();
@@ -27,32 +27,32 @@ impl Window {
         self
     }
 
-    fn offer(&self) -> Offer<'_> {
+    fn pool(&self) -> CandidatePool<'_> {
         let candidates = self.0.iter().map(|one| Candidate {
             paper: &one.0,
             dense: &one.1,
             indexed_ms: one.2,
             trending: one.3,
         });
-        Offer::new(candidates.collect())
+        CandidatePool::new(candidates.collect())
     }
 
     /// Choices name papers by their numbers.
-    fn select(&self, preferences: &Preferences, interests: &[Values], seen: &[usize], k: usize) -> Vec<Choice> {
-        let offer = self.offer();
-        let panel = offer.panel(DIMENSION).expect("one dimension");
-        let number = |at: usize| number(offer.candidates()[at].paper);
+    fn select(&self, preferences: &Preferences, interests: &[Values], seen: &[usize], k: usize) -> Vec<SelectedPaper> {
+        let pool = self.pool();
+        let panel = pool.panel(DIMENSION).expect("one dimension");
+        let number = |at: usize| number(pool.candidates()[at].paper);
         let seen: PaperSet = (0..self.0.len()).filter(|at| seen.contains(&number(*at))).collect();
         let vectors: Vec<Int8Vector> = interests
             .iter()
             .map(|values| Int8Vector::quantise(&dense(values)))
             .collect();
-        let reader = Reader {
+        let reader = ReaderProfile {
             preferences,
             seen: Some(&seen),
         };
         let mut workspace = Workspace::default();
-        let choices = select_alone(&offer, &panel, reader, &vectors, k, &mut workspace);
+        let choices = select_alone(&pool, &panel, reader, &vectors, k, &mut workspace);
         let mut choices = choices.expect("one dimension");
         for choice in &mut choices {
             choice.paper = number(choice.paper);
@@ -60,7 +60,7 @@ impl Window {
         choices
     }
 
-    fn chosen(&self, preferences: &Preferences, interests: &[Values]) -> Vec<(usize, Reason)> {
+    fn chosen(&self, preferences: &Preferences, interests: &[Values]) -> Vec<(usize, SelectionReason)> {
         let choices = self.select(preferences, interests, &[], 2);
         choices
             .into_iter()
@@ -137,11 +137,18 @@ const NORTH: Values = values(&[(1, 1.0)]);
 const UP: Values = values(&[(2, 1.0)]);
 
 #[test]
-fn without_interests_what_is_trending_comes_first_then_the_newest() {
-    let window = Window::of(&[EAST, NORTH, UP, values(&[(0, 1.0), (1, 1.0)])]).trending(&[(0, 2.0), (2, 3.0)]);
+fn without_interests_trending_papers_come_first_then_new() {
+    let window = RecentPapers::of(&[EAST, NORTH, UP, values(&[(0, 1.0), (1, 1.0)])]).trending(&[(0, 2.0), (2, 3.0)]);
     let chosen = window.chosen(&wanting(3, 0.2, &[]), &[]);
-    assert_eq!(chosen, [(2, Reason::Trending), (0, Reason::Trending), (1, Reason::New)]);
-    let new = Window::of(&[EAST, NORTH]).select(&wanting(3, 0.0, &[]), &[], &[], 2);
+    assert_eq!(
+        chosen,
+        [
+            (2, SelectionReason::Trending),
+            (0, SelectionReason::Trending),
+            (1, SelectionReason::New)
+        ]
+    );
+    let new = RecentPapers::of(&[EAST, NORTH]).select(&wanting(3, 0.0, &[]), &[], &[], 2);
     assert_eq!(new.iter().map(|choice| choice.paper).collect::<Vec<_>>(), [0, 1]);
     assert!(
         new.iter()
@@ -151,27 +158,27 @@ fn without_interests_what_is_trending_comes_first_then_the_newest() {
 
 #[test]
 fn new_papers_never_fill_up_for_a_reader_with_interests() {
-    let window = Window::of(&[EAST, NORTH, UP]);
+    let window = RecentPapers::of(&[EAST, NORTH, UP]);
     assert_eq!(
         window.chosen(&wanting(3, 0.2, &[1.0]), &[EAST]),
-        [(0, Reason::Interest(0))]
+        [(0, SelectionReason::Interest(0))]
     );
-    let nothing = Window::of(&[NORTH, values(&[(0, 0.29), (1, 1.0)])]);
+    let nothing = RecentPapers::of(&[NORTH, values(&[(0, 0.29), (1, 1.0)])]);
     assert_eq!(nothing.chosen(&wanting(3, 0.0, &[1.0]), &[EAST]), []);
 }
 
 #[test]
 fn what_matches_is_a_matter_of_the_floor() {
-    let window = Window::of(&[EAST, values(&[(0, 0.5), (1, 1.0)]), values(&[(0, 0.2), (2, 1.0)])]);
+    let window = RecentPapers::of(&[EAST, values(&[(0, 0.5), (1, 1.0)]), values(&[(0, 0.2), (2, 1.0)])]);
     let (preferences, vector) = (wanting(3, 0.0, &[1.0]), [Int8Vector::quantise(&dense(&EAST))]);
     let matches = |floor: f32| {
-        let offer = window.offer().with_floor(floor);
-        let panel = offer.panel(DIMENSION).expect("one dimension");
-        let reader = Reader {
+        let pool = window.pool().with_floor(floor);
+        let panel = pool.panel(DIMENSION).expect("one dimension");
+        let reader = ReaderProfile {
             preferences: &preferences,
             seen: None,
         };
-        let choices = select_alone(&offer, &panel, reader, &vector, 3, &mut Workspace::default());
+        let choices = select_alone(&pool, &panel, reader, &vector, 3, &mut Workspace::default());
         choices.expect("one dimension").len()
     };
     assert_eq!([0.1, 0.3, 0.5].map(matches), [3, 2, 1]);
@@ -182,7 +189,7 @@ fn places_are_shared_and_what_one_cannot_fill_goes_to_the_other() {
     let matching = about(0, 4);
     let hot = [UP, NORTH, values(&[(1, -1.0), (2, 1.0)])];
     let papers: Vec<Values> = matching.iter().chain(&hot).copied().collect();
-    let window = Window::of(&papers).trending(&[(4, 1.0), (5, 3.0), (6, 2.0)]);
+    let window = RecentPapers::of(&papers).trending(&[(4, 1.0), (5, 3.0), (6, 2.0)]);
     let of = |share: f32, count: usize| {
         let chosen = window.chosen(&wanting(count, share, &[1.0]), &[EAST]);
         chosen.into_iter().map(|(paper, _)| paper).collect::<Vec<_>>()
@@ -201,24 +208,30 @@ fn places_are_shared_and_what_one_cannot_fill_goes_to_the_other() {
 
 #[test]
 fn a_match_that_is_trending_says_so_in_its_parts() {
-    let window = Window::of(&[EAST, NORTH]).trending(&[(0, 1.0), (1, 4.0)]);
+    let window = RecentPapers::of(&[EAST, NORTH]).trending(&[(0, 1.0), (1, 4.0)]);
     let choices = window.select(&wanting(2, 0.5, &[2.0]), &[EAST], &[], 2);
-    assert_eq!(choices[0].reason, Reason::Interest(0));
+    assert_eq!(choices[0].reason, SelectionReason::Interest(0));
     assert_eq!(choices[0].interest, Some(0));
-    assert_eq!(choices[0].parts, [(Part::Interest, 2.0), (Part::Trending, 0.25)]);
-    assert_eq!(choices[1].parts, [(Part::Trending, 1.0)]);
-    assert_eq!((choices[1].reason, choices[1].interest), (Reason::Trending, None));
+    assert_eq!(
+        choices[0].parts,
+        [(SelectionPart::Interest, 2.0), (SelectionPart::Trending, 0.25)]
+    );
+    assert_eq!(choices[1].parts, [(SelectionPart::Trending, 1.0)]);
+    assert_eq!(
+        (choices[1].reason, choices[1].interest),
+        (SelectionReason::Trending, None)
+    );
 }
 
 #[test]
 fn interests_take_turns_by_weight_but_none_is_left_out_for_long() {
     let papers: Vec<Values> = about(0, 8).into_iter().chain(about(1, 8)).collect();
-    let window = Window::of(&papers);
+    let window = RecentPapers::of(&papers);
     let turns = |weights: &[f32], count: usize| {
         let chosen = window.chosen(&wanting(count, 0.0, weights), &[EAST, NORTH]);
-        let turn = |(_, reason): (usize, Reason)| match reason {
-            Reason::Interest(interest) => interest,
-            Reason::Trending | Reason::New => unreachable!("only matches were asked for"),
+        let turn = |(_, reason): (usize, SelectionReason)| match reason {
+            SelectionReason::Interest(interest) => interest,
+            SelectionReason::Trending | SelectionReason::New => unreachable!("only matches were asked for"),
         };
         chosen.into_iter().map(turn).collect::<Vec<_>>()
     };
@@ -229,7 +242,7 @@ fn interests_take_turns_by_weight_but_none_is_left_out_for_long() {
 
 #[test]
 fn near_duplicates_and_examples_stay_out() {
-    let window = Window::of(&[
+    let window = RecentPapers::of(&[
         EAST,
         values(&[(0, 1.0), (1, 0.1)]),
         values(&[(0, 1.0), (1, 1.0)]),
@@ -250,13 +263,16 @@ fn near_duplicates_and_examples_stay_out() {
 
 #[test]
 fn an_interest_keeps_to_its_filters_and_exclusions_hold_for_all() {
-    let window = Window::of(&about(0, 6)).trending(&[(4, 1.0), (5, 2.0)]);
+    let window = RecentPapers::of(&about(0, 6)).trending(&[(4, 1.0), (5, 2.0)]);
     let mut preferences = wanting(6, 0.4, &[1.0]);
     preferences.interests[0].categories = vec!["math".into()];
     preferences.exclusions.authors = vec!["Author1".into()];
     preferences.exclusions.words = vec!["title5".into()];
     let chosen = window.chosen(&preferences, &[EAST]);
-    assert_eq!(chosen, [(3, Reason::Interest(0)), (4, Reason::Trending)]);
+    assert_eq!(
+        chosen,
+        [(3, SelectionReason::Interest(0)), (4, SelectionReason::Trending)]
+    );
 }
 
 fn any_vector() -> impl Strategy<Value = Values> {
@@ -289,7 +305,7 @@ fn any_case() -> impl Strategy<Value = Made> {
     )
 }
 
-fn made(case: &Made) -> (Window, Preferences, Vec<Values>, &[usize]) {
+fn made(case: &Made) -> (RecentPapers, Preferences, Vec<Values>, &[usize]) {
     let (papers, interests, share, count, seen, unwanted) = case;
     let papers = papers.iter().enumerate();
     let window = papers
@@ -300,7 +316,7 @@ fn made(case: &Made) -> (Window, Preferences, Vec<Values>, &[usize]) {
     preferences.exclusions.words = vec![format!("title{}", unwanted[0])];
     preferences.exclusions.authors = vec![format!("Author{}", unwanted[1])];
     let interests = interests.iter().map(|(values, _)| *values).collect();
-    (Window(window), preferences, interests, seen)
+    (RecentPapers(window), preferences, interests, seen)
 }
 
 proptest! {
@@ -319,13 +335,13 @@ proptest! {
             let sum: f32 = choice.parts.iter().map(|(_, value)| value).sum();
             prop_assert!((choice.score - sum).abs() < f32::EPSILON);
             match choice.reason {
-                Reason::Interest(interest) => {
+                SelectionReason::Interest(interest) => {
                     prop_assert_eq!(choice.interest, Some(interest));
                     let cosine = choice.parts[0].1 / preferences.interests[interest].weight;
                     prop_assert!(cosine >= MATCH_FLOOR * 0.999 && preferences.trending_share < 1.0);
                 }
-                Reason::Trending => prop_assert!(choice.score > 0.0),
-                Reason::New => prop_assert!(preferences.interests.is_empty()),
+                SelectionReason::Trending => prop_assert!(choice.score > 0.0),
+                SelectionReason::New => prop_assert!(preferences.interests.is_empty()),
             }
         }
     }
@@ -340,7 +356,7 @@ proptest! {
     #[test]
     fn the_order_of_the_window_does_not_matter(case in any_case(), shift in 0..40_usize, k in 0..20_usize) {
         let (window, preferences, interests, seen) = made(&case);
-        let mut moved = Window(window.0.iter().rev().cloned().collect());
+        let mut moved = RecentPapers(window.0.iter().rev().cloned().collect());
         let count = moved.0.len().max(1);
         moved.0.rotate_left(shift % count);
         let here = window.select(&preferences, &interests, seen, k);

@@ -1,37 +1,37 @@
-//! One reader: what of their acts counts, and how much.
+//! One reader: which of their events count, and how much.
 //!
-//! A reader's influence is a function of the set of their acts alone, so it is the same in whatever order they come in.
+//! A reader's influence is a function of the set of their events alone, so it is the same in whatever order they come in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::PaperId;
 
-use super::Attention;
+use super::AttentionKind;
 
-/// What all a reader does on one day may weigh: ten votes.
+/// The most that a reader's events of one day may weigh together: ten votes.
 pub const DAY_BUDGET: f64 = 60.0;
-/// Acts of a reader on one day that are kept; further ones are passed over, so that no reader costs more than this.
-pub const MOST_ACTS_PER_DAY: usize = 256;
+/// Events of a reader on one day that are kept; further ones are dropped, which bounds the memory a reader can take.
+pub const MAX_EVENTS_PER_DAY: usize = 256;
 
 /// Earlier days on which a reader must have been seen to be known.
 pub const KNOWN_DAYS: usize = 5;
 /// Earlier days on which a reader must have been seen not to be new.
 pub const SEEN_DAYS: usize = 2;
 
-/// How well a reader was known on the day of an act.
+/// How far a reader is trusted, by the days on which they were seen before the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ReaderTrust {
     /// Seen before on [`KNOWN_DAYS`] days or more.
     Known,
     /// Seen before on [`SEEN_DAYS`] days or more.
     Seen,
-    /// Somebody who may have been invented today.
+    /// Seen on fewer days, perhaps created today.
     New,
 }
 
-impl Standing {
-    /// Of a reader who was seen before on so many days.
+impl ReaderTrust {
+    /// The trust in a reader who was seen before on this many days.
     pub const fn after(days: usize) -> Self {
         match days {
             KNOWN_DAYS.. => Self::Known,
@@ -40,47 +40,50 @@ impl Standing {
         }
     }
 
-    pub(super) const fn place(self) -> usize {
+    pub(super) const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// What an act is about.
-pub(super) type Target = (Arc<PaperId>, Attention);
+/// The paper and the kind of attention.
+pub(super) type Target = (Arc<PaperId>, AttentionKind);
 
-/// An act that counts, with what it weighs before it decays.
-pub(super) struct Counted<'a> {
+/// An event that counts, with its weight before decay.
+pub(super) struct WeightedEvent<'a> {
     pub target: &'a Target,
     /// In milliseconds since the epoch.
     pub at: i64,
     pub weight: f64,
-    pub standing: Standing,
+    pub trust: ReaderTrust,
 }
 
-/// The acts of one reader by UTC day, each in the day of its newest repeat. A day on which something was done stays, even if
-/// all of it was repeated later: it makes the reader better known.
+/// The events of one reader by UTC day, each on the day of its newest repeat. A day stays even if all of its events were
+/// repeated later, because it makes the reader better known.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Reader {
+pub(super) struct ReaderHistory {
     days: BTreeMap<i64, HashMap<Target, i64>>,
 }
 
-impl Reader {
+impl ReaderHistory {
     /// Whether nothing is remembered.
     pub fn is_empty(&self) -> bool {
         self.days.is_empty()
     }
 
-    /// Acts that are kept.
-    pub fn acts(&self) -> usize {
+    /// Events that are kept.
+    pub fn events(&self) -> usize {
         self.days.values().map(HashMap::len).sum()
     }
 
-    /// The days whose acts may weigh something else once this act is added: its own, that of the act it repeats, and where its
-    /// day is new those after it, on which the reader is better known then. None where the act changes nothing.
-    pub fn touched(&self, target: &Target, at: i64, day: i64) -> Option<Vec<i64>> {
+    /// The days whose weights may change when this event is added: its own, that of the event it repeats, and, where its day is
+    /// new, the days after it, because the reader is better known on them. `None` where the event changes nothing.
+    pub fn affected_days(&self, target: &Target, at: i64, day: i64) -> Option<Vec<i64>> {
         let new_day = !self.days.contains_key(&day);
         let repeated = self.newest(target);
-        let is_full = self.days.get(&day).is_some_and(|acts| acts.len() >= MOST_ACTS_PER_DAY);
+        let is_full = self
+            .days
+            .get(&day)
+            .is_some_and(|events| events.len() >= MAX_EVENTS_PER_DAY);
         match repeated {
             Some((_, newest)) if newest >= at && !new_day => return None,
             Some((old_day, _)) if old_day == day => {}
@@ -97,15 +100,15 @@ impl Reader {
         Some(days)
     }
 
-    /// Adds an act that [`Reader::touched`] lets pass.
+    /// Adds an event that [`ReaderHistory::affected_days`] accepts.
     pub fn add(&mut self, target: Target, at: i64, day: i64) {
         if let Some((old_day, newest)) = self.newest(&target) {
             if newest >= at {
                 self.days.entry(day).or_default();
                 return;
             }
-            if let Some(acts) = self.days.get_mut(&old_day) {
-                acts.remove(&target);
+            if let Some(events) = self.days.get_mut(&old_day) {
+                events.remove(&target);
             }
         }
         self.days.entry(day).or_default().insert(target, at);
@@ -114,7 +117,7 @@ impl Reader {
     fn newest(&self, target: &Target) -> Option<(i64, i64)> {
         self.days
             .iter()
-            .find_map(|(day, acts)| Some((*day, *acts.get(target)?)))
+            .find_map(|(day, events)| Some((*day, *events.get(target)?)))
     }
 
     /// The oldest day.
@@ -122,7 +125,7 @@ impl Reader {
         self.days.keys().next().copied()
     }
 
-    /// The oldest day, and those after it whose acts weigh something else once it is forgotten.
+    /// The oldest day, and the days after it whose weights change once it is forgotten.
     pub fn oldest_days(&self) -> Vec<i64> {
         self.days.keys().take(1 + KNOWN_DAYS).copied().collect()
     }
@@ -132,21 +135,21 @@ impl Reader {
         self.days.pop_first();
     }
 
-    /// What the acts of some days weigh.
-    pub fn counted(&self, days: &[i64]) -> Vec<Counted<'_>> {
-        let mut counted = Vec::new();
+    /// The events of some days with their weights.
+    pub fn weighted(&self, days: &[i64]) -> Vec<WeightedEvent<'_>> {
+        let mut weighted = Vec::new();
         for day in days {
-            let Some(acts) = self.days.get(day) else { continue };
+            let Some(events) = self.days.get(day) else { continue };
             let seen_before = self.days.range(..day).take(KNOWN_DAYS).count();
-            let total: f64 = acts.keys().map(|(_, kind)| kind.weight()).sum();
+            let total: f64 = events.keys().map(|(_, kind)| kind.weight()).sum();
             let share = (DAY_BUDGET / total).min(1.0);
-            counted.extend(acts.iter().map(|(target, at)| Counted {
+            weighted.extend(events.iter().map(|(target, at)| WeightedEvent {
                 target,
                 at: *at,
                 weight: target.1.weight() * share,
-                standing: Standing::after(seen_before),
+                trust: ReaderTrust::after(seen_before),
             }));
         }
-        counted
+        weighted
     }
 }

@@ -1,7 +1,7 @@
-//! What is counted elsewhere, as counts that are reported now and then.
+//! Signals: totals on other sites, reported from time to time.
 //!
-//! What a set of reports makes of a paper is a function of that set alone, so neither their order nor repeats matter. Heat is
-//! computed when it is asked for: a series has a few reports a day, at most.
+//! The result is a function of the set of reports alone, so neither their order nor repeats matter. It is computed on request:
+//! a series has a few reports a day at most.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -9,21 +9,20 @@ use std::f64::consts::LN_2;
 
 use jiff::Timestamp;
 
-use super::Window;
-use super::heat::{Added, half_lives};
+use super::{RecordOutcome, TrendingWindow};
 use crate::PaperId;
 
-/// Hours of which the newest report of a series is kept, counted from midnight UTC.
+/// Length in hours, from midnight UTC, of the time slots of which a series keeps only the newest report.
 pub const SIGNAL_HOURS: i64 = 6;
-/// What one provider may add to the heat of a paper: less than two votes of known readers.
-pub const PROVIDER_ROOM: f64 = 12.0;
-/// What all of them may add to the heat of a paper that no known reader looked at: four votes.
+/// What one provider may add to a paper: less than two votes of known readers.
+pub const PROVIDER_LIMIT: f64 = 12.0;
+/// What all providers may add to a paper that no known reader looked at: four votes.
 pub const SIGNALS_FLOOR: f64 = 24.0;
-/// What they may add beyond that, for each unit of heat from known readers.
+/// What they may add beyond that, per unit of attention from known readers.
 pub const SIGNALS_SHARE: f64 = 0.5;
 
 const SLOT_MS: i64 = SIGNAL_HOURS * 3_600_000;
-/// Below this part of a half-life an increase came at once.
+/// An increase over less than this part of a half-life is taken as instantaneous.
 const AT_ONCE: f64 = 1e-6;
 
 /// What is counted.
@@ -43,7 +42,7 @@ impl Signal {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Upvotes, Self::Stars, Self::Citations, Self::Mentions];
 
-    /// What one more adds to the heat at the moment it is counted. The more it costs whoever gives it, the more.
+    /// What an increase by one adds at the moment it is counted: the more it costs whoever gives it, the more.
     pub const fn weight(self) -> f64 {
         match self {
             Self::Stars => 0.25,
@@ -53,7 +52,7 @@ impl Signal {
         }
     }
 
-    /// Its part of a score.
+    /// Name of its part of a score.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Upvotes => "upvotes",
@@ -63,23 +62,23 @@ impl Signal {
         }
     }
 
-    const fn place(self) -> usize {
+    const fn index(self) -> usize {
         self as usize
     }
 }
 
-/// How high a count was at a moment.
+/// A provider's total at a moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// Of which paper.
+pub struct SignalReport {
+    /// The paper.
     pub paper: PaperId,
     /// What was counted.
     pub kind: Signal,
-    /// Who counted, such as `github`.
+    /// The provider, such as `github`.
     pub provider: String,
-    /// How many there were, all in all.
+    /// The total.
     pub count: u64,
-    /// When.
+    /// When it was counted.
     pub at: Timestamp,
     /// Since when there was something to count, such as when the repository was made.
     pub since: Option<Timestamp>,
@@ -89,40 +88,40 @@ pub struct Report {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Signals {
     /// The series of each paper by provider and kind.
-    papers: HashMap<PaperId, Vec<Series>>,
+    papers: HashMap<PaperId, Vec<CountSeries>>,
     reports: usize,
 }
 
-/// The reports of one provider on one count, in the order of time, at most one for each slot of time.
+/// The reports of one provider on one kind of signal, by time, at most one per time slot.
 #[derive(Debug, Clone)]
-struct Series {
+struct CountSeries {
     provider: Box<str>,
     kind: Signal,
-    counted: Vec<Counted>,
+    samples: Vec<CountSample>,
 }
 
-/// In the order of time, and of equal times the highest last. Times are in milliseconds since the epoch.
+/// Ordered by time, then by count. Times are in milliseconds since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Counted {
+struct CountSample {
     at: i64,
     count: u64,
     since: Option<i64>,
 }
 
-/// What signals make of a paper.
+/// What signals add to a paper.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Counts {
-    /// Warmth by kind, each provider held within its room.
-    pub warmth: [f64; 4],
-    /// The newest count of each kind.
+pub(super) struct SignalTotals {
+    /// Decayed increases by kind, each provider limited to [`PROVIDER_LIMIT`].
+    pub decayed: [f64; 4],
+    /// The newest total of each kind.
     pub newest: [u64; 4],
 }
 
 impl Signals {
-    /// Takes a report in.
-    pub fn add(&mut self, report: &Report) -> Added {
+    /// Records a report.
+    pub fn add(&mut self, report: &SignalReport) -> RecordOutcome {
         let at = report.at.as_millisecond();
-        let counted = Counted {
+        let sample = CountSample {
             at,
             count: report.count,
             since: report.since.map(Timestamp::as_millisecond).filter(|since| *since < at),
@@ -131,19 +130,19 @@ impl Signals {
             self.papers.insert(report.paper.clone(), Vec::new());
         }
         let Some(all) = self.papers.get_mut(&report.paper) else {
-            return Added::Unchanged;
+            return RecordOutcome::Unchanged;
         };
-        let place = all.binary_search_by(|series| series.order(&report.provider, report.kind));
-        let series = match place {
-            Ok(place) => &mut all[place],
-            Err(place) => {
-                all.insert(place, Series::new(&report.provider, report.kind));
-                &mut all[place]
+        let position = all.binary_search_by(|series| series.order(&report.provider, report.kind));
+        let series = match position {
+            Ok(at) => &mut all[at],
+            Err(at) => {
+                all.insert(at, CountSeries::new(&report.provider, report.kind));
+                &mut all[at]
             }
         };
-        let before = series.counted.len();
-        let added = series.add(counted);
-        self.reports += series.counted.len() - before;
+        let before = series.samples.len();
+        let added = series.add(sample);
+        self.reports += series.samples.len() - before;
         added
     }
 
@@ -152,11 +151,11 @@ impl Signals {
         let mut reports = 0;
         self.papers.retain(|_, all| {
             for series in &mut *all {
-                let old = series.counted.partition_point(|one| one.at < first);
-                series.counted.drain(..old);
+                let old = series.samples.partition_point(|one| one.at < first);
+                series.samples.drain(..old);
             }
-            all.retain(|series| !series.counted.is_empty());
-            reports += all.iter().map(|series| series.counted.len()).sum::<usize>();
+            all.retain(|series| !series.samples.is_empty());
+            reports += all.iter().map(|series| series.samples.len()).sum::<usize>();
             !all.is_empty()
         });
         self.reports = reports;
@@ -165,7 +164,7 @@ impl Signals {
     /// When the oldest report was made, in milliseconds since the epoch.
     pub fn oldest(&self) -> Option<i64> {
         let all = self.papers.values().flatten();
-        all.filter_map(|series| Some(series.counted.first()?.at)).min()
+        all.filter_map(|series| Some(series.samples.first()?.at)).min()
     }
 
     /// Whether there is no report.
@@ -178,53 +177,53 @@ impl Signals {
         self.reports
     }
 
-    /// The papers there are reports of.
+    /// The papers with reports.
     pub fn papers(&self) -> impl Iterator<Item = &PaperId> {
         self.papers.keys()
     }
 
-    /// What signals make of a paper at a moment, in milliseconds since the epoch.
-    pub fn of(&self, paper: &PaperId, window: Window, now: i64) -> Counts {
+    /// What signals add to a paper at a moment, in milliseconds since the epoch.
+    pub fn of(&self, paper: &PaperId, window: TrendingWindow, now: i64) -> SignalTotals {
         let Some(all) = self.papers.get(paper) else {
-            return Counts::default();
+            return SignalTotals::default();
         };
-        let mut counts = Counts::default();
+        let mut totals = SignalTotals::default();
         for series in all.chunk_by(|a, b| a.provider == b.provider) {
-            counts.add(series, window, now);
+            totals.add(series, window, now);
         }
-        counts
+        totals
     }
 }
 
-impl Counts {
-    /// Adds what one provider says.
-    fn add(&mut self, provider: &[Series], window: Window, now: i64) {
-        let mut warmth = [0.0; 4];
+impl SignalTotals {
+    /// Adds the series of one provider.
+    fn add(&mut self, provider: &[CountSeries], window: TrendingWindow, now: i64) {
+        let mut decayed = [0.0; 4];
         for series in provider {
-            warmth[series.kind.place()] = series.warmth(window, now);
+            decayed[series.kind.index()] = series.decayed(window, now);
         }
-        let let_in = PROVIDER_ROOM / (PROVIDER_ROOM + warmth.iter().sum::<f64>());
+        let share = PROVIDER_LIMIT / (PROVIDER_LIMIT + decayed.iter().sum::<f64>());
         for series in provider {
-            let kind = series.kind.place();
-            let warmth = warmth[kind] * let_in;
-            let newest = series.counted.last().map_or(0, |one| one.count);
+            let kind = series.kind.index();
+            let decayed = decayed[kind] * share;
+            let newest = series.samples.last().map_or(0, |one| one.count);
             if series.kind == Signal::Citations {
-                self.warmth[kind] = self.warmth[kind].max(warmth);
+                self.decayed[kind] = self.decayed[kind].max(decayed);
                 self.newest[kind] = self.newest[kind].max(newest);
             } else {
-                self.warmth[kind] += warmth;
+                self.decayed[kind] += decayed;
                 self.newest[kind] = self.newest[kind].saturating_add(newest);
             }
         }
     }
 }
 
-impl Series {
+impl CountSeries {
     fn new(provider: &str, kind: Signal) -> Self {
         Self {
             provider: provider.into(),
             kind,
-            counted: Vec::new(),
+            samples: Vec::new(),
         }
     }
 
@@ -232,39 +231,39 @@ impl Series {
         (*self.provider).cmp(provider).then(self.kind.cmp(&kind))
     }
 
-    fn add(&mut self, new: Counted) -> Added {
-        let slot = |one: &Counted| one.at.div_euclid(SLOT_MS);
-        match self.counted.binary_search_by_key(&slot(&new), slot) {
-            Ok(place) if self.counted[place] >= new => return Added::Unchanged,
-            Ok(place) => self.counted[place] = new,
-            Err(place) => self.counted.insert(place, new),
+    fn add(&mut self, new: CountSample) -> RecordOutcome {
+        let slot = |one: &CountSample| one.at.div_euclid(SLOT_MS);
+        match self.samples.binary_search_by_key(&slot(&new), slot) {
+            Ok(at) if self.samples[at] >= new => return RecordOutcome::Unchanged,
+            Ok(at) => self.samples[at] = new,
+            Err(at) => self.samples.insert(at, new),
         }
-        Added::Counted
+        RecordOutcome::Counted
     }
 
-    /// What the increases between the reports give, before any bound.
-    fn warmth(&self, window: Window, now: i64) -> f64 {
-        let mut warmth = 0.0;
+    /// The decayed increases between the reports, before any limit.
+    fn decayed(&self, window: TrendingWindow, now: i64) -> f64 {
+        let mut decayed = 0.0;
         // The report before, and the highest count so far.
         let mut before: Option<(i64, u64)> = None;
-        for one in &self.counted {
+        for one in &self.samples {
             let from = before.or(one.since.map(|since| (since, 0)));
             if let Some((from, highest)) = from {
                 let increase = one.count.saturating_sub(highest);
                 if increase > 0 {
-                    warmth += increase as f64 * mean_fading(window, now - from, now - one.at);
+                    decayed += increase as f64 * mean_decay(window, now - from, now - one.at);
                 }
             }
             let highest = before.map_or(0, |(_, highest)| highest);
             before = Some((one.at, one.count.max(highest)));
         }
-        warmth * self.kind.weight()
+        decayed * self.kind.weight()
     }
 }
 
-/// What is left on average of what came evenly between two ages, in milliseconds.
-fn mean_fading(window: Window, oldest: i64, newest: i64) -> f64 {
-    let (oldest, newest) = (half_lives(window, oldest), half_lives(window, newest));
+/// Mean decay factor of increases spread evenly between two ages, in milliseconds.
+fn mean_decay(window: TrendingWindow, oldest: i64, newest: i64) -> f64 {
+    let (oldest, newest) = (window.half_lives(oldest), window.half_lives(newest));
     let span = oldest - newest;
     if span < AT_ONCE {
         return (-newest).exp2();

@@ -1,5 +1,5 @@
-//! Clients, each with a connection of its own: most send abstracts as fast as they are answered, some ask queries with
-//! a pause between, as people do.
+//! Clients, each with its own connection: most send abstracts as fast as they are answered, some send queries with pauses
+//! between them, as people do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,44 +18,44 @@ use crate::server::Server;
 
 const BULK_CLIENTS: usize = 24;
 const QUERY_CLIENTS: usize = 8;
-/// Clients together.
+/// Number of clients.
 pub const COUNT: usize = BULK_CLIENTS + QUERY_CLIENTS;
 const TEXTS_PER_CALL: usize = 4;
 const PAUSE: Duration = Duration::from_millis(100);
-const MOST_QUERIES: usize = 5_000;
-const LONE_QUERIES: usize = 100;
+const MAX_QUERIES: usize = 5_000;
+const IDLE_QUERIES: usize = 100;
 
 type Client = EmbeddingServiceClient<Channel>;
 
 /// All clients.
-pub struct Load {
+pub struct LoadClients {
     bulk: Vec<Client>,
     queries: Vec<Client>,
 }
 
-/// What a run took.
-pub struct Served {
-    /// Abstracts.
+/// The figures of a run.
+pub struct ServiceRun {
+    /// Abstracts embedded.
     pub papers: usize,
     /// Tokens of abstracts and queries.
     pub tokens: usize,
-    /// By the clock.
+    /// Elapsed time.
     pub wall: Duration,
-    /// Processor time of the service, where the system says.
+    /// CPU time of the service, if the system reports it.
     pub cpu: Option<Duration>,
-    /// How long each query took, as its client saw it.
+    /// The latency of each query, measured by its client.
     pub queries: Vec<Duration>,
 }
 
-/// What one client got.
+/// The figures of one client.
 #[derive(Default)]
-struct Got {
+struct ClientTotals {
     tokens: usize,
     took: Vec<Duration>,
 }
 
-impl Load {
-    /// To a service.
+impl LoadClients {
+    /// Clients of a service.
     pub fn connect(url: &str) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from_shared(url.to_owned())?.tcp_nodelay(true);
         let clients = |count| (0..count).map(|_| Client::new(endpoint.connect_lazy())).collect();
@@ -65,50 +65,60 @@ impl Load {
         })
     }
 
-    /// Asks queries one after the other, when nobody else asks anything.
-    pub async fn lone(&self, corpus: &Corpus) -> anyhow::Result<Vec<Duration>> {
+    /// Sends queries one after the other to a service without other load.
+    pub async fn idle_latency(&self, corpus: &Corpus) -> anyhow::Result<Vec<Duration>> {
         let mut client = self.queries.first().context("there are clients")?.clone();
         let mut took = Vec::new();
-        for text in corpus.queries.iter().take(LONE_QUERIES) {
-            let begun = Instant::now();
+        for text in corpus.queries.iter().take(IDLE_QUERIES) {
+            let started = Instant::now();
             client.embed(query(text)).await?;
-            took.push(begun.elapsed());
+            took.push(started.elapsed());
         }
         Ok(took)
     }
 
-    /// Sends all abstracts so many times, and queries until they are answered.
-    pub async fn run(&self, corpus: &Corpus, repeats: usize, server: &Server) -> anyhow::Result<Served> {
+    /// Sends all abstracts `repeats` times, and queries until the abstracts are answered.
+    pub async fn run(&self, corpus: &Corpus, repeats: usize, server: &Server) -> anyhow::Result<ServiceRun> {
         let papers: Arc<[String]> = corpus.papers.clone().into();
         let texts: Arc<[String]> = corpus.queries.clone().into();
         let total = papers.len() * repeats;
         let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let pid = server.pid.to_string();
-        let (begun, cpu) = (Instant::now(), cpu_of(&pid));
-        let mut asking = JoinSet::new();
+        let (started, cpu) = (Instant::now(), cpu_of(&pid));
+        let mut querying = JoinSet::new();
         for (number, client) in self.queries.iter().enumerate() {
-            asking.spawn(ask(client.clone(), Arc::clone(&texts), number * 31, Arc::clone(&done)));
+            querying.spawn(send_queries(
+                client.clone(),
+                Arc::clone(&texts),
+                number * 31,
+                Arc::clone(&done),
+            ));
         }
         let mut sending = JoinSet::new();
         for client in &self.bulk {
-            sending.spawn(send(client.clone(), Arc::clone(&papers), total, Arc::clone(&next)));
+            sending.spawn(send_papers(
+                client.clone(),
+                Arc::clone(&papers),
+                total,
+                Arc::clone(&next),
+            ));
         }
         let mut tokens = 0;
         while let Some(sent) = sending.join_next().await {
             tokens += sent??.tokens;
         }
-        let wall = begun.elapsed();
+        let wall = started.elapsed();
         let cpu = cpu_of(&pid)
             .zip(cpu)
             .map(|(after, before)| after.saturating_sub(before));
         done.store(true, Ordering::Relaxed);
         let mut queries = Vec::new();
-        while let Some(asked) = asking.join_next().await {
-            let asked = asked??;
-            tokens += asked.tokens;
-            queries.extend(asked.took);
+        while let Some(client) = querying.join_next().await {
+            let client = client??;
+            tokens += client.tokens;
+            queries.extend(client.took);
         }
-        Ok(Served {
+        Ok(ServiceRun {
             papers: total,
             tokens,
             wall,
@@ -118,12 +128,17 @@ impl Load {
     }
 }
 
-async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc<AtomicUsize>) -> anyhow::Result<Got> {
-    let mut got = Got::default();
+async fn send_papers(
+    mut client: Client,
+    papers: Arc<[String]>,
+    total: usize,
+    next: Arc<AtomicUsize>,
+) -> anyhow::Result<ClientTotals> {
+    let mut totals = ClientTotals::default();
     loop {
         let first = next.fetch_add(TEXTS_PER_CALL, Ordering::Relaxed);
         if first >= total {
-            return Ok(got);
+            return Ok(totals);
         }
         let input = |index: usize| TextInput {
             content: papers[index % papers.len()].clone(),
@@ -146,27 +161,32 @@ async fn send(mut client: Client, papers: Arc<[String]>, total: usize, next: Arc
         );
         for result in answer.results {
             match result.outcome {
-                Some(Outcome::Embedding(embedding)) => got.tokens += embedding.tokens as usize,
+                Some(Outcome::Embedding(embedding)) => totals.tokens += embedding.tokens as usize,
                 other => bail!("not an embedding: {other:?}"),
             }
         }
     }
 }
 
-async fn ask(mut client: Client, texts: Arc<[String]>, first: usize, done: Arc<AtomicBool>) -> anyhow::Result<Got> {
-    let mut got = Got::default();
-    for number in 0..MOST_QUERIES {
+async fn send_queries(
+    mut client: Client,
+    texts: Arc<[String]>,
+    first: usize,
+    done: Arc<AtomicBool>,
+) -> anyhow::Result<ClientTotals> {
+    let mut totals = ClientTotals::default();
+    for number in 0..MAX_QUERIES {
         if done.load(Ordering::Relaxed) {
             break;
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         let request = query(&texts[(first + number) % texts.len()]);
         let answer = client.embed(request).await?.into_inner();
-        got.took.push(begun.elapsed());
-        got.tokens += answer.embeddings.iter().map(|one| one.tokens as usize).sum::<usize>();
+        totals.took.push(started.elapsed());
+        totals.tokens += answer.embeddings.iter().map(|one| one.tokens as usize).sum::<usize>();
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(got)
+    Ok(totals)
 }
 
 fn query(text: &str) -> EmbedRequest {

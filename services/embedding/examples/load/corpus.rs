@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::figures::say;
+use crate::figures::print_line;
 
 const FILE: &str = "seed-papers/papers.jsonl";
-/// Where the data is unless `BROADSHEET_DATA` says otherwise: beside the checkout.
+/// Where the data is unless `BROADSHEET_DATA` is set: beside the checkout.
 const DATA: &str = "../shared/data";
-/// Words of a title that make a query.
+/// Words of a title that form a query.
 const QUERY_WORDS: usize = 6;
 
-/// What is embedded.
+/// The texts to embed.
 pub struct Corpus {
     /// `title. abstract`.
     pub papers: Vec<String>,
-    /// Short.
+    /// The first words of the titles.
     pub queries: Vec<String>,
 }
 
@@ -28,7 +28,8 @@ struct Paper {
 }
 
 impl Corpus {
-    /// Reads the papers under `BROADSHEET_DATA`, or beside the checkout. Where they are absent it says so and makes texts of the same size.
+    /// Reads the papers under `BROADSHEET_DATA`, or beside the checkout. Without them it prints a note and generates texts of
+    /// the same size.
     pub fn read() -> anyhow::Result<Self> {
         let folder = std::env::var_os("BROADSHEET_DATA").unwrap_or_else(|| DATA.into());
         let file = PathBuf::from(folder).join(FILE);
@@ -37,11 +38,11 @@ impl Corpus {
             let papers: Result<Vec<Paper>, _> = text.lines().map(serde_json::from_str).collect();
             papers?
         } else {
-            say(&format!(
-                "NOTE: there is no {}; these figures are of made-up texts, not of papers",
+            print_line(&format!(
+                "NOTE: {} does not exist; these figures are for generated texts, not for papers",
                 file.display()
             ));
-            (0..247).map(made_up).collect()
+            (0..247).map(generated).collect()
         };
         let query = |paper: &Paper| {
             let words: Vec<&str> = paper.title.split_whitespace().take(QUERY_WORDS).collect();
@@ -58,24 +59,24 @@ impl Corpus {
 }
 
 impl Corpus {
-    /// All papers so many times, with so many queries to each paper among them.
+    /// All papers `repeats` times, with this many queries per paper between them.
     pub fn mix(&self, repeats: usize, queries_per_paper: f64) -> Vec<&str> {
         let mut mix = Vec::new();
         let mut queries = self.queries.iter().cycle();
-        let mut owed = 0.0;
+        let mut due = 0.0;
         for paper in (0..repeats).flat_map(|_| &self.papers) {
             mix.push(paper.as_str());
-            owed += queries_per_paper;
-            while owed >= 1.0 {
+            due += queries_per_paper;
+            while due >= 1.0 {
                 mix.extend(queries.next().map(String::as_str));
-                owed -= 1.0;
+                due -= 1.0;
             }
         }
         mix
     }
 }
 
-fn made_up(number: usize) -> Paper {
+fn generated(number: usize) -> Paper {
     const WORDS: [&str; 12] = [
         "graph",
         "neural",

@@ -1,28 +1,28 @@
-//! What was measured, as lines for people and one line for scripts.
+//! The results, as lines for people and one line for scripts.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::bare::Alone;
-use crate::clients::Served;
+use crate::bare::BareRun;
+use crate::clients::ServiceRun;
 
 /// Prints a line.
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]
-pub fn say(text: &str) {
+pub fn print_line(text: &str) {
     println!("{text}");
 }
 
-/// Queries that came one by one to a service with nothing else to do.
-pub fn say_lone(took: &mut [Duration]) {
+/// Prints the latency of queries sent one by one to a service without other load.
+pub fn say_idle_latency(took: &mut [Duration]) {
     if let Some(p50) = median(took) {
-        say(&format!("a lone query on an idle service: p50 {:.1} ms", millis(p50)));
+        print_line(&format!("a single query on an idle service: p50 {:.1} ms", millis(p50)));
     }
 }
 
-/// What all rounds gave.
+/// The figures of all rounds.
 #[derive(Default)]
-pub struct Report {
+pub struct LoadReport {
     of_bare: Vec<f64>,
     of_bare_cpu: Vec<f64>,
     rates: Vec<f64>,
@@ -30,16 +30,16 @@ pub struct Report {
     queries: Vec<Duration>,
 }
 
-impl Report {
-    /// Adds a round: the service between two runs of the bare encoder. They are compared by tokens, because the queries
-    /// in a round are as many as there was time for.
-    pub fn add(&mut self, round: usize, alone: &[Alone; 2], served: &Served) {
+impl LoadReport {
+    /// Adds a round: the service between two runs of the bare encoder. They are compared by tokens, because the number of
+    /// queries in a round depends on how long it took.
+    pub fn add(&mut self, round: usize, alone: &[BareRun; 2], served: &ServiceRun) {
         let [before, after] = alone.each_ref().map(|one| per_second(one.tokens, one.wall));
         let rate = per_second(served.tokens, served.wall);
         let of_bare = rate / f64::midpoint(before, after);
         let cpu_of_bare = cpu_of_bare(alone, served);
         let busy = served.cpu.map(|cpu| cpu.as_secs_f64() / served.wall.as_secs_f64());
-        say(&format!(
+        print_line(&format!(
             "round {round}: bare {before:.0} and {after:.0} tokens/s; service {rate:.0} tokens/s, {:.1} papers/s and {:.0} \
              queries/s ({of_bare:.3} of bare by the clock, {:.3} by processor time; {:.2} cores busy)",
             per_second(served.papers, served.wall),
@@ -54,7 +54,7 @@ impl Report {
         self.queries.extend(&served.queries);
     }
 
-    /// The last lines.
+    /// Prints the last lines.
     pub fn end(mut self) -> anyhow::Result<()> {
         let batch = median(&mut self.batches).context("no round was measured")?;
         let of_bare = median(&mut self.of_bare).context("no round was measured")?;
@@ -63,7 +63,7 @@ impl Report {
         let p50 = quantile(&self.queries, 0.50).context("no query was answered")?;
         let p99 = quantile(&self.queries, 0.99).context("no query was answered")?;
         let in_batches = p99.as_secs_f64() / batch.as_secs_f64();
-        say(&format!(
+        print_line(&format!(
             "a full micro-batch takes {:.1} ms; {} queries beside bulk: p50 {:.1} ms, p99 {:.1} ms; by processor time {:.3} \
              of bare, tokenising and term weights included in the service's",
             millis(batch),
@@ -72,7 +72,7 @@ impl Report {
             millis(p99),
             median(&mut self.of_bare_cpu).unwrap_or(f64::NAN),
         ));
-        say(&format!(
+        print_line(&format!(
             "embedding: of_bare={of_bare:.3} query_p99_batches={in_batches:.2} papers_per_s={rate:.1}"
         ));
         Ok(())
@@ -83,8 +83,8 @@ fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
-/// Tokens per second of processor time, the service's against the bare encoder's.
-fn cpu_of_bare(alone: &[Alone; 2], served: &Served) -> Option<f64> {
+/// Tokens per second of CPU time, the service's divided by the bare encoder's.
+fn cpu_of_bare(alone: &[BareRun; 2], served: &ServiceRun) -> Option<f64> {
     let [before, after] = alone;
     let bare = f64::midpoint(
         per_second(before.tokens, before.cpu?),
@@ -97,24 +97,24 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// The one in the middle.
+/// The median.
 pub fn median<T: PartialOrd + Copy>(values: &mut [T]) -> Option<T> {
     values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     values.get(values.len() / 2).copied()
 }
 
-/// The smallest value that at least this share of the sorted ones do not exceed.
+/// The smallest value that at least this share of the sorted values do not exceed.
 fn quantile(sorted: &[Duration], share: f64) -> Option<Duration> {
     let rank = (1..=sorted.len()).find(|rank| *rank as f64 >= share * sorted.len() as f64)?;
     sorted.get(rank - 1).copied()
 }
 
-/// Processor time a process has used, on Linux.
+/// CPU time that a process has used; Linux only.
 pub fn cpu_of(pid: &str) -> Option<Duration> {
-    /// What the kernel counts in for user space, on every architecture.
+    /// The unit of these fields, on every architecture.
     const TICKS_PER_SECOND: u64 = 100;
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // Behind the name, which may hold spaces: state is the first field, user and system time the 12th and 13th.
+    // After the name, which may contain spaces, the state is the first field, and user and system time are the 12th and 13th.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))

@@ -1,8 +1,8 @@
-//! Puts the service under load over gRPC and compares it with the bare encoder on the same texts, in turn.
+//! Puts the service under load over gRPC and compares it with the bare encoder on the same texts, alternately.
 //!
-//! `cargo run --release -p embedding --example load -- [MODEL] [ROUNDS]` with the name of a model that can be fetched;
-//! `BROADSHEET_MODEL_DIR` names a folder instead. The service runs in a process of its own. Everything ends after a
-//! number of texts known beforehand. It measures; it never judges, except that a failing call ends it.
+//! `cargo run --release -p embedding --example load -- [MODEL] [ROUNDS]` with the name of a model that can be
+//! downloaded, or a folder in `BROADSHEET_MODEL_DIR`. The service runs in a separate process. Every run ends after a
+//! number of texts fixed in advance. It only measures and judges nothing; a failing call ends it.
 
 mod bare;
 mod clients;
@@ -15,17 +15,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use bare::Bare;
-use clients::Load;
+use bare::BareEncoder;
+use clients::LoadClients;
 use corpus::Corpus;
-use figures::{Report, say};
+use figures::{LoadReport, print_line};
 use server::Server;
 
 const DEFAULT_MODEL: &str = "all-MiniLM-L6-v2";
 const DEFAULT_ROUNDS: usize = 3;
-/// How long the bare encoder should work in one round.
+/// How long the bare encoder should run in one round.
 const ROUND: Duration = Duration::from_secs(6);
-const MOST_REPEATS: usize = 400;
+const MAX_REPEATS: usize = 400;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,10 +46,10 @@ async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
         None => standalone::Toolbox::from_env().model(name)?,
     };
     let corpus = Corpus::read()?;
-    let bare = Bare::new(encoder::load(&folder, &encoder::Options::default())?);
+    let bare = BareEncoder::new(encoder::load(&folder, &encoder::LoadOptions::default())?);
     let mut server = Server::start(&folder)?;
-    let load = Load::connect(&server.url)?;
-    say(&format!(
+    let load = LoadClients::connect(&server.url)?;
+    print_line(&format!(
         "{} {} {}, {} threads; ready after {} ms; {} papers, {} clients",
         bare.description().name,
         bare.description().architecture,
@@ -59,15 +59,14 @@ async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
         corpus.papers.len(),
         clients::COUNT
     ));
-    // Both warm: files read, buffers grown, connections open. The first run also tells how many queries come to a paper.
+    // Warm up both: files are read, buffers grown, connections opened. The first run also shows how many queries there are
+    // per paper.
     let once = bare.run(&corpus.mix(1, 0.0))?;
     let repeats = (ROUND.as_secs_f64() / once.wall.as_secs_f64()).ceil().max(1.0);
-    let repeats = (1..=MOST_REPEATS)
-        .find(|n| *n as f64 >= repeats)
-        .unwrap_or(MOST_REPEATS);
+    let repeats = (1..=MAX_REPEATS).find(|n| *n as f64 >= repeats).unwrap_or(MAX_REPEATS);
     let mut loaded = load.run(&corpus, repeats, &server).await?;
-    let mut report = Report::default();
-    figures::say_lone(&mut load.lone(&corpus).await?);
+    let mut report = LoadReport::default();
+    figures::say_idle_latency(&mut load.idle_latency(&corpus).await?);
     for round in 1..=rounds {
         let mix = corpus.mix(repeats, loaded.queries.len() as f64 / loaded.papers as f64);
         let before = bare.run(&mix)?;
@@ -76,7 +75,7 @@ async fn measure(name: &str, rounds: usize) -> anyhow::Result<()> {
         report.add(round, &[before, after], &loaded);
     }
     if let Some(megabytes) = server.peak_megabytes() {
-        say(&format!("the service held at most {megabytes} MB"));
+        print_line(&format!("the service held at most {megabytes} MB"));
     }
     server.stop()?;
     report.end()

@@ -1,4 +1,4 @@
-//! The service in a process of its own, so that its processor time is its own too.
+//! The service in a separate process, so that its CPU time can be measured.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -7,45 +7,47 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use embedding::engine::{Capacity, Engine, EngineConfig};
-use embedding::grpc::Embedding;
-use embedding::{Encoders, metrics, with_threads};
-use encoder::{Model, Options};
+use common::clock::Clock;
+use embedding::engine::{Engine, EngineConfig, QueueCapacity};
+use embedding::grpc::EmbeddingGrpc;
+use embedding::{EncoderSet, metrics, with_threads};
+use encoder::{LoadOptions, Model};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 
-/// What makes this program the service.
+/// The argument that makes this program the service.
 pub const ARGUMENT: &str = "serve";
 
-/// As the service's defaults have it, but for the memory of queries, which would hide what is measured.
+/// The service's defaults, except for the query cache, which would hide what is measured.
 const CONFIG: EngineConfig = EngineConfig {
     threads: 0,
     tokenizer_threads: 0,
-    capacity: Capacity {
+    capacity: QueueCapacity {
         queries: 16_384,
         documents: 131_072,
     },
     query_cache: 0,
 };
 
-/// Serves a model until standard input ends; says where on standard output.
+/// Serves a model until standard input ends; prints its address on standard output.
 pub async fn serve(folder: &Path) -> anyhow::Result<()> {
-    let model: Arc<dyn Model> = Arc::from(encoder::load(folder, &Options::default())?);
+    let model: Arc<dyn Model> = Arc::from(encoder::load(folder, &LoadOptions::default())?);
     let config = with_threads(CONFIG, model.as_ref());
-    let engine = Engine::start(model, config, metrics::registered())?;
+    let clock = Clock::system();
+    let engine = Engine::start(model, config, clock.clone(), metrics::registered())?;
     let stop = CancellationToken::new();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut out = std::io::stdout();
     writeln!(out, "http://{}", listener.local_addr()?)?;
     out.flush()?;
     let ended = stop.clone();
-    std::thread::spawn(move || {
-        // Ends with the process that holds the other side.
+    std::thread::Builder::new().spawn(move || {
+        // Ends when the parent process ends.
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         ended.cancel();
-    });
-    let service = Embedding::new(Encoders::new(engine, None)?, stop.clone()).into_server();
+    })?;
+    let service = EmbeddingGrpc::new(EncoderSet::new(engine, None)?, clock, stop.clone()).into_server();
     let server = tonic::transport::Server::builder()
         .tcp_nodelay(true)
         .add_service(service);
@@ -58,11 +60,11 @@ pub async fn serve(folder: &Path) -> anyhow::Result<()> {
 
 /// The service's process.
 pub struct Server {
-    /// Where it is.
+    /// Its address.
     pub url: String,
-    /// Its id.
+    /// Its process id.
     pub pid: u32,
-    /// From its start until it served.
+    /// Time from its start until it was ready.
     pub ready_after: Duration,
     process: Child,
     stdin: Option<ChildStdin>,
@@ -71,7 +73,7 @@ pub struct Server {
 impl Server {
     /// Starts this program again as the service and returns when it is ready.
     pub fn start(folder: &Path) -> anyhow::Result<Self> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut process = Command::new(std::env::current_exe()?)
             .arg(ARGUMENT)
             .arg(folder)
@@ -84,13 +86,13 @@ impl Server {
         Ok(Self {
             url: url.trim().to_owned(),
             pid: process.id(),
-            ready_after: begun.elapsed(),
+            ready_after: started.elapsed(),
             stdin: process.stdin.take(),
             process,
         })
     }
 
-    /// The most memory it has held, where the system says.
+    /// The most memory it has used, if the system reports it.
     pub fn peak_megabytes(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,7 +1,7 @@
-//! Bounds what waits, in tokens: a caller has room reserved before its text is queued, or is refused.
+//! Limits how many tokens wait: a permit is reserved for a text before it is queued, or the text is refused.
 //!
-//! It never makes anybody wait, and what it counts is exactly what waits: room is given back when a text leaves the queue
-//! for whatever reason.
+//! It never makes a caller wait. It counts exactly what waits: a permit is released when its text leaves the queue for
+//! whatever reason.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,17 +9,17 @@ use prometheus::IntGauge;
 
 use encoder::TextKind;
 
-/// Most tokens that may wait.
+/// The most tokens that may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Capacity {
+pub struct QueueCapacity {
     /// Of queries.
     pub queries: usize,
     /// Of documents.
     pub documents: usize,
 }
 
-impl Capacity {
-    /// Of one kind.
+impl QueueCapacity {
+    /// The most tokens of one kind.
     pub fn of(self, kind: TextKind) -> usize {
         match kind {
             TextKind::Query => self.queries,
@@ -28,24 +28,24 @@ impl Capacity {
     }
 }
 
-/// Counts what waits.
+/// Counts the tokens that wait.
 #[derive(Debug)]
 pub struct Admission {
-    capacity: Capacity,
-    waiting: Mutex<Waiting>,
+    capacity: QueueCapacity,
+    waiting: Mutex<WaitingTokens>,
     gauges: [IntGauge; 2],
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingTokens {
     queries: usize,
     documents: usize,
 }
 
-/// No room.
+/// The error when the queue has no capacity left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full {
-    /// Of which kind.
+pub struct QueueFull {
+    /// The kind of text that was refused.
     pub kind: TextKind,
     /// Tokens that wait.
     pub waiting: usize,
@@ -53,17 +53,17 @@ pub struct Full {
     pub capacity: usize,
 }
 
-/// Room for tokens; given back when dropped.
+/// A share of the queue's capacity; released when dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub struct QueuePermit {
     admission: Arc<Admission>,
     kind: TextKind,
     tokens: usize,
 }
 
 impl Admission {
-    /// With gauges that show what waits: queries, then documents.
-    pub fn new(capacity: Capacity, gauges: [IntGauge; 2]) -> Arc<Self> {
+    /// Nothing waits yet. The gauges show the waiting tokens of queries and of documents, in this order.
+    pub fn new(capacity: QueueCapacity, gauges: [IntGauge; 2]) -> Arc<Self> {
         Arc::new(Self {
             capacity,
             waiting: Mutex::default(),
@@ -71,14 +71,14 @@ impl Admission {
         })
     }
 
-    /// Room for texts that cost so much together. What alone is larger than the capacity gets room when nothing waits,
-    /// so that nothing is refused for ever, and what costs nothing always does.
-    pub fn reserve(self: &Arc<Self>, kind: TextKind, tokens: usize) -> Result<Permit, Full> {
+    /// A permit for texts with this many tokens together. Texts larger than the whole capacity are admitted when nothing
+    /// else waits, so that nothing is refused every time; what costs nothing is always admitted.
+    pub fn reserve(self: &Arc<Self>, kind: TextKind, tokens: usize) -> Result<QueuePermit, QueueFull> {
         let capacity = self.capacity.of(kind);
         let mut waiting = self.lock();
         let count = waiting.of(kind);
         if tokens > 0 && *count > 0 && *count + tokens > capacity {
-            return Err(Full {
+            return Err(QueueFull {
                 kind,
                 waiting: *count,
                 capacity,
@@ -86,13 +86,13 @@ impl Admission {
         }
         *count += tokens;
         drop(waiting);
-        Ok(self.granted(kind, tokens))
+        Ok(self.permit(kind, tokens))
     }
 
-    /// Room in any case, for work whose amount is bounded elsewhere.
-    pub fn reserve_anyway(self: &Arc<Self>, kind: TextKind, tokens: usize) -> Permit {
+    /// A permit in any case, for work that is limited elsewhere.
+    pub fn reserve_unlimited(self: &Arc<Self>, kind: TextKind, tokens: usize) -> QueuePermit {
         *self.lock().of(kind) += tokens;
-        self.granted(kind, tokens)
+        self.permit(kind, tokens)
     }
 
     /// Tokens of a kind that wait.
@@ -101,9 +101,9 @@ impl Admission {
         *self.lock().of(kind)
     }
 
-    fn granted(self: &Arc<Self>, kind: TextKind, tokens: usize) -> Permit {
+    fn permit(self: &Arc<Self>, kind: TextKind, tokens: usize) -> QueuePermit {
         self.gauge(kind).add(as_i64(tokens));
-        Permit {
+        QueuePermit {
             admission: Arc::clone(self),
             kind,
             tokens,
@@ -118,12 +118,12 @@ impl Admission {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingTokens> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl WaitingTokens {
     fn of(&mut self, kind: TextKind) -> &mut usize {
         match kind {
             TextKind::Query => &mut self.queries,
@@ -132,8 +132,8 @@ impl Waiting {
     }
 }
 
-impl Permit {
-    /// Takes room for one text out of the room of many. Never more than there is.
+impl QueuePermit {
+    /// Splits a permit for one text off the permit for many; it never gets more than there is.
     pub fn split(&mut self, tokens: usize) -> Self {
         let tokens = tokens.min(self.tokens);
         self.tokens -= tokens;
@@ -144,7 +144,7 @@ impl Permit {
         }
     }
 
-    /// Replaces what was estimated by what was counted. May pass the capacity by the error of the estimate.
+    /// Replaces the estimated number of tokens by the real one. This may exceed the capacity by the error of the estimate.
     pub fn correct(&mut self, tokens: usize) {
         let mut waiting = self.admission.lock();
         let count = waiting.of(self.kind);
@@ -156,7 +156,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for QueuePermit {
     fn drop(&mut self) {
         *self.admission.lock().of(self.kind) -= self.tokens;
         self.admission.gauge(self.kind).sub(as_i64(self.tokens));
@@ -174,8 +174,8 @@ mod tests {
     use super::*;
 
     fn admission() -> Arc<Admission> {
-        let gauge = |name: &str| IntGauge::new(name, "Test.").expect("a sound name");
-        let capacity = Capacity {
+        let gauge = |name: &str| IntGauge::new(name, "Test.").expect("a valid name");
+        let capacity = QueueCapacity {
             queries: 100,
             documents: 1000,
         };
@@ -183,38 +183,38 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_until_room_is_given_back() {
+    fn a_full_queue_refuses_until_a_permit_is_released() {
         let admission = admission();
-        let first = admission.reserve(Query, 60).expect("room");
-        let full = admission.reserve(Query, 41).expect_err("no room");
+        let first = admission.reserve(Query, 60).expect("a permit");
+        let full = admission.reserve(Query, 41).expect_err("a refusal");
         assert_eq!((full.waiting, full.capacity), (60, 100));
-        let _second = admission.reserve(Query, 40).expect("room");
+        let _second = admission.reserve(Query, 40).expect("a permit");
         drop(first);
         assert_eq!(admission.waiting(Query), 40);
         assert!(admission.reserve(Query, 60).is_ok());
     }
 
     #[test]
-    fn documents_take_no_room_from_queries() {
+    fn documents_take_no_capacity_from_queries() {
         let admission = admission();
-        let _bulk = admission.reserve(Document, 1000).expect("room");
+        let _bulk = admission.reserve(Document, 1000).expect("a permit");
         assert!(admission.reserve(Document, 1).is_err());
         assert!(admission.reserve(Query, 100).is_ok());
     }
 
     #[test]
-    fn what_is_larger_than_the_capacity_fits_when_nothing_waits() {
+    fn more_than_the_capacity_is_admitted_when_nothing_waits() {
         let admission = admission();
-        let huge = admission.reserve(Query, 5000).expect("room");
+        let huge = admission.reserve(Query, 5000).expect("a permit");
         assert!(admission.reserve(Query, 1).is_err());
         drop(huge);
         assert!(admission.reserve(Query, 1).is_ok());
     }
 
     #[test]
-    fn splitting_and_correcting_keep_the_books() {
+    fn splitting_and_correcting_keep_the_count_right() {
         let admission = admission();
-        let mut all = admission.reserve(Document, 30).expect("room");
+        let mut all = admission.reserve(Document, 30).expect("a permit");
         let mut one = all.split(10);
         let rest = all.split(100);
         drop(all);
@@ -228,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn work_that_is_bounded_elsewhere_is_never_refused() {
+    fn unlimited_work_is_never_refused() {
         let admission = admission();
-        let _pulled = admission.reserve_anyway(Document, 2000);
-        let _more = admission.reserve_anyway(Document, 2000);
+        let _pulled = admission.reserve_unlimited(Document, 2000);
+        let _more = admission.reserve_unlimited(Document, 2000);
         assert_eq!(admission.waiting(Document), 4000);
         assert!(admission.reserve(Document, 0).is_ok());
     }

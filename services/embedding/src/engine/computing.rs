@@ -1,119 +1,120 @@
-//! Computes batches on one thread: takes one from the queue, runs the model, answers each text.
+//! A compute thread: takes batches from the queue, runs the model, answers each text.
 //!
-//! Whatever the model does with a batch, the thread goes on, and a text that fails is found and fails alone. It never
-//! waits for anything but work.
+//! Whatever the model does with a batch, the thread goes on: when a batch fails, each of its texts is computed alone, so
+//! that only the text at fault fails. The thread waits for nothing but work.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use common::tasks::panic_message;
 use domain::DenseVector;
 
-use super::Embedded;
-use super::errand::Item;
+use super::EmbeddedText;
+use super::context::{EngineContext, TokenSequence};
 use super::error::TextError;
-use super::shared::{Sequence, Shared, panic_text};
-use super::work_queue::Others;
+use super::pending_request::QueuedText;
+use super::work_queue::OtherThreads;
 use crate::metrics::TextTraits;
 use encoder::{TextKind, Workspace};
 
 /// Works until the queue is closed and empty.
-pub fn run(shared: &Shared) {
-    let mut desk = Desk {
-        shared,
+pub fn run(context: &EngineContext) {
+    let mut worker = BatchWorker {
+        context,
         workspace: Workspace::default(),
         out: Vec::new(),
     };
-    while let Some(taken) = shared
-        .ready
-        .take(|item| item.if_wanted(Instant::now(), &shared.metrics))
+    while let Some(work) = context
+        .tokenized
+        .take(|text| text.if_wanted(context.clock.instant(), &context.metrics))
     {
-        let lone_query = taken.batch.kind == TextKind::Query && taken.batch.entries.len() == 1;
-        let mode = if lone_query && taken.others == Others::Idle {
-            Mode::Split
+        let single_query = work.batch.kind == TextKind::Query && work.batch.entries.len() == 1;
+        let mode = if single_query && work.others == OtherThreads::Idle {
+            ComputeMode::Split
         } else {
-            Mode::Packed
+            ComputeMode::Packed
         };
-        desk.compute(taken.batch.entries, mode);
+        worker.compute(work.batch.entries, mode);
     }
 }
 
-/// How a batch is run.
+/// How a batch is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum ComputeMode {
     /// On this thread.
     Packed,
     /// One sequence, with the help of idle threads.
     Split,
 }
 
-/// What a thread works with.
-struct Desk<'a> {
-    shared: &'a Shared,
+/// A compute thread and its buffers.
+struct BatchWorker<'a> {
+    context: &'a EngineContext,
     workspace: Workspace,
     out: Vec<f32>,
 }
 
-impl Desk<'_> {
-    fn compute(&mut self, mut items: Vec<Item<Sequence>>, mode: Mode) {
-        for item in &mut items {
-            item.errand.leave_queue();
+impl BatchWorker<'_> {
+    fn compute(&mut self, mut texts: Vec<QueuedText<TokenSequence>>, mode: ComputeMode) {
+        for text in &mut texts {
+            text.request.leave_queue();
         }
-        let begun = Instant::now();
-        match self.encode(&items, mode) {
-            Ok(()) => self.deliver(items, begun, begun.elapsed()),
-            Err(error) if items.len() > 1 => {
-                tracing::warn!(%error, texts = items.len(), "a batch failed, each of its texts is tried alone");
-                for item in items {
-                    self.compute(vec![item], Mode::Packed);
+        let started = self.context.clock.instant();
+        match self.encode(&texts, mode) {
+            Ok(()) => self.deliver(texts, started, self.context.clock.elapsed(started)),
+            Err(error) if texts.len() > 1 => {
+                tracing::warn!(%error, texts = texts.len(), "a batch failed; each of its texts is computed alone");
+                for text in texts {
+                    self.compute(vec![text], ComputeMode::Packed);
                 }
             }
             Err(error) => {
-                for item in items {
-                    item.errand.fail(error.clone(), &self.shared.metrics);
+                for text in texts {
+                    text.request.fail(error.clone(), &self.context.metrics);
                 }
             }
         }
     }
 
-    fn encode(&mut self, items: &[Item<Sequence>], mode: Mode) -> Result<(), TextError> {
-        let model = self.shared.model.as_ref();
-        let sequences: Vec<&[u32]> = items.iter().map(|item| item.payload.ids.as_slice()).collect();
+    fn encode(&mut self, texts: &[QueuedText<TokenSequence>], mode: ComputeMode) -> Result<(), TextError> {
+        let context = self.context;
+        let sequences: Vec<&[u32]> = texts.iter().map(|text| text.payload.ids.as_slice()).collect();
         self.out.clear();
         self.out.resize(sequences.len() * self.dimension(), 0.0);
         let (workspace, out) = (&mut self.workspace, &mut self.out[..]);
         let attempt = || match (mode, &sequences[..]) {
-            (Mode::Split, [ids]) => model.encode_split(ids, &self.shared.crew, workspace, out),
-            _ => model.encode(&sequences, workspace, out),
+            (ComputeMode::Split, [ids]) => context.model.encode_split(ids, &context.thread_pool, workspace, out),
+            _ => context.model.encode(&sequences, workspace, out),
         };
-        // What a panic may leave half done is thrown away below.
+        // After a panic the workspace is replaced below, since it may be left half written.
         match catch_unwind(AssertUnwindSafe(attempt)) {
             Ok(result) => Ok(result?),
             Err(panic) => {
                 self.workspace = Workspace::default();
-                Err(TextError::Panicked(panic_text(panic.as_ref())))
+                Err(TextError::Panicked(panic_message(panic.as_ref()).to_owned()))
             }
         }
     }
 
-    fn deliver(&self, items: Vec<Item<Sequence>>, begun: Instant, took: Duration) {
-        let metrics = &self.shared.metrics;
-        let tokens = items.iter().map(|item| item.payload.ids.len()).sum();
-        self.shared.pace.note(tokens, took);
-        metrics.batch(items.len(), tokens, took);
-        for (item, row) in items.into_iter().zip(self.out.chunks_exact(self.dimension())) {
-            let Item { errand, payload } = item;
+    fn deliver(&self, texts: Vec<QueuedText<TokenSequence>>, started: Instant, took: Duration) {
+        let metrics = &self.context.metrics;
+        let tokens = texts.iter().map(|text| text.payload.ids.len()).sum();
+        self.context.throughput.record(tokens, took);
+        metrics.batch(texts.len(), tokens, took);
+        for (text, row) in texts.into_iter().zip(self.out.chunks_exact(self.dimension())) {
+            let QueuedText { request, payload } = text;
             let dense = match DenseVector::new(row.to_vec()) {
                 Ok(dense) => dense,
                 Err(error) => {
-                    errand.fail(TextError::Vector(error.to_string()), metrics);
+                    request.fail(TextError::Vector(error.to_string()), metrics);
                     continue;
                 }
             };
-            let embedded = Embedded {
+            let embedded = EmbeddedText {
                 tokens: u32::try_from(payload.ids.len()).unwrap_or(u32::MAX),
                 truncated: payload.truncated,
                 sparse: payload.sparse,
-                queue_time: errand.waited(begun),
+                queue_time: request.waited(started),
                 compute_time: took,
                 cached: false,
                 dense,
@@ -122,12 +123,12 @@ impl Desk<'_> {
                 truncated: embedded.truncated,
                 unknown: embedded.dense.is_zero(),
             };
-            metrics.encoded(errand.kind, embedded.tokens, embedded.queue_time, traits);
-            errand.answer(Ok(embedded));
+            metrics.encoded(request.kind, embedded.tokens, embedded.queue_time, traits);
+            request.answer(Ok(embedded));
         }
     }
 
     fn dimension(&self) -> usize {
-        self.shared.model.description().dimension
+        self.context.model.description().dimension
     }
 }

@@ -1,22 +1,22 @@
-//! What can go wrong with a text, with a request, and with the start of the engine.
+//! The errors of one text, of a submission, and of the start of the engine.
 
 use std::time::Duration;
 
 use domain::vectors::VectorError;
 
-use super::admission::Full;
-use encoder::{CrewError, EncodeError, TextKind, TokenizeError};
+use super::admission::QueueFull;
+use encoder::{EncodeError, TextKind, ThreadPoolError, TokenizeError};
 
 /// A text that was not embedded.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TextError {
-    /// It has more tokens than the model reads, and the caller wants it whole or not at all.
-    #[error("has more than the {max_tokens} tokens that this encoder reads; shorten it, or have its end left out")]
+    /// It has more tokens than the model reads, and the caller does not want it truncated.
+    #[error("has more than the {max_tokens} tokens that this encoder reads; shorten it, or allow truncation")]
     TooLong {
-        /// What the model reads.
+        /// The most tokens that the model reads.
         max_tokens: usize,
     },
-    /// Its deadline passed before its turn came.
+    /// Its deadline passed before it was computed.
     #[error("the deadline passed while the text waited for the encoder")]
     Deadline,
     /// The tokenizer refused it.
@@ -25,17 +25,17 @@ pub enum TextError {
     /// The model refused it.
     #[error("model failed: {0}")]
     Encode(String),
-    /// The model computed something that is no sound vector.
-    #[error("model computed an unsound vector: {0}")]
+    /// The model computed an invalid vector.
+    #[error("model computed an invalid vector: {0}")]
     Vector(String),
-    /// Its term weights are unsound.
-    #[error("term weights are unsound: {0}")]
+    /// Its term weights are invalid.
+    #[error("term weights are invalid: {0}")]
     Sparse(String),
-    /// The model or its tokenizer panicked over it.
+    /// The model or its tokenizer panicked on it.
     #[error("model panicked: {0}")]
     Panicked(String),
-    /// The engine ended before its turn came.
-    #[error("the encoder stopped before the text's turn came")]
+    /// The engine ended before it was computed.
+    #[error("the encoder stopped before the text was computed")]
     Stopped,
 }
 
@@ -51,19 +51,19 @@ impl From<EncodeError> for TextError {
     }
 }
 
-/// Texts that were not taken because the queue is full.
+/// Texts that were refused because the queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} tokens of {} wait already and {} may; try again in {} ms, or send less at once",
+    "{} tokens of {} are waiting, and at most {} may wait; try again in {} ms, or send fewer texts at once",
     full.waiting,
     noun(full.kind),
     full.capacity,
     retry_after.as_millis()
 )]
-pub struct Refused {
-    /// How full it is.
-    pub full: Full,
-    /// When there should be room again.
+pub struct SubmitError {
+    /// How full the queue is.
+    pub full: QueueFull,
+    /// After how long the queue should have capacity again.
     pub retry_after: Duration,
 }
 
@@ -82,13 +82,13 @@ pub enum EngineError {
     Name {
         /// The name.
         name: String,
-        /// Why.
+        /// Why it is no valid id.
         source: VectorError,
     },
-    /// The system gives no thread.
+    /// The system refused a thread.
     #[error("cannot start a thread for the encoder: {0}")]
     Thread(#[source] std::io::Error),
-    /// The system gives no threads to share a query.
+    /// The system refused the threads that share the work of a query.
     #[error(transparent)]
-    Crew(#[from] CrewError),
+    ThreadPool(#[from] ThreadPoolError),
 }

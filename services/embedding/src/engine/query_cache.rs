@@ -1,48 +1,48 @@
-//! Remembers the vectors of recent queries: the same words are asked again within minutes, and each page of a search
-//! asks anew.
+//! Caches the vectors of recent queries: the same query is often repeated within minutes, and every page of a search
+//! repeats it.
 //!
-//! Bounded in number and in the size of each text, so also in memory. Documents are never kept: the register of papers
-//! sees to it that each comes once.
+//! The number of queries and the size of each text are limited, and so is the memory. Documents are never cached: ingest
+//! publishes each of them once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashlink::LruCache;
 
-use super::Embedded;
+use super::EmbeddedText;
 use encoder::TextKind;
 
-/// Longer queries are rare and not worth the memory.
+/// The longest query that is cached; longer ones are rare and not worth the memory.
 const MAX_BYTES: usize = 1024;
 
-/// The memory.
+/// The cache; the least recently used query is removed first.
 pub struct QueryCache {
-    entries: Mutex<LruCache<String, Embedded>>,
+    entries: Mutex<LruCache<String, EmbeddedText>>,
 }
 
 impl QueryCache {
-    /// For so many queries; 0 remembers none.
+    /// A cache for so many queries; 0 caches none.
     pub fn new(capacity: usize) -> Self {
         Self {
             entries: Mutex::new(LruCache::new(capacity)),
         }
     }
 
-    /// Whether a text is of the sort that is remembered.
-    pub fn takes(&self, kind: TextKind, text: &str) -> bool {
+    /// Whether a text may be cached.
+    pub fn accepts(&self, kind: TextKind, text: &str) -> bool {
         kind == TextKind::Query && text.len() <= MAX_BYTES && self.lock().capacity() > 0
     }
 
-    /// The vectors of a query, if they are remembered.
-    pub fn get(&self, text: &str) -> Option<Embedded> {
+    /// The vectors of a query, if they are cached.
+    pub fn get(&self, text: &str) -> Option<EmbeddedText> {
         self.lock().get(text).cloned()
     }
 
-    /// Remembers a query; forgets the one that was not asked for longest.
-    pub fn put(&self, text: String, embedded: Embedded) {
+    /// Caches a query; removes the least recently used one when the cache is full.
+    pub fn put(&self, text: String, embedded: EmbeddedText) {
         self.lock().insert(text, embedded);
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<String, Embedded>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<String, EmbeddedText>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -50,10 +50,10 @@ impl QueryCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::tests::embedded;
+    use crate::testing::embedded;
 
     #[test]
-    fn the_query_not_asked_for_longest_is_forgotten() {
+    fn the_least_recently_used_query_is_removed() {
         let cache = QueryCache::new(2);
         for text in ["a", "b"] {
             cache.put(text.to_owned(), embedded(3));
@@ -64,11 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn only_short_queries_are_taken() {
+    fn only_short_queries_are_cached() {
         let cache = QueryCache::new(2);
-        assert!(cache.takes(TextKind::Query, &"x".repeat(MAX_BYTES)));
-        assert!(!cache.takes(TextKind::Query, &"x".repeat(MAX_BYTES + 1)));
-        assert!(!cache.takes(TextKind::Document, "x"));
-        assert!(!QueryCache::new(0).takes(TextKind::Query, "x"));
+        assert!(cache.accepts(TextKind::Query, &"x".repeat(MAX_BYTES)));
+        assert!(!cache.accepts(TextKind::Query, &"x".repeat(MAX_BYTES + 1)));
+        assert!(!cache.accepts(TextKind::Document, "x"));
+        assert!(!QueryCache::new(0).accepts(TextKind::Query, "x"));
     }
 }

@@ -1,52 +1,55 @@
-//! Splits waiting texts into tokens and weighs their terms, on a thread of its own, and hands them on to be computed.
+//! A tokenizer thread: splits waiting texts into tokens, weighs their terms, and queues them for the compute threads.
 //!
-//! A run of texts is handed on together, so that short queries that came together are computed together. It never
-//! computes a dense vector.
+//! A batch of texts is queued together, so that short queries that arrived together are computed together. No dense vector
+//! is computed here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
 
 use super::Truncate;
-use super::errand::Item;
+use super::context::{EngineContext, RawText, TokenSequence};
 use super::error::TextError;
-use super::shared::{Raw, Sequence, Shared, panic_text};
+use super::pending_request::QueuedText;
+use common::tasks::panic_message;
 use domain::bm25;
 use encoder::{Model, TextKind};
 
-/// Bytes of text per token, on the low side of what abstracts have, for the estimate before a text is split.
+/// Bytes of text per token, for the estimate before a text is split; abstracts have a few more.
 const BYTES_PER_TOKEN: usize = 3;
-/// Tokens that models put around a text.
-const FRAME_TOKENS: usize = 2;
+/// Special tokens that models put around a text.
+const SPECIAL_TOKENS: usize = 2;
 
-/// What a text of so many bytes will cost, before it is split into tokens.
+/// The estimated number of tokens of a text with this many bytes, before it is split.
 pub fn estimated_tokens(bytes: usize, max_tokens: usize) -> usize {
-    (bytes / BYTES_PER_TOKEN + FRAME_TOKENS).min(max_tokens.max(1))
+    (bytes / BYTES_PER_TOKEN + SPECIAL_TOKENS).min(max_tokens.max(1))
 }
 
 /// Works until the queue is closed and empty.
-pub fn run(shared: &Shared) {
-    while let Some(taken) = shared.raw.take(|item| item.if_wanted(Instant::now(), &shared.metrics)) {
-        let mut ready = Vec::with_capacity(taken.batch.entries.len());
-        for Item { mut errand, payload } in taken.batch.entries {
-            match tokenized(shared.model.as_ref(), errand.kind, &payload) {
+pub fn run(context: &EngineContext) {
+    while let Some(work) = context
+        .raw
+        .take(|text| text.if_wanted(context.clock.instant(), &context.metrics))
+    {
+        let mut sequences = Vec::with_capacity(work.batch.entries.len());
+        for QueuedText { mut request, payload } in work.batch.entries {
+            match tokenize(context.model.as_ref(), request.kind, &payload) {
                 Ok(sequence) => {
-                    // Even nothing costs something, or it would never be counted.
+                    // An empty text costs one token, or it would never be counted.
                     let cost = sequence.ids.len().max(1);
-                    errand.permit.correct(cost);
-                    let item = Item {
-                        errand,
+                    request.permit.correct(cost);
+                    let text = QueuedText {
+                        request,
                         payload: sequence,
                     };
-                    ready.push((item.errand.kind, cost, item));
+                    sequences.push((text.request.kind, cost, text));
                 }
-                Err(error) => errand.fail(error, &shared.metrics),
+                Err(error) => request.fail(error, &context.metrics),
             }
         }
-        shared.ready.push(ready);
+        context.tokenized.push(sequences);
     }
 }
 
-fn tokenized(model: &dyn Model, kind: TextKind, raw: &Raw) -> Result<Sequence, TextError> {
+fn tokenize(model: &dyn Model, kind: TextKind, raw: &RawText) -> Result<TokenSequence, TextError> {
     let attempt = || {
         let tokens = model.tokenize(kind, &raw.content)?;
         if tokens.truncated && raw.truncate == Truncate::Refuse {
@@ -58,14 +61,15 @@ fn tokenized(model: &dyn Model, kind: TextKind, raw: &Raw) -> Result<Sequence, T
             TextKind::Document => bm25::paper_vector(&raw.title, &raw.content),
         };
         let sparse = sparse.map_err(|error| TextError::Sparse(error.to_string()))?;
-        Ok(Sequence {
+        Ok(TokenSequence {
             ids: tokens.ids,
             truncated: tokens.truncated,
             sparse,
         })
     };
-    // Nothing that a panic could leave half done is used again: the tokenizer is only read.
-    catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|panic| Err(TextError::Panicked(panic_text(panic.as_ref()))))
+    // A panic can leave nothing half written: the tokenizer is only read.
+    catch_unwind(AssertUnwindSafe(attempt))
+        .unwrap_or_else(|panic| Err(TextError::Panicked(panic_message(panic.as_ref()).to_owned())))
 }
 
 #[cfg(test)]
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn estimates_stay_between_a_token_and_what_the_model_reads() {
+    fn estimates_are_between_one_token_and_what_the_model_reads() {
         assert_eq!(estimated_tokens(0, 512), 2);
         assert_eq!(estimated_tokens(30, 512), 12);
         assert_eq!(estimated_tokens(usize::MAX, 512), 512);

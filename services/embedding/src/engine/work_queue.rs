@@ -1,52 +1,52 @@
-//! Lanes that threads share: they sleep until there is work, and each takes whole batches.
+//! A priority queue that threads share: they sleep until there is work, and each takes a whole batch.
 //!
 //! It knows nothing about texts and models, never holds its lock while work is done, and starts no thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::lanes::{Batch, Budget, Lanes};
+use super::priority_queue::{Batch, BatchBudget, PriorityQueue};
 use encoder::TextKind;
 
-/// The shared lanes.
+/// The shared queue.
 #[derive(Debug)]
 pub struct WorkQueue<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     changed: Condvar,
     threads: usize,
 }
 
 #[derive(Debug)]
-struct State<T> {
-    lanes: Lanes<T>,
-    asleep: usize,
+struct QueueState<T> {
+    entries: PriorityQueue<T>,
+    sleeping: usize,
     closed: bool,
 }
 
-/// A batch, and what was going on when it was taken.
+/// A batch, and what the other threads were doing when it was taken.
 #[derive(Debug)]
-pub struct Taken<T> {
-    /// The work.
+pub struct WorkBatch<T> {
+    /// The batch.
     pub batch: Batch<T>,
-    /// What the other threads had to do.
-    pub others: Others,
+    /// What the other threads were doing.
+    pub others: OtherThreads,
 }
 
-/// What the other threads of a queue had to do when one took a batch.
+/// What the other threads of a queue were doing when one took a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Others {
-    /// There are some, all of them slept, and nothing was left for them.
+pub enum OtherThreads {
+    /// There are others, all of them slept, and nothing was left for them.
     Idle,
-    /// Some work, or will at once, or there are none.
+    /// Some were working or about to, or there are no others.
     Busy,
 }
 
 impl<T> WorkQueue<T> {
-    /// For so many threads.
-    pub fn new(budget: Budget, threads: usize) -> Self {
+    /// An empty queue for this many threads.
+    pub fn new(budget: BatchBudget, threads: usize) -> Self {
         Self {
-            state: Mutex::new(State {
-                lanes: Lanes::new(budget),
-                asleep: 0,
+            state: Mutex::new(QueueState {
+                entries: PriorityQueue::new(budget),
+                sleeping: 0,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -54,12 +54,12 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Adds entries with their kinds and costs, all at once, so that they can be taken together.
+    /// Adds entries with their kinds and costs in tokens, all at once, so that they can be taken together.
     pub fn push(&self, entries: impl IntoIterator<Item = (TextKind, usize, T)>) {
         let mut state = self.lock();
         let mut count = 0;
         for (kind, tokens, entry) in entries {
-            state.lanes.push(kind, tokens, entry);
+            state.entries.push(kind, tokens, entry);
             count += 1;
         }
         drop(state);
@@ -70,61 +70,62 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Sleeps until there is a batch; see [`Lanes::take`] for the sieve. `None` after [`WorkQueue::close`], once
-    /// everything was taken.
-    pub fn take(&self, mut sieve: impl FnMut(T) -> Option<T>) -> Option<Taken<T>> {
+    /// Sleeps until there is a batch; see [`PriorityQueue::take`] for the filter. `None` after
+    /// [`WorkQueue::close`], once everything was taken.
+    pub fn take(&self, mut filter: impl FnMut(T) -> Option<T>) -> Option<WorkBatch<T>> {
         let mut state = self.lock();
         loop {
-            if let Some(batch) = state.lanes.take(&mut sieve) {
-                let idle = self.threads > 1 && state.asleep == self.threads - 1 && state.lanes.is_empty();
-                let others = if idle { Others::Idle } else { Others::Busy };
-                return Some(Taken { batch, others });
+            if let Some(batch) = state.entries.take(&mut filter) {
+                let idle = self.threads > 1 && state.sleeping == self.threads - 1 && state.entries.is_empty();
+                let others = if idle { OtherThreads::Idle } else { OtherThreads::Busy };
+                return Some(WorkBatch { batch, others });
             }
             if state.closed {
                 return None;
             }
-            state.asleep += 1;
+            state.sleeping += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.asleep -= 1;
+            state.sleeping -= 1;
         }
     }
 
-    /// No more will be added: wakes all threads, which take what is left and then get `None`.
+    /// Marks the queue as complete: all threads wake, take what is left and then get `None`.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// A poisoned lock is taken all the same: only a sieve can panic under it, and that leaves the lanes whole.
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    /// Ignores poisoning: only a filter can panic while the lock is held, and that leaves the entries intact.
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Threads that wait for work.
+    /// Number of threads that wait for work.
     #[cfg(test)]
-    pub fn asleep(&self) -> usize {
-        self.lock().asleep
+    pub fn sleeping(&self) -> usize {
+        self.lock().sleeping
     }
 
-    /// Entries that wait.
+    /// Number of waiting entries.
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.lock().lanes.len()
+        self.lock().entries.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Sender, channel};
     use std::thread;
 
     use TextKind::{Document, Query};
 
     use super::*;
+    use crate::testing::{TIME_LIMIT, block_until};
 
     fn queue(threads: usize) -> WorkQueue<u32> {
-        let budget = Budget {
+        let budget = BatchBudget {
             full: 10,
             beside_queries: 5,
         };
@@ -137,63 +138,58 @@ mod tests {
         queue.push([(Document, 6, 1), (Document, 6, 2)]);
         queue.close();
         let taken: Vec<Vec<u32>> = std::iter::from_fn(|| queue.take(Some))
-            .map(|taken| taken.batch.entries)
+            .map(|work| work.batch.entries)
             .collect();
         assert_eq!(taken, [[1], [2]]);
         assert!(queue.take(Some).is_none());
     }
 
+    /// Takes one batch on another thread, which is not joined, so that a failing test ends.
+    fn take_elsewhere(queue: &Arc<WorkQueue<u32>>, taken: &Sender<Option<Vec<u32>>>) {
+        let (queue, taken) = (Arc::clone(queue), taken.clone());
+        let work = move || taken.send(queue.take(Some).map(|work| work.batch.entries));
+        thread::Builder::new().spawn(work).expect("a thread");
+    }
+
     #[test]
-    fn closing_wakes_the_threads_that_sleep() {
+    fn closing_wakes_sleeping_threads() {
         let queue = Arc::new(queue(3));
-        let threads: Vec<_> = (0..3)
-            .map(|_| {
-                let queue = Arc::clone(&queue);
-                thread::spawn(move || queue.take(Some).is_none())
-            })
-            .collect();
-        while queue.asleep() < 3 {
-            thread::yield_now();
+        let (sender, taken) = channel();
+        for _ in 0..3 {
+            take_elsewhere(&queue, &sender);
         }
+        block_until("the threads sleep", || queue.sleeping() == 3);
         queue.close();
-        for thread in threads {
-            assert!(thread.join().expect("no panic"));
+        for _ in 0..3 {
+            assert_eq!(taken.recv_timeout(TIME_LIMIT), Ok(None));
         }
     }
 
     #[test]
     fn a_thread_learns_whether_the_others_can_help() {
         let queue = Arc::new(queue(2));
-        let (send, taken) = channel();
-        let sleeper = Arc::clone(&queue);
-        // Takes what comes second; until then it sleeps.
+        let (sender, taken) = channel();
         queue.push([(Query, 1, 1)]);
-        assert_eq!(queue.take(Some).expect("work").others, Others::Busy);
-        let thread = thread::spawn(move || send.send(sleeper.take(Some).map(|taken| taken.batch.entries)));
-        while queue.asleep() < 1 {
-            thread::yield_now();
-        }
-        // Nobody is woken for it before this thread has taken it: both happen under one lock.
+        assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Busy);
+        take_elsewhere(&queue, &sender);
+        block_until("the other thread sleeps", || queue.sleeping() == 1);
+        // Added without waking the other thread, so that this thread takes it.
+        queue.lock().entries.push(Query, 1, 2);
+        assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Idle);
         {
             let mut state = queue.lock();
-            state.lanes.push(Query, 1, 2);
+            state.entries.push(Query, 9, 3);
+            state.entries.push(Query, 9, 4);
         }
-        assert_eq!(queue.take(Some).expect("work").others, Others::Idle);
-        {
-            let mut state = queue.lock();
-            state.lanes.push(Query, 9, 3);
-            state.lanes.push(Query, 9, 4);
-        }
-        assert_eq!(queue.take(Some).expect("work").others, Others::Busy);
+        assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Busy);
         queue.changed.notify_all();
-        assert_eq!(taken.recv().expect("an answer"), Some(vec![4]));
-        thread.join().expect("no panic").expect("sent");
+        assert_eq!(taken.recv_timeout(TIME_LIMIT), Ok(Some(vec![4])));
     }
 
     #[test]
     fn one_thread_has_no_others() {
         let queue = queue(1);
         queue.push([(Query, 1, 1)]);
-        assert_eq!(queue.take(Some).expect("work").others, Others::Busy);
+        assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Busy);
     }
 }

@@ -1,4 +1,4 @@
-//! Outcomes of the engine as answers and statuses of the contract. The one place that says which error has which code.
+//! Turns results of the engine into responses and gRPC statuses. The only place that maps errors to codes.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use proto::embedding::v1::{EmbedError, EmbedResult, GetModelResponse, TextEmbedd
 use tonic::Status;
 
 use super::{MAX_STREAM_TEXTS, MAX_TEXT_BYTES, MAX_TEXTS};
-use crate::encoders::{Encoders, NotOffered};
-use crate::engine::{Embedded, Engine, Refused, TextError};
+use crate::encoders::{EncoderSet, UnknownEncoder};
+use crate::engine::{EmbeddedText, Engine, SubmitError, TextError};
 
 /// The vectors of one text.
-pub fn embedding(embedded: Embedded) -> TextEmbedding {
+pub fn embedding(embedded: EmbeddedText) -> TextEmbedding {
     TextEmbedding {
         dense: embedded.dense.into_vec(),
         sparse: Some((&embedded.sparse).into()),
@@ -24,7 +24,7 @@ pub fn embedding(embedded: Embedded) -> TextEmbedding {
     }
 }
 
-/// What a text fails with when it is alone; `field` is where it stood in the request.
+/// The status of a text that failed; `field` is its field in the request.
 pub fn status(field: &str, error: TextError) -> Status {
     match error {
         TextError::TooLong { .. } => status::invalid(field, error.to_string()),
@@ -38,19 +38,19 @@ pub fn status(field: &str, error: TextError) -> Status {
     }
 }
 
-/// What texts fail with that found the queue full.
-pub fn refused(refused: Refused) -> Status {
-    status::exhausted(refused.to_string(), refused.retry_after)
+/// The status of texts that were refused because the queue is full.
+pub fn queue_full(error: SubmitError) -> Status {
+    status::exhausted(error.to_string(), error.retry_after)
 }
 
-/// What a call or a text fails with that wants an encoder which is not offered.
-pub fn not_offered(error: &NotOffered) -> Status {
-    status::not_offered("encoder", &error.asked, &error.offered)
+/// The status of a call or a text that asks for an unknown encoder.
+pub fn unknown_encoder(error: &UnknownEncoder) -> Status {
+    status::not_offered("encoder", &error.requested, &error.offered)
 }
 
-/// The result of one text of several.
-pub fn result(outcome: Result<TextEmbedding, Status>) -> EmbedResult {
-    let outcome = match outcome {
+/// The result of one text among several.
+pub fn result(result: Result<TextEmbedding, Status>) -> EmbedResult {
+    let outcome = match result {
         Ok(embedding) => Outcome::Embedding(embedding),
         Err(status) => Outcome::Error(EmbedError {
             code: status.code().into(),
@@ -62,8 +62,8 @@ pub fn result(outcome: Result<TextEmbedding, Status>) -> EmbedResult {
     EmbedResult { outcome: Some(outcome) }
 }
 
-/// One of the encoders, what may be asked of it, and the ids of all.
-pub fn model(engine: &Engine, encoders: &Encoders) -> GetModelResponse {
+/// An encoder, the limits of requests to it, and the ids of all encoders.
+pub fn model(engine: &Engine, encoders: &EncoderSet) -> GetModelResponse {
     let model = engine.description();
     let capacity = engine.capacity();
     GetModelResponse {

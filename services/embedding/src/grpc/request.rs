@@ -1,22 +1,22 @@
-//! What a caller asks for: checked against the contract, field by field. It never changes a text.
+//! Validates requests against the contract, field by field. It never changes a text.
 
 use common::status;
 use proto::embedding::v1::{EmbedRequest, TextInput, TextKind as WireKind, TruncatePolicy};
 use tonic::Status;
 
 use super::{MAX_TEXT_BYTES, MAX_TEXTS};
-use crate::engine::{Text, Truncate};
+use crate::engine::{InputText, Truncate};
 use encoder::TextKind;
 
-/// The texts of an Embed.
-pub fn texts(request: EmbedRequest) -> Result<Vec<Text>, Status> {
+/// The texts of an Embed request.
+pub fn texts(request: EmbedRequest) -> Result<Vec<InputText>, Status> {
     let kind = kind(request.kind)?;
     let truncate = truncate(request.truncate)?;
     check_count(request.texts.len())?;
     for (index, content) in request.texts.iter().enumerate() {
         check_content(&format!("texts[{index}]"), content)?;
     }
-    let text = |content| Text {
+    let text = |content| InputText {
         kind,
         content,
         title: String::new(),
@@ -25,12 +25,12 @@ pub fn texts(request: EmbedRequest) -> Result<Vec<Text>, Status> {
     Ok(request.texts.into_iter().map(text).collect())
 }
 
-/// One text of several.
-pub fn text(input: TextInput) -> Result<Text, Status> {
+/// One text of a request with several.
+pub fn text(input: TextInput) -> Result<InputText, Status> {
     let kind = kind(input.kind)?;
     let truncate = truncate(input.truncate)?;
     check_content("content", &input.content)?;
-    Ok(Text {
+    Ok(InputText {
         kind,
         content: input.content,
         title: String::new(),
@@ -38,7 +38,7 @@ pub fn text(input: TextInput) -> Result<Text, Status> {
     })
 }
 
-/// Refuses none and too many.
+/// Refuses a request without texts, and one with too many.
 pub fn check_count(count: usize) -> Result<(), Status> {
     if (1..=MAX_TEXTS).contains(&count) {
         return Ok(());

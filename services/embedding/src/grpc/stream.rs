@@ -1,37 +1,39 @@
 //! A stream of texts in, a stream of results out, each as soon as it is ready.
 //!
-//! It reads only so far ahead of its results, so a fast sender is slowed down rather than refused, and one bad text
-//! never ends a stream. The stop and the deadline do: what was read by then is still answered.
+//! The number of texts read ahead of their results is limited, so a fast sender is slowed down rather than refused. A bad
+//! text never ends a stream. A stop and the deadline do, after answering what was read until then.
 
 use std::time::Instant;
 
+use common::clock::Clock;
 use common::status;
 use futures::{Stream, StreamExt as _, future, stream};
 use proto::embedding::v1::{EmbedStreamRequest, EmbedStreamResponse, TextEmbedding, TextInput};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::{MAX_STREAM_TEXTS, answer, answered, request};
-use crate::encoders::Encoders;
+use super::{MAX_STREAM_TEXTS, answer, await_embedding, request};
+use crate::encoders::EncoderSet;
 use crate::engine::Engine;
 
 /// The results of the texts of a stream.
 pub fn results(
-    encoders: Encoders,
+    encoders: EncoderSet,
     texts: Streaming<EmbedStreamRequest>,
     deadline: Option<Instant>,
+    clock: Clock,
     stop: CancellationToken,
 ) -> impl Stream<Item = Result<EmbedStreamResponse, Status>> + Send {
-    let ended = ended(deadline, stop.clone());
+    let ended = ended(deadline, clock.clone(), stop.clone());
     texts
         .take_until(ended)
-        .map(move |item| one(encoders.clone(), item, deadline))
+        .map(move |item| embed_one(encoders.clone(), item, deadline))
         .buffer_unordered(MAX_STREAM_TEXTS)
-        .chain(stream::once(future::lazy(move |_| farewell(deadline, &stop))).filter_map(future::ready))
+        .chain(stream::once(future::lazy(move |_| final_status(deadline, &clock, &stop))).filter_map(future::ready))
 }
 
-async fn one(
-    encoders: Encoders,
+async fn embed_one(
+    encoders: EncoderSet,
     item: Result<EmbedStreamRequest, Status>,
     deadline: Option<Instant>,
 ) -> Result<EmbedStreamResponse, Status> {
@@ -40,30 +42,31 @@ async fn one(
         text,
         encoder_id,
     } = item?;
-    let (encoder_id, outcome) = match encoders.find(&encoder_id) {
+    let (encoder_id, result) = match encoders.find(&encoder_id) {
         Ok(engine) => {
-            let outcome = embedded(engine, text.unwrap_or_default(), deadline).await;
-            (engine.encoder().to_string(), outcome)
+            let result = embed_text(engine, text.unwrap_or_default(), deadline).await;
+            (engine.encoder().to_string(), result)
         }
-        Err(error) => (encoder_id, Err(answer::not_offered(&error))),
+        Err(error) => (encoder_id, Err(answer::unknown_encoder(&error))),
     };
     Ok(EmbedStreamResponse {
         reference,
         encoder_id,
-        result: Some(answer::result(outcome)),
+        result: Some(answer::result(result)),
     })
 }
 
-async fn embedded(engine: &Engine, text: TextInput, deadline: Option<Instant>) -> Result<TextEmbedding, Status> {
+async fn embed_text(engine: &Engine, text: TextInput, deadline: Option<Instant>) -> Result<TextEmbedding, Status> {
     let text = request::text(text)?;
-    let pending = engine.submit(vec![text], deadline).map_err(answer::refused)?;
-    answered(pending.into_iter().next()).await
+    let pending = engine.submit(vec![text], deadline).map_err(answer::queue_full)?;
+    await_embedding(pending.into_iter().next()).await
 }
 
-async fn ended(deadline: Option<Instant>, stop: CancellationToken) {
+/// Returns at the deadline or at the stop.
+async fn ended(deadline: Option<Instant>, clock: Clock, stop: CancellationToken) {
     let passed = async {
         match deadline {
-            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            Some(deadline) => clock.sleep(deadline.saturating_duration_since(clock.instant())).await,
             None => future::pending().await,
         }
     };
@@ -73,16 +76,20 @@ async fn ended(deadline: Option<Instant>, stop: CancellationToken) {
     }
 }
 
-/// How the stream ends: well, unless texts may have been left unread.
-fn farewell(deadline: Option<Instant>, stop: &CancellationToken) -> Option<Result<EmbedStreamResponse, Status>> {
-    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+/// The error that the stream ends with when texts may have been left unread.
+fn final_status(
+    deadline: Option<Instant>,
+    clock: &Clock,
+    stop: &CancellationToken,
+) -> Option<Result<EmbedStreamResponse, Status>> {
+    if deadline.is_some_and(|deadline| deadline <= clock.instant()) {
         return Some(Err(Status::deadline_exceeded(
             "the deadline passed before the stream ended",
         )));
     }
     stop.is_cancelled().then(|| {
         Err(status::unavailable(
-            "this server is stopping and reads no more of the stream",
+            "this server is stopping and does not read the rest of the stream",
         ))
     })
 }

@@ -1,4 +1,4 @@
-//! The service over a real connection, spoken to as any client would.
+//! The service over a real connection, called as any client calls it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,67 +10,106 @@ use proto::embedding::v1::embed_result::Outcome;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedError, EmbedResult, TextEmbedding, TextInput, TextKind as WireKind, TruncatePolicy};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 
 use super::*;
-use crate::engine::fake::{Fake, Keeper, Seen};
-use crate::engine::tests::config;
-use crate::engine::{Capacity, EngineConfig};
-use crate::metrics::{Families, Metrics};
+use crate::engine::{EngineConfig, QueueCapacity};
+use crate::metrics::{EncoderMetrics, MetricFamilies};
+use crate::testing::{FakeModel, ModelCall, ModelControl, config, wait_until};
+use common::clock::ManualClock;
 use encoder::TextKind;
 
-struct Served {
+struct TestService {
     channel: Channel,
     client: EmbeddingServiceClient<Channel>,
     stop: CancellationToken,
-    metrics: Arc<Metrics>,
+    metrics: Arc<EncoderMetrics>,
+    _server: JoinSet<Result<(), tonic::transport::Error>>,
 }
 
-async fn serve(model: Arc<Fake>, config: EngineConfig) -> Served {
-    let families = Families::unregistered();
-    let engine = Engine::start(model, config, &families).expect("an engine");
+async fn serve(model: Arc<FakeModel>, config: EngineConfig, clock: Clock) -> TestService {
+    let families = MetricFamilies::unregistered();
+    let engine = Engine::start(model, config, clock.clone(), &families).expect("an engine");
     let metrics = families.of(engine.encoder().as_str());
-    serve_encoders(Encoders::new(engine, None).expect("one encoder"), metrics).await
+    let encoders = EncoderSet::new(engine, None).expect("one encoder");
+    serve_encoders(encoders, clock, metrics).await
 }
 
-/// A service that offers `fake` and `next`, which waits at each batch until the keeper lets it go.
-async fn two() -> (Served, Keeper) {
-    let families = Families::unregistered();
-    let (model, keeper) = Fake::gated_as("next");
-    let capacity = Capacity {
+/// A service with the encoders `fake` and `next`, whose model waits at each batch until it is released.
+async fn serve_two() -> (TestService, ModelControl) {
+    let families = MetricFamilies::unregistered();
+    let (model, control) = FakeModel::gated("next");
+    let capacity = QueueCapacity {
         queries: 7,
         documents: 4,
     };
     let second = EngineConfig { capacity, ..config(1) };
-    let papers = Engine::start(Arc::new(Fake::default()), config(1), &families).expect("an engine");
-    let next = Engine::start(model, second, &families).expect("an engine");
+    let start = |model, config| Engine::start(model, config, Clock::system(), &families).expect("an engine");
+    let papers = start(Arc::new(FakeModel::default()), config(1));
+    let next = start(model, second);
     let metrics = families.of(next.encoder().as_str());
-    let encoders = Encoders::new(papers, Some(next)).expect("two encoders");
-    (serve_encoders(encoders, metrics).await, keeper)
+    let encoders = EncoderSet::new(papers, Some(next)).expect("two encoders");
+    (serve_encoders(encoders, Clock::system(), metrics).await, control)
 }
 
-async fn serve_encoders(encoders: Encoders, metrics: Arc<Metrics>) -> Served {
+async fn serve_encoders(encoders: EncoderSet, clock: Clock, metrics: Arc<EncoderMetrics>) -> TestService {
     let stop = CancellationToken::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let service = Embedding::new(encoders, stop.clone()).into_server();
-    let server = Server::builder().add_service(service);
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let service = EmbeddingGrpc::new(encoders, clock, stop.clone()).into_server();
+    let mut server = JoinSet::new();
+    server.spawn(
+        Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpIncoming::from(listener)),
+    );
     let channel = Channel::from_shared(url).expect("a url").connect_lazy();
-    Served {
+    TestService {
         client: EmbeddingServiceClient::new(channel.clone()),
         channel,
         stop,
         metrics,
+        _server: server,
     }
 }
 
-async fn plain() -> Served {
-    serve(Arc::new(Fake::default()), config(1)).await
+/// A service over the plain fake model.
+async fn plain() -> TestService {
+    serve(Arc::new(FakeModel::default()), config(1), Clock::system()).await
+}
+
+type EmbedCalls = JoinSet<Result<Response<EmbedResponse>, Status>>;
+
+/// Fills the queue of a gated model for documents: one call is computed, another one waits. Both end once the model was
+/// released twice.
+async fn fill(service: &TestService, control: &mut ModelControl, encoder_id: &'static str) -> EmbedCalls {
+    let mut calls = JoinSet::new();
+    let mut call = |text: &'static str| {
+        let mut client = service.client.clone();
+        calls.spawn(async move { client.embed(request_to(encoder_id, &[text])).await });
+    };
+    call("#1");
+    assert_eq!(control.next_call().await, ModelCall::Batch(vec![1]));
+    call("#2 a b c");
+    until_documents_wait(service, 4).await;
+    calls
+}
+
+async fn until_documents_wait(service: &TestService, tokens: i64) {
+    let [_, documents] = service.metrics.queue_gauges();
+    wait_until("documents wait", || documents.get() >= tokens).await;
+}
+
+async fn finish(control: &ModelControl, mut calls: EmbedCalls) {
+    control.release();
+    control.release();
+    while let Some(call) = calls.join_next().await {
+        call.expect("no panic").expect("vectors");
+    }
 }
 
 fn input(content: &str) -> TextInput {
@@ -111,9 +150,9 @@ fn embedding(result: &EmbedResult) -> &TextEmbedding {
 }
 
 #[tokio::test]
-async fn each_text_gets_both_vectors_and_what_they_took() {
-    let mut served = plain().await;
-    let response = served
+async fn each_text_gets_both_vectors_and_their_times() {
+    let mut service = plain().await;
+    let response = service
         .client
         .embed(request(WireKind::Query, &["graph", "trees and graphs"]))
         .await;
@@ -129,8 +168,8 @@ async fn each_text_gets_both_vectors_and_what_they_took() {
 }
 
 #[tokio::test]
-async fn requests_beyond_the_contract_are_refused_by_field() {
-    let mut served = plain().await;
+async fn invalid_requests_are_refused_with_their_field() {
+    let mut service = plain().await;
     let (long, huge) = ("x".repeat(MAX_TEXT_BYTES + 1), "x".repeat(1 << 20));
     let many = vec!["a"; MAX_TEXTS + 1];
     let refuse = TruncatePolicy::Refuse.into();
@@ -165,7 +204,7 @@ async fn requests_beyond_the_contract_are_refused_by_field() {
         ),
     ];
     for (request, field) in cases {
-        let status = served.client.embed(request).await.expect_err("a refusal");
+        let status = service.client.embed(request).await.expect_err("a refusal");
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
         assert_eq!(status::blamed_field(&status).as_deref(), Some(field), "{status:?}");
         assert!(status.message().starts_with(field), "{}", status.message());
@@ -173,20 +212,24 @@ async fn requests_beyond_the_contract_are_refused_by_field() {
 }
 
 #[tokio::test]
-async fn a_failing_model_is_an_internal_error_without_its_cause() {
-    let mut served = plain().await;
-    let status = served
+async fn a_failing_model_is_an_internal_error_without_details() {
+    let mut service = plain().await;
+    let status = service
         .client
         .embed(request(WireKind::Query, &["a", "refused"]))
         .await
         .expect_err("a failure");
     assert_eq!(status.code(), Code::Internal);
-    assert!(!status.message().contains("asked to"), "{}", status.message());
+    assert!(
+        !status.message().contains("refused") && !status.message().contains("token id"),
+        "{}",
+        status.message()
+    );
 }
 
 #[tokio::test]
 async fn a_batch_answers_each_text_by_itself() {
-    let mut served = plain().await;
+    let mut service = plain().await;
     let long = input("a b c d e f g h i");
     let query = TextInput {
         kind: WireKind::Query.into(),
@@ -205,7 +248,7 @@ async fn a_batch_answers_each_text_by_itself() {
         whole,
         TextInput::default(),
     ];
-    let response = served.client.embed_batch(batch(texts)).await;
+    let response = service.client.embed_batch(batch(texts)).await;
     let response = response.expect("results").into_inner();
     assert_eq!(response.encoder_id, "fake@0123456789ab");
     let (good, bad) = response.results.split_at(3);
@@ -226,10 +269,10 @@ async fn a_batch_answers_each_text_by_itself() {
 
 #[tokio::test]
 async fn a_batch_of_too_many_texts_is_refused_whole() {
-    let mut served = plain().await;
+    let mut service = plain().await;
     for count in [0, MAX_TEXTS + 1] {
         let texts = vec![input("a"); count];
-        let refused = served.client.embed_batch(batch(texts)).await;
+        let refused = service.client.embed_batch(batch(texts)).await;
         let status = refused.expect_err("a refusal");
         assert_eq!(status::blamed_field(&status).as_deref(), Some("texts"));
     }
@@ -237,7 +280,7 @@ async fn a_batch_of_too_many_texts_is_refused_whole() {
 
 #[tokio::test]
 async fn one_bad_text_does_not_end_a_stream() {
-    let mut served = plain().await;
+    let mut service = plain().await;
     let texts = ["one", "", "panic", "refused", "two"].map(|content| EmbedStreamRequest {
         reference: format!("<{content}>"),
         text: Some(input(content)),
@@ -248,7 +291,7 @@ async fn one_bad_text_does_not_end_a_stream() {
         ..EmbedStreamRequest::default()
     };
     let sent = stream::iter(texts.into_iter().chain([missing]));
-    let results = served.client.embed_stream(sent).await.expect("a stream").into_inner();
+    let results = service.client.embed_stream(sent).await.expect("a stream").into_inner();
     let mut outcomes: Vec<(String, Code)> = results
         .map(|response| {
             let response = response.expect("a result");
@@ -273,37 +316,19 @@ async fn one_bad_text_does_not_end_a_stream() {
     assert_eq!(outcomes, expected.map(|(reference, code)| (reference.to_owned(), code)));
 }
 
-/// A service whose model is busy and whose queue is full until the keeper lets go of the two calls that are returned.
-async fn full() -> (Served, Keeper, [JoinHandle<Result<Response<EmbedResponse>, Status>>; 2]) {
-    let (model, keeper) = Fake::gated();
-    let capacity = Capacity {
+#[tokio::test]
+async fn overload_is_refused_alike_in_every_kind_of_call() {
+    let (model, mut control) = FakeModel::gated("fake");
+    let capacity = QueueCapacity {
         queries: 10_000,
         documents: 4,
     };
     let config = EngineConfig { capacity, ..config(1) };
-    let served = serve(model, config).await;
-    let call = |text: &'static str| {
-        let mut client = served.client.clone();
-        tokio::spawn(async move { client.embed(request(WireKind::Document, &[text])).await })
-    };
-    let first = call("#1");
-    let (seen, keeper) = tokio::task::spawn_blocking(move || (keeper.seen.recv(), keeper))
-        .await
-        .expect("no panic");
-    assert_eq!(seen, Ok(Seen::Batch(vec![1])));
-    let second = call("#2 a b c");
-    while served.metrics.queue_gauges()[1].get() < 4 {
-        tokio::task::yield_now().await;
-    }
-    (served, keeper, [first, second])
-}
-
-#[tokio::test]
-async fn overload_is_refused_alike_in_every_kind_of_call() {
-    let (mut served, keeper, calls) = full().await;
+    let mut service = serve(model, config, Clock::system()).await;
+    let calls = fill(&service, &mut control, "").await;
     let expected = (Code::ResourceExhausted, Some(Duration::from_secs(1)));
     let of_status = |status: &Status| (status.code(), status::retry_delay(status));
-    let client = &mut served.client;
+    let client = &mut service.client;
 
     let refused = client.embed(request(WireKind::Document, &["#3"])).await;
     assert_eq!(of_status(&refused.expect_err("a refusal")), expected);
@@ -322,78 +347,104 @@ async fn overload_is_refused_alike_in_every_kind_of_call() {
     let delay = error(&result).retry_delay.and_then(|delay| delay.try_into().ok());
     assert_eq!((Code::from(error(&result).code), delay), expected);
 
-    for call in calls {
-        keeper.let_go();
-        call.await.expect("no panic").expect("vectors");
-    }
-    assert_eq!(served.metrics.not_computed(TextKind::Document), [0, 3, 0, 0]);
+    finish(&control, calls).await;
+    assert_eq!(service.metrics.not_computed(TextKind::Document), [0, 3, 0, 0]);
+}
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A service on a clock that the test moves, over a model that is never released.
+async fn serve_timed() -> (TestService, ModelControl, ManualClock) {
+    let (model, control) = FakeModel::gated("fake");
+    let (clock, hand) = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
+    (serve(model, config(1), clock).await, control, hand)
+}
+
+/// A request that is to be answered within an hour.
+fn within_an_hour<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "1H".parse().expect("a value"));
+    request
 }
 
 #[tokio::test]
-async fn a_deadline_ends_a_call_and_the_work_for_it() {
-    let (model, keeper) = Fake::gated();
-    let mut served = serve(model, config(1)).await;
-    let mut late = Request::new(request(WireKind::Document, &["#1"]));
-    late.set_timeout(Duration::from_millis(100));
-    // The model does not answer before it is let go. The client's own clock may be the first to say so.
-    let status = served.client.embed(late).await.expect_err("too late");
-    assert!(
-        matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled),
-        "{status:?}"
-    );
-    let sent = stream::iter([EmbedStreamRequest {
-        reference: "late".to_owned(),
-        text: Some(input("#2")),
+async fn a_call_ends_at_its_deadline() {
+    let (service, mut control, hand) = serve_timed().await;
+    let mut client = service.client.clone();
+    let call = client.embed(within_an_hour(request(WireKind::Document, &["#1"])));
+    let (answer, ()) = tokio::join!(call, async {
+        assert_eq!(control.next_call().await, ModelCall::Batch(vec![1]));
+        hand.advance(HOUR);
+    });
+    assert_eq!(answer.expect_err("too late").code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_its_deadline_with_all_its_results() {
+    let (mut service, mut control, hand) = serve_timed().await;
+    let mut client = service.client.clone();
+    let mut busy = JoinSet::new();
+    busy.spawn(async move { client.embed(request(WireKind::Document, &["#1"])).await });
+    assert_eq!(control.next_call().await, ModelCall::Batch(vec![1]));
+    let texts = ["#2 a b c", "#3 a b c"].map(|content| EmbedStreamRequest {
+        reference: content.to_owned(),
+        text: Some(input(content)),
         ..EmbedStreamRequest::default()
-    }])
-    .chain(stream::pending());
-    let mut late = Request::new(sent);
-    late.metadata_mut()
-        .insert("grpc-timeout", "200m".parse().expect("a value"));
-    let mut results = served.client.embed_stream(late).await.expect("a stream").into_inner();
-    let result = results.message().await.expect("a result").expect("a result");
-    assert_eq!(result.reference, "late");
-    let code: Code = error(&result.result.expect("a result")).code.into();
-    assert_eq!(code, Code::DeadlineExceeded);
+    });
+    let sent = stream::iter(texts).chain(stream::pending());
+    let call = service.client.embed_stream(within_an_hour(sent)).await;
+    let mut results = call.expect("a stream").into_inner();
+    until_documents_wait(&service, 8).await;
+    hand.advance(HOUR);
+    let mut references = Vec::new();
+    for _ in 0..2 {
+        let response = results.message().await.expect("a result").expect("a result");
+        let code: Code = error(&response.result.expect("a result")).code.into();
+        assert_eq!(code, Code::DeadlineExceeded);
+        references.push(response.reference);
+    }
+    references.sort();
+    assert_eq!(references, ["#2 a b c", "#3 a b c"]);
     let status = results.message().await.expect_err("the end");
     assert_eq!(status.code(), Code::DeadlineExceeded);
-    drop(keeper);
 }
 
 #[tokio::test]
 async fn the_stop_ends_a_stream_that_its_caller_keeps_open() {
-    let mut served = plain().await;
+    let mut service = plain().await;
     let one = EmbedStreamRequest {
         reference: "one".to_owned(),
         text: Some(input("one")),
         ..EmbedStreamRequest::default()
     };
     let sent = stream::iter([one]).chain(stream::pending());
-    let mut results = served.client.embed_stream(sent).await.expect("a stream").into_inner();
+    let mut results = service.client.embed_stream(sent).await.expect("a stream").into_inner();
     let result = results.message().await.expect("a result").expect("a result");
     assert_eq!(result.reference, "one");
-    served.stop.cancel();
+    service.stop.cancel();
     let status = results.message().await.expect_err("the end");
     assert_eq!(status.code(), Code::Unavailable);
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_text_get_a_clear_error_and_disturb_nothing() {
-    let mut served = plain().await;
-    let mut raw = tonic::client::Grpc::new(served.channel.clone());
+async fn bytes_that_are_not_utf8_get_a_clear_error() {
+    let mut service = plain().await;
+    let mut raw = tonic::client::Grpc::new(service.channel.clone());
     raw.ready().await.expect("connected");
     let path = PathAndQuery::from_static("/broadsheet.embedding.v1.EmbeddingService/Embed");
-    // Field 1, two bytes, no UTF-8; field 2, QUERY.
+    // Field 1: two bytes that are not UTF-8. Field 2: QUERY.
     let message = vec![0x0a, 0x02, 0xff, 0xfe, 0x10, 0x01];
     let status = raw
-        .unary(Request::new(message), path, Raw)
+        .unary(Request::new(message), path, RawCodec)
         .await
         .expect_err("a refusal");
-    // gRPC's own rule for requests that do not parse.
+    // gRPC's own code for a request that cannot be decoded.
     assert_eq!(status.code(), Code::Internal);
     assert!(status.message().contains("EmbedRequest.texts"), "{}", status.message());
     assert!(status.message().contains("UTF-8"), "{}", status.message());
-    served
+    service
         .client
         .embed(request(WireKind::Query, &["a"]))
         .await
@@ -401,9 +452,9 @@ async fn bytes_that_are_no_text_get_a_clear_error_and_disturb_nothing() {
 }
 
 #[tokio::test]
-async fn the_model_says_what_it_is_and_what_may_be_asked() {
-    let mut served = plain().await;
-    let model = served
+async fn get_model_returns_the_model_and_its_limits() {
+    let mut service = plain().await;
+    let model = service
         .client
         .get_model(GetModelRequest::default())
         .await
@@ -427,8 +478,8 @@ async fn the_model_says_what_it_is_and_what_may_be_asked() {
 const FIRST: &str = "fake@0123456789ab";
 const NEXT: &str = "next@0123456789ab";
 
-/// A call for an encoder by its id.
-fn asking(encoder_id: &str, texts: &[&str]) -> EmbedRequest {
+/// A request to an encoder by its id.
+fn request_to(encoder_id: &str, texts: &[&str]) -> EmbedRequest {
     EmbedRequest {
         encoder_id: encoder_id.to_owned(),
         ..request(WireKind::Document, texts)
@@ -437,27 +488,27 @@ fn asking(encoder_id: &str, texts: &[&str]) -> EmbedRequest {
 
 #[tokio::test]
 async fn each_call_is_answered_by_the_encoder_it_asks_for() {
-    let (mut served, keeper) = two().await;
+    let (mut service, control) = serve_two().await;
     for _ in 0..3 {
-        keeper.let_go();
+        control.release();
     }
-    let client = &mut served.client;
-    for (asked, answering) in [("", FIRST), (FIRST, FIRST), (NEXT, NEXT)] {
+    let client = &mut service.client;
+    for (requested, answering) in [("", FIRST), (FIRST, FIRST), (NEXT, NEXT)] {
         let response = client
-            .embed(asking(asked, &["graph"]))
+            .embed(request_to(requested, &["graph"]))
             .await
             .expect("vectors")
             .into_inner();
         assert_eq!(response.encoder_id, answering);
         let many = EmbedBatchRequest {
-            encoder_id: asked.to_owned(),
+            encoder_id: requested.to_owned(),
             ..batch(vec![input("graph")])
         };
         let response = client.embed_batch(many).await.expect("vectors").into_inner();
         assert_eq!(response.encoder_id, answering);
         embedding(&response.results[0]);
         let model = GetModelRequest {
-            encoder_id: asked.to_owned(),
+            encoder_id: requested.to_owned(),
         };
         let model = client.get_model(model).await.expect("a model").into_inner();
         assert_eq!(
@@ -468,15 +519,15 @@ async fn each_call_is_answered_by_the_encoder_it_asks_for() {
 }
 
 #[tokio::test]
-async fn one_stream_may_ask_several_encoders() {
-    let (mut served, keeper) = two().await;
-    keeper.let_go();
+async fn one_stream_may_use_several_encoders() {
+    let (mut service, control) = serve_two().await;
+    control.release();
     let texts = ["", NEXT, "gone@1"].map(|encoder_id| EmbedStreamRequest {
         text: Some(input("graph")),
         encoder_id: encoder_id.to_owned(),
         ..EmbedStreamRequest::default()
     });
-    let results = served
+    let results = service
         .client
         .embed_stream(stream::iter(texts))
         .await
@@ -499,9 +550,9 @@ async fn one_stream_may_ask_several_encoders() {
 }
 
 #[tokio::test]
-async fn an_encoder_that_is_not_offered_is_refused_with_those_that_are() {
-    let (mut served, _keeper) = two().await;
-    let client = &mut served.client;
+async fn an_unknown_encoder_is_refused_with_the_known_ones() {
+    let (mut service, _control) = serve_two().await;
+    let client = &mut service.client;
     let many = EmbedBatchRequest {
         encoder_id: "gone@1".to_owned(),
         ..batch(vec![input("graph")])
@@ -510,7 +561,7 @@ async fn an_encoder_that_is_not_offered_is_refused_with_those_that_are() {
         encoder_id: "gone@1".to_owned(),
     };
     let refusals = [
-        client.embed(asking("gone@1", &["graph"])).await.err(),
+        client.embed(request_to("gone@1", &["graph"])).await.err(),
         client.embed_batch(many).await.err(),
         client.get_model(model).await.err(),
     ];
@@ -523,34 +574,19 @@ async fn an_encoder_that_is_not_offered_is_refused_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn a_full_queue_of_one_encoder_does_not_close_the_other() {
-    let (mut served, keeper) = two().await;
-    let call = |text: &'static str| {
-        let mut client = served.client.clone();
-        tokio::spawn(async move { client.embed(asking(NEXT, &[text])).await })
-    };
-    let first = call("#1");
-    let (seen, keeper) = tokio::task::spawn_blocking(move || (keeper.seen.recv(), keeper))
-        .await
-        .expect("no panic");
-    assert_eq!(seen, Ok(Seen::Batch(vec![1])));
-    let second = call("#2 a b c");
-    while served.metrics.queue_gauges()[1].get() < 4 {
-        tokio::task::yield_now().await;
-    }
-    let refused = served.client.embed(asking(NEXT, &["#3"])).await;
+async fn a_full_queue_of_one_encoder_does_not_affect_the_other() {
+    let (mut service, mut control) = serve_two().await;
+    let calls = fill(&service, &mut control, NEXT).await;
+    let refused = service.client.embed(request_to(NEXT, &["#3"])).await;
     assert_eq!(refused.expect_err("a refusal").code(), Code::ResourceExhausted);
-    served.client.embed(asking("", &["#3"])).await.expect("vectors");
-    for call in [first, second] {
-        keeper.let_go();
-        call.await.expect("no panic").expect("vectors");
-    }
+    service.client.embed(request_to("", &["#3"])).await.expect("vectors");
+    finish(&control, calls).await;
 }
 
-/// Sends bytes as they are.
-struct Raw;
+/// Sends bytes unchanged.
+struct RawCodec;
 
-impl Codec for Raw {
+impl Codec for RawCodec {
     type Encode = Vec<u8>;
     type Decode = ();
     type Encoder = Self;
@@ -565,7 +601,7 @@ impl Codec for Raw {
     }
 }
 
-impl Encoder for Raw {
+impl Encoder for RawCodec {
     type Item = Vec<u8>;
     type Error = Status;
 
@@ -575,7 +611,7 @@ impl Encoder for Raw {
     }
 }
 
-impl Decoder for Raw {
+impl Decoder for RawCodec {
     type Item = ();
     type Error = Status;
 

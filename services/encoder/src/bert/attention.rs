@@ -1,23 +1,22 @@
-//! Self-attention of one sequence, head by head: a few queries at a time against all keys, so that their scores, the
-//! packed keys and the packed values stay in the nearest cache.
+//! Self-attention within one sequence, head by head. A few queries at a time are multiplied with all keys, so that their
+//! scores, the packed keys and the packed values stay in the L1 cache.
 //!
-//! In the int16 precision both products run on integers: queries and keys with a scale per row, values with a scale per
-//! column, probabilities with a scale per row that uses as many bits as the sum leaves. Softmax itself is f32.
+//! With int16 precision both products are computed in integers: queries and keys have a scale per row, values a scale per
+//! column, and probabilities a scale per row that uses as many bits as the sum allows. Softmax itself is f32.
 
 use std::ops::Range;
 
-use crate::crew::Crew;
-use crate::kernel::{After, Kernel, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target};
+use crate::kernel::{EncoderKernel, Epilogue, OutputRows, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16};
 use crate::options::Precision;
+use crate::thread_pool::ThreadPool;
+use crate::workspace::{AttentionBuffers, PartialOutput, QuantisedBuffer, compute_columns_in_parallel, grow};
 
-use super::workspace::{Attention, Part, grow, share_columns};
-
-/// Queries that are taken at once.
+/// Queries that are processed together.
 const BLOCK: usize = 10;
 
 /// The shape of attention in a model.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct AttentionShape {
     pub heads: usize,
     /// Values per head.
     pub width: usize,
@@ -26,13 +25,13 @@ pub(super) struct Shape {
 
 /// One sequence: its queries, keys and values side by side in each row, `3 * heads * width` values.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Projected<'a> {
+pub(super) struct QkvRows<'a> {
     pub values: &'a [f32],
     pub stride: usize,
     pub count: usize,
 }
 
-impl<'a> Projected<'a> {
+impl<'a> QkvRows<'a> {
     fn rows(&self, offset: usize) -> RowsF32<'a> {
         RowsF32 {
             values: &self.values[offset..],
@@ -42,93 +41,70 @@ impl<'a> Projected<'a> {
     }
 }
 
-impl Shape {
+impl AttentionShape {
     fn hidden(&self) -> usize {
         self.heads * self.width
     }
 
-    /// Attends with all heads; `out` is dense. With a crew, each of its threads takes some of the heads.
+    /// Attends with all heads; `out` is dense. With a thread pool, each of its threads computes some of
+    /// the heads.
     pub(super) fn attend(
         &self,
-        kernel: &dyn Kernel,
-        crew: Option<&Crew>,
-        sequence: Projected<'_>,
-        buffers: &mut Attention,
-        parts: &mut Vec<Part>,
+        kernel: &dyn EncoderKernel,
+        thread_pool: Option<&ThreadPool>,
+        sequence: QkvRows<'_>,
+        buffers: &mut AttentionBuffers,
+        partial_outputs: &mut Vec<PartialOutput>,
         out: &mut [f32],
     ) {
-        let Some(crew) = crew else {
+        let Some(thread_pool) = thread_pool else {
             return self.attend_columns(kernel, sequence, 0..self.hidden(), buffers, out);
         };
-        share_columns(
-            crew,
-            parts,
+        compute_columns_in_parallel(
+            thread_pool,
+            partial_outputs,
             self.heads,
             self.width,
             sequence.count,
             out,
-            |columns, part| {
-                self.attend_columns(kernel, sequence, columns, &mut part.attention, &mut part.values);
+            |columns, partial| {
+                self.attend_columns(kernel, sequence, columns, &mut partial.attention, &mut partial.values);
             },
         );
     }
 
-    /// Attends with the heads that make up some columns; `out` is dense.
+    /// Attends with the heads whose results are these columns; `out` is dense.
     fn attend_columns(
         &self,
-        kernel: &dyn Kernel,
-        sequence: Projected<'_>,
+        kernel: &dyn EncoderKernel,
+        sequence: QkvRows<'_>,
         columns: Range<usize>,
-        buffers: &mut Attention,
+        buffers: &mut AttentionBuffers,
         out: &mut [f32],
     ) {
         let stride = columns.len();
-        for (place, offset) in columns.step_by(self.width).enumerate() {
-            let parts = [0, 1, 2].map(|part| sequence.rows(part * self.hidden() + offset));
-            let target = &mut Target {
-                values: &mut out[place * self.width..],
-                stride,
-            };
+        for (head, offset) in columns.step_by(self.width).enumerate() {
+            let qkv = [0, 1, 2].map(|part| sequence.rows(part * self.hidden() + offset));
+            let target = &mut OutputRows::new(&mut out[head * self.width..], stride);
             match self.precision {
-                Precision::Int16 => self.head_i16(kernel, parts, buffers, target),
-                Precision::F32 => self.head_f32(kernel, parts, buffers, target),
+                Precision::Int16 => self.head_i16(kernel, qkv, buffers, target),
+                Precision::F32 => self.head_f32(kernel, qkv, buffers, target),
             }
         }
     }
 
     fn head_i16(
         &self,
-        kernel: &dyn Kernel,
+        kernel: &dyn EncoderKernel,
         [queries, keys, values]: [RowsF32<'_>; 3],
-        buffers: &mut Attention,
-        target: &mut Target<'_>,
+        buffers: &mut AttentionBuffers,
+        target: &mut OutputRows<'_>,
     ) {
         let (count, width) = (queries.count, self.width);
         let padded = count.next_multiple_of(PANEL);
-        let even = count.next_multiple_of(2);
         let limit = score_limit(width);
-
-        let key_rows = grow(&mut buffers.key_rows, count * width);
-        let key_scales = grow(&mut buffers.keys.scales, padded);
-        kernel.quantise(keys, width, limit, key_rows, key_scales);
-        key_scales[count..].fill(0.0);
-        let key_panels = grow(&mut buffers.keys.values, padded * width);
-        kernel.pack_keys(key_rows, width, key_panels);
-        let keys = PanelsI16 {
-            values: key_panels,
-            scales: key_scales,
-            depth: width,
-        };
-
-        let value_panels = grow(&mut buffers.values.values, even * width);
-        let value_scales = grow(&mut buffers.values.scales, width);
-        kernel.pack_values(values, width, value_panels, value_scales);
-        let values = PanelsI16 {
-            values: value_panels,
-            scales: value_scales,
-            depth: even,
-        };
-
+        let keys = pack_keys_i16(kernel, keys, width, &mut buffers.key_rows, &mut buffers.keys);
+        let values = pack_values_i16(kernel, values, width, &mut buffers.values);
         let query_rows = grow(&mut buffers.queries.values, count * width);
         let query_scales = grow(&mut buffers.queries.scales, count);
         kernel.quantise(queries, width, limit, query_rows, query_scales);
@@ -143,11 +119,8 @@ impl Shape {
                 stride: width,
                 scales: &query_scales[first..first + height],
             };
-            let products = Target {
-                values: scores,
-                stride: padded,
-            };
-            kernel.multiply_i16(queries, keys, After::Nothing, products);
+            let products = OutputRows::new(scores, padded);
+            kernel.multiply_i16(queries, keys, Epilogue::Nothing, products);
             let rows = scores
                 .chunks_exact_mut(padded)
                 .zip(probabilities.chunks_exact_mut(padded));
@@ -159,37 +132,21 @@ impl Shape {
                 stride: padded,
                 scales: &probability_scales[..height],
             };
-            let out = Target {
-                values: &mut target.values[first * target.stride..],
-                stride: target.stride,
-            };
-            kernel.multiply_i16(probabilities, values, After::Nothing, out);
+            kernel.multiply_i16(probabilities, values, Epilogue::Nothing, target.starting_at(first));
         }
     }
 
     fn head_f32(
         &self,
-        kernel: &dyn Kernel,
+        kernel: &dyn EncoderKernel,
         [queries, keys, values]: [RowsF32<'_>; 3],
-        buffers: &mut Attention,
-        target: &mut Target<'_>,
+        buffers: &mut AttentionBuffers,
+        target: &mut OutputRows<'_>,
     ) {
         let (count, width) = (queries.count, self.width);
         let padded = count.next_multiple_of(PANEL);
-        let key_panels = grow(&mut buffers.keys_f32, padded * width);
-        pack_keys_f32(keys, width, key_panels);
-        let keys = PanelsF32 {
-            values: key_panels,
-            columns: padded,
-            depth: width,
-        };
-        let value_panels = grow(&mut buffers.values_f32, count * width);
-        pack_values_f32(values, width, value_panels);
-        let values = PanelsF32 {
-            values: value_panels,
-            columns: width,
-            depth: count,
-        };
+        let keys = pack_keys_f32(keys, width, &mut buffers.keys_f32);
+        let values = pack_values_f32(values, width, &mut buffers.values_f32);
         let scores = grow(&mut buffers.scores, BLOCK * padded);
         for first in (0..count).step_by(BLOCK) {
             let height = BLOCK.min(count - first);
@@ -198,11 +155,8 @@ impl Shape {
                 stride: queries.stride,
                 count: height,
             };
-            let products = Target {
-                values: scores,
-                stride: padded,
-            };
-            kernel.multiply_f32(queries, keys, After::Nothing, products);
+            let products = OutputRows::new(scores, padded);
+            kernel.multiply_f32(queries, keys, Epilogue::Nothing, products);
             for row in scores.chunks_exact_mut(padded).take(height) {
                 kernel.softmax_f32(row, count);
             }
@@ -211,38 +165,86 @@ impl Shape {
                 stride: padded,
                 count: height,
             };
-            let out = Target {
-                values: &mut target.values[first * target.stride..],
-                stride: target.stride,
-            };
-            kernel.multiply_f32(probabilities, values, After::Nothing, out);
+            kernel.multiply_f32(probabilities, values, Epilogue::Nothing, target.starting_at(first));
         }
     }
 }
 
-/// The largest integer for queries and keys by which a score of `width` products stays within 32 bits.
+/// The largest integer for queries and keys with which a score of `width` products fits 32 bits.
 fn score_limit(width: usize) -> i16 {
     let limit = (i32::MAX as usize / width).isqrt();
     i16::try_from(limit).unwrap_or(i16::MAX)
 }
 
-fn pack_keys_f32(rows: RowsF32<'_>, width: usize, out: &mut [f32]) {
+/// Quantises keys by row and packs them, one column per key; columns past the last key are zeros.
+fn pack_keys_i16<'a>(
+    kernel: &dyn EncoderKernel,
+    keys: RowsF32<'_>,
+    width: usize,
+    rows: &mut Vec<i16>,
+    packed: &'a mut QuantisedBuffer,
+) -> PanelsI16<'a> {
+    let padded = keys.count.next_multiple_of(PANEL);
+    let rows = grow(rows, keys.count * width);
+    let scales = grow(&mut packed.scales, padded);
+    kernel.quantise(keys, width, score_limit(width), rows, scales);
+    scales[keys.count..].fill(0.0);
+    let values = grow(&mut packed.values, padded * width);
+    kernel.pack_keys(rows, width, values);
+    PanelsI16 {
+        values,
+        scales,
+        depth: width,
+    }
+}
+
+/// Quantises values by column and packs them; the depth is the number of values, rounded up to an even number.
+fn pack_values_i16<'a>(
+    kernel: &dyn EncoderKernel,
+    values: RowsF32<'_>,
+    width: usize,
+    packed: &'a mut QuantisedBuffer,
+) -> PanelsI16<'a> {
+    let depth = values.count.next_multiple_of(2);
+    let panels = grow(&mut packed.values, depth * width);
+    let scales = grow(&mut packed.scales, width);
+    kernel.pack_values(values, width, panels, scales);
+    PanelsI16 {
+        values: panels,
+        scales,
+        depth,
+    }
+}
+
+fn pack_keys_f32<'a>(rows: RowsF32<'_>, width: usize, buffer: &'a mut Vec<f32>) -> PanelsF32<'a> {
+    let columns = rows.count.next_multiple_of(PANEL);
+    let out = grow(buffer, columns * width);
     for (index, panel) in out.chunks_exact_mut(width * PANEL).enumerate() {
         panel.fill(0.0);
         for row in index * PANEL..rows.count.min((index + 1) * PANEL) {
             let values = &rows.values[row * rows.stride..][..width];
-            for (place, value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(values) {
-                place[row % PANEL] = *value;
+            for (column, value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(values) {
+                column[row % PANEL] = *value;
             }
         }
     }
+    PanelsF32 {
+        values: out,
+        columns,
+        depth: width,
+    }
 }
 
-fn pack_values_f32(rows: RowsF32<'_>, width: usize, out: &mut [f32]) {
+fn pack_values_f32<'a>(rows: RowsF32<'_>, width: usize, buffer: &'a mut Vec<f32>) -> PanelsF32<'a> {
+    let out = grow(buffer, rows.count * width);
     for (index, panel) in out.chunks_exact_mut(rows.count * PANEL).enumerate() {
-        for (row, place) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-            place.copy_from_slice(&rows.values[row * rows.stride + index * PANEL..][..PANEL]);
+        for (row, packed) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
+            packed.copy_from_slice(&rows.values[row * rows.stride + index * PANEL..][..PANEL]);
         }
     }
-    debug_assert_eq!(out.len(), rows.count * width);
+    PanelsF32 {
+        values: out,
+        columns: width,
+        depth: rows.count,
+    }
 }

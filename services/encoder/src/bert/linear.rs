@@ -1,16 +1,16 @@
-//! A linear layer with its weights packed for the kernels, in i16 or f32.
+//! A linear layer whose weights are packed for the kernels, in i16 or f32.
 
 use std::ops::Range;
 
-use crate::crew::Crew;
 use crate::kernel::{
-    ACTIVATION_LIMIT, After, Kernel, MAX_COLUMN_SUM, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target, round_i16,
+    ACTIVATION_LIMIT, EncoderKernel, Epilogue, MAX_COLUMN_SUM, OutputRows, PANEL, PanelsF32, PanelsI16, RowsF32,
+    RowsI16, round_i16,
 };
 use crate::options::Precision;
+use crate::thread_pool::ThreadPool;
+use crate::workspace::{PartialOutput, QuantisedBuffer, compute_columns_in_parallel, grow};
 
-use super::workspace::{Part, Quantised, grow, share_columns};
-
-/// What follows the sum of a layer.
+/// The activation function of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activation {
     Identity,
@@ -21,20 +21,20 @@ pub(super) enum Activation {
 #[derive(Debug)]
 pub(super) struct Linear {
     depth: usize,
-    weights: Weights,
+    weights: PackedWeights,
     bias: Vec<f32>,
     activation: Activation,
 }
 
 #[derive(Debug)]
-enum Weights {
+enum PackedWeights {
     I16 { values: Vec<i16>, scales: Vec<f32> },
     F32(Vec<f32>),
 }
 
-/// Rows as the weights want them.
+/// Input rows in the number format of the weights.
 #[derive(Clone, Copy)]
-enum Input<'a> {
+enum LinearInput<'a> {
     I16(RowsI16<'a>),
     F32(RowsF32<'a>),
 }
@@ -63,14 +63,15 @@ impl Linear {
         self.bias.len()
     }
 
-    /// Applies the layer to dense rows; `out` is dense too. With a crew, each of its threads computes some of the columns.
+    /// Applies the layer to dense rows; `out` is dense too. With a thread pool, each of
+    /// its threads computes some of the columns.
     pub(super) fn apply(
         &self,
-        kernel: &dyn Kernel,
-        crew: Option<&Crew>,
+        kernel: &dyn EncoderKernel,
+        thread_pool: Option<&ThreadPool>,
         input: &[f32],
-        quantised: &mut Quantised,
-        parts: &mut Vec<Part>,
+        quantised: &mut QuantisedBuffer,
+        partial_outputs: &mut Vec<PartialOutput>,
         out: &mut [f32],
     ) {
         let rows = RowsF32 {
@@ -79,66 +80,72 @@ impl Linear {
             count: input.len() / self.depth,
         };
         let input = match &self.weights {
-            Weights::I16 { .. } => Input::I16(quantised.fill(kernel, rows, self.depth)),
-            Weights::F32(_) => Input::F32(rows),
+            PackedWeights::I16 { .. } => LinearInput::I16(quantised.fill(kernel, rows, self.depth)),
+            PackedWeights::F32(_) => LinearInput::F32(rows),
         };
-        let Some(crew) = crew else {
-            return self.columns_of(kernel, input, 0..self.columns(), out);
+        let Some(thread_pool) = thread_pool else {
+            return self.compute_columns(kernel, input, 0..self.columns(), out);
         };
-        share_columns(
-            crew,
-            parts,
+        compute_columns_in_parallel(
+            thread_pool,
+            partial_outputs,
             self.columns() / PANEL,
             PANEL,
             rows.count,
             out,
-            |columns, part| {
-                self.columns_of(kernel, input, columns, &mut part.values);
+            |columns, partial| {
+                self.compute_columns(kernel, input, columns, &mut partial.values);
             },
         );
     }
 
-    /// Computes some columns, which begin and end with a panel; `out` is dense.
-    fn columns_of(&self, kernel: &dyn Kernel, input: Input<'_>, columns: Range<usize>, out: &mut [f32]) {
+    /// Computes a range of columns that consists of whole panels; `out` is dense.
+    fn compute_columns(
+        &self,
+        kernel: &dyn EncoderKernel,
+        input: LinearInput<'_>,
+        columns: Range<usize>,
+        out: &mut [f32],
+    ) {
         let depth = self.depth;
-        let target = Target {
+        let target = OutputRows {
             values: out,
             stride: columns.len(),
         };
         let weights = columns.start * depth..columns.end * depth;
-        let after = self.after(columns.clone());
+        let epilogue = self.epilogue(columns.clone());
         match (&self.weights, input) {
-            (Weights::I16 { values, scales }, Input::I16(rows)) => {
+            (PackedWeights::I16 { values, scales }, LinearInput::I16(rows)) => {
                 let panels = PanelsI16 {
                     values: &values[weights],
                     scales: &scales[columns],
                     depth,
                 };
-                kernel.multiply_i16(rows, panels, after, target);
+                kernel.multiply_i16(rows, panels, epilogue, target);
             }
-            (Weights::F32(values), Input::F32(rows)) => {
+            (PackedWeights::F32(values), LinearInput::F32(rows)) => {
                 let panels = PanelsF32 {
                     values: &values[weights],
                     columns: columns.len(),
                     depth,
                 };
-                kernel.multiply_f32(rows, panels, after, target);
+                kernel.multiply_f32(rows, panels, epilogue, target);
             }
-            _ => unreachable!("the input was prepared for these weights"),
+            _ => unreachable!("the input has the number format of the weights"),
         }
     }
 
-    fn after(&self, columns: Range<usize>) -> After<'_> {
+    fn epilogue(&self, columns: Range<usize>) -> Epilogue<'_> {
         match self.activation {
-            Activation::Identity => After::Bias(&self.bias[columns]),
-            Activation::Gelu => After::BiasGelu(&self.bias[columns]),
+            Activation::Identity => Epilogue::Bias(&self.bias[columns]),
+            Activation::Gelu => Epilogue::BiasGelu(&self.bias[columns]),
         }
     }
 }
 
-impl Quantised {
+impl QuantisedBuffer {
     /// Quantises rows of `width` values.
-    pub(super) fn fill(&mut self, kernel: &dyn Kernel, rows: RowsF32<'_>, width: usize) -> RowsI16<'_> {
+    pub(super) fn fill(&mut self, kernel: &dyn EncoderKernel, rows: RowsF32<'_>, width: usize) -> RowsI16<'_> {
         let values = grow(&mut self.values, rows.count * width);
         let scales = grow(&mut self.scales, rows.count);
         kernel.quantise(rows, width, ACTIVATION_LIMIT, values, scales);
@@ -150,18 +157,18 @@ impl Quantised {
     }
 }
 
-fn pack_f32(weights: &[f32], depth: usize) -> Weights {
+fn pack_f32(weights: &[f32], depth: usize) -> PackedWeights {
     let mut packed = vec![0.0; weights.len()];
     for (column, weights) in weights.chunks_exact(depth).enumerate() {
         let panel = &mut packed[column / PANEL * depth * PANEL..][..depth * PANEL];
-        for (place, weight) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(weights) {
-            place[column % PANEL] = *weight;
+        for (row, weight) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(weights) {
+            row[column % PANEL] = *weight;
         }
     }
-    Weights::F32(packed)
+    PackedWeights::F32(packed)
 }
 
-fn pack_i16(weights: &[f32], depth: usize) -> Weights {
+fn pack_i16(weights: &[f32], depth: usize) -> PackedWeights {
     let mut packed = vec![0; weights.len()];
     let mut scales = Vec::with_capacity(weights.len() / depth);
     for (column, weights) in weights.chunks_exact(depth).enumerate() {
@@ -169,26 +176,26 @@ fn pack_i16(weights: &[f32], depth: usize) -> Weights {
         let scale = column_scale(weights);
         let mut sum = 0_i64;
         let pairs = panel.as_chunks_mut::<{ 2 * PANEL }>().0;
-        for (place, pair) in pairs.iter_mut().zip(weights.as_chunks::<2>().0) {
+        for (row, pair) in pairs.iter_mut().zip(weights.as_chunks::<2>().0) {
             for (half, weight) in pair.iter().enumerate() {
                 let value = round_i16(weight / scale);
-                place[(column % PANEL) * 2 + half] = value;
+                row[(column % PANEL) * 2 + half] = value;
                 sum += i64::from(value).abs();
             }
         }
         assert!(sum <= MAX_COLUMN_SUM, "a column of weights sums up to {sum}");
         scales.push(scale);
     }
-    Weights::I16 { values: packed, scales }
+    PackedWeights::I16 { values: packed, scales }
 }
 
-/// The finest step for a column by which it neither leaves 16 bits nor can overflow the sum of a product.
+/// The smallest scale for a column with which its integers fit 16 bits and no product with it can overflow 32 bits.
 fn column_scale(weights: &[f32]) -> f32 {
     let largest = weights
         .iter()
         .fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
     let sum: f64 = weights.iter().map(|weight| f64::from(weight.abs())).sum();
-    // Rounding adds at most a half per weight; one part in a million is for the arithmetic of this line.
+    // Rounding adds at most one half per weight; one part in a million covers the rounding errors of this line itself.
     let room = (MAX_COLUMN_SUM as f64 - weights.len() as f64 / 2.0) * (1.0 - 1e-6);
     #[expect(clippy::cast_possible_truncation, reason = "a scale needs no more than f32")]
     let by_sum = (sum / room) as f32;

@@ -1,50 +1,50 @@
 //! Reads a BERT encoder from its folder and packs its weights.
 //!
-//! Layers are packed by several threads while another one hashes the file; a tensor is dropped once it is packed, so at no
-//! time is the whole file in memory.
+//! Several threads pack layers while another one hashes the file. A tensor is dropped once it is packed, so the whole file
+//! is never in memory.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::error::LoadError;
-use crate::kernel::{self, Norm};
-use crate::layout::{self, BertShape, Config};
-use crate::model::{Description, name_of};
-use crate::options::{Options, Precision};
+use crate::kernel::{self, LayerNorm};
+use crate::layout::{self, BertShape, ConfigJson};
+use crate::model::ModelDescription;
+use crate::options::{LoadOptions, Precision};
 use crate::tensors::Tensors;
-use crate::tokens::TextReader;
+use crate::tokens::TextTokenizer;
 
-use super::attention::Shape;
+use super::attention::AttentionShape;
 use super::linear::{Activation, Linear};
-use super::{Bert, Embeddings, Layer};
+use super::{Bert, BertLayer, EmbeddingTables};
 
-/// Most threads that pack layers; more would hold more of the file in memory for little gain.
+/// Most threads that pack layers; more would hold more of the file in memory and save little time.
 const MOST_PACKERS: usize = 4;
 
 impl Bert {
-    pub(crate) fn load(folder: &Path, config: &Config, options: &Options) -> Result<Self, LoadError> {
+    pub(crate) fn load(folder: &Path, config: &ConfigJson, options: &LoadOptions) -> Result<Self, LoadError> {
         let shape = config.bert()?;
         let pooling = layout::pooling(folder, shape.hidden, options)?;
         let max_tokens = layout::max_tokens(folder, shape.positions, options)?;
         let prefixes = layout::prefixes(folder, options)?;
         let tensors = Tensors::open(folder)?;
-        let source = Source {
+        let weights = WeightReader {
             tensors: &tensors,
             shape: &shape,
             precision: options.precision,
         };
-        let (weights_sha256, reader, embeddings, layers) = thread::scope(|scope| {
+        let (weights_sha256, tokenizer, embeddings, layers) = thread::scope(|scope| {
             let hash = scope.spawn(|| tensors.sha256(options));
-            let reader =
-                scope.spawn(|| TextReader::with_special_tokens(folder, shape.vocabulary, max_tokens, prefixes));
-            let layers = source.layers();
-            let embeddings = source.embeddings();
-            (joined(hash), joined(reader), embeddings, layers)
+            let tokenizer =
+                scope.spawn(|| TextTokenizer::with_special_tokens(folder, shape.vocabulary, max_tokens, prefixes));
+            let layers = weights.layers();
+            let embeddings = weights.embeddings();
+            (join(hash), join(tokenizer), embeddings, layers)
         });
         let kernel = kernel::choose(options.instructions);
-        let description = Description {
-            name: name_of(folder, options),
+        let description = ModelDescription {
+            name: layout::model_name(folder, options),
             weights_sha256: weights_sha256?,
             dimension: shape.hidden,
             max_tokens,
@@ -54,10 +54,10 @@ impl Bert {
         };
         Ok(Self {
             description,
-            reader: reader?,
+            tokenizer: tokenizer?,
             kernel,
             pooling,
-            shape: Shape {
+            shape: AttentionShape {
                 heads: shape.heads,
                 width: shape.hidden / shape.heads,
                 precision: options.precision,
@@ -68,19 +68,19 @@ impl Bert {
     }
 }
 
-fn joined<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
     handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// A weights file together with what should be in it.
-struct Source<'a> {
+/// Reads and packs the tensors of a weights file, given the sizes that they must have.
+struct WeightReader<'a> {
     tensors: &'a Tensors,
     shape: &'a BertShape,
     precision: Precision,
 }
 
-impl Source<'_> {
-    fn embeddings(&self) -> Result<Embeddings, LoadError> {
+impl WeightReader<'_> {
+    fn embeddings(&self) -> Result<EmbeddingTables, LoadError> {
         let BertShape {
             hidden,
             positions,
@@ -89,22 +89,22 @@ impl Source<'_> {
             ..
         } = *self.shape;
         let words = self.read("embeddings.word_embeddings.weight", &[vocabulary, hidden])?;
-        let mut places = self.read("embeddings.position_embeddings.weight", &[positions, hidden])?;
-        let kinds = self.read("embeddings.token_type_embeddings.weight", &[types, hidden])?;
-        for place in places.chunks_exact_mut(hidden) {
-            for (value, kind) in place.iter_mut().zip(&kinds) {
-                *value += kind;
+        let mut rows = self.read("embeddings.position_embeddings.weight", &[positions, hidden])?;
+        let token_types = self.read("embeddings.token_type_embeddings.weight", &[types, hidden])?;
+        for row in rows.chunks_exact_mut(hidden) {
+            for (value, token_type) in row.iter_mut().zip(&token_types) {
+                *value += token_type;
             }
         }
-        Ok(Embeddings {
+        Ok(EmbeddingTables {
             words,
-            positions: places,
+            positions: rows,
             norm: self.norm("embeddings.LayerNorm")?,
         })
     }
 
-    /// All layers, each packed by whichever thread is free.
-    fn layers(&self) -> Result<Vec<Layer>, LoadError> {
+    /// All layers, packed by several threads; a thread that is free takes the next layer.
+    fn layers(&self) -> Result<Vec<BertLayer>, LoadError> {
         let next = AtomicUsize::new(0);
         let pack = || {
             let mut packed = Vec::new();
@@ -119,13 +119,13 @@ impl Source<'_> {
         let packers = thread::available_parallelism().map_or(1, usize::from).min(MOST_PACKERS);
         let mut layers = thread::scope(|scope| {
             let handles: Vec<_> = (0..packers).map(|_| scope.spawn(pack)).collect();
-            handles.into_iter().flat_map(joined).collect::<Vec<_>>()
+            handles.into_iter().flat_map(join).collect::<Vec<_>>()
         });
         layers.sort_by_key(|(number, _)| *number);
         layers.into_iter().map(|(_, layer)| layer).collect()
     }
 
-    fn layer(&self, number: usize) -> Result<Layer, LoadError> {
+    fn layer(&self, number: usize) -> Result<BertLayer, LoadError> {
         let BertShape { hidden, inner, .. } = *self.shape;
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
         let linear = |part: &str, depth, columns, activation| {
@@ -133,8 +133,8 @@ impl Source<'_> {
             let bias = self.read(&name(&format!("{part}.bias")), &[columns])?;
             Ok(Linear::pack(&weights, bias, activation, self.precision))
         };
-        Ok(Layer {
-            project: self.projection(&name("attention.self"))?,
+        Ok(BertLayer {
+            qkv: self.projection(&name("attention.self"))?,
             output: linear("attention.output.dense", hidden, hidden, Activation::Identity)?,
             attention_norm: self.norm(&name("attention.output.LayerNorm"))?,
             up: linear("intermediate.dense", hidden, inner, Activation::Gelu)?,
@@ -159,22 +159,22 @@ impl Source<'_> {
         Ok(Linear::pack(&weights, bias, Activation::Identity, self.precision))
     }
 
-    fn norm(&self, name: &str) -> Result<Norm, LoadError> {
-        // Old checkpoints call gain and shift gamma and beta.
+    fn norm(&self, name: &str) -> Result<LayerNorm, LoadError> {
+        // Old checkpoints call the gain `gamma` and the shift `beta`.
         let part = |names: [&str; 2]| {
             let [new, old] = names.map(|part| format!("{name}.{part}"));
             let is_old = self.tensors.find(&[&new, &format!("bert.{new}")]).is_none()
                 && self.tensors.find(&[&old, &format!("bert.{old}")]).is_some();
             self.read(if is_old { &old } else { &new }, &[self.shape.hidden])
         };
-        Ok(Norm {
+        Ok(LayerNorm {
             gain: part(["weight", "gamma"])?,
             shift: part(["bias", "beta"])?,
             epsilon: self.shape.epsilon,
         })
     }
 
-    /// A tensor by its name, which some files precede by `bert.`.
+    /// A tensor by its name, before which some files put `bert.`.
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let prefixed = format!("bert.{name}");
         self.tensors

@@ -1,20 +1,22 @@
-//! The encoder on tiny random models against BERT written out in f64, and every refusal of a folder that is not right.
+//! The encoder on tiny random models, compared with BERT written out in f64, and the errors for invalid folders.
 
 mod naive;
 mod refusals;
 mod tiny;
 
-use crate::bert::Workspace;
-use crate::{Crew, EncodeError, Instructions, Model, Options, Pooling, Precision, TextKind, encode_all, load};
-use tiny::Tiny;
+use crate::{
+    EncodeError, Instructions, LoadOptions, Model, Pooling, Precision, TextKind, ThreadPool, Workspace, encode_all,
+    load,
+};
+use tiny::TinyBert;
 
-fn model(tiny: &Tiny, precision: Precision, instructions: Instructions) -> Box<dyn Model> {
-    let options = Options {
+fn model(tiny: &TinyBert, precision: Precision, instructions: Instructions) -> Box<dyn Model> {
+    let options = LoadOptions {
         precision,
         instructions,
-        ..Options::default()
+        ..LoadOptions::default()
     };
-    load(tiny.path(), &options).expect("a sound model")
+    load(tiny.path(), &options).expect("a valid model")
 }
 
 fn encode(model: &dyn Model, batch: &[&[u32]]) -> Vec<f32> {
@@ -25,11 +27,11 @@ fn encode(model: &dyn Model, batch: &[&[u32]]) -> Vec<f32> {
     out
 }
 
-/// Sequences of awkward lengths.
+/// Sequences with lengths around the block sizes.
 fn sequences() -> Vec<Vec<u32>> {
     let ids = |length: u32, seed: u32| {
         (0..length)
-            .map(|place| (place * 7 + seed * 13) % tiny::VOCABULARY)
+            .map(|position| (position * 7 + seed * 13) % tiny::VOCABULARY)
             .collect()
     };
     [1, 2, 5, 15, 16, 17, 31, 40]
@@ -44,9 +46,9 @@ fn borrowed(sequences: &[Vec<u32>]) -> Vec<&[u32]> {
 }
 
 #[test]
-fn every_arithmetic_agrees_with_bert_written_out() {
+fn every_kernel_and_precision_agrees_with_a_naive_bert() {
     for pooling in [Pooling::Mean, Pooling::Cls] {
-        let tiny = Tiny::new(pooling);
+        let tiny = TinyBert::new(pooling);
         let sequences = sequences();
         let expected: Vec<Vec<f64>> = sequences.iter().map(|ids| naive::encode(&tiny, ids)).collect();
         for instructions in [Instructions::Auto, Instructions::Avx2, Instructions::Portable] {
@@ -67,8 +69,8 @@ fn every_arithmetic_agrees_with_bert_written_out() {
 }
 
 #[test]
-fn a_row_depends_neither_on_its_neighbours_nor_on_threads() {
-    let tiny = Tiny::new(Pooling::Mean);
+fn a_row_depends_on_neither_neighbours_nor_threads() {
+    let tiny = TinyBert::new(Pooling::Mean);
     let mut sequences = sequences();
     for _ in 0..5 {
         sequences.extend(sequences.clone());
@@ -85,11 +87,11 @@ fn a_row_depends_neither_on_its_neighbours_nor_on_threads() {
         encode_all(&*model, &batch, &mut workspaces, &mut shared).expect("vectors");
         assert_eq!(shared, together);
 
-        let crew = Crew::new(3).expect("threads");
+        let thread_pool = ThreadPool::new(3).expect("threads");
         for (ids, expected) in batch.iter().zip(together.chunks(tiny::HIDDEN)).take(8) {
             let mut out = vec![0.0; tiny::HIDDEN];
             model
-                .encode_split(ids, &crew, &mut workspaces[0], &mut out)
+                .encode_split(ids, &thread_pool, &mut workspaces[0], &mut out)
                 .expect("a vector");
             assert_eq!(out, expected);
         }
@@ -97,8 +99,8 @@ fn a_row_depends_neither_on_its_neighbours_nor_on_threads() {
 }
 
 #[test]
-fn a_sequence_without_tokens_is_zeros_and_disturbs_nobody() {
-    let tiny = Tiny::new(Pooling::Mean);
+fn a_sequence_without_tokens_is_zeros() {
+    let tiny = TinyBert::new(Pooling::Mean);
     let model = model(&tiny, Precision::Int16, Instructions::Auto);
     let found = encode(&*model, &[&[], &[1, 2], &[]]);
     assert!(
@@ -113,7 +115,7 @@ fn a_sequence_without_tokens_is_zeros_and_disturbs_nobody() {
 
 #[test]
 fn what_cannot_be_encoded_is_refused_with_its_position() {
-    let tiny = Tiny::new(Pooling::Mean);
+    let tiny = TinyBert::new(Pooling::Mean);
     let model = model(&tiny, Precision::Int16, Instructions::Auto);
     let refusal = |batch: &[&[u32]], room: usize| {
         let mut out = vec![0.0; room];
@@ -131,7 +133,7 @@ fn what_cannot_be_encoded_is_refused_with_its_position() {
         long.to_string(),
         "sequence 1 of 1 has 41 tokens; the model reads at most 40"
     );
-    assert!(matches!(refusal(&[&[1]], 3), EncodeError::Room { found: 3, .. }));
+    assert!(matches!(refusal(&[&[1]], 3), EncodeError::OutputSize { found: 3, .. }));
 
     let mut out = vec![0.0; 60 * tiny::HIDDEN];
     let mut batch: Vec<&[u32]> = vec![&[1; 40]; 60];
@@ -144,14 +146,14 @@ fn what_cannot_be_encoded_is_refused_with_its_position() {
 }
 
 #[test]
-fn texts_become_ids_with_special_tokens_and_prefixes_and_are_cut_at_the_limit() {
-    let tiny = Tiny::new(Pooling::Mean);
-    let options = Options {
+fn tokenizing_adds_prefixes_and_special_tokens_and_truncates() {
+    let tiny = TinyBert::new(Pooling::Mean);
+    let options = LoadOptions {
         max_tokens: Some(5),
         query_prefix: Some("b ".to_owned()),
-        ..Options::default()
+        ..LoadOptions::default()
     };
-    let model = load(tiny.path(), &options).expect("a sound model");
+    let model = load(tiny.path(), &options).expect("a valid model");
     let document = model.tokenize(TextKind::Document, "a c").expect("tokens");
     assert_eq!((document.ids, document.truncated), (vec![1, 4, 6, 2], false));
     let query = model.tokenize(TextKind::Query, "a c").expect("tokens");
@@ -166,14 +168,14 @@ fn texts_become_ids_with_special_tokens_and_prefixes_and_are_cut_at_the_limit() 
 
 #[test]
 fn a_description_says_what_the_model_is() {
-    let tiny = Tiny::new(Pooling::Mean);
-    let options = Options {
+    let tiny = TinyBert::new(Pooling::Mean);
+    let options = LoadOptions {
         name: Some("tiny".to_owned()),
         precision: Precision::F32,
         instructions: Instructions::Portable,
-        ..Options::default()
+        ..LoadOptions::default()
     };
-    let model = load(tiny.path(), &options).expect("a sound model");
+    let model = load(tiny.path(), &options).expect("a valid model");
     let description = model.description();
     assert_eq!(description.name, "tiny");
     assert_eq!((description.dimension, description.max_tokens), (tiny::HIDDEN, 32));

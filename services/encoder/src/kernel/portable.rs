@@ -1,26 +1,26 @@
-//! The arithmetic in plain Rust, for every processor; also what the other kernels are tested against.
+//! The arithmetic in plain Rust, for every CPU, and the reference that the other kernels are tested against.
 //!
-//! It favours loops that compilers turn into vector code. It is never chosen where a faster kernel runs.
+//! Its loops are written so that compilers vectorise them. It is never chosen where a faster kernel runs.
 
 use super::{
-    After, Kernel, Norm, PANEL, PROBABILITY_SUM, PanelsF32, PanelsI16, RowsF32, RowsI16, Target, VALUE_LIMIT,
-    check_f32, check_i16,
+    EncoderKernel, Epilogue, LayerNorm, OutputRows, PANEL, PROBABILITY_SUM, PanelsF32, PanelsI16, RowsF32, RowsI16,
+    VALUE_LIMIT, check_f32, check_i16,
 };
 
-/// Runs anywhere.
+/// The kernel for every CPU.
 pub(super) struct Portable;
 
-/// Added and taken away again, it rounds a value below 2^22 to the nearest integer, ties to even, in the default mode
-/// of every processor; the library's own rounding is a call where the target's baseline lacks an instruction.
+/// Adding and then subtracting it rounds a value below 2^22 to the nearest integer, ties to even, in the default rounding
+/// mode of every CPU. `f32::round_ties_even` is a function call where the target's baseline lacks the instruction.
 const ROUNDER: f32 = 12_582_912.0;
 
-impl Kernel for Portable {
+impl EncoderKernel for Portable {
     fn name(&self) -> &'static str {
         "portable"
     }
 
-    fn multiply_i16(&self, rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_>, target: Target<'_>) {
-        check_i16(&rows, &panels, &after, &target);
+    fn multiply_i16(&self, rows: RowsI16<'_>, panels: PanelsI16<'_>, epilogue: Epilogue<'_>, target: OutputRows<'_>) {
+        check_i16(&rows, &panels, &epilogue, &target);
         let depth = panels.depth;
         for panel in 0..panels.scales.len() / PANEL {
             let columns = panel * PANEL..(panel + 1) * PANEL;
@@ -32,13 +32,13 @@ impl Kernel for Portable {
                 for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales) {
                     *out = sum as f32 * row_scale * scale;
                 }
-                finish(out, &after, columns.start);
+                finish(out, &epilogue, columns.start);
             }
         }
     }
 
-    fn multiply_f32(&self, rows: RowsF32<'_>, panels: PanelsF32<'_>, after: After<'_>, target: Target<'_>) {
-        check_f32(&rows, &panels, &after, &target);
+    fn multiply_f32(&self, rows: RowsF32<'_>, panels: PanelsF32<'_>, epilogue: Epilogue<'_>, target: OutputRows<'_>) {
+        check_f32(&rows, &panels, &epilogue, &target);
         let depth = panels.depth;
         for panel in 0..panels.columns / PANEL {
             let weights = &panels.values[panel * depth * PANEL..][..depth * PANEL];
@@ -46,7 +46,7 @@ impl Kernel for Portable {
                 let sums = product_f32(&rows.values[row * rows.stride..][..depth], weights);
                 let out = &mut target.values[row * target.stride + panel * PANEL..][..PANEL];
                 out.copy_from_slice(&sums);
-                finish(out, &after, panel * PANEL);
+                finish(out, &epilogue, panel * PANEL);
             }
         }
     }
@@ -84,8 +84,8 @@ impl Kernel for Portable {
             *scale = step(largest, VALUE_LIMIT);
             let panel = &mut out[(column / PANEL) * pairs * PANEL * 2..][..pairs * PANEL * 2];
             for row in 0..pairs * 2 {
-                let place = ((row / 2) * PANEL + column % PANEL) * 2 + row % 2;
-                panel[place] = if row < rows.count {
+                let index = ((row / 2) * PANEL + column % PANEL) * 2 + row % 2;
+                panel[index] = if row < rows.count {
                     round_i16(value(row) * factor)
                 } else {
                     0
@@ -112,7 +112,7 @@ impl Kernel for Portable {
         scores[keys..].fill(0.0);
     }
 
-    fn add_norm(&self, row: &mut [f32], residual: &[f32], norm: &Norm) {
+    fn add_norm(&self, row: &mut [f32], residual: &[f32], norm: &LayerNorm) {
         let count = row.len() as f32;
         let mut sum = 0.0;
         for (value, other) in row.iter_mut().zip(residual) {
@@ -132,17 +132,17 @@ impl Kernel for Portable {
     }
 }
 
-/// What a value is multiplied by to become an integer of at most `limit`.
+/// The factor that turns a value into an integer of at most `limit`.
 pub(super) fn factor(largest: f32, limit: i16) -> f32 {
     f32::from(limit) / largest.max(SMALLEST)
 }
 
-/// What an integer is multiplied by to become the value again.
+/// The factor that turns the integer back into the value.
 pub(super) fn step(largest: f32, limit: i16) -> f32 {
     largest.max(SMALLEST) / f32::from(limit)
 }
 
-/// A row whose values are all smaller counts as zeros.
+/// A row whose values are all smaller is treated as zeros.
 const SMALLEST: f32 = 1e-12;
 
 fn product_i16(row: &[i16], weights: &[i16]) -> [i32; PANEL] {
@@ -151,7 +151,7 @@ fn product_i16(row: &[i16], weights: &[i16]) -> [i32; PANEL] {
     for (pair, weights) in row.as_chunks::<2>().0.iter().zip(pairs) {
         for (sum, weight) in sums.iter_mut().zip(weights.as_chunks::<2>().0) {
             let products = i32::from(pair[0]) * i32::from(weight[0]) + i32::from(pair[1]) * i32::from(weight[1]);
-            // Only values that are no numbers can wrap; the check of the result then finds them.
+            // This wraps only when an activation was not finite; the check of the final vector then fails.
             *sum = sum.wrapping_add(products);
         }
     }
@@ -168,13 +168,13 @@ fn product_f32(row: &[f32], weights: &[f32]) -> [f32; PANEL] {
     sums
 }
 
-fn finish(out: &mut [f32], after: &After<'_>, first: usize) {
-    if let After::Bias(bias) | After::BiasGelu(bias) = after {
+fn finish(out: &mut [f32], epilogue: &Epilogue<'_>, first: usize) {
+    if let Epilogue::Bias(bias) | Epilogue::BiasGelu(bias) = epilogue {
         for (out, bias) in out.iter_mut().zip(&bias[first..]) {
             *out += bias;
         }
     }
-    if let After::BiasGelu(_) = after {
+    if let Epilogue::BiasGelu(_) = epilogue {
         for out in out {
             *out = gelu(*out);
         }
@@ -192,7 +192,7 @@ fn exponentials(scores: &mut [f32]) -> f32 {
     sum
 }
 
-/// The nearest integer, ties to even, of a value that a scale has brought into range.
+/// The nearest integer, ties to even, of a value that was scaled into range.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "values are within ±32767 by their scale, and the cast saturates"
@@ -201,8 +201,7 @@ pub(crate) fn round_i16(value: f32) -> i16 {
     ((value + ROUNDER) - ROUNDER) as i16
 }
 
-/// Coefficients of 2^x on ±0.5, highest power first: fitted for the least largest relative
-/// error, 1e-7.
+/// Coefficients of 2^x on ±0.5, highest power first: a minimax fit with a relative error of 1e-7.
 pub(super) const EXP2: [f32; 6] = [
     1.327_647e-3,
     9.675_541e-3,
@@ -211,7 +210,7 @@ pub(super) const EXP2: [f32; 6] = [
     6.931_469_4e-1,
     1.000_000_1,
 ];
-/// Below it, 2^x counts as 2^-126.
+/// Below it, 2^x is computed as 2^-126.
 pub(super) const EXP2_FLOOR: f32 = -126.0;
 
 /// 2^x for x up to 0 and a little above.

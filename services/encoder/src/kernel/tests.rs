@@ -1,4 +1,4 @@
-//! Every kernel against the portable one, and the portable one against sums written out, over sizes odd and even.
+//! Every kernel compared with the portable one, and the portable one with naive sums, over odd and even sizes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,8 +7,8 @@ use super::*;
 
 const UNTOUCHED: f32 = 123.5;
 
-/// The kernels that this processor runs.
-fn kernels() -> Vec<&'static dyn Kernel> {
+/// The kernels that this CPU runs.
+fn kernels() -> Vec<&'static dyn EncoderKernel> {
     [Instructions::Portable, Instructions::Avx2, Instructions::Auto]
         .map(choose)
         .to_vec()
@@ -19,20 +19,20 @@ fn close(found: &[f32], expected: &[f32], tolerance: f32) {
     let largest = expected
         .iter()
         .fold(1e-3_f32, |largest, value| largest.max(value.abs()));
-    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert!(
             (found - expected).abs() <= tolerance * largest,
-            "{found} instead of {expected} at {place}"
+            "{found} instead of {expected} at {index}"
         );
     }
 }
 
-/// Rows, stride, depth, panels of a product.
+/// Rows, padding between rows, depth (or pairs of it) and panels of a product.
 fn shape() -> impl Strategy<Value = (usize, usize, usize, usize)> {
     (0_usize..30, 0_usize..5, 1_usize..40, 1_usize..4)
 }
 
-/// Numbers that look random, from a seed.
+/// Pseudo-random numbers from a seed.
 fn noise(seed: u64, count: usize) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -54,58 +54,58 @@ fn integers(seed: u64, count: usize, limit: i16) -> Vec<i16> {
 
 proptest! {
     #[test]
-    fn integer_products_are_exact((rows, gap, pairs, panels) in shape(), seed: u64) {
+    fn integer_products_are_exact((rows, padding, pairs, panels) in shape(), seed: u64) {
         let (depth, columns) = (2 * pairs, panels * PANEL);
-        let stride = depth + gap;
+        let stride = depth + padding;
         let values = integers(seed, rows * stride, ACTIVATION_LIMIT);
         let weights = integers(seed ^ 1, depth * columns, 2047);
         let (row_scales, scales) = (noise(seed ^ 2, rows), noise(seed ^ 3, columns));
-        let mut expected = vec![UNTOUCHED; rows * (columns + gap)];
+        let mut expected = vec![UNTOUCHED; rows * (columns + padding)];
         for row in 0..rows {
             for column in 0..columns {
                 let weight = |k: usize| weights[(column / PANEL * depth + k / 2 * 2) * PANEL + column % PANEL * 2 + k % 2];
                 let sum: i32 = (0..depth).map(|k| i32::from(values[row * stride + k]) * i32::from(weight(k))).sum();
-                expected[row * (columns + gap) + column] = sum as f32 * row_scales[row] * scales[column];
+                expected[row * (columns + padding) + column] = sum as f32 * row_scales[row] * scales[column];
             }
         }
         for kernel in kernels() {
             let mut out = vec![UNTOUCHED; expected.len()];
-            let target = Target { values: &mut out, stride: columns + gap };
+            let target = OutputRows { values: &mut out, stride: columns + padding };
             let rows = RowsI16 { values: &values, stride, scales: &row_scales };
             let panels = PanelsI16 { values: &weights, scales: &scales, depth };
-            kernel.multiply_i16(rows, panels, After::Nothing, target);
+            kernel.multiply_i16(rows, panels, Epilogue::Nothing, target);
             prop_assert_eq!(&out, &expected, "{}", kernel.name());
         }
     }
 
     #[test]
-    fn products_in_f32_agree((rows, gap, depth, panels) in shape(), seed: u64) {
+    fn products_in_f32_agree((rows, padding, depth, panels) in shape(), seed: u64) {
         let columns = panels * PANEL;
-        let stride = depth + gap;
+        let stride = depth + padding;
         let values = noise(seed, rows * stride);
         let weights = noise(seed ^ 1, depth * columns);
         let bias = noise(seed ^ 2, columns);
-        let mut expected = vec![UNTOUCHED; rows * (columns + gap)];
+        let mut expected = vec![UNTOUCHED; rows * (columns + padding)];
         for row in 0..rows {
             for column in 0..columns {
                 let weight = |k: usize| weights[(column / PANEL * depth + k) * PANEL + column % PANEL];
                 let sum: f32 = (0..depth).map(|k| values[row * stride + k] * weight(k)).sum();
-                expected[row * (columns + gap) + column] = sum + bias[column];
+                expected[row * (columns + padding) + column] = sum + bias[column];
             }
         }
         for kernel in kernels() {
             let mut out = vec![UNTOUCHED; expected.len()];
-            let target = Target { values: &mut out, stride: columns + gap };
+            let target = OutputRows { values: &mut out, stride: columns + padding };
             let rows = RowsF32 { values: &values, stride, count: rows };
             let panels = PanelsF32 { values: &weights, columns, depth };
-            kernel.multiply_f32(rows, panels, After::Bias(&bias), target);
+            kernel.multiply_f32(rows, panels, Epilogue::Bias(&bias), target);
             close(&out, &expected, 2e-6);
         }
     }
 
     #[test]
-    fn quantising_is_the_same_everywhere(rows in 0_usize..6, width in 1_usize..70, gap in 0_usize..3, seed: u64) {
-        let stride = width + gap;
+    fn quantising_is_the_same_everywhere(rows in 0_usize..6, width in 1_usize..70, padding in 0_usize..3, seed: u64) {
+        let stride = width + padding;
         let values = noise(seed, rows * stride);
         let rows = RowsF32 { values: &values, stride, count: rows };
         let mut results = kernels().into_iter().map(|kernel| {
@@ -141,8 +141,8 @@ proptest! {
         let first = results.next().expect("a kernel");
         for (row, key) in keys.chunks(width).enumerate() {
             for (column, value) in key.iter().enumerate() {
-                let place = ((row / PANEL * width / 2 + column / 2) * PANEL + row % PANEL) * 2 + column % 2;
-                prop_assert_eq!(first.0[place], *value);
+                let index = ((row / PANEL * width / 2 + column / 2) * PANEL + row % PANEL) * 2 + column % 2;
+                prop_assert_eq!(first.0[index], *value);
             }
         }
         prop_assert!(results.all(|other| other == first));
@@ -180,15 +180,15 @@ proptest! {
     fn norms_and_activations_agree(width in 1_usize..70, seed: u64, spread in 0.1_f32..12.0) {
         let values: Vec<f32> = noise(seed, width).into_iter().map(|value| value * spread).collect();
         let residual = noise(seed ^ 1, width);
-        let norm = Norm { gain: noise(seed ^ 2, width), shift: noise(seed ^ 3, width), epsilon: 1e-5 };
+        let norm = LayerNorm { gain: noise(seed ^ 2, width), shift: noise(seed ^ 3, width), epsilon: 1e-5 };
         let sums: Vec<f64> = values.iter().zip(&residual).map(|(a, b)| f64::from(a + b)).collect();
         let mean = sums.iter().sum::<f64>() / width as f64;
         let variance = sums.iter().map(|sum| (sum - mean).powi(2)).sum::<f64>() / width as f64;
         let deviation = (variance + f64::from(norm.epsilon)).sqrt();
-        let expected: Vec<f32> = sums.iter().enumerate().map(|(place, sum)| {
+        let expected: Vec<f32> = sums.iter().enumerate().map(|(index, sum)| {
             #[expect(clippy::cast_possible_truncation, reason = "what is compared is f32")]
             let value = ((sum - mean) / deviation) as f32;
-            value * norm.gain[place] + norm.shift[place]
+            value * norm.gain[index] + norm.shift[index]
         }).collect();
         for kernel in kernels() {
             let mut row = values.clone();
@@ -206,10 +206,10 @@ proptest! {
         }).collect();
         for kernel in kernels() {
             let mut out = vec![0.0; PANEL];
-            let target = Target { values: &mut out, stride: PANEL };
+            let target = OutputRows { values: &mut out, stride: PANEL };
             let nothing = RowsF32 { values: &[0.0], stride: 1, count: 1 };
             let zeros = PanelsF32 { values: &[0.0; PANEL], columns: PANEL, depth: 1 };
-            kernel.multiply_f32(nothing, zeros, After::BiasGelu(&values), target);
+            kernel.multiply_f32(nothing, zeros, Epilogue::BiasGelu(&values), target);
             for (found, expected) in out.iter().zip(&expected) {
                 prop_assert!((found - expected).abs() < 2e-6, "{} instead of {}", found, expected);
             }
@@ -241,7 +241,7 @@ fn the_largest_sums_fit_into_32_bits() {
 #[test]
 #[should_panic(expected = "assertion failed")]
 fn a_short_slice_is_refused_before_anything_is_read() {
-    let target = Target {
+    let target = OutputRows {
         values: &mut [0.0; PANEL],
         stride: PANEL,
     };
@@ -255,5 +255,5 @@ fn a_short_slice_is_refused_before_anything_is_read() {
         scales: &[1.0; PANEL],
         depth: 4,
     };
-    choose(Instructions::Auto).multiply_i16(rows, panels, After::Nothing, target);
+    choose(Instructions::Auto).multiply_i16(rows, panels, Epilogue::Nothing, target);
 }

@@ -1,48 +1,53 @@
-//! ListTrendingPapers: the request checked, a page of the board in the words of the contract.
+//! ListTrendingPapers: the request checked, a page of the leaderboard in the words of the contract.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use common::status;
-use domain::trending::{Attention, Scored, Signal, Window};
+use domain::trending::{AttentionKind, Signal, TrendingScore, TrendingWindow};
 use domain::{Paper, PaperId};
 use prost::Message as _;
 use proto::search::v1 as wire;
 use tonic::Status;
 
-use super::{Searching, bad_page_token, open, store_failed};
-use crate::search::pages::{List, Token, fingerprint};
-use crate::search::plan::Scope;
+use super::{SearchHandler, bad_page_token, opened, store_failed};
+use crate::scope::SearchScope;
+use crate::search::pages::{PageToken, ResultList, fingerprint};
 
-/// Where the list ends.
+/// Most papers of the list.
 const LONGEST_LIST: usize = 1_000;
 
 /// Answers the call.
 pub async fn list(
-    searching: &Searching,
+    handler: &SearchHandler,
     mut request: wire::ListTrendingPapersRequest,
 ) -> Result<wire::ListTrendingPapersResponse, Status> {
     let window = window(request.window)?;
     let size = status::page_size(request.page_size, 50, 1_000)?;
     let token = std::mem::take(&mut request.page_token);
     request.page_size = 0;
-    let asked = fingerprint(&request.encode_to_vec());
-    let scope = Scope::read(request.filter)?;
+    let fingerprint = fingerprint(&request.encode_to_vec());
+    let scope = SearchScope::read(request.filter)?;
     let token = match token.as_str() {
         "" => None,
-        token => Some(Token::parse(token, asked).map_err(|_| bad_page_token())?),
+        token => Some(PageToken::parse(token, fingerprint).map_err(|_| bad_page_token())?),
     };
-    let indexing = open(&searching.indexing)?;
+    let indexing = opened(&handler.indexing)?;
     let store = Arc::clone(&indexing.catalogue.view().current.store);
-    let kept = token.as_ref().and_then(|token| searching.trending_pages.get(token));
+    let kept = token.as_ref().and_then(|token| handler.trending_lists.get(token));
     let list = if let Some(kept) = kept {
         kept
     } else {
-        let board = indexing.trending.board(window, &store).await.map_err(store_failed)?;
-        let ranking = board.within(&scope, &store, LONGEST_LIST).await.map_err(store_failed)?;
-        Arc::new(List { ranking, notice: "" })
+        let leaderboard = indexing
+            .trending
+            .leaderboard(window, &store)
+            .await
+            .map_err(store_failed)?;
+        let ranking = leaderboard.within(&scope, &store, LONGEST_LIST).await;
+        let ranking = ranking.map_err(store_failed)?;
+        Arc::new(ResultList { ranking, notice: "" })
     };
-    let page = searching.trending_pages.cut(&list, asked, token.as_ref(), size);
+    let page = handler.trending_lists.cut(&list, fingerprint, token.as_ref(), size);
     let ids: Vec<PaperId> = page.entries.iter().map(|one| one.id.clone()).collect();
     let papers = store.get(&ids).await.map_err(store_failed)?;
     let papers: HashMap<PaperId, Paper> = papers.into_iter().map(|paper| (paper.id.clone(), paper)).collect();
@@ -57,12 +62,11 @@ pub async fn list(
     })
 }
 
-fn window(number: i32) -> Result<Window, Status> {
-    use wire::TrendingWindow as Asked;
-    match Asked::try_from(number) {
-        Ok(Asked::Unspecified | Asked::Day) => Ok(Window::Day),
-        Ok(Asked::Week) => Ok(Window::Week),
-        Ok(Asked::Month) => Ok(Window::Month),
+fn window(number: i32) -> Result<TrendingWindow, Status> {
+    match wire::TrendingWindow::try_from(number) {
+        Ok(wire::TrendingWindow::Unspecified | wire::TrendingWindow::Day) => Ok(TrendingWindow::Day),
+        Ok(wire::TrendingWindow::Week) => Ok(TrendingWindow::Week),
+        Ok(wire::TrendingWindow::Month) => Ok(TrendingWindow::Month),
         Err(_) => {
             let description = format!("is {number}; allowed are DAY (1), WEEK (2) and MONTH (3)");
             Err(status::invalid("window", description))
@@ -70,19 +74,19 @@ fn window(number: i32) -> Result<Window, Status> {
     }
 }
 
-fn answer(paper: &Paper, scored: &Scored) -> wire::TrendingPaper {
+fn answer(paper: &Paper, scored: &TrendingScore) -> wire::TrendingPaper {
     let readers = |name: &str| {
-        let kind = Attention::ALL.iter().position(|kind| kind.name() == name);
+        let kind = AttentionKind::ALL.iter().position(|kind| kind.name() == name);
         kind.map_or(0, |kind| scored.readers[kind])
     };
     let count = |name: &str| {
         let kind = Signal::ALL.iter().position(|kind| kind.name() == name);
         kind.map_or(0, |kind| scored.counts[kind])
     };
-    let part = |(name, value, heat): &(&'static str, f64, f64)| wire::TrendingPart {
+    let part = |(name, value, attention): &(&'static str, f64, f64)| wire::TrendingPart {
         name: (*name).to_owned(),
         value: *value,
-        heat: *heat,
+        attention_score: *attention,
         readers: readers(name),
         count: count(name),
     };
@@ -90,6 +94,6 @@ fn answer(paper: &Paper, scored: &Scored) -> wire::TrendingPaper {
         paper: Some(paper.into()),
         score: scored.score,
         parts: scored.parts.iter().map(part).collect(),
-        heat: scored.heat,
+        attention_score: scored.attention,
     }
 }

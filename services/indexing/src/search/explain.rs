@@ -1,42 +1,46 @@
 //! Which terms a sparse score comes from.
 //!
-//! Asks the store for each term alone, so that the parts are those of the very scores the store gave, whatever it holds.
+//! Asks the store for each term alone, so that the parts are those of the very scores the store gave.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use domain::query::Meaning;
+use domain::query::QueryExpression;
 use domain::{PaperId, SparseVector, bm25};
 
-use super::{Search, SearchError, Sought, ask};
-use crate::store::{Filter, Probe};
+use super::operands::QueryOperands;
+use super::{HybridSearch, SearchError, ask};
+use crate::store::{Filter, LegKey, LegName, LegQuery};
 
 /// For each operand and paper, what each word adds to its sparse score, most first.
-pub type Terms = HashMap<(usize, PaperId), Vec<(String, f64)>>;
+pub type TermScores = HashMap<(usize, PaperId), Vec<(String, f64)>>;
 
-impl Search {
-    /// The terms of the words that are looked for, for some of the results.
-    pub async fn terms(&self, meaning: &Meaning, papers: &[PaperId]) -> Result<Terms, SearchError> {
-        let mut sought = Sought::default();
-        sought.read(meaning, true);
-        let (mut probes, mut asked) = (Vec::new(), Vec::new());
-        for (operand, words) in &sought.words {
-            let names: HashMap<u32, String> = names(words);
+impl HybridSearch {
+    /// The terms of a query's words, for some of the results.
+    pub async fn terms(&self, expression: &QueryExpression, papers: &[PaperId]) -> Result<TermScores, SearchError> {
+        let (query, _) = QueryOperands::of(expression);
+        let (mut legs, mut stems) = (BTreeMap::new(), HashMap::new());
+        for (operand, words) in &query.words {
             for (id, weight) in bm25::query_vector(words)?.iter() {
-                probes.push(Probe::Sparse(SparseVector::new(vec![id], vec![weight])?));
-                asked.push((*operand, names.get(&id).cloned().unwrap_or_default()));
+                let key = LegKey {
+                    operand: *operand,
+                    leg: LegName::Term(id),
+                };
+                legs.insert(key, LegQuery::Sparse(SparseVector::new(vec![id], vec![weight])?));
             }
+            stems.extend(bm25::terms(words).into_iter().map(|term| (bm25::term_id(&term), term)));
         }
         let within = Filter {
             within: Some(papers.to_vec()),
             ..Filter::default()
         };
         let index = self.catalogue.view().current.clone();
-        let lists = ask(&index, probes, within, papers.len()).await?;
-        let mut explained = Terms::new();
-        for ((operand, name), hits) in asked.into_iter().zip(lists) {
+        let mut explained = TermScores::new();
+        for (key, hits) in ask(&index, legs, within, papers.len()).await? {
+            let LegName::Term(id) = key.leg else { continue };
+            let stem = stems.get(&id).cloned().unwrap_or_default();
             for hit in hits {
-                let parts = explained.entry((operand, hit.id)).or_default();
-                parts.push((name.clone(), hit.score));
+                let parts = explained.entry((key.operand, hit.id)).or_default();
+                parts.push((stem.clone(), hit.score));
             }
         }
         for parts in explained.values_mut() {
@@ -44,10 +48,4 @@ impl Search {
         }
         Ok(explained)
     }
-}
-
-/// The stem each term id stands for.
-fn names(words: &str) -> HashMap<u32, String> {
-    let terms = bm25::terms(words).into_iter();
-    terms.map(|term| (bm25::term_id(&term), term)).collect()
 }

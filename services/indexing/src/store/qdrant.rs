@@ -1,18 +1,23 @@
 //! The catalogue in a Qdrant server, for any number of papers and of processes.
 //!
-//! One collection per encoder, one point per paper, the whole paper in its payload. Fusion, ties and paging by position
-//! are done here or above: the server's own break ties at random and lose papers between pages. It never waits for the
-//! server without end, and never deletes a point: a withdrawn paper leaves its mark.
+//! One collection per encoder, one point per paper, the whole paper in its payload. Fusion, ties and paging by position are
+//! done here or by the caller, because the server breaks ties at random and loses papers between pages. Every wait for the
+//! server has an end, and no point is ever deleted: a withdrawn paper leaves a tombstone.
+//!
+//! The metadata of a collection says which encoder its vectors belong to and which fields its points have; collections
+//! without it are never touched. Aliases switch atomically on the server. Equal scores at the end of a leg are read in full
+//! (up to 1,000) and cut by id, because the server breaks ties differently; counts and facets are exact. A query ends within
+//! `indexing.qdrant_timeout_seconds`, a write within three times that, whatever the server does.
 
 mod collection;
 mod collections;
 mod facets;
 mod filter;
-mod legs;
 mod listing;
 mod payload;
 mod points;
-mod reading;
+mod scan;
+mod search;
 mod server;
 mod settings;
 
@@ -20,7 +25,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::fusion::Hit;
 use domain::{DenseVector, EncoderId, Paper, PaperId};
 use qdrant_client::Payload;
 use qdrant_client::qdrant::points_update_operation::{Operation, PointStructList};
@@ -30,36 +34,36 @@ use qdrant_client::qdrant::{
 };
 
 pub use self::collections::QdrantCollections;
-use self::payload::Entry;
+use self::payload::PaperPayload;
 use self::points::{point_id, vectors_of};
-use self::server::Server;
-pub use self::settings::{Hnsw, Quantization, Residence, Settings};
+use self::server::QdrantServer;
+pub use self::settings::{Hnsw, QdrantSettings, Quantization, Residence};
 use super::{
-    Count, Description, Facet, FacetCount, Filter, IndexedPaper, Mark, Part, Position, Query, Store, StoreError,
-    Stored, Upserted, check_vectors,
+    CollectionDescription, Count, Facet, FacetCount, Filter, IndexedPaper, LegHits, ListPosition, PaperRevision,
+    ScanPage, Store, StoreEntry, StoreError, StoreQuery, UpsertOutcome, check_vectors,
 };
 
 /// Name of the adapter.
 const ADAPTER: &str = "qdrant";
-/// Name of the vector by meaning.
+/// Name of the dense vector.
 const DENSE: &str = "dense";
-/// Name of the vector by words.
+/// Name of the sparse vector.
 const TERMS: &str = "terms";
 
-/// Most papers in one write: a few megabytes. So few in tests that some need several.
-const WRITTEN: usize = if cfg!(test) { 64 } else { 500 };
+/// Most papers in one write: a few megabytes. So few in tests that some need several writes.
+const WRITE_BATCH: usize = if cfg!(test) { 64 } else { 500 };
 
 /// The collection of an encoder.
 pub struct QdrantStore {
-    server: Arc<Server>,
-    settings: Settings,
+    server: Arc<QdrantServer>,
+    settings: QdrantSettings,
     collection: String,
     encoder: EncoderId,
     dimension: usize,
 }
 
 impl QdrantStore {
-    /// Writes points that meet no higher revision of themselves; one operation per revision, lowest first, because the
+    /// Writes points unless the server has a higher revision of them; one operation per revision, lowest first, because the
     /// condition belongs to the operation.
     async fn write(&self, points: BTreeMap<i64, Vec<PointStruct>>) -> Result<(), StoreError> {
         let operations = points.into_iter().map(|(revision, points)| {
@@ -82,18 +86,18 @@ impl QdrantStore {
         Ok(())
     }
 
-    /// A question for points by paper id, to be completed with what is wanted of them.
+    /// A request for points by paper id, to be completed with what is wanted of them.
     fn points(&self, ids: &[PaperId]) -> GetPointsBuilder {
         let ids: Vec<PointId> = ids.iter().map(point_id).collect();
         GetPointsBuilder::new(&self.collection, ids).timeout(self.server.seconds())
     }
 
-    /// What is made of the points of papers, in the order asked; without those that nothing is made of.
+    /// What `read` makes of the points of papers, in the order of the ids; points of which it makes nothing are left out.
     async fn in_order<T: Clone>(
         &self,
         ids: &[PaperId],
         request: GetPointsBuilder,
-        made: impl Fn(RetrievedPoint) -> Result<Option<(PaperId, T)>, StoreError> + Send,
+        read: impl Fn(RetrievedPoint) -> Result<Option<(PaperId, T)>, StoreError> + Send,
     ) -> Result<Vec<T>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -105,7 +109,7 @@ impl QdrantStore {
             .await?;
         let mut found: HashMap<PaperId, T> = HashMap::with_capacity(ids.len());
         for point in answer.result {
-            found.extend(made(point)?);
+            found.extend(read(point)?);
         }
         Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
@@ -113,14 +117,14 @@ impl QdrantStore {
 
 #[async_trait]
 impl Store for QdrantStore {
-    async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<Upserted>, StoreError> {
+    async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<UpsertOutcome>, StoreError> {
         for one in &papers {
             check_vectors(&one.vectors, &self.encoder, self.dimension)?;
         }
-        for some in papers.chunks(WRITTEN) {
+        for some in papers.chunks(WRITE_BATCH) {
             let mut points: BTreeMap<i64, Vec<PointStruct>> = BTreeMap::new();
             for one in some {
-                let entry = Entry::from(one);
+                let entry = PaperPayload::from(one);
                 let revision = entry.revision;
                 let point = PointStruct::new(point_id(&one.paper.id), vectors_of(one), entry.into_payload()?);
                 points.entry(revision).or_default().push(point);
@@ -129,44 +133,47 @@ impl Store for QdrantStore {
         }
         let given: Vec<PaperId> = papers.iter().map(|one| one.paper.id.clone()).collect();
         let held: HashMap<PaperId, u64> = self
-            .marks_of(&given)
+            .revisions_of(&given)
             .await?
             .into_iter()
-            .map(|mark| (mark.id, mark.revision))
+            .map(|one| (one.id, one.revision))
             .collect();
         let outcomes = papers.iter().map(|one| match held.get(&one.paper.id) {
-            Some(held) if *held > one.paper.revision => Upserted::Stale,
+            Some(held) if *held > one.paper.revision => UpsertOutcome::Stale,
             // The write was acknowledged; a server that has just restarted may not show it yet.
-            _ => Upserted::Written,
+            _ => UpsertOutcome::Written,
         });
         Ok(outcomes.collect())
     }
 
     async fn withdraw(&self, id: &PaperId, revision: u64) -> Result<(), StoreError> {
         let revision = payload::stored(revision);
-        let mut mark = Payload::new();
-        mark.insert(payload::ID, id.as_str());
-        mark.insert(payload::REVISION, revision);
-        mark.insert(payload::WITHDRAWN, true);
-        let point = PointStruct::new(point_id(id), NamedVectors::default(), mark);
+        let mut tombstone = Payload::new();
+        tombstone.insert(payload::ID, id.as_str());
+        tombstone.insert(payload::REVISION, revision);
+        tombstone.insert(payload::WITHDRAWN, true);
+        let point = PointStruct::new(point_id(id), NamedVectors::default(), tombstone);
         self.write(BTreeMap::from([(revision, vec![point])])).await
     }
 
-    async fn search(&self, query: Query) -> Result<Vec<Vec<Hit>>, StoreError> {
+    async fn search(&self, query: StoreQuery) -> Result<LegHits, StoreError> {
         self.find(&query).await
     }
 
     async fn get(&self, ids: &[PaperId]) -> Result<Vec<Paper>, StoreError> {
-        let request = self.points(ids).with_payload(payload::of_papers());
+        let request = self.points(ids).with_payload(payload::paper_fields());
         self.in_order(ids, request, |point| {
             let paper = payload::paper_of(point.payload)?;
-            Ok(paper.map(|paper| (paper.id.clone(), paper)))
+            Ok(paper.map(|(paper, _)| (paper.id.clone(), paper)))
         })
         .await
     }
 
     async fn get_with_vectors(&self, ids: &[PaperId]) -> Result<Vec<IndexedPaper>, StoreError> {
-        let request = self.points(ids).with_payload(payload::of_papers()).with_vectors(true);
+        let request = self
+            .points(ids)
+            .with_payload(payload::paper_fields())
+            .with_vectors(true);
         self.in_order(ids, request, |point| {
             let one = points::indexed_of(point, &self.encoder, self.dimension)?;
             Ok(one.map(|one| (one.paper.id.clone(), one)))
@@ -177,31 +184,31 @@ impl Store for QdrantStore {
     async fn dense_vectors(&self, ids: &[PaperId]) -> Result<Vec<(PaperId, DenseVector)>, StoreError> {
         let request = self
             .points(ids)
-            .with_payload(payload::of_marks())
+            .with_payload(payload::revision_fields())
             .with_vectors(VectorsSelector {
                 names: vec![DENSE.to_owned()],
             });
         self.in_order(ids, request, |point| {
-            let mark = payload::mark_of(point.payload)?;
-            if mark.withdrawn {
+            let one = payload::revision_of(point.payload)?;
+            if one.withdrawn {
                 return Ok(None);
             }
-            let dense = points::dense_of(point.vectors.as_ref(), &mark.id, self.dimension)?;
-            Ok(Some((mark.id.clone(), (mark.id, dense))))
+            let dense = points::dense_of(point.vectors.as_ref(), &one.id, self.dimension)?;
+            Ok(Some((one.id.clone(), (one.id, dense))))
         })
         .await
     }
 
-    async fn marks_of(&self, ids: &[PaperId]) -> Result<Vec<Mark>, StoreError> {
-        let request = self.points(ids).with_payload(payload::of_marks());
+    async fn revisions_of(&self, ids: &[PaperId]) -> Result<Vec<PaperRevision>, StoreError> {
+        let request = self.points(ids).with_payload(payload::revision_fields());
         self.in_order(ids, request, |point| {
-            let mark = payload::mark_of(point.payload)?;
-            Ok(Some((mark.id.clone(), mark)))
+            let one = payload::revision_of(point.payload)?;
+            Ok(Some((one.id.clone(), one)))
         })
         .await
     }
 
-    async fn list(&self, filter: Filter, after: Option<Position>, limit: usize) -> Result<Vec<Paper>, StoreError> {
+    async fn list(&self, filter: Filter, after: Option<ListPosition>, limit: usize) -> Result<Vec<Paper>, StoreError> {
         let ids = self.newest(&filter, after, limit).await?;
         self.get(&ids).await
     }
@@ -221,16 +228,16 @@ impl Store for QdrantStore {
         }
     }
 
-    async fn scan(&self, after: Option<String>, limit: usize) -> Result<Part<Stored>, StoreError> {
-        self.stored(after.as_deref(), limit).await
+    async fn scan(&self, after: Option<String>, limit: usize) -> Result<ScanPage<StoreEntry>, StoreError> {
+        self.entries(after.as_deref(), limit).await
     }
 
-    async fn marks(&self, after: Option<String>, limit: usize) -> Result<Part<Mark>, StoreError> {
-        self.all_marks(after.as_deref(), limit).await
+    async fn revisions(&self, after: Option<String>, limit: usize) -> Result<ScanPage<PaperRevision>, StoreError> {
+        self.all_revisions(after.as_deref(), limit).await
     }
 
-    async fn describe(&self) -> Result<Description, StoreError> {
-        Ok(Description {
+    async fn describe(&self) -> Result<CollectionDescription, StoreError> {
+        Ok(CollectionDescription {
             store: ADAPTER,
             collection: self.collection.clone(),
             encoder: self.encoder.clone(),

@@ -1,5 +1,4 @@
-//! RecordSignals: checks each report of a batch by itself and puts it on the bus. What an increase weighs is decided by
-//! indexing.
+//! RecordSignals: checks each report of a batch separately and publishes it. Indexing decides the weight of an increase.
 
 use common::bus::{Bus, BusError};
 use common::status;
@@ -20,28 +19,28 @@ use tracing::warn;
 
 use crate::metrics::SIGNALS;
 
-/// Most reports of one call.
-const MOST_REPORTS: usize = 1_000;
-/// Reports that are on their way to the stream at the same time.
-const AT_ONCE: usize = 64;
-const MOST_PROVIDER_BYTES: usize = 64;
-const MOST_COUNT: u64 = 1_000_000_000_000;
-/// Clocks of others may run ahead by this much.
-const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// The most reports of one call.
+const MAX_REPORTS: usize = 1_000;
+/// Reports that are published at the same time.
+const CONCURRENCY: usize = 64;
+const MAX_PROVIDER_BYTES: usize = 64;
+const MAX_COUNT: u64 = 1_000_000_000_000;
+/// How far the clocks of others may be ahead.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Records a batch.
 pub async fn record(bus: &Bus, request: RecordSignalsRequest) -> Result<RecordSignalsResponse, Status> {
     let reports = request.reports;
-    if !(1..=MOST_REPORTS).contains(&reports.len()) {
-        let description = format!("has {} entries; 1 to {MOST_REPORTS} are allowed", reports.len());
+    if !(1..=MAX_REPORTS).contains(&reports.len()) {
+        let description = format!("has {} entries; 1 to {MAX_REPORTS} are allowed", reports.len());
         return Err(status::invalid("reports", description));
     }
-    let now = Timestamp::now();
+    let now = bus.clock().now();
     let results = stream::iter(reports).map(|report| async move {
         match parse(report, now) {
-            Ok(signal) => taken(bus, signal).await,
+            Ok(signal) => accept(bus, signal).await,
             Err(refusal) => {
-                SIGNALS.with_label_values(&["refused"]).inc();
+                SIGNALS.with_label_values(&["rejected"]).inc();
                 SignalResult {
                     refusal,
                     ..SignalResult::default()
@@ -50,27 +49,27 @@ pub async fn record(bus: &Bus, request: RecordSignalsRequest) -> Result<RecordSi
         }
     });
     Ok(RecordSignalsResponse {
-        results: results.buffered(AT_ONCE).collect().await,
+        results: results.buffered(CONCURRENCY).collect().await,
     })
 }
 
-/// Puts a sound report on the bus.
+/// Publishes a valid report.
 pub async fn publish(bus: &Bus, signal: &SignalRecorded) -> Result<(), BusError> {
-    // The same report has the same id, whoever brings it and how often.
+    // The same report has the same message id, so a repeat is stored once.
     let id = format!("signal:{}", hex(&Sha256::digest(signal.encode_to_vec())));
     bus.publish(&id, signal).await?;
-    SIGNALS.with_label_values(&["taken"]).inc();
+    SIGNALS.with_label_values(&["accepted"]).inc();
     Ok(())
 }
 
-async fn taken(bus: &Bus, signal: SignalRecorded) -> SignalResult {
+async fn accept(bus: &Bus, signal: SignalRecorded) -> SignalResult {
     match publish(bus, &signal).await {
         Ok(()) => SignalResult {
             paper_id: signal.paper_id,
             ..SignalResult::default()
         },
         Err(error) => {
-            warn!(%error, "signal not taken");
+            warn!(%error, "signal not published");
             SIGNALS.with_label_values(&["failed"]).inc();
             SignalResult {
                 refusal: "something needed for this is unavailable; try again".to_owned(),
@@ -92,24 +91,24 @@ fn parse(report: SignalReport, now: Timestamp) -> Result<SignalRecorded, String>
             report.kind
         ));
     }
-    let asked = report.paper_id.trim();
-    let id = PaperId::parse(asked).or_else(|_| PaperId::from_submission(asked, DEFAULT_SOURCE));
+    let paper_id = report.paper_id.trim();
+    let id = PaperId::parse(paper_id).or_else(|_| PaperId::from_submission(paper_id, DEFAULT_SOURCE));
     let id = id.map_err(|error| format!("paper_id {error}"))?;
     if !is_provider(&report.provider) {
         return Err(format!(
-            "provider is {:?}; allowed are 1 to {MOST_PROVIDER_BYTES} lower-case letters, digits, dots and hyphens",
+            "provider is {:?}; allowed are 1 to {MAX_PROVIDER_BYTES} lower-case letters, digits, dots and hyphens",
             shorten(&report.provider)
         ));
     }
-    if report.count > MOST_COUNT {
-        return Err(format!("count is {}; at most {MOST_COUNT} is allowed", report.count));
+    if report.count > MAX_COUNT {
+        return Err(format!("count is {}; at most {MAX_COUNT} is allowed", report.count));
     }
     let time = |field: &'static str, time: Option<prost_types::Timestamp>| {
         let time = time.map(|time| from_wire_time(field, time));
         time.transpose().map_err(|error| format!("{field} {error}"))
     };
     let at = time("count_time", report.count_time)?.unwrap_or(now);
-    if at.duration_since(now) > AHEAD {
+    if at.duration_since(now) > MAX_CLOCK_SKEW {
         return Err(format!("count_time is {at}, which is in the future"));
     }
     let since = time("since_time", report.since_time)?;
@@ -128,13 +127,13 @@ fn parse(report: SignalReport, now: Timestamp) -> Result<SignalRecorded, String>
 
 fn is_provider(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-    (1..=MOST_PROVIDER_BYTES).contains(&name.len()) && name.bytes().all(allowed)
+    (1..=MAX_PROVIDER_BYTES).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::tests::Bench;
+    use crate::registry::tests::RegistryFixture;
 
     fn now() -> Timestamp {
         "2026-03-01T12:00:00Z".parse().expect("a time")
@@ -152,23 +151,23 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_report_is_of_a_canonical_paper_and_not_ahead_of_us() {
+    fn a_report_names_a_canonical_paper_and_is_not_ahead() {
         let ahead = SignalReport {
             count_time: Some(to_wire_time(now() + SignedDuration::from_secs(90))),
             ..report()
         };
-        let signal = parse(ahead, now()).expect("sound");
+        let signal = parse(ahead, now()).expect("valid");
         assert_eq!(signal.paper_id, "arxiv:2402.14776");
         assert_eq!(signal.count_time, Some(to_wire_time(now())));
         let timeless = SignalReport {
             count_time: None,
             ..report()
         };
-        assert_eq!(parse(timeless, now()).expect("sound"), signal);
+        assert_eq!(parse(timeless, now()).expect("valid"), signal);
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_field_value_and_what_is_allowed() {
+    fn mistakes_name_field_value_and_what_is_allowed() {
         type Change = fn(&mut SignalReport);
         let hour = SignedDuration::from_hours(1);
         let broken: [(Change, &str); 7] = [
@@ -194,11 +193,11 @@ mod tests {
                 "since_time is 2026-03-01T12:00:00Z, which is not before",
             ),
         ];
-        for (change, said) in broken {
+        for (change, expected) in broken {
             let mut report = report();
             change(&mut report);
-            let refusal = parse(report, now()).expect_err(said);
-            assert!(refusal.starts_with(said) || refusal.contains(said), "{refusal}");
+            let refusal = parse(report, now()).expect_err(expected);
+            assert!(refusal.contains(expected), "{refusal}");
             assert!(refusal.len() < 300, "{refusal}");
         }
         let tomorrow = SignalReport {
@@ -209,8 +208,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_is_durable_report_by_report_and_a_repeat_is_stored_once() {
-        let bench = Bench::start().await;
+    async fn a_batch_is_stored_and_a_repeat_is_stored_once() {
+        let fixture = RegistryFixture::start().await;
         let bad = SignalReport {
             provider: "?".to_owned(),
             ..report()
@@ -218,18 +217,22 @@ mod tests {
         let request = RecordSignalsRequest {
             reports: vec![report(), bad, report()],
         };
-        let results = record(&bench.bus, request).await.expect("results").results;
-        let taken: Vec<bool> = results.iter().map(|one| one.refusal.is_empty()).collect();
-        assert_eq!(taken, [true, false, true]);
+        let results = record(&fixture.bus, request).await.expect("results").results;
+        let accepted: Vec<bool> = results.iter().map(|one| one.refusal.is_empty()).collect();
+        assert_eq!(accepted, [true, false, true]);
         assert!(!results[1].retry);
-        let window = bench.bus.window::<SignalRecorded>(Timestamp::UNIX_EPOCH).await;
-        assert_eq!(window.expect("a window").waiting, 1);
-        for count in [0, MOST_REPORTS + 1] {
+        let mut stored = common::replay::follow::<SignalRecorded>(&fixture.bus, "test", Some(0))
+            .await
+            .expect("a stream");
+        let first = stored.next().await.expect("the one that was stored");
+        assert_eq!(first.message.count, report().count);
+        assert!(futures::poll!(stored.next()).is_pending(), "there is no second one");
+        for count in [0, MAX_REPORTS + 1] {
             let reports = vec![report(); count];
-            let refused = record(&bench.bus, RecordSignalsRequest { reports }).await;
+            let refused = record(&fixture.bus, RecordSignalsRequest { reports }).await;
             let refused = refused.expect_err("refused");
             assert_eq!(status::blamed_field(&refused).as_deref(), Some("reports"));
         }
-        bench.stop().await;
+        fixture.stop().await;
     }
 }

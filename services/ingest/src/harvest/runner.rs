@@ -1,398 +1,402 @@
-//! One source, kept up with: reads it when it is due, page by page, and moves its cursor behind each page that is safe.
+//! Reads one source when it is due, page by page, and moves its cursor once a page is safe.
 //!
-//! Every replica has a runner for every source, and the state says which of them holds it. A holder gives signs of life;
-//! one that gives none for a lease is taken for dead by whoever has watched it for that long by its own stopwatch, so clocks
-//! that disagree do no harm. It never decides what becomes of a paper; [`super::taking`] asks the register.
+//! Every replica has a runner for every source; the lease in the stored state says which of them reads it. The holder sends
+//! heartbeats. Another replica takes over when it has seen none for the length of a lease by its own monotonic clock, so
+//! clocks that disagree do no harm. A runner never decides what becomes of a paper: the registry does
+//! ([`super::page_ingest`]).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use common::clock::Clock;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use sources::{ComeBack, Cursor, CursorError, Page, Remedy, Source, Span};
-use tokio::time::Instant;
+use sources::{Cursor, CursorError, DateRange, NextFetch, PageSummary, Remedy, Source};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
-use uuid::Uuid;
+use tracing::{debug, info, warn};
 
-use super::plan::{self, Step};
-use super::settings::{Begin, Scheduled};
-use super::shelf::{Shelf, ShelfError};
-use super::state::{BackfillState, Holder, SourceState, Stopped};
-use super::taking::{Taken, Taker, TakingError};
-use super::watch;
-use crate::metrics;
+use super::page_ingest::{PageError, PageIngester, PageResult};
+use super::plan::{self, HarvestStep};
+use super::settings::{FirstRun, ScheduledSource};
+use super::source_metrics;
+use super::state::{BackfillState, SourceLease, SourceState, StopCause};
+use super::state_store::{SourceStateStore, StateStoreError};
+use crate::metrics::SOURCE_RUNS;
+
+#[cfg(test)]
+mod tests;
 
 /// The longest sleep: a wall clock that jumps is noticed after that time.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// Between two tries where the state of a source cannot be had.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause between two attempts to reach the stored state of a source.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a runner needs.
-pub struct Runner {
+/// Reads one source.
+pub struct SourceRunner {
     /// The source.
     pub source: Arc<dyn Source>,
     /// Its schedule.
-    pub scheduled: Scheduled,
-    /// Where its state lies.
-    pub shelf: Shelf,
-    /// Takes its records.
-    pub taker: Taker,
+    pub scheduled: ScheduledSource,
+    /// Where its state is stored.
+    pub store: SourceStateStore,
+    /// Ingests its pages.
+    pub ingester: PageIngester,
     /// This replica.
     pub owner: u64,
-    /// How long a holder may be silent.
+    /// How long a lease lasts after its last heartbeat.
     pub lease: Duration,
+    /// The clock of the schedule, the lease and the pauses.
+    pub clock: Clock,
     /// Cancelled at the stop.
     pub stop: CancellationToken,
 }
 
-/// Why a page was not made safe.
+/// Why the state behind a page could not be stored.
 #[derive(Debug, thiserror::Error)]
-enum PageError {
+enum RunError {
     #[error(transparent)]
-    Taking(#[from] TakingError),
-    #[error(transparent)]
-    Cursor(#[from] CursorError),
-    #[error(transparent)]
-    Shelf(#[from] ShelfError),
-    /// Another replica took the source for abandoned.
-    #[error("another replica holds the source")]
-    Lost,
+    Store(#[from] StateStoreError),
+    /// Another replica has taken over.
+    #[error("another replica holds the lease")]
+    LeaseLost,
 }
 
-/// A page that was read, and the state behind it.
-struct Refused;
+/// A lease as it was last seen, and since when.
+struct ObservedLease {
+    lease: Option<SourceLease>,
+    since: Instant,
+}
 
-impl Runner {
-    /// Keeps up with the source until the stop.
+impl SourceRunner {
+    /// Reads the source whenever it is due, until the stop.
     pub async fn run(self) {
-        let name = self.source.name().to_owned();
         while !self.stop.is_cancelled() {
             if let Err(error) = self.follow().await {
-                warn!(source = name, %error, "the state of a source cannot be had, trying again");
+                let source = self.source.name();
+                warn!(source, %error, "the state of a source cannot be reached, retrying");
                 tokio::select! {
                     () = self.stop.cancelled() => {}
-                    () = tokio::time::sleep(PATIENCE) => {}
+                    () = self.clock.sleep(RETRY_PAUSE) => {}
                 }
             }
         }
     }
 
-    /// Follows the state and acts on it. Ends with the stop, or when following breaks off.
-    async fn follow(&self) -> Result<(), ShelfError> {
-        let mut states = self.shelf.follow(self.source.name()).await?;
-        let mut state = self.shelf.read(self.source.name()).await?;
-        let mut seen = (state.holder, Instant::now());
+    /// Follows the stored state and acts on it. Ends with the stop, or when the connection breaks.
+    async fn follow(&self) -> Result<(), StateStoreError> {
+        let mut states = self.store.follow(self.source.name()).await?;
+        let mut state = self.store.read(self.source.name()).await?;
+        let mut observed = self.observe(&state);
         loop {
-            watch::show(self.source.name(), &state, Timestamp::now());
-            if state.holder != seen.0 {
-                seen = (state.holder, Instant::now());
+            source_metrics::report_state(self.source.name(), &state, self.clock.now());
+            if state.lease != observed.lease {
+                observed = self.observe(&state);
             }
-            let wake = match self.step(&state) {
-                Step::Run | Step::Backfill(_) => match self.free_at(&state, seen.1) {
-                    Some(free_at) if free_at > Instant::now() => Some(free_at),
-                    _ => {
-                        state = self.work(state.holder).await?;
+            let pause = match self.step(&state) {
+                HarvestStep::Run | HarvestStep::Backfill(_) => {
+                    let Some(left) = self.lease_left(&observed) else {
+                        state = self.work(state.lease).await?;
                         continue;
-                    }
-                },
-                Step::WaitUntil(due) => Some(Instant::now() + until(due)),
-                Step::Rest => None,
+                    };
+                    left
+                }
+                HarvestStep::WaitUntil(due) => self.time_until(due),
+                HarvestStep::Idle => LONGEST_SLEEP,
             };
-            let longest = Instant::now() + LONGEST_SLEEP;
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(()),
                 next = states.next() => match next {
-                    Some(next) => state = next,
+                    Some(next) => state = next?,
                     None => return Ok(()),
                 },
-                () = tokio::time::sleep_until(wake.map_or(longest, |wake| wake.min(longest))) => {}
+                () = self.clock.sleep(pause.min(LONGEST_SLEEP)) => {}
             }
         }
     }
 
-    fn step(&self, state: &SourceState) -> Step {
-        plan::step(state, &self.scheduled.print, &self.scheduled.timing, Timestamp::now())
+    fn step(&self, state: &SourceState) -> HarvestStep {
+        let (fingerprint, timing) = (&self.scheduled.fingerprint, &self.scheduled.timing);
+        plan::step(state, fingerprint, timing, self.clock.now())
     }
 
-    /// When the source is free, for one that another replica holds.
-    fn free_at(&self, state: &SourceState, silent_since: Instant) -> Option<Instant> {
-        let holder = state.holder.filter(|holder| holder.owner != self.owner)?;
-        tracing::debug!(source = self.source.name(), owner = %holder.owner, "held by another replica");
-        Some(silent_since + self.lease)
+    fn observe(&self, state: &SourceState) -> ObservedLease {
+        ObservedLease {
+            lease: state.lease,
+            since: self.clock.instant(),
+        }
     }
 
-    /// Takes the source, does what is to be done, and lets it go. `abandoned` is the holder that may be taken for dead.
-    async fn work(&self, abandoned: Option<Holder>) -> Result<SourceState, ShelfError> {
+    /// How long the lease of another replica still lasts; `None` if the source is free.
+    fn lease_left(&self, observed: &ObservedLease) -> Option<Duration> {
+        let lease = observed.lease.filter(|lease| lease.owner != self.owner)?;
+        debug!(source = self.source.name(), owner = %lease.owner, "read by another replica");
+        let left = self.lease.saturating_sub(self.clock.elapsed(observed.since));
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Takes the lease, reads what is due, and gives the lease back. `expired` is a lease that may be taken over.
+    async fn work(&self, expired: Option<SourceLease>) -> Result<SourceState, StateStoreError> {
         let name = self.source.name();
-        let taken = self.shelf.change(name, |state| {
+        let leased = self.store.change(name, |state| {
             let free = state
-                .holder
-                .is_none_or(|holder| holder.owner == self.owner || Some(holder) == abandoned);
-            let due = matches!(self.step(state), Step::Run | Step::Backfill(_));
+                .lease
+                .is_none_or(|lease| lease.owner == self.owner || Some(lease) == expired);
+            let due = matches!(self.step(state), HarvestStep::Run | HarvestStep::Backfill(_));
             if !free || !due {
                 return Err(Box::new(state.clone()));
             }
-            let beat = state.holder.map_or(0, |holder| holder.beat) + 1;
-            state.holder = Some(Holder {
+            state.lease = Some(SourceLease {
                 owner: self.owner,
-                beat,
+                heartbeat: state.lease.map_or(0, |lease| lease.heartbeat) + 1,
             });
             Ok(())
         });
-        let state = match taken.await? {
+        let state = match leased.await? {
             Ok(((), state)) => state,
             Err(state) => return Ok(*state),
         };
         let ended = tokio::select! {
-            ended = self.pages(state) => ended,
-            lost = self.signs_of_life() => Err(lost),
+            ended = self.read_pages(state) => ended,
+            lost = self.keep_lease() => Err(lost),
         };
         match ended {
-            Ok(()) | Err(PageError::Lost) => {}
-            Err(PageError::Shelf(error)) => return Err(error),
-            Err(error) => warn!(source = name, %error, "a run ended early"),
+            Ok(()) | Err(RunError::LeaseLost) => {}
+            Err(RunError::Store(error)) => return Err(error),
         }
-        let released = self.hold(|state| state.holder = None).await;
-        match released {
+        match self.change_as_holder(|state| state.lease = None).await {
             Ok(state) => Ok(state),
-            Err(PageError::Shelf(error)) => Err(error),
-            Err(_) => self.shelf.read(name).await,
+            Err(RunError::Store(error)) => Err(error),
+            Err(RunError::LeaseLost) => self.store.read(name).await,
         }
     }
 
-    /// Reads page after page while there is something to do.
-    async fn pages(&self, mut state: SourceState) -> Result<(), PageError> {
+    /// Reads page after page while something is due.
+    async fn read_pages(&self, mut state: SourceState) -> Result<(), RunError> {
         while !self.stop.is_cancelled() {
             state = match self.step(&state) {
-                Step::Run => self.advance(&state).await?,
-                Step::Backfill(id) => self.advance_backfill(&state, &id).await?,
-                Step::WaitUntil(_) | Step::Rest => return Ok(()),
+                HarvestStep::Run => self.advance(&state).await?,
+                HarvestStep::Backfill(id) => self.advance_backfill(&state, &id).await?,
+                HarvestStep::WaitUntil(_) | HarvestStep::Idle => return Ok(()),
             };
-            watch::show(self.source.name(), &state, Timestamp::now());
+            source_metrics::report_state(self.source.name(), &state, self.clock.now());
         }
         Ok(())
     }
 
-    /// Ends only when the source is lost, or its state cannot be had for a whole lease.
-    async fn signs_of_life(&self) -> PageError {
-        let mut last = Instant::now();
+    /// Sends heartbeats. Ends only when the lease is lost, or no heartbeat could be stored for the length of a lease.
+    async fn keep_lease(&self) -> RunError {
+        let mut last = self.clock.instant();
         loop {
-            tokio::time::sleep(self.lease / 3).await;
-            let beat = self.hold(|state| {
-                if let Some(holder) = &mut state.holder {
-                    holder.beat += 1;
+            self.clock.sleep(self.lease / 3).await;
+            let heartbeat = self.change_as_holder(|state| {
+                if let Some(lease) = &mut state.lease {
+                    lease.heartbeat += 1;
                 }
             });
-            match tokio::time::timeout(self.lease, beat).await {
-                Ok(Ok(_)) => last = Instant::now(),
-                Ok(Err(PageError::Lost)) => return PageError::Lost,
-                Ok(Err(_)) | Err(_) if last.elapsed() < self.lease => {}
-                Ok(Err(_)) | Err(_) => return PageError::Lost,
+            match self.clock.timeout(self.lease, heartbeat).await {
+                Some(Ok(_)) => last = self.clock.instant(),
+                Some(Err(RunError::Store(_))) | None if self.clock.elapsed(last) < self.lease => {}
+                Some(Err(_)) | None => return RunError::LeaseLost,
             }
         }
     }
 
-    /// Changes the state, as long as this replica holds the source.
-    async fn hold(&self, mut change: impl FnMut(&mut SourceState)) -> Result<SourceState, PageError> {
-        let changed = self.shelf.change(self.source.name(), |state| {
-            if state.holder.is_none_or(|holder| holder.owner != self.owner) {
-                return Err(Refused);
+    /// Changes the state as long as this replica holds the lease.
+    async fn change_as_holder(&self, mut change: impl FnMut(&mut SourceState)) -> Result<SourceState, RunError> {
+        let changed = self.store.change(self.source.name(), |state| {
+            if state.lease.is_none_or(|lease| lease.owner != self.owner) {
+                return Err(RunError::LeaseLost);
             }
             change(state);
             Ok(())
         });
-        match changed.await? {
-            Ok(((), state)) => Ok(state),
-            Err(Refused) => Err(PageError::Lost),
-        }
+        changed.await?.map(|((), state)| state)
     }
 
-    /// The next page of the schedule's run.
-    async fn advance(&self, state: &SourceState) -> Result<SourceState, PageError> {
-        let started = Timestamp::now();
-        let cursor = match self.cursor(state.cursor.as_deref(), self.first_span(started)) {
+    /// Reads the next page of the scheduled run.
+    async fn advance(&self, state: &SourceState) -> Result<SourceState, RunError> {
+        let started = self.clock.now();
+        let cursor = match self.cursor(state.cursor.as_deref(), self.first_range(started)) {
             Ok(cursor) => cursor,
             Err(error) => return self.stop_source(&error.to_string()).await,
         };
-        let (taken, read) = self.taker.page(&self.source, &cursor).await;
-        self.count(&taken);
+        let (result, read) = self.ingester.ingest(&self.source, &cursor).await;
+        source_metrics::count_records(self.source.name(), &result.tally);
         match read {
-            Ok(page) => self.page_safe(&taken, &page, &cursor, started).await,
-            Err(error) => self.page_failed(&taken, error, &cursor, started).await,
+            Ok(page) => self.store_page(&result, &page, &cursor, started).await,
+            Err(error) => self.store_failure(&result, &error, &cursor, started).await,
         }
     }
 
-    async fn page_safe(
+    async fn store_page(
         &self,
-        taken: &Taken,
-        page: &Page,
+        result: &PageResult,
+        page: &PageSummary,
         before: &Cursor,
         started: Timestamp,
-    ) -> Result<SourceState, PageError> {
+    ) -> Result<SourceState, RunError> {
+        let source = self.source.name();
         if let Some(missing) = page.shortfall(before) {
-            warn!(
-                source = self.source.name(),
-                missing, "a pass ended with fewer records than the source announced"
-            );
+            warn!(source, missing, "a pass gave fewer records than the source announced");
         }
-        let chance = chance();
-        let state = self.hold(|state| {
-            let now = Timestamp::now();
+        let chance = rand::random();
+        let state = self.change_as_holder(|state| {
+            let now = self.clock.now();
             state.cursor = Some(page.next.to_text());
-            state.tallies.add(&taken.tallies);
-            state.tallies.pages += 1;
-            state.watched(taken.new, now);
-            state.set_aside(taken.aside.iter().cloned());
+            state.tally.add(&result.tally);
+            state.tally.pages += 1;
+            state.record_arrivals(result.new_papers, now);
+            state.quarantine(result.quarantined.iter().cloned());
             state.last_run = Some(state.last_run.filter(|_| state.due.is_none()).unwrap_or(started));
             (state.failures, state.last_error, state.stopped) = (0, None, None);
-            let at_least = match page.come_back {
-                ComeBack::Now => {
+            let at_least = match page.next_fetch {
+                NextFetch::Now => {
                     state.due = None;
                     return;
                 }
-                ComeBack::Later(at_least) => SignedDuration::try_from(at_least).unwrap_or_default(),
-                ComeBack::Never => SignedDuration::ZERO,
+                NextFetch::Later(at_least) => SignedDuration::try_from(at_least).unwrap_or_default(),
+                NextFetch::Never => SignedDuration::ZERO,
             };
             state.due = Some(self.scheduled.timing.next(now, at_least, chance));
             state.last_success = Some(now);
         });
         let state = state.await?;
-        if page.come_back != ComeBack::Now {
-            metrics::SOURCE_RUNS
-                .with_label_values(&[self.source.name(), "done"])
-                .inc();
-            info!(source = self.source.name(), due = ?state.due, newest = ?state.newest, "source read to its end");
+        if page.next_fetch != NextFetch::Now {
+            SOURCE_RUNS.with_label_values(&[source, "done"]).inc();
+            info!(source, due = ?state.due, newest = ?state.newest, "source read to its end");
         }
         Ok(state)
     }
 
-    async fn page_failed(
+    async fn store_failure(
         &self,
-        taken: &Taken,
-        error: TakingError,
+        result: &PageResult,
+        error: &PageError,
         cursor: &Cursor,
         started: Timestamp,
-    ) -> Result<SourceState, PageError> {
-        let (remedy, label) = (error.remedy(), error.label());
-        metrics::SOURCE_RUNS
-            .with_label_values(&[self.source.name(), label])
+    ) -> Result<SourceState, RunError> {
+        let remedy = error.remedy();
+        SOURCE_RUNS
+            .with_label_values(&[self.source.name(), error.label()])
             .inc();
         warn!(source = self.source.name(), %error, ?remedy, "a page could not be read");
-        let (text, chance) = (error.to_string(), chance());
-        self.hold(|state| {
-            state.tallies.add(&taken.tallies);
-            state.watched(taken.new, Timestamp::now());
+        let (text, chance) = (error.to_string(), rand::random());
+        self.change_as_holder(|state| {
+            state.tally.add(&result.tally);
+            state.record_arrivals(result.new_papers, self.clock.now());
             state.last_run = Some(started);
             state.last_error = Some(text.clone());
             state.failures = state.failures.saturating_add(1);
-            let asked = match remedy {
+            let requested = match remedy {
                 Remedy::Retry(after) => after,
                 Remedy::Restart(after) => {
                     state.cursor = Some(cursor.restarted().to_text());
                     Some(after)
                 }
                 Remedy::Stop => {
-                    state.stopped = Some(self.stopped(&text));
+                    state.stopped = Some(self.stop_cause(&text));
                     return;
                 }
             };
-            let asked = asked.and_then(|asked| SignedDuration::try_from(asked).ok());
-            state.due = Some(Timestamp::now() + self.scheduled.timing.pause(state.failures, asked, chance));
+            state.due = Some(self.retry_at(state.failures, requested, chance));
         })
         .await
     }
 
-    async fn stop_source(&self, reason: &str) -> Result<SourceState, PageError> {
-        metrics::SOURCE_RUNS
-            .with_label_values(&[self.source.name(), "cursor"])
-            .inc();
-        warn!(
-            source = self.source.name(),
-            reason, "source stopped until an operator acts"
-        );
-        self.hold(|state| {
+    async fn stop_source(&self, reason: &str) -> Result<SourceState, RunError> {
+        let source = self.source.name();
+        SOURCE_RUNS.with_label_values(&[source, "cursor"]).inc();
+        warn!(source, reason, "source stopped until an operator acts");
+        self.change_as_holder(|state| {
             state.last_error = Some(reason.to_owned());
-            state.stopped = Some(self.stopped(reason));
+            state.stopped = Some(self.stop_cause(reason));
         })
         .await
     }
 
-    fn stopped(&self, reason: &str) -> Stopped {
-        Stopped {
+    fn stop_cause(&self, reason: &str) -> StopCause {
+        StopCause {
             reason: reason.to_owned(),
-            settings: self.scheduled.print.clone(),
+            fingerprint: self.scheduled.fingerprint.clone(),
         }
     }
 
-    /// The next page of a back-fill.
-    async fn advance_backfill(&self, state: &SourceState, id: &str) -> Result<SourceState, PageError> {
-        let Some(backfill) = state.backfills.iter().find(|one| one.id == id) else {
+    /// Reads the next page of a back-fill.
+    async fn advance_backfill(&self, state: &SourceState, id: &str) -> Result<SourceState, RunError> {
+        let Some(backfill) = state.backfills.iter().find(|backfill| backfill.id == id) else {
             return Ok(state.clone());
         };
-        let span = super::span_of(backfill.first, backfill.last);
-        let cursor = match self.cursor(backfill.cursor.as_deref(), span) {
+        let range = super::range_of(backfill.first, backfill.last);
+        let cursor = match self.cursor(backfill.cursor.as_deref(), range) {
             Ok(cursor) => cursor,
-            Err(error) => return self.backfill_failed(id, &error.to_string(), Remedy::Stop, None).await,
-        };
-        let (taken, read) = self.taker.page(&self.source, &cursor).await;
-        self.count(&taken);
-        match read {
-            Ok(page) => self.backfill_safe(id, &taken, &page).await,
             Err(error) => {
-                let label = error.label();
-                metrics::SOURCE_RUNS
-                    .with_label_values(&[self.source.name(), label])
+                let reason = error.to_string();
+                return self.store_backfill_failure(id, &reason, Remedy::Stop, None).await;
+            }
+        };
+        let (result, read) = self.ingester.ingest(&self.source, &cursor).await;
+        source_metrics::count_records(self.source.name(), &result.tally);
+        match read {
+            Ok(page) => self.store_backfill_page(id, &result, &page).await,
+            Err(error) => {
+                SOURCE_RUNS
+                    .with_label_values(&[self.source.name(), error.label()])
                     .inc();
-                self.backfill_failed(id, &error.to_string(), error.remedy(), Some(&cursor))
-                    .await
+                let (reason, remedy) = (error.to_string(), error.remedy());
+                self.store_backfill_failure(id, &reason, remedy, Some(&cursor)).await
             }
         }
     }
 
-    async fn backfill_safe(&self, id: &str, taken: &Taken, page: &Page) -> Result<SourceState, PageError> {
-        self.hold(|state| {
-            state.tallies.add(&taken.tallies);
-            state.tallies.pages += 1;
-            state.set_aside(taken.aside.iter().cloned());
+    async fn store_backfill_page(
+        &self,
+        id: &str,
+        result: &PageResult,
+        page: &PageSummary,
+    ) -> Result<SourceState, RunError> {
+        self.change_as_holder(|state| {
+            state.tally.add(&result.tally);
+            state.tally.pages += 1;
+            state.quarantine(result.quarantined.iter().cloned());
             let Some(backfill) = state.backfill(id) else { return };
-            let now = Timestamp::now();
+            let now = self.clock.now();
             backfill.cursor = Some(page.next.to_text());
-            backfill.records += taken.tallies.records();
+            backfill.records += result.tally.records();
             backfill.total = page.next.pass.announced.or(backfill.total);
             (backfill.progress, backfill.failures, backfill.error) = (now, 0, None);
-            match page.come_back {
-                ComeBack::Now => backfill.due = None,
-                ComeBack::Later(after) => {
+            match page.next_fetch {
+                NextFetch::Now => backfill.due = None,
+                NextFetch::Later(after) => {
                     backfill.due = Some(now + SignedDuration::try_from(after).unwrap_or_default());
                 }
-                ComeBack::Never if backfill.is_open() => backfill.state = BackfillState::Done,
-                ComeBack::Never => {}
+                NextFetch::Never if backfill.is_open() => backfill.state = BackfillState::Done,
+                NextFetch::Never => {}
             }
         })
         .await
     }
 
-    async fn backfill_failed(
+    async fn store_backfill_failure(
         &self,
         id: &str,
         error: &str,
         remedy: Remedy,
         cursor: Option<&Cursor>,
-    ) -> Result<SourceState, PageError> {
+    ) -> Result<SourceState, RunError> {
+        let source = self.source.name();
         warn!(
-            source = self.source.name(),
+            source,
             backfill = id,
             error,
             ?remedy,
             "a page of a back-fill could not be read"
         );
-        let chance = chance();
-        self.hold(|state| {
+        let chance = rand::random();
+        self.change_as_holder(|state| {
             let Some(backfill) = state.backfill(id) else { return };
             backfill.error = Some(error.to_owned());
             backfill.failures = backfill.failures.saturating_add(1);
-            let asked = match remedy {
+            let requested = match remedy {
                 Remedy::Retry(after) => after,
                 Remedy::Restart(after) => {
                     backfill.cursor = cursor.map(|cursor| cursor.restarted().to_text());
@@ -405,48 +409,42 @@ impl Runner {
                     return;
                 }
             };
-            let asked = asked.and_then(|asked| SignedDuration::try_from(asked).ok());
-            backfill.due = Some(Timestamp::now() + self.scheduled.timing.pause(backfill.failures, asked, chance));
+            backfill.due = Some(self.retry_at(backfill.failures, requested, chance));
         })
         .await
     }
 
-    /// The kept cursor; a new one at the first page, and where the source of this name was of another kind before.
-    fn cursor(&self, kept: Option<&str>, span: Span) -> Result<Cursor, CursorError> {
-        let Some(kept) = kept else {
-            return self.source.begin(span);
+    /// When to try again after so many failures in a row.
+    fn retry_at(&self, failures: u32, requested: Option<Duration>, chance: f64) -> Timestamp {
+        let requested = requested.and_then(|pause| SignedDuration::try_from(pause).ok());
+        self.clock.now() + self.scheduled.timing.pause(failures, requested, chance)
+    }
+
+    /// The stored cursor; a new one at the first page, and if the source of this name was of another kind before.
+    fn cursor(&self, stored: Option<&str>, range: DateRange) -> Result<Cursor, CursorError> {
+        let Some(stored) = stored else {
+            return self.source.begin(range);
         };
-        let cursor = Cursor::parse(kept)?;
+        let cursor = Cursor::parse(stored)?;
         if cursor.kind == self.source.kind() {
             return Ok(cursor);
         }
         info!(
             source = self.source.name(),
-            "the source is of another kind now and begins anew"
+            "the kind of the source has changed; it begins anew"
         );
-        self.source.begin(span)
+        self.source.begin(range)
     }
 
-    fn first_span(&self, now: Timestamp) -> Span {
-        let from = match self.scheduled.begin {
-            Begin::Ago(ago) => now.checked_sub(ago).ok(),
-            Begin::Day(day) => super::span_of(day, day).from,
+    fn first_range(&self, now: Timestamp) -> DateRange {
+        let from = match self.scheduled.first_run {
+            FirstRun::Ago(ago) => now.checked_sub(ago).ok(),
+            FirstRun::Day(day) => super::range_of(day, day).from,
         };
-        Span { from, until: None }
+        DateRange { from, until: None }
     }
 
-    fn count(&self, taken: &Taken) {
-        watch::count(self.source.name(), &taken.tallies);
+    fn time_until(&self, due: Timestamp) -> Duration {
+        Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default()
     }
-}
-
-/// How long until a moment of the wall clock.
-fn until(due: Timestamp) -> Duration {
-    Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default()
-}
-
-/// Between 0 and 1.
-fn chance() -> f64 {
-    let bits = (Uuid::new_v4().as_u128() >> 64) as u64;
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }

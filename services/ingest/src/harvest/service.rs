@@ -1,75 +1,81 @@
-//! SourceService: what operators see of sources, and what they do with them.
+//! SourceService: shows sources to operators and takes their commands.
 //!
-//! It changes what is kept of a source and leaves the work to whoever holds it.
+//! It changes the stored state of a source and leaves the work to the replica that holds the lease.
 
 use std::collections::BTreeMap;
 
+use common::clock::Clock;
 use common::status;
-use domain::freshness::{self, Freshness};
+use domain::freshness::{self, SourceFreshness};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use proto::convert::to_wire_time;
 use proto::ingest::v1 as wire;
 use proto::ingest::v1::source_service_server::SourceService;
-use sources::{Cursor, Kind};
+use sources::{Cursor, SourceKind};
 use tonic::{Request, Response, Status};
 
-use super::plan::{self, Step, Timing};
-use super::settings::Scheduled;
-use super::shelf::{Shelf, ShelfError};
-use super::state::{Backfill, BackfillState, SourceState};
+use super::plan::{self, HarvestStep, HarvestTiming};
+use super::settings::ScheduledSource;
+use super::state::{Backfill, BackfillState, RecordTally, SourceState};
+use super::state_store::SourceStateStore;
 
 /// What is known of a source from its settings.
-pub struct Listed {
-    kind: Kind,
-    timing: Timing,
-    print: String,
+pub struct ConfiguredSource {
+    kind: SourceKind,
+    timing: HarvestTiming,
+    fingerprint: String,
 }
 
-impl Listed {
+impl ConfiguredSource {
     /// From its settings.
-    pub fn new(kind: Kind, scheduled: &Scheduled) -> Self {
+    pub fn new(kind: SourceKind, scheduled: &ScheduledSource) -> Self {
         Self {
             kind,
             timing: scheduled.timing,
-            print: scheduled.print.clone(),
+            fingerprint: scheduled.fingerprint.clone(),
         }
     }
 }
 
 /// The service.
-pub struct Sources {
-    listed: BTreeMap<String, Listed>,
-    shelf: Shelf,
+pub struct SourceApi {
+    configured: BTreeMap<String, ConfiguredSource>,
+    store: SourceStateStore,
+    clock: Clock,
 }
 
-impl Sources {
+impl SourceApi {
     /// Over the sources of the settings and their states.
-    pub fn new(listed: BTreeMap<String, Listed>, shelf: Shelf) -> Self {
-        Self { listed, shelf }
+    pub fn new(configured: BTreeMap<String, ConfiguredSource>, store: SourceStateStore, clock: Clock) -> Self {
+        Self {
+            configured,
+            store,
+            clock,
+        }
     }
 
-    fn find(&self, name: &str) -> Result<&Listed, Status> {
-        let offered = || self.listed.keys().cloned().collect::<Vec<_>>();
-        self.listed
+    fn find(&self, name: &str) -> Result<&ConfiguredSource, Status> {
+        let offered = || self.configured.keys().cloned().collect::<Vec<_>>();
+        self.configured
             .get(name)
             .ok_or_else(|| status::not_offered("source", name, &offered()))
     }
 
-    /// Changes a source and shows it.
+    /// Changes the state of a source and shows it.
     async fn change(
         &self,
         name: &str,
         mut change: impl FnMut(&mut SourceState),
     ) -> Result<Option<wire::Source>, Status> {
-        let listed = self.find(name)?;
+        let configured = self.find(name)?;
         let ((), state) = self
             .try_change(name, |state| {
                 change(state);
                 Ok(())
             })
             .await?;
-        Ok(Some(shown(name, listed, &state, Timestamp::now())))
+        Ok(Some(source_view(name, configured, &state, self.clock.now())))
     }
 
     async fn try_change<T>(
@@ -78,12 +84,17 @@ impl Sources {
         change: impl FnMut(&mut SourceState) -> Result<T, Status>,
     ) -> Result<(T, SourceState), Status> {
         self.find(name)?;
-        self.shelf.change(name, change).await.map_err(unanswered)?
+        self.store.change(name, change).await.map_err(status::unavailable)?
     }
 
-    /// Moves a back-fill from one state to another; asking twice changes nothing.
-    async fn turn(&self, name: &str, id: &str, to: BackfillState) -> Result<Option<wire::Backfill>, Status> {
-        let (turned, _) = self
+    /// Moves a back-fill to another state; repeating it changes nothing.
+    async fn set_backfill_state(
+        &self,
+        name: &str,
+        id: &str,
+        to: BackfillState,
+    ) -> Result<Option<wire::Backfill>, Status> {
+        let (backfill, _) = self
             .try_change(name, |state| {
                 let backfill = state.backfill(id).ok_or_else(|| status::not_found("back-fill", id))?;
                 if backfill.state != to && !backfill.is_open() {
@@ -92,23 +103,23 @@ impl Sources {
                 }
                 backfill.state = to;
                 backfill.due = None;
-                Ok(shown_backfill(backfill))
+                Ok(backfill_view(backfill))
             })
             .await?;
-        Ok(Some(turned))
+        Ok(Some(backfill))
     }
 }
 
 #[tonic::async_trait]
-impl SourceService for Sources {
+impl SourceService for SourceApi {
     async fn list_sources(
         &self,
         _request: Request<wire::ListSourcesRequest>,
     ) -> Result<Response<wire::ListSourcesResponse>, Status> {
-        let mut sources = Vec::with_capacity(self.listed.len());
-        for (name, listed) in &self.listed {
-            let state = self.shelf.read(name).await.map_err(unanswered)?;
-            sources.push(shown(name, listed, &state, Timestamp::now()));
+        let mut sources = Vec::with_capacity(self.configured.len());
+        for (name, configured) in &self.configured {
+            let state = self.store.read(name).await.map_err(status::unavailable)?;
+            sources.push(source_view(name, configured, &state, self.clock.now()));
         }
         Ok(Response::new(wire::ListSourcesResponse { sources }))
     }
@@ -118,16 +129,16 @@ impl SourceService for Sources {
         request: Request<wire::GetSourceRequest>,
     ) -> Result<Response<wire::GetSourceResponse>, Status> {
         let name = request.into_inner().name;
-        let listed = self.find(&name)?;
-        let state = self.shelf.read(&name).await.map_err(unanswered)?;
-        let mut source = shown(&name, listed, &state, Timestamp::now());
-        source.backfills = state.backfills.iter().map(shown_backfill).collect();
-        let aside = state.aside.iter().map(|aside| wire::SetAsideRecord {
-            place: aside.place.clone(),
-            reason: aside.reason.clone(),
-            time: Some(to_wire_time(aside.time)),
+        let configured = self.find(&name)?;
+        let state = self.store.read(&name).await.map_err(status::unavailable)?;
+        let mut source = source_view(&name, configured, &state, self.clock.now());
+        source.backfills = state.backfills.iter().map(backfill_view).collect();
+        let quarantined = state.quarantined.iter().map(|record| wire::QuarantinedRecord {
+            location: record.location.clone(),
+            reason: record.reason.clone(),
+            time: Some(to_wire_time(record.time)),
         });
-        source.set_aside_records = aside.collect();
+        source.quarantined_records = quarantined.collect();
         Ok(Response::new(wire::GetSourceResponse { source: Some(source) }))
     }
 
@@ -173,14 +184,14 @@ impl SourceService for Sources {
             first_day,
             last_day,
         } = request.into_inner();
-        let listed = self.find(&name)?;
-        let now = Timestamp::now();
-        let (first, last) = range(&first_day, &last_day, freshness::date_of(now))?;
-        Cursor::start(listed.kind, super::span_of(first, last))
+        let configured = self.find(&name)?;
+        let now = self.clock.now();
+        let (first, last) = parse_days(&first_day, &last_day, freshness::date_of(now))?;
+        Cursor::start(configured.kind, super::range_of(first, last))
             .map_err(|error| status::invalid("first_day", error.to_string()))?;
         let (backfill, _) = self
             .try_change(&name, |state| {
-                if let Some(open) = state.backfills.iter().find(|one| one.is_open()) {
+                if let Some(open) = state.backfills.iter().find(|backfill| backfill.is_open()) {
                     let text = format!(
                         "source {name} has an open back-fill from {} to {}; wait for it or cancel {}",
                         open.first, open.last, open.id
@@ -188,9 +199,9 @@ impl SourceService for Sources {
                     return Err(Status::failed_precondition(text));
                 }
                 let backfill = Backfill::new(first, last, now);
-                let shown = shown_backfill(&backfill);
-                state.keep_backfill(backfill);
-                Ok(shown)
+                let view = backfill_view(&backfill);
+                state.add_backfill(backfill);
+                Ok(view)
             })
             .await?;
         Ok(Response::new(wire::StartBackfillResponse {
@@ -203,7 +214,9 @@ impl SourceService for Sources {
         request: Request<wire::PauseBackfillRequest>,
     ) -> Result<Response<wire::PauseBackfillResponse>, Status> {
         let wire::PauseBackfillRequest { name, backfill_id } = request.into_inner();
-        let backfill = self.turn(&name, &backfill_id, BackfillState::Paused).await?;
+        let backfill = self
+            .set_backfill_state(&name, &backfill_id, BackfillState::Paused)
+            .await?;
         Ok(Response::new(wire::PauseBackfillResponse { backfill }))
     }
 
@@ -212,7 +225,9 @@ impl SourceService for Sources {
         request: Request<wire::ResumeBackfillRequest>,
     ) -> Result<Response<wire::ResumeBackfillResponse>, Status> {
         let wire::ResumeBackfillRequest { name, backfill_id } = request.into_inner();
-        let backfill = self.turn(&name, &backfill_id, BackfillState::Running).await?;
+        let backfill = self
+            .set_backfill_state(&name, &backfill_id, BackfillState::Running)
+            .await?;
         Ok(Response::new(wire::ResumeBackfillResponse { backfill }))
     }
 
@@ -221,17 +236,15 @@ impl SourceService for Sources {
         request: Request<wire::CancelBackfillRequest>,
     ) -> Result<Response<wire::CancelBackfillResponse>, Status> {
         let wire::CancelBackfillRequest { name, backfill_id } = request.into_inner();
-        let backfill = self.turn(&name, &backfill_id, BackfillState::Cancelled).await?;
+        let backfill = self
+            .set_backfill_state(&name, &backfill_id, BackfillState::Cancelled)
+            .await?;
         Ok(Response::new(wire::CancelBackfillResponse { backfill }))
     }
 }
 
-fn unanswered(error: ShelfError) -> Status {
-    status::unavailable(error)
-}
-
 /// The days of a back-fill.
-fn range(first: &str, last: &str, today: Date) -> Result<(Date, Date), Status> {
+fn parse_days(first: &str, last: &str, today: Date) -> Result<(Date, Date), Status> {
     let day = |field: &str, text: &str| {
         let shown = domain::text::shorten(text);
         text.parse::<Date>()
@@ -254,33 +267,33 @@ fn range(first: &str, last: &str, today: Date) -> Result<(Date, Date), Status> {
     Ok((first_day, last_day))
 }
 
-fn shown(name: &str, listed: &Listed, state: &SourceState, now: Timestamp) -> wire::Source {
-    let step = plan::step(state, &listed.print, &listed.timing, now);
+fn source_view(name: &str, configured: &ConfiguredSource, state: &SourceState, now: Timestamp) -> wire::Source {
+    let step = plan::step(state, &configured.fingerprint, &configured.timing, now);
     let stopped = state
         .stopped
         .as_ref()
-        .filter(|stopped| stopped.settings == listed.print);
+        .filter(|cause| cause.fingerprint == configured.fingerprint);
     let source_state = match (&step, stopped) {
         _ if state.paused => wire::SourceState::Paused,
-        _ if state.holder.is_some() => wire::SourceState::Running,
+        _ if state.lease.is_some() => wire::SourceState::Running,
         (_, Some(_)) => wire::SourceState::Stopped,
         _ if state.failures > 0 => wire::SourceState::Retrying,
         _ => wire::SourceState::Waiting,
     };
     let next = match step {
-        Step::WaitUntil(_) => state.due,
-        Step::Run | Step::Backfill(_) if state.holder.is_none() => Some(now),
-        Step::Run | Step::Backfill(_) | Step::Rest => None,
+        HarvestStep::WaitUntil(_) => state.due,
+        HarvestStep::Run | HarvestStep::Backfill(_) if state.lease.is_none() => Some(now),
+        HarvestStep::Run | HarvestStep::Backfill(_) | HarvestStep::Idle => None,
     };
     let (freshness, late_since) = match state.freshness(now) {
-        Freshness::Unknown => (wire::SourceFreshness::Unknown, None),
-        Freshness::Usual => (wire::SourceFreshness::Usual, None),
-        Freshness::Late { since } => (wire::SourceFreshness::Late, Some(since)),
+        SourceFreshness::Unknown => (wire::SourceFreshness::Unknown, None),
+        SourceFreshness::Usual => (wire::SourceFreshness::Usual, None),
+        SourceFreshness::Late { since } => (wire::SourceFreshness::Late, Some(since)),
     };
     let mut source = wire::Source {
         name: name.to_owned(),
-        kind: listed.kind.as_str().to_owned(),
-        interval: Some(wire_duration(listed.timing.interval)),
+        kind: configured.kind.as_str().to_owned(),
+        interval: Some(wire_duration(configured.timing.interval)),
         next_run_time: next.map(to_wire_time),
         last_run_time: state.last_run.map(to_wire_time),
         last_success_time: state.last_success.map(to_wire_time),
@@ -289,15 +302,7 @@ fn shown(name: &str, listed: &Listed, state: &SourceState, now: Timestamp) -> wi
         cursor: state.cursor.clone().unwrap_or_default(),
         newest_paper_time: state.newest.map(to_wire_time),
         late_since_time: late_since.map(to_wire_time),
-        counts: Some(wire::SourceCounts {
-            pages: state.tallies.pages,
-            accepted: state.tallies.accepted,
-            unchanged: state.tallies.unchanged,
-            duplicate: state.tallies.duplicate,
-            withdrawn: state.tallies.withdrawn,
-            signals: state.tallies.signals,
-            set_aside: state.tallies.set_aside,
-        }),
+        counts: Some(counts_view(&state.tally)),
         ..wire::Source::default()
     };
     source.set_state(source_state);
@@ -305,7 +310,19 @@ fn shown(name: &str, listed: &Listed, state: &SourceState, now: Timestamp) -> wi
     source
 }
 
-fn shown_backfill(backfill: &Backfill) -> wire::Backfill {
+fn counts_view(tally: &RecordTally) -> wire::SourceCounts {
+    wire::SourceCounts {
+        pages: tally.pages,
+        accepted: tally.accepted,
+        unchanged: tally.unchanged,
+        duplicate: tally.duplicate,
+        withdrawn: tally.withdrawn,
+        signals: tally.signals,
+        quarantined: tally.quarantined,
+    }
+}
+
+fn backfill_view(backfill: &Backfill) -> wire::Backfill {
     let state = match backfill.state {
         BackfillState::Running => wire::BackfillState::Running,
         BackfillState::Paused => wire::BackfillState::Paused,

@@ -1,7 +1,7 @@
-//! The file that says which sources there are and how often each is asked.
+//! The file that names the sources and the schedule of each.
 //!
-//! One table per source. What a kind of source takes is said in `sources`; the keys here are those of the schedule. All
-//! mistakes are reported at once.
+//! One table per source. The keys of each kind of source are documented in `sources`; the keys here are those of the
+//! schedule. All mistakes are reported at once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,40 +12,40 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sources::{HttpConfig, SourceConfig};
 
-use super::plan::Timing;
+use super::plan::HarvestTiming;
 
-/// How far back a source is read at its first run, where the file does not say.
-const FIRST_LOOK: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// How far back a source is read at its first run, unless the file says otherwise.
+const DEFAULT_FIRST_RUN: SignedDuration = SignedDuration::from_hours(24 * 7);
 const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_millis(10);
 const LONGEST_INTERVAL: SignedDuration = SignedDuration::from_hours(24 * 31);
-const USUAL_JITTER: f64 = 0.1;
+const DEFAULT_JITTER: f64 = 0.1;
 
-/// All sources and how they are asked.
+/// All sources, and how they are accessed.
 #[derive(Debug, Clone, Default)]
 pub struct SourcesConfig {
-    /// How any of them is asked.
+    /// Settings of the client that they share.
     pub http: HttpConfig,
     /// The sources by name.
-    pub sources: BTreeMap<String, Scheduled>,
+    pub sources: BTreeMap<String, ScheduledSource>,
 }
 
 /// A source with its schedule.
 #[derive(Debug, Clone)]
-pub struct Scheduled {
-    /// What to ask.
+pub struct ScheduledSource {
+    /// What to read.
     pub source: SourceConfig,
-    /// How often.
-    pub timing: Timing,
+    /// When to read it.
+    pub timing: HarvestTiming,
     /// Where the first run begins.
-    pub begin: Begin,
-    /// Stands for these settings: others are worth another try after a stop.
-    pub print: String,
+    pub first_run: FirstRun,
+    /// Identifies these settings: other settings are worth another try after a stop.
+    pub fingerprint: String,
 }
 
 /// Where the first run of a source begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Begin {
-    /// So long before the first run.
+pub enum FirstRun {
+    /// This long before the first run.
     Ago(SignedDuration),
     /// At the beginning of a day, UTC.
     Day(Date),
@@ -54,11 +54,11 @@ pub enum Begin {
 /// The mistakes of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.0.join("; "))]
-pub struct SourcesError(pub Vec<String>);
+pub struct SourcesConfigError(pub Vec<String>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct SourcesFile {
     #[serde(default)]
     http: HttpConfig,
     #[serde(default)]
@@ -69,19 +69,20 @@ struct File {
 ///
 /// # Errors
 /// All of its mistakes, each with the source and the key.
-pub fn read(path: &Path) -> Result<SourcesConfig, SourcesError> {
+pub fn read(path: &Path) -> Result<SourcesConfig, SourcesConfigError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
-        .map_err(|error| SourcesError(vec![format!("{shown} cannot be read: {error}")]))?;
-    parse(&text).map_err(|SourcesError(problems)| {
+        .map_err(|error| SourcesConfigError(vec![format!("{shown} cannot be read: {error}")]))?;
+    parse(&text).map_err(|SourcesConfigError(problems)| {
         let problems = problems.into_iter().map(|problem| format!("{shown}: {problem}"));
-        SourcesError(problems.collect())
+        SourcesConfigError(problems.collect())
     })
 }
 
 /// Reads the text of the file.
-fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
-    let file: File = toml::from_str(text).map_err(|error| SourcesError(vec![error.to_string().trim().to_owned()]))?;
+fn parse(text: &str) -> Result<SourcesConfig, SourcesConfigError> {
+    let file: SourcesFile =
+        toml::from_str(text).map_err(|error| SourcesConfigError(vec![error.to_string().trim().to_owned()]))?;
     let mut problems: Vec<String> = file
         .http
         .problems()
@@ -97,7 +98,7 @@ fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
         }
     }
     if !problems.is_empty() {
-        return Err(SourcesError(problems));
+        return Err(SourcesConfigError(problems));
     }
     Ok(SourcesConfig {
         http: file.http,
@@ -106,8 +107,8 @@ fn parse(text: &str) -> Result<SourcesConfig, SourcesError> {
 }
 
 /// One table; nothing where it is not enabled.
-fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<Scheduled>, Vec<String>> {
-    let print = print_of(&table);
+fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<ScheduledSource>, Vec<String>> {
+    let fingerprint = fingerprint_of(&table);
     let mut problems = Vec::new();
     let enabled = match table.remove("enabled") {
         None => true,
@@ -117,22 +118,21 @@ fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<Scheduled>, Ve
             false
         }
     };
-    let interval = taken(&mut table, "interval", &mut problems, duration);
-    let jitter = taken(&mut table, "jitter", &mut problems, share);
-    let begin = taken(&mut table, "begin", &mut problems, begin);
+    let interval = setting(&mut table, "interval", &mut problems, duration);
+    let jitter = setting(&mut table, "jitter", &mut problems, share);
+    let first_run = setting(&mut table, "begin", &mut problems, first_run);
     match SourceConfig::read(name, table) {
         Ok(source) if problems.is_empty() => {
-            let usual = SignedDuration::try_from(source.kind().usual_interval()).unwrap_or(LONGEST_INTERVAL);
-            let timing = Timing {
-                interval: interval.unwrap_or(usual),
-                jitter: jitter.unwrap_or(USUAL_JITTER),
+            let default = SignedDuration::try_from(source.kind().default_interval()).unwrap_or(LONGEST_INTERVAL);
+            let timing = HarvestTiming {
+                interval: interval.unwrap_or(default),
+                jitter: jitter.unwrap_or(DEFAULT_JITTER),
             };
-            let begin = begin.unwrap_or(Begin::Ago(FIRST_LOOK));
-            let source = Scheduled {
+            let source = ScheduledSource {
                 source,
                 timing,
-                begin,
-                print,
+                first_run: first_run.unwrap_or(FirstRun::Ago(DEFAULT_FIRST_RUN)),
+                fingerprint,
             };
             Ok(enabled.then_some(source))
         }
@@ -144,7 +144,8 @@ fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<Scheduled>, Ve
     }
 }
 
-fn taken<T>(
+/// Takes a setting out of the table; a mistake is reported.
+fn setting<T>(
     table: &mut toml::Table,
     key: &str,
     problems: &mut Vec<String>,
@@ -171,25 +172,25 @@ fn share(value: &toml::Value) -> Result<f64, String> {
     number.ok_or_else(|| "a number from 0 to 0.5 is required".to_owned())
 }
 
-fn begin(value: &toml::Value) -> Result<Begin, String> {
+fn first_run(value: &toml::Value) -> Result<FirstRun, String> {
     let text = match value {
         toml::Value::String(text) => text.clone(),
         toml::Value::Datetime(date) => date.to_string(),
         _ => String::new(),
     };
-    let day = text.parse().map(Begin::Day).ok();
+    let day = text.parse().map(FirstRun::Day).ok();
     let ago = || {
         text.parse()
             .ok()
             .filter(|ago: &SignedDuration| !ago.is_negative())
-            .map(Begin::Ago)
+            .map(FirstRun::Ago)
     };
     day.or_else(ago)
         .ok_or_else(|| "a day such as \"2026-01-31\" or a duration such as \"168h\" is required".to_owned())
 }
 
-/// Tells settings apart without keeping what may be secret in them.
-fn print_of(table: &toml::Table) -> String {
+/// Tells settings apart without storing secrets in them.
+fn fingerprint_of(table: &toml::Table) -> String {
     let hash = Sha256::digest(table.to_string());
     domain::identity::hex(&hash[..8])
 }
@@ -201,35 +202,35 @@ mod tests {
     const HTTP: &str = "[http]\ncontact = \"papers@example.org\"\n";
 
     #[test]
-    fn a_source_has_its_usual_schedule_unless_the_file_says_otherwise() {
+    fn a_source_has_the_default_schedule_of_its_kind() {
         let text = format!(
             "{HTTP}[sources.arxiv]\n[sources.mine]\nkind = \"acl\"\ninterval = \"90m\"\njitter = 0\nbegin = \"2026-01-31\"\n"
         );
         let read = parse(&text).expect("sources");
         let arxiv = &read.sources["arxiv"];
         assert_eq!(arxiv.timing.interval, SignedDuration::from_hours(2));
-        assert_eq!(arxiv.begin, Begin::Ago(FIRST_LOOK));
+        assert_eq!(arxiv.first_run, FirstRun::Ago(DEFAULT_FIRST_RUN));
         let mine = &read.sources["mine"];
         assert_eq!(
             mine.timing,
-            Timing {
+            HarvestTiming {
                 interval: SignedDuration::from_mins(90),
                 jitter: 0.0
             }
         );
-        assert_eq!(mine.begin, Begin::Day("2026-01-31".parse().expect("a date")));
-        assert_ne!(arxiv.print, mine.print);
+        assert_eq!(mine.first_run, FirstRun::Day("2026-01-31".parse().expect("a date")));
+        assert_ne!(arxiv.fingerprint, mine.fingerprint);
     }
 
     #[test]
-    fn a_source_that_is_not_enabled_is_none_but_its_mistakes_are() {
+    fn a_disabled_source_is_left_out_but_its_mistakes_are_not() {
         let off = format!("{HTTP}[sources.arxiv]\nenabled = false\n");
         assert!(parse(&off).expect("sources").sources.is_empty());
         assert!(parse(&format!("{off}interval = 3\n")).is_err());
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once() {
+    fn all_mistakes_are_reported_at_once() {
         let text = format!(
             "{HTTP}[sources.arxiv]\ninterval = \"soon\"\njitter = 2\nnonsense = 1\n[sources.x]\nkind = \"gopher\"\n"
         );

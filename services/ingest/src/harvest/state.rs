@@ -1,95 +1,94 @@
-//! What is kept of a source between two runs, as JSON in a bucket of the bus.
+//! What is stored of a source between two runs, as JSON in a bucket of the bus.
 //!
-//! Whoever changes it does so by compare-and-swap ([`super::shelf`]), so a holder that was taken for dead changes nothing
-//! any more. It holds no papers.
+//! It is changed by compare-and-swap alone ([`super::state_store`]), so a replica that lost its lease changes nothing any
+//! more. A state that this release does not know is an error, never a default. It holds no papers.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use domain::freshness::{self, Day, Freshness};
+use domain::freshness::{self, DailyArrivals, SourceFreshness};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Records that were set aside, of which the newest are kept.
-const ASIDE_KEPT: usize = 50;
-/// Characters of a place or a reason that are kept.
-const ASIDE_CHARS: usize = 300;
-/// Back-fills that have ended, of which the newest are kept.
-const BACKFILLS_KEPT: usize = 20;
-/// Days whose tallies are kept: what freshness looks at, and the weekday before.
+/// Quarantined records that are kept, newest first.
+const MAX_QUARANTINED: usize = 50;
+/// Characters of a location or a reason that are kept.
+const MAX_QUARANTINE_CHARS: usize = 300;
+/// Ended back-fills that are kept, newest first.
+const MAX_ENDED_BACKFILLS: usize = 20;
+/// Days whose tallies are kept: those that freshness looks at, and one more week.
 const DAYS_KEPT: i64 = freshness::WEEKS * 7 + 7;
 
-/// A source as it stands.
+/// The state of a source.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct SourceState {
-    /// Who reads it now.
-    pub holder: Option<Holder>,
+    /// The replica that reads it now.
+    pub lease: Option<SourceLease>,
     /// Where the next page begins; absent before the first.
     pub cursor: Option<String>,
     /// When it is due; absent means now.
     pub due: Option<Timestamp>,
-    /// True while an operator lets it rest.
+    /// True while an operator has paused it.
     pub paused: bool,
     /// Why it waits for an operator.
-    pub stopped: Option<Stopped>,
+    pub stopped: Option<StopCause>,
     /// Why the last run failed.
     pub last_error: Option<String>,
-    /// Runs that failed since one that did not.
+    /// Failed runs since the last successful one.
     pub failures: u32,
     /// When the last run began.
     pub last_run: Option<Timestamp>,
-    /// When a run last came to the end of what there was.
+    /// When a run last reached the end of what there was.
     pub last_success: Option<Timestamp>,
     /// When a new paper last came.
     pub newest: Option<Timestamp>,
-    /// What came of its records.
-    pub tallies: Tallies,
-    /// What came on the last days on which it was watched, by day.
+    /// What became of its records.
+    pub tally: RecordTally,
+    /// What came on the last days on which it was read, by day.
     pub days: BTreeMap<Date, DayTally>,
-    /// Records set aside, newest first.
-    pub aside: VecDeque<Aside>,
+    /// Quarantined records, newest first.
+    pub quarantined: VecDeque<QuarantineEntry>,
     /// Back-fills, newest first.
     pub backfills: VecDeque<Backfill>,
 }
 
-/// Who reads a source, and a number that changes with every sign of life.
+/// The replica that reads a source, and a number that changes with every heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct SourceLease {
     /// The replica.
     pub owner: u64,
-    /// Grows with every sign of life.
-    pub beat: u64,
+    /// Grows with every heartbeat.
+    pub heartbeat: u64,
 }
 
 /// An error that does not pass by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stopped {
+pub struct StopCause {
     /// What is wrong.
     pub reason: String,
-    /// The settings it failed under: others are worth another try.
-    pub settings: String,
+    /// The fingerprint of the settings it failed under: other settings are worth another try.
+    pub fingerprint: String,
 }
 
-/// What came of records.
+/// What became of records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Tallies {
+pub struct RecordTally {
     /// Pages read to their end.
     pub pages: u64,
     /// New or changed papers.
     pub accepted: u64,
-    /// Papers known as they are.
+    /// Papers that were known with this content.
     pub unchanged: u64,
-    /// Papers known under another id.
+    /// Papers that were known under another id.
     pub duplicate: u64,
     /// Withdrawn papers.
     pub withdrawn: u64,
     /// Signals.
     pub signals: u64,
     /// Records that could not be used.
-    pub set_aside: u64,
+    pub quarantined: u64,
 }
 
 /// What came on one day.
@@ -103,16 +102,16 @@ pub struct DayTally {
 
 /// A record that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aside {
-    /// Its id, or where it stood.
-    pub place: String,
+pub struct QuarantineEntry {
+    /// Its id, or where it was on its page.
+    pub location: String,
     /// What is wrong with it.
     pub reason: String,
     /// When it came.
     pub time: Timestamp,
 }
 
-/// A range that is read beside the schedule.
+/// A range of days that is read beside the schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Backfill {
     /// Unique for the source.
@@ -121,7 +120,7 @@ pub struct Backfill {
     pub first: Date,
     /// Last day.
     pub last: Date,
-    /// What it is doing.
+    /// Its state.
     pub state: BackfillState,
     /// Where its next page begins; absent before the first.
     pub cursor: Option<String>,
@@ -129,25 +128,25 @@ pub struct Backfill {
     pub due: Option<Timestamp>,
     /// Records so far.
     pub records: u64,
-    /// Records in all, where the source says so.
+    /// Records in all, if the source says so.
     pub total: Option<u64>,
-    /// When it was asked for.
+    /// When it was requested.
     pub created: Timestamp,
-    /// When it got on last.
+    /// When a page was last read.
     pub progress: Timestamp,
-    /// Failures since it last got on.
+    /// Failures since a page was last read.
     pub failures: u32,
     /// Why it failed.
     pub error: Option<String>,
 }
 
-/// What a back-fill is doing.
+/// The state of a back-fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackfillState {
-    /// Under way.
+    /// In progress.
     Running,
-    /// Resting.
+    /// Paused by an operator.
     Paused,
     /// Read to its end.
     Done,
@@ -157,7 +156,7 @@ pub enum BackfillState {
     Failed,
 }
 
-impl Tallies {
+impl RecordTally {
     /// Adds those of a page.
     pub fn add(&mut self, other: &Self) {
         self.pages += other.pages;
@@ -166,12 +165,12 @@ impl Tallies {
         self.duplicate += other.duplicate;
         self.withdrawn += other.withdrawn;
         self.signals += other.signals;
-        self.set_aside += other.set_aside;
+        self.quarantined += other.quarantined;
     }
 
-    /// Records of all sorts.
+    /// Records of all kinds.
     pub fn records(&self) -> u64 {
-        self.accepted + self.unchanged + self.duplicate + self.withdrawn + self.set_aside
+        self.accepted + self.unchanged + self.duplicate + self.withdrawn + self.quarantined
     }
 }
 
@@ -194,7 +193,7 @@ impl Backfill {
         }
     }
 
-    /// Whether it may go on some day.
+    /// Whether it may still go on.
     pub fn is_open(&self) -> bool {
         matches!(self.state, BackfillState::Running | BackfillState::Paused)
     }
@@ -203,21 +202,21 @@ impl Backfill {
 impl SourceState {
     /// A back-fill.
     pub fn backfill(&mut self, id: &str) -> Option<&mut Backfill> {
-        self.backfills.iter_mut().find(|one| one.id == id)
+        self.backfills.iter_mut().find(|backfill| backfill.id == id)
     }
 
-    /// Keeps a back-fill, and of those that have ended only the newest.
-    pub fn keep_backfill(&mut self, backfill: Backfill) {
+    /// Adds a back-fill, and drops the oldest of those that have ended.
+    pub fn add_backfill(&mut self, backfill: Backfill) {
         self.backfills.push_front(backfill);
         let mut ended = 0;
-        self.backfills.retain(|one| {
-            ended += usize::from(!one.is_open());
-            one.is_open() || ended <= BACKFILLS_KEPT
+        self.backfills.retain(|backfill| {
+            ended += usize::from(!backfill.is_open());
+            backfill.is_open() || ended <= MAX_ENDED_BACKFILLS
         });
     }
 
-    /// Notes that the source was watched, and how many new papers came just now.
-    pub fn watched(&mut self, papers: u64, now: Timestamp) {
+    /// Records that the source was read just now, and how many new papers came.
+    pub fn record_arrivals(&mut self, papers: u64, now: Timestamp) {
         let today = freshness::date_of(now);
         let day = self.days.entry(today).or_default();
         day.papers += papers;
@@ -230,27 +229,27 @@ impl SourceState {
     }
 
     /// Whether it is unusual that nothing has come.
-    pub fn freshness(&self, now: Timestamp) -> Freshness {
-        let day = |(date, tally): (&Date, &DayTally)| Day {
+    pub fn freshness(&self, now: Timestamp) -> SourceFreshness {
+        let day = |(date, tally): (&Date, &DayTally)| DailyArrivals {
             date: *date,
             papers: tally.papers,
             first: tally.first,
         };
-        let days: Vec<Day> = self.days.iter().map(day).collect();
+        let days: Vec<DailyArrivals> = self.days.iter().map(day).collect();
         freshness::judge(&days, now)
     }
 
-    /// Keeps the newest records that were set aside.
-    pub fn set_aside(&mut self, records: impl IntoIterator<Item = Aside>) {
-        for mut aside in records {
-            for text in [&mut aside.place, &mut aside.reason] {
-                if let Some((end, _)) = text.char_indices().nth(ASIDE_CHARS) {
+    /// Adds quarantined records, and drops the oldest.
+    pub fn quarantine(&mut self, records: impl IntoIterator<Item = QuarantineEntry>) {
+        for mut record in records {
+            for text in [&mut record.location, &mut record.reason] {
+                if let Some((end, _)) = text.char_indices().nth(MAX_QUARANTINE_CHARS) {
                     text.truncate(end);
                 }
             }
-            self.aside.push_front(aside);
+            self.quarantined.push_front(record);
         }
-        self.aside.truncate(ASIDE_KEPT);
+        self.quarantined.truncate(MAX_QUARANTINED);
     }
 }
 
@@ -263,46 +262,57 @@ mod tests {
     }
 
     #[test]
-    fn states_of_other_releases_are_read() {
-        let state: SourceState = serde_json::from_str(r#"{"paused":true,"unheard_of":1}"#).expect("a state");
-        assert!(state.paused && state.cursor.is_none());
+    fn a_state_of_another_release_is_refused() {
+        let mut state = SourceState::default();
+        state.add_backfill(Backfill::new(Date::MIN, Date::MIN, at("2026-01-01T00:00:00Z")));
         let text = serde_json::to_string(&state).expect("JSON");
         assert_eq!(serde_json::from_str::<SourceState>(&text).expect("a state"), state);
+        for strange in [
+            text.replace("\"running\"", "\"simmering\""),
+            text.replace("\"paused\":false", "\"paused\":false,\"unheard_of\":1"),
+            text.replace("\"paused\":false,", ""),
+        ] {
+            assert_ne!(strange, text);
+            assert!(serde_json::from_str::<SourceState>(&strange).is_err(), "{strange}");
+        }
     }
 
     #[test]
-    fn what_is_kept_is_bounded() {
+    fn a_state_is_bounded() {
         let mut state = SourceState::default();
         for number in 0..200 {
             let time = at("2026-01-01T00:00:00Z") + jiff::SignedDuration::from_hours(24 * number);
-            state.watched(1, time);
-            let place = format!("{number}:{}", "ä".repeat(1_000));
-            state.set_aside([Aside {
-                place,
+            state.record_arrivals(1, time);
+            let location = format!("{number}:{}", "ä".repeat(1_000));
+            state.quarantine([QuarantineEntry {
+                location,
                 reason: String::new(),
                 time,
             }]);
             let mut ended = Backfill::new(Date::MIN, Date::MIN, time);
             ended.state = BackfillState::Done;
-            state.keep_backfill(ended);
+            state.add_backfill(ended);
         }
         assert_eq!(state.days.len(), 64);
-        assert_eq!((state.aside.len(), state.backfills.len()), (ASIDE_KEPT, BACKFILLS_KEPT));
-        assert!(state.aside[0].place.starts_with("199:"));
-        assert_eq!(state.aside[0].place.chars().count(), ASIDE_CHARS);
+        assert_eq!(
+            (state.quarantined.len(), state.backfills.len()),
+            (MAX_QUARANTINED, MAX_ENDED_BACKFILLS)
+        );
+        assert!(state.quarantined[0].location.starts_with("199:"));
+        assert_eq!(state.quarantined[0].location.chars().count(), MAX_QUARANTINE_CHARS);
     }
 
     #[test]
-    fn an_open_back_fill_is_never_forgotten() {
+    fn an_open_back_fill_is_never_dropped() {
         let mut state = SourceState::default();
         let now = at("2026-01-01T00:00:00Z");
         let open = Backfill::new(Date::MIN, Date::MIN, now);
         let id = open.id.clone();
-        state.keep_backfill(open);
+        state.add_backfill(open);
         for _ in 0..50 {
             let mut ended = Backfill::new(Date::MIN, Date::MIN, now);
             ended.state = BackfillState::Cancelled;
-            state.keep_backfill(ended);
+            state.add_backfill(ended);
         }
         assert!(state.backfill(&id).is_some());
     }

@@ -1,32 +1,33 @@
-//! The register over a real server.
+//! The registry over a real server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::jetstream::kv;
-use common::bus::BusConfig;
+use common::clock::Clock;
+use common::config::BusConfig;
 use common::flow;
 use domain::Submission;
 use standalone::{Children, DataFolder, Programs, Toolbox};
 
 use super::*;
 
-/// A register and the servers below it.
-pub struct Bench {
-    /// The register.
+/// A registry and its servers.
+pub struct RegistryFixture {
+    /// The registry.
     pub registry: Registry,
-    /// The bus it lies on.
+    /// The bus it is stored on.
     pub bus: Bus,
     children: Children,
     _folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl RegistryFixture {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let nats = tokio::task::spawn_blocking(|| Toolbox::from_env().nats_server().unwrap());
+        let nats = common::tasks::blocking(|| Toolbox::from_env().nats_server().unwrap());
         let programs = Programs {
-            nats: Some(nats.await.unwrap()),
+            nats: Some(nats.await),
             ..Programs::default()
         };
         let data = DataFolder::open(folder.path()).unwrap();
@@ -36,7 +37,8 @@ impl Bench {
             replicas: 1,
             max_age: Duration::from_hours(24),
         };
-        let bus = Bus::connect(config, "test").await.unwrap();
+        let bus = Bus::connect(config, "test", Clock::system()).await.unwrap();
+        common::streams::ensure(&bus).await.unwrap();
         Self {
             registry: Registry::open(&bus).await.unwrap(),
             bus,
@@ -53,12 +55,12 @@ impl Bench {
             source: "test".to_owned(),
             ..Submission::default()
         };
-        let paper = submission.into_paper(Timestamp::now()).unwrap();
+        let paper = submission.into_paper(self.bus.clock().now()).unwrap();
         self.registry.submit(paper).await.unwrap()
     }
 
-    async fn resend(&self, id: &str) -> Resent {
-        self.registry.resend(&PaperId::parse(id).unwrap()).await.unwrap()
+    async fn republish(&self, id: &str) -> RepublishResult {
+        self.registry.republish(&PaperId::parse(id).unwrap()).await.unwrap()
     }
 
     async fn withdraw(&self, id: &str) {
@@ -89,19 +91,19 @@ impl Bench {
 
 #[tokio::test]
 async fn every_paper_is_listed_once_whatever_changes_meanwhile() {
-    let bench = Bench::start().await;
+    let fixture = RegistryFixture::start().await;
     for number in 0..200 {
-        bench
+        fixture
             .submit(&number.to_string(), &format!("Paper number {number}"))
             .await;
     }
     // The same text under another id is no paper of its own.
-    let alias = bench.submit("alias", "Paper number 7").await;
+    let alias = fixture.submit("alias", "Paper number 7").await;
     assert_eq!((alias.verdict, alias.id.as_str()), (Verdict::Duplicate, "test:7"));
     let mut listed: BTreeMap<String, (u64, bool)> = BTreeMap::new();
     let (mut after, mut pages) = (0, 0);
     loop {
-        let page = bench.registry.page(after, 30).await.unwrap();
+        let page = fixture.registry.page(after, 30).await.unwrap();
         assert!(page.records.len() <= 30);
         pages += 1;
         for record in page.records {
@@ -109,14 +111,14 @@ async fn every_paper_is_listed_once_whatever_changes_meanwhile() {
             assert_eq!(before, None, "{} was listed twice", record.id);
         }
         // One that was listed, one that comes next, and a new one.
-        bench
+        fixture
             .submit(&(pages * 20).to_string(), &format!("Changed {pages}"))
             .await;
-        bench
+        fixture
             .submit(&(pages * 20 + 40).to_string(), &format!("Changed also {pages}"))
             .await;
-        bench.withdraw(&format!("test:{}", 199 - pages)).await;
-        bench.submit(&format!("new-{pages}"), &format!("New {pages}")).await;
+        fixture.withdraw(&format!("test:{}", 199 - pages)).await;
+        fixture.submit(&format!("new-{pages}"), &format!("New {pages}")).await;
         let Some(next) = page.next else { break };
         after = next;
     }
@@ -127,111 +129,110 @@ async fn every_paper_is_listed_once_whatever_changes_meanwhile() {
     assert_eq!(listed["test:0"], (1, false));
     assert_eq!(listed["test:198"], (2, true));
     assert!(pages >= 7, "{pages}");
-    bench.stop().await;
+    fixture.stop().await;
 }
 
 #[tokio::test]
-async fn an_empty_register_has_one_empty_page() {
-    let bench = Bench::start().await;
-    let page = bench.registry.page(0, 10).await.unwrap();
+async fn an_empty_registry_has_one_empty_page() {
+    let fixture = RegistryFixture::start().await;
+    let page = fixture.registry.page(0, 10).await.unwrap();
     assert_eq!((page.records.len(), page.next), (0, None));
-    bench.submit("1", "The only one").await;
-    let page = bench.registry.page(0, 1).await.unwrap();
+    fixture.submit("1", "The only one").await;
+    let page = fixture.registry.page(0, 1).await.unwrap();
     assert_eq!((page.records.len(), page.next), (1, None));
-    let behind = bench.registry.page(1_000_000, 1).await.unwrap();
+    let behind = fixture.registry.page(1_000_000, 1).await.unwrap();
     assert_eq!((behind.records.len(), behind.next), (0, None));
-    bench.stop().await;
+    fixture.stop().await;
 }
 
 #[tokio::test]
 async fn the_last_event_of_a_paper_is_sent_again() {
-    let bench = Bench::start().await;
-    bench.submit("1", "First words").await;
-    bench.submit("1", "Other words").await;
-    let first: PaperAccepted = bench.last().await;
-    bench.submit("2", "Something else").await;
-    bench.submit("other", "Something else").await;
+    let fixture = RegistryFixture::start().await;
+    fixture.submit("1", "First words").await;
+    fixture.submit("1", "Other words").await;
+    let first: PaperAccepted = fixture.last().await;
+    fixture.submit("2", "Something else").await;
+    fixture.submit("other", "Something else").await;
 
-    assert_eq!(bench.resend("test:1").await, Resent::Sent { revision: 2 });
-    let again: PaperAccepted = bench.last().await;
-    assert_eq!((&again.paper, first.repetition.as_str()), (&first.paper, ""));
-    assert!(!again.repetition.is_empty());
+    assert_eq!(fixture.republish("test:1").await, RepublishResult::Sent { revision: 2 });
+    let again: PaperAccepted = fixture.last().await;
+    assert_eq!((&again.paper, first.resend_id.as_str()), (&first.paper, ""));
+    assert!(!again.resend_id.is_empty());
     // Nothing takes the second for a duplicate of the first.
-    assert_eq!(bench.resend("test:1").await, Resent::Sent { revision: 2 });
-    let third: PaperAccepted = bench.last().await;
-    assert_ne!(third.repetition, again.repetition);
+    assert_eq!(fixture.republish("test:1").await, RepublishResult::Sent { revision: 2 });
+    let third: PaperAccepted = fixture.last().await;
+    assert_ne!(third.resend_id, again.resend_id);
 
     // Another id of the same paper stands for it.
-    assert_eq!(bench.resend("test:other").await, Resent::Sent { revision: 1 });
-    let other: PaperAccepted = bench.last().await;
+    assert_eq!(
+        fixture.republish("test:other").await,
+        RepublishResult::Sent { revision: 1 }
+    );
+    let other: PaperAccepted = fixture.last().await;
     assert_eq!(other.paper.unwrap().id, "test:2");
 
-    assert_eq!(bench.resend("test:nobody").await, Resent::Unknown);
-    bench.stop().await;
+    assert_eq!(fixture.republish("test:nobody").await, RepublishResult::Unknown);
+    fixture.stop().await;
 }
 
 #[tokio::test]
 async fn a_withdrawal_is_sent_again_even_where_its_event_is_lost() {
-    let bench = Bench::start().await;
-    bench.submit("1", "Wrong").await;
-    bench.withdraw("test:1").await;
-    assert_eq!(bench.resend("test:1").await, Resent::Sent { revision: 2 });
-    let again: PaperWithdrawn = bench.last().await;
+    let fixture = RegistryFixture::start().await;
+    fixture.submit("1", "Wrong").await;
+    fixture.withdraw("test:1").await;
+    assert_eq!(fixture.republish("test:1").await, RepublishResult::Sent { revision: 2 });
+    let again: PaperWithdrawn = fixture.last().await;
     assert_eq!((again.revision, again.reason.as_str()), (2, "an error in it"));
-    bench.forget_events().await;
-    assert_eq!(bench.resend("test:1").await, Resent::Sent { revision: 2 });
-    let again: PaperWithdrawn = bench.last().await;
+    fixture.forget_events().await;
+    assert_eq!(fixture.republish("test:1").await, RepublishResult::Sent { revision: 2 });
+    let again: PaperWithdrawn = fixture.last().await;
     assert_eq!(
         (again.paper_id.as_str(), again.revision, again.reason.as_str()),
         ("test:1", 2, "")
     );
-    bench.stop().await;
+    fixture.stop().await;
 }
 
 #[tokio::test]
 async fn a_paper_whose_text_is_gone_is_accepted_anew() {
-    let bench = Bench::start().await;
-    bench.submit("1", "Kept too long").await;
-    assert_eq!(bench.submit("1", "Kept too long").await.verdict, Verdict::Unchanged);
-    bench.forget_events().await;
+    let fixture = RegistryFixture::start().await;
+    fixture.submit("1", "Kept too long").await;
+    assert_eq!(fixture.submit("1", "Kept too long").await.verdict, Verdict::Unchanged);
+    fixture.forget_events().await;
     for _ in 0..2 {
-        assert_eq!(bench.resend("test:1").await, Resent::Gone { revision: 1 });
+        assert_eq!(fixture.republish("test:1").await, RepublishResult::Gone { revision: 1 });
     }
-    let decision = bench.submit("1", "Kept too long").await;
+    let decision = fixture.submit("1", "Kept too long").await;
     assert_eq!((decision.verdict, decision.revision), (Verdict::Accepted, 2));
-    assert_eq!(bench.resend("test:1").await, Resent::Sent { revision: 2 });
-    bench.stop().await;
+    assert_eq!(fixture.republish("test:1").await, RepublishResult::Sent { revision: 2 });
+    fixture.stop().await;
 }
 
 #[tokio::test]
 async fn an_event_of_another_paper_is_never_sent_in_its_place() {
-    let bench = Bench::start().await;
-    bench.submit("1", "One").await;
-    bench.submit("2", "Two").await;
-    let bucket = bench.bucket().await;
+    let fixture = RegistryFixture::start().await;
+    fixture.submit("1", "One").await;
+    fixture.submit("2", "Two").await;
+    let bucket = fixture.bucket().await;
     let key = format!("paper.{}", hash_of("test:1"));
-    let mut record: Record = serde_json::from_slice(&bucket.get(key.as_str()).await.unwrap().unwrap()).unwrap();
+    let mut record: PaperRecord = serde_json::from_slice(&bucket.get(key.as_str()).await.unwrap().unwrap()).unwrap();
     record.event += 1;
     bucket
         .put(key, serde_json::to_vec(&record).unwrap().into())
         .await
         .unwrap();
-    assert_eq!(bench.resend("test:1").await, Resent::Gone { revision: 1 });
-    bench.stop().await;
+    assert_eq!(fixture.republish("test:1").await, RepublishResult::Gone { revision: 1 });
+    fixture.stop().await;
 }
 
 #[tokio::test]
-async fn records_of_older_releases_are_read_listed_and_changed() {
-    let bench = Bench::start().await;
-    let old = r#"{"id":"test:old","revision":3,"content_hash":"abc","withdrawn":false}"#;
-    let key = format!("paper.{}", hash_of("test:old"));
-    bench.bucket().await.put(key, old.into()).await.unwrap();
-    assert_eq!(bench.resend("test:old").await, Resent::Gone { revision: 3 });
-    let decision = bench.submit("old", "Old words, newly said").await;
-    assert_eq!((decision.verdict, decision.revision), (Verdict::Accepted, 4));
-    assert_eq!(bench.resend("test:old").await, Resent::Sent { revision: 4 });
-    let page = bench.registry.page(0, 10).await.unwrap();
-    let revisions: Vec<u64> = page.records.iter().map(|record| record.revision).collect();
-    assert_eq!(revisions, [4]);
-    bench.stop().await;
+async fn a_record_of_another_release_is_refused() {
+    let fixture = RegistryFixture::start().await;
+    let key = format!("paper.{}", hash_of("test:1"));
+    let strange = r#"{"id":"test:1","revision":"III","content_hash":"abc","withdrawn":false,"event":1}"#;
+    fixture.bucket().await.put(key, strange.into()).await.unwrap();
+    let id = PaperId::parse("test:1").unwrap();
+    let error = fixture.registry.republish(&id).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unreadable { .. }), "{error}");
+    fixture.stop().await;
 }

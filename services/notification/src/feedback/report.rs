@@ -1,13 +1,13 @@
-//! Reads bounces (RFC 3464) and complaints (RFC 5965), and what old mail servers send in their place.
+//! Parses bounces (RFC 3464) and complaints (RFC 5965), and what old mail servers send instead.
 
-use super::parts::{Part, groups};
+use super::mime::{MimePart, field_groups};
 
-/// Longest words of a mail server that are kept.
-const DETAIL_CHARS: usize = 300;
+/// A longer detail is cut.
+const MAX_DETAIL_CHARS: usize = 300;
 
 /// What a report says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReportKind {
     /// The address takes no mail, for good.
     HardBounce,
     /// The mail was not delivered this time.
@@ -20,16 +20,16 @@ pub enum Kind {
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct FeedbackReport {
     /// What it says.
-    pub kind: Kind,
-    /// The mail it may be about: return paths and Message-IDs, the surest first.
+    pub kind: ReportKind,
+    /// The mail that it may be about: return paths and Message-IDs, the most reliable first.
     pub mails: Vec<String>,
     /// What the mail server said.
     pub detail: String,
 }
 
-impl Kind {
+impl ReportKind {
     /// As metrics spell it.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,47 +41,47 @@ impl Kind {
     }
 }
 
-/// Reads a message. `None` where it is no report, or one of success, of mere delay, or that a mail is no spam.
-pub fn read(message: &[u8]) -> Option<Report> {
+/// Parses a message. `None` where it is no report, or one of success, of a delay, or that a mail is no spam.
+pub fn parse(message: &[u8]) -> Option<FeedbackReport> {
     let text = String::from_utf8_lossy(message);
-    let top = Part::read(&text);
-    let mut mails = addressed(&top);
+    let top = MimePart::parse(&text);
+    let mut mails = return_paths(&top);
     let failed: Vec<String> = top.all("x-failed-recipients").map(str::to_owned).collect();
-    let (mut verdict, mut quoted) = (None, Vec::new());
-    let answered: Vec<String> = ids(top.field("in-reply-to"))
-        .chain(ids(top.field("references")))
+    let (mut finding, mut quoted) = (None, Vec::new());
+    let answered: Vec<String> = message_ids(top.field("in-reply-to"))
+        .chain(message_ids(top.field("references")))
         .collect();
     for part in top.leaves() {
-        match part.kind().as_str() {
+        match part.content_type().as_str() {
             "message/delivery-status" | "message/global-delivery-status" => {
-                verdict = verdict.or_else(|| delivery(&part.body));
+                finding = finding.or_else(|| delivery_status(&part.body));
             }
-            "message/feedback-report" => verdict = verdict.or_else(|| complaint(&part.body, &mut mails)),
+            "message/feedback-report" => finding = finding.or_else(|| complaint(&part.body, &mut mails)),
             "message/rfc822" | "message/global" | "message/rfc822-headers" | "text/rfc822-headers" | "text/rfc822" => {
-                let returned = Part::read(&part.body);
-                quoted.extend(returned.all("message-id").flat_map(ids));
+                let returned = MimePart::parse(&part.body);
+                quoted.extend(returned.all("message-id").flat_map(message_ids));
                 quoted.extend(returned.all("return-path").map(str::to_owned));
             }
             // Exim sends plain text with the mail behind it, and names the address in a field of its own.
             "" | "text/plain" if !failed.is_empty() => {
-                verdict = verdict.or_else(|| in_words(&part.body));
-                quoted.extend(lines_of(&part.body, "message-id").flat_map(ids));
+                finding = finding.or_else(|| plain_text(&part.body));
+                quoted.extend(field_lines(&part.body, "message-id").flat_map(message_ids));
             }
             _ => {}
         }
     }
-    let (kind, detail) = verdict?;
+    let (kind, detail) = finding?;
     mails.extend(quoted);
     mails.extend(answered);
-    Some(Report {
+    Some(FeedbackReport {
         kind,
         mails,
-        detail: detail.chars().take(DETAIL_CHARS).collect(),
+        detail: detail.chars().take(MAX_DETAIL_CHARS).collect(),
     })
 }
 
-/// Where the report itself went, which names the mail where it went to the return path we gave.
-fn addressed(top: &Part) -> Vec<String> {
+/// The addresses that the report was sent to, where they may be return paths of our mails.
+fn return_paths(top: &MimePart) -> Vec<String> {
     let names = ["x-original-to", "delivered-to", "envelope-to", "to"];
     let addresses = names
         .iter()
@@ -96,9 +96,9 @@ fn addressed(top: &Part) -> Vec<String> {
         .collect()
 }
 
-/// The worst that a delivery status says.
-fn delivery(body: &str) -> Option<(Kind, String)> {
-    let groups = groups(body);
+/// The worst outcome in a delivery status.
+fn delivery_status(body: &str) -> Option<(ReportKind, String)> {
+    let groups = field_groups(body);
     let recipients = groups.iter().filter_map(|group| {
         let field = |wanted: &str| {
             group
@@ -110,21 +110,21 @@ fn delivery(body: &str) -> Option<(Kind, String)> {
         if !action.starts_with("failed") {
             return None;
         }
-        let said = field("diagnostic-code").unwrap_or_default();
+        let diagnostic = field("diagnostic-code").unwrap_or_default();
         let status = field("status")
-            .and_then(enhanced)
-            .or_else(|| said.split_whitespace().find_map(enhanced));
-        let detail = [field("status").unwrap_or_default(), said].join(" ");
-        Some((meaning(status), detail.trim().to_owned()))
+            .and_then(enhanced_code)
+            .or_else(|| diagnostic.split_whitespace().find_map(enhanced_code));
+        let detail = [field("status").unwrap_or_default(), diagnostic].join(" ");
+        Some((kind_of(status), detail.trim().to_owned()))
     });
-    let recipients: Vec<(Kind, String)> = recipients.collect();
-    let hard = recipients.iter().find(|(kind, _)| *kind == Kind::HardBounce);
+    let recipients: Vec<(ReportKind, String)> = recipients.collect();
+    let hard = recipients.iter().find(|(kind, _)| *kind == ReportKind::HardBounce);
     hard.or_else(|| recipients.first()).cloned()
 }
 
-/// A complaint, unless it says that there is nothing to complain about.
-fn complaint(body: &str, mails: &mut Vec<String>) -> Option<(Kind, String)> {
-    let fields: Vec<(String, String)> = groups(body).into_iter().flatten().collect();
+/// A complaint, unless it says that the mail is no spam.
+fn complaint(body: &str, mails: &mut Vec<String>) -> Option<(ReportKind, String)> {
+    let fields: Vec<(String, String)> = field_groups(body).into_iter().flatten().collect();
     let field = |wanted: &str| {
         fields
             .iter()
@@ -134,36 +134,36 @@ fn complaint(body: &str, mails: &mut Vec<String>) -> Option<(Kind, String)> {
     mails.extend(field("original-mail-from"));
     let kind = field("feedback-type").unwrap_or_default().trim().to_ascii_lowercase();
     match kind.as_str() {
-        "abuse" | "fraud" | "virus" | "other" | "opt-out" | "opt-out-list" => Some((Kind::Complaint, kind)),
+        "abuse" | "fraud" | "virus" | "other" | "opt-out" | "opt-out-list" => Some((ReportKind::Complaint, kind)),
         _ => None,
     }
 }
 
-/// What a plain text says, by the first enhanced code in it.
-fn in_words(body: &str) -> Option<(Kind, String)> {
+/// What a plain text says, by the first enhanced status code in it.
+fn plain_text(body: &str) -> Option<(ReportKind, String)> {
     let line = body
         .lines()
-        .find(|line| line.split_whitespace().any(|word| enhanced(word).is_some()));
+        .find(|line| line.split_whitespace().any(|word| enhanced_code(word).is_some()));
     let line = line.or_else(|| body.lines().find(|line| line.trim_start().starts_with("550 ")))?;
     Some((
-        meaning(line.split_whitespace().find_map(enhanced)),
+        kind_of(line.split_whitespace().find_map(enhanced_code)),
         line.trim().to_owned(),
     ))
 }
 
-/// Of a status such as `5.1.1`: only what speaks of the address itself is for good, as in the answers of mail servers.
-fn meaning(status: Option<(u16, u16, u16)>) -> Kind {
+/// The kind of a status such as `5.1.1`: only one about the address itself is permanent, as in the replies of mail servers.
+fn kind_of(status: Option<(u16, u16, u16)>) -> ReportKind {
     match status {
-        // X.1.7 and X.1.8 speak of the sender's address.
-        Some((5, 1, detail)) if !matches!(detail, 7 | 8) => Kind::HardBounce,
-        Some((5, 2, 1)) => Kind::HardBounce,
-        // X.7 speaks of policy.
-        Some((_, 7, _) | (_, 1, 7 | 8)) => Kind::Rejection,
-        _ => Kind::SoftBounce,
+        // X.1.7 and X.1.8 are about the sender's address.
+        Some((5, 1, detail)) if !matches!(detail, 7 | 8) => ReportKind::HardBounce,
+        Some((5, 2, 1)) => ReportKind::HardBounce,
+        // X.7 is about policy.
+        Some((_, 7, _) | (_, 1, 7 | 8)) => ReportKind::Rejection,
+        _ => ReportKind::SoftBounce,
     }
 }
 
-fn enhanced(word: &str) -> Option<(u16, u16, u16)> {
+fn enhanced_code(word: &str) -> Option<(u16, u16, u16)> {
     let first = word
         .split_whitespace()
         .next()?
@@ -173,15 +173,15 @@ fn enhanced(word: &str) -> Option<(u16, u16, u16)> {
     (parts.next().is_none() && matches!(code.0, 2 | 4 | 5)).then_some(code)
 }
 
-fn lines_of<'a>(body: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+fn field_lines<'a>(body: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
     body.lines().filter_map(move |line| {
         let (name, value) = line.split_once(':')?;
         name.trim().eq_ignore_ascii_case(wanted).then_some(value.trim())
     })
 }
 
-/// The ids in a field, with or without angle brackets.
-fn ids(value: &str) -> impl Iterator<Item = String> {
+/// The Message-IDs in a field, without angle brackets.
+fn message_ids(value: &str) -> impl Iterator<Item = String> {
     value
         .split_whitespace()
         .map(|id| id.trim_matches(['<', '>']).to_owned())

@@ -1,10 +1,11 @@
 use super::*;
-use crate::testing::House;
+use crate::subscribers::SubscriberState;
+use crate::testing::TestService;
 use jiff::SignedDuration;
 
 const ADA: &str = "0190a0b0c0d0e0f0";
-const LIMIT: SoftBounces = SoftBounces {
-    most: 3,
+const LIMIT: SoftBounceLimit = SoftBounceLimit {
+    max_in_row: 3,
     within: SignedDuration::from_hours(24 * 14),
 };
 
@@ -44,8 +45,8 @@ const EXIM: &str = "From: Mail Delivery System <Mailer-Daemon@host.example>\nTo:
 
 const ARF: &str = "From: <abusedesk@example.com>\nTo: <abuse@example.org>\nSubject: FW: Cats\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=feedback-report;\n     boundary=\"part1_13d.2e68ed54_boundary\"\n\n--part1_13d.2e68ed54_boundary\nContent-Type: text/plain; charset=\"US-ASCII\"\n\nThis is an email abuse report.\n--part1_13d.2e68ed54_boundary\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n\n--part1_13d.2e68ed54_boundary\nContent-Type: message/rfc822\nContent-Disposition: inline\n\nFrom: <digest@example.org>\nMessage-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHi\n--part1_13d.2e68ed54_boundary--\n";
 
-fn kind(message: &str) -> Option<Kind> {
-    report::read(message.as_bytes()).map(|report| report.kind)
+fn kind(message: &str) -> Option<ReportKind> {
+    report::parse(message.as_bytes()).map(|report| report.kind)
 }
 
 #[test]
@@ -53,33 +54,33 @@ fn reports_of_real_mail_servers_are_understood() {
     for (message, expected) in [
         (
             postfix("failed", "5.1.1", "smtp; 550 5.1.1 <ada@example.net>: no such user"),
-            Some(Kind::HardBounce),
+            Some(ReportKind::HardBounce),
         ),
         (
             postfix("failed", "5.2.1", "smtp; 550 mailbox disabled"),
-            Some(Kind::HardBounce),
+            Some(ReportKind::HardBounce),
         ),
         (
             postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full"),
-            Some(Kind::SoftBounce),
+            Some(ReportKind::SoftBounce),
         ),
         (
             postfix("failed", "5.1.8", "smtp; 553 sender's domain does not exist"),
-            Some(Kind::Rejection),
+            Some(ReportKind::Rejection),
         ),
         (
             postfix("failed", "5.7.1", "smtp; 550 5.7.1 looks like spam"),
-            Some(Kind::Rejection),
+            Some(ReportKind::Rejection),
         ),
         (
             postfix("failed", "4.4.1", "X-Postfix; connection timed out"),
-            Some(Kind::SoftBounce),
+            Some(ReportKind::SoftBounce),
         ),
         (postfix("delayed", "4.4.1", "X-Postfix; connection timed out"), None),
         (postfix("relayed", "2.1.9", "smtp; 250 fine"), None),
-        (EXCHANGE.to_owned(), Some(Kind::HardBounce)),
-        (EXIM.to_owned(), Some(Kind::HardBounce)),
-        (ARF.to_owned(), Some(Kind::Complaint)),
+        (EXCHANGE.to_owned(), Some(ReportKind::HardBounce)),
+        (EXIM.to_owned(), Some(ReportKind::HardBounce)),
+        (ARF.to_owned(), Some(ReportKind::Complaint)),
         (ARF.replace("abuse\nUser", "not-spam\nUser"), None),
         (
             "From: ada@example.net\nSubject: Out of office\n\nBack on Monday.\n".to_owned(),
@@ -92,16 +93,16 @@ fn reports_of_real_mail_servers_are_understood() {
     }
     let truncated = postfix("failed", "5.1.1", "smtp; 550");
     let truncated = truncated.split_at(truncated.find("Remote-MTA").expect("there")).0;
-    assert_eq!(kind(truncated), Some(Kind::HardBounce), "cut off on the way");
+    assert_eq!(kind(truncated), Some(ReportKind::HardBounce), "cut off on the way");
     let encoded = ARF.replace(
         "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n",
         "Content-Type: message/feedback-report\nContent-Transfer-Encoding: base64\n\nRmVlZGJhY2stVHlwZTogYWJ1c2UK\n",
     );
-    assert_eq!(kind(&encoded), Some(Kind::Complaint));
+    assert_eq!(kind(&encoded), Some(ReportKind::Complaint));
 }
 
 #[test]
-fn a_mail_is_known_by_its_return_path_and_by_its_message_id() {
+fn a_return_path_or_message_id_names_the_mail() {
     for (mail, expected) in [
         (return_path(), Some(ADA)),
         (message_id(), Some(ADA)),
@@ -111,15 +112,37 @@ fn a_mail_is_known_by_its_return_path_and_by_its_message_id() {
         ("<.1@example.org>".to_owned(), None),
         ("nothing".to_owned(), None),
     ] {
-        let found = mail_of(&mail, "example.org").map(|(id, _)| id);
+        let found = id_and_serial(&mail, "example.org").map(|(id, _)| id);
         assert_eq!(found, expected, "{mail}");
     }
 }
 
+fn handler(service: &TestService) -> FeedbackHandler {
+    FeedbackHandler::new(
+        service.subscriptions.clone(),
+        Arc::clone(&service.ledger),
+        "Example.org",
+        LIMIT,
+    )
+}
+
+async fn subscribe(service: &TestService) {
+    let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
+    let preferences = service.preferences(&[]);
+    let opt_in = crate::subscribers::OptIn::OnRecord;
+    let subscribed = service.subscriptions.subscribe(&address, ADA, &preferences, opt_in);
+    subscribed.await.expect("the store answers");
+}
+
+async fn handle(handler: &FeedbackHandler, message: &str) -> FeedbackResult {
+    let result = handler.handle_message(message.as_bytes()).await;
+    result.expect("the store answers").expect("a report")
+}
+
 #[tokio::test]
-async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothing_more() {
-    let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "Example.org", LIMIT);
+async fn hard_bounces_and_complaints_end_a_subscription() {
+    let service = TestService::build();
+    let handler = handler(&service);
     let soft = postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full");
     let hard = postfix("failed", "5.1.1", "smtp; 550 5.1.1 no such user");
     for (message, ends) in [
@@ -129,106 +152,80 @@ async fn an_address_that_takes_no_mail_and_a_reader_who_complains_are_sent_nothi
         (EXIM, true),
         (ARF, true),
     ] {
-        let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
-        let wishes = house.wishes(&[]);
-        let on_record = crate::subscribers::Opting::OnRecord;
-        house
-            .subscribers
-            .subscribe(&address, ADA, &wishes, on_record, house.now)
-            .await
-            .expect("subscribed");
-        let taken = feedback
-            .take_message(message.as_bytes(), house.now)
-            .await
-            .expect("redis answers");
-        let taken = taken.expect("a report");
+        subscribe(&service).await;
+        let result = handle(&handler, message).await;
         assert_eq!(
-            (taken.subscriber.as_deref(), taken.suppressed),
+            (result.subscriber.as_deref(), result.suppressed),
             (Some(ADA), ends),
             "{message}"
         );
-        let state = if ends { State::Suppressed } else { State::Active };
-        assert_eq!(house.again(ADA).await.state, state, "{message}");
-        let again = feedback
-            .take_message(message.as_bytes(), house.now)
-            .await
-            .expect("redis answers");
-        assert!(!again.expect("a report").suppressed, "it was already");
+        let state = if ends {
+            SubscriberState::Suppressed
+        } else {
+            SubscriberState::Active
+        };
+        assert_eq!(service.again(ADA).await.state, state, "{message}");
+        let again = handle(&handler, message).await;
+        assert!(!again.suppressed, "it was already");
     }
-    let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
-    let (wishes, on_record) = (house.wishes(&[]), crate::subscribers::Opting::OnRecord);
-    let consent = house
-        .subscribers
-        .subscribe(&address, ADA, &wishes, on_record, house.now);
-    consent.await.expect("redis answers");
-    assert_eq!(
-        house.again(ADA).await.state,
-        State::Suppressed,
-        "consent lifts no complaint"
-    );
-    let nobody = hard.replace(ADA, "nobody");
-    let taken = feedback
-        .take_message(nobody.as_bytes(), house.now)
-        .await
-        .expect("redis answers");
-    assert_eq!(taken.expect("a report").subscriber, None);
+    subscribe(&service).await;
+    let state = service.again(ADA).await.state;
+    assert_eq!(state, SubscriberState::Suppressed, "consent lifts no complaint");
+    let nobody = handle(&handler, &hard.replace(ADA, "nobody")).await;
+    assert_eq!(nobody.subscriber, None);
 }
 
 #[tokio::test]
-async fn editions_that_come_back_softly_too_often_in_a_row_end_the_subscription() {
-    let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "example.org", LIMIT);
-    let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
-    let (wishes, on_record) = (house.wishes(&[]), crate::subscribers::Opting::OnRecord);
-    let subscribed = house
-        .subscribers
-        .subscribe(&address, ADA, &wishes, on_record, house.now);
-    subscribed.await.expect("redis answers");
-    let edition = async |day: i64| {
-        house.add_paper_at(&format!("x:{day}"), "on cats", "test@1", day * 24 * 60);
-        let delivered = house.deliver(ADA, day * 24 * 60).await;
+async fn soft_bounces_in_a_row_end_a_subscription() {
+    let service = TestService::build();
+    let handler = handler(&service);
+    subscribe(&service).await;
+    let digest = async |day: i64| {
+        service.add_paper_at(&format!("x:{day}"), "on cats", "test@1", day * 24 * 60);
+        let delivered = service.deliver(ADA, day * 24 * 60).await;
         delivered.record.message_id
     };
-    let comes_back = async |kind: Kind, message_id: &str| {
-        let report = Report {
+    let ends_with = async |kind: ReportKind, message_id: &str| {
+        let report = FeedbackReport {
             kind,
             mails: vec![message_id.to_owned()],
             detail: String::new(),
         };
-        let taken = feedback.take(&report, house.now).await.expect("redis answers");
-        taken.suppressed
+        let result = handler.handle(&report).await.expect("the store answers");
+        result.suppressed
     };
     for day in 0..2 {
-        assert!(!comes_back(Kind::SoftBounce, &edition(day).await).await, "{day}");
+        assert!(!ends_with(ReportKind::SoftBounce, &digest(day).await).await, "{day}");
     }
-    edition(2).await;
+    digest(2).await;
     for day in 3..6 {
-        assert!(!comes_back(Kind::Rejection, &edition(day).await).await, "{day}");
+        assert!(!ends_with(ReportKind::Rejection, &digest(day).await).await, "{day}");
     }
     for day in 6..8 {
-        let message_id = edition(day).await;
+        let message_id = digest(day).await;
         for _ in 0..3 {
-            assert!(!comes_back(Kind::SoftBounce, &message_id).await, "{day}");
+            assert!(!ends_with(ReportKind::SoftBounce, &message_id).await, "{day}");
         }
     }
     let never_sent = format!("<{ADA}.confirm.1@example.org>");
-    assert!(!comes_back(Kind::SoftBounce, &never_sent).await);
-    assert!(comes_back(Kind::SoftBounce, &edition(8).await).await);
-    let reason = house.subscribers.suppression(&address).await.expect("redis answers");
-    assert_eq!(reason, Some(Reason::Bounce));
+    assert!(!ends_with(ReportKind::SoftBounce, &never_sent).await);
+    assert!(ends_with(ReportKind::SoftBounce, &digest(8).await).await);
+    let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
+    let cause = service.subscriptions.suppression(&address).await;
+    assert_eq!(cause.expect("the store answers"), Some(SuppressionCause::Bounce));
 }
 
 #[tokio::test]
-async fn a_maildir_is_read_and_what_was_read_is_put_away() {
-    let house = House::build().await;
-    let feedback = Feedback::new(house.subscribers.clone(), "example.org", LIMIT);
+async fn a_maildir_is_read_and_its_messages_are_put_away() {
+    let service = TestService::build();
+    let handler = handler(&service);
     let folder = tempfile::tempdir().expect("a folder");
     for part in ["new", "cur"] {
         std::fs::create_dir(folder.path().join(part)).expect("made");
     }
     std::fs::write(folder.path().join("new/1.host"), ARF).expect("written");
     std::fs::write(folder.path().join("new/2.host"), "Subject: hello\n\nhello\n").expect("written");
-    maildir::round(folder.path(), &feedback).await.expect("read");
+    maildir::handle_new(folder.path(), &handler).await.expect("read");
     let mut left: Vec<_> = std::fs::read_dir(folder.path().join("cur"))
         .expect("a folder")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
@@ -239,23 +236,27 @@ async fn a_maildir_is_read_and_what_was_read_is_put_away() {
         std::fs::read_dir(folder.path().join("new")).expect("a folder").count(),
         0
     );
-    assert!(maildir::round(&folder.path().join("none"), &feedback).await.is_err());
+    assert!(
+        maildir::handle_new(&folder.path().join("none"), &handler)
+            .await
+            .is_err()
+    );
 }
 
 proptest::proptest! {
     #[test]
-    fn no_message_breaks_the_reader(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
-        let _ = report::read(&bytes);
+    fn no_message_breaks_the_parser(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
+        let _ = report::parse(&bytes);
     }
 
     #[test]
-    fn no_broken_report_breaks_the_reader(from in 0_usize..1500, length in 0_usize..200, with in "[-\\r\\n :;=\"a-z0-9é]{0,12}") {
+    fn no_broken_report_breaks_the_parser(from in 0_usize..1500, length in 0_usize..200, with in "[-\\r\\n :;=\"a-z0-9é]{0,12}") {
         for message in [postfix("failed", "5.1.1", "smtp; 550"), EXCHANGE.to_owned(), ARF.to_owned(), EXIM.to_owned()] {
             let bytes = message.as_bytes();
             let from = from.min(bytes.len());
             let to = (from + length).min(bytes.len());
             let broken = [&bytes[..from], with.as_bytes(), &bytes[to..]].concat();
-            let _ = report::read(&broken);
+            let _ = report::parse(&broken);
         }
     }
 }

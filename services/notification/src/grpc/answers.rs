@@ -7,14 +7,14 @@ use proto::subscriptions::v1::{DeliveryChannel, Preferences, Subscription, Subsc
 use tonic::Status;
 
 use super::{Notification, unavailable};
-use crate::subscribers::{State, Subscriber, webhooks, write_consent};
+use crate::subscribers::{Subscriber, SubscriberState, webhook};
 
 impl Notification {
     /// A subscription as it is now.
     pub(super) async fn shown(&self, id: &str) -> Result<Subscription, Status> {
-        let found = self.subscribers.get(id).await.map_err(unavailable)?;
+        let found = self.subscriptions.get(id).await.map_err(unavailable)?;
         let subscriber = found.ok_or_else(|| status::not_found("subscription", id))?;
-        let due = self.subscribers.due(id).await.map_err(unavailable)?;
+        let due = self.due_queue.due(id).await.map_err(unavailable)?;
         Ok(to_wire(&subscriber, due))
     }
 }
@@ -41,19 +41,19 @@ pub fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription 
         format: preferences.format,
         language: preferences.language,
         paused_until_time: subscriber.paused_until.map(to_wire_time),
-        consent: subscriber.consent.as_ref().map(write_consent),
+        consent: subscriber.consent.as_ref().map(Into::into),
         delivery_channel: delivery_channel.into(),
-        webhook: subscriber.webhook.as_ref().map(webhooks::to_wire),
+        webhook: subscriber.webhook.as_ref().map(webhook::to_wire),
         pause_reason: subscriber.pause_reason.clone(),
     }
 }
 
-fn to_wire_state(state: State) -> SubscriptionState {
+fn to_wire_state(state: SubscriberState) -> SubscriptionState {
     match state {
-        State::Pending => SubscriptionState::Pending,
-        State::Active => SubscriptionState::Active,
-        State::Paused => SubscriptionState::Paused,
-        State::Unsubscribed => SubscriptionState::Unsubscribed,
-        State::Suppressed => SubscriptionState::Suppressed,
+        SubscriberState::Pending => SubscriptionState::Pending,
+        SubscriberState::Active => SubscriptionState::Active,
+        SubscriberState::Paused => SubscriptionState::Paused,
+        SubscriberState::Unsubscribed => SubscriptionState::Unsubscribed,
+        SubscriberState::Suppressed => SubscriptionState::Suppressed,
     }
 }

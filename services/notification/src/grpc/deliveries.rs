@@ -1,6 +1,7 @@
-//! DeliveryService: editions composed and sent on demand, and what was sent.
+//! DeliveryService: digests composed and sent on demand, and what was sent.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use common::status;
 use domain::preferences::Channels;
@@ -10,36 +11,36 @@ use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
-    Channel as WireChannel, Delivery, DeliveryState, Edition as WireEdition, EditionPaper as WirePaper, EditionPart,
-    GetLatestEditionRequest, GetLatestEditionResponse, ListDeliveriesRequest, ListDeliveriesResponse,
-    PreviewEditionRequest, PreviewEditionResponse, ReportFeedbackRequest, ReportFeedbackResponse, SendEditionsRequest,
-    SendEditionsResponse, SendTestEditionRequest, SendTestEditionResponse, SentEdition,
+    Channel as WireChannel, Delivery, DeliveryState, Digest as WireDigest, DigestPaper as WirePaper,
+    GetLatestDigestRequest, GetLatestDigestResponse, ListDeliveriesRequest, ListDeliveriesResponse,
+    PreviewDigestRequest, PreviewDigestResponse, ReportFeedbackRequest, ReportFeedbackResponse, ScorePart,
+    SendDigestsRequest, SendDigestsResponse, SendTestDigestRequest, SendTestDigestResponse, SentDigest,
 };
 use proto::papers::v1::Paper as WireShown;
 use tonic::{Request, Response, Status};
 use tracing::{Instrument as _, Span, error};
 
-use super::{Notification, edition_failed, unavailable};
-use crate::editions::{Delivered, Drafts, Edition, EditionPaper, Occasion, Outcome, Verdict};
-use crate::subscribers::deliveries::{Pick, Record, Stage};
-use crate::subscribers::{Channel, State};
+use super::{Notification, digest_failed, unavailable};
+use crate::digests::{DeliveryOutcome, Digest, DigestPaper, DigestTrigger, DraftDecision, Drafts, SettledDigest};
+use crate::subscribers::deliveries::{DeliveryRecord, DeliveryStage, Pick};
+use crate::subscribers::{Channel, SubscriberState};
 use crate::tokens::Scope;
 
-/// Subscribers whose editions are made together.
+/// Subscribers whose digests are made together.
 const CHUNK: usize = 512;
-/// Most editions of one feed.
-const MOST_EDITIONS: i32 = 30;
+/// Most digests of one feed.
+const MOST_DIGESTS: i32 = 30;
 
 type Deliveries = Vec<Result<Delivery, Status>>;
-/// Subscribers and the way on which they are sent something.
+/// Subscribers and the channel on which they are sent something.
 type Recipients = Result<(Channel, Vec<String>), Status>;
 
 impl Notification {
-    /// Ids to send to, in chunks, on each way: the given subscriber, or all active ones.
+    /// Ids to send to, in chunks, on each channel: the given subscriber, or all active ones.
     async fn recipients(&self, email: &str) -> Result<BoxStream<'static, Recipients>, Status> {
         if !email.is_empty() {
             let subscriber = self.by_email(email).await?;
-            if subscriber.state != State::Active {
+            if subscriber.state != SubscriberState::Active {
                 let problem = format!(
                     "{} is not an active subscriber; the subscription must be confirmed",
                     subscriber.email
@@ -47,27 +48,29 @@ impl Notification {
                 return Err(Status::failed_precondition(problem));
             }
             if subscriber.takes_nothing() {
-                let problem = "takes editions by webhook alone, and the webhook has not agreed; verify it first";
+                let problem = "takes digests by webhook alone, and the webhook has not agreed; verify it first";
                 return Err(Status::failed_precondition(format!("{} {problem}", subscriber.email)));
             }
-            let ways = Channel::ALL.into_iter().filter(|channel| subscriber.takes(*channel));
-            let each: Vec<Recipients> = ways.map(|channel| Ok((channel, vec![subscriber.id.clone()]))).collect();
+            let channels = Channel::ALL.into_iter().filter(|channel| subscriber.takes(*channel));
+            let each: Vec<Recipients> = channels
+                .map(|channel| Ok((channel, vec![subscriber.id.clone()])))
+                .collect();
             return Ok(futures::stream::iter(each).boxed());
         }
-        let ways = Channel::ALL.map(|channel| self.all_active(channel));
-        Ok(futures::stream::iter(ways).flatten().boxed())
+        let channels = Channel::ALL.map(|channel| self.all_active(channel));
+        Ok(futures::stream::iter(channels).flatten().boxed())
     }
 
-    /// All who take something on a way.
+    /// All who take something on a channel.
     fn all_active(&self, channel: Channel) -> BoxStream<'static, Recipients> {
-        let subscribers = self.subscribers.clone();
+        let store = Arc::clone(&self.store);
         let pages = futures::stream::try_unfold(Some(0), move |cursor| {
-            let subscribers = subscribers.clone();
+            let store = Arc::clone(&store);
             async move {
                 let Some(cursor) = cursor else {
                     return Ok::<_, Status>(None);
                 };
-                let (next, ids) = subscribers.active(channel, cursor).await.map_err(unavailable)?;
+                let (next, ids) = store.active(channel, cursor).await.map_err(unavailable)?;
                 let page = futures::stream::iter(ids.into_iter().map(Ok));
                 Ok(Some((page, (next != 0).then_some(next))))
             }
@@ -79,33 +82,33 @@ impl Notification {
 
     /// The outcomes of a chunk. A problem is one, too: it must not end the stream for the others.
     async fn deliver(&self, channel: Channel, ids: Vec<String>, dry_run: bool) -> Deliveries {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         if dry_run {
-            let drafts = self.editions.drafts(channel, ids, Occasion::Asked, now).await;
-            let told = |drafts| drafted(channel, drafts, now);
-            return drafts.map_or_else(|error| vec![Err(edition_failed(error))], told);
+            let drafts = self.digests.drafts(channel, ids, DigestTrigger::Operator, now).await;
+            let answers = |drafts| drafted(channel, drafts, now);
+            return drafts.map_or_else(|error| vec![Err(digest_failed(error))], answers);
         }
-        match self.editions.deliver(channel, ids, now).await {
+        match self.digests.deliver_now(channel, ids).await {
             Ok(outcomes) => outcomes.into_iter().map(|one| Ok(ended(one, now))).collect(),
-            Err(error) => vec![Err(edition_failed(error))],
+            Err(error) => vec![Err(digest_failed(error))],
         }
     }
 
-    /// Records of so many editions of a subscriber, newest slot first, with the way of each.
+    /// Records of so many digests of a subscriber, newest slot first, with the channel of each.
     async fn records(
         &self,
         id: &str,
         before: Option<Timestamp>,
         most: usize,
-    ) -> Result<Vec<(Timestamp, Vec<(Channel, Record)>)>, Status> {
-        let slots = self.subscribers.slots(id, before, most).await.map_err(unavailable)?;
-        let editions: Vec<_> = slots.iter().map(|slot| (id, *slot, Channels::Mail)).collect();
+    ) -> Result<Vec<(Timestamp, Vec<(Channel, DeliveryRecord)>)>, Status> {
+        let slots = self.ledger.slots(id, before, most).await.map_err(unavailable)?;
+        let digests: Vec<_> = slots.iter().map(|slot| (id, *slot, Channels::Mail)).collect();
         let mut records: Vec<_> = slots.iter().map(|slot| (*slot, Vec::new())).collect();
         for channel in Channel::ALL {
-            let pasts = self.subscribers.pasts(channel, &editions).await.map_err(unavailable)?;
+            let pasts = self.ledger.histories(channel, &digests).await.map_err(unavailable)?;
             for ((_, records), past) in records.iter_mut().zip(pasts) {
                 let record = past.map_err(unavailable)?.record;
-                if record.stage != Stage::None {
+                if record.stage != DeliveryStage::None {
                     records.push((channel, record));
                 }
             }
@@ -116,37 +119,37 @@ impl Notification {
 
 #[tonic::async_trait]
 impl DeliveryService for Notification {
-    async fn preview_edition(
+    async fn preview_digest(
         &self,
-        request: Request<PreviewEditionRequest>,
-    ) -> Result<Response<PreviewEditionResponse>, Status> {
+        request: Request<PreviewDigestRequest>,
+    ) -> Result<Response<PreviewDigestResponse>, Status> {
         Ok(Response::new(self.previewed(request.into_inner()).await?))
     }
 
-    async fn send_test_edition(
+    async fn send_test_digest(
         &self,
-        request: Request<SendTestEditionRequest>,
-    ) -> Result<Response<SendTestEditionResponse>, Status> {
+        request: Request<SendTestDigestRequest>,
+    ) -> Result<Response<SendTestDigestResponse>, Status> {
         let subscriber = self.by_email(&request.into_inner().email).await?;
-        if subscriber.state != State::Active {
+        if subscriber.state != SubscriberState::Active {
             let problem = format!(
                 "{} is not an active subscriber; tests are mailed to who has agreed",
                 subscriber.email
             );
             return Err(Status::failed_precondition(problem));
         }
-        let edition = self.editions.send_test(&subscriber, Timestamp::now()).await;
-        let edition = to_wire(subscriber.email, edition.map_err(edition_failed)?);
-        Ok(Response::new(SendTestEditionResponse { edition: Some(edition) }))
+        let digest = self.digests.send_test(&subscriber).await;
+        let digest = to_wire(subscriber.email, digest.map_err(digest_failed)?);
+        Ok(Response::new(SendTestDigestResponse { digest: Some(digest) }))
     }
 
-    type SendEditionsStream = Pin<Box<dyn Stream<Item = Result<SendEditionsResponse, Status>> + Send>>;
+    type SendDigestsStream = Pin<Box<dyn Stream<Item = Result<SendDigestsResponse, Status>> + Send>>;
 
-    async fn send_editions(
+    async fn send_digests(
         &self,
-        request: Request<SendEditionsRequest>,
-    ) -> Result<Response<Self::SendEditionsStream>, Status> {
-        let SendEditionsRequest { email, dry_run } = request.into_inner();
+        request: Request<SendDigestsRequest>,
+    ) -> Result<Response<Self::SendDigestsStream>, Status> {
+        let SendDigestsRequest { email, dry_run } = request.into_inner();
         let recipients = self.recipients(&email).await?;
         let this = self.clone();
         // The answers are made after this call has returned; their spans belong to it all the same.
@@ -163,7 +166,7 @@ impl DeliveryService for Notification {
         });
         let answers = outcomes
             .flat_map(futures::stream::iter)
-            .map_ok(|delivery| SendEditionsResponse {
+            .map_ok(|delivery| SendDigestsResponse {
                 delivery: Some(delivery),
             });
         Ok(Response::new(answers.boxed()))
@@ -204,36 +207,36 @@ impl DeliveryService for Notification {
         }))
     }
 
-    async fn get_latest_edition(
+    async fn get_latest_digest(
         &self,
-        request: Request<GetLatestEditionRequest>,
-    ) -> Result<Response<GetLatestEditionResponse>, Status> {
+        request: Request<GetLatestDigestRequest>,
+    ) -> Result<Response<GetLatestDigestResponse>, Status> {
         let request = request.into_inner();
-        let count = match request.edition_count {
+        let count = match request.digest_count {
             0 => 1,
-            count if (1..=MOST_EDITIONS).contains(&count) => count.unsigned_abs() as usize,
+            count if (1..=MOST_DIGESTS).contains(&count) => count.unsigned_abs() as usize,
             count => {
-                let problem = format!("is {count}; allowed are 1 to {MOST_EDITIONS}, or 0");
-                return Err(status::invalid("edition_count", problem));
+                let problem = format!("is {count}; allowed are 1 to {MOST_DIGESTS}, or 0");
+                return Err(status::invalid("digest_count", problem));
             }
         };
         let subscriber = self.by_token(&[Scope::Manage], &request.token).await?;
-        let (mut editions, mut before) = (Vec::new(), None);
+        let (mut digests, mut before) = (Vec::new(), None);
         loop {
             let records = self.records(&subscriber.id, before, count).await?;
             before = records.last().map(|(slot, _)| *slot);
-            // An edition that was sent both ways is one edition.
+            // A digest that was sent on both channels is one digest.
             let sent = records.iter().filter_map(|(slot, records)| {
-                let sent = records.iter().find(|(_, record)| record.stage == Stage::Sent);
+                let sent = records.iter().find(|(_, record)| record.stage == DeliveryStage::Sent);
                 sent.map(|(_, record)| self.sent(*slot, record))
             });
-            editions.extend(sent);
-            if editions.len() >= count || records.len() < count {
+            digests.extend(sent);
+            if digests.len() >= count || records.len() < count {
                 break;
             }
         }
-        editions.truncate(count);
-        Ok(Response::new(GetLatestEditionResponse { editions }))
+        digests.truncate(count);
+        Ok(Response::new(GetLatestDigestResponse { digests }))
     }
 
     async fn report_feedback(
@@ -247,8 +250,8 @@ impl DeliveryService for Notification {
 }
 
 impl Notification {
-    fn sent(&self, slot: Timestamp, record: &Record) -> SentEdition {
-        let found = self.editions.find(&record.picks);
+    fn sent(&self, slot: Timestamp, record: &DeliveryRecord) -> SentDigest {
+        let found = self.digests.find(&record.picks);
         let paper = |pick: &Pick| {
             let known = found.iter().find(|one| one.paper.id.as_str() == pick.id);
             known.map_or_else(
@@ -264,7 +267,7 @@ impl Notification {
                 shown,
             )
         };
-        SentEdition {
+        SentDigest {
             slot_time: Some(to_wire_time(slot)),
             sent_time: Some(to_wire_time(record.at)),
             message_id: record.message_id.clone(),
@@ -273,18 +276,18 @@ impl Notification {
     }
 }
 
-pub(super) fn to_wire(email: String, edition: Edition) -> WireEdition {
-    WireEdition {
+pub(super) fn to_wire(email: String, digest: Digest) -> WireDigest {
+    WireDigest {
         email,
-        slot_time: Some(to_wire_time(edition.slot)),
-        papers: edition.papers.iter().map(shown).collect(),
-        subject: edition.mail.subject,
-        text: edition.mail.text,
-        html: edition.mail.html.unwrap_or_default(),
+        slot_time: Some(to_wire_time(digest.slot)),
+        papers: digest.papers.iter().map(shown).collect(),
+        subject: digest.mail.subject,
+        text: digest.mail.text,
+        html: digest.mail.html.unwrap_or_default(),
     }
 }
 
-fn shown(one: &EditionPaper) -> WirePaper {
+fn shown(one: &DigestPaper) -> WirePaper {
     WirePaper {
         paper: Some((&*one.paper).into()),
         reason: one.reason.clone(),
@@ -293,8 +296,8 @@ fn shown(one: &EditionPaper) -> WirePaper {
     }
 }
 
-fn parts(pick: &Pick) -> Vec<EditionPart> {
-    let parts = pick.parts().map(|part| EditionPart {
+fn parts(pick: &Pick) -> Vec<ScorePart> {
+    let parts = pick.parts().map(|part| ScorePart {
         name: part.name.to_owned(),
         value: f64::from(part.value),
         interest: part.interest,
@@ -302,25 +305,25 @@ fn parts(pick: &Pick) -> Vec<EditionPart> {
     parts.collect()
 }
 
-/// What would become of editions.
+/// What would become of digests.
 fn drafted(channel: Channel, drafts: Drafts, now: Timestamp) -> Deliveries {
     let each = drafts.into_iter().filter_map(|(id, draft)| match draft {
         Ok(None) => None,
         Ok(Some(draft)) => {
             let mut record = draft.record;
-            let before = matches!(draft.verdict, Verdict::Known) && record.stage == Stage::Sent;
-            match draft.verdict {
-                Verdict::Send(papers) => {
-                    record.stage = Stage::Intended;
+            let before = matches!(draft.decision, DraftDecision::Ended) && record.stage == DeliveryStage::Sent;
+            match draft.decision {
+                DraftDecision::Send(papers) => {
+                    record.stage = DeliveryStage::Intended;
                     record.picks = papers.iter().map(Pick::of).collect();
                 }
-                Verdict::Empty(why) => {
-                    record.stage = Stage::Empty;
+                DraftDecision::Empty(why) => {
+                    record.stage = DeliveryStage::Empty;
                     why.detail().clone_into(&mut record.detail);
                 }
-                Verdict::Expired(detail) => (record.stage, record.detail) = (Stage::Expired, detail),
-                Verdict::PutOff(detail) => (record.stage, record.detail) = (Stage::Deferred, detail),
-                Verdict::Known => {}
+                DraftDecision::Expired(detail) => (record.stage, record.detail) = (DeliveryStage::Expired, detail),
+                DraftDecision::Defer(detail) => (record.stage, record.detail) = (DeliveryStage::Deferred, detail),
+                DraftDecision::Ended => {}
             }
             Some(Delivery {
                 already_delivered: before,
@@ -328,16 +331,16 @@ fn drafted(channel: Channel, drafts: Drafts, now: Timestamp) -> Deliveries {
             })
         }
         Err(error) => {
-            error!(subscriber = %id, %error, "edition not composed");
+            error!(subscriber = %id, %error, "digest not composed");
             Some(broken(String::new(), channel, now))
         }
     });
     each.map(Ok).collect()
 }
 
-fn ended(outcome: Outcome, now: Timestamp) -> Delivery {
+fn ended(outcome: DeliveryOutcome, now: Timestamp) -> Delivery {
     match outcome.result {
-        Ok(Delivered { slot, record, before }) => Delivery {
+        Ok(SettledDigest { slot, record, before }) => Delivery {
             already_delivered: before,
             ..delivery(&outcome.email, outcome.channel, slot, record)
         },
@@ -363,16 +366,16 @@ fn to_wire_channel(channel: Channel) -> WireChannel {
     }
 }
 
-fn delivery(email: &str, channel: Channel, slot: Timestamp, record: Record) -> Delivery {
+fn delivery(email: &str, channel: Channel, slot: Timestamp, record: DeliveryRecord) -> Delivery {
     let state = match record.stage {
-        Stage::None => DeliveryState::Unspecified,
-        Stage::Intended => DeliveryState::Intended,
-        Stage::Sending => DeliveryState::Sending,
-        Stage::Sent => DeliveryState::Sent,
-        Stage::Failed => DeliveryState::Failed,
-        Stage::Empty => DeliveryState::Empty,
-        Stage::Deferred => DeliveryState::Deferred,
-        Stage::Expired => DeliveryState::Expired,
+        DeliveryStage::None => DeliveryState::Unspecified,
+        DeliveryStage::Intended => DeliveryState::Intended,
+        DeliveryStage::Sending => DeliveryState::Sending,
+        DeliveryStage::Sent => DeliveryState::Sent,
+        DeliveryStage::Failed => DeliveryState::Failed,
+        DeliveryStage::Empty => DeliveryState::Empty,
+        DeliveryStage::Deferred => DeliveryState::Deferred,
+        DeliveryStage::Expired => DeliveryState::Expired,
     };
     Delivery {
         email: email.to_owned(),

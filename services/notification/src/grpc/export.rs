@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use common::status;
-use domain::preferences::{Channels, Format};
+use domain::preferences::{Channels, MailFormat};
 use domain::schedule::Frequency;
 use domain::{EmailAddress, Exclusions, Interest};
 use serde_json::{Value, json};
 use tonic::Status;
 
 use super::{Notification, unavailable};
-use crate::subscribers::deliveries::Stage;
-use crate::subscribers::suppressions::Reason;
-use crate::subscribers::webhooks::{Standing, Webhook};
-use crate::subscribers::{Channel, Opting, State, Subscriber};
+use crate::subscribers::deliveries::DeliveryStage;
+use crate::subscribers::suppressions::SuppressionCause;
+use crate::subscribers::webhook::{WebhookRegistration, WebhookStatus};
+use crate::subscribers::{Channel, OptIn, Subscriber, SubscriberState};
 
 /// Deliveries that are read in one go.
 const DELIVERIES_AT_ONCE: usize = 500;
@@ -22,10 +22,10 @@ impl Notification {
     /// State, preferences, consent, deliveries, papers sent.
     pub(super) async fn export(&self, of: &Subscriber) -> Result<Value, Status> {
         let address = EmailAddress::parse(&of.email).map_err(status::internal)?;
-        let suppression = self.subscribers.suppression(&address).await.map_err(unavailable)?;
+        let suppression = self.subscriptions.suppression(&address).await.map_err(unavailable)?;
         let deliveries = self.all_deliveries(&of.id).await?;
-        let due = self.subscribers.due(&of.id).await.map_err(unavailable)?;
-        let vectors = self.subscribers.vectors(of).await.map_err(unavailable)?;
+        let due = self.due_queue.due(&of.id).await.map_err(unavailable)?;
+        let vectors = self.interests.stored(of).await.map_err(unavailable)?;
         Ok(json!({
             "subscriber_id": of.id,
             "email": of.email,
@@ -34,16 +34,16 @@ impl Notification {
             "confirmed": of.confirmed,
             "confirmation_asked": of.asked,
             "ended": of.ended,
-            "paused_until": of.paused_until.filter(|_| of.state == State::Paused),
+            "paused_until": of.paused_until.filter(|_| of.state == SubscriberState::Paused),
             "next_due": due,
             "consent": of.consent.as_ref().map(|consent| json!({
-                "kind": match consent.opting { Opting::Ask => "double_opt_in", Opting::OnRecord => "on_record" },
+                "kind": match consent.opt_in { OptIn::DoubleOptIn => "double_opt_in", OptIn::OnRecord => "on_record" },
                 "source": consent.source,
                 "time": consent.time,
             })),
             "webhook": of.webhook.as_ref().map(webhook),
             "pause_reason": of.pause_reason,
-            "suppressed_for": suppression.map(Reason::name),
+            "suppressed_for": suppression.map(SuppressionCause::name),
             "preferences": preferences(of),
             "interests_embedded_by": vectors.map(|(encoder, _)| encoder.to_string()),
             "deliveries": deliveries,
@@ -56,7 +56,7 @@ impl Notification {
         let mut before = None;
         loop {
             let slots = self
-                .subscribers
+                .ledger
                 .slots(id, before, DELIVERIES_AT_ONCE)
                 .await
                 .map_err(unavailable)?;
@@ -64,8 +64,8 @@ impl Notification {
                 .iter()
                 .flat_map(|slot| Channel::ALL.map(|channel| (slot, channel)))
             {
-                let record = self.subscribers.record(channel, id, *slot).await.map_err(unavailable)?;
-                if record.stage == Stage::None {
+                let record = self.ledger.record(channel, id, *slot).await.map_err(unavailable)?;
+                if record.stage == DeliveryStage::None {
                     continue;
                 }
                 let papers: Vec<&str> = record.picks.iter().map(|pick| pick.id.as_str()).collect();
@@ -87,7 +87,7 @@ impl Notification {
     }
 }
 
-/// The papers of all editions that were sent, each once.
+/// The papers of all digests that were sent, each once.
 fn sent(deliveries: &[Value]) -> BTreeSet<&str> {
     let sent = deliveries.iter().filter(|one| one["state"] == "sent");
     let papers = sent.filter_map(|one| one["papers"].as_array()).flatten();
@@ -112,7 +112,7 @@ fn preferences(of: &Subscriber) -> Value {
         "time_zone": schedule.zone(),
         "frequency": frequency,
         "weekday": weekday,
-        "format": match preferences.format { Format::Html => "html", Format::Text => "text" },
+        "format": match preferences.format { MailFormat::Html => "html", MailFormat::Text => "text" },
         "language": preferences.language,
         "channels": match preferences.channels {
             Channels::Mail => "mail",
@@ -122,19 +122,19 @@ fn preferences(of: &Subscriber) -> Value {
     })
 }
 
-fn webhook(webhook: &Webhook) -> Value {
+fn webhook(webhook: &WebhookRegistration) -> Value {
     json!({
         "url": webhook.url,
-        "state": match webhook.standing {
-            Standing::Unverified => "unverified",
-            Standing::Verified => "verified",
-            Standing::Gone => "gone",
-            Standing::Disabled => "disabled",
+        "state": match webhook.status {
+            WebhookStatus::Unverified => "unverified",
+            WebhookStatus::Verified => "verified",
+            WebhookStatus::Gone => "gone",
+            WebhookStatus::Disabled => "disabled",
         },
         "detail": webhook.detail,
         "since": webhook.since,
-        "failing_since": webhook.failing.map(|failing| failing.since),
-        "failed_editions": webhook.failing.map_or(0, |failing| failing.editions),
+        "failing_since": webhook.failure_streak.map(|streak| streak.since),
+        "failed_digests": webhook.failure_streak.map_or(0, |streak| streak.digests),
     })
 }
 

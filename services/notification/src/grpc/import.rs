@@ -11,9 +11,9 @@ use tonic::{Status, Streaming};
 use tracing::{Instrument as _, Span};
 
 use super::Notification;
-use crate::subscribers::changes::Next;
-use crate::subscribers::webhooks::to_wire;
-use crate::subscribers::{Consent, Opting, State, Subscriber};
+use crate::subscribers::subscriptions::SubscribeOutcome;
+use crate::subscribers::webhook::to_wire;
+use crate::subscribers::{Consent, OptIn, Subscriber, SubscriberState};
 
 /// Imported at the same time.
 const AT_ONCE: usize = 32;
@@ -47,42 +47,46 @@ impl Notification {
 
     /// The answer but for its reference, or why it is refused.
     async fn import_one(&self, request: ImportSubscribersRequest) -> Result<ImportSubscribersResponse, String> {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let wanted: SubscribeRequest = request.subscriber.clone().unwrap_or_default();
         let email = EmailAddress::parse(&wanted.email).map_err(|error| format!("email: {error}"))?;
         let consent = consent(&request, now)?;
-        let wishes = self.wishes(&wanted).map_err(|violations| said(&violations))?;
-        let webhook = self.wished_webhook(&wanted, &wishes, Opting::OnRecord);
+        let preferences = self
+            .requested_preferences(&wanted)
+            .map_err(|violations| said(&violations))?;
+        let webhook = self.requested_webhook(&wanted, &preferences, OptIn::OnRecord);
         let webhook = webhook.map_err(|violation| said(&[violation]))?;
-        let checked = self.check_examples(&wishes).await;
+        let checked = self.check_examples(&preferences).await;
         checked.map_err(|status| status.message().to_owned())?;
         let fresh = uuid::Uuid::now_v7().simple().to_string();
         let trouble = |problem: &dyn std::fmt::Display| {
             tracing::warn!(%problem, "a subscriber was not imported");
             "not taken because of a fault of the platform; try again".to_owned()
         };
-        let before = self.subscribers.by_email(&email).await;
-        let subscribed = |known: Subscriber| matches!(known.state, State::Active | State::Paused);
+        let before = self.subscriptions.by_email(&email).await;
+        let subscribed = |known: Subscriber| matches!(known.state, SubscriberState::Active | SubscriberState::Paused);
         let before = before.map_err(|error| trouble(&error))?.is_some_and(subscribed);
-        let next = self.subscribers.import(&email, &fresh, &wishes, &consent, now).await;
+        let next = self.subscriptions.import(&email, &fresh, &preferences, &consent).await;
         match next.map_err(|error| trouble(&error))? {
-            Next::Active => {}
-            Next::Suppressed(reason) => {
+            SubscribeOutcome::Active => {}
+            SubscribeOutcome::Suppressed(reason) => {
                 let reason = reason.name();
                 return Err(format!(
                     "email {email} is suppressed ({reason}); an operator has to unsuppress it first"
                 ));
             }
-            Next::EndedSince(ended) => {
+            SubscribeOutcome::EndedSince(ended) => {
                 let given = consent.time;
                 return Err(format!(
                     "consent_time {given} is older than {ended}, when the reader unsubscribed"
                 ));
             }
-            Next::Ask(_) | Next::Quiet => return Err(trouble(&"consent on record led to a question")),
+            SubscribeOutcome::ConfirmationNeeded(_) | SubscribeOutcome::Ignored => {
+                return Err(trouble(&"consent on record led to a question"));
+            }
         }
         let found = self
-            .subscribers
+            .subscriptions
             .by_email(&email)
             .await
             .map_err(|error| trouble(&error))?;
@@ -93,7 +97,7 @@ impl Notification {
         };
         // Who is subscribed already keeps everything.
         if let Some(url) = webhook.filter(|_| !before) {
-            let named = self.name_webhook(&id, &url, wishes.channels).await;
+            let named = self.name_webhook(&id, &url, preferences.channels).await;
             let (secret, webhook) = named.map_err(|status| trouble(&status))?;
             answer.webhook_secret = secret;
             answer.webhook = webhook.as_ref().map(to_wire);
@@ -125,7 +129,7 @@ fn consent(request: &ImportSubscribersRequest, now: Timestamp) -> Result<Consent
         return Err(format!("consent_time {time} is in the future"));
     }
     Ok(Consent {
-        opting: Opting::OnRecord,
+        opt_in: OptIn::OnRecord,
         source,
         time,
     })

@@ -1,10 +1,10 @@
 //! What operators do with subscribers: list, suppress, rebuild.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use common::status;
 use futures::{Stream, StreamExt as _};
-use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::subscriptions::v1::{
     ListSubscribersRequest, ListSubscribersResponse, ListSuppressionsRequest, ListSuppressionsResponse,
@@ -15,9 +15,9 @@ use tonic::Status;
 
 use super::answers::to_wire;
 use super::{Notification, address, unavailable};
-use crate::subscribers::State;
-use crate::subscribers::rebuild::{Progress, Reach};
-use crate::subscribers::suppressions::{Reason, hash};
+use crate::ports::{RecoveryExtent, RecoveryProgress};
+use crate::subscribers::SubscriberState;
+use crate::subscribers::suppressions::{SuppressionCause, address_hash};
 
 /// How far a rebuild is.
 pub type RebuildAnswers = Pin<Box<dyn Stream<Item = Result<RebuildSubscribersResponse, Status>> + Send>>;
@@ -32,19 +32,19 @@ impl Notification {
                 return Err(status::invalid("state", problem));
             }
             SubscriptionState::Unspecified => None,
-            SubscriptionState::Pending => Some(State::Pending),
-            SubscriptionState::Active => Some(State::Active),
-            SubscriptionState::Unsubscribed => Some(State::Unsubscribed),
-            SubscriptionState::Suppressed => Some(State::Suppressed),
-            SubscriptionState::Paused => Some(State::Paused),
+            SubscriptionState::Pending => Some(SubscriberState::Pending),
+            SubscriptionState::Active => Some(SubscriberState::Active),
+            SubscriptionState::Unsubscribed => Some(SubscriberState::Unsubscribed),
+            SubscriptionState::Suppressed => Some(SubscriberState::Suppressed),
+            SubscriptionState::Paused => Some(SubscriberState::Paused),
         };
-        let (found, next) = self.subscribers.page(after, size).await.map_err(unavailable)?;
+        let (found, next) = self.store.page(after, size).await.map_err(unavailable)?;
         let mut subscribers = Vec::with_capacity(found.len());
         for one in found
             .into_iter()
             .filter(|one| state.is_none_or(|state| one.state == state))
         {
-            let due = self.subscribers.due(&one.id).await.map_err(unavailable)?;
+            let due = self.due_queue.due(&one.id).await.map_err(unavailable)?;
             subscribers.push(to_wire(&one, due));
         }
         Ok(ListSubscribersResponse {
@@ -56,23 +56,23 @@ impl Notification {
     pub(super) async fn suppress(&self, request: SuppressAddressRequest) -> Result<Suppression, Status> {
         let email = address(&request.email)?;
         let reason = match request.reason() {
-            SuppressionReason::Bounce => Reason::Bounce,
-            SuppressionReason::Complaint => Reason::Complaint,
-            SuppressionReason::Manual | SuppressionReason::Unspecified => Reason::Manual,
+            SuppressionReason::Bounce => SuppressionCause::Bounce,
+            SuppressionReason::Complaint => SuppressionCause::Complaint,
+            SuppressionReason::Manual | SuppressionReason::Unspecified => SuppressionCause::Manual,
         };
-        let now = Timestamp::now();
-        self.subscribers
-            .suppress_address(&email, reason, now)
+        let now = self.clock.now();
+        self.subscriptions
+            .suppress_address(&email, reason)
             .await
             .map_err(unavailable)?;
         let reason = self
-            .subscribers
+            .subscriptions
             .suppression(&email)
             .await
             .map_err(unavailable)?
             .unwrap_or(reason);
         Ok(Suppression {
-            address_hash: hash(&email),
+            address_hash: address_hash(&email),
             reason: SuppressionReason::from(reason).into(),
             time: Some(to_wire_time(now)),
         })
@@ -81,7 +81,7 @@ impl Notification {
     pub(super) async fn unsuppress(&self, email: &str) -> Result<(), Status> {
         let email = address(email)?;
         if self
-            .subscribers
+            .subscriptions
             .suppression(&email)
             .await
             .map_err(unavailable)?
@@ -89,10 +89,7 @@ impl Notification {
         {
             return Err(status::not_found("suppression", email.as_str()));
         }
-        self.subscribers
-            .lift(&email, Timestamp::now())
-            .await
-            .map_err(unavailable)
+        self.subscriptions.lift_suppression(&email).await.map_err(unavailable)
     }
 
     pub(super) async fn suppressions(
@@ -101,10 +98,10 @@ impl Notification {
     ) -> Result<ListSuppressionsResponse, Status> {
         let size = status::page_size(request.page_size, 100, 1_000)?;
         let cursor = number("page_token", &request.page_token)?;
-        let (next, found) = self.subscribers.suppressions(cursor, size).await.map_err(unavailable)?;
+        let (next, found) = self.store.suppressions(cursor, size).await.map_err(unavailable)?;
         let suppressions = found.into_iter().map(|one| Suppression {
             address_hash: one.hash,
-            reason: SuppressionReason::from(one.reason).into(),
+            reason: SuppressionReason::from(one.cause).into(),
             time: Some(to_wire_time(one.since)),
         });
         Ok(ListSuppressionsResponse {
@@ -115,21 +112,26 @@ impl Notification {
 
     /// Rebuilds to the end, even when nobody listens any more.
     pub(super) fn rebuild(&self) -> RebuildAnswers {
-        let (tell, told) = mpsc::unbounded_channel();
-        let subscribers = self.subscribers.clone();
-        tokio::spawn(async move {
-            let telling = tell.clone();
-            let rebuilt = subscribers.rebuild(Reach::Everything, move |progress| {
+        let (report, reports) = mpsc::unbounded_channel();
+        let recovery = Arc::clone(&self.recovery);
+        let job = async move {
+            let reporting = report.clone();
+            let mut report_progress = move |progress| {
                 // Nobody may be listening.
-                let _ = telling.send(Ok(answer(progress, Done::No)));
-            });
-            let last = rebuilt
-                .await
+                let _ = reporting.send(Ok(answer(progress, Done::No)));
+            };
+            let recovered = recovery.recover(RecoveryExtent::Everything, &mut report_progress).await;
+            let last = recovered
                 .map(|progress| answer(progress, Done::Yes))
                 .map_err(unavailable);
-            let _ = tell.send(last);
-        });
-        futures::stream::unfold(told, |mut told| async move { Some((told.recv().await?, told)) }).boxed()
+            let _ = report.send(last);
+        };
+        drop(self.tasks.job("rebuild of subscribers", job));
+        futures::stream::unfold(
+            reports,
+            |mut reports| async move { Some((reports.recv().await?, reports)) },
+        )
+        .boxed()
     }
 }
 
@@ -139,7 +141,7 @@ enum Done {
     No,
 }
 
-fn answer(progress: Progress, done: Done) -> RebuildSubscribersResponse {
+fn answer(progress: RecoveryProgress, done: Done) -> RebuildSubscribersResponse {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     RebuildSubscribersResponse {
         read: count(progress.read),

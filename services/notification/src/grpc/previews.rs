@@ -1,43 +1,41 @@
-//! Editions to look at: of a subscriber, of preferences that nobody has saved, and of a subscriber with such preferences.
+//! Digests to look at: of a subscriber, of preferences that nobody has saved, and of a subscriber with such preferences.
 //!
 //! Nothing is sent or recorded, and what is asked for is held to the same rules as what is subscribed to.
 
 use common::status;
 use domain::{Preferences, Violation};
-use jiff::Timestamp;
-use proto::delivery::v1::{PreviewEditionRequest, PreviewEditionResponse, PreviewPreferences};
+use proto::delivery::v1::{PreviewDigestRequest, PreviewDigestResponse, PreviewPreferences};
 use proto::subscriptions::v1::{Interest, Preferences as WirePreferences};
 use tonic::Status;
 
 use super::deliveries::to_wire;
-use super::{Notification, edition_failed, refused};
-use crate::editions::{Edition, Emptiness};
+use super::{Notification, digest_failed, refused};
+use crate::digests::{Digest, EmptyReason};
 use crate::subscribers::Subscriber;
 use crate::tokens::Scope;
 
 impl Notification {
-    pub(super) async fn previewed(&self, request: PreviewEditionRequest) -> Result<PreviewEditionResponse, Status> {
-        let PreviewEditionRequest {
+    pub(super) async fn previewed(&self, request: PreviewDigestRequest) -> Result<PreviewDigestResponse, Status> {
+        let PreviewDigestRequest {
             email,
             preferences,
             token,
         } = request;
-        let now = Timestamp::now();
-        let (email, edition) = match (email.as_str(), token.as_str(), preferences) {
-            ("", "", Some(wishes)) => {
-                let edition = self.editions.sample(self.unsaved(wishes).await?, now).await;
-                (String::new(), edition.map_err(edition_failed)?)
+        let (email, digest) = match (email.as_str(), token.as_str(), preferences) {
+            ("", "", Some(preferences)) => {
+                let digest = self.digests.sample(None, self.unsaved(preferences).await?).await;
+                (String::new(), digest.map_err(digest_failed)?)
             }
-            ("", _, Some(wishes)) => {
+            ("", _, Some(preferences)) => {
                 let known = self.by_token(&[Scope::Manage], &token).await?;
-                let wanted = self.unsaved(wishes).await?;
-                let edition = self.editions.sample_for(&known, wanted, now).await;
-                (known.email, edition.map_err(edition_failed)?)
+                let wanted = self.unsaved(preferences).await?;
+                let digest = self.digests.sample(Some(&known), wanted).await;
+                (known.email, digest.map_err(digest_failed)?)
             }
-            (_, "", None) => self.standing(self.by_email(&email).await?, now).await?,
+            (_, "", None) => self.current(self.by_email(&email).await?).await?,
             ("", _, None) => {
                 let known = self.by_token(&[Scope::Manage], &token).await?;
-                self.standing(known, now).await?
+                self.current(known).await?
             }
             (_, _, preferences) => {
                 let field = if preferences.is_some() { "preferences" } else { "token" };
@@ -45,35 +43,35 @@ impl Notification {
                 return Err(status::invalid(field, problem));
             }
         };
-        Ok(PreviewEditionResponse {
-            empty_detail: edition.emptiness.map(Emptiness::detail).unwrap_or_default().to_owned(),
-            edition: Some(to_wire(email, edition)),
+        Ok(PreviewDigestResponse {
+            empty_detail: digest.emptiness.map(EmptyReason::detail).unwrap_or_default().to_owned(),
+            digest: Some(to_wire(email, digest)),
         })
     }
 
-    /// The edition of a subscriber as the subscription is.
-    async fn standing(&self, subscriber: Subscriber, now: Timestamp) -> Result<(String, Edition), Status> {
-        let edition = self.editions.preview(&subscriber.id, now).await;
-        let edition = edition.map_err(edition_failed)?;
-        let edition = edition.ok_or_else(|| status::not_found("subscriber", &subscriber.email))?;
-        Ok((subscriber.email, edition))
+    /// The digest of a subscriber as the subscription is.
+    async fn current(&self, subscriber: Subscriber) -> Result<(String, Digest), Status> {
+        let digest = self.digests.preview(&subscriber.id).await;
+        let digest = digest.map_err(digest_failed)?;
+        let digest = digest.ok_or_else(|| status::not_found("subscriber", &subscriber.email))?;
+        Ok((subscriber.email, digest))
     }
 
     /// What somebody thinks of asking for.
-    async fn unsaved(&self, wishes: PreviewPreferences) -> Result<Preferences, Status> {
-        let in_words = wishes.interests.len();
-        let mut interests: Vec<Interest> = wishes.interests.into_iter().map(worded).collect();
-        interests.extend(wishes.full_interests);
+    async fn unsaved(&self, preferences: PreviewPreferences) -> Result<Preferences, Status> {
+        let in_words = preferences.interests.len();
+        let mut interests: Vec<Interest> = preferences.interests.into_iter().map(worded).collect();
+        interests.extend(preferences.full_interests);
         let wire = WirePreferences {
             interests,
-            schedule: wishes.schedule,
-            paper_count: wishes.paper_count,
-            exclusions: wishes.exclusions,
-            trending_share: wishes
+            schedule: preferences.schedule,
+            paper_count: preferences.paper_count,
+            exclusions: preferences.exclusions,
+            trending_share: preferences
                 .trending_share
                 .unwrap_or(domain::preferences::TRENDING_SHARE.into()),
-            format: wishes.format,
-            language: wishes.language,
+            format: preferences.format,
+            language: preferences.language,
             ..WirePreferences::default()
         };
         let named = |found: Vec<Violation>| refused(found.into_iter().map(|one| placed(one, in_words)).collect());

@@ -1,10 +1,7 @@
 //! What readers say to papers of their digests.
 
-use std::sync::PoisonError;
-
 use domain::preferences::MOST_EXAMPLES;
 use domain::{DenseVector, PaperId, Preferences};
-use jiff::Timestamp;
 use tonic::Status;
 
 use super::{Notification, unavailable};
@@ -16,10 +13,10 @@ const MATCHED: f32 = 0.3;
 impl Notification {
     /// Turns the interests that matched a paper away from it. Of a reader without interests the paper itself is kept as
     /// unwanted. The oldest example makes room where there are too many.
-    pub(super) async fn not_interested(&self, of: &Subscriber, paper: &PaperId, now: Timestamp) -> Result<(), Status> {
+    pub(super) async fn not_interested(&self, of: &Subscriber, paper: &PaperId) -> Result<(), Status> {
         let matched = self.matched(of, paper).await?;
         let interests = of.preferences.interests.clone();
-        let turn = |known: &mut Subscriber| {
+        let turn = |known: &mut Subscriber, _| {
             if known.preferences.interests.is_empty() {
                 add(&mut known.unwanted, paper);
             } else if known.preferences.interests == interests {
@@ -30,7 +27,7 @@ impl Notification {
                 turn_away(&mut known.preferences, &all, paper);
             }
         };
-        let changed = self.subscribers.change(&of.id, now, turn).await.map_err(unavailable)?;
+        let changed = self.subscriptions.change(&of.id, turn).await.map_err(unavailable)?;
         if let Some(changed) = changed {
             self.interests.prepare(&changed).await;
         }
@@ -40,11 +37,11 @@ impl Notification {
     /// The places of the interests that matched a paper: all, where that cannot be known.
     async fn matched(&self, of: &Subscriber, paper: &PaperId) -> Result<Vec<usize>, Status> {
         let all: Vec<usize> = (0..of.preferences.interests.len()).collect();
-        let Some((encoder, kept)) = self.subscribers.vectors(of).await.map_err(unavailable)? else {
+        let Some((encoder, kept)) = self.interests.stored(of).await.map_err(unavailable)? else {
             return Ok(all);
         };
         let vector: Option<DenseVector> = {
-            let window = self.interests.window.read().unwrap_or_else(PoisonError::into_inner);
+            let window = self.interests.window.read();
             window.vector(paper, &encoder).cloned()
         };
         let Some(vector) = vector else {
@@ -87,45 +84,45 @@ fn add(papers: &mut Vec<PaperId>, paper: &PaperId) {
 mod tests {
     use super::*;
     use crate::grpc::tests::front_door;
-    use crate::testing::House;
+    use crate::testing::TestService;
 
     const ADA: &str = "ada@example.org";
 
-    async fn dismiss(house: &House, paper: &PaperId) {
-        let (door, reader) = (front_door(house), house.again(ADA).await);
-        door.not_interested(&reader, paper, house.now).await.expect("taken");
+    async fn dismiss(service: &TestService, paper: &PaperId) {
+        let (door, reader) = (front_door(service), service.again(ADA).await);
+        door.not_interested(&reader, paper).await.expect("taken");
     }
 
     #[tokio::test]
     async fn only_the_interests_that_matched_turn_away() {
-        let house = House::build().await;
-        house.add_paper("x:a", "on cats", "test@1");
-        let reader = house.reader(ADA, &["cats", "dogs"]).await;
-        house.interests.prepare(&reader).await;
+        let service = TestService::build();
+        service.add_paper("x:a", "on cats", "test@1");
+        let reader = service.reader(ADA, &["cats", "dogs"]).await;
+        service.interests.prepare(&reader).await;
         let paper = PaperId::parse("x:a").expect("an id");
         for _ in 0..2 {
-            dismiss(&house, &paper).await;
+            dismiss(&service, &paper).await;
         }
         let unlike = |reader: &Subscriber, place: usize| reader.preferences.interests[place].unlike.clone();
-        let after = house.again(ADA).await;
+        let after = service.again(ADA).await;
         assert_eq!((unlike(&after, 0), unlike(&after, 1)), (vec![paper.clone()], vec![]));
 
         let elsewhere = PaperId::parse("x:elsewhere").expect("an id");
-        dismiss(&house, &elsewhere).await;
-        let after = house.again(ADA).await;
+        dismiss(&service, &elsewhere).await;
+        let after = service.again(ADA).await;
         assert_eq!(unlike(&after, 0), [paper, elsewhere.clone()]);
         assert_eq!(unlike(&after, 1), [elsewhere], "which one matched cannot be known");
     }
 
     #[tokio::test]
-    async fn without_interests_the_paper_itself_is_kept_and_the_oldest_makes_room() {
-        let house = House::build().await;
-        house.reader(ADA, &[]).await;
+    async fn without_interests_the_paper_itself_is_unwanted() {
+        let service = TestService::build();
+        service.reader(ADA, &[]).await;
         for number in 0..=MOST_EXAMPLES {
             let paper = PaperId::parse(&format!("x:{number}")).expect("an id");
-            dismiss(&house, &paper).await;
+            dismiss(&service, &paper).await;
         }
-        let unwanted = house.again(ADA).await.unwanted;
+        let unwanted = service.again(ADA).await.unwanted;
         assert_eq!(unwanted.len(), MOST_EXAMPLES);
         assert_eq!(unwanted[0].to_string(), "x:1");
     }

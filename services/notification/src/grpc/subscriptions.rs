@@ -2,7 +2,6 @@
 
 use common::status;
 use domain::PaperId;
-use jiff::Timestamp;
 use proto::convert::from_wire_time;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService;
 use proto::subscriptions::v1::{
@@ -22,37 +21,36 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::answers::to_wire;
 use super::updates::check_mask;
-use super::{Notification, address, edition_failed, import, operators, refused, unavailable};
-use crate::metrics::HELD_BACK;
-use crate::subscribers::changes::Next;
-use crate::subscribers::webhooks::to_wire as to_wire_webhook;
-use crate::subscribers::{Opting, State, Subscriber};
+use super::{Notification, address, digest_failed, import, operators, refused, unavailable};
+use crate::metrics::SUBSCRIBE_REQUESTS_LIMITED;
+use crate::subscribers::subscriptions::SubscribeOutcome;
+use crate::subscribers::webhook::to_wire as to_wire_webhook;
+use crate::subscribers::{OptIn, Subscriber, SubscriberState};
 use crate::tokens::Scope;
 
 impl Notification {
-    async fn ask_to_confirm(&self, id: &str, now: Timestamp) -> Result<(), Status> {
-        let found = self.subscribers.get(id).await.map_err(unavailable)?;
+    async fn send_confirmation(&self, id: &str) -> Result<(), Status> {
+        let found = self.subscriptions.get(id).await.map_err(unavailable)?;
         let subscriber = found.ok_or_else(|| status::internal("a subscriber that was just written is not there"))?;
-        let Err(error) = self.editions.ask_to_confirm(&subscriber, now).await else {
+        let Err(error) = self.digests.send_confirmation(&subscriber).await else {
             return Ok(());
         };
         // Else the reader's next try within the minute would be answered as if a mail were on its way.
-        self.subscribers.not_asked(id).await.map_err(unavailable)?;
-        Err(edition_failed(error))
+        self.subscriptions
+            .confirmation_not_sent(id)
+            .await
+            .map_err(unavailable)?;
+        Err(digest_failed(error))
     }
 
-    /// Refuses wishes that come too fast, and challenges of webhooks.
-    async fn admit<T>(&self, request: &Request<T>, now: Timestamp) -> Result<(), Status> {
-        let from = self.caller(request);
-        match self
-            .subscribers
-            .admit(self.rates, from, now)
-            .await
-            .map_err(unavailable)?
-        {
+    /// Refuses requests to subscribe, and challenges of webhooks, that come too fast.
+    async fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let buckets = self.limits.buckets(self.caller(request));
+        let wait = self.rate_limiter.take(&buckets, self.clock.now()).await;
+        match wait.map_err(unavailable)? {
             None => Ok(()),
             Some(wait) => {
-                HELD_BACK.inc();
+                SUBSCRIBE_REQUESTS_LIMITED.inc();
                 let problem = "too many such calls at once; try again later";
                 Err(status::exhausted(problem, wait))
             }
@@ -62,11 +60,7 @@ impl Notification {
     async fn end(&self, token: &str) -> Result<Subscriber, Status> {
         // Not looked for in Redis first: an unsubscription is taken while Redis does not answer, too.
         let id = self.id_of(&[Scope::Manage], token)?;
-        let ended = self
-            .subscribers
-            .unsubscribe(&id, Timestamp::now())
-            .await
-            .map_err(unavailable)?;
+        let ended = self.subscriptions.unsubscribe(&id).await.map_err(unavailable)?;
         ended.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 
@@ -80,7 +74,7 @@ impl Notification {
             self.check_examples(&wanted).await?;
         }
         let change = |known: &Subscriber| self.updated(known, &given, &paths);
-        let changed = self.subscribers.prefer(&known.id, Timestamp::now(), change).await;
+        let changed = self.subscriptions.set_preferences(&known.id, change).await;
         if let Some(changed) = changed.map_err(unavailable)?.map_err(refused)? {
             self.interests.prepare(&changed).await;
         }
@@ -89,7 +83,7 @@ impl Notification {
 
     async fn pause(&self, request: PauseSubscriptionRequest) -> Result<Subscription, Status> {
         let known = self.by_token(&[Scope::Manage], &request.token).await?;
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let until = request
             .until_time
             .map(|until| from_wire_time("until_time", until))
@@ -101,12 +95,8 @@ impl Notification {
                 format!("is {past}, which is over; it must be in the future"),
             ));
         }
-        let paused = self
-            .subscribers
-            .pause(&known.id, until, now)
-            .await
-            .map_err(unavailable)?;
-        if paused.is_none_or(|paused| paused.state != State::Paused) {
+        let paused = self.subscriptions.pause(&known.id, until).await.map_err(unavailable)?;
+        if paused.is_none_or(|paused| paused.state != SubscriberState::Paused) {
             return Err(ended("paused"));
         }
         self.shown(&known.id).await
@@ -116,15 +106,11 @@ impl Notification {
         let known = self.by_token(&[Scope::Manage], token).await?;
         if known.takes_nothing() {
             return Err(Status::failed_precondition(
-                "the webhook is the only way on which editions come, and it takes none; verify it, or choose mail",
+                "the webhook is the only way on which digests come, and it takes none; verify it, or choose mail",
             ));
         }
-        let resumed = self
-            .subscribers
-            .resume(&known.id, Timestamp::now())
-            .await
-            .map_err(unavailable)?;
-        if resumed.is_none_or(|resumed| resumed.state != State::Active) {
+        let resumed = self.subscriptions.resume(&known.id).await.map_err(unavailable)?;
+        if resumed.is_none_or(|resumed| resumed.state != SubscriberState::Active) {
             return Err(ended("resumed"));
         }
         self.shown(&known.id).await
@@ -136,7 +122,7 @@ impl Notification {
         let paper = paper.map_err(|error| status::invalid("paper_id", error.to_string()))?;
         match request.reaction() {
             Reaction::Vote => {}
-            Reaction::NotInterested => self.not_interested(&reader, &paper, Timestamp::now()).await?,
+            Reaction::NotInterested => self.not_interested(&reader, &paper).await?,
             Reaction::Unspecified => {
                 let problem = format!("is {}; allowed are VOTE and NOT_INTERESTED", request.reaction);
                 return Err(status::invalid("reaction", problem));
@@ -155,44 +141,43 @@ fn ended(done: &str) -> Status {
 #[tonic::async_trait]
 impl SubscriptionService for Notification {
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<SubscribeResponse>, Status> {
-        let now = Timestamp::now();
-        let opting = match request.get_ref().consent() {
-            Consent::OnRecord => Opting::OnRecord,
-            Consent::Unspecified | Consent::DoubleOptIn => Opting::Ask,
+        let opt_in = match request.get_ref().consent() {
+            Consent::OnRecord => OptIn::OnRecord,
+            Consent::Unspecified | Consent::DoubleOptIn => OptIn::DoubleOptIn,
         };
         let email = address(&request.get_ref().email)?;
-        let wishes = self.wishes(request.get_ref()).map_err(refused)?;
-        let webhook = self.wished_webhook(request.get_ref(), &wishes, opting);
+        let preferences = self.requested_preferences(request.get_ref()).map_err(refused)?;
+        let webhook = self.requested_webhook(request.get_ref(), &preferences, opt_in);
         let webhook = webhook.map_err(|problem| refused(vec![problem]))?;
-        if opting == Opting::Ask {
-            self.admit(&request, now).await?;
+        if opt_in == OptIn::DoubleOptIn {
+            self.admit(&request).await?;
         }
-        self.check_examples(&wishes).await?;
+        self.check_examples(&preferences).await?;
         let fresh = uuid::Uuid::now_v7().simple().to_string();
-        let next = self.subscribers.subscribe(&email, &fresh, &wishes, opting, now).await;
+        let next = self.subscriptions.subscribe(&email, &fresh, &preferences, opt_in).await;
         let mut answer = SubscribeResponse {
-            confirmation_required: opting == Opting::Ask,
+            confirmation_required: opt_in == OptIn::DoubleOptIn,
             ..SubscribeResponse::default()
         };
         match next.map_err(unavailable)? {
-            Next::Ask(id) => self.ask_to_confirm(&id, now).await?,
-            Next::Suppressed(reason) => {
+            SubscribeOutcome::ConfirmationNeeded(id) => self.send_confirmation(&id).await?,
+            SubscribeOutcome::Suppressed(reason) => {
                 return Err(Status::failed_precondition(format!(
                     "{email} is suppressed ({}); unsuppress it first if its reader wants mail again",
                     reason.name()
                 )));
             }
-            Next::Active => {
-                if let Some(known) = self.subscribers.by_email(&email).await.map_err(unavailable)? {
+            SubscribeOutcome::Active => {
+                if let Some(known) = self.subscriptions.by_email(&email).await.map_err(unavailable)? {
                     self.interests.prepare(&known).await;
                     if let Some(url) = webhook {
-                        let (secret, webhook) = self.name_webhook(&known.id, &url, wishes.channels).await?;
+                        let (secret, webhook) = self.name_webhook(&known.id, &url, preferences.channels).await?;
                         answer.webhook_secret = secret;
                         answer.webhook = webhook.as_ref().map(to_wire_webhook);
                     }
                 }
             }
-            Next::Quiet | Next::EndedSince(_) => {}
+            SubscribeOutcome::Ignored | SubscribeOutcome::EndedSince(_) => {}
         }
         Ok(Response::new(answer))
     }
@@ -202,12 +187,10 @@ impl SubscriptionService for Notification {
         request: Request<ConfirmSubscriptionRequest>,
     ) -> Result<Response<ConfirmSubscriptionResponse>, Status> {
         let known = self.by_token(&[Scope::Confirm], &request.into_inner().token).await?;
-        let confirmed = self
-            .subscribers
-            .confirm(&known.id, Timestamp::now())
-            .await
-            .map_err(unavailable)?;
-        let Some(confirmed) = confirmed.filter(|one| matches!(one.state, State::Active | State::Paused)) else {
+        let confirmed = self.subscriptions.confirm(&known.id).await.map_err(unavailable)?;
+        let Some(confirmed) =
+            confirmed.filter(|one| matches!(one.state, SubscriberState::Active | SubscriberState::Paused))
+        else {
             return Err(Status::failed_precondition(
                 "this subscription has ended; subscribe again",
             ));
@@ -215,7 +198,7 @@ impl SubscriptionService for Notification {
         self.interests.prepare(&confirmed).await;
         Ok(Response::new(ConfirmSubscriptionResponse {
             subscription: Some(self.shown(&known.id).await?),
-            token: self.tokens.issue(Scope::Manage, &known.id, Timestamp::now()),
+            token: self.tokens.issue(Scope::Manage, &known.id, self.clock.now()),
         }))
     }
 
@@ -267,8 +250,8 @@ impl SubscriptionService for Notification {
     ) -> Result<Response<DeleteSubscriptionResponse>, Status> {
         let known = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
         let email = address(&known.email).map_err(status::internal)?;
-        let suppression = self.subscribers.suppression(&email).await.map_err(unavailable)?;
-        self.subscribers.forget(&known).await.map_err(unavailable)?;
+        let suppression = self.subscriptions.suppression(&email).await.map_err(unavailable)?;
+        self.subscriptions.forget(&known).await.map_err(unavailable)?;
         Ok(Response::new(DeleteSubscriptionResponse {
             suppression_kept: suppression.is_some(),
         }))
@@ -284,7 +267,7 @@ impl SubscriptionService for Notification {
     }
 
     async fn set_webhook(&self, request: Request<SetWebhookRequest>) -> Result<Response<SetWebhookResponse>, Status> {
-        self.admit(&request, Timestamp::now()).await?;
+        self.admit(&request).await?;
         Ok(Response::new(
             Notification::set_webhook(self, request.into_inner()).await?,
         ))
@@ -294,7 +277,7 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<VerifyWebhookRequest>,
     ) -> Result<Response<VerifyWebhookResponse>, Status> {
-        self.admit(&request, Timestamp::now()).await?;
+        self.admit(&request).await?;
         let subscription = Notification::verify_webhook(self, &request.into_inner().token).await?;
         Ok(Response::new(VerifyWebhookResponse {
             subscription: Some(subscription),
@@ -341,7 +324,7 @@ impl SubscriptionService for Notification {
         request: Request<GetSubscriberTokenRequest>,
     ) -> Result<Response<GetSubscriberTokenResponse>, Status> {
         let subscriber = self.by_email(&request.into_inner().email).await?;
-        let token = self.tokens.issue(Scope::Manage, &subscriber.id, Timestamp::now());
+        let token = self.tokens.issue(Scope::Manage, &subscriber.id, self.clock.now());
         Ok(Response::new(GetSubscriberTokenResponse { token }))
     }
 

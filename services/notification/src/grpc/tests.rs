@@ -3,8 +3,8 @@ use jiff::SignedDuration;
 use proto::delivery::v1::delivery_service_server::DeliveryService as _;
 use proto::delivery::v1::report_feedback_request::Report;
 use proto::delivery::v1::{
-    DeliveryState, Feedback as Fields, FeedbackKind, GetLatestEditionRequest, ListDeliveriesRequest,
-    ReportFeedbackRequest, SendEditionsRequest, SendEditionsResponse, SendTestEditionRequest,
+    DeliveryState, Feedback as Fields, FeedbackKind, GetLatestDigestRequest, ListDeliveriesRequest,
+    ReportFeedbackRequest, SendDigestsRequest, SendDigestsResponse, SendTestDigestRequest,
 };
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
 use proto::subscriptions::v1::{
@@ -13,37 +13,45 @@ use proto::subscriptions::v1::{
 use tonic::Request;
 
 use super::*;
+use crate::feedback::soft_bounces::SoftBounceLimit;
 use crate::subscribers::Channel;
-use crate::subscribers::bounces::SoftBounces;
-use crate::subscribers::deliveries::Stage as DeliveryStage;
-use crate::testing::House;
+use crate::subscribers::deliveries::DeliveryStage;
+use crate::testing::TestService;
 use tonic::Code;
 
 const ADA: &str = "ada@example.org";
 
-pub(super) fn front_door(house: &House) -> Notification {
+pub(super) fn front_door(service: &TestService) -> Notification {
     Notification {
-        subscribers: house.subscribers.clone(),
-        editions: Arc::clone(&house.editions),
-        interests: Arc::clone(&house.interests),
-        rates: Rates {
+        subscriptions: service.subscriptions.clone(),
+        store: Arc::clone(&service.store),
+        ledger: Arc::clone(&service.ledger),
+        due_queue: Arc::clone(&service.due_queue),
+        rate_limiter: Arc::clone(&service.rate_limiter),
+        recovery: Arc::clone(&service.recovery),
+        clock: service.clock.clone(),
+        tasks: service.tasks.clone(),
+        digests: Arc::clone(&service.digests),
+        interests: Arc::clone(&service.interests),
+        limits: SubscribeLimits {
             all: 1_000,
             network: 1_000,
         },
         forwarded: Forwarded::ByLoopback,
-        tokens: Arc::clone(&house.tokens),
-        secrets: Arc::new(Secrets::new(b"secret")),
-        schemes: Schemes::Https,
-        allowed: Allowed::parse("").expect("no network"),
-        feedback: Feedback::new(
-            house.subscribers.clone(),
+        tokens: Arc::clone(&service.tokens),
+        secrets: Arc::new(WebhookSecrets::new(b"secret")),
+        schemes: AllowedSchemes::HttpsOnly,
+        allowed: AllowedAddresses::parse("").expect("no network"),
+        feedback: FeedbackHandler::new(
+            service.subscriptions.clone(),
+            Arc::clone(&service.ledger),
             "example.org",
-            SoftBounces {
-                most: 5,
+            SoftBounceLimit {
+                max_in_row: 5,
                 within: SignedDuration::from_hours(24 * 14),
             },
         ),
-        defaults: Arc::new(Defaults {
+        defaults: Arc::new(SubscriptionDefaults {
             time: "07:00".to_owned(),
             time_zone: "UTC".to_owned(),
             paper_count: 10,
@@ -64,10 +72,10 @@ fn token_in(mail: &crate::mailer::Mail) -> String {
 }
 
 #[tokio::test]
-async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on cats", "test@1");
-    let door = front_door(&house);
+async fn a_reader_confirms_reads_and_leaves_through_links() {
+    let service = TestService::build();
+    service.add_paper("x:a", "on cats", "test@1");
+    let door = front_door(&service);
     assert!(
         door.subscribe(wish(ADA))
             .await
@@ -75,7 +83,7 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
             .into_inner()
             .confirmation_required
     );
-    let token = token_in(&house.mails()[0]);
+    let token = token_in(&service.mails()[0]);
     for _ in 0..2 {
         let request = Request::new(ConfirmSubscriptionRequest { token: token.clone() });
         let confirmed = door
@@ -83,7 +91,7 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
             .await
             .expect("confirmed")
             .into_inner();
-        let managed = house.tokens.check(&[Scope::Manage], &confirmed.token, house.now);
+        let managed = service.tokens.check(&[Scope::Manage], &confirmed.token, service.now);
         let subscription = confirmed.subscription.expect("a subscription");
         assert_eq!(managed, Ok(subscription.subscriber_id.clone()));
         assert_eq!(subscription.state(), SubscriptionState::Active);
@@ -94,21 +102,21 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
         known.confirmation_required,
         "the answer does not tell that the address is known"
     );
-    assert_eq!(house.mails().len(), 1, "and no mail");
+    assert_eq!(service.mails().len(), 1, "and no mail");
 
-    let request = Request::new(SendEditionsRequest {
+    let request = Request::new(SendDigestsRequest {
         email: ADA.to_owned(),
-        ..SendEditionsRequest::default()
+        ..SendDigestsRequest::default()
     });
     let outcomes: Vec<_> = door
-        .send_editions(request)
+        .send_digests(request)
         .await
         .expect("a stream")
         .into_inner()
         .collect()
         .await;
     let [
-        Ok(SendEditionsResponse {
+        Ok(SendDigestsResponse {
             delivery: Some(delivery),
         }),
     ] = &outcomes[..]
@@ -116,7 +124,7 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
         panic!("one outcome, not {outcomes:?}");
     };
     assert_eq!(delivery.state(), DeliveryState::Sent);
-    let digest = house.mails().pop().expect("a digest");
+    let digest = service.mails().pop().expect("a digest");
     let token = digest
         .list_unsubscribe_url
         .expect("a link")
@@ -130,11 +138,11 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
         ended.subscription.expect("a subscription").state(),
         SubscriptionState::Unsubscribed
     );
-    let request = Request::new(SendEditionsRequest {
+    let request = Request::new(SendDigestsRequest {
         email: ADA.to_owned(),
-        ..SendEditionsRequest::default()
+        ..SendDigestsRequest::default()
     });
-    let Err(refused) = door.send_editions(request).await else {
+    let Err(refused) = door.send_digests(request).await else {
         panic!("sent to somebody who left")
     };
     assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -142,12 +150,13 @@ async fn a_reader_confirms_reads_and_leaves_through_the_links_in_the_mails() {
 
 #[tokio::test]
 async fn one_broken_subscriber_does_not_stop_the_others() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on cats", "test@1");
+    let server = crate::testing::Redis::start();
+    let service = TestService::on_redis(&server).await;
+    service.add_paper("x:a", "on cats", "test@1");
     for email in [ADA, "eve@example.org", "joe@example.org"] {
-        house.reader(email, &[]).await;
+        service.reader(email, &[]).await;
     }
-    let client = redis::Client::open(house.redis.url.as_str()).expect("a url");
+    let client = redis::Client::open(server.url.as_str()).expect("a url");
     let mut redis = client.get_multiplexed_async_connection().await.expect("redis answers");
     let mut break_it = redis::cmd("HSET");
     break_it
@@ -155,9 +164,9 @@ async fn one_broken_subscriber_does_not_stop_the_others() {
         .arg("preferences")
         .arg("{");
     let () = break_it.query_async(&mut redis).await.expect("broken");
-    let request = Request::new(SendEditionsRequest::default());
-    let stream = front_door(&house)
-        .send_editions(request)
+    let request = Request::new(SendDigestsRequest::default());
+    let stream = front_door(&service)
+        .send_digests(request)
         .await
         .expect("a stream")
         .into_inner();
@@ -180,25 +189,25 @@ async fn one_broken_subscriber_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn a_sending_that_nobody_waits_for_is_brought_to_its_end() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on cats", "test@1");
-    house.reader(ADA, &[]).await;
-    house.post.hand.forget_permits(64);
-    let request = Request::new(SendEditionsRequest::default());
-    let mut stream = front_door(&house)
-        .send_editions(request)
+    let service = TestService::build();
+    service.add_paper("x:a", "on cats", "test@1");
+    service.reader(ADA, &[]).await;
+    service.transport.hand.forget_permits(64);
+    let request = Request::new(SendDigestsRequest::default());
+    let mut stream = front_door(&service)
+        .send_digests(request)
         .await
         .expect("a stream")
         .into_inner();
     tokio::select! {
         _ = stream.next() => panic!("the mail server has not answered"),
-        () = house.post.taken.notified() => drop(stream),
+        () = service.transport.taken.notified() => drop(stream),
     }
-    house.post.hand.add_permits(64);
-    let slot = house.preview(ADA).await.slot;
+    service.transport.hand.add_permits(64);
+    let slot = service.preview(ADA).await.slot;
     let sent = async {
-        while house
-            .subscribers
+        while service
+            .ledger
             .record(Channel::Mail, ADA, slot)
             .await
             .expect("redis answers")
@@ -215,8 +224,8 @@ async fn a_sending_that_nobody_waits_for_is_brought_to_its_end() {
 
 #[tokio::test]
 async fn bad_requests_name_the_field_and_unknown_addresses_themselves() {
-    let house = House::build().await;
-    let door = front_door(&house);
+    let service = TestService::build();
+    let door = front_door(&service);
     let mut request = wish(ADA);
     request.get_mut().paper_count = 51;
     let refused = door.subscribe(request).await.expect_err("refused");
@@ -234,7 +243,7 @@ async fn bad_requests_name_the_field_and_unknown_addresses_themselves() {
         (unknown.code(), unknown.message().contains(ADA)),
         (Code::NotFound, true)
     );
-    let nobody = house.tokens.issue(Scope::Manage, "nobody", house.now);
+    let nobody = service.tokens.issue(Scope::Manage, "nobody", service.now);
     let request = Request::new(UnsubscribeRequest { token: nobody });
     assert_eq!(
         door.unsubscribe(request).await.expect_err("unknown").code(),
@@ -248,30 +257,30 @@ async fn bad_requests_name_the_field_and_unknown_addresses_themselves() {
 }
 
 #[tokio::test]
-async fn a_confirmation_that_was_not_mailed_can_be_asked_for_again_at_once() {
-    let house = House::build().await;
-    let door = front_door(&house);
-    house.answer(Err(crate::mailer::SendError::Transient("451".into())));
+async fn a_confirmation_that_was_not_mailed_is_asked_for_again() {
+    let service = TestService::build();
+    let door = front_door(&service);
+    service.answer(Err(crate::mailer::SendError::Transient("451".into())));
     assert_eq!(
         door.subscribe(wish(ADA)).await.expect_err("not mailed").code(),
         Code::Unavailable
     );
     door.subscribe(wish(ADA)).await.expect("mailed");
-    assert_eq!(house.mails().len(), 1);
+    assert_eq!(service.mails().len(), 1);
 }
 
 #[tokio::test]
-async fn feedback_in_fields_ends_what_must_end_and_names_what_is_missing() {
-    let house = House::build().await;
-    let door = front_door(&house);
-    let (address, wishes) = (EmailAddress::parse(ADA).expect("an address"), house.wishes(&[]));
-    let on_record = crate::subscribers::Opting::OnRecord;
-    let subscribed = house
-        .subscribers
-        .subscribe(&address, "ada", &wishes, on_record, house.now)
+async fn feedback_in_fields_suppresses_and_names_what_is_missing() {
+    let service = TestService::build();
+    let door = front_door(&service);
+    let (address, preferences) = (EmailAddress::parse(ADA).expect("an address"), service.preferences(&[]));
+    let on_record = crate::subscribers::OptIn::OnRecord;
+    let subscribed = service
+        .subscriptions
+        .subscribe(&address, "ada", &preferences, on_record)
         .await;
     subscribed.expect("subscribed");
-    let ada = house.again("ada").await;
+    let ada = service.again("ada").await;
     let report = |kind: FeedbackKind, message_id: &str| {
         Request::new(ReportFeedbackRequest {
             report: Some(Report::Feedback(Fields {
@@ -291,10 +300,13 @@ async fn feedback_in_fields_ends_what_must_end_and_names_what_is_missing() {
         (taken.subscriber_id.as_str(), taken.suppressed),
         (ada.id.as_str(), true)
     );
-    assert_eq!(house.again(&ada.id).await.state, crate::subscribers::State::Suppressed);
+    assert_eq!(
+        service.again(&ada.id).await.state,
+        crate::subscribers::SubscriberState::Suppressed
+    );
     let email = domain::EmailAddress::parse(&ada.email).expect("an address");
-    let why = house.subscribers.suppression(&email).await.expect("redis answers");
-    assert_eq!(why, Some(crate::subscribers::suppressions::Reason::Complaint));
+    let why = service.subscriptions.suppression(&email).await.expect("redis answers");
+    assert_eq!(why, Some(crate::subscribers::suppressions::SuppressionCause::Complaint));
     let missing = Request::new(ReportFeedbackRequest::default());
     let wrong = Request::new(ReportFeedbackRequest {
         report: Some(Report::Message(b"Subject: hello".to_vec())),
@@ -314,14 +326,14 @@ async fn feedback_in_fields_ends_what_must_end_and_names_what_is_missing() {
 
 #[tokio::test]
 async fn deliveries_are_listed_page_by_page() {
-    let house = House::build().await;
-    let reader = house.reader(ADA, &[]).await;
+    let service = TestService::build();
+    let reader = service.reader(ADA, &[]).await;
     for day in 0..3 {
-        let delivered = house.deliver(&reader.id, day * 24 * 60).await;
+        let delivered = service.deliver(&reader.id, day * 24 * 60).await;
         assert_eq!(delivered.record.stage, DeliveryStage::Empty);
     }
-    let door = front_door(&house);
-    house.reader("eve@example.org", &[]).await;
+    let door = front_door(&service);
+    service.reader("eve@example.org", &[]).await;
     let request = ListDeliveriesRequest {
         email: "eve@example.org".to_owned(),
         ..ListDeliveriesRequest::default()
@@ -349,18 +361,18 @@ async fn deliveries_are_listed_page_by_page() {
 
 #[tokio::test]
 async fn a_dry_run_says_what_would_happen_and_does_nothing() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on cats", "test@1");
+    let service = TestService::build();
+    service.add_paper("x:a", "on cats", "test@1");
     for email in [ADA, "eve@example.org"] {
-        house.reader(email, &["cats"]).await;
+        service.reader(email, &["cats"]).await;
     }
-    house.deliver("eve@example.org", 0).await;
-    let request = Request::new(SendEditionsRequest {
+    service.deliver("eve@example.org", 0).await;
+    let request = Request::new(SendDigestsRequest {
         dry_run: true,
-        ..SendEditionsRequest::default()
+        ..SendDigestsRequest::default()
     });
-    let stream = front_door(&house)
-        .send_editions(request)
+    let stream = front_door(&service)
+        .send_digests(request)
         .await
         .expect("a stream")
         .into_inner();
@@ -378,11 +390,11 @@ async fn a_dry_run_says_what_would_happen_and_does_nothing() {
         (DeliveryState::Intended, &["x:a".to_owned()][..])
     );
     assert_eq!((eve.state(), eve.already_delivered), (DeliveryState::Sent, true));
-    assert_eq!(house.mails().len(), 1, "the one to Eve");
-    let slot = house.preview(ADA).await.slot;
+    assert_eq!(service.mails().len(), 1, "the one to Eve");
+    let slot = service.preview(ADA).await.slot;
     assert_eq!(
-        house
-            .subscribers
+        service
+            .ledger
             .record(Channel::Mail, ADA, slot)
             .await
             .expect("redis answers")
@@ -393,54 +405,50 @@ async fn a_dry_run_says_what_would_happen_and_does_nothing() {
 
 #[tokio::test]
 async fn a_test_mail_says_so_and_the_real_one_still_comes() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on cats", "test@1");
-    house.reader(ADA, &["cats"]).await;
-    let request = Request::new(SendTestEditionRequest { email: ADA.to_owned() });
-    front_door(&house).send_test_edition(request).await.expect("mailed");
-    assert_eq!(house.deliver(ADA, 0).await.record.stage, DeliveryStage::Sent);
-    let [test, real] = &house.mails()[..] else {
+    let service = TestService::build();
+    service.add_paper("x:a", "on cats", "test@1");
+    service.reader(ADA, &["cats"]).await;
+    let request = Request::new(SendTestDigestRequest { email: ADA.to_owned() });
+    front_door(&service).send_test_digest(request).await.expect("mailed");
+    assert_eq!(service.deliver(ADA, 0).await.record.stage, DeliveryStage::Sent);
+    let [test, real] = &service.mails()[..] else {
         panic!("two mails")
     };
     assert_eq!(test.subject, format!("[Test] {}", real.subject));
     assert_ne!(test.message_id, real.message_id);
-    house
-        .subscribers
-        .unsubscribe(ADA, house.now)
-        .await
-        .expect("redis answers");
-    let request = Request::new(SendTestEditionRequest { email: ADA.to_owned() });
-    let refused = front_door(&house)
-        .send_test_edition(request)
+    service.subscriptions.unsubscribe(ADA).await.expect("redis answers");
+    let request = Request::new(SendTestDigestRequest { email: ADA.to_owned() });
+    let refused = front_door(&service)
+        .send_test_digest(request)
         .await
         .expect_err("refused");
     assert_eq!(refused.code(), Code::FailedPrecondition);
 }
 
 #[tokio::test]
-async fn the_newest_editions_are_there_for_feeds() {
-    let house = House::build().await;
-    house.add_paper("x:a", "on cats", "test@1");
-    let wishes = house.wishes(&["cats"]);
-    let (email, consent) = (address(ADA).expect("an address"), crate::subscribers::Opting::OnRecord);
-    let ada = house.subscribers.subscribe(&email, "ada", &wishes, consent, house.now);
+async fn the_newest_digests_are_there_for_feeds() {
+    let service = TestService::build();
+    service.add_paper("x:a", "on cats", "test@1");
+    let preferences = service.preferences(&["cats"]);
+    let (email, consent) = (address(ADA).expect("an address"), crate::subscribers::OptIn::OnRecord);
+    let ada = service.subscriptions.subscribe(&email, "ada", &preferences, consent);
     ada.await.expect("subscribed");
-    house.deliver("ada", -24 * 60).await;
-    house.add_paper("x:b", "more on cats", "test@1");
-    house.deliver("ada", 0).await;
+    service.deliver("ada", -24 * 60).await;
+    service.add_paper("x:b", "more on cats", "test@1");
+    service.deliver("ada", 0).await;
     let withdrawn = domain::PaperId::parse("x:a").expect("an id");
-    house.window.write().expect("unpoisoned").withdraw(withdrawn, 9);
-    let door = front_door(&house);
-    let token = house.tokens.issue(Scope::Manage, "ada", house.now);
-    let latest = async |edition_count| {
+    service.window.write().withdraw(withdrawn, 9);
+    let door = front_door(&service);
+    let token = service.tokens.issue(Scope::Manage, "ada", service.now);
+    let latest = async |digest_count| {
         let token = token.clone();
-        let request = GetLatestEditionRequest { token, edition_count };
-        let editions = door
-            .get_latest_edition(Request::new(request))
+        let request = GetLatestDigestRequest { token, digest_count };
+        let digests = door
+            .get_latest_digest(Request::new(request))
             .await?
             .into_inner()
-            .editions;
-        let ids = editions
+            .digests;
+        let ids = digests
             .iter()
             .flat_map(|one| &one.papers)
             .filter_map(|one| one.paper.as_ref());
@@ -462,7 +470,7 @@ async fn the_newest_editions_are_there_for_feeds() {
 async fn only_trusted_callers_say_whom_they_call_for() {
     use std::net::SocketAddr;
     use tonic::transport::server::TcpConnectInfo;
-    let house = House::build().await;
+    let service = TestService::build();
     let from = |peer: &str, forwarded: Option<&str>, trust: Forwarded| {
         let mut request = Request::new(());
         let peer: SocketAddr = peer.parse().expect("an address");
@@ -476,7 +484,7 @@ async fn only_trusted_callers_say_whom_they_call_for() {
         }
         let door = Notification {
             forwarded: trust,
-            ..front_door(&house)
+            ..front_door(&service)
         };
         door.caller(&request).map(|address| address.to_string())
     };

@@ -1,8 +1,9 @@
 //! Webhooks named, asked whether they agree, and forgotten.
 
+use std::time::Duration;
+
 use common::status;
 use domain::preferences::Channels;
-use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::subscriptions::v1::{
     DeliveryChannel, RotateWebhookSecretResponse, SetWebhookRequest, SetWebhookResponse, Subscription,
@@ -10,17 +11,22 @@ use proto::subscriptions::v1::{
 use tonic::Status;
 
 use super::{Notification, unavailable};
-use crate::metrics::HELD_BACK;
-use crate::subscribers::webhooks::Webhook;
-use crate::subscribers::{State, Subscriber};
+use crate::metrics::SUBSCRIBE_REQUESTS_LIMITED;
+use crate::ports::TokenBucket;
+use crate::subscribers::webhook::WebhookRegistration;
+use crate::subscribers::{Subscriber, SubscriberState};
 use crate::tokens::Scope;
-use crate::webhook::urls;
+use crate::webhooks::urls;
+
+/// Challenges that one subscription has sent in an hour, at most; that many may also come at once. The URL is one that its
+/// reader chose, and may be anybody's.
+const CHALLENGES: u32 = 10;
 
 impl Notification {
     pub(super) async fn set_webhook(&self, request: SetWebhookRequest) -> Result<SetWebhookResponse, Status> {
         let url = self
             .webhook_url(&request.url)
-            .and_then(|url| self.allowed.check(&url).map(|()| url))
+            .and_then(|url| self.allowed.check_url(&url).map(|()| url))
             .map_err(|problem| status::invalid("url", problem))?;
         let channels = match request.delivery_channel() {
             DeliveryChannel::Unspecified if request.delivery_channel != 0 => {
@@ -35,7 +41,7 @@ impl Notification {
             DeliveryChannel::MailAndWebhook => Channels::Both,
         };
         let known = self.by_token(&[Scope::Manage], &request.token).await?;
-        if matches!(known.state, State::Unsubscribed | State::Suppressed) {
+        if matches!(known.state, SubscriberState::Unsubscribed | SubscriberState::Suppressed) {
             return Err(Status::failed_precondition(
                 "this subscription has ended; subscribe again first",
             ));
@@ -58,20 +64,17 @@ impl Notification {
     pub(super) async fn rotate_secret(&self, token: &str) -> Result<RotateWebhookSecretResponse, Status> {
         let (known, _) = self.with_webhook(token).await?;
         let fresh = secret_name();
-        let rotated = self
-            .subscribers
-            .rotate_secret(&known.id, &fresh, Timestamp::now())
-            .await;
+        let rotated = self.subscriptions.rotate_secret(&known.id, &fresh).await;
         let (_, until) = rotated.map_err(unavailable)?;
         Ok(RotateWebhookSecretResponse {
-            secret: self.secrets.secret(&known.id, &fresh).shown(),
+            secret: self.secrets.secret(&known.id, &fresh).encoded(),
             earlier_secret_end_time: Some(to_wire_time(until)),
         })
     }
 
     pub(super) async fn remove_webhook(&self, token: &str) -> Result<Subscription, Status> {
         let known = self.by_token(&[Scope::Manage], token).await?;
-        let removed = self.subscribers.remove_webhook(&known.id, Timestamp::now()).await;
+        let removed = self.subscriptions.remove_webhook(&known.id).await;
         removed.map_err(unavailable)?;
         self.shown(&known.id).await
     }
@@ -87,12 +90,9 @@ impl Notification {
         id: &str,
         url: &str,
         channels: Channels,
-    ) -> Result<(String, Option<Webhook>), Status> {
+    ) -> Result<(String, Option<WebhookRegistration>), Status> {
         let name = secret_name();
-        let set = self
-            .subscribers
-            .set_webhook(id, url, &name, channels, Timestamp::now())
-            .await;
+        let set = self.subscriptions.set_webhook(id, url, &name, channels).await;
         let set = set.map_err(unavailable)?;
         let known = set.ok_or_else(|| status::not_found("subscription", id))?;
         let mut webhook = known.webhook.clone();
@@ -100,35 +100,37 @@ impl Notification {
             let answered = self.challenge(&known, asked).await?;
             webhook = answered.and_then(|known| known.webhook);
         }
-        Ok((self.secrets.secret(id, &name).shown(), webhook))
+        Ok((self.secrets.secret(id, &name).encoded(), webhook))
     }
 
-    async fn challenge(&self, of: &Subscriber, webhook: &Webhook) -> Result<Option<Subscriber>, Status> {
-        let answered = self.editions.challenge(of, webhook, Timestamp::now()).await;
-        let noted = self
-            .subscribers
-            .webhook_answered(&of.id, webhook, &answered, Timestamp::now())
-            .await;
+    async fn challenge(&self, of: &Subscriber, webhook: &WebhookRegistration) -> Result<Option<Subscriber>, Status> {
+        let answered = self.digests.challenge(of, webhook).await;
+        let noted = self.subscriptions.webhook_answered(&of.id, webhook, &answered).await;
         let noted = noted.map_err(unavailable)?;
         let subscriber = noted.subscriber.clone();
-        self.editions.tell_where_ended(noted);
+        self.digests.webhook_notices().send_where_ended(noted);
         Ok(subscriber)
     }
 
     /// Refuses what would have a webhook asked again and again: whose it is, nobody knows yet.
     async fn admit_challenge(&self, id: &str) -> Result<(), Status> {
-        let wait = self.subscribers.admit_challenge(id, Timestamp::now()).await;
+        let bucket = TokenBucket {
+            name: format!("challenges:{id}"),
+            capacity: CHALLENGES,
+            filled_in: Duration::from_hours(1),
+        };
+        let wait = self.rate_limiter.take(&[bucket], self.clock.now()).await;
         match wait.map_err(unavailable)? {
             None => Ok(()),
             Some(wait) => {
-                HELD_BACK.inc();
+                SUBSCRIBE_REQUESTS_LIMITED.inc();
                 let problem = "webhooks of this subscription were asked too often; try again later";
                 Err(status::exhausted(problem, wait))
             }
         }
     }
 
-    async fn with_webhook(&self, token: &str) -> Result<(Subscriber, Webhook), Status> {
+    async fn with_webhook(&self, token: &str) -> Result<(Subscriber, WebhookRegistration), Status> {
         let known = self.by_token(&[Scope::Manage], token).await?;
         match known.webhook.clone() {
             Some(webhook) => Ok((known, webhook)),

@@ -12,21 +12,21 @@ use proto::search::v1::BatchGetPapersRequest;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use tonic::Status;
 
-use super::Examples;
+use super::ExampleSource;
 
-/// Most papers of one question, and most texts of one call.
-const AT_ONCE: usize = 256;
-/// The most of a text that is sent to be embedded, in bytes.
-const TEXT_BYTES: usize = 32_768;
+/// Papers of one request, and texts of one, at most.
+const BATCH: usize = 256;
+/// The longest text that is embedded, in bytes.
+const MAX_TEXT_BYTES: usize = 32_768;
 
-/// The index and the embedding service.
-pub struct Catalogue {
+/// The papers of the index.
+pub struct IndexedExamples {
     search: SearchServiceClient<ServiceChannel>,
     embedding: EmbeddingServiceClient<ServiceChannel>,
 }
 
-impl Catalogue {
-    /// At these addresses.
+impl IndexedExamples {
+    /// With the index and the embedding service at these addresses.
     pub fn new(search: &str, embedding: &str, token: Option<&str>) -> Result<Self, String> {
         let to = |url: &str| channel(url, token).map_err(|error| error.to_string());
         Ok(Self {
@@ -39,29 +39,42 @@ impl Catalogue {
         let request = BatchGetPapersRequest {
             paper_ids: ids.iter().map(ToString::to_string).collect(),
         };
-        let answer = self.search.clone().batch_get_papers(request).await.map_err(said)?;
-        let papers = answer.into_inner().papers.into_iter().map(Paper::try_from);
+        let response = self.search.clone().batch_get_papers(request).await.map_err(message)?;
+        let papers = response.into_inner().papers.into_iter().map(Paper::try_from);
         papers.collect::<Result<_, _>>().map_err(|error| error.to_string())
     }
 
     async fn embed(&self, papers: &[Paper], encoder: &EncoderId) -> Result<Vec<DenseVector>, String> {
         let request = EmbedRequest {
-            texts: papers.iter().map(|paper| cut(document_text(paper))).collect(),
+            texts: papers.iter().map(|paper| truncated(document_text(paper))).collect(),
             kind: TextKind::Document.into(),
             encoder_id: encoder.to_string(),
             ..EmbedRequest::default()
         };
-        let answer = self.embedding.clone().embed(request).await.map_err(said)?.into_inner();
-        let vectors = answer.embeddings.into_iter().map(|one| DenseVector::new(one.dense));
+        let response = self
+            .embedding
+            .clone()
+            .embed(request)
+            .await
+            .map_err(message)?
+            .into_inner();
+        if response.embeddings.len() != papers.len() {
+            return Err(format!(
+                "{} vectors for {} papers",
+                response.embeddings.len(),
+                papers.len()
+            ));
+        }
+        let vectors = response.embeddings.into_iter().map(|one| DenseVector::new(one.dense));
         vectors.collect::<Result<_, _>>().map_err(|error| error.to_string())
     }
 }
 
 #[async_trait]
-impl Examples for Catalogue {
+impl ExampleSource for IndexedExamples {
     async fn known(&self, ids: &[PaperId]) -> Result<HashSet<PaperId>, String> {
         let mut known = HashSet::with_capacity(ids.len());
-        for ids in ids.chunks(AT_ONCE) {
+        for ids in ids.chunks(BATCH) {
             known.extend(self.papers(ids).await?.into_iter().map(|paper| paper.id));
         }
         Ok(known)
@@ -69,7 +82,7 @@ impl Examples for Catalogue {
 
     async fn vectors(&self, ids: &[PaperId], encoder: &EncoderId) -> Result<HashMap<PaperId, DenseVector>, String> {
         let mut found = HashMap::with_capacity(ids.len());
-        for ids in ids.chunks(AT_ONCE) {
+        for ids in ids.chunks(BATCH) {
             let papers = self.papers(ids).await?;
             if papers.is_empty() {
                 continue;
@@ -81,12 +94,12 @@ impl Examples for Catalogue {
     }
 }
 
-fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(TEXT_BYTES));
+fn truncated(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
     text
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn said(status: Status) -> String {
+fn message(status: Status) -> String {
     status.message().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Words as vectors, from the embedding service.
+//! Embeds words by the embedding service.
 
 use async_trait::async_trait;
 use common::grpc::{ServiceChannel, channel};
@@ -6,14 +6,14 @@ use domain::{DenseVector, EncoderId};
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedRequest, TextKind};
 
-use crate::editions::InterestEncoder;
+use super::InterestEncoder;
 
 /// The embedding service.
-pub struct Embedding {
+pub struct RemoteEncoder {
     client: EmbeddingServiceClient<ServiceChannel>,
 }
 
-impl Embedding {
+impl RemoteEncoder {
     /// At an address.
     pub fn new(url: &str, token: Option<&str>) -> Result<Self, String> {
         let channel = channel(url, token).map_err(|error| error.to_string())?;
@@ -24,22 +24,22 @@ impl Embedding {
 }
 
 #[async_trait]
-impl InterestEncoder for Embedding {
+impl InterestEncoder for RemoteEncoder {
     async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
         let request = EmbedRequest {
             texts: texts.to_vec(),
             kind: TextKind::Query.into(),
             ..EmbedRequest::default()
         };
-        let answer = self
+        let response = self
             .client
             .clone()
             .embed(request)
             .await
             .map_err(|status| status.message().to_owned())?;
-        let answer = answer.into_inner();
-        let encoder = EncoderId::parse(&answer.encoder_id).map_err(|error| error.to_string())?;
-        let vectors: Result<Vec<DenseVector>, _> = answer
+        let response = response.into_inner();
+        let encoder = EncoderId::parse(&response.encoder_id).map_err(|error| error.to_string())?;
+        let vectors: Result<Vec<DenseVector>, _> = response
             .embeddings
             .into_iter()
             .map(|embedding| DenseVector::new(embedding.dense))

@@ -1,17 +1,17 @@
 use domain::PaperId;
 
 use super::*;
-use crate::testing::{House, entry, vector};
+use crate::testing::{TestService, entry, vector};
 
 fn id(id: &str) -> PaperId {
     PaperId::parse(id).expect("an id")
 }
 
 /// Papers that only the catalogue has.
-struct Shelf(HashMap<PaperId, DenseVector>);
+struct KnownPapers(HashMap<PaperId, DenseVector>);
 
 #[async_trait]
-impl Examples for Shelf {
+impl ExampleSource for KnownPapers {
     async fn known(&self, ids: &[PaperId]) -> Result<HashSet<PaperId>, String> {
         Ok(ids.iter().filter(|id| self.0.contains_key(*id)).cloned().collect())
     }
@@ -22,13 +22,13 @@ impl Examples for Shelf {
     }
 }
 
-async fn liking(house: &House, words: &str, like: &[&str], unlike: &[&str]) -> Subscriber {
-    let known = house.reader("ada@example.org", &[]).await;
+async fn liking(service: &TestService, words: &str, like: &[&str], unlike: &[&str]) -> Subscriber {
+    let known = service.reader("ada@example.org", &[]).await;
     let mut interest = Interest::in_words(words);
     interest.like = like.iter().map(|one| id(one)).collect();
     interest.unlike = unlike.iter().map(|one| id(one)).collect();
-    let change = |known: &mut Subscriber| known.preferences.interests = vec![interest.clone()];
-    let changed = house.subscribers.change(&known.id, house.now, change).await;
+    let change = |known: &mut Subscriber, _| known.preferences.interests = vec![interest.clone()];
+    let changed = service.subscriptions.change(&known.id, change).await;
     changed.expect("redis answers").expect("a subscriber")
 }
 
@@ -39,17 +39,18 @@ fn rounded(values: [f32; 2]) -> Int8Vector {
 }
 
 #[tokio::test]
-async fn words_and_examples_of_window_and_catalogue_make_one_vector() {
-    let house = House::build().await;
+async fn words_and_examples_make_one_vector() {
+    let service = TestService::build();
     let mut cats = entry("x:cats", "on cats", "test@1");
     cats.vectors.dense = vector("on cats");
-    house.window.write().expect("unpoisoned").add(cats);
+    service.window.write().add(cats);
     let far = vector("on dogs");
-    let interests = Interests {
-        subscribers: house.subscribers.clone(),
-        window: Arc::clone(&house.window),
-        encoder: Arc::clone(&house.meaning) as Arc<dyn InterestEncoder>,
-        examples: Some(Arc::new(Shelf(HashMap::from([(id("x:far"), far)])))),
+    let interests = InterestEmbedder {
+        store: Arc::clone(&service.store),
+        window: service.window.clone(),
+        encoder: Arc::clone(&service.encoder) as Arc<dyn InterestEncoder>,
+        examples: Some(Arc::new(KnownPapers(HashMap::from([(id("x:far"), far)])))),
+        clock: service.clock.clone(),
     };
     let wanted = EncoderId::parse("test@1").expect("an encoder id");
     for (words, like, unlike, expected) in [
@@ -64,33 +65,35 @@ async fn words_and_examples_of_window_and_catalogue_make_one_vector() {
         ),
         ("", &["x:gone"], &[], [0.0, 0.0]),
     ] {
-        let subscriber = liking(&house, words, like, unlike).await;
-        let (encoder, vectors) = interests.of(&subscriber, &wanted).await.expect("vectors");
+        let subscriber = liking(&service, words, like, unlike).await;
+        let (encoder, vectors) = interests.vectors(&subscriber, &wanted).await.expect("vectors");
         assert_eq!(
             (&encoder, &vectors),
             (&wanted, &vec![rounded(expected)]),
             "{words} {like:?} {unlike:?}"
         );
-        let kept = house.subscribers.vectors(&subscriber).await.expect("redis answers");
+        let kept = interests.stored(&subscriber).await.expect("redis answers");
         assert_eq!(kept, Some((encoder, vectors)), "kept");
     }
-    let unknown = interests.unknown(&[id("x:cats"), id("x:far"), id("x:gone")]).await;
+    let unknown = interests
+        .unknown_examples(&[id("x:cats"), id("x:far"), id("x:gone")])
+        .await;
     assert_eq!(unknown, Ok(HashSet::from([id("x:gone")])));
 }
 
 #[tokio::test]
 async fn another_encoder_makes_them_anew() {
-    let house = House::build().await;
-    house.add_paper("x:cats", "on cats", "test@1");
-    let reader = house.reader("ada@example.org", &["cats"]).await;
-    house.interests.prepare(&reader).await;
-    let calls = || house.meaning.calls.load(std::sync::atomic::Ordering::Relaxed);
+    let service = TestService::build();
+    service.add_paper("x:cats", "on cats", "test@1");
+    let reader = service.reader("ada@example.org", &["cats"]).await;
+    service.interests.prepare(&reader).await;
+    let calls = || service.encoder.calls.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(calls(), 1);
     let first = EncoderId::parse("test@1").expect("an encoder id");
-    house.interests.of(&reader, &first).await.expect("vectors");
+    service.interests.vectors(&reader, &first).await.expect("vectors");
     assert_eq!(calls(), 1, "the kept ones");
-    *house.meaning.name.lock().expect("unpoisoned") = "test@2".to_owned();
+    *service.encoder.name.lock().expect("unpoisoned") = "test@2".to_owned();
     let second = EncoderId::parse("test@2").expect("an encoder id");
-    let (encoder, _) = house.interests.of(&reader, &second).await.expect("vectors");
+    let (encoder, _) = service.interests.vectors(&reader, &second).await.expect("vectors");
     assert_eq!((encoder, calls()), (second, 2));
 }

@@ -1,6 +1,6 @@
-//! The body of a mail: its text alone, or text and HTML as alternatives, all of it quoted-printable.
+//! The body of a mail: text alone, or text and HTML as alternatives, all of it quoted-printable.
 
-use super::quoted::Quoted;
+use super::quoted_printable::QuotedPrintable;
 
 /// In no quoted-printable text is `=` followed by `_`, so no part can hold it.
 const DELIMITER: &str = "--=_broadsheet_=\r\n";
@@ -12,34 +12,38 @@ const HTML: &str = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-E
 /// The line that ends a mail on the wire.
 const END: &str = ".\r\n";
 
-/// A body, and what it is.
+/// A body, and the headers that describe it.
 #[derive(Debug, Clone)]
-pub struct Body {
+pub struct MimeBody {
     headers: &'static str,
     /// With the line that ends a mail, so that it goes out without being copied once more.
     content: String,
 }
 
-impl Body {
-    /// Of texts; without HTML it is the text alone.
+impl MimeBody {
+    /// Of a text, and of HTML where there is some.
     pub fn of(text: &str, html: Option<&str>) -> Self {
-        let room = (text.len() + html.map_or(0, str::len)) * 5 / 4 + 512;
+        let capacity = (text.len() + html.map_or(0, str::len)) * 5 / 4 + 512;
         match html {
-            Some(html) => Self::alternatives(room, |out| out.push(text), |out| out.push(html)),
-            None => Self::plain(room, |out| out.push(text)),
+            Some(html) => Self::alternatives(capacity, |out| out.push(text), |out| out.push(html)),
+            None => Self::plain(capacity, |out| out.push(text)),
         }
     }
 
-    /// A text, written into a buffer with room for so many bytes.
-    pub fn plain(room: usize, write: impl FnOnce(&mut Quoted)) -> Self {
-        let mut out = Quoted::with_capacity(room);
+    /// A text, written into a buffer with a capacity in bytes.
+    pub fn plain(capacity: usize, write: impl FnOnce(&mut QuotedPrintable)) -> Self {
+        let mut out = QuotedPrintable::with_capacity(capacity);
         write(&mut out);
-        Self::ended(PLAIN, out)
+        Self::finished(PLAIN, out)
     }
 
-    /// A text and its HTML, written into a buffer with room for so many bytes.
-    pub fn alternatives(room: usize, plain: impl FnOnce(&mut Quoted), html: impl FnOnce(&mut Quoted)) -> Self {
-        let mut out = Quoted::with_capacity(room);
+    /// A text and its HTML, written into a buffer with a capacity in bytes.
+    pub fn alternatives(
+        capacity: usize,
+        plain: impl FnOnce(&mut QuotedPrintable),
+        html: impl FnOnce(&mut QuotedPrintable),
+    ) -> Self {
+        let mut out = QuotedPrintable::with_capacity(capacity);
         for line in [DELIMITER, PLAIN, "\r\n"] {
             out.push_lines(line);
         }
@@ -49,10 +53,10 @@ impl Body {
         }
         html(&mut out);
         out.push_lines(LAST_DELIMITER);
-        Self::ended(ALTERNATIVES, out)
+        Self::finished(ALTERNATIVES, out)
     }
 
-    fn ended(headers: &'static str, mut out: Quoted) -> Self {
+    fn finished(headers: &'static str, mut out: QuotedPrintable) -> Self {
         out.push_lines(END);
         Self {
             headers,
@@ -60,7 +64,7 @@ impl Body {
         }
     }
 
-    /// The header lines that say what it is.
+    /// The headers that describe it.
     pub fn headers(&self) -> &'static str {
         self.headers
     }
@@ -76,19 +80,22 @@ impl Body {
     }
 }
 
-/// The text and the HTML of a body, as a reader's program reads them.
 #[cfg(test)]
-pub fn read(body: &Body) -> (String, Option<String>) {
-    let content = |part: &str| {
-        let (_, content) = part.split_once("\r\n\r\n").expect("a blank line");
-        super::quoted::read(content)
-    };
-    if body.headers == PLAIN {
-        return (super::quoted::read(body.as_str()), None);
+impl MimeBody {
+    /// The text and the HTML, as a mail program reads them.
+    pub fn parsed(&self) -> (String, Option<String>) {
+        use mail_parser::{MessageParser, PartType};
+
+        let raw = format!("MIME-Version: 1.0\r\n{}\r\n{}", self.headers(), self.as_str());
+        let message = MessageParser::default().parse(&raw).expect("a mail");
+        let (mut plain, mut html) = (None, None);
+        for part in &message.parts {
+            match &part.body {
+                PartType::Text(text) => plain = Some(text.replace("\r\n", "\n")),
+                PartType::Html(text) => html = Some(text.replace("\r\n", "\n")),
+                _ => {}
+            }
+        }
+        (plain.expect("a text part"), html)
     }
-    let parts: Vec<&str> = body.as_str().split("--=_broadsheet_=").collect();
-    let ["", plain, html, "--\r\n"] = parts.as_slice() else {
-        panic!("not two parts in {}", body.as_str())
-    };
-    (content(plain), Some(content(html)))
 }

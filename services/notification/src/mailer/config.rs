@@ -1,34 +1,36 @@
-//! Settings of the way out, and the way out that they describe.
+//! The settings of the mailer, and the transport that they describe.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use common::clock::Clock;
 use common::config::Settings;
+use common::tasks::Tasks;
 use lettre::Address;
 use lettre::message::Mailbox;
 
 use super::Transport;
-use super::budget::Budget;
-use super::dkim::Dkim;
-use super::maildir::Maildir;
-use super::message::Writer;
-use super::pace::Pace;
-use super::smtp::{Server, Smtp};
-use crate::trust::Trust;
+use super::dkim::DkimSigner;
+use super::error_budget::ErrorBudget;
+use super::maildir::MaildirTransport;
+use super::message::MessageBuilder;
+use super::rate_limit::SendRateLimiter;
+use super::smtp::{SmtpPool, SmtpServer, SmtpTransport};
+use crate::trust::TrustStore;
 
 /// The settings.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct MailerConfig {
     smtp_url: Option<String>,
     maildir: PathBuf,
     from: Mailbox,
-    bounces: Option<Address>,
+    bounce_address: Option<Address>,
     connections: usize,
     mails_per_second: u32,
     domain_mails_per_second: u32,
     error_budget_percent: usize,
     dkim: Option<DkimSettings>,
-    trust: Trust,
+    trust: TrustStore,
 }
 
 #[derive(Debug, Clone)]
@@ -38,13 +40,9 @@ struct DkimSettings {
     key_file: PathBuf,
 }
 
-impl Config {
-    /// Reads them; the number of connections is how many mails are handed over at a time.
-    pub fn read(settings: &mut Settings, connections: usize, trust: Trust) -> Self {
-        let mut number = |key: &str, allowed| u32::try_from(settings.number(key, allowed)).unwrap_or(u32::MAX);
-        let mails_per_second = number("notification.mails_per_second", 0..=100_000);
-        let domain_mails_per_second = number("notification.domain_mails_per_second", 0..=100_000);
-        let error_budget_percent = number("notification.error_budget_percent", 0..=100) as usize;
+impl MailerConfig {
+    /// Reads them. So many connections are so many mails that are handed over at a time.
+    pub fn read(settings: &mut Settings, connections: usize, trust: TrustStore) -> Self {
         let from: Mailbox = settings.get(
             "notification.from",
             "must be a mailbox such as Broadsheet <digest@example.org>",
@@ -53,21 +51,21 @@ impl Config {
         Self {
             smtp_url: settings.optional_url("notification.smtp_url", &["smtp://", "smtps://"]),
             maildir: PathBuf::from(settings.text("notification.maildir")),
-            bounces: bounces(&settings.get(
+            bounce_address: bounce_address(&settings.get(
                 "notification.bounce_address",
                 "must be empty or an address such as bounces@example.org, of at most 9 characters before the @",
                 |value| {
                     let text = value.as_str()?;
-                    (text.is_empty() || bounces(text).is_some()).then(|| text.to_owned())
+                    (text.is_empty() || bounce_address(text).is_some()).then(|| text.to_owned())
                 },
             )),
             dkim: dkim(settings, from.email.domain()),
             from,
             trust,
             connections,
-            mails_per_second,
-            domain_mails_per_second,
-            error_budget_percent,
+            mails_per_second: settings.integer("notification.mails_per_second", 0..=100_000),
+            domain_mails_per_second: settings.integer("notification.domain_mails_per_second", 0..=100_000),
+            error_budget_percent: settings.integer("notification.error_budget_percent", 0..=100),
         }
     }
 
@@ -76,22 +74,23 @@ impl Config {
         self.from.email.domain()
     }
 
-    /// A mail server where one is named, else a maildir.
-    pub fn transport(&self) -> Result<Arc<dyn Transport>, String> {
+    /// A mail server where one is named, else a maildir. The tasks keep the connections to the mail server.
+    pub fn transport(&self, clock: &Clock, tasks: &Tasks) -> Result<Arc<dyn Transport>, String> {
         let dkim = self.dkim.as_ref();
-        let dkim = dkim
-            .map(|dkim| Dkim::read(&dkim.selector, &dkim.domain, &dkim.key_file))
-            .transpose()?;
-        let writer = Writer::new(&self.from, self.bounces.clone(), dkim);
+        let dkim = dkim.map(|dkim| DkimSigner::read(&dkim.selector, &dkim.domain, &dkim.key_file));
+        let builder = MessageBuilder::new(
+            &self.from,
+            self.bounce_address.clone(),
+            dkim.transpose()?,
+            clock.clone(),
+        );
         if let Some(url) = &self.smtp_url {
-            let pace = Pace::new(self.mails_per_second, self.domain_mails_per_second);
-            let budget = Budget::new(self.error_budget_percent);
-            return Ok(Arc::new(Smtp::new(
-                Server::from_url(url, &self.trust.certificates()?)?,
-                self.connections,
-                writer,
-                pace,
-                budget,
+            let server = SmtpServer::from_url(url, &self.trust.certificates()?)?;
+            return Ok(Arc::new(SmtpTransport::new(
+                builder,
+                SmtpPool::new(server, self.connections, clock.clone(), tasks),
+                SendRateLimiter::new(self.mails_per_second, self.domain_mails_per_second, clock.clone()),
+                ErrorBudget::new(self.error_budget_percent, clock.clone()),
             )));
         }
         if self.maildir.as_os_str().is_empty() {
@@ -99,15 +98,15 @@ impl Config {
                 "neither notification.smtp_url nor notification.maildir is set; mail has nowhere to go".to_owned(),
             );
         }
-        Ok(Arc::new(Maildir::new(&self.maildir, writer)?))
+        Ok(Arc::new(MaildirTransport::new(&self.maildir, builder)?))
     }
 }
 
-/// With `+<id>.<slot>` behind it, an address's left side has at most 64 characters (RFC 5321).
-fn bounces(text: &str) -> Option<Address> {
-    const ROOM: usize = 64 - "+0123456789abcdef0123456789abcdef.confirm.1234567890123".len();
+/// With `+<id>.<slot>` appended, the local part of an address still has at most 64 characters (RFC 5321).
+fn bounce_address(text: &str) -> Option<Address> {
+    const MAX_CHARS: usize = 64 - "+0123456789abcdef0123456789abcdef.confirm.1234567890123".len();
     let address: Address = text.parse().ok()?;
-    (address.user().len() <= ROOM).then_some(address)
+    (address.user().len() <= MAX_CHARS).then_some(address)
 }
 
 /// Signs when a key is named; then the selector is needed, and the domain is the sender's where none is named.

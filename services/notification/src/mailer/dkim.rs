@@ -1,7 +1,7 @@
 //! Signs mails (RFC 6376), with Ed25519 (RFC 8463) or RSA.
 //!
 //! Headers and body are signed in their relaxed form, because mail servers on the way fold headers and trim lines anew. A
-//! body is in that form as it is written (see [`super::quoted`]), so it is hashed as it stands.
+//! body is in that form as it is written (see [`super::quoted_printable`]), so it is hashed as it stands.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -25,18 +25,18 @@ const SIGNED: [&str; 8] = [
 ];
 
 /// A key and where its public half is to be found: `<selector>._domainkey.<domain>`.
-pub struct Dkim {
+pub struct DkimSigner {
     selector: String,
     domain: String,
-    key: Key,
+    key: DkimKey,
 }
 
-enum Key {
+enum DkimKey {
     Ed25519(Ed25519KeyPair),
     Rsa(Box<RsaKeyPair>, SystemRandom),
 }
 
-impl Dkim {
+impl DkimSigner {
     /// With the private key in a PEM file (PKCS#8), such as `openssl genpkey -algorithm ed25519` writes.
     pub fn read(selector: &str, domain: &str, file: &Path) -> Result<Self, String> {
         let problem = |what: &str| format!("notification.dkim_key_file: {}: {what}", file.display());
@@ -83,7 +83,7 @@ impl Dkim {
     }
 }
 
-impl Key {
+impl DkimKey {
     fn algorithm(&self) -> &'static str {
         match self {
             Self::Ed25519(_) => "ed25519-sha256",
@@ -105,14 +105,14 @@ impl Key {
     }
 }
 
-fn key(der: &[u8]) -> Result<Key, String> {
+fn key(der: &[u8]) -> Result<DkimKey, String> {
     if let Ok(key) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
-        return Ok(Key::Ed25519(key));
+        return Ok(DkimKey::Ed25519(key));
     }
     let key = RsaKeyPair::from_pkcs8(der);
     let key =
         key.map_err(|error| format!("is neither an Ed25519 key nor an RSA key of 2048 bits or more ({error})"))?;
-    Ok(Key::Rsa(Box::new(key), SystemRandom::new()))
+    Ok(DkimKey::Rsa(Box::new(key), SystemRandom::new()))
 }
 
 fn der(pem: &str) -> Option<Vec<u8>> {
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bodies_and_headers_are_relaxed_as_the_examples_of_the_rfc_are() {
+    fn the_examples_of_the_rfc_are_relaxed_as_it_says() {
         // RFC 6376, section 3.4.5.
         assert_eq!(relaxed_body(" C \r\nD \t E\r\n\r\n\r\n"), " C\r\nD E\r\n");
         assert_eq!(relaxed_body(""), "");
@@ -199,11 +199,11 @@ mod tests {
             ),
         ] {
             std::fs::write(&file, content).expect("written");
-            let Err(error) = Dkim::read("s", "example.org", &file) else {
+            let Err(error) = DkimSigner::read("s", "example.org", &file) else {
                 panic!("no key")
             };
             assert!(error.contains(expected) && error.contains("dkim.pem"), "{error}");
         }
-        assert!(Dkim::read("s", "example.org", &folder.path().join("none")).is_err());
+        assert!(DkimSigner::read("s", "example.org", &folder.path().join("none")).is_err());
     }
 }

@@ -1,36 +1,37 @@
-//! A folder in maildir form. A mail that is sent again replaces itself.
+//! A maildir instead of a mail server. A mail that is sent again replaces itself.
 
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use common::tasks;
 
-use super::message::Writer;
-use super::{Outgoing, SendError, Transport};
+use super::message::MessageBuilder;
+use super::{EncodedMail, SendError, Transport};
 
 /// The folder.
-pub struct Maildir {
-    writer: Writer,
+pub struct MaildirTransport {
+    builder: MessageBuilder,
     folder: PathBuf,
 }
 
-impl Maildir {
+impl MaildirTransport {
     /// Makes the folder.
-    pub fn new(folder: &Path, writer: Writer) -> Result<Self, String> {
+    pub fn new(folder: &Path, builder: MessageBuilder) -> Result<Self, String> {
         for part in ["tmp", "new", "cur"] {
             let path = folder.join(part);
             std::fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         Ok(Self {
-            writer,
+            builder,
             folder: folder.to_owned(),
         })
     }
 }
 
 #[async_trait]
-impl Transport for Maildir {
-    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
-        let message = self.writer.write(mail)?.to_text();
+impl Transport for MaildirTransport {
+    async fn send(&self, mail: &EncodedMail) -> Result<(), SendError> {
+        let message = self.builder.build(mail)?.to_text();
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@') {
                 c
@@ -42,13 +43,13 @@ impl Transport for Maildir {
         // Two attempts at the same mail write files of their own, and the later rename replaces the earlier one.
         let unique = format!("{name}.{}", uuid::Uuid::new_v4().simple());
         let (tmp, folder) = (self.folder.join("tmp").join(unique), self.folder.join("new"));
-        let written = tokio::task::spawn_blocking(move || {
+        let written = tasks::blocking(move || {
             std::fs::write(&tmp, message)?;
             std::fs::File::open(&tmp)?.sync_all()?;
             std::fs::rename(&tmp, folder.join(name))?;
             std::fs::File::open(&folder)?.sync_all()
         });
-        let written = written.await.map_err(|error| SendError::Transient(error.to_string()))?;
+        let written = written.await;
         written.map_err(|error| SendError::Transient(format!("maildir {}: {error}", self.folder.display())))
     }
 }

@@ -2,45 +2,46 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use common::clock::Clock;
 use lettre::Address;
 use lettre::message::Mailbox;
 
-use super::body::Body;
-use super::dkim::Dkim;
+use super::body::MimeBody;
+use super::dkim::DkimSigner;
 use super::headers::header_text;
-use super::{Outgoing, SendError};
+use super::{EncodedMail, SendError};
 
-/// What headers take, about.
-const HEADERS: usize = 2048;
+/// The usual size of the headers.
+const HEADER_BYTES: usize = 2048;
 
-/// Writes mails of one sender.
-pub struct Writer {
+/// Builds the messages of one sender.
+pub struct MessageBuilder {
     from: String,
     sender: Address,
-    bounces: Option<Address>,
-    dkim: Option<Dkim>,
+    bounce_address: Option<Address>,
+    dkim: Option<DkimSigner>,
+    clock: Clock,
 }
 
 /// A mail, ready for the wire.
 #[derive(Debug)]
 pub struct Message<'a> {
-    /// Where what comes back goes to: names the mail where there is an address for it.
+    /// Where bounces go; it names the mail where there is a bounce address.
     pub return_path: Address,
     /// Whom it is for.
     pub to: Address,
-    /// Headers, and the line behind them.
+    /// Headers, and the empty line after them.
     head: String,
-    body: &'a Body,
+    body: &'a MimeBody,
 }
 
 impl Message<'_> {
-    /// Header and body, lines ended by CRLF, none of them beginning with a full stop.
+    /// Headers and body. Lines end with CRLF, and none begins with a full stop.
     pub fn to_text(&self) -> String {
         [&self.head, self.body.as_str()].concat()
     }
 
-    /// Header, body, and the line that ends a mail.
+    /// Headers, body, and the line that ends a mail.
     pub fn content(&self) -> impl fmt::Display {
         Content(&self.head, self.body.content())
     }
@@ -56,30 +57,32 @@ impl fmt::Display for Content<'_> {
     }
 }
 
-impl Writer {
-    /// For a sender. Where `bounces` is `name@host`, each mail's return path is `name+<its Message-ID's left side>@host`.
-    pub fn new(from: &Mailbox, bounces: Option<Address>, dkim: Option<Dkim>) -> Self {
+impl MessageBuilder {
+    /// For a sender. Where the bounce address is `name@host`, each mail's return path is `name+<left side of its
+    /// Message-ID>@host`.
+    pub fn new(from: &Mailbox, bounce_address: Option<Address>, dkim: Option<DkimSigner>, clock: Clock) -> Self {
         let name = from.name.as_deref().filter(|name| !name.is_ascii());
-        let shown = name.map_or_else(
+        let from_header = name.map_or_else(
             || from.to_string(),
             |name| format!("{}\r\n <{}>", header_text(name, "From: ".len()), from.email),
         );
         Self {
-            from: shown,
+            from: from_header,
             sender: from.email.clone(),
-            bounces,
+            bounce_address,
             dkim,
+            clock,
         }
     }
 
-    /// Puts a mail together.
-    pub fn write<'a>(&self, mail: &'a Outgoing) -> Result<Message<'a>, SendError> {
+    /// Signs a mail and puts its headers before its body.
+    pub fn build<'a>(&self, mail: &'a EncodedMail) -> Result<Message<'a>, SendError> {
         let refused = |problem: String| SendError::Refused(problem);
         let to: Address = mail
             .to
             .parse()
             .map_err(|error| refused(format!("{}: {error}", mail.to)))?;
-        let date = Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
+        let date = self.clock.now().strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
         let mut headers = vec![
             ("From", self.from.clone()),
             ("To", mail.to.clone()),
@@ -98,7 +101,7 @@ impl Writer {
         let signature = self.dkim.as_ref();
         let signature = signature.map(|dkim| dkim.sign(&headers, mail.body.as_str()));
         headers.push(("Auto-Submitted", "auto-generated".to_owned()));
-        let mut head = String::with_capacity(HEADERS);
+        let mut head = String::with_capacity(HEADER_BYTES);
         for (name, value) in signature.into_iter().chain(headers) {
             for part in [name, ": ", &value, "\r\n"] {
                 head.push_str(part);
@@ -116,12 +119,12 @@ impl Writer {
 
     fn return_path(&self, message_id: &str) -> Address {
         let own = || {
-            let bounces = self.bounces.as_ref()?;
+            let bounces = self.bounce_address.as_ref()?;
             let (left, _) = message_id.trim_start_matches('<').split_once('@')?;
             Address::new(format!("{}+{left}", bounces.user()), bounces.domain()).ok()
         };
         own()
-            .or_else(|| self.bounces.clone())
+            .or_else(|| self.bounce_address.clone())
             .unwrap_or_else(|| self.sender.clone())
     }
 }

@@ -1,59 +1,59 @@
-//! A mail server: mails written, paced, and handed over on one of a few open connections.
+//! A mail server: mails are built, held to the rate limit, and handed over in one of a few open sessions.
 //!
-//! It tries a mail once. When to try again is the business of who asked.
+//! It tries a mail once. When to try again is the caller's business.
 
 mod pool;
-mod server;
+mod session;
 
 use async_trait::async_trait;
 use tracing::{error, info};
 
-use super::budget::{Budget, Turn};
-use super::message::Writer;
-use super::pace::Pace;
-use super::{Outgoing, SendError, Transport, spans};
+use super::error_budget::{BudgetChange, ErrorBudget};
+use super::message::MessageBuilder;
+use super::rate_limit::SendRateLimiter;
+use super::{EncodedMail, SendError, Transport, spans};
 
-use pool::Pool;
-pub use server::Server;
+pub use pool::SmtpPool;
+pub use session::SmtpServer;
 
-/// The way to a mail server.
-pub struct Smtp {
-    writer: Writer,
-    pool: Pool,
-    pace: Pace,
-    budget: Budget,
+/// Sends mails through a mail server.
+pub struct SmtpTransport {
+    builder: MessageBuilder,
+    pool: SmtpPool,
+    rate_limiter: SendRateLimiter,
+    error_budget: ErrorBudget,
 }
 
-impl Smtp {
-    /// With at most so many connections at a time, which is also how many mails can be in the mail server's hands without
-    /// our knowing.
-    pub fn new(server: Server, connections: usize, writer: Writer, pace: Pace, budget: Budget) -> Self {
+impl SmtpTransport {
+    /// From its parts. The pool's connections are also how many mails the mail server may have without our knowing.
+    pub fn new(
+        builder: MessageBuilder,
+        pool: SmtpPool,
+        rate_limiter: SendRateLimiter,
+        error_budget: ErrorBudget,
+    ) -> Self {
         Self {
-            writer,
-            pool: Pool::new(server, connections),
-            pace,
-            budget,
+            builder,
+            pool,
+            rate_limiter,
+            error_budget,
         }
-    }
-
-    async fn hand_over(&self, mail: &Outgoing) -> Result<(), SendError> {
-        let message = self.writer.write(mail)?;
-        self.pace.wait(message.to.domain()).await?;
-        let outcome = self.pool.send(&message).await;
-        match self.budget.note(outcome.as_ref().err()) {
-            Turn::Paused(problem) => error!(problem, "sending is paused"),
-            Turn::Resumed => info!("sending goes on"),
-            Turn::None => {}
-        }
-        spans::answered(outcome?);
-        Ok(())
     }
 }
 
 #[async_trait]
-impl Transport for Smtp {
-    async fn send(&self, mail: &Outgoing) -> Result<(), SendError> {
-        let _admitted = self.budget.admit()?;
-        self.hand_over(mail).await
+impl Transport for SmtpTransport {
+    async fn send(&self, mail: &EncodedMail) -> Result<(), SendError> {
+        let _permit = self.error_budget.admit()?;
+        let message = self.builder.build(mail)?;
+        self.rate_limiter.wait(message.to.domain()).await?;
+        let result = self.pool.send(&message).await;
+        match self.error_budget.record(result.as_ref().err()) {
+            BudgetChange::Paused(problem) => error!(problem, "sending is paused"),
+            BudgetChange::Resumed => info!("sending goes on"),
+            BudgetChange::None => {}
+        }
+        spans::record_reply(result?);
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Each attempt at a mail as a span: which kind of mail, what the mail server answered, what that meant.
+//! A span for each attempt to send a mail: which kind of mail it is, what the mail server replied, and what that means.
 //!
 //! It never says whom a mail is for or what is in it.
 
@@ -6,7 +6,7 @@ use tracing::{Span, field, info_span};
 
 use super::SendError;
 
-/// The span of handing over a `digest` or a `confirmation`.
+/// The span of an attempt to send a `digest`, a `confirmation` or a `notice`.
 pub fn sending(kind: &'static str) -> Span {
     info_span!(
         "send",
@@ -19,16 +19,16 @@ pub fn sending(kind: &'static str) -> Span {
     )
 }
 
-/// Notes the code of the mail server's last answer on the current span.
-pub fn answered(code: u16) {
+/// Records the code of the mail server's last reply on the current span.
+pub fn record_reply(code: u16) {
     Span::current().record("smtp.reply_code", code);
 }
 
-/// Notes how an attempt ended.
+/// Records how an attempt ended.
 pub fn ended(span: &Span, outcome: &Result<(), SendError>) {
     let name = match outcome {
-        Ok(()) => "taken",
-        Err(SendError::Transient(_) | SendError::Paused { .. }) => "later",
+        Ok(()) => "accepted",
+        Err(SendError::Transient(_) | SendError::Paused { .. }) => "deferred",
         Err(SendError::NoSuchAddress(_)) => "address_refused",
         Err(SendError::Refused(_)) => "mail_refused",
         Err(SendError::Lost(_)) => "unknown",

@@ -1,25 +1,25 @@
 //! How many subscribers to claim at once: as many as are sent well within their lease, and no more than memory allows.
 //!
-//! A slow mail server gets small chunks, so that no lease runs out under mails that wait for their turn.
+//! A slow mail server gets small batches, so that no lease runs out under mails that wait for their turn.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The first chunk, and no chunk is smaller: what a server of one mail a second takes within a usual lease.
+/// The first batch, and no batch is smaller: what a server of one mail a second takes within a usual lease.
 const LEAST: usize = 16;
-/// Chunks in hand and a margin fit into one lease.
+/// The batches that are sent at the same time and a margin fit into one lease.
 const SHARE_OF_LEASE: u32 = 6;
 
-/// The size of the next chunk.
+/// The size of the next batch.
 #[derive(Debug)]
-pub struct Pace {
+pub struct SendingPace {
     next: AtomicUsize,
     most: usize,
     target: Duration,
 }
 
-impl Pace {
-    /// For a lease, and chunks of at most this size.
+impl SendingPace {
+    /// For a lease, and batches of at most this size.
     pub fn new(lease: Duration, most: usize) -> Self {
         Self {
             next: AtomicUsize::new(LEAST.min(most)),
@@ -29,18 +29,18 @@ impl Pace {
     }
 
     /// How many to claim.
-    pub fn chunk(&self) -> usize {
+    pub fn batch(&self) -> usize {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Notes how long a chunk took to be sent. The next one is at most four times and at least a quarter as large.
+    /// Notes how long a batch took to be sent. The next one is at most four times and at least a quarter as large.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "small counts, clamped below"
     )]
     pub fn took(&self, count: usize, time: Duration) {
-        if count < self.chunk() && time <= self.target {
+        if count < self.batch() && time <= self.target {
             // There were no more to claim, which says nothing about the next time.
             return;
         }
@@ -56,20 +56,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_grow_while_they_are_quick_and_shrink_when_they_are_not() {
-        let pace = Pace::new(Duration::from_mins(1), 512);
+    fn batches_grow_while_they_are_quick_and_shrink_otherwise() {
+        let pace = SendingPace::new(Duration::from_mins(1), 512);
         let mut sizes = Vec::new();
         for _ in 0..4 {
-            sizes.push(pace.chunk());
-            pace.took(pace.chunk(), Duration::from_millis(100));
+            sizes.push(pace.batch());
+            pace.took(pace.batch(), Duration::from_millis(100));
         }
         assert_eq!(sizes, [16, 64, 256, 512]);
         pace.took(512, Duration::from_secs(40));
-        assert_eq!(pace.chunk(), 128, "the limit of one step");
+        assert_eq!(pace.batch(), 128, "the limit of one step");
         pace.took(128, Duration::from_secs(20));
-        assert_eq!(pace.chunk(), 64, "half, because it took twice too long");
+        assert_eq!(pace.batch(), 64, "half, because it took twice too long");
         pace.took(16, Duration::from_mins(10));
-        assert_eq!(pace.chunk(), 16);
-        assert_eq!(Pace::new(Duration::from_mins(1), 4).chunk(), 4);
+        assert_eq!(pace.batch(), 16);
+        assert_eq!(SendingPace::new(Duration::from_mins(1), 4).batch(), 4);
     }
 }

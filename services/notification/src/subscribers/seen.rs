@@ -1,6 +1,6 @@
 //! Papers a subscriber was sent, packed: 12 bytes a paper, which is a quarter of what a set of ids takes.
 //!
-//! Per paper the first eight bytes of the SHA-256 of its id, then the slot of the edition in minutes since the epoch, both
+//! Per paper the first eight bytes of the SHA-256 of its id, then the slot of the digest in minutes since the epoch, both
 //! big-endian, oldest first. Two of a million papers share their eight bytes with a probability below 10⁻⁷; one of them
 //! would then be left out of a digest. What is older than the window and 35 days is forgotten (see `settle.lua`).
 
@@ -16,11 +16,11 @@ const ENTRY: usize = 12;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PaperKey([u8; 8]);
 
-/// What a subscriber was sent lately.
+/// The papers that a subscriber was sent lately.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenPapers {
     papers: HashSet<PaperKey>,
-    /// Slot of the last edition that was sent, to the minute.
+    /// Slot of the last digest that was sent, to the minute.
     pub last_slot: Option<Timestamp>,
 }
 
@@ -38,7 +38,7 @@ impl PaperKey {
     }
 }
 
-impl Seen {
+impl SeenPapers {
     /// Reads the packed form; what is left over at the end is not a paper.
     pub fn unpack(packed: &[u8]) -> Self {
         let (entries, _) = packed.as_chunks::<ENTRY>();
@@ -66,18 +66,28 @@ impl Seen {
         self.papers.iter().copied()
     }
 
-    /// True before the first edition.
+    /// True before the first digest.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.papers.is_empty()
     }
 }
 
-/// The papers of one edition, packed.
+/// The papers of one digest, packed.
 pub fn pack<'a>(ids: impl Iterator<Item = &'a str>, slot: Timestamp) -> Vec<u8> {
     let minutes = minutes(slot).to_be_bytes();
     ids.flat_map(|id| PaperKey::of_text(id).0.into_iter().chain(minutes))
         .collect()
+}
+
+/// Drops the papers of digests before a moment from the packed form.
+#[cfg(test)]
+pub fn forget_before(packed: &mut Vec<u8>, moment: Timestamp) {
+    let oldest = minutes(moment);
+    let (entries, _) = packed.as_chunks::<ENTRY>();
+    let slot = |entry: &[u8; ENTRY]| u32::from_be_bytes([entry[8], entry[9], entry[10], entry[11]]);
+    let gone = entries.iter().take_while(|entry| slot(entry) < oldest).count();
+    packed.drain(..gone * ENTRY);
 }
 
 /// Minutes since the epoch; 0 before it.
@@ -95,10 +105,10 @@ mod tests {
         let mut packed = pack(["x:a", "x:b"].into_iter(), slot);
         assert_eq!(packed.len(), 2 * ENTRY);
         packed.extend(b"torn");
-        let seen = Seen::unpack(&packed);
+        let seen = SeenPapers::unpack(&packed);
         let key = |id: &str| PaperKey::of(&PaperId::parse(id).expect("an id"));
         assert!(seen.contains(key("x:a")) && seen.contains(key("x:b")) && !seen.contains(key("x:c")));
         assert_eq!(seen.last_slot, Some(slot));
-        assert_eq!(Seen::unpack(b""), Seen::default());
+        assert_eq!(SeenPapers::unpack(b""), SeenPapers::default());
     }
 }

@@ -1,12 +1,9 @@
-use domain::{DenseVector, EncoderId, Int8Vector};
+use domain::EmailAddress;
 
-use super::changes::Next;
-use super::suppressions::Reason;
+use super::subscriptions::SubscribeOutcome;
+use super::suppressions::SuppressionCause;
 use super::*;
-use crate::testing::House;
-
-mod layout;
-mod log;
+use crate::testing::TestService;
 
 const ADA: &str = "ada@example.org";
 
@@ -14,238 +11,225 @@ fn address() -> EmailAddress {
     EmailAddress::parse(ADA).expect("an address")
 }
 
-fn state(of: Option<Subscriber>) -> Option<State> {
+fn state(of: Option<Subscriber>) -> Option<SubscriberState> {
     of.map(|one| one.state)
 }
 
-async fn wish(house: &House, opting: Opting, minutes: i64) -> Next {
-    let now = house.later(minutes);
-    let (address, wishes) = (address(), house.wishes(&["cats"]));
-    let next = house.subscribers.subscribe(&address, "ada", &wishes, opting, now);
-    next.await.expect("redis answers")
+async fn subscribe(service: &TestService, opt_in: OptIn, minutes: i64) -> SubscribeOutcome {
+    let (address, preferences) = (address(), service.preferences(&["cats"]));
+    let next = service
+        .at(minutes)
+        .subscriptions
+        .subscribe(&address, "ada", &preferences, opt_in);
+    next.await.expect("an answer")
 }
 
 #[tokio::test]
-async fn many_wishes_at_once_are_one_confirmation_and_another_after_a_minute() {
-    let house = House::build().await;
-    let wishes: Vec<_> = (0..10).map(|_| wish(&house, Opting::Ask, 0)).collect();
-    let asked = futures::future::join_all(wishes).await;
-    assert_eq!(asked.iter().filter(|next| **next == Next::Ask("ada".into())).count(), 1);
-    assert_eq!(asked.iter().filter(|next| **next == Next::Quiet).count(), 9);
-    assert_eq!(wish(&house, Opting::Ask, 2).await, Next::Ask("ada".into()));
-    house.subscribers.not_asked("ada").await.expect("redis answers");
+async fn many_requests_at_once_are_one_confirmation() {
+    let service = TestService::build();
+    let requests: Vec<_> = (0..10).map(|_| subscribe(&service, OptIn::DoubleOptIn, 0)).collect();
+    let asked = futures::future::join_all(requests).await;
     assert_eq!(
-        wish(&house, Opting::Ask, 2).await,
-        Next::Ask("ada".into()),
+        asked
+            .iter()
+            .filter(|next| **next == SubscribeOutcome::ConfirmationNeeded("ada".into()))
+            .count(),
+        1
+    );
+    assert_eq!(
+        asked.iter().filter(|next| **next == SubscribeOutcome::Ignored).count(),
+        9
+    );
+    assert_eq!(
+        subscribe(&service, OptIn::DoubleOptIn, 2).await,
+        SubscribeOutcome::ConfirmationNeeded("ada".into())
+    );
+    service
+        .subscriptions
+        .confirmation_not_sent("ada")
+        .await
+        .expect("an answer");
+    assert_eq!(
+        subscribe(&service, OptIn::DoubleOptIn, 2).await,
+        SubscribeOutcome::ConfirmationNeeded("ada".into()),
         "the mail was not taken"
     );
 }
 
 #[tokio::test]
 async fn a_subscription_holds_from_its_confirmation_to_its_end() {
-    let house = House::build().await;
-    let store = &house.subscribers;
-    wish(&house, Opting::Ask, 0).await;
+    let service = TestService::build();
+    let store = &service.subscriptions;
+    subscribe(&service, OptIn::DoubleOptIn, 0).await;
     assert_eq!(
-        store.due("ada").await.expect("redis answers"),
+        service.due_queue.due("ada").await.expect("an answer"),
         None,
         "pending is never due"
     );
-    let confirmed = store.confirm("ada", house.now).await.expect("redis answers");
-    assert_eq!(state(confirmed), Some(State::Active));
-    assert_eq!(wish(&house, Opting::Ask, 5).await, Next::Quiet, "active");
+    let confirmed = store.confirm("ada").await.expect("an answer");
+    assert_eq!(state(confirmed), Some(SubscriberState::Active));
     assert_eq!(
-        store.active(Channel::Mail, 0).await.expect("redis answers"),
+        subscribe(&service, OptIn::DoubleOptIn, 5).await,
+        SubscribeOutcome::Ignored,
+        "active"
+    );
+    assert_eq!(
+        service.store.active(Channel::Mail, 0).await.expect("an answer"),
         (0, vec!["ada".to_owned()])
     );
-    assert!(store.due("ada").await.expect("redis answers").is_some());
+    assert!(service.due_queue.due("ada").await.expect("an answer").is_some());
     for _ in 0..2 {
-        let ended = store.unsubscribe("ada", house.now).await.expect("redis answers");
-        assert_eq!(state(ended), Some(State::Unsubscribed));
+        let ended = store.unsubscribe("ada").await.expect("an answer");
+        assert_eq!(state(ended), Some(SubscriberState::Unsubscribed));
     }
-    assert_eq!(store.due("ada").await.expect("redis answers"), None);
-    house.set_due("ada", 0).await;
+    assert_eq!(service.due_queue.due("ada").await.expect("an answer"), None);
+    service.set_due("ada", 0).await;
     assert_eq!(
-        store.due("ada").await.expect("redis answers"),
+        service.due_queue.due("ada").await.expect("an answer"),
         None,
         "a late scheduler brings nobody back"
     );
-    let confirmed = store.confirm("ada", house.now).await.expect("redis answers");
+    let confirmed = store.confirm("ada").await.expect("an answer");
     assert_eq!(
         state(confirmed),
-        Some(State::Unsubscribed),
+        Some(SubscriberState::Unsubscribed),
         "an old link brings nobody back"
     );
     assert_eq!(
-        wish(&house, Opting::Ask, 10).await,
-        Next::Ask("ada".into()),
+        subscribe(&service, OptIn::DoubleOptIn, 10).await,
+        SubscribeOutcome::ConfirmationNeeded("ada".into()),
         "a new wish asks again"
     );
-    assert_eq!(house.again("ada").await.state, State::Pending);
-    assert_eq!(
-        store.unsubscribe("nobody", house.now).await.expect("redis answers"),
-        None
-    );
+    assert_eq!(service.again("ada").await.state, SubscriberState::Pending);
+    assert_eq!(store.unsubscribe("nobody").await.expect("an answer"), None);
 }
 
 #[tokio::test]
-async fn a_suppressed_address_is_left_alone_until_the_operator_says_otherwise() {
-    let house = House::build().await;
-    house.reader("ada@example.org", &[]).await;
-    house
-        .subscribers
-        .suppress(ADA, Reason::Bounce, house.now)
+async fn a_suppressed_address_is_left_alone() {
+    let service = TestService::build();
+    service.reader("ada@example.org", &[]).await;
+    service
+        .subscriptions
+        .suppress(ADA, SuppressionCause::Bounce)
         .await
-        .expect("redis answers");
-    assert_eq!(house.again(ADA).await.state, State::Suppressed);
-    assert_eq!(wish(&house, Opting::Ask, 10).await, Next::Quiet);
-    assert_eq!(wish(&house, Opting::OnRecord, 10).await, Next::Active, "a bounce");
-    let address = address();
-    let complain = house
-        .subscribers
-        .suppress_address(&address, Reason::Complaint, house.now);
-    complain.await.expect("redis answers");
-    assert_eq!(house.again(ADA).await.state, State::Suppressed);
-    let outweighed = Next::Suppressed(Reason::Complaint);
-    assert_eq!(wish(&house, Opting::OnRecord, 10).await, outweighed);
-    house
-        .subscribers
-        .lift(&address, house.now)
-        .await
-        .expect("redis answers");
+        .expect("an answer");
+    assert_eq!(service.again(ADA).await.state, SubscriberState::Suppressed);
     assert_eq!(
-        house.again(ADA).await.state,
-        State::Unsubscribed,
+        subscribe(&service, OptIn::DoubleOptIn, 10).await,
+        SubscribeOutcome::Ignored
+    );
+    assert_eq!(
+        subscribe(&service, OptIn::OnRecord, 10).await,
+        SubscribeOutcome::Active,
+        "a bounce"
+    );
+    let address = address();
+    let complain = service
+        .subscriptions
+        .suppress_address(&address, SuppressionCause::Complaint);
+    complain.await.expect("an answer");
+    assert_eq!(service.again(ADA).await.state, SubscriberState::Suppressed);
+    let outweighed = SubscribeOutcome::Suppressed(SuppressionCause::Complaint);
+    assert_eq!(subscribe(&service, OptIn::OnRecord, 10).await, outweighed);
+    service
+        .subscriptions
+        .lift_suppression(&address)
+        .await
+        .expect("an answer");
+    assert_eq!(
+        service.again(ADA).await.state,
+        SubscriberState::Unsubscribed,
         "until there is new consent"
     );
-    assert_eq!(wish(&house, Opting::Ask, 20).await, Next::Ask(ADA.into()));
+    assert_eq!(
+        subscribe(&service, OptIn::DoubleOptIn, 20).await,
+        SubscribeOutcome::ConfirmationNeeded(ADA.into())
+    );
 }
 
 #[tokio::test]
-async fn an_address_is_suppressed_before_it_subscribes_and_after_it_is_forgotten() {
-    let house = House::build().await;
-    let store = &house.subscribers;
+async fn a_suppression_outlives_the_subscriber() {
+    let service = TestService::build();
+    let store = &service.subscriptions;
     store
-        .suppress_address(&address(), Reason::Manual, house.now)
+        .suppress_address(&address(), SuppressionCause::Manual)
         .await
-        .expect("redis answers");
-    assert_eq!(wish(&house, Opting::Ask, 0).await, Next::Quiet);
-    store.lift(&address(), house.now).await.expect("redis answers");
-    let reader = house.reader(ADA, &["cats"]).await;
+        .expect("an answer");
+    assert_eq!(
+        subscribe(&service, OptIn::DoubleOptIn, 0).await,
+        SubscribeOutcome::Ignored
+    );
+    store.lift_suppression(&address()).await.expect("an answer");
+    let reader = service.reader(ADA, &["cats"]).await;
     store
-        .suppress_address(&address(), Reason::Complaint, house.now)
+        .suppress_address(&address(), SuppressionCause::Complaint)
         .await
-        .expect("redis answers");
-    store.forget(&reader).await.expect("redis answers");
-    assert_eq!(store.by_email(&address()).await.expect("redis answers"), None);
-    assert_eq!(wish(&house, Opting::Ask, 10).await, Next::Quiet, "the hash is kept");
-    let (_, kept) = store.suppressions(0, 10).await.expect("redis answers");
+        .expect("an answer");
+    store.forget(&reader).await.expect("an answer");
+    assert_eq!(store.by_email(&address()).await.expect("an answer"), None);
+    assert_eq!(
+        subscribe(&service, OptIn::DoubleOptIn, 10).await,
+        SubscribeOutcome::Ignored,
+        "the hash is kept"
+    );
+    let (_, kept) = service.store.suppressions(0, 10).await.expect("an answer");
     assert_eq!(kept.len(), 1);
-    assert_eq!((kept[0].hash.len(), kept[0].reason), (64, Reason::Complaint));
+    assert_eq!((kept[0].hash.len(), kept[0].cause), (64, SuppressionCause::Complaint));
 }
 
 #[tokio::test]
-async fn a_pause_takes_nobody_into_account_until_it_ends() {
-    let house = House::build().await;
-    let store = &house.subscribers;
-    house.reader(ADA, &["cats"]).await;
-    let until = house.later(5);
-    let paused = store.pause(ADA, Some(until), house.now).await.expect("redis answers");
-    assert_eq!(state(paused.clone()), Some(State::Paused));
+async fn a_pause_ends_by_itself() {
+    let service = TestService::build();
+    let store = &service.subscriptions;
+    service.reader(ADA, &["cats"]).await;
+    let until = service.later(5);
+    let paused = store.pause(ADA, Some(until)).await.expect("an answer");
+    assert_eq!(state(paused.clone()), Some(SubscriberState::Paused));
     assert_eq!(
         paused.and_then(|one| one.paused_until).map(Timestamp::as_millisecond),
         Some(until.as_millisecond())
     );
-    assert_eq!(store.due(ADA).await.expect("redis answers"), None);
-    store.end_pauses(house.later(4)).await.expect("redis answers");
-    assert_eq!(house.again(ADA).await.state, State::Paused);
-    store.end_pauses(house.later(6)).await.expect("redis answers");
-    let resumed = house.again(ADA).await;
-    assert_eq!((resumed.state, resumed.paused_until), (State::Active, None));
-    let due = store.due(ADA).await.expect("redis answers").expect("due");
-    assert!(due > house.later(6), "the slots of the pause are over");
-    store.unsubscribe(ADA, house.now).await.expect("redis answers");
-    let paused = store.pause(ADA, None, house.now).await.expect("redis answers");
-    assert_eq!(state(paused), Some(State::Unsubscribed));
+    assert_eq!(service.due_queue.due(ADA).await.expect("an answer"), None);
+    service.at(4).subscriptions.resume_due().await.expect("an answer");
+    assert_eq!(service.again(ADA).await.state, SubscriberState::Paused);
+    service.at(6).subscriptions.resume_due().await.expect("an answer");
+    let resumed = service.again(ADA).await;
+    assert_eq!((resumed.state, resumed.paused_until), (SubscriberState::Active, None));
+    let due = service.due_queue.due(ADA).await.expect("an answer").expect("due");
+    assert!(due > service.later(6), "the slots of the pause are over");
+    store.unsubscribe(ADA).await.expect("an answer");
+    let paused = store.pause(ADA, None).await.expect("an answer");
+    assert_eq!(state(paused), Some(SubscriberState::Unsubscribed));
 }
 
 #[tokio::test]
 async fn changes_at_the_same_time_all_hold() {
-    let house = House::build().await;
-    let reader = house.reader(ADA, &[]).await;
+    let service = TestService::build();
+    let reader = service.reader(ADA, &[]).await;
     let add = |n: usize| {
-        let store = house.subscribers.clone();
+        let store = service.subscriptions.clone();
         async move {
-            let change = |known: &mut Subscriber| {
+            let change = |known: &mut Subscriber, _| {
                 known.preferences.exclusions.words.push(n.to_string());
             };
-            store
-                .change(ADA, Timestamp::now(), change)
-                .await
-                .expect("redis answers");
+            store.change(ADA, change).await.expect("an answer");
         }
     };
     futures::future::join_all((0..20).map(add)).await;
-    let after = house.again(ADA).await;
+    let after = service.again(ADA).await;
     assert_eq!(after.preferences.exclusions.words.len(), 20);
     assert_eq!(after.version, reader.version + 20);
 }
 
 #[tokio::test]
-async fn a_refusal_that_comes_late_does_not_undo_an_unsubscription() {
-    let house = House::build().await;
-    house.reader("ada@example.org", &[]).await;
-    house
-        .subscribers
-        .unsubscribe(ADA, house.now)
+async fn a_late_refusal_does_not_undo_an_unsubscription() {
+    let service = TestService::build();
+    service.reader("ada@example.org", &[]).await;
+    service.subscriptions.unsubscribe(ADA).await.expect("an answer");
+    service
+        .subscriptions
+        .suppress(ADA, SuppressionCause::Bounce)
         .await
-        .expect("redis answers");
-    house
-        .subscribers
-        .suppress(ADA, Reason::Bounce, house.now)
-        .await
-        .expect("redis answers");
-    assert_eq!(house.again(ADA).await.state, State::Unsubscribed);
-}
-
-async fn kept_vectors(house: &House) -> Option<(EncoderId, Vec<Int8Vector>)> {
-    let mut standing = house
-        .subscribers
-        .standing(&[ADA.to_owned()])
-        .await
-        .expect("redis answers");
-    let one = standing.pop().expect("one").expect("it parses");
-    one.expect("a subscriber").vectors
-}
-
-#[tokio::test]
-async fn vectors_are_not_kept_for_interests_that_changed_meanwhile() {
-    let house = House::build().await;
-    let before = house.reader("ada@example.org", &["cats", "dogs"]).await;
-    let encoder = EncoderId::parse("test@1").expect("an encoder id");
-    let vectors = [[1.0, 0.0], [0.6, 0.8]]
-        .map(|values| Int8Vector::quantise(&DenseVector::new(values.to_vec()).expect("a vector")));
-    let keep = || house.subscribers.keep_vectors(&before, &encoder, &vectors);
-    keep().await.expect("redis answers");
-    assert_eq!(kept_vectors(&house).await, Some((encoder.clone(), vectors.to_vec())));
-    house.reader("ada@example.org", &["birds"]).await;
-    keep().await.expect("redis answers");
-    assert_eq!(kept_vectors(&house).await, None);
-}
-
-#[tokio::test]
-async fn a_connection_that_broke_is_not_seen_by_callers() {
-    let house = House::build().await;
-    house.reader("ada@example.org", &[]).await;
-    let client = redis::Client::open(house.redis.url.as_str()).expect("a url");
-    let mut redis = client.get_multiplexed_async_connection().await.expect("redis answers");
-    let mut kill = redis::cmd("CLIENT");
-    let _: i64 = kill
-        .arg("KILL")
-        .arg("TYPE")
-        .arg("normal")
-        .query_async(&mut redis)
-        .await
-        .expect("killed");
-    assert!(house.subscribers.get(ADA).await.expect("redis answers").is_some());
+        .expect("an answer");
+    assert_eq!(service.again(ADA).await.state, SubscriberState::Unsubscribed);
 }

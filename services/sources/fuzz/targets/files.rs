@@ -4,8 +4,8 @@
 mod shared;
 
 use libfuzzer_sys::fuzz_target;
-use sources::parsing::Format;
+use sources::parsing::PageFormat;
 
 fuzz_target!(|page: &[u8]| {
-    shared::check(&[Format::Jsonl, Format::Bibtex, Format::Csv], page);
+    shared::check(&[PageFormat::Jsonl, PageFormat::Bibtex, PageFormat::Csv], page);
 });

@@ -4,14 +4,14 @@
 mod shared;
 
 use libfuzzer_sys::fuzz_target;
-use sources::parsing::Format;
+use sources::parsing::PageFormat;
 
 fuzz_target!(|page: &[u8]| {
     shared::check(&[
-            Format::Biorxiv,
-            Format::Openalex,
-            Format::Crossref,
-            Format::SemanticScholar,
-            Format::Huggingface,
+            PageFormat::Biorxiv,
+            PageFormat::Openalex,
+            PageFormat::Crossref,
+            PageFormat::SemanticScholar,
+            PageFormat::Huggingface,
         ], page);
 });

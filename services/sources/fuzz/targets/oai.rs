@@ -4,8 +4,8 @@
 mod shared;
 
 use libfuzzer_sys::fuzz_target;
-use sources::parsing::Format;
+use sources::parsing::PageFormat;
 
 fuzz_target!(|page: &[u8]| {
-    shared::check(&[Format::ArxivOai, Format::OaiDc], page);
+    shared::check(&[PageFormat::ArxivOai, PageFormat::OaiDc], page);
 });

@@ -1,17 +1,17 @@
 //! What every target checks: no panic, no more items than bytes, and every paper is one that ingest takes.
 
-use sources::parsing::{Format, parse};
-use sources::{Item, Record};
+use sources::parsing::{PageFormat, parse};
+use sources::PageItem;
 
 /// Reads the input as each of the formats.
-pub fn check(formats: &[Format], page: &[u8]) {
+pub fn check(formats: &[PageFormat], page: &[u8]) {
     let now = jiff::Timestamp::from_second(1_788_000_000).expect("a timestamp");
     for format in formats {
         let mut items = 0_usize;
         let _ = parse(*format, page, now, |item| {
             items += 1;
-            if let Item::Record(Record::Paper(claim)) = item {
-                let paper = claim.submission.into_paper(now);
+            if let PageItem::Paper(record) = item {
+                let paper = record.submission.into_paper(now);
                 assert!(paper.is_ok(), "{format:?}: {paper:?}");
             }
             Ok(())

@@ -6,31 +6,31 @@ use domain::LinkKind;
 use domain::merging::Scheme;
 use jiff::Timestamp;
 
-use crate::draft::{Context, Draft};
+use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
-use crate::page::{Outcome, Sink};
-use crate::record::Place;
-use crate::xml::{Collector, Form, Step, Tag, Walker, malformed};
+use crate::interpretation::{Interpretation, Sink};
+use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
 use crate::{dates, names};
 
 /// What is known at the end of a file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct VolumeSummary {
     /// Papers.
     pub records: u64,
-    /// The newest day on which a volume was taken in.
+    /// The newest day on which a volume was added.
     pub newest: Option<Timestamp>,
 }
 
 #[derive(Default)]
-struct Reading {
-    part: Part,
+struct VolumeHandler {
+    summary: VolumeSummary,
+    element: VolumeElement,
     collection: String,
     volume: String,
     ingested: Option<Timestamp>,
     year: String,
     month: String,
-    paper: Draft,
+    paper: RecordDraft,
     number: String,
     first: String,
     last: String,
@@ -38,7 +38,7 @@ struct Reading {
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum VolumeElement {
     #[default]
     Outside,
     Meta,
@@ -49,50 +49,44 @@ enum Part {
 /// Reads a file.
 ///
 /// # Errors
-/// A file that is no XML of the anthology, breaks off, or whose items nobody takes.
+/// A file that is no XML of the anthology or breaks off, and what `sink` answers.
 pub fn parse<R: Read>(
     input: R,
     charset: Option<&str>,
-    context: &Context,
+    context: &PageContext,
     sink: &mut Sink<'_>,
-) -> Result<Facts, SourceError> {
-    let mut walker = Walker::new(input, charset, "an XML file of the ACL Anthology")?;
-    let mut collector = Collector::default();
-    let mut reading = Reading::default();
-    let mut facts = Facts::default();
-    let mut place = Place::default();
-    loop {
-        match collector.step(&mut walker, &mut reading, |name| name == b"paper")? {
-            Step::On => {}
-            Step::Began => {
-                place.record += 1;
-                place.byte = walker.position();
-                walker.mark();
-                let _ = (walker.was_clipped(), collector.overflow());
-            }
-            Step::Ended => {
-                if reading.part == Part::Outside {
-                    continue;
-                }
-                let overflow = collector.overflow();
-                let overflow = overflow.or_else(|| walker.was_clipped().then(|| "a field is too long".to_owned()));
-                let outcome = reading.finish(overflow);
-                facts.records += 1;
-                facts.newest = facts.newest.max(reading.ingested);
-                if let Some(item) = outcome.into_item(context, place, || walker.excerpt()) {
-                    sink(item)?;
-                }
-            }
-            Step::Finished if matches!(reading.part, Part::Outside | Part::Meta) => return Ok(facts),
-            Step::Finished => return Err(malformed(walker.position(), "it ends within a paper")),
+) -> Result<VolumeSummary, SourceError> {
+    let mut handler = VolumeHandler::default();
+    read_records(input, charset, &mut handler, context, sink)?;
+    Ok(handler.summary)
+}
+
+impl RecordHandler for VolumeHandler {
+    const EXPECTED: &'static str = "an XML file of the ACL Anthology";
+    const RECORD: &'static str = "a paper";
+
+    fn is_record(name: &[u8]) -> bool {
+        name == b"paper"
+    }
+
+    fn record_ends(&mut self, overflow: Option<String>) -> Option<Interpretation> {
+        if self.element == VolumeElement::Outside {
+            return None;
         }
+        self.summary.records += 1;
+        self.summary.newest = self.summary.newest.max(self.ingested);
+        Some(self.finish(overflow))
+    }
+
+    fn is_in_record(&self) -> bool {
+        !matches!(self.element, VolumeElement::Outside | VolumeElement::Meta)
     }
 }
 
-impl Form for Reading {
-    fn opens(&mut self, tag: &Tag<'_>) -> bool {
+impl FieldHandler for VolumeHandler {
+    fn opens(&mut self, tag: &StartTag<'_>) -> bool {
         let id = || tag.attribute("id").unwrap_or_default();
-        match (self.part, tag.name()) {
+        match (self.element, tag.name()) {
             (_, b"collection") => self.collection = id(),
             (_, b"volume") => {
                 self.volume = id();
@@ -100,23 +94,23 @@ impl Form for Reading {
                 self.year.clear();
                 self.month.clear();
             }
-            (_, b"meta") => self.part = Part::Meta,
+            (_, b"meta") => self.element = VolumeElement::Meta,
             (_, b"paper") => {
-                self.part = Part::Paper;
-                self.paper = Draft::default();
+                self.element = VolumeElement::Paper;
+                self.paper = RecordDraft::default();
                 self.retracted = None;
                 self.number = id();
             }
-            (Part::Meta, name) => return matches!(name, b"year" | b"month"),
-            (Part::Paper, b"author") => self.part = Part::Author,
-            (Part::Author, name) => return matches!(name, b"first" | b"last"),
-            (Part::Paper, name) => {
+            (VolumeElement::Meta, name) => return matches!(name, b"year" | b"month"),
+            (VolumeElement::Paper, b"author") => self.element = VolumeElement::Author,
+            (VolumeElement::Author, name) => return matches!(name, b"first" | b"last"),
+            (VolumeElement::Paper, name) => {
                 return matches!(
                     name,
                     b"title" | b"abstract" | b"url" | b"doi" | b"retracted" | b"removed" | b"language"
                 );
             }
-            (Part::Outside, _) => {}
+            (VolumeElement::Outside, _) => {}
         }
         false
     }
@@ -138,10 +132,10 @@ impl Form for Reading {
     }
 
     fn closes(&mut self, name: &[u8]) {
-        match (self.part, name) {
-            (Part::Meta, b"meta") => self.part = Part::Outside,
-            (Part::Author, b"author") => {
-                self.part = Part::Paper;
+        match (self.element, name) {
+            (VolumeElement::Meta, b"meta") => self.element = VolumeElement::Outside,
+            (VolumeElement::Author, b"author") => {
+                self.element = VolumeElement::Paper;
                 self.paper.authors.push(names::join(&self.first, &self.last, ""));
                 self.first.clear();
                 self.last.clear();
@@ -151,9 +145,9 @@ impl Form for Reading {
     }
 }
 
-impl Reading {
-    fn finish(&mut self, overflow: Option<String>) -> Outcome {
-        self.part = Part::Outside;
+impl VolumeHandler {
+    fn finish(&mut self, overflow: Option<String>) -> Interpretation {
+        self.element = VolumeElement::Outside;
         let mut draft = std::mem::take(&mut self.paper);
         draft.datestamp = self.ingested;
         if draft.native_id.is_empty() || draft.native_id.contains('/') {
@@ -162,14 +156,11 @@ impl Reading {
         let id = draft.native_id.clone();
         draft.identify(Scheme::Acl, &id);
         if let Some(reason) = overflow {
-            return Outcome::Bad(Box::new(draft), reason);
+            return Interpretation::unusable(draft, reason);
         }
         if draft.identifiers.of(Scheme::Acl).next().is_none() {
             let shown = domain::text::shorten(&id);
-            return Outcome::Bad(
-                Box::new(draft),
-                format!("id is {shown:?}, which is no id of the anthology"),
-            );
+            return Interpretation::unusable(draft, format!("id is {shown:?}, which is no id of the anthology"));
         }
         // `July-August`, `29 July` and worse: the first month counts, and without one the year.
         let month: String = self
@@ -184,9 +175,9 @@ impl Reading {
         draft.link(LinkKind::Abstract, &format!("https://aclanthology.org/{id}"));
         draft.link(LinkKind::Pdf, &format!("https://aclanthology.org/{id}.pdf"));
         match self.retracted.take() {
-            Some(reason) if reason.is_empty() => Outcome::Withdrawn(Box::new(draft), "retracted".into()),
-            Some(reason) => Outcome::Withdrawn(Box::new(draft), reason),
-            None => Outcome::Paper(Box::new(draft)),
+            Some(reason) if reason.is_empty() => Interpretation::withdrawn(draft, "retracted"),
+            Some(reason) => Interpretation::withdrawn(draft, reason),
+            None => Interpretation::paper(draft),
         }
     }
 }

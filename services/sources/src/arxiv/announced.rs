@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::metadata::{is_withdrawn, links};
 use super::{month_of, version_of};
-use crate::config::{Kind, check_some, check_url};
-use crate::cursor::{Cursor, CursorError, Span};
-use crate::draft::Draft;
+use crate::checks::{check_choice, check_not_empty, check_url};
+use crate::cursor::{Cursor, CursorError, DateRange};
+use crate::draft::RecordDraft;
 use crate::error::SourceError;
-use crate::feed::entries::Entry;
-use crate::feed::{Round, no_span};
-use crate::http::Client;
-use crate::page::Outcome;
-use crate::source::{Outlet, Page, Source};
+use crate::feed::entries::FeedEntry;
+use crate::feed::{FeedRound, require_no_range};
+use crate::http::SourceClient;
+use crate::interpretation::Interpretation;
+use crate::kind::SourceKind;
+use crate::source::{ItemSender, PageSummary, Source};
 
 /// All archives of arXiv.
 const ARCHIVES: [&str; 20] = [
@@ -29,8 +30,8 @@ const ARCHIVES: [&str; 20] = [
 /// Settings of kind `arxiv_announced`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {
-    /// Address of the feeds; the categories follow behind a slash.
+pub struct ArxivAnnouncedSettings {
+    /// Address of the feeds; the categories follow after a slash.
     pub url: String,
     /// Archives or categories that are asked for.
     pub categories: Vec<String>,
@@ -38,7 +39,7 @@ pub struct Settings {
     pub announcements: Vec<String>,
 }
 
-impl Default for Settings {
+impl Default for ArxivAnnouncedSettings {
     fn default() -> Self {
         Self {
             url: "https://rss.arxiv.org/atom".into(),
@@ -51,38 +52,33 @@ impl Default for Settings {
 /// The kinds of announcement there are.
 const ANNOUNCEMENTS: [&str; 4] = ["new", "cross", "replace", "replace-cross"];
 
-impl Settings {
+impl ArxivAnnouncedSettings {
     pub(crate) fn check(&self) -> Result<(), String> {
         check_url("url", &self.url)?;
-        check_some("categories", &self.categories)?;
+        check_not_empty("categories", &self.categories)?;
         for category in &self.categories {
-            let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-            if category.is_empty() || !category.chars().all(sound) {
+            let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+            if category.is_empty() || !category.chars().all(valid) {
                 return Err(format!("categories has {category:?}; they look like cs or cs.CL"));
             }
         }
         for kind in &self.announcements {
-            if !ANNOUNCEMENTS.contains(&kind.as_str()) {
-                return Err(format!(
-                    "announcements has {kind:?}; allowed are {}",
-                    ANNOUNCEMENTS.join(", ")
-                ));
-            }
+            check_choice("announcements", kind, &ANNOUNCEMENTS)?;
         }
-        check_some("announcements", &self.announcements)
+        check_not_empty("announcements", &self.announcements)
     }
 }
 
 /// arXiv's announcements.
-pub struct Announced {
+pub struct ArxivAnnouncedSource {
     name: String,
-    settings: Settings,
-    client: Client,
+    settings: ArxivAnnouncedSettings,
+    client: SourceClient,
 }
 
-impl Announced {
+impl ArxivAnnouncedSource {
     /// By its settings.
-    pub fn new(name: &str, settings: &Settings, client: &Client) -> Self {
+    pub fn new(name: &str, settings: &ArxivAnnouncedSettings, client: &SourceClient) -> Self {
         Self {
             name: name.to_owned(),
             settings: settings.clone(),
@@ -92,46 +88,46 @@ impl Announced {
 }
 
 #[async_trait]
-impl Source for Announced {
+impl Source for ArxivAnnouncedSource {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn kind(&self) -> Kind {
-        Kind::ArxivAnnounced
+    fn kind(&self) -> SourceKind {
+        SourceKind::ArxivAnnounced
     }
 
-    fn begin(&self, span: Span) -> Result<Cursor, CursorError> {
-        no_span(span)?;
-        Cursor::start(Kind::ArxivAnnounced, Span::default())
+    fn begin(&self, range: DateRange) -> Result<Cursor, CursorError> {
+        require_no_range(range)?;
+        Cursor::start(SourceKind::ArxivAnnounced, DateRange::default())
     }
 
-    async fn fetch(&self, cursor: &Cursor, outlet: Outlet) -> Result<Page, SourceError> {
+    async fn fetch(&self, cursor: &Cursor, items: ItemSender) -> Result<PageSummary, SourceError> {
         let url = format!("{}/{}", self.settings.url, self.settings.categories.join("+"));
         let announcements = self.settings.announcements.clone();
-        let round = Round {
+        let round = FeedRound {
             client: &self.client,
-            kind: Kind::ArxivAnnounced,
+            kind: SourceKind::ArxivAnnounced,
             name: &self.name,
             urls: &[url],
         };
         round
-            .fetch(cursor, outlet, move |entry| interpret(entry, &announcements))
+            .fetch(cursor, items, move |entry| interpret(entry, &announcements))
             .await
     }
 }
 
 /// What an announcement means.
-pub fn interpret(entry: Entry, announcements: &[String]) -> Outcome {
+pub fn interpret(entry: FeedEntry, announcements: &[String]) -> Interpretation {
     let kind = entry.announcement.trim();
     if !kind.is_empty() && !announcements.iter().any(|wanted| wanted == kind) {
-        return Outcome::Skipped;
+        return Interpretation::Skipped;
     }
     let abstract_text = match entry.summary.split_once("Abstract:") {
         Some((head, text)) if head.len() < 200 => text.trim().to_owned(),
         _ => entry.summary,
     };
-    let mut draft = Draft {
+    let mut draft = RecordDraft {
         version: version_of(&entry.id),
         native_id: entry.id,
         title: entry.title,
@@ -139,7 +135,7 @@ pub fn interpret(entry: Entry, announcements: &[String]) -> Outcome {
         authors: entry.creators.iter().flat_map(|names| creators(names)).collect(),
         categories: entry.categories,
         datestamp: entry.updated.or(entry.published),
-        ..Draft::default()
+        ..RecordDraft::default()
     };
     let id = draft.native_id.clone();
     draft.identify(Scheme::Arxiv, &id);
@@ -151,17 +147,17 @@ pub fn interpret(entry: Entry, announcements: &[String]) -> Outcome {
     }
     let Some(arxiv) = draft.identifiers.of(Scheme::Arxiv).next().map(str::to_owned) else {
         let reason = format!("id is {:?}, which is no arXiv id", domain::text::shorten(&id));
-        return Outcome::Bad(Box::new(draft), reason);
+        return Interpretation::unusable(draft, reason);
     };
     draft.published = published(entry.published, month_of(&arxiv));
     if kind.starts_with("replace") {
         draft.updated = entry.published;
     }
     if is_withdrawn(&draft.abstract_text) {
-        return Outcome::Withdrawn(Box::new(draft), "withdrawn".into());
+        return Interpretation::withdrawn(draft, "withdrawn");
     }
     links(&mut draft);
-    Outcome::Paper(Box::new(draft))
+    Interpretation::paper(draft)
 }
 
 /// The day of the announcement, unless the paper is older: then the month that its id names. Papers are announced anew when

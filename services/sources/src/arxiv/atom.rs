@@ -6,26 +6,26 @@ use domain::merging::Scheme;
 
 use super::metadata::{is_withdrawn, links};
 use super::version_of;
-use crate::draft::{Context, Draft};
+use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
-use crate::feed::entries::{self, Entry, Facts};
-use crate::page::{Outcome, Sink};
+use crate::feed::entries::{self, FeedEntry, FeedSummary};
+use crate::interpretation::{Interpretation, Sink};
 
-/// Reads an answer of the API.
+/// Reads a response of the API.
 ///
 /// # Errors
-/// An answer that is no Atom, breaks off, or whose items nobody takes.
+/// A response that is no Atom or breaks off, and what `sink` answers.
 pub fn parse<R: Read>(
     input: R,
     charset: Option<&str>,
-    context: &Context,
+    context: &PageContext,
     sink: &mut Sink<'_>,
-) -> Result<Facts, SourceError> {
+) -> Result<FeedSummary, SourceError> {
     entries::parse(input, charset, context, interpret, sink)
 }
 
-fn interpret(entry: Entry) -> Outcome {
-    let mut draft = Draft {
+fn interpret(entry: FeedEntry) -> Interpretation {
+    let mut draft = RecordDraft {
         native_id: entry.id,
         title: entry.title,
         abstract_text: entry.summary,
@@ -34,29 +34,29 @@ fn interpret(entry: Entry) -> Outcome {
         updated: entry.updated.filter(|updated| Some(*updated) != entry.published),
         datestamp: entry.updated,
         categories: entry.categories,
-        ..Draft::default()
+        ..RecordDraft::default()
     };
     // The API says that an id is wrong in an entry titled "Error".
     if draft.native_id.contains("/api/errors") {
         let reason = format!("arXiv says: {}", draft.abstract_text);
-        return Outcome::Bad(Box::new(draft), reason);
+        return Interpretation::unusable(draft, reason);
     }
     draft.version = version_of(&draft.native_id);
     let id = draft.native_id.clone();
     draft.identify(Scheme::Arxiv, &id);
     if draft.identifiers.is_empty() {
         let reason = format!("id is {:?}, which is no arXiv id", domain::text::shorten(&id));
-        return Outcome::Bad(Box::new(draft), reason);
+        return Interpretation::unusable(draft, reason);
     }
     for doi in &entry.identifiers {
         draft.identify(Scheme::Doi, doi);
     }
-    if let Some(place) = draft
+    if let Some(location) = draft
         .categories
         .iter()
         .position(|category| *category == entry.primary_category)
     {
-        draft.categories[..=place].rotate_right(1);
+        draft.categories[..=location].rotate_right(1);
     }
     if is_withdrawn(&entry.comment) || is_withdrawn(&draft.abstract_text) {
         let reason = if entry.comment.is_empty() {
@@ -64,8 +64,8 @@ fn interpret(entry: Entry) -> Outcome {
         } else {
             entry.comment
         };
-        return Outcome::Withdrawn(Box::new(draft), reason);
+        return Interpretation::withdrawn(draft, reason);
     }
     links(&mut draft);
-    Outcome::Paper(Box::new(draft))
+    Interpretation::paper(draft)
 }

@@ -3,13 +3,13 @@
 use domain::LinkKind;
 use domain::merging::Scheme;
 
-use crate::draft::Draft;
-use crate::oai::envelope::{Header, Metadata, Status};
-use crate::page::Outcome;
-use crate::xml::{Form, Tag};
+use crate::draft::RecordDraft;
+use crate::interpretation::Interpretation;
+use crate::oai::envelope::{MetadataHandler, OaiHeader, RecordStatus};
+use crate::xml::{FieldHandler, StartTag};
 use crate::{dates, names};
 
-/// Words that begin the comment or the abstract of a paper that was taken back.
+/// Words that begin the comment or the abstract of a withdrawn paper.
 const WITHDRAWN: [&str; 6] = [
     "this paper has been withdrawn",
     "this article has been withdrawn",
@@ -23,7 +23,7 @@ const WITHDRAWN: [&str; 6] = [
 #[derive(Debug, Default)]
 pub struct ArxivMetadata {
     keep: Vec<String>,
-    draft: Draft,
+    draft: RecordDraft,
     comment: String,
     family: String,
     given: String,
@@ -31,7 +31,7 @@ pub struct ArxivMetadata {
 }
 
 impl ArxivMetadata {
-    /// Keeps what lies in one of the categories, or everything where there are none.
+    /// Keeps papers of these categories and their subcategories, or all if there are none.
     pub fn new(keep: Vec<String>) -> Self {
         Self {
             keep,
@@ -40,8 +40,8 @@ impl ArxivMetadata {
     }
 }
 
-impl Form for ArxivMetadata {
-    fn opens(&mut self, tag: &Tag<'_>) -> bool {
+impl FieldHandler for ArxivMetadata {
+    fn opens(&mut self, tag: &StartTag<'_>) -> bool {
         matches!(
             tag.name(),
             b"id"
@@ -70,7 +70,7 @@ impl Form for ArxivMetadata {
             b"title" => text.clone_into(&mut draft.title),
             b"categories" => draft.categories.extend(text.split_whitespace().map(str::to_owned)),
             b"comments" => text.clone_into(&mut self.comment),
-            // Several, parted by blanks or commas, where a paper appeared more than once.
+            // Several, separated by blanks or commas, where a paper appeared more than once.
             b"doi" => text
                 .split([' ', ',', '\n'])
                 .for_each(|doi| draft.identify(Scheme::Doi, doi)),
@@ -99,8 +99,8 @@ impl Form for ArxivMetadata {
     }
 }
 
-impl Metadata for ArxivMetadata {
-    fn finish(&mut self, header: &Header) -> Outcome {
+impl MetadataHandler for ArxivMetadata {
+    fn finish(&mut self, header: &OaiHeader) -> Interpretation {
         let mut draft = std::mem::take(&mut self.draft);
         let comment = std::mem::take(&mut self.comment);
         self.given.clear();
@@ -113,13 +113,13 @@ impl Metadata for ArxivMetadata {
         }
         if draft.identifiers.of(Scheme::Arxiv).next().is_none() {
             let shown = domain::text::shorten(&draft.native_id);
-            return Outcome::Bad(Box::new(draft), format!("id is {shown:?}, which is no arXiv id"));
+            return Interpretation::unusable(draft, format!("id is {shown:?}, which is no arXiv id"));
         }
-        if header.status == Status::Deleted {
-            return Outcome::Withdrawn(Box::new(draft), "deleted by arXiv".into());
+        if header.status == RecordStatus::Deleted {
+            return Interpretation::withdrawn(draft, "deleted by arXiv");
         }
         if !kept(&self.keep, &draft.categories) {
-            return Outcome::Skipped;
+            return Interpretation::Skipped;
         }
         if is_withdrawn(&comment) || is_withdrawn(&draft.abstract_text) {
             let reason = if comment.is_empty() {
@@ -127,14 +127,14 @@ impl Metadata for ArxivMetadata {
             } else {
                 comment
             };
-            return Outcome::Withdrawn(Box::new(draft), reason);
+            return Interpretation::withdrawn(draft, reason);
         }
         links(&mut draft);
-        Outcome::Paper(Box::new(draft))
+        Interpretation::paper(draft)
     }
 }
 
-/// Whether one of the categories is, or lies below, one of those to keep.
+/// Whether one of the categories is one of those to keep, or a subcategory of one.
 pub fn kept(keep: &[String], categories: &[String]) -> bool {
     keep.is_empty()
         || categories.iter().any(|category| {
@@ -146,7 +146,7 @@ pub fn kept(keep: &[String], categories: &[String]) -> bool {
         })
 }
 
-/// Whether a comment or an abstract says, at its beginning, that the paper was taken back. Papers about withdrawal say so
+/// Whether a comment or an abstract says, at its beginning, that the paper was withdrawn. Papers about withdrawal say so
 /// later.
 pub fn is_withdrawn(text: &str) -> bool {
     let text = text.trim_start();
@@ -157,7 +157,7 @@ pub fn is_withdrawn(text: &str) -> bool {
 }
 
 /// The pages that arXiv has of each paper.
-pub fn links(draft: &mut Draft) {
+pub fn links(draft: &mut RecordDraft) {
     let Some(id) = draft.identifiers.of(Scheme::Arxiv).next().map(str::to_owned) else {
         return;
     };

@@ -1,6 +1,6 @@
 //! The entries of Atom, RSS 2.0 and RSS 1.0 documents, as they are written. Pure, over a reader.
 //!
-//! It says what stands in an entry and never what it means; that differs from feed to feed.
+//! It says what an entry contains and not what that means, which differs from feed to feed.
 
 use std::io::Read;
 use std::time::Duration;
@@ -8,18 +8,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::dates;
-use crate::draft::{Context, Draft};
+use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
-use crate::page::{Outcome, Sink};
-use crate::record::Place;
-use crate::xml::{Collector, Form, Step, Tag, Walker, malformed};
+use crate::interpretation::{Interpretation, Sink};
+use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
 
-/// Links, authors or categories of one entry that are looked at.
+/// Links or categories of one entry that are read.
 const MAX_LIST: usize = 20_000;
 
 /// An entry as it is written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct FeedEntry {
     /// `id`, `guid` or `rdf:about`.
     pub id: String,
     /// `title`.
@@ -54,25 +53,24 @@ pub struct Entry {
 
 /// What is known at the end of a document.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Entries, with those that are not wanted.
+pub struct FeedSummary {
+    /// Entries, with the skipped ones.
     pub records: u64,
     /// The newest date of all of them.
     pub newest: Option<Timestamp>,
-    /// How long the feed says it stays as it is.
+    /// How long the feed says it stays unchanged.
     pub time_to_live: Option<Duration>,
 }
 
-#[derive(Default)]
-struct Reading {
-    entry: Entry,
-    facts: Facts,
-    part: Part,
+struct FeedHandler<I> {
+    entry: FeedEntry,
+    summary: FeedSummary,
+    element: FeedElement,
+    interpret: I,
 }
 
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    #[default]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FeedElement {
     Feed,
     Atom,
     AtomAuthor,
@@ -82,82 +80,81 @@ enum Part {
 /// Reads a document; `interpret` says what each entry is.
 ///
 /// # Errors
-/// A document that is no feed, breaks off, or whose items nobody takes.
+/// A document that is no feed or breaks off, and what `sink` answers.
 pub fn parse<R: Read>(
     input: R,
     charset: Option<&str>,
-    context: &Context,
-    mut interpret: impl FnMut(Entry) -> Outcome,
+    context: &PageContext,
+    interpret: impl FnMut(FeedEntry) -> Interpretation,
     sink: &mut Sink<'_>,
-) -> Result<Facts, SourceError> {
-    let mut walker = Walker::new(input, charset, "an RSS or Atom feed")?;
-    let mut collector = Collector::default();
-    let mut reading = Reading::default();
-    let mut place = Place::default();
-    loop {
-        match collector.step(&mut walker, &mut reading, |name| name == b"entry" || name == b"item")? {
-            Step::On => {}
-            Step::Began => {
-                place.record += 1;
-                place.byte = walker.position();
-                walker.mark();
-                let _ = (walker.was_clipped(), collector.overflow());
-            }
-            Step::Ended => {
-                if reading.part == Part::Feed {
-                    continue;
-                }
-                reading.part = Part::Feed;
-                let entry = std::mem::take(&mut reading.entry);
-                let date = entry.updated.or(entry.published);
-                reading.facts.records += 1;
-                reading.facts.newest = reading.facts.newest.max(date);
-                let overflow = collector.overflow();
-                let overflow = overflow.or_else(|| walker.was_clipped().then(|| "a field is too long".to_owned()));
-                let outcome = match overflow {
-                    Some(reason) => too_long(&entry, reason),
-                    None => interpret(entry),
-                };
-                if let Some(item) = outcome.into_item(context, place, || walker.excerpt()) {
-                    sink(item)?;
-                }
-            }
-            Step::Finished if reading.part == Part::Feed => return Ok(reading.facts),
-            Step::Finished => return Err(malformed(walker.position(), "it ends within an entry")),
+) -> Result<FeedSummary, SourceError> {
+    let mut handler = FeedHandler {
+        entry: FeedEntry::default(),
+        summary: FeedSummary::default(),
+        element: FeedElement::Feed,
+        interpret,
+    };
+    read_records(input, charset, &mut handler, context, sink)?;
+    Ok(handler.summary)
+}
+
+impl<I: FnMut(FeedEntry) -> Interpretation> RecordHandler for FeedHandler<I> {
+    const EXPECTED: &'static str = "an RSS or Atom feed";
+    const RECORD: &'static str = "an entry";
+
+    fn is_record(name: &[u8]) -> bool {
+        name == b"entry" || name == b"item"
+    }
+
+    fn record_ends(&mut self, overflow: Option<String>) -> Option<Interpretation> {
+        if self.element == FeedElement::Feed {
+            return None;
         }
+        self.element = FeedElement::Feed;
+        let entry = std::mem::take(&mut self.entry);
+        self.summary.records += 1;
+        self.summary.newest = self.summary.newest.max(entry.updated.or(entry.published));
+        Some(match overflow {
+            Some(reason) => too_long(&entry, reason),
+            None => (self.interpret)(entry),
+        })
+    }
+
+    fn is_in_record(&self) -> bool {
+        self.element != FeedElement::Feed
     }
 }
 
-fn too_long(entry: &Entry, reason: String) -> Outcome {
-    let draft = Draft {
+fn too_long(entry: &FeedEntry, reason: String) -> Interpretation {
+    let draft = RecordDraft {
         native_id: entry.id.clone(),
         datestamp: entry.updated.or(entry.published),
-        ..Draft::default()
+        ..RecordDraft::default()
     };
-    Outcome::Bad(Box::new(draft), reason)
+    Interpretation::unusable(draft, reason)
 }
 
-impl Form for Reading {
-    fn opens(&mut self, tag: &Tag<'_>) -> bool {
-        match (self.part, tag.name()) {
+impl<I> FieldHandler for FeedHandler<I> {
+    fn opens(&mut self, tag: &StartTag<'_>) -> bool {
+        match (self.element, tag.name()) {
             (_, b"entry") => {
-                self.entry = Entry::default();
-                self.part = Part::Atom;
+                self.entry = FeedEntry::default();
+                self.element = FeedElement::Atom;
                 false
             }
             (_, b"item") => {
-                self.entry = Entry::default();
+                self.entry = FeedEntry::default();
                 self.entry.id = tag.attribute("about").unwrap_or_default();
-                self.part = Part::Rss;
+                self.element = FeedElement::Rss;
                 false
             }
-            (Part::Feed, name) => name == b"ttl",
-            (Part::Atom, b"author") => {
-                self.part = Part::AtomAuthor;
+            (FeedElement::Feed, name) => name == b"ttl",
+            (FeedElement::Atom, b"author") => {
+                self.element = FeedElement::AtomAuthor;
                 false
             }
-            (Part::AtomAuthor, name) => name == b"name",
-            // Pictures and films have titles and descriptions of their own.
+            (FeedElement::AtomAuthor, name) => name == b"name",
+            // Images and videos have titles and descriptions of their own.
             _ if tag.has_prefix("media") => false,
             (_, b"link") => {
                 self.link(tag);
@@ -171,7 +168,7 @@ impl Form for Reading {
                 self.entry.primary_category = tag.attribute("term").unwrap_or_default();
                 false
             }
-            (part, name) => is_field(part, name),
+            (element, name) => is_field(element, name),
         }
     }
 
@@ -183,7 +180,7 @@ impl Form for Reading {
         match name {
             b"ttl" => {
                 let minutes = text.parse::<u64>().unwrap_or(0).min(24 * 60);
-                self.facts.time_to_live = Some(Duration::from_secs(minutes * 60));
+                self.summary.time_to_live = Some(Duration::from_secs(minutes * 60));
             }
             b"id" | b"guid" => text.clone_into(&mut entry.id),
             b"title" if entry.title.is_empty() => text.clone_into(&mut entry.title),
@@ -205,14 +202,14 @@ impl Form for Reading {
     }
 
     fn closes(&mut self, name: &[u8]) {
-        if self.part == Part::AtomAuthor && name == b"author" {
-            self.part = Part::Atom;
+        if self.element == FeedElement::AtomAuthor && name == b"author" {
+            self.element = FeedElement::Atom;
         }
     }
 }
 
-impl Reading {
-    fn link(&mut self, tag: &Tag<'_>) {
+impl<I> FeedHandler<I> {
+    fn link(&mut self, tag: &StartTag<'_>) {
         if let Some(address) = tag.attribute("href")
             && self.entry.links.len() < MAX_LIST
         {
@@ -230,9 +227,9 @@ impl Reading {
     }
 }
 
-fn is_field(part: Part, name: &[u8]) -> bool {
+fn is_field(element: FeedElement, name: &[u8]) -> bool {
     match name {
-        b"author" => part == Part::Rss,
+        b"author" => element == FeedElement::Rss,
         b"id" | b"guid" | b"title" | b"summary" | b"description" | b"content" | b"encoded" | b"creator"
         | b"subject" | b"published" | b"pubDate" | b"issued" | b"date" | b"publicationDate" | b"updated"
         | b"modified" | b"doi" | b"identifier" | b"announce_type" | b"comment" | b"language" => true,

@@ -1,114 +1,117 @@
 //! BibTeX. Pure, over a reader.
 //!
-//! Entries are found by their `@`; one that never ends is set aside, and reading goes on at the next line that begins with
-//! an `@`. Macros (`@string`) are not looked up: what is written without braces is taken as it stands.
+//! Entries are found by their `@`. One that never ends is quarantined, and reading goes on at the next line that begins
+//! with an `@`. Macros (`@string`) are not expanded: a value without braces is read literally.
 
 use std::io::BufRead;
 
 use domain::LinkKind;
 use domain::merging::Scheme;
+use jiff::Timestamp;
 
+use super::FileProgress;
 use super::latex::plain;
-use super::{Part, Rest};
-use crate::draft::{Context, Draft};
+use crate::draft::{PageContext, RecordDraft};
 use crate::encoding::lenient;
 use crate::error::SourceError;
-use crate::http::body::source_error;
-use crate::page::{Outcome, Sink};
-use crate::record::{Place, SetAside};
+use crate::interpretation::{Interpretation, Sink};
+use crate::record::{QuarantinedRecord, RecordLocation};
 use crate::{dates, names};
 
-/// Most bytes of one entry.
+/// The most bytes of one entry.
 const MAX_ENTRY_BYTES: usize = 1 << 20;
+/// What an entry or a value begins with.
+const OPENING: [char; 2] = ['{', '('];
 
 /// Reads at most `most` records from a byte on.
 ///
 /// # Errors
-/// A file that cannot be read, or whose items nobody takes.
+/// A file that cannot be read, and what `sink` answers.
 pub fn parse(
     mut input: impl BufRead,
     from: u64,
     most: u64,
-    context: &Context,
+    context: &PageContext,
     sink: &mut Sink<'_>,
-) -> Result<Part, SourceError> {
+) -> Result<FileProgress, SourceError> {
     super::jsonl::skip(&mut input, from)?;
-    let mut entries = Entries {
+    let mut entries = BibtexEntries {
         input,
         byte: from,
         entry: Vec::new(),
     };
-    let mut place = Place::default();
-    while place.record < most {
-        let Some(found) = entries.next()? else {
-            return Ok(Part {
-                byte: entries.byte,
-                rest: Rest::None,
-            });
+    let mut location = RecordLocation::default();
+    while location.record < most {
+        let Some(extent) = entries.next()? else {
+            return Ok(FileProgress::Finished);
         };
         let text = lenient(&entries.entry);
-        let outcome = match found {
-            Found::Whole => interpret(&text),
-            Found::Open => bad("the entry does not end"),
-            Found::TooLong => bad("the entry has more than a mebibyte"),
+        let interpretation = match extent {
+            EntryExtent::Whole => interpret(&text),
+            EntryExtent::Open => Interpretation::unreadable("the entry does not end"),
+            EntryExtent::TooLong => Interpretation::unreadable("the entry has more than a mebibyte"),
         };
-        place.byte = entries.byte - entries.entry.len() as u64;
-        if matches!(outcome, Outcome::Skipped) {
+        location.byte = entries.byte - entries.entry.len() as u64;
+        if matches!(interpretation, Interpretation::Skipped) {
             continue;
         }
-        place.record += 1;
-        let excerpt = || text.chars().take(SetAside::EXCERPT_BYTES).collect();
-        if let Some(item) = outcome.into_item(context, place, excerpt) {
+        location.record += 1;
+        let excerpt = || text.chars().take(QuarantinedRecord::EXCERPT_BYTES).collect();
+        if let Some(item) = interpretation.into_item(context, location, excerpt) {
             sink(item)?;
         }
     }
-    Ok(Part {
-        byte: entries.byte,
-        rest: Rest::Some,
-    })
+    Ok(FileProgress::More(entries.byte))
 }
 
-fn bad(reason: &str) -> Outcome {
-    Outcome::Bad(Box::<Draft>::default(), reason.to_owned())
-}
-
-struct Entries<R> {
+struct BibtexEntries<R> {
     input: R,
     byte: u64,
     entry: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Found {
+enum EntryExtent {
     Whole,
     Open,
     TooLong,
 }
 
-impl<R: BufRead> Entries<R> {
-    /// Takes the next entry, from its `@` to its last brace.
-    fn next(&mut self) -> Result<Option<Found>, SourceError> {
+impl<R: BufRead> BibtexEntries<R> {
+    /// Reads the next entry, from its `@` to its last brace.
+    fn next(&mut self) -> Result<Option<EntryExtent>, SourceError> {
         self.entry.clear();
         if !self.find_at()? {
             return Ok(None);
         }
-        let (mut depth, mut found) = (0_u64, Found::Whole);
+        let (mut depth, mut extent) = (0_u64, EntryExtent::Whole);
         let mut before = b'@';
         loop {
-            let available = self.input.fill_buf().map_err(|error| source_error(error, self.byte))?;
+            let available = self
+                .input
+                .fill_buf()
+                .map_err(|error| SourceError::from_read(error, self.byte))?;
             let Some(&next) = available.first() else {
-                return Ok(Some(if found == Found::TooLong { found } else { Found::Open }));
+                return Ok(Some(if extent == EntryExtent::TooLong {
+                    extent
+                } else {
+                    EntryExtent::Open
+                }));
             };
             // An entry that was not closed ends where a line begins a new one.
             if next == b'@' && before == b'\n' && depth > 0 {
-                return Ok(Some(if found == Found::TooLong { found } else { Found::Open }));
+                return Ok(Some(if extent == EntryExtent::TooLong {
+                    extent
+                } else {
+                    EntryExtent::Open
+                }));
             }
             self.input.consume(1);
             self.byte += 1;
             if self.entry.len() < MAX_ENTRY_BYTES {
                 self.entry.push(next);
             } else {
-                found = Found::TooLong;
+                extent = EntryExtent::TooLong;
             }
             match next {
                 b'{' | b'(' if depth == 0 => depth = 1,
@@ -119,16 +122,19 @@ impl<R: BufRead> Entries<R> {
             }
             let closed = depth == 0 && matches!(next, b'}' | b')');
             if closed || (depth == 0 && next == b'\n') {
-                return Ok(Some(found));
+                return Ok(Some(extent));
             }
             before = next;
         }
     }
 
-    /// Passes over everything before the next `@`, and over it.
+    /// Skips everything up to and including the next `@`.
     fn find_at(&mut self) -> Result<bool, SourceError> {
         loop {
-            let available = self.input.fill_buf().map_err(|error| source_error(error, self.byte))?;
+            let available = self
+                .input
+                .fill_buf()
+                .map_err(|error| SourceError::from_read(error, self.byte))?;
             if available.is_empty() {
                 return Ok(false);
             }
@@ -145,55 +151,75 @@ impl<R: BufRead> Entries<R> {
 }
 
 /// What an entry means; comments, macros and what is no entry at all (an address in a remark) are skipped.
-fn interpret(text: &str) -> Outcome {
-    let Some((kind, body)) = text[1..].split_once(['{', '(']) else {
-        return Outcome::Skipped;
+fn interpret(text: &str) -> Interpretation {
+    let Some((kind, body)) = text[1..].split_once(OPENING) else {
+        return Interpretation::Skipped;
     };
     let kind = kind.trim().to_ascii_lowercase();
     let word = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic());
     if !word || matches!(kind.as_str(), "comment" | "string" | "preamble") {
-        return Outcome::Skipped;
+        return Interpretation::Skipped;
     }
     let body = &body[..body.len().saturating_sub(1)];
     let (key, rest) = body.split_once(',').unwrap_or((body, ""));
-    let mut draft = Draft {
+    let mut draft = RecordDraft {
         native_id: key.trim().to_owned(),
-        ..Draft::default()
+        ..RecordDraft::default()
     };
-    let mut date = [String::new(), String::new(), String::new()];
+    let mut date = PartialDate::default();
     for (name, value) in pairs(rest) {
-        let text = plain(&value);
         match name.as_str() {
-            "title" => draft.title = text,
-            "abstract" => draft.abstract_text = text,
-            "author" => draft.authors = value.split(" and ").map(|name| names::natural(&plain(name))).collect(),
-            "keywords" => draft.categories = text.split([',', ';']).map(|word| word.trim().to_owned()).collect(),
-            "primaryclass" => draft.categories.insert(0, text),
-            "date" => draft.published = dates::parse(&text),
-            "year" => date[2] = text,
-            "month" => date[1] = text,
-            "day" => date[0] = text,
-            "doi" => draft.identify(Scheme::Doi, &value),
-            "eprint" => draft.identify(Scheme::Arxiv, &value),
-            "pmid" => draft.identify(Scheme::Pubmed, &value),
-            "url" => draft.link(LinkKind::Abstract, &value),
-            "pdf" => draft.link(LinkKind::Pdf, &value),
-            "language" | "langid" => draft.language = text,
-            _ => {}
+            "year" => date.year = plain(&value),
+            "month" => date.month = plain(&value),
+            "day" => date.day = plain(&value),
+            name => read_field(&mut draft, name, &value),
         }
     }
-    let [day, month, year] = date;
-    let month = if month.len() <= 2 {
-        format!("{year}-{month}")
-    } else {
-        format!("{day} {month} {year}")
-    };
-    draft.published = draft
-        .published
-        .or_else(|| dates::parse(&month))
-        .or_else(|| dates::parse(&year));
+    draft.published = draft.published.or_else(|| date.parse());
     draft.datestamp = draft.published;
-    Outcome::Paper(Box::new(draft))
+    Interpretation::paper(draft)
+}
+
+/// A date in fields of its own.
+#[derive(Default)]
+struct PartialDate {
+    day: String,
+    month: String,
+    year: String,
+}
+
+impl PartialDate {
+    fn parse(&self) -> Option<Timestamp> {
+        let Self { day, month, year } = self;
+        let date = if month.len() <= 2 {
+            format!("{year}-{month}")
+        } else {
+            format!("{day} {month} {year}")
+        };
+        dates::parse(&date).or_else(|| dates::parse(year))
+    }
+}
+
+/// Reads a field into the draft; an unknown one is left out.
+fn read_field(draft: &mut RecordDraft, name: &str, value: &str) {
+    match name {
+        "title" => draft.title = plain(value),
+        "abstract" => draft.abstract_text = plain(value),
+        "author" => draft.authors = value.split(" and ").map(|name| names::natural(&plain(name))).collect(),
+        "keywords" => {
+            let words = plain(value);
+            draft.categories = words.split([',', ';']).map(|word| word.trim().to_owned()).collect();
+        }
+        "primaryclass" => draft.categories.insert(0, plain(value)),
+        "date" => draft.published = dates::parse(&plain(value)),
+        "doi" => draft.identify(Scheme::Doi, value),
+        "eprint" => draft.identify(Scheme::Arxiv, value),
+        "pmid" => draft.identify(Scheme::Pubmed, value),
+        "url" => draft.link(LinkKind::Abstract, value),
+        "pdf" => draft.link(LinkKind::Pdf, value),
+        "language" | "langid" => draft.language = plain(value),
+        _ => {}
+    }
 }
 
 /// `name = value` pairs; values in braces or quotes, or bare, joined by `#`.

@@ -1,87 +1,76 @@
 //! CSV with a header. Pure, over a reader.
 //!
-//! Quotes that never end swallow what follows, as in any reader of CSV; the record they make is too long and is set aside.
+//! An unclosed quote swallows what follows, as in any reader of CSV; the record it makes is too long and is quarantined, and
+//! reading goes on behind it. That bound is why this is built on `csv-core`: the `csv` crate buffers a record whatever its
+//! length.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use csv_core::{ReadRecordResult, Reader};
 
-use super::{Part, Rest, fields};
-use crate::draft::{Context, Draft};
+use super::{FileProgress, fields};
+use crate::draft::PageContext;
 use crate::encoding::lenient;
 use crate::error::SourceError;
-use crate::http::body::source_error;
-use crate::page::{Outcome, Sink};
-use crate::record::Place;
+use crate::interpretation::{Interpretation, Sink};
+use crate::record::RecordLocation;
 
-/// Most bytes of one record.
+/// The most bytes of one record.
 const MAX_RECORD_BYTES: usize = 4 << 20;
-/// Most columns.
+/// The most columns.
 const MAX_COLUMNS: usize = 1_024;
 
-/// Reads at most `most` records from a byte on, or from behind the header.
+/// Reads at most `most` records from a byte on, or from the end of the header.
 ///
 /// # Errors
-/// A file that cannot be read, or whose items nobody takes.
+/// A file that cannot be read, and what `sink` answers.
 pub fn parse(
     input: impl BufRead,
     from: u64,
     most: u64,
     mapping: &BTreeMap<String, String>,
-    context: &Context,
+    context: &PageContext,
     sink: &mut Sink<'_>,
-) -> Result<Part, SourceError> {
-    let mut rows = Rows::new(input);
+) -> Result<FileProgress, SourceError> {
+    let mut rows = CsvRows::new(input);
     let header = match rows.next()? {
-        Row::Fields(fields) => header(&fields),
-        Row::Broken(why) => return Err(crate::xml::malformed(0, format!("the header cannot be read: {why}"))),
-        Row::End => {
-            return Ok(Part {
-                byte: 0,
-                rest: Rest::None,
-            });
-        }
+        CsvRow::Fields(fields) => header(&fields),
+        CsvRow::Broken(why) => return Err(SourceError::malformed(0, format!("the header cannot be read: {why}"))),
+        CsvRow::End => return Ok(FileProgress::Finished),
     };
     if from > rows.byte {
         super::jsonl::skip(&mut rows.input, from - rows.byte)?;
         rows.byte = from;
         rows.reader = Reader::new();
     }
-    let mut place = Place::default();
-    while place.record < most {
-        place.byte = rows.byte;
-        let outcome = match rows.next()? {
-            Row::End => {
-                return Ok(Part {
-                    byte: rows.byte,
-                    rest: Rest::None,
-                });
-            }
-            Row::Broken(why) => Outcome::Bad(Box::<Draft>::default(), why),
-            Row::Fields(fields) if fields.len() != header.len() => {
-                let why = format!("the record has {} fields and the header {}", fields.len(), header.len());
-                Outcome::Bad(Box::<Draft>::default(), why)
-            }
-            Row::Fields(values) => Outcome::Paper(Box::new(fields::draft(mapping, |name| {
-                let column = header.iter().position(|column| column.eq_ignore_ascii_case(name));
-                let value = column.map(|column| values[column].trim()).unwrap_or_default();
-                if value.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![value.to_owned()]
-                }
-            }))),
+    let mut location = RecordLocation::default();
+    while location.record < most {
+        location.byte = rows.byte;
+        let interpretation = match rows.next()? {
+            CsvRow::End => return Ok(FileProgress::Finished),
+            CsvRow::Broken(why) => Interpretation::unreadable(why),
+            CsvRow::Fields(values) => interpret(&header, &values, mapping),
         };
-        place.record += 1;
-        if let Some(item) = outcome.into_item(context, place, || rows.excerpt()) {
+        location.record += 1;
+        if let Some(item) = interpretation.into_item(context, location, || rows.excerpt()) {
             sink(item)?;
         }
     }
-    Ok(Part {
-        byte: rows.byte,
-        rest: Rest::Some,
-    })
+    Ok(FileProgress::More(rows.byte))
+}
+
+fn interpret(header: &[String], values: &[String], mapping: &BTreeMap<String, String>) -> Interpretation {
+    if values.len() != header.len() {
+        let why = format!("the record has {} fields and the header {}", values.len(), header.len());
+        return Interpretation::unreadable(why);
+    }
+    Interpretation::paper(fields::draft(mapping, |name| {
+        let column = header.iter().position(|column| column.eq_ignore_ascii_case(name));
+        let value = column.map(|column| values[column].trim());
+        let value = value.filter(|value| !value.is_empty());
+        value.map(str::to_owned).into_iter().collect()
+    }))
 }
 
 fn header(fields: &[String]) -> Vec<String> {
@@ -91,7 +80,7 @@ fn header(fields: &[String]) -> Vec<String> {
         .collect()
 }
 
-struct Rows<R> {
+struct CsvRows<R> {
     input: R,
     reader: Reader,
     output: Vec<u8>,
@@ -99,13 +88,13 @@ struct Rows<R> {
     byte: u64,
 }
 
-enum Row {
+enum CsvRow {
     Fields(Vec<String>),
     Broken(String),
     End,
 }
 
-impl<R: BufRead> Rows<R> {
+impl<R: BufRead> CsvRows<R> {
     fn new(input: R) -> Self {
         Self {
             input,
@@ -116,11 +105,14 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    fn next(&mut self) -> Result<Row, SourceError> {
+    fn next(&mut self) -> Result<CsvRow, SourceError> {
         let (mut written, mut fields) = (0, 0);
         let mut broken = None::<String>;
         loop {
-            let available = self.input.fill_buf().map_err(|error| source_error(error, self.byte))?;
+            let available = self
+                .input
+                .fill_buf()
+                .map_err(|error| SourceError::from_read(error, self.byte))?;
             let (result, read, wrote, ended) =
                 self.reader
                     .read_record(available, &mut self.output[written..], &mut self.ends[fields..]);
@@ -141,11 +133,11 @@ impl<R: BufRead> Rows<R> {
                     broken = Some(format!("the record has more than {MAX_COLUMNS} fields"));
                     fields = 0;
                 }
-                ReadRecordResult::End => return Ok(Row::End),
+                ReadRecordResult::End => return Ok(CsvRow::End),
                 ReadRecordResult::Record => {
                     return Ok(match broken {
-                        Some(why) => Row::Broken(why),
-                        None => Row::Fields(self.fields(fields)),
+                        Some(why) => CsvRow::Broken(why),
+                        None => CsvRow::Fields(self.fields(fields)),
                     });
                 }
             }

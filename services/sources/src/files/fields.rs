@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
 
-use crate::draft::Draft;
+use crate::draft::RecordDraft;
 use crate::{dates, names};
 
 /// Where a field is looked for, in this order, when the mapping does not say.
@@ -28,8 +28,8 @@ fn usual(field: &str) -> &'static [&'static str] {
     }
 }
 
-/// Makes a paper. `values` gives what stands under a name: nothing, one text or several.
-pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<String>) -> Draft {
+/// Makes the draft of a paper. `values` gives the values of a name: none, one or several.
+pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<String>) -> RecordDraft {
     let all = |field: &str| match mapping.get(field) {
         Some(name) => values(name),
         None => usual(field)
@@ -39,7 +39,7 @@ pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<St
             .unwrap_or_default(),
     };
     let one = |field: &str| all(field).into_iter().next().unwrap_or_default();
-    let mut draft = Draft {
+    let mut draft = RecordDraft {
         native_id: one("id"),
         title: one("title"),
         abstract_text: all("abstract").join("\n\n"),
@@ -48,7 +48,7 @@ pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<St
         published: dates::parse(&one("published")),
         updated: dates::parse(&one("updated")),
         language: one("language"),
-        ..Draft::default()
+        ..RecordDraft::default()
     };
     draft.datestamp = draft.updated.or(draft.published);
     draft.identify(Scheme::Doi, &one("doi"));
@@ -73,7 +73,7 @@ fn authors(values: &[String]) -> Vec<String> {
     }
 }
 
-/// One text is a list in itself: parted by `;` or `,`, or by blanks where all parts look like categories of arXiv.
+/// One text may hold a list: separated by `;` or `,`, or by blanks where all parts look like categories of arXiv.
 fn categories(values: Vec<String>) -> Vec<String> {
     let [one] = values.as_slice() else {
         return values;

@@ -5,72 +5,81 @@ use std::io::{BufRead, Read};
 
 use serde_json::Value;
 
-use super::{Part, Rest, fields};
-use crate::draft::{Context, Draft};
+use super::{FileProgress, fields};
+use crate::draft::PageContext;
 use crate::encoding::lenient;
 use crate::error::SourceError;
-use crate::http::body::source_error;
-use crate::page::{Outcome, Sink};
-use crate::record::{Place, SetAside};
+use crate::interpretation::{Interpretation, Sink};
+use crate::record::{QuarantinedRecord, RecordLocation};
 
-/// Most bytes of one line.
+/// The most bytes of one line.
 const MAX_LINE_BYTES: usize = 2 << 20;
 
 /// Reads at most `most` records from a byte on.
 ///
 /// # Errors
-/// A file that cannot be read, or whose items nobody takes.
+/// A file that cannot be read, and what `sink` answers.
 pub fn parse(
     mut input: impl BufRead,
     from: u64,
     most: u64,
     mapping: &BTreeMap<String, String>,
-    context: &Context,
+    context: &PageContext,
     sink: &mut Sink<'_>,
-) -> Result<Part, SourceError> {
+) -> Result<FileProgress, SourceError> {
     skip(&mut input, from)?;
     let mut byte = from;
     let mut line = Vec::new();
-    let mut place = Place::default();
-    while place.record < most {
-        let Some((length, whole)) = take_line(&mut input, &mut line, byte)? else {
-            return Ok(Part { byte, rest: Rest::None });
+    let mut location = RecordLocation::default();
+    while location.record < most {
+        let Some((length, extent)) = take_line(&mut input, &mut line, byte)? else {
+            return Ok(FileProgress::Finished);
         };
-        place.byte = byte;
+        location.byte = byte;
         byte += length;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        place.record += 1;
-        let outcome = match whole {
-            Line::Whole => interpret(&line, mapping),
-            Line::Clipped => bad(format!("the record has more than {MAX_LINE_BYTES} bytes")),
+        location.record += 1;
+        let interpretation = match extent {
+            LineExtent::Whole => interpret(&line, mapping),
+            LineExtent::Clipped => {
+                Interpretation::unreadable(format!("the record has more than {MAX_LINE_BYTES} bytes"))
+            }
         };
-        let excerpt = || lenient(&line[..line.len().min(SetAside::EXCERPT_BYTES)]).into_owned();
-        if let Some(item) = outcome.into_item(context, place, excerpt) {
+        let excerpt = || lenient(&line[..line.len().min(QuarantinedRecord::EXCERPT_BYTES)]).into_owned();
+        if let Some(item) = interpretation.into_item(context, location, excerpt) {
             sink(item)?;
         }
     }
-    Ok(Part { byte, rest: Rest::Some })
+    Ok(FileProgress::More(byte))
 }
 
 /// Whether all of a line was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum LineExtent {
     Whole,
     Clipped,
 }
 
-/// Takes a line off the input and as much of it as is allowed into the buffer. `None` at the end.
-fn take_line(input: &mut impl BufRead, line: &mut Vec<u8>, byte: u64) -> Result<Option<(u64, Line)>, SourceError> {
+/// Reads a line, and as much of it as is allowed into the buffer. `None` at the end.
+fn take_line(
+    input: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    byte: u64,
+) -> Result<Option<(u64, LineExtent)>, SourceError> {
     line.clear();
     let mut length = 0;
     loop {
-        let available = input.fill_buf().map_err(|error| source_error(error, byte))?;
+        let available = input.fill_buf().map_err(|error| SourceError::from_read(error, byte))?;
         if available.is_empty() {
             let clipped = length > line.len() as u64;
-            let whole = if clipped { Line::Clipped } else { Line::Whole };
-            return Ok((length > 0).then_some((length, whole)));
+            let extent = if clipped {
+                LineExtent::Clipped
+            } else {
+                LineExtent::Whole
+            };
+            return Ok((length > 0).then_some((length, extent)));
         }
         let end = memchr::memchr(b'\n', available);
         let count = end.map_or(available.len(), |end| end + 1);
@@ -79,37 +88,33 @@ fn take_line(input: &mut impl BufRead, line: &mut Vec<u8>, byte: u64) -> Result<
         input.consume(count);
         length += count as u64;
         if end.is_some() {
-            let whole = if length > line.len() as u64 {
-                Line::Clipped
+            let extent = if length > line.len() as u64 {
+                LineExtent::Clipped
             } else {
-                Line::Whole
+                LineExtent::Whole
             };
-            return Ok(Some((length, whole)));
+            return Ok(Some((length, extent)));
         }
     }
 }
 
-/// Passes over the first bytes.
+/// Skips the first bytes.
 pub(super) fn skip(input: &mut impl Read, count: u64) -> Result<(), SourceError> {
     std::io::copy(&mut input.take(count), &mut std::io::sink())
         .map(|_| ())
-        .map_err(|error| source_error(error, 0))
+        .map_err(|error| SourceError::from_read(error, 0))
 }
 
-fn interpret(line: &[u8], mapping: &BTreeMap<String, String>) -> Outcome {
+fn interpret(line: &[u8], mapping: &BTreeMap<String, String>) -> Interpretation {
     let text = lenient(line);
     match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
-        Ok(value) if value.is_object() => Outcome::Paper(Box::new(fields::draft(mapping, |name| values(&value, name)))),
-        Ok(_) => bad("the record is no object".into()),
-        Err(error) => bad(format!("the record is no JSON: {error}")),
+        Ok(value) if value.is_object() => Interpretation::paper(fields::draft(mapping, |name| values(&value, name))),
+        Ok(_) => Interpretation::unreadable("the record is no object"),
+        Err(error) => Interpretation::unreadable(format!("the record is no JSON: {error}")),
     }
 }
 
-fn bad(reason: String) -> Outcome {
-    Outcome::Bad(Box::<Draft>::default(), reason)
-}
-
-/// What stands under a key; `a.b` leads into objects.
+/// The values of a key; `a.b` leads into objects.
 fn values(value: &Value, name: &str) -> Vec<String> {
     let mut at = Some(value);
     if value.get(name).is_some() {

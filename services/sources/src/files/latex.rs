@@ -41,7 +41,7 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
-/// Puts down what a command stands for and gives what follows it.
+/// Writes what a command stands for and returns what follows it.
 fn command<'a>(text: &'a str, plain: &mut String) -> &'a str {
     let Some(first) = text.chars().next() else {
         return text;

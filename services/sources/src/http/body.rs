@@ -1,118 +1,125 @@
-//! The body of an answer, handed from the network to a parser on another thread.
+//! The body of a response, passed from the network to a parser on another thread.
 //!
-//! A few chunks wait between them; a parser that is slow makes the network wait. What goes wrong on the way comes out of
-//! the reader as an error that carries the [`SourceError`] ([`source_error`]).
+//! A few chunks wait between the two, so a slow parser makes the network wait. What goes wrong on the network comes out of
+//! the reader as an error that carries the [`SourceError`].
 
 use std::io::{self, Read};
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::clock::Clock;
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
 
-use super::gate::Permit;
+use super::gate::HostPermit;
 use crate::error::SourceError;
 
-/// Chunks that wait; each has at most what hyper reads at once, about 400 kB.
+/// Chunks that wait for the parser; each has at most what hyper reads at once, about 400 kB.
 const WAITING_CHUNKS: usize = 4;
 
-/// How long a body may take.
+/// How long and how large a body may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Longest time without a byte.
+pub struct BodyLimits {
+    /// The longest time without a byte.
     pub idle: Duration,
-    /// Longest time in all.
+    /// The longest time in all.
     pub total: Duration,
-    /// Most bytes, unpacked.
+    /// The most bytes, decompressed.
     pub bytes: u64,
 }
 
-/// How the body is packed.
+/// How the body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
+pub enum ContentCoding {
     /// Not at all.
-    Plain,
+    Identity,
     /// gzip.
     Gzip,
 }
 
-/// The unpacked body, for a thread that may block.
-pub struct Body(Limited<Box<dyn Read + Send>>);
+/// A body that is still to be received. Nothing is received unless `transfer` is awaited while `reader` is read.
+pub struct ResponseBody {
+    /// The decompressed body.
+    pub reader: BodyReader,
+    /// Receives the body. Ends with the body, or when the reader is dropped, and releases the host's permit.
+    pub transfer: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
 
-impl Body {
-    /// Begins to take the body off the network. The permit is given back when it has ended or nobody reads it any more.
-    pub fn begin(incoming: Incoming, packing: Packing, host: &str, limits: Limits, permit: Permit) -> Self {
+/// The decompressed body, for a thread that may block.
+pub struct BodyReader(LimitedReader<Box<dyn Read + Send>>);
+
+impl ResponseBody {
+    /// The body of a response of `host`, received within limits that `clock` measures.
+    pub fn new(
+        incoming: Incoming,
+        coding: ContentCoding,
+        host: &str,
+        limits: BodyLimits,
+        permit: HostPermit,
+        clock: Clock,
+    ) -> Self {
         let (sender, chunks) = mpsc::channel(WAITING_CHUNKS);
-        let name = host.to_owned();
-        tokio::spawn(async move {
-            pump(incoming, &sender, &name, limits).await;
-            drop(permit);
-        });
-        let raw = Chunks {
+        let raw = ChunkReader {
             chunks,
             current: Bytes::new(),
         };
-        let unpacked: Box<dyn Read + Send> = match packing {
-            Packing::Plain => Box::new(raw),
-            Packing::Gzip => Box::new(Gzip {
+        let decoded: Box<dyn Read + Send> = match coding {
+            ContentCoding::Identity => Box::new(raw),
+            ContentCoding::Gzip => Box::new(GzipReader {
                 waiting: Some(raw),
-                unpacker: None,
+                decoder: None,
             }),
         };
-        Self(Limited {
-            inner: unpacked,
+        let reader = BodyReader(LimitedReader {
+            inner: decoded,
             left: limits.bytes,
             limit: limits.bytes,
             host: host.to_owned(),
-        })
+        });
+        let host = host.to_owned();
+        let transfer = Box::pin(async move {
+            receive(incoming, &sender, &host, limits, &clock).await;
+            drop(permit);
+        });
+        Self { reader, transfer }
     }
 }
 
-impl Read for Body {
+impl Read for BodyReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-/// The error of a source that an error of reading carries, or one that says the page is malformed there.
-pub fn source_error(error: io::Error, byte: u64) -> SourceError {
-    let kind = error.kind();
-    match error.downcast::<SourceError>() {
-        Ok(carried) => carried,
-        Err(other) if kind == io::ErrorKind::UnexpectedEof => SourceError::Malformed {
-            byte,
-            why: format!("it ends too early: {other}"),
-        },
-        Err(other) => SourceError::Malformed {
-            byte,
-            why: other.to_string(),
-        },
-    }
-}
-
-async fn pump(mut incoming: Incoming, chunks: &mpsc::Sender<Result<Bytes, SourceError>>, host: &str, limits: Limits) {
-    let end = Instant::now() + limits.total;
+async fn receive(
+    mut incoming: Incoming,
+    chunks: &mpsc::Sender<Result<Bytes, SourceError>>,
+    host: &str,
+    limits: BodyLimits,
+    clock: &Clock,
+) {
+    let begun = clock.instant();
     loop {
-        let idle = Instant::now() + limits.idle;
+        let left = limits.total.saturating_sub(clock.elapsed(begun));
         let next = tokio::select! {
-            next = timeout_at(idle.min(end), incoming.frame()) => next,
+            next = clock.timeout(limits.idle.min(left), incoming.frame()) => next,
             () = chunks.closed() => return,
         };
         let result = match next {
-            Ok(None) => return,
-            Ok(Some(Ok(frame))) => match frame.into_data() {
+            Some(None) => return,
+            Some(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => Ok(data),
                 Err(_trailers) => continue,
             },
-            Ok(Some(Err(error))) => Err(SourceError::Cut {
+            Some(Some(Err(error))) => Err(SourceError::Cut {
                 host: host.to_owned(),
                 cause: chain(&error),
             }),
-            Err(_elapsed) if idle < end => Err(too_slow(host, "send more", limits.idle)),
-            Err(_elapsed) => Err(too_slow(host, "finish", limits.total)),
+            None if limits.idle < left => Err(too_slow(host, "send more", limits.idle)),
+            None => Err(too_slow(host, "finish", limits.total)),
         };
         let last = result.is_err();
         if chunks.send(result).await.is_err() || last {
@@ -140,12 +147,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-struct Chunks {
+struct ChunkReader {
     chunks: mpsc::Receiver<Result<Bytes, SourceError>>,
     current: Bytes,
 }
 
-impl Read for Chunks {
+impl Read for ChunkReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() {
             match self.chunks.blocking_recv() {
@@ -160,29 +167,29 @@ impl Read for Chunks {
     }
 }
 
-/// A packed body. The unpacker reads when it is made, so it is made on the thread that may wait for the network.
-struct Gzip {
-    waiting: Option<Chunks>,
-    unpacker: Option<MultiGzDecoder<Chunks>>,
+/// A compressed body. The decoder reads when it is made, so it is made on the thread that may wait for the network.
+struct GzipReader {
+    waiting: Option<ChunkReader>,
+    decoder: Option<MultiGzDecoder<ChunkReader>>,
 }
 
-impl Read for Gzip {
+impl Read for GzipReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(raw) = self.waiting.take() {
-            self.unpacker = Some(MultiGzDecoder::new(raw));
+            self.decoder = Some(MultiGzDecoder::new(raw));
         }
-        self.unpacker.as_mut().map_or(Ok(0), |unpacker| unpacker.read(buffer))
+        self.decoder.as_mut().map_or(Ok(0), |decoder| decoder.read(buffer))
     }
 }
 
-struct Limited<R> {
+struct LimitedReader<R> {
     inner: R,
     left: u64,
     limit: u64,
     host: String,
 }
 
-impl<R: Read> Read for Limited<R> {
+impl<R: Read> Read for LimitedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.left = self.left.checked_sub(count as u64).ok_or_else(|| {

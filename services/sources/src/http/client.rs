@@ -1,9 +1,10 @@
-//! Requests: entered at the gate, tried again with growing pauses, redirected with care.
+//! Requests: admitted at the host's rate, retried with growing pauses, redirected with care.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::clock::Clock;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::Response;
@@ -13,43 +14,43 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::TokioExecutor;
 use url::Url;
 
-use super::answer::{self, Answer};
-use super::body::{Body, Limits, chain};
+use super::body::{BodyLimits, ResponseBody, chain};
 use super::config::HttpConfig;
-use super::connector::Connector;
-use super::gate::{Gate, Permit};
+use super::connector::ProxyConnector;
+use super::gate::{HostGate, HostPermit};
+use super::response::{self, SourceResponse};
 use crate::cursor::Validator;
 use crate::error::SourceError;
 use crate::markup;
 
-/// Most bytes of a refusal that are read for its words.
+/// Bytes of a refusal that are read for its message.
 const REFUSAL_BYTES: usize = 16 << 10;
 
 /// Settings that no client can be made of.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// Wrong settings.
-    #[error("the settings of the client for sources do not hold: {}", .0.join("; "))]
+    #[error("the http settings of sources are wrong: {}", .0.join("; "))]
     Config(Vec<String>),
     /// TLS could not be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
 }
 
-/// A question to a server.
+/// A request to a server.
 #[derive(Debug, Clone)]
-pub struct Request {
-    /// What is asked for.
+pub struct SourceRequest {
+    /// Its address.
     pub url: Url,
-    /// The form of answer that is wanted.
+    /// The media types that are accepted.
     pub accept: &'static str,
-    /// Headers of this source, such as its key. They go to no other host.
+    /// Headers of this source, such as its key. They are sent to no other host.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What the server gave the last time, to be told when nothing has changed.
+    /// What the server gave the last time, to make the request conditional.
     pub validator: Option<Validator>,
 }
 
-impl Request {
+impl SourceRequest {
     /// For an address.
     pub fn new(url: Url, accept: &'static str) -> Self {
         Self {
@@ -61,30 +62,31 @@ impl Request {
     }
 }
 
-/// The client. Clones share connections and allowances.
+/// The client. Clones share connections and rate limits.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct SourceClient(Arc<ClientState>);
 
-struct Inner {
-    pool: Pool<HttpsConnector<Connector>, Empty<Bytes>>,
-    connector: Connector,
-    gate: Gate,
+struct ClientState {
+    pool: Pool<HttpsConnector<ProxyConnector>, Empty<Bytes>>,
+    connector: ProxyConnector,
+    gate: HostGate,
     agent: HeaderValue,
     config: HttpConfig,
+    clock: Clock,
 }
 
-/// What came of one attempt.
-enum Outcome {
-    Good(Answer),
-    Moved(Url),
+/// What a server answered to one attempt.
+enum AttemptResult {
+    Response(SourceResponse),
+    Redirect(Url),
 }
 
-impl Client {
-    /// By the settings.
+impl SourceClient {
+    /// By the settings. Pauses, timeouts and the dates of requests go by `clock`.
     ///
     /// # Errors
-    /// Settings that do not hold.
-    pub fn new(config: &HttpConfig) -> Result<Self, HttpError> {
+    /// Wrong settings.
+    pub fn new(config: &HttpConfig, clock: Clock) -> Result<Self, HttpError> {
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(HttpError::Config(problems));
@@ -92,7 +94,7 @@ impl Client {
         let agent = format!("broadsheet/{} (+{})", env!("CARGO_PKG_VERSION"), config.contact.trim());
         let agent = HeaderValue::from_str(&agent)
             .map_err(|_| HttpError::Config(vec!["contact holds characters that no header can".into()]))?;
-        let connector = Connector::new(&config.proxy, Duration::from_secs(config.connect_timeout_seconds));
+        let connector = ProxyConnector::new(&config.proxy, Duration::from_secs(config.connect_timeout_seconds));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let https = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(provider)
@@ -104,30 +106,36 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(1)
             .build(https);
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(ClientState {
             pool,
             connector,
-            gate: Gate::new(config),
+            gate: HostGate::new(config, clock.clone()),
             agent,
             config: config.clone(),
+            clock,
         })))
     }
 
-    /// How the people behind a source can reach whoever runs this.
+    /// How the people behind a source can reach the operator.
     pub fn contact(&self) -> &str {
         self.0.config.contact.trim()
     }
 
-    /// Asks, as often as the settings allow, and follows redirects.
+    /// The clock that it goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Sends a request, as often as the settings allow, and follows redirects.
     ///
     /// # Errors
     /// Everything but 2xx and 304.
-    pub async fn get(&self, request: &Request) -> Result<Answer, SourceError> {
+    pub async fn get(&self, request: &SourceRequest) -> Result<SourceResponse, SourceError> {
         let mut url = request.url.clone();
         for _ in 0..=self.0.config.max_redirects {
-            match self.ask(request, &url).await? {
-                Outcome::Good(answer) => return Ok(answer),
-                Outcome::Moved(target) => url = target,
+            match self.get_at(request, &url).await? {
+                AttemptResult::Response(response) => return Ok(response),
+                AttemptResult::Redirect(target) => url = target,
             }
         }
         Err(SourceError::Redirect {
@@ -137,8 +145,8 @@ impl Client {
         })
     }
 
-    /// One address, tried again while that may help.
-    async fn ask(&self, request: &Request, url: &Url) -> Result<Outcome, SourceError> {
+    /// Requests one address, and retries while that may help.
+    async fn get_at(&self, request: &SourceRequest, url: &Url) -> Result<AttemptResult, SourceError> {
         let config = &self.0.config;
         let patience = Duration::from_secs(config.patience_seconds);
         let mut attempt = 1;
@@ -162,32 +170,32 @@ impl Client {
             if attempt >= config.attempts || pause > patience {
                 return Err(error);
             }
-            tracing::debug!(host = %name(url), attempt, ?pause, %error, "asking again");
-            tokio::time::sleep(pause).await;
+            tracing::debug!(host = %name(url), attempt, ?pause, %error, "retrying");
+            self.0.clock.sleep(pause).await;
             attempt += 1;
         }
     }
 
-    async fn attempt(&self, request: &Request, url: &Url) -> Result<Outcome, SourceError> {
+    async fn attempt(&self, request: &SourceRequest, url: &Url) -> Result<AttemptResult, SourceError> {
         let host = name(url);
         let permit = self.0.gate.enter(&host).await;
         let message = self.message(request, url)?;
         let limit = Duration::from_secs(self.0.config.connect_timeout_seconds + self.0.config.idle_timeout_seconds);
-        let answer = tokio::time::timeout(limit, self.0.pool.request(message)).await;
-        let response = answer
-            .map_err(|_elapsed| SourceError::TimedOut {
+        let response = self.0.clock.timeout(limit, self.0.pool.request(message)).await;
+        let response = response
+            .ok_or_else(|| SourceError::TimedOut {
                 host: host.clone(),
-                step: "answer",
+                step: "respond",
                 seconds: limit.as_secs(),
             })?
             .map_err(|error| SourceError::Unreachable {
                 host: host.clone(),
                 cause: chain(&error),
             })?;
-        self.judge(request, url, response, permit).await
+        self.classify(request, url, response, permit).await
     }
 
-    fn message(&self, request: &Request, url: &Url) -> Result<hyper::Request<Empty<Bytes>>, SourceError> {
+    fn message(&self, request: &SourceRequest, url: &Url) -> Result<hyper::Request<Empty<Bytes>>, SourceError> {
         let refused = |why: String| SourceError::Protocol {
             code: "request".into(),
             text: why,
@@ -222,34 +230,34 @@ impl Client {
             .map_err(|error| refused(error.to_string()))
     }
 
-    async fn judge(
+    async fn classify(
         &self,
-        request: &Request,
+        request: &SourceRequest,
         url: &Url,
         response: Response<Incoming>,
-        permit: Permit,
-    ) -> Result<Outcome, SourceError> {
+        permit: HostPermit,
+    ) -> Result<AttemptResult, SourceError> {
         let status = response.status();
         let host = name(url);
         let unchanged = status == StatusCode::NOT_MODIFIED && request.validator.is_some();
         if status.is_success() || unchanged {
-            return Ok(Outcome::Good(self.good(url, response, permit)));
+            return Ok(AttemptResult::Response(self.accept(url, response, permit)));
         }
         let (parts, body) = response.into_parts();
         if status.is_redirection() {
-            return redirect(url, answer::text(&parts.headers, header::LOCATION)).map(Outcome::Moved);
+            return redirect(url, response::text(&parts.headers, header::LOCATION)).map(AttemptResult::Redirect);
         }
         let idle = Duration::from_secs(self.0.config.idle_timeout_seconds);
-        let words = tokio::time::timeout(idle, Limited::new(body, REFUSAL_BYTES).collect()).await;
-        let words = match words {
-            Ok(Ok(words)) => markup::first_words(&String::from_utf8_lossy(&words.to_bytes())),
+        let message = Limited::new(body, REFUSAL_BYTES).collect();
+        let text = match self.0.clock.timeout(idle, message).await {
+            Some(Ok(message)) => markup::first_words(&String::from_utf8_lossy(&message.to_bytes())),
             _ => String::new(),
         };
         Err(match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => SourceError::Busy {
                 host,
                 status: status.as_u16(),
-                after: answer::retry_after(&parts.headers),
+                after: response::retry_after(&parts.headers, self.0.clock.now()),
             },
             StatusCode::REQUEST_TIMEOUT => SourceError::Busy {
                 host,
@@ -259,31 +267,32 @@ impl Client {
             _ if status.is_server_error() => SourceError::Failed {
                 host,
                 status: status.as_u16(),
-                text: words,
+                text,
             },
             _ => SourceError::Refused {
                 host,
                 url: shown(url),
                 status: status.as_u16(),
-                text: words,
+                text,
             },
         })
     }
 
-    fn good(&self, url: &Url, response: Response<Incoming>, permit: Permit) -> Answer {
+    fn accept(&self, url: &Url, response: Response<Incoming>, permit: HostPermit) -> SourceResponse {
         let (parts, incoming) = response.into_parts();
         let config = &self.0.config;
-        let limits = Limits {
+        let limits = BodyLimits {
             idle: Duration::from_secs(config.idle_timeout_seconds),
             total: Duration::from_secs(config.total_timeout_seconds),
             bytes: config.max_response_bytes,
         };
-        let packing = answer::packing(&parts.headers);
-        Answer {
+        let coding = response::content_coding(&parts.headers);
+        SourceResponse {
             status: parts.status,
             headers: parts.headers,
             url: url.clone(),
-            body: Body::begin(incoming, packing, &name(url), limits, permit),
+            received: self.0.clock.now(),
+            body: ResponseBody::new(incoming, coding, &name(url), limits, permit, self.0.clock.clone()),
         }
     }
 }
@@ -303,7 +312,7 @@ fn redirect(url: &Url, location: Option<String>) -> Result<Url, SourceError> {
     }
 }
 
-/// The pause before the next attempt: it doubles, and half of it is drawn, so that many do not come back together.
+/// The pause before the next attempt: it doubles, and half of it is random, so that many clients do not retry together.
 fn back_off(config: &HttpConfig, attempt: u32) -> Duration {
     let whole = config
         .first_pause_milliseconds
@@ -317,7 +326,7 @@ fn name(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
 
-/// An address without what is nobody's business.
+/// An address without secrets.
 fn shown(url: &Url) -> String {
     let mut shown = url.clone();
     let _ = shown.set_password(None);

@@ -6,43 +6,43 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// How the people behind a source can reach whoever runs this: an e-mail address or an https URL. Goes into every
+    /// How the people behind a source can reach the operator: an e-mail address or an https URL. Goes into every
     /// request's `User-Agent`, and into `mailto` where a source knows that.
     pub contact: String,
     /// Proxy for all requests, `http://[user:password@]host:port`. Empty: what `https_proxy`, `http_proxy`, `all_proxy` and
     /// `no_proxy` of the environment say; `none`: no proxy.
     pub proxy: String,
-    /// Longest time until a connection stands, TLS included, in seconds.
+    /// The longest time to connect, with TLS, in seconds.
     pub connect_timeout_seconds: u64,
-    /// Longest time without a byte of the answer, in seconds.
+    /// The longest time without a byte of the response, in seconds.
     pub idle_timeout_seconds: u64,
-    /// Longest time for a whole answer, in seconds.
+    /// The longest time for a whole response, in seconds.
     pub total_timeout_seconds: u64,
-    /// Most bytes of one answer, unpacked. Answers are read as a stream, so this bounds time and not memory.
+    /// The most bytes of one response, decompressed. Responses are read as a stream, so this bounds time and not memory.
     pub max_response_bytes: u64,
-    /// Attempts at one request within a fetch, before the error is handed on.
+    /// Attempts at one request within a fetch, before it fails.
     pub attempts: u32,
     /// Pause before the second attempt, in milliseconds; it doubles with each further one.
     pub first_pause_milliseconds: u64,
-    /// Longest pause between two attempts, in seconds. A server that asks for more (`Retry-After`) ends the fetch.
+    /// The longest pause between two attempts, in seconds. A server that asks for more (`Retry-After`) ends the fetch.
     pub patience_seconds: u64,
     /// Redirects that are followed.
     pub max_redirects: u32,
-    /// What hosts are asked for less or more often than `default_host` says. The longest suffix holds.
+    /// Limits for hosts that differ from `default_host`. The longest matching suffix applies.
     pub hosts: Vec<HostRule>,
     /// Pause and connections for every other host.
     pub default_host: HostRule,
 }
 
-/// How often a host may be asked.
+/// The rate limit of a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostRule {
-    /// The host, with everything below it: `arxiv.org` holds for `export.arxiv.org`, and both share the allowance.
+    /// The host, with its subdomains: `arxiv.org` applies to `export.arxiv.org`, and both share the limit.
     pub host: String,
-    /// Least time between the beginnings of two requests, in milliseconds.
+    /// The least time between the beginnings of two requests, in milliseconds.
     pub interval_milliseconds: u64,
-    /// Most requests at the same time.
+    /// The most requests at the same time.
     pub connections: u32,
 }
 
@@ -145,11 +145,11 @@ mod tests {
     #[test]
     fn a_contact_is_required_and_all_mistakes_come_at_once() {
         assert_eq!(HttpConfig::default().problems().len(), 1);
-        let sound = HttpConfig {
+        let valid = HttpConfig {
             contact: "ops@example.org".into(),
             ..HttpConfig::default()
         };
-        assert!(sound.problems().is_empty());
+        assert!(valid.problems().is_empty());
         let bad = HttpConfig {
             proxy: "proxy".into(),
             attempts: 0,

@@ -16,16 +16,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Opens connections.
 #[derive(Clone)]
-pub struct Connector {
+pub struct ProxyConnector {
     direct: HttpConnector,
     proxies: Arc<Matcher>,
 }
 
-impl Connector {
+impl ProxyConnector {
     /// With the proxy of the settings: empty for the environment's, `none` for no proxy.
     pub fn new(proxy: &str, connect_timeout: Duration) -> Self {
         let mut direct = HttpConnector::new();
@@ -52,12 +52,12 @@ impl Connector {
     }
 }
 
-impl Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, Failure>> + Send>>;
+impl Service<Uri> for ProxyConnector {
+    type Response = ProxiedStream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<ProxiedStream, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.direct.poll_ready(context).map_err(Into::into)
     }
 
@@ -67,7 +67,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let Some(proxy) = proxy else {
                 let io = direct.call(target).await?;
-                return Ok(Stream { io, absolute: false });
+                return Ok(ProxiedStream { io, absolute: false });
             };
             if target.scheme_str() == Some("https") {
                 let mut tunnel = Tunnel::new(proxy.uri().clone(), direct);
@@ -75,27 +75,27 @@ impl Service<Uri> for Connector {
                     tunnel = tunnel.with_auth(secret.clone());
                 }
                 let io = tunnel.call(target).await?;
-                return Ok(Stream { io, absolute: false });
+                return Ok(ProxiedStream { io, absolute: false });
             }
             let io = direct.call(proxy.uri().clone()).await?;
-            Ok(Stream { io, absolute: true })
+            Ok(ProxiedStream { io, absolute: true })
         })
     }
 }
 
 /// A connection that knows whether its requests name the whole address, as a proxy needs it.
-pub struct Stream {
+pub struct ProxiedStream {
     io: TokioIo<TcpStream>,
     absolute: bool,
 }
 
-impl Connection for Stream {
+impl Connection for ProxiedStream {
     fn connected(&self) -> Connected {
         self.io.connected().proxy(self.absolute)
     }
 }
 
-impl Read for Stream {
+impl Read for ProxiedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -105,7 +105,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl Write for ProxiedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }

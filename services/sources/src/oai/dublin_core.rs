@@ -3,29 +3,22 @@
 use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
 
-use super::envelope::{Header, Metadata, Status};
-use crate::draft::Draft;
-use crate::page::Outcome;
-use crate::xml::{Form, Tag};
+use super::envelope::{MetadataHandler, OaiHeader, RecordStatus};
+use crate::draft::RecordDraft;
+use crate::interpretation::Interpretation;
+use crate::xml::{FieldHandler, StartTag};
 use crate::{dates, names};
 
 /// Reads `oai_dc`.
 #[derive(Debug, Default)]
 pub struct DublinCore {
-    draft: Draft,
+    draft: RecordDraft,
     dates: Vec<jiff::Timestamp>,
-    read: Read,
+    has_metadata: bool,
 }
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Read {
-    #[default]
-    Nothing,
-    Something,
-}
-
-impl Form for DublinCore {
-    fn opens(&mut self, tag: &Tag<'_>) -> bool {
+impl FieldHandler for DublinCore {
+    fn opens(&mut self, tag: &StartTag<'_>) -> bool {
         matches!(
             tag.name(),
             b"title" | b"creator" | b"subject" | b"description" | b"date" | b"identifier" | b"relation" | b"language"
@@ -36,7 +29,7 @@ impl Form for DublinCore {
         if text.is_empty() {
             return;
         }
-        self.read = Read::Something;
+        self.has_metadata = true;
         let draft = &mut self.draft;
         match name {
             b"title" if draft.title.is_empty() => text.clone_into(&mut draft.title),
@@ -53,32 +46,32 @@ impl Form for DublinCore {
     }
 }
 
-impl Metadata for DublinCore {
-    fn finish(&mut self, header: &Header) -> Outcome {
+impl MetadataHandler for DublinCore {
+    fn finish(&mut self, header: &OaiHeader) -> Interpretation {
         let Self {
             mut draft,
             mut dates,
-            read,
+            has_metadata,
         } = std::mem::take(self);
         draft.native_id.clone_from(&header.identifier);
         draft.datestamp = header.datestamp;
         if let Some(identifier) = Identifier::recognise(&header.identifier) {
             draft.identifiers.insert(identifier);
         }
-        if header.status == Status::Deleted {
-            return Outcome::Withdrawn(Box::new(draft), "deleted by its repository".into());
+        if header.status == RecordStatus::Deleted {
+            return Interpretation::withdrawn(draft, "deleted by its repository");
         }
-        if read == Read::Nothing {
-            return Outcome::Bad(Box::new(draft), "metadata is missing".into());
+        if !has_metadata {
+            return Interpretation::unusable(draft, "metadata is missing");
         }
         dates.sort_unstable();
         draft.published = dates.first().copied();
         draft.updated = dates.last().copied().filter(|last| Some(*last) != draft.published);
-        Outcome::Paper(Box::new(draft))
+        Interpretation::paper(draft)
     }
 }
 
-fn identifier(draft: &mut Draft, text: &str) {
+fn identifier(draft: &mut RecordDraft, text: &str) {
     match Identifier::recognise(text) {
         Some(identifier) => draft.identifiers.insert(identifier),
         None if text.starts_with("http") => {}
@@ -90,9 +83,9 @@ fn identifier(draft: &mut Draft, text: &str) {
     }
 }
 
-/// Relations lead to other works more often than to this one, so of them only what is surely code is taken, and an
+/// Relations lead to other works more often than to this one, so only what is certainly code is read, and an
 /// identifier of arXiv that says it is a version of this.
-fn relation(draft: &mut Draft, text: &str) {
+fn relation(draft: &mut RecordDraft, text: &str) {
     if text.starts_with("https://github.com/") || text.starts_with("https://gitlab.com/") {
         draft.link(LinkKind::Code, text);
     }

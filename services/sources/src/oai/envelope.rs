@@ -1,27 +1,26 @@
 //! The envelope of OAI-PMH: records with headers, a resumption token, errors of the protocol. Pure, over a reader.
 //!
-//! What lies in `metadata` is read by a form of the format that was asked for.
+//! A [`MetadataHandler`] of the requested format reads the `metadata` element.
 
 use std::io::Read;
 
 use jiff::Timestamp;
 
 use crate::dates;
-use crate::draft::{Context, Draft};
+use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
-use crate::page::{Outcome, Sink};
-use crate::record::Place;
-use crate::xml::{Collector, Form, Step, Tag, Walker, malformed};
+use crate::interpretation::{Interpretation, Sink};
+use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
 
 /// How the metadata of one format becomes a paper.
-pub trait Metadata: Form {
-    /// Makes the record and forgets it. `header` has id and datestamp.
-    fn finish(&mut self, header: &Header) -> Outcome;
+pub trait MetadataHandler: FieldHandler {
+    /// Interprets the record read so far and resets itself. `header` has id and datestamp.
+    fn finish(&mut self, header: &OaiHeader) -> Interpretation;
 }
 
 /// The header of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Header {
+pub struct OaiHeader {
     /// `oai:arXiv.org:1601.03238`.
     pub identifier: String,
     /// When the record was changed.
@@ -29,13 +28,13 @@ pub struct Header {
     /// Sets it belongs to.
     pub sets: Vec<String>,
     /// Whether the record was deleted.
-    pub status: Status,
+    pub status: RecordStatus,
 }
 
-/// Whether a record is there.
+/// Whether a record was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Status {
-    /// It is.
+pub enum RecordStatus {
+    /// It exists.
     #[default]
     Present,
     /// It was deleted.
@@ -44,31 +43,31 @@ pub enum Status {
 
 /// What is known at the end of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Envelope {
+pub struct OaiEnvelope {
     /// The token of the next page; `None` at the end of the list.
     pub token: Option<String>,
-    /// How many records the list has, by its own account.
+    /// How many records the list has according to the server.
     pub announced: Option<u64>,
-    /// The clock of the server.
+    /// The time by the server's clock.
     pub clock: Option<Timestamp>,
     /// Errors of the protocol, code and text.
     pub errors: Vec<(String, String)>,
-    /// Records on the page, with those that are not wanted.
+    /// Records on the page, with the skipped ones.
     pub records: u64,
     /// The newest datestamp of all of them.
     pub newest: Option<Timestamp>,
 }
 
-struct Reading<M> {
+struct EnvelopeHandler<M> {
     metadata: M,
-    header: Header,
-    part: Part,
-    envelope: Envelope,
+    header: OaiHeader,
+    element: EnvelopeElement,
+    envelope: OaiEnvelope,
     error_code: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum EnvelopeElement {
     Envelope,
     Record,
     Header,
@@ -78,58 +77,53 @@ enum Part {
 /// Reads a page.
 ///
 /// # Errors
-/// A page that is no OAI-PMH, breaks off, or whose items nobody takes. Errors of the protocol are no errors here.
-pub fn parse<R: Read, M: Metadata>(
+/// A page that is no OAI-PMH or breaks off, and what `sink` answers. Errors of the protocol are in the envelope.
+pub fn parse<R: Read, M: MetadataHandler>(
     input: R,
     charset: Option<&str>,
     metadata: M,
-    context: &Context,
+    context: &PageContext,
     sink: &mut Sink<'_>,
-) -> Result<Envelope, SourceError> {
-    let mut walker = Walker::new(input, charset, "an OAI-PMH document")?;
-    let mut collector = Collector::default();
-    let mut reading = Reading {
+) -> Result<OaiEnvelope, SourceError> {
+    let mut handler = EnvelopeHandler {
         metadata,
-        header: Header::default(),
-        part: Part::Envelope,
-        envelope: Envelope::default(),
+        header: OaiHeader::default(),
+        element: EnvelopeElement::Envelope,
+        envelope: OaiEnvelope::default(),
         error_code: String::new(),
     };
-    let mut place = Place::default();
-    loop {
-        match collector.step(&mut walker, &mut reading, |name| name == b"record")? {
-            Step::On => {}
-            Step::Began => {
-                if reading.part != Part::Envelope {
-                    // A record that never ended: what it held is void, and the new one counts.
-                    let _ = reading.finish(None);
-                }
-                reading.part = Part::Record;
-                place.record += 1;
-                place.byte = walker.position();
-                walker.mark();
-                let _ = (walker.was_clipped(), collector.overflow());
-            }
-            Step::Ended => {
-                let overflow = collector.overflow();
-                let overflow = overflow.or_else(|| walker.was_clipped().then(|| "a field is too long".to_owned()));
-                if reading.part == Part::Envelope {
-                    continue;
-                }
-                let outcome = reading.finish(overflow);
-                if let Some(item) = outcome.into_item(context, place, || walker.excerpt()) {
-                    sink(item)?;
-                }
-            }
-            Step::Finished if reading.part == Part::Envelope => return Ok(reading.envelope),
-            Step::Finished => return Err(malformed(walker.position(), "it ends within a record")),
+    read_records(input, charset, &mut handler, context, sink)?;
+    Ok(handler.envelope)
+}
+
+impl<M: MetadataHandler> RecordHandler for EnvelopeHandler<M> {
+    const EXPECTED: &'static str = "an OAI-PMH document";
+    const RECORD: &'static str = "a record";
+
+    fn is_record(name: &[u8]) -> bool {
+        name == b"record"
+    }
+
+    fn record_begins(&mut self) {
+        if self.is_in_record() {
+            // A record that never ended: its content is dropped, and the new one counts.
+            let _ = self.finish(None);
         }
+        self.element = EnvelopeElement::Record;
+    }
+
+    fn record_ends(&mut self, overflow: Option<String>) -> Option<Interpretation> {
+        self.is_in_record().then(|| self.finish(overflow))
+    }
+
+    fn is_in_record(&self) -> bool {
+        self.element != EnvelopeElement::Envelope
     }
 }
 
-impl<M: Metadata> Reading<M> {
-    fn finish(&mut self, overflow: Option<String>) -> Outcome {
-        self.part = Part::Envelope;
+impl<M: MetadataHandler> EnvelopeHandler<M> {
+    fn finish(&mut self, overflow: Option<String>) -> Interpretation {
+        self.element = EnvelopeElement::Envelope;
         let header = std::mem::take(&mut self.header);
         self.envelope.records += 1;
         self.envelope.newest = self.envelope.newest.max(header.datestamp);
@@ -139,36 +133,37 @@ impl<M: Metadata> Reading<M> {
             None if header.identifier.is_empty() => "identifier is missing in the header".to_owned(),
             None => return outcome,
         };
-        let draft = Draft {
+        let draft = RecordDraft {
             native_id: header.identifier,
             datestamp: header.datestamp,
-            ..Draft::default()
+            ..RecordDraft::default()
         };
-        Outcome::Bad(Box::new(draft), reason)
+        Interpretation::unusable(draft, reason)
     }
 }
 
-impl<M: Metadata> Form for Reading<M> {
-    fn opens(&mut self, tag: &Tag<'_>) -> bool {
-        match (self.part, tag.name()) {
-            (Part::Metadata, _) => self.metadata.opens(tag),
-            (Part::Record, b"header") => {
-                self.part = Part::Header;
+impl<M: MetadataHandler> FieldHandler for EnvelopeHandler<M> {
+    fn opens(&mut self, tag: &StartTag<'_>) -> bool {
+        match (self.element, tag.name()) {
+            (EnvelopeElement::Metadata, _) => self.metadata.opens(tag),
+            (EnvelopeElement::Record, b"header") => {
+                self.element = EnvelopeElement::Header;
                 if tag.attribute("status").is_some_and(|status| status == "deleted") {
-                    self.header.status = Status::Deleted;
+                    self.header.status = RecordStatus::Deleted;
                 }
                 false
             }
-            (Part::Record, b"metadata") => {
-                self.part = Part::Metadata;
+            (EnvelopeElement::Record, b"metadata") => {
+                self.element = EnvelopeElement::Metadata;
                 false
             }
-            (Part::Header, b"identifier" | b"datestamp" | b"setSpec") | (Part::Envelope, b"responseDate") => true,
-            (Part::Envelope, b"error") => {
+            (EnvelopeElement::Header, b"identifier" | b"datestamp" | b"setSpec")
+            | (EnvelopeElement::Envelope, b"responseDate") => true,
+            (EnvelopeElement::Envelope, b"error") => {
                 self.error_code = tag.attribute("code").unwrap_or_default();
                 true
             }
-            (Part::Envelope, b"resumptionToken") => {
+            (EnvelopeElement::Envelope, b"resumptionToken") => {
                 self.envelope.announced = tag.attribute("completeListSize").and_then(|size| size.parse().ok());
                 true
             }
@@ -177,11 +172,11 @@ impl<M: Metadata> Form for Reading<M> {
     }
 
     fn field(&mut self, name: &[u8], text: &str) {
-        match (self.part, name) {
-            (Part::Metadata, _) => self.metadata.field(name, text),
-            (Part::Header, b"identifier") => text.clone_into(&mut self.header.identifier),
-            (Part::Header, b"datestamp") => self.header.datestamp = dates::parse(text),
-            (Part::Header, b"setSpec") => self.header.sets.push(text.to_owned()),
+        match (self.element, name) {
+            (EnvelopeElement::Metadata, _) => self.metadata.field(name, text),
+            (EnvelopeElement::Header, b"identifier") => text.clone_into(&mut self.header.identifier),
+            (EnvelopeElement::Header, b"datestamp") => self.header.datestamp = dates::parse(text),
+            (EnvelopeElement::Header, b"setSpec") => self.header.sets.push(text.to_owned()),
             (_, b"responseDate") => self.envelope.clock = dates::parse(text),
             (_, b"error") => self
                 .envelope
@@ -193,9 +188,11 @@ impl<M: Metadata> Form for Reading<M> {
     }
 
     fn closes(&mut self, name: &[u8]) {
-        match (self.part, name) {
-            (Part::Header, b"header") | (Part::Metadata, b"metadata") => self.part = Part::Record,
-            (Part::Metadata, _) => self.metadata.closes(name),
+        match (self.element, name) {
+            (EnvelopeElement::Header, b"header") | (EnvelopeElement::Metadata, b"metadata") => {
+                self.element = EnvelopeElement::Record;
+            }
+            (EnvelopeElement::Metadata, _) => self.metadata.closes(name),
             _ => {}
         }
     }

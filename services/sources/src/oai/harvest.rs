@@ -1,49 +1,50 @@
-//! A pass over a server of OAI-PMH: the first request by dates, the others by token. What arXiv and all others share.
-
-use std::time::Duration;
+//! A pass over a server of OAI-PMH: the first request by dates, the others by token. Shared by arXiv and all other servers.
 
 use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
-use super::envelope::{Envelope, Metadata, parse};
-use crate::cursor::{Cursor, CursorError, Position};
-use crate::draft::Context;
+use super::envelope::{MetadataHandler, OaiEnvelope, parse};
+use crate::cursor::{Cursor, CursorError, CursorPosition};
+use crate::draft::PageContext;
 use crate::error::SourceError;
-use crate::fetching::{Fetched, read_answer};
-use crate::http::{Client, Request};
-use crate::source::{ComeBack, Freshness, Outlet, Page};
+use crate::fetching::read_response;
+use crate::http::{SourceClient, SourceRequest};
+use crate::kind::SourceKind;
+use crate::source::{ChangeStatus, ItemSender, PageSummary};
 
 /// Pages in a row without a record that a server may send.
 const MAX_EMPTY_PAGES: u64 = 50;
 
 /// What is asked for.
-pub struct Harvest<'a> {
+pub struct OaiHarvest<'a> {
     /// The client.
-    pub client: &'a Client,
+    pub client: &'a SourceClient,
+    /// The name of the source.
+    pub name: &'a str,
+    /// The kind of the source.
+    pub kind: SourceKind,
     /// Address of the server.
     pub url: &'a str,
-    /// Format that is asked for.
+    /// The metadata format.
     pub prefix: &'static str,
     /// Set; empty for all.
     pub set: &'a str,
     /// How dates are written.
-    pub granularity: Granularity,
+    pub granularity: DateGranularity,
     /// How far the next pass goes back.
     pub overlap: SignedDuration,
-    /// Who asks.
-    pub context: Context,
 }
 
-/// How exactly a server takes dates.
+/// The precision of dates that a server accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
+pub enum DateGranularity {
     /// `2026-03-01`.
     Day,
     /// `2026-03-01T00:00:00Z`.
     Second,
 }
 
-impl Granularity {
+impl DateGranularity {
     fn write(self, moment: Timestamp) -> String {
         let format = match self {
             Self::Day => "%Y-%m-%d",
@@ -53,74 +54,44 @@ impl Granularity {
     }
 }
 
-impl Harvest<'_> {
+impl OaiHarvest<'_> {
     /// Fetches the page at the cursor.
-    pub async fn fetch<M>(mut self, cursor: &Cursor, outlet: Outlet, metadata: M) -> Result<Page, SourceError>
+    pub async fn fetch<M>(self, cursor: &Cursor, items: ItemSender, metadata: M) -> Result<PageSummary, SourceError>
     where
-        M: Metadata + Send + 'static,
+        M: MetadataHandler + Send + 'static,
     {
-        let url = self.address(cursor)?;
-        let answer = self.client.get(&Request::new(url, "text/xml, application/xml")).await?;
-        self.context.now = answer.clock();
-        let (charset, context) = (answer.charset(), self.context.clone());
-        let Fetched { facts, mut counts } = read_answer(answer.body, outlet, move |body, sink| {
-            parse(body, charset.as_deref(), metadata, &context, sink)
+        let request = SourceRequest::new(self.address(cursor)?, "text/xml, application/xml");
+        let response = self.client.get(&request).await?;
+        let context = PageContext::new(self.name, self.kind, response.server_time());
+        let response_time = context.now;
+        let (envelope, counts) = read_response(response, items, move |body, charset, sink| {
+            parse(body, charset, metadata, &context, sink)
         })
         .await?;
-        protocol_errors(&facts)?;
-        counts.skipped = facts.records.saturating_sub(counts.all());
-        let mut next = cursor.clone();
-        let clock = facts.clock.unwrap_or(self.context.now);
-        if let Some(newest) = facts.newest {
-            next.see(newest, clock);
-        }
-        next.pass.pages += 1;
-        next.pass.records += counts.all();
-        next.pass.announced = facts.announced.or(next.pass.announced);
-        next.pass.empty_pages = if counts.all() == 0 {
-            next.pass.empty_pages + 1
-        } else {
-            0
+        protocol_errors(&envelope)?;
+        let counts = counts.out_of(envelope.records);
+        let server_time = envelope.clock.unwrap_or(response_time);
+        let mut next = cursor.after_page(counts.records(), envelope.announced, envelope.newest, server_time);
+        let Some(token) = envelope.token else {
+            return Ok(PageSummary::end_of_pass(&next, self.overlap, counts));
         };
-        let Some(token) = facts.token else {
-            let next = next.pass_ended(self.overlap);
-            let come_back = if next.is_done() {
-                ComeBack::Never
-            } else {
-                ComeBack::Later(Duration::ZERO)
-            };
-            return Ok(page(next, come_back, counts));
-        };
-        let repeated = matches!(&cursor.position, Position::Token { token: sent } if *sent == token);
-        if repeated || !next.remember(&token) {
-            return Err(SourceError::Stuck {
-                pages: next.pass.pages,
-                what: format!("resumption token {:?}", domain::text::shorten(&token)),
-            });
-        }
-        if next.pass.empty_pages > MAX_EMPTY_PAGES {
-            return Err(SourceError::Stuck {
-                pages: next.pass.pages,
-                what: format!("{MAX_EMPTY_PAGES} pages without a record"),
-            });
-        }
-        next.position = Position::Token { token };
-        Ok(page(next, ComeBack::Now, counts))
+        check_progress(cursor, &mut next, &token)?;
+        next.position = CursorPosition::Token { token };
+        Ok(PageSummary::more(next, counts, ChangeStatus::Changed))
     }
 
     fn address(&self, cursor: &Cursor) -> Result<Url, SourceError> {
-        let mut url = Url::parse(self.url).map_err(|error| {
-            SourceError::Cursor(CursorError::Unreadable(format!("address {:?}: {error}", self.url)))
-        })?;
+        let unreadable = |error| CursorError::Unreadable(format!("address {:?}: {error}", self.url));
+        let mut url = Url::parse(self.url).map_err(unreadable)?;
         let mut query = url.query_pairs_mut();
         query.append_pair("verb", "ListRecords");
         match &cursor.position {
-            Position::Token { token } => {
+            CursorPosition::Token { token } => {
                 query.append_pair("resumptionToken", token);
             }
-            Position::Start => {
+            CursorPosition::Start => {
                 query.append_pair("metadataPrefix", self.prefix);
-                for (key, moment) in [("from", cursor.span.from), ("until", cursor.span.until)] {
+                for (key, moment) in [("from", cursor.range.from), ("until", cursor.range.until)] {
                     if let Some(moment) = moment {
                         query.append_pair(key, &self.granularity.write(moment));
                     }
@@ -129,29 +100,36 @@ impl Harvest<'_> {
                     query.append_pair("set", self.set);
                 }
             }
-            other => return Err(CursorError::NoSuchPosition(format!("{other:?}")).into()),
+            other => return Err(other.unexpected().into()),
         }
         drop(query);
         Ok(url)
     }
 }
 
-fn page(next: Cursor, come_back: ComeBack, counts: crate::source::Counts) -> Page {
-    Page {
-        next,
-        come_back,
-        counts,
-        freshness: Freshness::Sent,
-    }
+/// Refuses a token that was given before, and page after page without a record.
+fn check_progress(cursor: &Cursor, next: &mut Cursor, token: &str) -> Result<(), SourceError> {
+    let repeated = matches!(&cursor.position, CursorPosition::Token { token: sent } if sent == token);
+    let what = if repeated || !next.remember(token) {
+        format!("resumption token {:?}", domain::text::shorten(token))
+    } else if next.pass.empty_pages > MAX_EMPTY_PAGES {
+        format!("{MAX_EMPTY_PAGES} pages without a record")
+    } else {
+        return Ok(());
+    };
+    Err(SourceError::Stuck {
+        pages: next.pass.pages,
+        what,
+    })
 }
 
 /// `noRecordsMatch` is an empty list; the others end the page.
-fn protocol_errors(envelope: &Envelope) -> Result<(), SourceError> {
+fn protocol_errors(envelope: &OaiEnvelope) -> Result<(), SourceError> {
     let Some((code, text)) = envelope.errors.iter().find(|(code, _)| code != "noRecordsMatch") else {
         return Ok(());
     };
     if code == "badResumptionToken" {
-        return Err(SourceError::PlaceForgotten(text.clone()));
+        return Err(SourceError::TokenExpired(text.clone()));
     }
     Err(SourceError::Protocol {
         code: code.clone(),

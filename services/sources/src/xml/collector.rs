@@ -1,23 +1,23 @@
-//! Gathers the text of fields while a document is walked.
+//! Collects the text of fields while a document is read.
 //!
-//! A form says which elements are fields; everything within one is its text, whatever markup lies there. The form is told
-//! of each field that has ended, and of the elements around fields.
+//! A handler says which elements are fields; everything within one is its text, whatever markup is there. The handler is
+//! called for each field that has ended, and for the elements around fields.
 
 use std::io::Read;
 
-use super::{End, Node, Tag, Walker};
+use super::{EndTag, StartTag, XmlNode, XmlReader};
 use crate::encoding::lenient;
 use crate::error::SourceError;
 
-/// Most bytes of one field; far more than an abstract may have, so that what is too long is known to be.
+/// The most bytes of one field; far more than an abstract may have, so that one that is too long is recognised.
 const MAX_FIELD_BYTES: usize = 256 << 10;
-/// Most bytes of all fields of one record.
+/// The most bytes of all fields of one record.
 const MAX_RECORD_BYTES: usize = 1 << 20;
 
 /// What the elements of a format mean.
-pub trait Form {
-    /// An element begins outside any field. `true` if it is a field: its text is wanted.
-    fn opens(&mut self, tag: &Tag<'_>) -> bool;
+pub trait FieldHandler {
+    /// An element begins outside any field. `true` if it is a field, whose text is to be read.
+    fn opens(&mut self, tag: &StartTag<'_>) -> bool;
 
     /// A field has ended.
     fn field(&mut self, name: &[u8], text: &str);
@@ -35,114 +35,114 @@ pub trait Form {
     }
 }
 
-/// What a step was, for whoever parts a document into records.
+/// What a step was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum CollectorStep {
     /// Something within the document.
-    On,
+    Inside,
     /// An element of the name that was asked for has begun.
-    Began,
+    RecordStart,
     /// An element of the name that was asked for has ended.
-    Ended,
+    RecordEnd,
     /// The document has ended.
-    Finished,
+    DocumentEnd,
 }
 
-/// Gathers text.
+/// Collects text.
 #[derive(Debug, Default)]
-pub struct Collector {
+pub struct FieldCollector {
     name: Vec<u8>,
     nested: usize,
     text: Vec<u8>,
     record: usize,
     overflow: Option<String>,
-    collecting: Collecting,
+    state: CollectorState,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Collecting {
+enum CollectorState {
     #[default]
-    Nothing,
-    Field,
+    Outside,
+    InField,
 }
 
-impl Collector {
-    /// Walks one step. `records` says which elements are records.
+impl FieldCollector {
+    /// Reads one event. `is_record` says which elements are records.
     pub fn step<R: Read>(
         &mut self,
-        walker: &mut Walker<R>,
-        form: &mut impl Form,
+        reader: &mut XmlReader<R>,
+        handler: &mut impl FieldHandler,
         is_record: impl Fn(&[u8]) -> bool,
-    ) -> Result<Step, SourceError> {
-        match walker.next()? {
-            Node::Text(text) => {
+    ) -> Result<CollectorStep, SourceError> {
+        match reader.next()? {
+            XmlNode::Text(text) => {
                 self.text(&text);
-                Ok(Step::On)
+                Ok(CollectorStep::Inside)
             }
-            Node::Open(tag) => {
+            XmlNode::Open(tag) => {
                 if is_record(tag.name()) {
                     self.drop_field();
-                    form.opens(&tag);
-                    return Ok(Step::Began);
+                    handler.opens(&tag);
+                    return Ok(CollectorStep::RecordStart);
                 }
-                self.open(&tag, form);
-                Ok(Step::On)
+                self.open(&tag, handler);
+                Ok(CollectorStep::Inside)
             }
-            Node::Close(end) => {
+            XmlNode::Close(end) => {
                 if is_record(end.name()) {
-                    self.finish_field(form);
-                    form.closes(end.name());
-                    return Ok(Step::Ended);
+                    self.finish_field(handler);
+                    handler.closes(end.name());
+                    return Ok(CollectorStep::RecordEnd);
                 }
-                self.close(&end, form);
-                Ok(Step::On)
+                self.close(&end, handler);
+                Ok(CollectorStep::Inside)
             }
-            Node::Other => Ok(Step::On),
-            Node::Finished => Ok(Step::Finished),
+            XmlNode::Other => Ok(CollectorStep::Inside),
+            XmlNode::Finished => Ok(CollectorStep::DocumentEnd),
         }
     }
 
-    /// What was too long since this was asked last. Asked at the end of each record, whose measure begins anew with it.
+    /// What was too long since the last call. Called at the end of each record, which resets the size of the record.
     pub fn overflow(&mut self) -> Option<String> {
         self.record = 0;
         self.overflow.take()
     }
 
-    fn open(&mut self, tag: &Tag<'_>, form: &mut impl Form) {
-        if self.collecting == Collecting::Field {
+    fn open(&mut self, tag: &StartTag<'_>, handler: &mut impl FieldHandler) {
+        if self.state == CollectorState::InField {
             if tag.name() == self.name {
                 self.nested += 1;
             }
-            let inserted = form.within(tag.name());
+            let inserted = handler.within(tag.name());
             self.text(inserted.as_bytes());
             return;
         }
-        if form.opens(tag) {
+        if handler.opens(tag) {
             self.name.clear();
             self.name.extend_from_slice(tag.name());
             self.text.clear();
             self.nested = 0;
-            self.collecting = Collecting::Field;
+            self.state = CollectorState::InField;
         }
     }
 
-    fn close(&mut self, end: &End<'_>, form: &mut impl Form) {
-        if self.collecting == Collecting::Nothing {
-            form.closes(end.name());
+    fn close(&mut self, end: &EndTag<'_>, handler: &mut impl FieldHandler) {
+        if self.state == CollectorState::Outside {
+            handler.closes(end.name());
             return;
         }
         if end.name() != self.name {
-            let inserted = form.within(end.name());
+            let inserted = handler.within(end.name());
             self.text(inserted.as_bytes());
         } else if self.nested > 0 {
             self.nested -= 1;
         } else {
-            self.finish_field(form);
+            self.finish_field(handler);
         }
     }
 
     fn text(&mut self, bytes: &[u8]) {
-        if self.collecting == Collecting::Nothing {
+        if self.state == CollectorState::Outside {
             return;
         }
         let field = self.text.len() + bytes.len();
@@ -161,15 +161,15 @@ impl Collector {
         }
     }
 
-    fn finish_field(&mut self, form: &mut impl Form) {
-        if self.collecting == Collecting::Field {
-            self.collecting = Collecting::Nothing;
-            form.field(&self.name, lenient(&self.text).trim());
+    fn finish_field(&mut self, handler: &mut impl FieldHandler) {
+        if self.state == CollectorState::InField {
+            self.state = CollectorState::Outside;
+            handler.field(&self.name, lenient(&self.text).trim());
         }
     }
 
     fn drop_field(&mut self) {
-        self.collecting = Collecting::Nothing;
+        self.state = CollectorState::Outside;
         self.text.clear();
     }
 }

@@ -1,19 +1,24 @@
-//! Sources as a harvester uses them, over a client in a hurry.
+//! Sources as a harvester uses them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use sources::{Client, Cursor, HostRule, HttpConfig, Page, Reading, Source, SourceConfig, SourceError, Span, build};
+use common::clock::{Clock, ManualClock};
+use sources::{
+    Cursor, DateRange, HostRule, HttpConfig, PageSummary, Source, SourceClient, SourceConfig, SourceError, build,
+    read_page,
+};
 
 use super::Read;
 
-/// A client that does not wait for long.
-pub fn quick() -> HttpConfig {
+/// How long a test waits for what must happen.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Settings without pauses between requests.
+pub fn unlimited() -> HttpConfig {
     HttpConfig {
         contact: "ops@example.org".into(),
         proxy: "none".into(),
-        first_pause_milliseconds: 10,
-        idle_timeout_seconds: 2,
-        patience_seconds: 2,
         default_host: HostRule {
             host: String::new(),
             interval_milliseconds: 0,
@@ -24,31 +29,64 @@ pub fn quick() -> HttpConfig {
 }
 
 /// A source by its settings, over a client by its own.
-pub fn source_with(http: &HttpConfig, settings: &str) -> Arc<dyn Source> {
+pub fn source_with(http: &HttpConfig, settings: &str, clock: Clock) -> Arc<dyn Source> {
     let config = SourceConfig::read("test", settings.parse().expect("TOML")).expect("settings");
-    build(&config, &Client::new(http).expect("a client"))
+    build(&config, &SourceClient::new(http, clock).expect("a client"))
 }
 
-/// A source by its settings.
+/// A source by its settings, on the clock of this machine.
 pub fn source(settings: &str) -> Arc<dyn Source> {
-    source_with(&quick(), settings)
+    source_with(&unlimited(), settings, Clock::system())
+}
+
+/// A clock that stands still.
+pub fn still_clock() -> (Clock, ManualClock) {
+    Clock::manual("2026-03-20T00:00:00Z".parse().expect("a timestamp"))
+}
+
+/// The output of work that waits for the clock: moves it by `step` a thousand times a second until the work is done.
+pub async fn on_moved_clock<T>(hand: &ManualClock, step: Duration, work: impl Future<Output = T>) -> T {
+    let moved = async {
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            hand.advance(step);
+        }
+        panic!("the work was not done after {:?} of a moved clock", step * 1_000 * 30);
+    };
+    tokio::select! {
+        output = work => output,
+        () = moved => unreachable!("it panics"),
+    }
+}
+
+/// Returns once somebody waits for the clock.
+pub async fn until_somebody_sleeps(hand: &ManualClock) {
+    let asleep = async {
+        while hand.sleepers() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asleep)
+        .await
+        .expect("somebody who sleeps");
 }
 
 /// Reads a page: what it held and how it ended.
-pub async fn page(source: &Arc<dyn Source>, cursor: &Cursor) -> (Read, Result<Page, SourceError>) {
-    let mut reading = Reading::begin(Arc::clone(source), cursor.clone());
+pub async fn page(source: &Arc<dyn Source>, cursor: &Cursor) -> (Read, Result<PageSummary, SourceError>) {
+    let mut items = read_page(Arc::clone(source), cursor.clone());
     let mut read = Read::default();
-    while let Some(item) = reading.next().await {
+    while let Some(item) = items.next().await {
         read.take(item);
     }
-    (read, reading.finish().await)
+    (read, items.finish().await)
 }
 
 /// A cursor at the first of March.
 pub fn beginning(source: &Arc<dyn Source>) -> Cursor {
-    let span = Span {
+    let range = DateRange {
         from: Some("2026-03-01T00:00:00Z".parse().expect("a timestamp")),
         until: None,
     };
-    source.begin(span).expect("a cursor")
+    source.begin(range).expect("a cursor")
 }

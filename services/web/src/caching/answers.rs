@@ -1,52 +1,56 @@
-//! Answers of the search service, which are the same for everybody, kept for a moment.
+//! Answers of the search service, which are the same for everybody, cached for a moment.
 //!
-//! Nothing about a reader ever passes here: the questions name papers, categories and words.
+//! Requests name papers, categories and words; nothing about a reader passes through here.
 
 use std::any::Any;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use common::clock::Clock;
 use common::grpc::ServiceChannel;
 use prost::Message;
 use proto::search::v1 as wire;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use tonic::{Code, Request, Response, Status};
 
-use super::shelf::{Found, Shelf};
-use super::{ANSWERS_BYTES, Freshness};
-use crate::client::Client;
+use super::cache::{Cache, CacheLookup};
+use super::{ANSWERS_BYTES, CacheSettings};
+use crate::caller::Caller;
 use crate::metrics;
 
-type Search = SearchServiceClient<ServiceChannel>;
+type SearchClient = SearchServiceClient<ServiceChannel>;
 
-/// A question that the search service answers alike for everybody.
-pub trait Question: Message + Clone + Send + Sync + 'static {
+/// A request that the search service answers the same way for everybody.
+pub trait SearchRequest: Message + Clone + Send + Sync + 'static {
     /// Its answer.
-    type Answer: Message + Send + Sync + 'static;
+    type Response: Message + Send + Sync + 'static;
     /// Its method.
     const METHOD: &'static str;
 
-    /// Asks it.
-    fn ask(
-        search: Search,
+    /// Sends it.
+    fn send(
+        client: SearchClient,
         request: Request<Self>,
-    ) -> impl Future<Output = Result<Response<Self::Answer>, Status>> + Send;
+    ) -> impl Future<Output = Result<Response<Self::Response>, Status>> + Send;
 }
 
-macro_rules! question {
-    ($($message:ident => $answer:ident by $method:ident),* $(,)?) => {$(
-        impl Question for wire::$message {
-            type Answer = wire::$answer;
+macro_rules! search_requests {
+    ($($request:ident => $response:ident by $method:ident),* $(,)?) => {$(
+        impl SearchRequest for wire::$request {
+            type Response = wire::$response;
             const METHOD: &'static str = stringify!($method);
 
-            async fn ask(mut search: Search, request: Request<Self>) -> Result<Response<Self::Answer>, Status> {
-                search.$method(request).await
+            async fn send(
+                mut client: SearchClient,
+                request: Request<Self>,
+            ) -> Result<Response<Self::Response>, Status> {
+                client.$method(request).await
             }
         }
     )*};
 }
 
-question! {
+search_requests! {
     SearchPapersRequest => SearchPapersResponse by search_papers,
     ListSimilarPapersRequest => ListSimilarPapersResponse by list_similar_papers,
     GetPaperRequest => GetPaperResponse by get_paper,
@@ -56,11 +60,11 @@ question! {
     CountFacetsRequest => CountFacetsResponse by count_facets,
 }
 
-/// An answer that others may be reading too.
+/// An answer that other callers may be reading too.
 #[derive(Debug)]
-pub struct Known<T>(Arc<T>);
+pub struct SharedAnswer<T>(Arc<T>);
 
-impl<T> Deref for Known<T> {
+impl<T> Deref for SharedAnswer<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -68,55 +72,59 @@ impl<T> Deref for Known<T> {
     }
 }
 
-/// The shelf of answers.
-pub struct Answers {
-    search: Search,
-    shelf: Shelf<Vec<u8>, Arc<dyn Any + Send + Sync>, Status>,
+/// A cache in front of the search service.
+pub struct AnswerCache {
+    client: SearchClient,
+    cache: Cache<Vec<u8>, Arc<dyn Any + Send + Sync>, Status>,
 }
 
-impl Answers {
-    /// An empty shelf before the service.
-    pub fn new(search: Search, freshness: Freshness) -> Self {
+impl AnswerCache {
+    /// An empty cache.
+    pub fn new(client: SearchClient, settings: CacheSettings, clock: Clock) -> Self {
         Self {
-            search,
-            shelf: Shelf::new(freshness.fresh, freshness.stale, ANSWERS_BYTES),
+            client,
+            cache: Cache::new(settings, ANSWERS_BYTES, clock),
         }
     }
 
-    /// The answer to a question, of this moment or nearly so. Where the service is down an older one is given, and the
-    /// caller's page will say so.
+    /// The answer to a request, at most as old as the settings allow. While the service is down an older one is returned,
+    /// and the caller's page will say so.
     ///
     /// # Errors
     /// What the service answered.
-    pub async fn ask<Q: Question>(&self, client: &Client, question: Q) -> Result<Known<Q::Answer>, Status> {
-        let mut key = Q::METHOD.as_bytes().to_vec();
+    pub async fn fetch<R: SearchRequest>(
+        &self,
+        caller: &Caller,
+        request: R,
+    ) -> Result<SharedAnswer<R::Response>, Status> {
+        let mut key = R::METHOD.as_bytes().to_vec();
         key.push(0);
-        key.extend(question.encode_to_vec());
-        let make = async || {
-            // A call is large and seldom made: most find their answer here.
-            let answer = Box::pin(Q::ask(self.search.clone(), client.request(question))).await?;
+        key.extend(request.encode_to_vec());
+        let call = async || {
+            // The future of a call is large and rarely needed: most lookups hit the cache.
+            let answer = Box::pin(R::send(self.client.clone(), caller.request(request))).await?;
             let answer = answer.into_inner();
             let weight = answer.encoded_len();
             let answer: Arc<dyn Any + Send + Sync> = Arc::new(answer);
             Ok((answer, weight))
         };
-        let Found { value, stale, is_new } = self.shelf.get(key, is_outage, make).await?;
+        let CacheLookup { value, stale, is_new } = self.cache.get(key, is_outage, call).await?;
         match stale {
             Some(age) => {
-                client.note_stale(age);
-                metrics::kept("answers", "stale");
+                caller.note_stale(age);
+                metrics::cache_lookup("answers", "stale");
             }
-            None => metrics::kept("answers", if is_new { "miss" } else { "hit" }),
+            None => metrics::cache_lookup("answers", if is_new { "miss" } else { "hit" }),
         }
-        // The method is part of the key, so every answer is of its kind.
+        // The method is part of the key, so the answer always has this type.
         let answer = Arc::clone(&*value).downcast();
         answer
-            .map(Known)
-            .map_err(|_| Status::internal("an answer to another question was kept"))
+            .map(SharedAnswer)
+            .map_err(|_| Status::internal("the answer to another request was cached"))
     }
 }
 
-/// Whether the service could not answer, rather than answered with a refusal.
+/// Whether the service was unable to answer, as opposed to refusing the request.
 fn is_outage(status: &Status) -> bool {
     !matches!(
         status.code(),

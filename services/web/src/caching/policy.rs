@@ -1,16 +1,16 @@
-//! Who may keep what, by route: one table.
+//! Which routes may be cached, by whom and for how long: one table.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, header};
 
-/// Lists that everybody sees alike.
+/// Lists that look the same to everybody.
 const LIST: &str = "public, max-age=10, stale-while-revalidate=60";
-/// What programs ask for on a schedule.
+/// Polled by programs.
 const FEED: &str = "public, max-age=300, stale-while-revalidate=3600";
-/// What hardly ever changes.
+/// Hardly ever changes.
 const FIXED: &str = "public, max-age=3600, stale-while-revalidate=86400";
 
-/// Routes whose answers are the same for all who bring no cookies, and how long others may keep them.
+/// Routes whose responses are the same for all readers without cookies, with their `cache-control`.
 const SHARED: &[(&str, &str)] = &[
     ("/", LIST),
     ("/day/{day}", LIST),
@@ -42,49 +42,41 @@ const SHARED: &[(&str, &str)] = &[
     ("/sitemap.xml", FIXED),
     ("/sitemap/{part}", FIXED),
 ];
-/// A reader's own editions: kept by the reader alone.
-const OWN: &[&str] = &["/feeds/digest.atom", "/feeds/digest.json"];
-/// Cookies that make a page a reader's own.
+/// A reader's own digests, cached by that reader alone.
+const PRIVATE: &[&str] = &["/feeds/digest.atom", "/feeds/digest.json"];
+/// Cookies that make a page personal.
 const COOKIES: [&str; 2] = ["reader", "saved"];
 
-/// Who may keep an answer.
+/// Who may cache a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// All, for as long as the text says.
+pub enum CachePolicy {
+    /// Everyone, with this `cache-control`.
     Shared(&'static str),
-    /// The reader, who asks each time whether it still holds.
-    Own,
-    /// Nobody, unless the answer itself says otherwise.
-    Nobody,
+    /// The reader's browser, which revalidates each time.
+    Private,
+    /// Nobody, unless the response says otherwise itself.
+    Uncached,
 }
 
-impl Policy {
-    /// Of a request on a route.
-    pub fn of(route: &str, request: &Request) -> Self {
+impl CachePolicy {
+    /// The policy for a request on a route.
+    pub fn for_request(route: &str, request: &Request) -> Self {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Self::Nobody;
+            return Self::Uncached;
         }
-        if OWN.contains(&route) {
-            return Self::Own;
+        if PRIVATE.contains(&route) {
+            return Self::Private;
         }
         let Some((_, lifetime)) = SHARED.iter().find(|(known, _)| *known == route) else {
-            return Self::Nobody;
+            return Self::Uncached;
         };
         if carries_token(request.uri().query().unwrap_or_default()) {
-            return Self::Nobody;
+            return Self::Uncached;
         }
-        if is_readers_own(request.headers()) {
-            return Self::Own;
+        if is_personal(request.headers()) {
+            return Self::Private;
         }
         Self::Shared(lifetime)
-    }
-
-    /// What `cache-control` says where all may keep it.
-    pub fn shared(self) -> Option<&'static str> {
-        match self {
-            Self::Shared(lifetime) => Some(lifetime),
-            _ => None,
-        }
     }
 }
 
@@ -94,8 +86,8 @@ fn carries_token(query: &str) -> bool {
         .any(|pair| pair == "token" || pair.starts_with("token="))
 }
 
-/// Whether a request brings what may make its answer differ from that of others: a cookie of ours, or credentials.
-fn is_readers_own(headers: &HeaderMap) -> bool {
+/// Whether a request carries one of our cookies or credentials, which make its response personal.
+fn is_personal(headers: &HeaderMap) -> bool {
     let named = |line: &str| {
         line.split(';').any(|pair| {
             let name = pair.split('=').next().unwrap_or_default().trim();
@@ -113,37 +105,40 @@ mod tests {
 
     use super::*;
 
-    fn policy(route: &str, method: Method, uri: &str, headers: &[(&str, &str)]) -> Policy {
+    fn policy(route: &str, method: Method, uri: &str, headers: &[(&str, &str)]) -> CachePolicy {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Policy::of(route, &request.body(Body::empty()).expect("a request"))
+        CachePolicy::for_request(route, &request.body(Body::empty()).expect("a request"))
     }
 
     #[test]
-    fn what_may_be_one_readers_alone_is_never_shared() {
+    fn personal_responses_are_never_shared() {
         let of = |uri: &str, headers: &[(&str, &str)]| policy("/", Method::GET, uri, headers);
-        assert_eq!(of("/", &[]), Policy::Shared(LIST));
+        assert_eq!(of("/", &[]), CachePolicy::Shared(LIST));
         assert_eq!(
             of("/", &[("cookie", "theme=dark; other_reader=1")]),
-            Policy::Shared(LIST)
+            CachePolicy::Shared(LIST)
         );
-        assert_eq!(of("/", &[("cookie", "theme=dark; reader=x")]), Policy::Own);
+        assert_eq!(of("/", &[("cookie", "theme=dark; reader=x")]), CachePolicy::Private);
         assert_eq!(
             of("/", &[("cookie", "a=b"), ("cookie", "saved=")]),
-            Policy::Own,
+            CachePolicy::Private,
             "two lines"
         );
-        assert_eq!(of("/", &[("authorization", "Bearer x")]), Policy::Own);
-        assert_eq!(of("/?token=a", &[]), Policy::Nobody);
-        assert_eq!(of("/?x=1&token=", &[]), Policy::Nobody);
-        assert_eq!(policy("/", Method::POST, "/", &[]), Policy::Nobody);
-        assert_eq!(policy("/preferences", Method::GET, "/preferences", &[]), Policy::Nobody);
-        assert_eq!(policy("", Method::GET, "/", &[]), Policy::Nobody, "no route");
+        assert_eq!(of("/", &[("authorization", "Bearer x")]), CachePolicy::Private);
+        assert_eq!(of("/?token=a", &[]), CachePolicy::Uncached);
+        assert_eq!(of("/?x=1&token=", &[]), CachePolicy::Uncached);
+        assert_eq!(policy("/", Method::POST, "/", &[]), CachePolicy::Uncached);
+        assert_eq!(
+            policy("/preferences", Method::GET, "/preferences", &[]),
+            CachePolicy::Uncached
+        );
+        assert_eq!(policy("", Method::GET, "/", &[]), CachePolicy::Uncached, "no route");
         assert_eq!(
             policy("/feeds/digest.atom", Method::GET, "/feeds/digest.atom?token=a", &[]),
-            Policy::Own
+            CachePolicy::Private
         );
     }
 }

@@ -4,18 +4,18 @@ use axum::response::IntoResponse as _;
 
 use super::*;
 
-fn asked(headers: &[(HeaderName, &str)]) -> Asked {
+fn conditions(headers: &[(HeaderName, &str)]) -> RequestConditions {
     let mut request = Request::builder().uri("/");
     for (name, value) in headers {
         request = request.header(name, *value);
     }
-    Asked::of(&request.body(Body::empty()).expect("a request"))
+    RequestConditions::new(&request.body(Body::empty()).expect("a request"))
 }
 
-async fn kept(kind: &'static str, body: &str) -> Kept {
+async fn stored(kind: &'static str, body: &str) -> StoredResponse {
     let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")];
     let response = (headers, body.to_owned()).into_response();
-    Kept::of(response, Some("public, max-age=10"), None).await
+    StoredResponse::read(response, Some("public, max-age=10"), None).await
 }
 
 async fn body(response: Response) -> Vec<u8> {
@@ -25,7 +25,7 @@ async fn body(response: Response) -> Vec<u8> {
         .to_vec()
 }
 
-fn of<'a>(response: &'a Response, name: &str) -> &'a str {
+fn header_of<'a>(response: &'a Response, name: &str) -> &'a str {
     response
         .headers()
         .get(name)
@@ -34,18 +34,21 @@ fn of<'a>(response: &'a Response, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn a_tag_saves_the_body_in_either_form() {
-    let kept = kept("text/html", &"words ".repeat(1_000)).await;
-    let plain = kept.answer(&asked(&[]));
-    let packed = kept.answer(&asked(&[(header::ACCEPT_ENCODING, "br, gzip")]));
-    let (tag, other) = (of(&plain, "etag").to_owned(), of(&packed, "etag").to_owned());
+    let stored = stored("text/html", &"words ".repeat(1_000)).await;
+    let plain = stored.answer(&conditions(&[]));
+    let compressed = stored.answer(&conditions(&[(header::ACCEPT_ENCODING, "br, gzip")]));
+    let (tag, other) = (
+        header_of(&plain, "etag").to_owned(),
+        header_of(&compressed, "etag").to_owned(),
+    );
     assert_ne!(tag, other, "strong tags of different bytes differ");
-    assert_eq!(of(&packed, "content-encoding"), "gzip");
-    assert_eq!(of(&plain, "cache-control"), "public, max-age=10");
-    assert!(of(&plain, "vary").contains("cookie"));
+    assert_eq!(header_of(&compressed, "content-encoding"), "gzip");
+    assert_eq!(header_of(&plain, "cache-control"), "public, max-age=10");
+    assert!(header_of(&plain, "vary").contains("cookie"));
     let mut text = String::new();
-    let packed = body(packed).await;
-    assert!(packed.len() < 200, "{}", packed.len());
-    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut text).expect("gzip");
+    let compressed = body(compressed).await;
+    assert!(compressed.len() < 200, "{}", compressed.len());
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(compressed.as_slice()), &mut text).expect("gzip");
     assert_eq!(text.as_bytes(), body(plain).await);
     for known in [
         tag.as_str(),
@@ -54,35 +57,35 @@ async fn a_tag_saves_the_body_in_either_form() {
         &format!("\"x\", {tag}"),
         "*",
     ] {
-        let again = kept.answer(&asked(&[(header::IF_NONE_MATCH, known)]));
+        let again = stored.answer(&conditions(&[(header::IF_NONE_MATCH, known)]));
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
-        assert_eq!(of(&again, "cache-control"), "public, max-age=10");
+        assert_eq!(header_of(&again, "cache-control"), "public, max-age=10");
         assert!(body(again).await.is_empty());
     }
     assert_eq!(
-        kept.answer(&asked(&[(header::IF_NONE_MATCH, "\"x\"")])).status(),
+        stored.answer(&conditions(&[(header::IF_NONE_MATCH, "\"x\"")])).status(),
         StatusCode::OK
     );
 }
 
 #[tokio::test]
-async fn what_is_short_or_no_text_is_not_packed() {
-    let gzip = asked(&[(header::ACCEPT_ENCODING, "gzip")]);
+async fn what_is_short_or_no_text_is_not_compressed() {
+    let gzip = conditions(&[(header::ACCEPT_ENCODING, "gzip")]);
     assert_eq!(
-        of(&kept("text/html", "short").await.answer(&gzip), "content-encoding"),
+        header_of(&stored("text/html", "short").await.answer(&gzip), "content-encoding"),
         ""
     );
     assert_eq!(
-        of(
-            &kept("image/png", &"x".repeat(5_000)).await.answer(&gzip),
+        header_of(
+            &stored("image/png", &"x".repeat(5_000)).await.answer(&gzip),
             "content-encoding"
         ),
         ""
     );
-    let refusing = asked(&[(header::ACCEPT_ENCODING, "gzip;q=0, identity")]);
+    let refusing = conditions(&[(header::ACCEPT_ENCODING, "gzip;q=0, identity")]);
     assert_eq!(
-        of(
-            &kept("text/html", &"x".repeat(5_000)).await.answer(&refusing),
+        header_of(
+            &stored("text/html", &"x".repeat(5_000)).await.answer(&refusing),
             "content-encoding"
         ),
         ""
@@ -90,7 +93,7 @@ async fn what_is_short_or_no_text_is_not_packed() {
 }
 
 #[tokio::test]
-async fn what_is_no_success_is_kept_by_nobody() {
+async fn only_successes_are_cached() {
     for (status, cookie) in [(StatusCode::NOT_FOUND, false), (StatusCode::OK, true)] {
         let mut response = (status, "text").into_response();
         if cookie {
@@ -98,23 +101,26 @@ async fn what_is_no_success_is_kept_by_nobody() {
                 .headers_mut()
                 .insert(header::SET_COOKIE, HeaderValue::from_static("reader=x"));
         }
-        let kept = Kept::of(response, Some("public, max-age=10"), None).await;
-        assert!(!kept.is_success());
-        assert_eq!(of(&kept.answer(&asked(&[])), "cache-control"), "no-store");
+        let stored = StoredResponse::read(response, Some("public, max-age=10"), None).await;
+        assert!(!stored.is_success());
+        assert_eq!(header_of(&stored.answer(&conditions(&[])), "cache-control"), "no-store");
     }
 }
 
 #[tokio::test]
-async fn an_older_page_says_so() {
-    let page = kept(
+async fn a_stale_page_says_so() {
+    let page = stored(
         "text/html; charset=utf-8",
         "<body><main id=\"main\" tabindex=\"-1\"><h1>Today</h1></main>",
     )
     .await;
-    let fresh = page.answer(&asked(&[]));
-    let stale = page.stale(Duration::from_mins(3)).answer(&asked(&[]));
-    assert_ne!(of(&fresh, "etag"), of(&stale, "etag"));
-    assert_eq!((of(&stale, "age"), of(&stale, "cache-control")), ("180", "no-cache"));
+    let fresh = page.answer(&conditions(&[]));
+    let stale = page.stale(Duration::from_mins(3)).answer(&conditions(&[]));
+    assert_ne!(header_of(&fresh, "etag"), header_of(&stale, "etag"));
+    assert_eq!(
+        (header_of(&stale, "age"), header_of(&stale, "cache-control")),
+        ("180", "no-cache")
+    );
     let text = String::from_utf8(body(stale).await).expect("text");
     assert!(
         text.contains("3 minutes ago") && text.contains("<h1>Today</h1>"),
@@ -124,11 +130,14 @@ async fn an_older_page_says_so() {
 
 #[tokio::test]
 async fn head_has_the_headers_of_get() {
-    let kept = kept("text/html", &"words ".repeat(1_000)).await;
-    let mut head = asked(&[]);
+    let stored = stored("text/html", &"words ".repeat(1_000)).await;
+    let mut head = conditions(&[]);
     head.method = Method::HEAD;
-    let response = kept.answer(&head);
-    assert_eq!(of(&response, "content-length"), "6000");
-    assert_eq!(of(&response, "etag"), of(&kept.answer(&asked(&[])), "etag"));
+    let response = stored.answer(&head);
+    assert_eq!(header_of(&response, "content-length"), "6000");
+    assert_eq!(
+        header_of(&response, "etag"),
+        header_of(&stored.answer(&conditions(&[])), "etag")
+    );
     assert!(body(response).await.is_empty());
 }

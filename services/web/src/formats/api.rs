@@ -1,7 +1,7 @@
-//! The HTTP API for reading. Its shapes are those of the Hugging Face papers API, so that clients of that one work here;
-//! what such clients do not know is added beside.
+//! The read-only HTTP API. Its JSON has the shape of the Hugging Face papers API, so that clients of that one work here;
+//! fields of our own are added.
 //!
-//! Ids may be canonical, or the bare arXiv id or DOI that those clients use.
+//! Ids may be canonical, or the bare arXiv ids or DOIs that those clients use.
 
 mod period;
 mod shape;
@@ -23,19 +23,19 @@ use tonic::Status;
 
 use super::lists;
 use super::paper::{IN_VALUE, PaperFormat, canonical_id, changed, http_date, render};
-use crate::Front;
-use crate::client::Client;
-use crate::refusal::{Reader, failed, json_error};
+use crate::caller::Caller;
+use crate::error_response::{Audience, call_failed, json_error};
+use crate::state::AppState;
 
-/// How far into a list `p` may lead.
+/// Last paper of a list that `p` may reach.
 const DEEPEST: i32 = 1_000;
-/// Most papers of one answer.
-const MOST: i32 = 100;
+/// Most papers in one response.
+const MAX_LIMIT: i32 = 100;
 
-/// What a search says.
+/// Parameters of a search.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Searched {
+pub struct ApiSearchQuery {
     q: String,
     limit: String,
     sort: String,
@@ -43,50 +43,50 @@ pub struct Searched {
 }
 
 /// `/api/papers/search?q=…&limit=…`: a list of papers, best first.
-pub async fn search(State(front): State<Arc<Front>>, client: Client, Query(asked): Query<Searched>) -> Response {
-    match found(&front, &client, &asked).await {
+pub async fn search(State(app): State<Arc<AppState>>, caller: Caller, Query(query): Query<ApiSearchQuery>) -> Response {
+    match search_response(&app, &caller, &query).await {
         Ok(response) => response,
-        Err(error) => failed(Reader::Program, &error),
+        Err(error) => call_failed(Audience::Program, &error),
     }
 }
 
-async fn found(front: &Front, client: &Client, asked: &Searched) -> Result<Response, Status> {
-    if asked.q.trim().is_empty() {
-        return Err(status::invalid("q", "is empty; say what to look for, such as ?q=owls"));
+async fn search_response(app: &AppState, caller: &Caller, query: &ApiSearchQuery) -> Result<Response, Status> {
+    if query.q.trim().is_empty() {
+        return Err(status::invalid(
+            "q",
+            "is empty; name what to search for, such as ?q=owls",
+        ));
     }
     let request = SearchPapersRequest {
-        query: asked.q.trim().to_owned(),
-        page_size: number("limit", &asked.limit, 20, 1..=MOST)?,
-        page_token: asked.page.clone(),
-        order: lists::order(&asked.sort)?.into(),
+        query: query.q.trim().to_owned(),
+        page_size: number("limit", &query.limit, 20, 1..=MAX_LIMIT)?,
+        page_token: query.page.clone(),
+        order: lists::order(&query.sort)?.into(),
         ..SearchPapersRequest::default()
     };
-    let answer = front.ask(client, request).await?;
-    let votes = votes(front, client).await;
+    let answer = app.fetch(caller, request).await?;
+    let votes = votes(app, caller).await;
     let papers = answer.results.iter().filter_map(|result| result.paper.as_ref());
     let list = papers
-        .map(|paper| shape::listed(paper, &votes, client.base()))
+        .map(|paper| shape::listed(paper, &votes, caller.base()))
         .collect();
     let mut response = json(&Value::Array(list));
-    link_next(
-        &mut response,
-        client,
-        "/api/papers/search",
-        &asked.q,
-        &asked.limit,
-        &asked.sort,
-        &answer.next_page_token,
-    );
+    link_next(&mut response, caller, query, &answer.next_page_token);
     Ok(response)
 }
 
-/// Says where the list goes on (RFC 8288).
-fn link_next(response: &mut Response, client: &Client, path: &str, q: &str, limit: &str, sort: &str, token: &str) {
+/// Adds the link to the next page (RFC 8288).
+fn link_next(response: &mut Response, caller: &Caller, query: &ApiSearchQuery, token: &str) {
     if token.is_empty() {
         return;
     }
-    let pairs = [("q", q), ("limit", limit), ("sort", sort), ("page", token)];
-    let query: Vec<String> = pairs
+    let pairs = [
+        ("q", query.q.as_str()),
+        ("limit", &query.limit),
+        ("sort", &query.sort),
+        ("page", token),
+    ];
+    let parameters: Vec<String> = pairs
         .iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| {
@@ -94,28 +94,32 @@ fn link_next(response: &mut Response, client: &Client, path: &str, q: &str, limi
             format!("{name}={value}")
         })
         .collect();
-    let link = format!("<{}{path}?{}>; rel=\"next\"", client.base(), query.join("&"));
+    let link = format!(
+        "<{}/api/papers/search?{}>; rel=\"next\"",
+        caller.base(),
+        parameters.join("&")
+    );
     if let Ok(link) = link.parse() {
         response.headers_mut().insert(header::LINK, link);
     }
 }
 
-/// The format of one paper.
+/// Parameters of one paper.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Wanted {
+pub struct PaperFormatQuery {
     format: String,
 }
 
-/// `/api/papers/{id}`: one paper, in the shape of this API or in another format that is asked for.
+/// `/api/papers/{id}`: one paper, in the shape of this API or in another requested format.
 pub async fn paper(
-    State(front): State<Arc<Front>>,
-    client: Client,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
     Path(id): Path<String>,
-    Query(asked): Query<Wanted>,
+    Query(query): Query<PaperFormatQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let format = match PaperFormat::wanted(Some(&asked.format), &headers) {
+    let format = match PaperFormat::requested(Some(&query.format), &headers) {
         Ok(format) => format,
         Err(error) => return json_error(StatusCode::BAD_REQUEST, &error.to_string(), Some("format")),
     };
@@ -123,33 +127,33 @@ pub async fn paper(
         Ok(id) => id,
         Err(error) => return json_error(StatusCode::BAD_REQUEST, &format!("id {error}"), Some("id")),
     };
-    let answer = match front.ask(&client, GetPaperRequest { paper_id }).await {
+    let answer = match app.fetch(&caller, GetPaperRequest { paper_id }).await {
         Ok(answer) => answer,
-        Err(error) => return failed(Reader::Program, &error),
+        Err(error) => return call_failed(Audience::Program, &error),
     };
     let Some(paper) = &answer.paper else {
-        return json_error(StatusCode::NOT_FOUND, "this paper is not known", Some("id"));
+        return json_error(StatusCode::NOT_FOUND, "no such paper", Some("id"));
     };
-    if is_other(format, &asked.format) {
-        return render(paper, format, client.base());
+    if is_other(format, &query.format) {
+        return render(paper, format, caller.base());
     }
-    let votes = votes(&front, &client).await;
-    let mut response = json(&shape::paper(paper, &votes, client.base()));
+    let votes = votes(&app, &caller).await;
+    let mut response = json(&shape::paper(paper, &votes, caller.base()));
     if let Some(date) = changed(paper).and_then(|time| http_date(time).parse().ok()) {
         response.headers_mut().insert(header::LAST_MODIFIED, date);
     }
     response
 }
 
-/// Whether a format is meant that is not the usual one here; browsers and programs that take anything get the usual one.
+/// Whether another format than that of this API is meant; browsers and programs that accept anything get that of this API.
 fn is_other(format: PaperFormat, named: &str) -> bool {
     !named.is_empty() || !matches!(format, PaperFormat::Html | PaperFormat::Json)
 }
 
-/// What a list of a day, a week or a month says.
+/// Parameters of a list of papers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Daily {
+pub struct DailyPapersQuery {
     date: String,
     week: String,
     month: String,
@@ -160,34 +164,39 @@ pub struct Daily {
 }
 
 /// `/api/daily_papers`: papers of a day, a week or a month, or the newest.
-pub async fn daily_papers(State(front): State<Arc<Front>>, client: Client, Query(asked): Query<Daily>) -> Response {
-    match listed(&front, &client, &asked).await {
+pub async fn daily_papers(
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    Query(query): Query<DailyPapersQuery>,
+) -> Response {
+    match list(&app, &caller, &query).await {
         Ok(papers) => {
-            let votes = votes(&front, &client).await;
+            let votes = votes(&app, &caller).await;
             let list = papers
                 .iter()
-                .map(|paper| shape::listed(paper, &votes, client.base()))
+                .map(|paper| shape::listed(paper, &votes, caller.base()))
                 .collect();
             json(&Value::Array(list))
         }
-        Err(error) => failed(Reader::Program, &error),
+        Err(error) => call_failed(Audience::Program, &error),
     }
 }
 
-async fn listed(front: &Front, client: &Client, asked: &Daily) -> Result<Vec<Paper>, Status> {
-    let limit = number("limit", &asked.limit, 50, 1..=MOST)?;
-    let page = number("p", &asked.p, 0, 0..=DEEPEST)?;
+async fn list(app: &AppState, caller: &Caller, query: &DailyPapersQuery) -> Result<Vec<Paper>, Status> {
+    let limit = number("limit", &query.limit, 50, 1..=MAX_LIMIT)?;
+    let page = number("p", &query.p, 0, 0..=DEEPEST)?;
     let end = page.saturating_add(1).saturating_mul(limit);
     if end > DEEPEST {
-        let text =
-            format!("is {page}, which with a limit of {limit} leads beyond the first {DEEPEST} papers; name a date");
+        let text = format!(
+            "is {page}, which with limit {limit} goes past the first {DEEPEST} papers; narrow the list with date, week or month"
+        );
         return Err(status::invalid("p", text));
     }
-    let filter = filter(asked)?;
-    let papers = match asked.sort.as_str() {
-        "" | "publishedAt" => newest(front, client, filter, end).await?,
-        "trending" => trending(front, client, asked, filter, end).await?,
-        other => return Err(lists::not_one_of("sort", other, "publishedAt and trending")),
+    let filter = daily_filter(query)?;
+    let papers = match query.sort.as_str() {
+        "" | "publishedAt" => newest(app, caller, filter, end).await?,
+        "trending" => trending(app, caller, query, filter, end).await?,
+        other => return Err(lists::not_allowed("sort", other, "publishedAt and trending")),
     };
     let skipped = usize::try_from(page.saturating_mul(limit)).unwrap_or(usize::MAX);
     Ok(papers
@@ -197,24 +206,24 @@ async fn listed(front: &Front, client: &Client, asked: &Daily) -> Result<Vec<Pap
         .collect())
 }
 
-async fn newest(front: &Front, client: &Client, filter: PaperFilter, count: i32) -> Result<Vec<Paper>, Status> {
+async fn newest(app: &AppState, caller: &Caller, filter: PaperFilter, count: i32) -> Result<Vec<Paper>, Status> {
     let request = ListPapersRequest {
         filter: Some(filter),
         page_size: count,
         page_token: String::new(),
     };
-    Ok(front.ask(client, request).await?.papers.clone())
+    Ok(app.fetch(caller, request).await?.papers.clone())
 }
 
-/// What trends, then what is new: a day without votes has its papers all the same.
+/// Trending papers first, then new ones, so that a day without votes still has its papers.
 async fn trending(
-    front: &Front,
-    client: &Client,
-    asked: &Daily,
+    app: &AppState,
+    caller: &Caller,
+    query: &DailyPapersQuery,
     filter: PaperFilter,
     count: i32,
 ) -> Result<Vec<Paper>, Status> {
-    let is_of_now = asked.date.is_empty() && asked.week.is_empty() && asked.month.is_empty();
+    let is_of_now = query.date.is_empty() && query.week.is_empty() && query.month.is_empty();
     let window = if is_of_now {
         TrendingWindow::Day
     } else {
@@ -226,42 +235,42 @@ async fn trending(
         page_size: count,
         page_token: String::new(),
     };
-    let answer = front.ask(client, request).await?;
+    let answer = app.fetch(caller, request).await?;
     let mut papers: Vec<Paper> = answer.papers.iter().filter_map(|one| one.paper.clone()).collect();
     if papers.len() < usize::try_from(count).unwrap_or(0) {
         let known: Vec<String> = papers.iter().map(|paper| paper.id.clone()).collect();
-        // What trends may be among what is new, so as many more are read.
+        // Trending papers may be among the new ones, so as many more are read.
         let wanted = count
             .saturating_add(i32::try_from(known.len()).unwrap_or(0))
             .min(DEEPEST);
-        let others = newest(front, client, filter, wanted).await?;
+        let others = newest(app, caller, filter, wanted).await?;
         papers.extend(others.into_iter().filter(|paper| !known.contains(&paper.id)));
     }
     Ok(papers)
 }
 
-fn filter(asked: &Daily) -> Result<PaperFilter, Status> {
+fn daily_filter(query: &DailyPapersQuery) -> Result<PaperFilter, Status> {
     let mut filter = PaperFilter::default();
-    if let Some((start, end)) = period::of(&asked.date, &asked.week, &asked.month)? {
+    if let Some((start, end)) = period::days(&query.date, &query.week, &query.month)? {
         filter.published_after = lists::start_of(start);
         filter.published_before = lists::start_of(end);
     }
-    // Nobody submits papers to this platform by name: they come from feeds.
-    if !asked.submitter.is_empty() {
-        filter.sources = vec![asked.submitter.clone()];
+    // Papers come from feeds; nobody submits them by name.
+    if !query.submitter.is_empty() {
+        filter.sources = vec![query.submitter.clone()];
     }
     Ok(filter)
 }
 
-/// Readers who voted in the last 30 days, by paper. `None` where that cannot be said now.
-async fn votes(front: &Front, client: &Client) -> Option<HashMap<String, u32>> {
+/// Readers who voted in the last 30 days, by paper. `None` if the search service cannot say.
+async fn votes(app: &AppState, caller: &Caller) -> Option<HashMap<String, u32>> {
     let request = ListTrendingPapersRequest {
         window: TrendingWindow::Month.into(),
         filter: None,
         page_size: DEEPEST,
         page_token: String::new(),
     };
-    let answer = front.ask(client, request).await.ok()?;
+    let answer = app.fetch(caller, request).await.ok()?;
     let votes = answer
         .papers
         .iter()
@@ -269,7 +278,7 @@ async fn votes(front: &Front, client: &Client) -> Option<HashMap<String, u32>> {
     Some(votes.collect())
 }
 
-/// A number in an address; nothing is `default`.
+/// A number in an address, or `default` if it is absent.
 fn number(field: &str, text: &str, default: i32, allowed: std::ops::RangeInclusive<i32>) -> Result<i32, Status> {
     if text.is_empty() {
         return Ok(default);
@@ -284,17 +293,16 @@ fn number(field: &str, text: &str, default: i32, allowed: std::ops::RangeInclusi
     })
 }
 
-/// What lies at no address of the API.
-pub async fn nothing(Path(path): Path<String>) -> Response {
+/// Any other address under `/api/`.
+pub async fn not_found(Path(path): Path<String>) -> Response {
     let path = domain::text::shorten(&path);
-    let text = format!(
-        "there is nothing at /api/{path}; there are /api/papers/search?q=, /api/papers/<id> and /api/daily_papers"
-    );
+    let text =
+        format!("there is nothing at /api/{path}; try /api/papers/search?q=, /api/papers/<id> or /api/daily_papers");
     json_error(StatusCode::NOT_FOUND, &text, None)
 }
 
-/// The API is for reading.
-pub async fn only_reading(method: Method) -> Response {
+/// The API is read-only.
+pub async fn method_not_allowed(method: Method) -> Response {
     super::not_allowed(&method, "GET, HEAD, OPTIONS")
 }
 

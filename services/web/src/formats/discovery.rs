@@ -1,4 +1,4 @@
-//! What browsers and search engines look for: the description of the search, the map of all papers, and what robots may read.
+//! What browsers and search engines look for: the OpenSearch description, the sitemap, and robots.txt.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,6 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use minijinja::context;
@@ -18,33 +17,28 @@ use tonic::Status;
 
 use super::lists;
 use super::paper::{changed, page_of};
-use crate::Front;
-use crate::client::Client;
-use crate::refusal::{Reader, failed, refuse};
+use crate::caller::Caller;
+use crate::error_response::{Audience, call_failed, refuse};
+use crate::state::AppState;
 
-/// Papers that are read at once for a part of the map.
-const AT_ONCE: i32 = 1_000;
-/// Papers of a part at most; a search engine takes fifty thousand.
-const IN_PART: usize = 10_000;
-/// A year with more papers than this is mapped by days, else by months.
-const IN_MONTHS: u64 = 60_000;
+/// Papers read per call.
+const PAGE_SIZE: i32 = 1_000;
+/// Most papers in one part of the sitemap; search engines accept fifty thousand.
+const MAX_PER_PART: usize = 10_000;
+/// A year with more papers than this is split by day, others by month.
+const MAX_BY_MONTH: u64 = 60_000;
 
-/// Pages that are nobody's in particular.
+/// Pages listed beside the papers.
 const FIXED_PAGES: [&str; 4] = ["/", "/categories", "/trending", "/about"];
 
-/// How to search here, for a browser's search field.
-pub async fn opensearch(State(front): State<Arc<Front>>, client: Client) -> Response {
-    let context = context! { base => client.base() };
-    document(
-        &front,
-        "opensearch.xml",
-        "application/opensearchdescription+xml",
-        context,
-    )
+/// Lets browsers add this site as a search engine.
+pub async fn opensearch(State(app): State<Arc<AppState>>, caller: Caller) -> Response {
+    let context = context! { base => caller.base() };
+    document(&app, "opensearch.xml", "application/opensearchdescription+xml", context)
 }
 
-/// What robots may read: everything but forms, searches without end and what belongs to one reader.
-pub async fn robots(client: Client) -> Response {
+/// Robots may read everything but forms, endless searches and personal pages.
+pub async fn robots(caller: Caller) -> Response {
     let forbidden = [
         "/search",
         "/api/",
@@ -66,22 +60,22 @@ pub async fn robots(client: Client) -> Response {
     for path in forbidden {
         let _ = writeln!(text, "Disallow: {path}");
     }
-    let _ = writeln!(text, "\nSitemap: {}/sitemap.xml", client.base());
+    let _ = writeln!(text, "\nSitemap: {}/sitemap.xml", caller.base());
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
-/// The list of the parts of the map: pages that are always there, then each month or day of years that have papers.
-pub async fn sitemap(State(front): State<Arc<Front>>, client: Client) -> Response {
+/// The index of the sitemap: fixed pages, then each month or day of years with papers.
+pub async fn sitemap(State(app): State<Arc<AppState>>, caller: Caller) -> Response {
     let request = CountFacetsRequest {
         fields: vec![FacetField::Year.into()],
         limit: 1_000,
         ..CountFacetsRequest::default()
     };
-    let answer = match front.ask(&client, request).await {
+    let answer = match app.fetch(&caller, request).await {
         Ok(answer) => answer,
-        Err(error) => return failed(Reader::Feed, &error),
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
-    let today = TimeZone::UTC.to_datetime(Timestamp::now()).date();
+    let today = TimeZone::UTC.to_datetime(app.clock.now()).date();
     let years = answer.facets.iter().flat_map(|facet| &facet.values);
     let mut years: Vec<(i16, u64)> = years
         .filter_map(|one| Some((one.value.parse().ok()?, one.papers)))
@@ -93,17 +87,17 @@ pub async fn sitemap(State(front): State<Arc<Front>>, client: Client) -> Respons
         .flat_map(|&(year, papers)| parts_of(year, papers, today));
     let parts: Vec<String> = std::iter::once("pages".to_owned())
         .chain(named)
-        .map(|name| format!("{}/sitemap/{name}.xml", client.base()))
+        .map(|name| format!("{}/sitemap/{name}.xml", caller.base()))
         .collect();
-    document(&front, "sitemap.xml", "application/xml", context! { parts })
+    document(&app, "sitemap.xml", "application/xml", context! { parts })
 }
 
-/// The parts of a year up to a day, newest first.
+/// The parts of a year up to today, newest first.
 fn parts_of(year: i16, papers: u64, today: Date) -> Vec<String> {
     let Some(first) = Date::new(year, 1, 1).ok() else {
         return Vec::new();
     };
-    let form = if papers > IN_MONTHS { "%Y-%m-%d" } else { "%Y-%m" };
+    let form = if papers > MAX_BY_MONTH { "%Y-%m-%d" } else { "%Y-%m" };
     let days = std::iter::successors(Some(first), |day| day.tomorrow().ok());
     let days = days.take_while(|day| day.year() == year && *day <= today);
     let mut parts: Vec<String> = days.map(|day| day.strftime(form).to_string()).collect();
@@ -113,43 +107,49 @@ fn parts_of(year: i16, papers: u64, today: Date) -> Vec<String> {
 }
 
 #[derive(Debug, Serialize)]
-struct Page {
+struct SitemapPage {
     url: String,
     changed: Option<String>,
 }
 
-/// One part of the map.
-pub async fn sitemap_part(State(front): State<Arc<Front>>, client: Client, Path(part): Path<String>) -> Response {
+/// One part of the sitemap.
+pub async fn sitemap_part(State(app): State<Arc<AppState>>, caller: Caller, Path(part): Path<String>) -> Response {
     let name = part.strip_suffix(".xml").unwrap_or_default();
     if name == "pages" {
-        let page = |path: &&str| Page {
-            url: format!("{}{path}", client.base()),
+        let page = |path: &&str| SitemapPage {
+            url: format!("{}{path}", caller.base()),
             changed: None,
         };
-        let pages: Vec<Page> = FIXED_PAGES.iter().map(page).collect();
+        let pages: Vec<SitemapPage> = FIXED_PAGES.iter().map(page).collect();
         return document(
-            &front,
+            &app,
             "sitemap.xml",
             "application/xml",
             context! { pages => Serde(pages) },
         );
     }
     let Some((start, end)) = period(name) else {
-        let text = "The parts of the map are listed in /sitemap.xml.";
-        return refuse(&front, Reader::Feed, StatusCode::NOT_FOUND, "No such part", text);
+        let text = "The parts of the sitemap are listed in /sitemap.xml.";
+        return refuse(
+            &app.pages,
+            Audience::Feed,
+            StatusCode::NOT_FOUND,
+            "No such sitemap",
+            text,
+        );
     };
-    match papers(&front, &client, start, end).await {
+    match papers(&app, &caller, start, end).await {
         Ok(pages) => document(
-            &front,
+            &app,
             "sitemap.xml",
             "application/xml",
             context! { pages => Serde(pages) },
         ),
-        Err(error) => failed(Reader::Feed, &error),
+        Err(error) => call_failed(Audience::Feed, &error),
     }
 }
 
-/// The first day of a month or day that a part is named by, and the first one behind it.
+/// The first day of the month or day that names a part, and the first one after it.
 fn period(name: &str) -> Option<(Date, Date)> {
     let numbers: Vec<i16> = name.split('-').map(str::parse).collect::<Result<_, _>>().ok()?;
     let small = |number: i16| i8::try_from(number).ok();
@@ -166,7 +166,7 @@ fn period(name: &str) -> Option<(Date, Date)> {
     }
 }
 
-async fn papers(front: &Front, client: &Client, start: Date, end: Date) -> Result<Vec<Page>, Status> {
+async fn papers(app: &AppState, caller: &Caller, start: Date, end: Date) -> Result<Vec<SitemapPage>, Status> {
     let mut pages = Vec::new();
     let mut token = String::new();
     loop {
@@ -176,29 +176,29 @@ async fn papers(front: &Front, client: &Client, start: Date, end: Date) -> Resul
                 published_before: lists::start_of(end),
                 ..PaperFilter::default()
             }),
-            page_size: AT_ONCE,
+            page_size: PAGE_SIZE,
             page_token: token,
         };
-        // Not kept: a part is read once in a long while, and whole.
-        let answer = front
+        // Not cached: a part is rarely read, and then completely.
+        let answer = app
             .search
             .clone()
-            .list_papers(client.request(request))
+            .list_papers(caller.request(request))
             .await?
             .into_inner();
-        pages.extend(answer.papers.iter().map(|paper| Page {
-            url: page_of(paper, client.base()),
+        pages.extend(answer.papers.iter().map(|paper| SitemapPage {
+            url: page_of(paper, caller.base()),
             changed: changed(paper).map(|time| time.to_string()),
         }));
         token = answer.next_page_token;
-        if token.is_empty() || pages.len() >= IN_PART {
+        if token.is_empty() || pages.len() >= MAX_PER_PART {
             return Ok(pages);
         }
     }
 }
 
-fn document(front: &Front, template: &str, kind: &'static str, context: minijinja::Value) -> Response {
-    match front.pages.fill(template, context) {
+fn document(app: &AppState, template: &str, kind: &'static str, context: minijinja::Value) -> Response {
+    match app.pages.fill(template, context) {
         Ok(text) => ([(header::CONTENT_TYPE, format!("{kind}; charset=utf-8"))], text).into_response(),
         Err(answer) => *answer,
     }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_is_mapped_by_months_or_days_up_to_today() {
+    fn a_year_is_split_by_month_or_day_up_to_today() {
         assert_eq!(parts_of(2026, 10, day("2026-03-02")), ["2026-03", "2026-02", "2026-01"]);
         assert_eq!(parts_of(2025, 10, day("2026-03-02")).len(), 12);
         assert_eq!(parts_of(2024, 1 << 20, day("2026-03-02")).len(), 366);

@@ -1,7 +1,7 @@
 //! Lists of papers as Atom (RFC 4287) and JSON Feed 1.1.
 //!
-//! An entry is named by its paper alone, the same in every feed and for ever, and its time is that of the paper's text, so a
-//! feed reader shows a paper once and again only where it changed.
+//! The id of an entry depends on its paper alone and never changes, and its time is that of the paper's text, so a feed reader
+//! shows a paper once, and again only when it changes.
 
 mod digest;
 mod feed;
@@ -20,27 +20,27 @@ use serde::Deserialize;
 use tonic::Status;
 
 pub use digest::digest;
-use feed::{Entry, Feed};
+use feed::{FeedEntry, PaperFeed};
 
 use super::lists;
 use super::paper::{IN_VALUE, published_day};
-use crate::Front;
-use crate::client::Client;
-use crate::refusal::{Reader, failed, refuse};
+use crate::caller::Caller;
+use crate::error_response::{Audience, call_failed, refuse};
+use crate::state::AppState;
 
-/// Entries of a feed.
+/// Entries in one page of a feed.
 const ENTRIES: i32 = 50;
 
-/// The form of a feed.
+/// The format of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum FeedFormat {
     /// Atom.
     Atom,
     /// JSON Feed.
     Json,
 }
 
-impl Form {
+impl FeedFormat {
     const ALL: [Self; 2] = [Self::Atom, Self::Json];
 
     fn suffix(self) -> &'static str {
@@ -58,10 +58,10 @@ impl Form {
     }
 }
 
-/// What a feed's address may say.
+/// Parameters of a feed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct FeedQuery {
     q: String,
     sort: String,
     window: String,
@@ -70,14 +70,14 @@ pub struct Asked {
     token: String,
 }
 
-/// A feed's address, without its form: path and query.
+/// The address of a feed without its format: path and query.
 #[derive(Debug, Clone, Default)]
-struct Address {
+struct FeedAddress {
     path: String,
     query: Vec<(&'static str, String)>,
 }
 
-impl Address {
+impl FeedAddress {
     fn new(path: impl Into<String>, query: &[(&'static str, &str)]) -> Self {
         let query = query.iter().filter(|(_, value)| !value.is_empty());
         Self {
@@ -109,48 +109,48 @@ fn encoded(text: &str) -> impl std::fmt::Display {
     utf8_percent_encode(text, IN_VALUE)
 }
 
-/// What is new.
+/// New papers.
 pub async fn today(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    Query(asked): Query<Asked>,
-    form: Form,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    Query(query): Query<FeedQuery>,
+    format: FeedFormat,
 ) -> Response {
-    let own = Address::new("/feeds/today", &[("category", &asked.category)]);
-    let home = Address::new("/", &[("category", &asked.category)]);
-    let title = match asked.category.as_str() {
+    let own = FeedAddress::new("/feeds/today", &[("category", &query.category)]);
+    let home = FeedAddress::new("/", &[("category", &query.category)]);
+    let title = match query.category.as_str() {
         "" => "Broadsheet: today".to_owned(),
         category => format!("Broadsheet: today in {category}"),
     };
-    newest(&front, &client, &asked, form, title, &own, &home).await
+    newest(&app, &caller, &query, format, title, &own, &home).await
 }
 
-/// What is new in a category; the name of the file is the category and the form.
+/// New papers of a category; the file name holds the category and the format.
 pub async fn category(
-    State(front): State<Arc<Front>>,
-    client: Client,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
     Path(file): Path<String>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<FeedQuery>,
 ) -> Response {
-    let named = Form::ALL.iter().find_map(|form| {
-        let name = file.strip_suffix(form.suffix())?.strip_suffix('.')?;
-        (!name.is_empty()).then_some((name, *form))
+    let named = FeedFormat::ALL.iter().find_map(|format| {
+        let name = file.strip_suffix(format.suffix())?.strip_suffix('.')?;
+        (!name.is_empty()).then_some((name, *format))
     });
-    let Some((category, form)) = named else {
-        let text = "A feed of a category is at /feeds/categories/<category>.atom or .json.";
-        return refuse(&front, Reader::Feed, StatusCode::NOT_FOUND, "No such feed", text);
+    let Some((category, format)) = named else {
+        let text = "The feed of a category is at /feeds/categories/<category>.atom or .json.";
+        return refuse(&app.pages, Audience::Feed, StatusCode::NOT_FOUND, "No such feed", text);
     };
-    let own = Address::new(format!("/feeds/categories/{}", encoded(category)), &[]);
-    let home = Address::new(format!("/categories/{}", encoded(category)), &[]);
-    let asked = Asked {
+    let own = FeedAddress::new(format!("/feeds/categories/{}", encoded(category)), &[]);
+    let home = FeedAddress::new(format!("/categories/{}", encoded(category)), &[]);
+    let query = FeedQuery {
         category: category.to_owned(),
-        ..asked
+        ..query
     };
     newest(
-        &front,
-        &client,
-        &asked,
-        form,
+        &app,
+        &caller,
+        &query,
+        format,
         format!("Broadsheet: new in {category}"),
         &own,
         &home,
@@ -159,86 +159,93 @@ pub async fn category(
 }
 
 async fn newest(
-    front: &Front,
-    client: &Client,
-    asked: &Asked,
-    form: Form,
+    app: &AppState,
+    caller: &Caller,
+    query: &FeedQuery,
+    format: FeedFormat,
     title: String,
-    own: &Address,
-    home: &Address,
+    own: &FeedAddress,
+    home: &FeedAddress,
 ) -> Response {
     let request = ListPapersRequest {
-        filter: lists::in_category(&asked.category),
+        filter: lists::category_filter(&query.category),
         page_size: ENTRIES,
-        page_token: asked.page.clone(),
+        page_token: query.page.clone(),
     };
-    let answer = match front.ask(client, request).await {
+    let answer = match app.fetch(caller, request).await {
         Ok(answer) => answer,
-        Err(error) => return failed(Reader::Feed, &error),
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
     let entries = answer
         .papers
         .iter()
-        .map(|paper| Entry::of(paper, &new(paper), client.base()));
-    let feed = Feed {
+        .map(|paper| FeedEntry::new(paper, &newness(paper), caller.base()));
+    let feed = PaperFeed {
         title,
-        subtitle: "New papers, the newest first.".to_owned(),
+        subtitle: "New papers, newest first.".to_owned(),
         entries: entries.collect(),
         next_page: answer.next_page_token.clone(),
     };
-    feed.render(front, client, form, own, home, &asked.page)
+    feed.render(app, caller, format, own, home, &query.page)
 }
 
-/// What readers pay attention to.
+/// Trending papers.
 pub async fn trending(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    Query(asked): Query<Asked>,
-    form: Form,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    Query(query): Query<FeedQuery>,
+    format: FeedFormat,
 ) -> Response {
-    let window = match lists::window(&asked.window) {
+    let window = match lists::window(&query.window) {
         Ok(window) => window,
-        Err(error) => return failed(Reader::Feed, &error),
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
     let request = ListTrendingPapersRequest {
         window: window.into(),
-        filter: lists::in_category(&asked.category),
+        filter: lists::category_filter(&query.category),
         page_size: ENTRIES,
-        page_token: asked.page.clone(),
+        page_token: query.page.clone(),
     };
-    let answer = match front.ask(&client, request).await {
+    let answer = match app.fetch(&caller, request).await {
         Ok(answer) => answer,
-        Err(error) => return failed(Reader::Feed, &error),
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
     let entry = |one: &proto::search::v1::TrendingPaper| {
-        Some(Entry::of(one.paper.as_ref()?, &lists::attention(one), client.base()))
+        Some(FeedEntry::new(
+            one.paper.as_ref()?,
+            &lists::trending_reason(one),
+            caller.base(),
+        ))
     };
-    let query = [("window", asked.window.as_str()), ("category", asked.category.as_str())];
-    let (own, home) = (Address::new("/feeds/trending", &query), Address::new("/", &query));
-    let feed = Feed {
+    let address = [("window", query.window.as_str()), ("category", query.category.as_str())];
+    let (own, home) = (
+        FeedAddress::new("/feeds/trending", &address),
+        FeedAddress::new("/", &address),
+    );
+    let feed = PaperFeed {
         title: "Broadsheet: trending".to_owned(),
-        subtitle: "What readers pay the most attention to, compared with what is usual for its topic.".to_owned(),
+        subtitle: "The papers that get the most attention, compared with what is usual for their topic.".to_owned(),
         entries: answer.papers.iter().filter_map(entry).collect(),
         next_page: answer.next_page_token.clone(),
     };
-    feed.render(&front, &client, form, &own, &home, &asked.page)
+    feed.render(&app, &caller, format, &own, &home, &query.page)
 }
 
-/// What a search finds, the newest first unless another order is asked for.
+/// Results of a search, newest first unless another order is requested.
 pub async fn search(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    Query(asked): Query<Asked>,
-    form: Form,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    Query(query): Query<FeedQuery>,
+    format: FeedFormat,
 ) -> Response {
-    let sort = if asked.sort.is_empty() { "newest" } else { &asked.sort };
-    let request = match searched(&asked, sort) {
+    let sort = if query.sort.is_empty() { "newest" } else { &query.sort };
+    let request = match search_request(&query, sort) {
         Ok(request) => request,
-        Err(error) => return failed(Reader::Feed, &error),
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
-    let answer = match front.ask(&client, request).await {
+    let answer = match app.fetch(&caller, request).await {
         Ok(answer) => answer,
-        Err(error) => return failed(Reader::Feed, &error),
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
     let entry = |one: &proto::search::v1::SearchResult| {
         let paper = one.paper.as_ref()?;
@@ -247,43 +254,46 @@ pub async fn search(
             .as_ref()
             .map_or("", |highlight| highlight.sentence.as_str());
         let reason = if sentence.is_empty() {
-            format!("Fits “{}”", asked.q.trim())
+            format!("Matches “{}”", query.q.trim())
         } else {
-            format!("Fits “{}”: {sentence}", asked.q.trim())
+            format!("Matches “{}”: {sentence}", query.q.trim())
         };
-        Some(Entry::of(paper, &reason, client.base()))
+        Some(FeedEntry::new(paper, &reason, caller.base()))
     };
-    let query = [("q", asked.q.as_str()), ("sort", asked.sort.as_str())];
-    let feed = Feed {
-        title: format!("Broadsheet: {}", asked.q.trim()),
-        subtitle: "Papers that a search finds.".to_owned(),
+    let address = [("q", query.q.as_str()), ("sort", query.sort.as_str())];
+    let feed = PaperFeed {
+        title: format!("Broadsheet: {}", query.q.trim()),
+        subtitle: "Results of a search.".to_owned(),
         entries: answer.results.iter().filter_map(entry).collect(),
         next_page: answer.next_page_token.clone(),
     };
-    let (own, home) = (Address::new("/feeds/search", &query), Address::new("/search", &query));
-    feed.render(&front, &client, form, &own, &home, &asked.page)
+    let (own, home) = (
+        FeedAddress::new("/feeds/search", &address),
+        FeedAddress::new("/search", &address),
+    );
+    feed.render(&app, &caller, format, &own, &home, &query.page)
 }
 
-fn searched(asked: &Asked, sort: &str) -> Result<SearchPapersRequest, Status> {
-    if asked.q.trim().is_empty() {
+fn search_request(query: &FeedQuery, sort: &str) -> Result<SearchPapersRequest, Status> {
+    if query.q.trim().is_empty() {
         return Err(common::status::invalid(
             "q",
-            "is empty; say what to look for, such as /feeds/search.atom?q=owls",
+            "is empty; name what to search for, such as /feeds/search.atom?q=owls",
         ));
     }
     Ok(SearchPapersRequest {
-        query: asked.q.trim().to_owned(),
+        query: query.q.trim().to_owned(),
         page_size: ENTRIES,
-        page_token: asked.page.clone(),
+        page_token: query.page.clone(),
         order: lists::order(sort)?.into(),
         ..SearchPapersRequest::default()
     })
 }
 
-/// Why a paper is in a list of what is new.
-fn new(paper: &Paper) -> String {
+/// Why a paper is in a list of new papers.
+fn newness(paper: &Paper) -> String {
     let day = published_day(paper).map(|day| day.strftime("%-d %B %Y").to_string());
-    let day = day.map(|day| format!(" of {day}")).unwrap_or_default();
+    let day = day.map(|day| format!(" from {day}")).unwrap_or_default();
     match paper.categories.as_slice() {
         [] => format!("New paper{day}"),
         categories => format!("New paper{day} in {}", categories.join(", ")),

@@ -1,4 +1,4 @@
-//! The lists that feeds, the API and tools offer, as questions to the search service.
+//! Parameters of the lists that feeds, the API and tools offer, and the words for why a paper trends.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -7,70 +7,70 @@ use proto::convert::to_wire_time;
 use proto::search::v1::{PaperFilter, SearchOrder, TrendingPaper, TrendingWindow};
 use tonic::Status;
 
-/// Reads the name of a window; nothing is the day.
+/// Parses the name of a trending window; the default is the day.
 ///
 /// # Errors
-/// INVALID_ARGUMENT, with the names there are.
+/// INVALID_ARGUMENT, with the allowed names.
 pub fn window(name: &str) -> Result<TrendingWindow, Status> {
     match name {
         "" | "day" => Ok(TrendingWindow::Day),
         "week" => Ok(TrendingWindow::Week),
         "month" => Ok(TrendingWindow::Month),
-        other => Err(not_one_of("window", other, "day, week and month")),
+        other => Err(not_allowed("window", other, "day, week and month")),
     }
 }
 
-/// Reads the name of an order; nothing is by relevance.
+/// Parses the name of an order; the default is relevance.
 ///
 /// # Errors
-/// INVALID_ARGUMENT, with the names there are.
+/// INVALID_ARGUMENT, with the allowed names.
 pub fn order(name: &str) -> Result<SearchOrder, Status> {
     match name {
         "" | "relevance" => Ok(SearchOrder::Relevance),
         "newest" => Ok(SearchOrder::Newest),
         "trending" => Ok(SearchOrder::Trending),
-        other => Err(not_one_of("sort", other, "relevance, newest and trending")),
+        other => Err(not_allowed("sort", other, "relevance, newest and trending")),
     }
 }
 
-/// INVALID_ARGUMENT for a value that is none of those that are allowed.
-pub fn not_one_of(field: &str, value: &str, allowed: &str) -> Status {
+/// INVALID_ARGUMENT for a value that is not allowed.
+pub fn not_allowed(field: &str, value: &str, allowed: &str) -> Status {
     let value = domain::text::shorten(value);
     common::status::invalid(field, format!("is {value:?}; allowed are {allowed}"))
 }
 
-/// Papers of a category; all where it is empty.
-pub fn in_category(category: &str) -> Option<PaperFilter> {
+/// A filter for a category; none if it is empty.
+pub fn category_filter(category: &str) -> Option<PaperFilter> {
     (!category.is_empty()).then(|| PaperFilter {
         categories: vec![category.to_owned()],
         ..PaperFilter::default()
     })
 }
 
-/// The beginning of a day, UTC, as the contract has it.
+/// The start of a day in UTC, as a protobuf timestamp.
 pub fn start_of(day: Date) -> Option<prost_types::Timestamp> {
     let time: Timestamp = day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
     Some(to_wire_time(time))
 }
 
-/// What readers did with a paper that trends, in words that change only when somebody does something.
-pub fn attention(trending: &TrendingPaper) -> String {
-    let words = |name: &str, one: &str, many: &str| {
+/// Why a paper trends, in words that change only when a reader does something.
+pub fn trending_reason(trending: &TrendingPaper) -> String {
+    let count = |name: &str, one: &str, many: &str| {
         let readers = trending.parts.iter().find(|part| part.name == name)?.readers;
-        let verb = if readers == 1 { one } else { many };
-        (readers > 0).then(|| format!("{readers} {verb}"))
+        let noun = if readers == 1 { one } else { many };
+        (readers > 0).then(|| format!("{readers} {noun}"))
     };
     let all = [
-        words("votes", "vote", "votes"),
-        words("saves", "reader saved it", "readers saved it"),
-        words("reads", "read it here", "read it here"),
-        words("clicks", "followed its links", "followed its links"),
+        count("votes", "vote", "votes"),
+        count("saves", "save", "saves"),
+        count("reads", "read", "reads"),
+        count("clicks", "click", "clicks"),
     ];
-    let said: Vec<String> = all.into_iter().flatten().collect();
-    if said.is_empty() {
+    let counts: Vec<String> = all.into_iter().flatten().collect();
+    if counts.is_empty() {
         return "Trending".to_owned();
     }
-    format!("Trending: {} in the last 30 days", said.join(", "))
+    format!("Trending: {} in the last 30 days", counts.join(", "))
 }
 
 /// Readers who voted for a paper in the last 30 days.

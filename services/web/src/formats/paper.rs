@@ -1,6 +1,6 @@
-//! One paper for programs: JSON, Markdown, BibTeX, RIS and CSL-JSON, and which of them a caller wants.
+//! One paper in formats for programs: JSON, Markdown, BibTeX, RIS and CSL-JSON, and which of them a caller wants.
 //!
-//! It never looks a paper up, and knows nothing of pages.
+//! It never looks a paper up, and renders no pages.
 
 mod bibtex;
 mod csl;
@@ -23,10 +23,10 @@ use proto::papers::v1::Paper;
 pub use json::kind_of;
 pub use text::without_illegal;
 
-/// What is written otherwise in a value of an address: all but the unreserved characters of RFC 3986.
+/// What is escaped in a query parameter: all but the unreserved characters of RFC 3986.
 pub const IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A form in which a paper can be had.
+/// A format of a paper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PaperFormat {
     /// The page.
@@ -48,12 +48,11 @@ pub enum PaperFormat {
 #[error("format {0:?} is not offered; offered are html, json, markdown, bibtex, ris and csl")]
 pub struct UnknownFormat(String);
 
-/// What is known of a format: the format, its name in an address, its media types (the first one is said in answers), and
-/// the ending of a file of it.
-type Known = (PaperFormat, &'static str, &'static [&'static str], &'static str);
+/// A format with its name in addresses, its media types (responses use the first), and its file extension.
+type FormatInfo = (PaperFormat, &'static str, &'static [&'static str], &'static str);
 
-/// In the order of preference where a caller has none.
-const KNOWN: [Known; 6] = [
+/// In order of preference, for callers that have none.
+const FORMATS: [FormatInfo; 6] = [
     (
         PaperFormat::Html,
         "html",
@@ -80,36 +79,36 @@ const KNOWN: [Known; 6] = [
 impl PaperFormat {
     /// Every format.
     pub fn all() -> impl Iterator<Item = Self> {
-        KNOWN.iter().map(|known| known.0)
+        FORMATS.iter().map(|info| info.0)
     }
 
-    /// What a request wants: what `?format=` says, else what `Accept` likes best, else the page.
-    pub fn wanted(format: Option<&str>, headers: &HeaderMap) -> Result<Self, UnknownFormat> {
+    /// The format a request wants: by `?format=`, else the best by `Accept`, else the page.
+    pub fn requested(format: Option<&str>, headers: &HeaderMap) -> Result<Self, UnknownFormat> {
         match format.filter(|name| !name.is_empty()) {
             Some(name) => Self::named(name),
             None => Ok(Self::accepted(headers)),
         }
     }
 
-    /// By its name in an address.
+    /// By its name in addresses.
     pub fn named(name: &str) -> Result<Self, UnknownFormat> {
-        let found = KNOWN.iter().find(|known| known.1 == name);
+        let found = FORMATS.iter().find(|info| info.1 == name);
         found
-            .map(|known| known.0)
+            .map(|info| info.0)
             .ok_or_else(|| UnknownFormat(domain::text::shorten(name)))
     }
 
-    /// Its name in an address.
+    /// Its name in addresses.
     pub fn name(self) -> &'static str {
-        self.known().1
+        self.info().1
     }
 
     /// Its media type, without parameters.
     pub fn media_type(self) -> &'static str {
-        self.known().2[0]
+        self.info().2[0]
     }
 
-    /// The one that `Accept` likes best (RFC 9110, 12.5.1). Of equals the first, and the page where none is liked: a page
+    /// The one that `Accept` prefers (RFC 9110, 12.5.1): of equals the first, and the page if it accepts none, since a page
     /// helps more than a refusal.
     fn accepted(headers: &HeaderMap) -> Self {
         let ranges: Vec<(&str, u16)> = headers
@@ -121,17 +120,17 @@ impl PaperFormat {
             .collect();
         let quality = |types: &[&str]| types.iter().filter_map(|one| quality(&ranges, one)).max();
         let mut best = (Self::Html, 0);
-        for (format, _, types, _) in KNOWN {
-            let liked = quality(types).unwrap_or(0);
-            if liked > best.1 {
-                best = (format, liked);
+        for (format, _, types, _) in FORMATS {
+            let preference = quality(types).unwrap_or(0);
+            if preference > best.1 {
+                best = (format, preference);
             }
         }
         best.0
     }
 
-    fn known(self) -> &'static Known {
-        KNOWN.iter().find(|known| known.0 == self).unwrap_or(&KNOWN[0])
+    fn info(self) -> &'static FormatInfo {
+        FORMATS.iter().find(|info| info.0 == self).unwrap_or(&FORMATS[0])
     }
 }
 
@@ -149,7 +148,7 @@ fn range(text: &str) -> Option<(&str, u16)> {
     Some((name, thousandths))
 }
 
-/// How well a media type is liked: by the most specific range that holds it. `None` where no range does.
+/// The quality of a media type: that of the most specific range that covers it, if any does.
 fn quality(ranges: &[(&str, u16)], media_type: &str) -> Option<u16> {
     let kind = media_type.split('/').next().unwrap_or_default();
     let of = |wanted: &dyn Fn(&str) -> bool| {
@@ -168,8 +167,8 @@ fn quality(ranges: &[(&str, u16)], media_type: &str) -> Option<u16> {
         .or_else(|| of(&|name| name == "*/*"))
 }
 
-/// A paper in a format. `base` is the address of this site without a slash at the end. The page itself is not made here;
-/// asked for it, the answer is a redirection to it.
+/// A paper in a format. `base` is the address of this site without a trailing slash. The page itself is not rendered here; for
+/// [`PaperFormat::Html`] the response redirects to it.
 pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
     let Some(body) = text_of(paper, format, base) else {
         return (StatusCode::SEE_OTHER, [(header::LOCATION, page_of(paper, base))]).into_response();
@@ -183,7 +182,7 @@ pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
             headers.insert(name, value);
         }
     };
-    let file = format!("{}.{}", file_name(&paper.id), format.known().3);
+    let file = format!("{}.{}", file_name(&paper.id), format.info().3);
     set(
         header::CONTENT_DISPOSITION,
         Some(format!("inline; filename=\"{file}\"")),
@@ -193,7 +192,7 @@ pub fn render(paper: &Paper, format: PaperFormat, base: &str) -> Response {
     response
 }
 
-/// The page, and the other formats (RFC 8288).
+/// Links to the page and the other formats (RFC 8288).
 fn links(page: &str, format: PaperFormat) -> String {
     let mut links = vec![format!("<{page}>; rel=\"canonical\"")];
     for other in PaperFormat::all().filter(|other| !matches!(other, PaperFormat::Html) && *other != format) {
@@ -203,7 +202,7 @@ fn links(page: &str, format: PaperFormat) -> String {
     links.join(", ")
 }
 
-/// The text of a paper in a format; `None` for the page.
+/// A paper as text in a format; `None` for the page.
 pub fn text_of(paper: &Paper, format: PaperFormat, base: &str) -> Option<String> {
     let page = page_of(paper, base);
     Some(match format {
@@ -226,32 +225,32 @@ pub fn page_of_id(id: &str, base: &str) -> String {
     format!("{base}{}", domain::pages::paper(id))
 }
 
-/// The canonical form of an id as readers and programs write it: canonical already, or an arXiv id or a DOI without its
-/// scheme, with a version, or as an address of arxiv.org or doi.org.
+/// The canonical form of an id as people and programs write it: already canonical, or an arXiv id or DOI without its scheme,
+/// with a version, or as an address on arxiv.org or doi.org.
 ///
 /// # Errors
-/// What is wrong with it, and what one looks like.
+/// What is wrong with it, and what an id looks like.
 pub fn canonical_id(text: &str) -> Result<String, IdError> {
-    const NOBODY: &str = "nobody";
+    const NO_SOURCE: &str = "nobody";
     let parsed = PaperId::parse(text);
     if let Ok(id) = &parsed
         && !text.starts_with("http")
     {
         return Ok(id.to_string());
     }
-    match PaperId::from_submission(text, NOBODY) {
-        Ok(id) if !id.as_str().starts_with(NOBODY) => Ok(id.to_string()),
+    match PaperId::from_submission(text, NO_SOURCE) {
+        Ok(id) if !id.as_str().starts_with(NO_SOURCE) => Ok(id.to_string()),
         _ => parsed.map(|id| id.to_string()),
     }
 }
 
-/// When what we know of a paper last changed.
+/// When our record of a paper last changed.
 pub fn changed(paper: &Paper) -> Option<Timestamp> {
     let time = paper.accepted_time.or(paper.updated_time).or(paper.published_time)?;
     from_wire_time("accepted_time", time).ok()
 }
 
-/// A moment as HTTP headers have it.
+/// A time in the format of HTTP headers.
 pub fn http_date(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
@@ -266,13 +265,13 @@ pub fn published_day(paper: &Paper) -> Option<jiff::civil::Date> {
     Some(TimeZone::UTC.to_datetime(published(paper)?).date())
 }
 
-/// When a paper's text was last changed at its source.
+/// When a paper was last changed at its source.
 pub fn updated(paper: &Paper) -> Option<Timestamp> {
     from_wire_time("updated_time", paper.updated_time?).ok()
 }
 
-/// The part of an id behind a scheme, such as the DOI of `doi:…`.
-fn behind<'a>(scheme: &str, id: &'a str) -> Option<&'a str> {
+/// The part of an id after a scheme, such as the DOI of `doi:…`.
+fn without_scheme<'a>(scheme: &str, id: &'a str) -> Option<&'a str> {
     id.strip_prefix(scheme)?.strip_prefix(':')
 }
 

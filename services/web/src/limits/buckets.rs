@@ -1,6 +1,7 @@
-//! Buckets of tokens, one for each client and budget: full with what a minute allows, and filled again evenly.
+//! Token buckets, one for each client and budget: full at what a minute allows, and refilled evenly.
 //!
-//! The table is bounded; who was not seen the longest is forgotten first, and then has a full bucket.
+//! The table is bounded: the client not seen for longest is forgotten first, and starts again with a full bucket. (Our own
+//! rather than `governor`: its keyed stores are not bounded, and do not say when a bucket will be full, which `RateLimit` does.)
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -8,49 +9,49 @@ use std::time::{Duration, Instant};
 
 use hashlink::LruCache;
 
-use super::{Budget, client_of};
+use super::{RequestBudget, client_key};
 
-const MINUTE: f64 = 60.0;
+const MINUTE_SECONDS: f64 = 60.0;
 
-/// What became of a request.
+/// Whether a request may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// It may go on.
+pub enum RateDecision {
+    /// It may.
     Granted {
-        /// Requests that may follow at once.
+        /// Requests that may follow immediately.
         left: u32,
-        /// When the bucket is full again.
+        /// Time until the bucket is full again.
         full_in: Duration,
     },
     /// It may not.
     Refused {
-        /// When the next one may.
+        /// Time until the next one may.
         wait: Duration,
     },
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+struct TokenBucket {
     tokens: f64,
     seen: Instant,
 }
 
-/// The table.
-pub struct Buckets(Mutex<LruCache<(u128, Budget), Bucket>>);
+/// The buckets of all clients.
+pub struct TokenBuckets(Mutex<LruCache<(u128, RequestBudget), TokenBucket>>);
 
-impl Buckets {
+impl TokenBuckets {
     /// An empty table of at most `most` clients.
     pub fn new(most: usize) -> Self {
-        Self(Mutex::new(LruCache::new(most * Budget::ALL.len())))
+        Self(Mutex::new(LruCache::new(most * RequestBudget::ALL.len())))
     }
 
-    /// Takes a token for a request, where there is one.
-    pub fn take(&self, address: IpAddr, budget: Budget, per_minute: u32, now: Instant) -> Taken {
+    /// Takes a token for a request, if there is one.
+    pub fn take(&self, address: IpAddr, budget: RequestBudget, per_minute: u32, now: Instant) -> RateDecision {
         let full = f64::from(per_minute);
-        let per_second = full / MINUTE;
+        let per_second = full / MINUTE_SECONDS;
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (client_of(address), budget);
-        let fresh = Bucket {
+        let key = (client_key(address), budget);
+        let fresh = TokenBucket {
             tokens: full,
             seen: now,
         };
@@ -61,7 +62,7 @@ impl Buckets {
         if bucket.tokens < 1.0 {
             table.insert(key, bucket);
             let wait = Duration::from_secs_f64((1.0 - bucket.tokens) / per_second);
-            return Taken::Refused { wait };
+            return RateDecision::Refused { wait };
         }
         bucket.tokens -= 1.0;
         table.insert(key, bucket);
@@ -71,7 +72,7 @@ impl Buckets {
             reason = "from 0 to the limit"
         )]
         let left = bucket.tokens as u32;
-        Taken::Granted {
+        RateDecision::Granted {
             left,
             full_in: Duration::from_secs_f64((full - bucket.tokens) / per_second),
         }
@@ -92,63 +93,68 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_empties_and_fills_again() {
-        let buckets = Buckets::new(10);
+    fn a_bucket_empties_and_refills() {
+        let buckets = TokenBuckets::new(10);
         let start = Instant::now();
         let take = |after: f64| {
             buckets.take(
                 address("192.0.2.1"),
-                Budget::Pages,
+                RequestBudget::Pages,
                 6,
                 start + Duration::from_secs_f64(after),
             )
         };
         for left in (0..6).rev() {
-            let Taken::Granted { left: told, .. } = take(0.0) else {
+            let RateDecision::Granted { left: reported, .. } = take(0.0) else {
                 panic!("refused with {left} left")
             };
-            assert_eq!(told, left);
+            assert_eq!(reported, left);
         }
         assert_eq!(
             take(0.0),
-            Taken::Refused {
+            RateDecision::Refused {
                 wait: Duration::from_secs(10)
             }
         );
-        let Taken::Refused { wait } = take(4.0) else {
+        let RateDecision::Refused { wait } = take(4.0) else {
             panic!("granted too early")
         };
         assert!(
             wait.abs_diff(Duration::from_secs(6)) < Duration::from_millis(1),
             "{wait:?}"
         );
-        assert!(matches!(take(10.1), Taken::Granted { left: 0, .. }));
+        assert!(matches!(take(10.1), RateDecision::Granted { left: 0, .. }));
         assert!(
-            matches!(take(1_000.0), Taken::Granted { left: 5, .. }),
+            matches!(take(1_000.0), RateDecision::Granted { left: 5, .. }),
             "never more than a minute's worth"
         );
     }
 
     #[test]
-    fn clients_and_budgets_do_not_eat_from_each_other() {
-        let buckets = Buckets::new(10);
+    fn clients_and_budgets_are_counted_apart() {
+        let buckets = TokenBuckets::new(10);
         let now = Instant::now();
-        let granted = |from: &str, budget| matches!(buckets.take(address(from), budget, 1, now), Taken::Granted { .. });
-        assert!(granted("192.0.2.1", Budget::Pages));
-        assert!(!granted("192.0.2.1", Budget::Pages));
-        assert!(granted("192.0.2.2", Budget::Pages));
-        assert!(granted("192.0.2.1", Budget::Search));
-        assert!(granted("2001:db8::1", Budget::Pages));
-        assert!(!granted("2001:db8::ffff:1", Budget::Pages), "the same household");
-        assert!(granted("2001:db8:0:1::1", Budget::Pages));
+        let granted = |from: &str, budget| {
+            matches!(
+                buckets.take(address(from), budget, 1, now),
+                RateDecision::Granted { .. }
+            )
+        };
+        assert!(granted("192.0.2.1", RequestBudget::Pages));
+        assert!(!granted("192.0.2.1", RequestBudget::Pages));
+        assert!(granted("192.0.2.2", RequestBudget::Pages));
+        assert!(granted("192.0.2.1", RequestBudget::Search));
+        assert!(granted("2001:db8::1", RequestBudget::Pages));
+        assert!(!granted("2001:db8::ffff:1", RequestBudget::Pages), "the same household");
+        assert!(granted("2001:db8:0:1::1", RequestBudget::Pages));
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let buckets = Buckets::new(5);
+        let buckets = TokenBuckets::new(5);
         let now = Instant::now();
         for last in 0..=255_u8 {
-            buckets.take(address(&format!("192.0.2.{last}")), Budget::Pages, 1, now);
+            buckets.take(address(&format!("192.0.2.{last}")), RequestBudget::Pages, 1, now);
         }
         assert_eq!(buckets.len(), 20);
     }

@@ -1,5 +1,5 @@
-//! The files that every page loads: style, script and sign. Their addresses carry a hash of their content, so that they may be
-//! kept for ever and a new version is never missed.
+//! The files that every page loads: style sheet, script and icon. The first two have a hash of their content in their
+//! addresses, so that browsers may cache them forever and still get every new version.
 
 use std::sync::LazyLock;
 
@@ -15,10 +15,10 @@ const FAVICON: &str = include_str!("../templates/favicon.svg");
 static STYLE_VERSION: LazyLock<String> = LazyLock::new(|| version(STYLE));
 static SCRIPT_VERSION: LazyLock<String> = LazyLock::new(|| version(SCRIPT));
 
-/// For whoever asks with the hash of this content.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
-/// For whoever asks without, or with that of another version.
-const A_WHILE: &str = "public, max-age=300";
+/// For requests with the hash of this content.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+/// For requests without a hash, or with that of another version.
+const BRIEFLY: &str = "public, max-age=300";
 
 /// Address of the style sheet.
 pub fn style_url() -> String {
@@ -32,20 +32,24 @@ pub fn script_url() -> String {
 
 /// The style sheet.
 pub async fn style(RawQuery(query): RawQuery) -> Response {
-    file(STYLE, "text/css; charset=utf-8", kept(query, &STYLE_VERSION))
+    file(STYLE, "text/css; charset=utf-8", cache_control(query, &STYLE_VERSION))
 }
 
 /// The script.
 pub async fn script(RawQuery(query): RawQuery) -> Response {
-    file(SCRIPT, "text/javascript; charset=utf-8", kept(query, &SCRIPT_VERSION))
+    file(
+        SCRIPT,
+        "text/javascript; charset=utf-8",
+        cache_control(query, &SCRIPT_VERSION),
+    )
 }
 
-/// The sign in the browser's tab.
+/// The icon in the browser's tab.
 pub async fn favicon() -> Response {
     let headers = [
         (header::CONTENT_TYPE, "image/svg+xml"),
         (header::CACHE_CONTROL, "public, max-age=86400"),
-        // It styles itself for dark and light, which the policy of the pages would not let it do when opened by itself.
+        // It has styles for dark and light mode, which the policy of the pages would forbid when it is opened alone.
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'",
@@ -54,16 +58,16 @@ pub async fn favicon() -> Response {
     (headers, FAVICON).into_response()
 }
 
-fn file(content: &'static str, kind: &'static str, keep: &'static str) -> Response {
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep)];
+fn file(content: &'static str, kind: &'static str, cache_control: &'static str) -> Response {
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache_control)];
     (headers, content).into_response()
 }
 
-fn kept(asked: Option<String>, version: &str) -> &'static str {
-    if asked.is_some_and(|asked| asked == version) {
-        FOR_EVER
+fn cache_control(query: Option<String>, version: &str) -> &'static str {
+    if query.is_some_and(|query| query == version) {
+        FOREVER
     } else {
-        A_WHILE
+        BRIEFLY
     }
 }
 
@@ -79,11 +83,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_version_that_was_asked_for_is_kept_for_ever() {
-        let kept = |response: Response| response.headers()[header::CACHE_CONTROL].clone();
+    async fn only_the_requested_version_is_cached_forever() {
+        let cache_control = |response: Response| response.headers()[header::CACHE_CONTROL].clone();
         let own = style_url().split_once('?').map(|(_, query)| query.to_owned());
-        assert_eq!(kept(style(RawQuery(own)).await), FOR_EVER);
-        assert_eq!(kept(style(RawQuery(Some("v=0".to_owned()))).await), A_WHILE);
-        assert_eq!(kept(script(RawQuery(None)).await), A_WHILE);
+        assert_eq!(cache_control(style(RawQuery(own)).await), FOREVER);
+        assert_eq!(cache_control(style(RawQuery(Some("v=0".to_owned()))).await), BRIEFLY);
+        assert_eq!(cache_control(script(RawQuery(None)).await), BRIEFLY);
     }
 }

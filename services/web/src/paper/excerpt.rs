@@ -1,9 +1,9 @@
-//! The beginning of an abstract, cut where it does not hurt: behind a sentence or at least a word, never within maths.
+//! The beginning of an abstract, cut after a sentence or at least a word, never inside a formula.
 
-/// About as long as a reader wants before deciding, in bytes.
+/// An excerpt ends with the first sentence that reaches this, in bytes.
 const ENOUGH: usize = 190;
-/// As long as it gets.
-const MOST: usize = 340;
+/// Longest excerpt, in bytes.
+const LONGEST: usize = 340;
 
 /// The first sentences of a text, as its authors wrote them.
 pub fn excerpt(text: &str) -> String {
@@ -12,7 +12,7 @@ pub fn excerpt(text: &str) -> String {
     let (mut is_maths, mut depth) = (false, 0_usize);
     let mut before = ' ';
     for (at, c) in text.char_indices() {
-        if at > MOST {
+        if at > LONGEST {
             break;
         }
         match c {
@@ -21,7 +21,7 @@ pub fn excerpt(text: &str) -> String {
             '}' => depth = depth.saturating_sub(1),
             _ if c.is_whitespace() && !is_maths && depth == 0 => {
                 word = at;
-                if is_end(text.get(..at).unwrap_or_default()) {
+                if ends_sentence(text.get(..at).unwrap_or_default()) {
                     sentence = Some(at);
                     if at >= ENOUGH {
                         break;
@@ -32,7 +32,7 @@ pub fn excerpt(text: &str) -> String {
         }
         before = c;
     }
-    if text.len() <= MOST && sentence.is_none_or(|end| end < ENOUGH) {
+    if text.len() <= LONGEST && sentence.is_none_or(|end| end < ENOUGH) {
         return text.to_owned();
     }
     match sentence.filter(|end| *end >= ENOUGH / 2) {
@@ -41,8 +41,8 @@ pub fn excerpt(text: &str) -> String {
     }
 }
 
-/// Whether a text stops where a sentence does, rather than behind `et al.` or an initial.
-fn is_end(text: &str) -> bool {
+/// Whether a text ends with a sentence, rather than with `et al.` or an initial.
+fn ends_sentence(text: &str) -> bool {
     let Some(rest) = text.strip_suffix(['.', '!', '?']) else {
         return false;
     };
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_sentence_it_ends_with_a_word_and_says_so() {
+    fn without_a_sentence_it_ends_with_a_word() {
         let text = format!("{} $a b c d$ {}", "wort ".repeat(66), "mehr ".repeat(80));
         let cut = excerpt(&text);
         assert!(cut.ends_with("wort …") || cut.ends_with("$ …"), "{cut}");

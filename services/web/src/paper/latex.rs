@@ -1,8 +1,10 @@
 //! LaTeX in titles and abstracts, made readable: accents, dashes and quotes become characters, emphasis becomes HTML, formulas
-//! become what [`super::maths`] makes of them, and what is only for typesetting goes. A command that is not known stays as its
-//! name, and so do its arguments. All that is not made here is escaped.
+//! a line of text (`formula`), and what only serves typesetting is dropped. Of an unknown command the name and the arguments
+//! stay. Everything that is not made here is escaped.
 
 mod commands;
+mod formula;
+mod symbols;
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -10,44 +12,44 @@ use std::ops::Range;
 use proto::search::v1::TextSpan;
 
 use super::escape;
-use super::maths::maths;
+use formula::formula_text;
 
-/// Groups inside one another that are read; what is deeper stays as it was written.
+/// Deepest nesting of groups that is read; deeper ones stay as written.
 const MAX_DEPTH: usize = 24;
-/// A formula is no longer than this, in bytes; a lone dollar is money.
+/// Longest formula, in bytes; a lone dollar is money.
 const LONGEST_FORMULA: usize = 600;
 
-/// What is made of a text.
+/// What LaTeX is turned into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// HTML without links, because the text may stand in one.
+pub enum LatexOutput {
+    /// HTML without links, because the text may be inside one.
     Html,
     /// HTML in which addresses are links.
-    Linked,
+    NamedLink,
     /// Text without markup.
     Plain,
 }
 
-/// HTML, without links; spans of the text as it was written are marked.
+/// HTML without links; spans of the source text are highlighted.
 pub fn html(text: &str, spans: &[TextSpan]) -> String {
-    read(text, Form::Html, spans)
+    convert(text, LatexOutput::Html, spans)
 }
 
 /// HTML with links.
 pub fn html_with_links(text: &str) -> String {
-    read(text, Form::Linked, &[])
+    convert(text, LatexOutput::NamedLink, &[])
 }
 
-/// Text, for where no markup is possible.
+/// Plain text, for where no markup is possible.
 pub fn plain(text: &str) -> String {
-    read(text, Form::Plain, &[])
+    convert(text, LatexOutput::Plain, &[])
 }
 
-fn read(text: &str, form: Form, spans: &[TextSpan]) -> String {
-    let mut reader = Reader {
+fn convert(text: &str, output: LatexOutput, spans: &[TextSpan]) -> String {
+    let mut reader = LatexReader {
         text,
         at: 0,
-        form,
+        output,
         spans: spans
             .iter()
             .map(|span| span.start as usize..span.end as usize)
@@ -61,17 +63,17 @@ fn read(text: &str, form: Form, spans: &[TextSpan]) -> String {
     reader.out
 }
 
-struct Reader<'a> {
+struct LatexReader<'a> {
     text: &'a str,
     at: usize,
-    form: Form,
+    output: LatexOutput,
     spans: Vec<Range<usize>>,
     depth: usize,
     out: String,
 }
 
-impl<'a> Reader<'a> {
-    /// Reads up to the end of a group, which is passed, or of the text.
+impl<'a> LatexReader<'a> {
+    /// Reads to the end of a group, including its brace, or of the text.
     fn group(&mut self) {
         let mut closing = Vec::new();
         let mut run = self.at;
@@ -92,7 +94,7 @@ impl<'a> Reader<'a> {
                     self.nested();
                 }
                 '\\' => self.command(&mut closing),
-                _ => self.sign(c),
+                _ => self.punctuation(c),
             }
             run = self.at;
         }
@@ -118,11 +120,11 @@ impl<'a> Reader<'a> {
     }
 
     fn is_plain(&self) -> bool {
-        self.form == Form::Plain
+        self.output == LatexOutput::Plain
     }
 
     fn push(&mut self, text: &str) {
-        // What is not seen could turn the text around it about.
+        // Invisible characters could change the direction of the text around them.
         if text.chars().any(|c| domain::text::is_invisible(c) && c != '\n') {
             let visible: String = text.chars().filter(|c| !domain::text::is_invisible(*c)).collect();
             return self.push(&visible);
@@ -145,9 +147,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Text that is what it is, with its marks and links.
+    /// Text without LaTeX, with its highlights and links.
     fn plain_run(&mut self, run: Range<usize>) {
-        if self.form == Form::Linked {
+        if self.output == LatexOutput::NamedLink {
             return self.linked(run);
         }
         let mut at = run.start;
@@ -188,7 +190,7 @@ impl<'a> Reader<'a> {
         let is_web = address
             .strip_prefix("https://")
             .or_else(|| address.strip_prefix("http://"));
-        if self.form != Form::Linked || is_web.is_none_or(str::is_empty) {
+        if self.output != LatexOutput::NamedLink || is_web.is_none_or(str::is_empty) {
             return self.push(text);
         }
         let (href, text) = (escape(address), escape(text));
@@ -196,12 +198,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Dollars, ties, quotes and dashes.
-    fn sign(&mut self, c: char) {
+    fn punctuation(&mut self, c: char) {
         let (before, rest) = (self.text.get(..self.at).unwrap_or_default(), self.rest());
         let starts = |text: &str| rest.starts_with(text);
-        let (taken, text) = match c {
+        let (length, text) = match c {
             '$' => return self.dollar(),
-            // In front of a number it stands for about; between words it is a tie.
+            // Before a number it means "about"; between words it is a tie.
             '~' if before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ',' | '}'))
                 && rest.chars().nth(1).is_some_and(|c| c.is_alphabetic() || c == '\\') =>
             {
@@ -212,18 +214,18 @@ impl<'a> Reader<'a> {
             '\'' if starts("''") => (2, "”"),
             '\'' => (1, "’"),
             '-' if starts("---") => (3, "—"),
-            // As in 1--2; two dashes in front of a word are an option of a program.
+            // As in 1--2; two dashes before a word are a command-line option.
             '-' if starts("--") && (!before.ends_with(' ') || starts("-- ")) => (2, "–"),
             '-' if starts("--") => (2, "--"),
             '-' => (1, "-"),
             _ => (1, "~"),
         };
-        let marked = if taken == 1 { self.at..self.at + 1 } else { 0..0 };
-        if text.len() == 1 && !marked.is_empty() {
+        let plain = if length == 1 { self.at..self.at + 1 } else { 0..0 };
+        if text.len() == 1 && !plain.is_empty() {
             self.at += 1;
-            return self.plain_run(marked);
+            return self.plain_run(plain);
         }
-        self.at += taken;
+        self.at += length;
         self.push(text);
     }
 
@@ -241,7 +243,7 @@ impl<'a> Reader<'a> {
     }
 
     fn formula(&mut self, formula: &str) {
-        self.out.push_str(&maths(formula, self.form));
+        self.out.push_str(&formula_text(formula, self.output));
     }
 
     fn argument(&mut self) {
@@ -251,7 +253,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An argument as it was written.
+    /// An argument as written.
     fn raw(&mut self) -> Option<&'a str> {
         let rest = self.rest().strip_prefix('{')?;
         let mut open = 1;
@@ -280,7 +282,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The formula at the beginning of a text, up to its closing sign.
+/// The formula at the start of a text, up to its closing sign.
 fn formula<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
     let mut from = 0;
     let end = loop {
@@ -293,7 +295,7 @@ fn formula<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
     let formula = &text[..end];
     let after = text[end + sign.len()..].chars().next();
     let is_signed = formula.contains(['\\', '^', '_', '=', '<', '>', '{', '+', '|', '/', '-']);
-    // `$5 and $10` is money: a space in front of the second dollar, and a number behind it.
+    // `$5 and $10` is money: a space before the second dollar, and a digit after it.
     let is_money = formula.ends_with(' ') && after.is_some_and(|c| c.is_ascii_digit());
     let is_prose = !is_signed && formula.split_whitespace().count() > 3;
     let is_formula = !formula.trim().is_empty() && end <= LONGEST_FORMULA && !is_money && !is_prose;

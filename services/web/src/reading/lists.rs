@@ -11,53 +11,53 @@ use minijinja::value::Serde;
 use proto::search::v1::{CountFacetsResponse, FacetField, FacetValue, PaperFilter, TrendingWindow};
 use serde::{Deserialize, Serialize};
 
-use super::asking::{self, LONGEST_CATEGORY, LONGEST_NAME};
-use super::heat;
-use crate::Front;
+use super::queries::{self, LONGEST_CATEGORY, LONGEST_NAME};
+use super::trend_view;
+use crate::caller::Caller;
 use crate::categories;
-use crate::client::Client;
-use crate::page::Asked;
-use crate::paper::{Linked, PaperView, author_link, category_link, escaped_value};
-use crate::reader::Reader;
+use crate::cookies::ReaderCookies;
+use crate::page::PageQuery;
+use crate::paper::{NamedLink, PaperView, author_link, category_link, escaped_value};
+use crate::state::AppState;
 
 const PAPERS: i32 = 30;
 const TRENDING: i32 = 5;
-const NEIGHBOURS: i32 = 12;
+const RELATED: i32 = 12;
 const ALL_CATEGORIES: i32 = 1_000;
 
-/// What the address asks.
+/// Parameters of a list.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct ListQuery {
     #[serde(default)]
     page: String,
 }
 
-/// A link with how many papers are behind it.
+/// A link, and how many papers it leads to.
 #[derive(Debug, Serialize)]
-struct Counted {
-    link: Linked,
+struct CountedLink {
+    link: NamedLink,
     papers: u64,
 }
 
 /// The categories of one archive.
 #[derive(Debug, Serialize)]
-struct Archive {
+struct ArchiveSection {
     name: &'static str,
-    categories: Vec<Counted>,
+    categories: Vec<CountedLink>,
 }
 
-/// The papers of an author, newest first, with fields and co-authors.
+/// The page of an author: papers, newest first, with categories and co-authors.
 pub async fn author(
-    State(front): State<Arc<Front>>,
+    State(app): State<Arc<AppState>>,
     path: Result<Path<String>, PathRejection>,
-    Asked(wanted): Asked<Wanted>,
-    client: Client,
-    reader: Reader,
+    PageQuery(query): PageQuery<ListQuery>,
+    caller: Caller,
+    reader: ReaderCookies,
 ) -> Response {
     let Ok(Path(name)) = path else {
-        return unreadable(&front);
+        return bad_address(&app);
     };
-    let name = match asking::within(&front, "name", &name, LONGEST_NAME) {
+    let name = match queries::limited(&app, "name", &name, LONGEST_NAME) {
         Ok(name) => name.to_owned(),
         Err(page) => return *page,
     };
@@ -67,20 +67,22 @@ pub async fn author(
     };
     let fields = [FacetField::Author, FacetField::Category];
     let (papers, counts) = tokio::join!(
-        asking::newest(&front, &client, filter.clone(), PAPERS, &wanted.page),
-        asking::counts(&front, &client, filter, &fields, NEIGHBOURS + 1),
+        queries::newest(&app, &caller, filter.clone(), PAPERS, &query.page),
+        queries::facet_counts(&app, &caller, filter, &fields, RELATED + 1),
     );
     let papers = match papers {
         Ok(papers) => papers,
-        Err(error) => return front.pages.failure(&error),
+        Err(error) => return app.pages.failure(&error),
     };
-    if papers.papers.is_empty() && wanted.page.is_empty() {
-        let text = format!("No paper by “{name}” is known here. The search finds names that are spelled another way.");
-        return front.pages.message(StatusCode::NOT_FOUND, "No such author", &text);
+    if papers.papers.is_empty() && query.page.is_empty() {
+        let text = format!(
+            "There are no papers by “{name}” here. Try the search, which also finds other spellings of a name."
+        );
+        return app.pages.message(StatusCode::NOT_FOUND, "Author not found", &text);
     }
     let here = author_link(&name).href;
     let own = domain::text::fold(&name);
-    let others = |one: &Linked| domain::text::fold(&one.name) != own;
+    let others = |link: &NamedLink| domain::text::fold(&link.name) != own;
     let context = context! {
         name => name.as_str(),
         here => here.as_str(),
@@ -90,73 +92,73 @@ pub async fn author(
         categories => Serde(counted(counts.as_deref().ok(), FacetField::Category, category_link, |_| true)),
         papers => Serde(views(&papers.papers, &reader)),
         next => next(&here, &papers.next_page_token),
-        is_first => wanted.page.is_empty(),
+        is_first => query.page.is_empty(),
     };
-    front.pages.render(StatusCode::OK, "author.html", context)
+    app.pages.render(StatusCode::OK, "author.html", context)
 }
 
-/// The papers of a category: what trends in it, and all of them, newest first.
+/// The page of a category: its trending papers, and all papers, newest first.
 pub async fn category(
-    State(front): State<Arc<Front>>,
+    State(app): State<Arc<AppState>>,
     path: Result<Path<String>, PathRejection>,
-    Asked(wanted): Asked<Wanted>,
-    client: Client,
-    reader: Reader,
+    PageQuery(query): PageQuery<ListQuery>,
+    caller: Caller,
+    reader: ReaderCookies,
 ) -> Response {
     let Ok(Path(code)) = path else {
-        return unreadable(&front);
+        return bad_address(&app);
     };
-    let code = match asking::within(&front, "category", &code, LONGEST_CATEGORY) {
+    let code = match queries::limited(&app, "category", &code, LONGEST_CATEGORY) {
         Ok(code) => code.to_owned(),
         Err(page) => return *page,
     };
-    let filter = asking::in_category(&code);
+    let filter = queries::category_filter(&code);
     let (papers, trending, counts) = tokio::join!(
-        asking::newest(&front, &client, filter.clone(), PAPERS, &wanted.page),
-        asking::trending(&front, &client, TrendingWindow::Week, filter.clone(), TRENDING),
-        asking::counts(&front, &client, filter, &[FacetField::Category], NEIGHBOURS + 1),
+        queries::newest(&app, &caller, filter.clone(), PAPERS, &query.page),
+        queries::trending(&app, &caller, TrendingWindow::Week, filter.clone(), TRENDING),
+        queries::facet_counts(&app, &caller, filter, &[FacetField::Category], RELATED + 1),
     );
     let papers = match papers {
         Ok(papers) => papers,
-        Err(error) => return front.pages.failure(&error),
+        Err(error) => return app.pages.failure(&error),
     };
-    let is_first = wanted.page.is_empty();
+    let is_first = query.page.is_empty();
     if papers.papers.is_empty() && is_first {
-        let text = format!("No paper is in a category “{code}”. All categories there are have a page.");
-        return front.pages.message(StatusCode::NOT_FOUND, "No such category", &text);
+        let text = format!("There are no papers in the category “{code}”. See the list of all categories.");
+        return app.pages.message(StatusCode::NOT_FOUND, "Category not found", &text);
     }
     let here = category_link(&code).href;
-    let others = |one: &Linked| one.name != code;
+    let others = |one: &NamedLink| one.name != code;
     let context = context! {
         label => categories::label(&code),
         code => code.as_str(),
         here => here.as_str(),
         is_first,
         total => counts.as_ref().ok().map(|counts| counts.total_size),
-        beside => Serde(counted(counts.as_deref().ok(), FacetField::Category, category_link, others)),
-        trending => trending.ok().filter(|_| is_first).map(|trending| Serde(heat::trends(&trending.papers, &reader))),
+        related => Serde(counted(counts.as_deref().ok(), FacetField::Category, category_link, others)),
+        trending => trending.ok().filter(|_| is_first).map(|trending| Serde(trend_view::trends(&trending.papers, &reader))),
         papers => Serde(views(&papers.papers, &reader)),
         next => next(&here, &papers.next_page_token),
     };
-    front.pages.render(StatusCode::OK, "category.html", context)
+    app.pages.render(StatusCode::OK, "category.html", context)
 }
 
-/// All categories by archive, with how many papers each has.
-pub async fn categories(State(front): State<Arc<Front>>, client: Client) -> Response {
+/// The page of all categories, by archive, with the number of papers in each.
+pub async fn categories(State(app): State<Arc<AppState>>, caller: Caller) -> Response {
     let any = PaperFilter::default();
-    let counts = match asking::counts(&front, &client, any, &[FacetField::Category], ALL_CATEGORIES).await {
+    let counts = match queries::facet_counts(&app, &caller, any, &[FacetField::Category], ALL_CATEGORIES).await {
         Ok(counts) => counts,
-        Err(error) => return front.pages.failure(&error),
+        Err(error) => return app.pages.failure(&error),
     };
     let all = counted(Some(&counts), FacetField::Category, category_link, |_| true);
-    let mut archives: Vec<Archive> = categories::ARCHIVES
+    let mut archives: Vec<ArchiveSection> = categories::ARCHIVES
         .iter()
-        .map(|(_, name)| Archive {
+        .map(|(_, name)| ArchiveSection {
             name,
             categories: Vec::new(),
         })
         .collect();
-    let mut others = Archive {
+    let mut others = ArchiveSection {
         name: "Other",
         categories: Vec::new(),
     };
@@ -171,16 +173,16 @@ pub async fn categories(State(front): State<Arc<Front>>, client: Client) -> Resp
     archives.push(others);
     archives.retain(|archive| !archive.categories.is_empty());
     let context = context! { section => "/categories", total => counts.total_size, archives => Serde(archives) };
-    front.pages.render(StatusCode::OK, "categories.html", context)
+    app.pages.render(StatusCode::OK, "categories.html", context)
 }
 
-fn unreadable(front: &Front) -> Response {
-    let text = "The address holds letters that are none. Follow a link of a page instead.";
-    front.pages.message(StatusCode::BAD_REQUEST, "That did not work", text)
+fn bad_address(app: &AppState) -> Response {
+    let text = "The address contains invalid characters. Follow a link on a page instead.";
+    app.pages.message(StatusCode::BAD_REQUEST, "That did not work", text)
 }
 
-fn views(papers: &[proto::papers::v1::Paper], reader: &Reader) -> Vec<PaperView> {
-    papers.iter().map(|paper| PaperView::of(paper, reader)).collect()
+fn views(papers: &[proto::papers::v1::Paper], reader: &ReaderCookies) -> Vec<PaperView> {
+    papers.iter().map(|paper| PaperView::new(paper, reader)).collect()
 }
 
 fn next(here: &str, token: &str) -> Option<String> {
@@ -190,14 +192,14 @@ fn next(here: &str, token: &str) -> Option<String> {
 fn counted(
     counts: Option<&CountFacetsResponse>,
     field: FacetField,
-    link: impl Fn(&str) -> Linked,
-    is_wanted: impl Fn(&Linked) -> bool,
-) -> Vec<Counted> {
+    link: impl Fn(&str) -> NamedLink,
+    is_wanted: impl Fn(&NamedLink) -> bool,
+) -> Vec<CountedLink> {
     let facets = counts.iter().flat_map(|counts| &counts.facets);
     let values = facets
         .filter(|facet| facet.field() == field)
         .flat_map(|facet| &facet.values);
-    let one = |value: &FacetValue| Counted {
+    let one = |value: &FacetValue| CountedLink {
         link: link(&value.value),
         papers: value.papers,
     };

@@ -1,4 +1,4 @@
-//! The page of one paper, and the choice between it and the same paper for programs.
+//! The page of one paper, or the same paper in a format for programs.
 
 use std::sync::Arc;
 
@@ -13,137 +13,154 @@ use proto::search::v1::{GetPaperRequest, GetPaperResponse, ListSimilarPapersRequ
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 
-use crate::Front;
-use crate::caching::Known;
-use crate::client::Client;
+use crate::caching::SharedAnswer;
+use crate::caller::Caller;
+use crate::cookies::ReaderCookies;
 use crate::formats::paper::{PaperFormat, canonical_id, changed, page_of, render, text_of, updated};
-use crate::page::Asked;
+use crate::page::PageQuery;
 use crate::paper::{
-    Linked, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
+    NamedLink, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
     plain, published_time,
 };
-use crate::reader::Reader;
+use crate::state::AppState;
 
 const SIMILAR: i32 = 6;
-/// The lowest cosine that is shown as a likeness.
-const LEAST_LIKENESS: f64 = 0.1;
-/// Authors of a paper whose names are links; further ones are only counted, for papers of thousands.
-const MOST_AUTHORS: usize = 300;
+/// The lowest cosine that is shown as a similarity.
+const MIN_SIMILARITY: f64 = 0.1;
+/// Authors named on the page; some papers have thousands, so further ones are only counted.
+const MAX_AUTHORS: usize = 300;
 
-/// What the address asks.
+/// Parameters of the page.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct PaperQuery {
     format: Option<String>,
 }
 
-/// A paper like this one.
+/// A similar paper.
 #[derive(Debug, Serialize)]
-struct Similar {
+struct SimilarPaper {
     paper: PaperView,
     why: String,
 }
 
-/// A place to read or use the paper.
+/// A link to the paper itself or to its code.
 #[derive(Debug, Serialize)]
-struct Place {
+struct PaperLink {
     label: &'static str,
     url: String,
 }
 
-/// A way to cite it.
+/// A citation format.
 #[derive(Debug, Serialize)]
-struct Citation {
+struct CitationLink {
     label: &'static str,
     href: String,
 }
 
-/// A paper, in the form that is wanted.
+/// A paper in the requested format.
 pub async fn paper(
-    State(front): State<Arc<Front>>,
+    State(app): State<Arc<AppState>>,
     path: Result<Path<String>, PathRejection>,
-    Asked(mut wanted): Asked<Wanted>,
+    PageQuery(query): PageQuery<PaperQuery>,
     headers: HeaderMap,
-    client: Client,
-    reader: Reader,
+    caller: Caller,
+    reader: ReaderCookies,
 ) -> Response {
-    let bad = |text: &str| front.pages.message(StatusCode::BAD_REQUEST, "That did not work", text);
-    let Ok(Path(mut written)) = path else {
-        return bad("The address holds letters that are none. Open the paper from a list again.");
+    let requested = path
+        .map_err(|_| "The address contains invalid characters. Open the paper from a list instead.".to_owned())
+        .and_then(|Path(path)| RequestedPaper::parse(path, query.format, &headers));
+    let RequestedPaper { id, format, moved_to } = match requested {
+        Ok(requested) => requested,
+        Err(text) => {
+            return app.pages.message(StatusCode::BAD_REQUEST, "That did not work", &text);
+        }
     };
-    // The clients that know papers by their bare arXiv ids ask so for the text of one.
-    let bare = written.strip_suffix(".md").map(str::to_owned);
-    if let Some(bare) = bare.filter(|bare| canonical_id(bare).is_ok_and(|id| id.starts_with("arxiv:"))) {
-        wanted
-            .format
-            .get_or_insert_with(|| PaperFormat::Markdown.name().to_owned());
-        written = bare;
+    if let Some(address) = moved_to {
+        return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, address)]).into_response();
     }
-    let id = match canonical_id(&written) {
-        Ok(id) => id,
-        Err(error) => return bad(&format!("The id of the paper {error}.")),
-    };
-    let format = match PaperFormat::wanted(wanted.format.as_deref(), &headers) {
-        Ok(format) => format,
-        Err(error) => return bad(&format!("{error}.")),
-    };
-    if id != written {
-        let format = wanted
-            .format
-            .map(|format| format!("?format={format}"))
-            .unwrap_or_default();
-        let place = format!("{}{format}", path_of(&id));
-        return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, place)]).into_response();
-    }
-    let asked = front.ask(&client, GetPaperRequest { paper_id: id.clone() });
+    let answer = app.fetch(&caller, GetPaperRequest { paper_id: id.clone() });
     if format != PaperFormat::Html {
-        return match found(asked.await) {
-            Ok(paper) => render(&paper, format, client.base()),
-            Err(error) => missing(&front, &error),
+        return match paper_of(answer.await) {
+            Ok(paper) => render(&paper, format, caller.base()),
+            Err(error) => missing(&app, &error),
         };
     }
-    let (paper, similar) = tokio::join!(asked, similar(&front, &client, &id));
-    match found(paper) {
+    let (paper, similar) = tokio::join!(answer, similar(&app, &caller, &id));
+    match paper_of(paper) {
         Ok(paper) => {
-            let context = shown(&paper, similar, &client, &reader);
-            front.pages.render(StatusCode::OK, "paper.html", context)
+            let context = page_context(&paper, similar, &caller, &reader);
+            app.pages.render(StatusCode::OK, "paper.html", context)
         }
-        Err(error) => missing(&front, &error),
+        Err(error) => missing(&app, &error),
     }
 }
 
-fn found(answer: Result<Known<GetPaperResponse>, Status>) -> Result<Paper, Status> {
+/// What an address asks for.
+struct RequestedPaper {
+    id: String,
+    format: PaperFormat,
+    /// Its canonical address, if this is another one.
+    moved_to: Option<String>,
+}
+
+impl RequestedPaper {
+    /// Parses path and format. Clients that know papers by bare arXiv ids ask for their text by the suffix `.md`.
+    fn parse(path: String, format: Option<String>, headers: &HeaderMap) -> Result<Self, String> {
+        let markdown = path
+            .strip_suffix(".md")
+            .filter(|id| canonical_id(id).is_ok_and(|id| id.starts_with("arxiv:")))
+            .map(str::to_owned);
+        let (path, format) = match markdown {
+            Some(id) => (id, format.or_else(|| Some(PaperFormat::Markdown.name().to_owned()))),
+            None => (path, format),
+        };
+        let id = canonical_id(&path).map_err(|error| format!("The id of the paper {error}."))?;
+        let requested = PaperFormat::requested(format.as_deref(), headers).map_err(|error| format!("{error}."))?;
+        let moved_to = (id != path).then(|| {
+            let query = format.map(|format| format!("?format={format}")).unwrap_or_default();
+            format!("{}{query}", path_of(&id))
+        });
+        Ok(Self {
+            id,
+            format: requested,
+            moved_to,
+        })
+    }
+}
+
+fn paper_of(answer: Result<SharedAnswer<GetPaperResponse>, Status>) -> Result<Paper, Status> {
     let paper = answer?.paper.clone();
     paper.ok_or_else(|| Status::not_found("no paper"))
 }
 
-fn missing(front: &Front, error: &Status) -> Response {
+fn missing(app: &AppState, error: &Status) -> Response {
     if error.code() != Code::NotFound {
-        return front.pages.failure(error);
+        return app.pages.failure(error);
     }
-    let text = "This paper is not known here. It may have been withdrawn, or it came in just now and can be read in a few \
-                seconds.";
-    front.pages.message(StatusCode::NOT_FOUND, "No such paper", text)
+    let text =
+        "There is no such paper here. It may have been withdrawn, or be so new that it appears in a few seconds.";
+    app.pages.message(StatusCode::NOT_FOUND, "Paper not found", text)
 }
 
-async fn similar(front: &Front, client: &Client, id: &str) -> Option<Vec<SearchResult>> {
+async fn similar(app: &AppState, caller: &Caller, id: &str) -> Option<Vec<SearchResult>> {
     let request = ListSimilarPapersRequest {
         positive_ids: vec![id.to_owned()],
         page_size: SIMILAR,
         ..ListSimilarPapersRequest::default()
     };
-    let answer = front.ask(client, request).await;
+    let answer = app.fetch(caller, request).await;
     answer.ok().map(|answer| answer.results.clone())
 }
 
-fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, reader: &Reader) -> Value {
-    let view = PaperView::of(paper, reader);
-    let url = page_of(paper, client.base());
+fn page_context(paper: &Paper, similar: Option<Vec<SearchResult>>, caller: &Caller, reader: &ReaderCookies) -> Value {
+    let view = PaperView::new(paper, reader);
+    let url = page_of(paper, caller.base());
     let path = path_of(&paper.id);
     let paragraphs = paper.r#abstract.lines().filter(|line| !line.trim().is_empty());
     let authors = paper
         .authors
         .iter()
-        .take(MOST_AUTHORS)
+        .take(MAX_AUTHORS)
         .map(|author| author_link(&author.name));
     let formats = [
         (PaperFormat::Bibtex, "BibTeX"),
@@ -152,7 +169,7 @@ fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, rea
         (PaperFormat::Markdown, "Markdown"),
         (PaperFormat::Json, "JSON"),
     ];
-    let citations = formats.map(|(format, label)| Citation {
+    let citations = formats.map(|(format, label)| CitationLink {
         label,
         href: format!("{path}?format={}", format.name()),
     });
@@ -162,25 +179,25 @@ fn shown(paper: &Paper, similar: Option<Vec<SearchResult>>, client: &Client, rea
         url => url.as_str(),
         abstract_html => paragraphs.map(|line| Value::from_safe_string(html_with_links(line))).collect::<Vec<_>>(),
         description => domain::text::one_line(&plain(&excerpt(&paper.r#abstract))),
-        authors => Serde(authors.collect::<Vec<Linked>>()),
-        more_authors => paper.authors.len().saturating_sub(MOST_AUTHORS),
+        authors => Serde(authors.collect::<Vec<NamedLink>>()),
+        more_authors => paper.authors.len().saturating_sub(MAX_AUTHORS),
         updated => updated(paper).filter(|time| Some(*time) != published_time(paper)).map(day_in_words),
-        known_since => changed(paper).map(day_in_words),
+        added => changed(paper).map(day_in_words),
         revision => paper.revision,
         source => paper.source.as_str(),
         language => paper.language.as_str(),
-        places => Serde(places(paper, &view)),
+        links => Serde(paper_links(paper, &view)),
         pdf => pdf_of(paper),
-        scholar => Serde(scholar(paper)),
+        citation_tags => Serde(citation_tags(paper)),
         citations => Serde(citations),
-        bibtex => text_of(paper, PaperFormat::Bibtex, client.base()),
-        mail => mail(&view.plain_title, &url),
-        similar => similar.map(|results| Serde(alike(paper, results, reader))),
+        bibtex => text_of(paper, PaperFormat::Bibtex, caller.base()),
+        mail => mail_link(&view.plain_title, &url),
+        similar => similar.map(|results| Serde(similar_papers(paper, results, reader))),
     }
 }
 
-/// Names and values that libraries' harvesters read, beside title, authors and day.
-fn scholar(paper: &Paper) -> Vec<(&'static str, String)> {
+/// Meta tags for scholarly search engines, beside title and authors.
+fn citation_tags(paper: &Paper) -> Vec<(&'static str, String)> {
     let mut tags = Vec::new();
     match paper.id.split_once(':') {
         Some(("arxiv", id)) => tags.push(("citation_arxiv_id", id.to_owned())),
@@ -196,46 +213,46 @@ fn scholar(paper: &Paper) -> Vec<(&'static str, String)> {
     tags
 }
 
-fn places(paper: &Paper, view: &PaperView) -> Vec<Place> {
+fn paper_links(paper: &Paper, view: &PaperView) -> Vec<PaperLink> {
     let pdf = pdf_of(paper);
-    let landing = view.source_url.clone().filter(|url| Some(url) != pdf.as_ref());
+    let source_page = view.source_url.clone().filter(|url| Some(url) != pdf.as_ref());
     let all = [
         ("PDF", pdf),
-        ("Paper’s page at its source", landing),
+        ("Source page", source_page),
         ("Code", link(paper, LinkKind::Code)),
     ];
-    let known = all
+    let existing = all
         .into_iter()
-        .filter_map(|(label, url)| Some(Place { label, url: url? }));
-    known.collect()
+        .filter_map(|(label, url)| Some(PaperLink { label, url: url? }));
+    existing.collect()
 }
 
-/// A mail to nobody yet, with the address of the page.
-fn mail(title: &str, url: &str) -> String {
+/// A `mailto:` link with the address of the page.
+fn mail_link(title: &str, url: &str) -> String {
     format!("mailto:?subject={}&body={}", escaped_value(title), escaped_value(url))
 }
 
-fn alike(paper: &Paper, results: Vec<SearchResult>, reader: &Reader) -> Vec<Similar> {
+fn similar_papers(paper: &Paper, results: Vec<SearchResult>, reader: &ReaderCookies) -> Vec<SimilarPaper> {
     let one = |result: SearchResult| {
         let other = result.paper?;
         let of = |leg: &str| result.parts.iter().find(|part| part.name == leg).map(|part| part.raw);
-        Some(Similar {
-            why: why_alike(paper, &other, of("dense"), of("sparse")),
-            paper: PaperView::of(&other, reader),
+        Some(SimilarPaper {
+            why: similarity_reason(paper, &other, of("dense"), of("sparse")),
+            paper: PaperView::new(&other, reader),
         })
     };
     results.into_iter().filter_map(one).collect()
 }
 
-/// From the cosine of their meanings and the weight of the words they share.
-fn why_alike(paper: &Paper, other: &Paper, likeness: Option<f64>, words: Option<f64>) -> String {
+/// Why a paper counts as similar: by the cosine of the embeddings and the weight of shared terms.
+fn similarity_reason(paper: &Paper, other: &Paper, cosine: Option<f64>, terms: Option<f64>) -> String {
     let mut reasons = Vec::new();
-    // Papers about nothing in common have cosines of this size; such a one is here for its words.
-    let likeness = likeness.filter(|likeness| *likeness >= LEAST_LIKENESS);
-    if let Some(likeness) = likeness {
-        reasons.push(format!("{:.0}% alike in meaning", likeness.min(1.0) * 100.0));
-    } else if words.is_some_and(|words| words > 0.0) {
-        reasons.push("uses the same words".to_owned());
+    // Unrelated papers have cosines below this; such a paper is listed for its words.
+    let cosine = cosine.filter(|cosine| *cosine >= MIN_SIMILARITY);
+    if let Some(cosine) = cosine {
+        reasons.push(format!("{:.0}% similar", cosine.min(1.0) * 100.0));
+    } else if terms.is_some_and(|weight| weight > 0.0) {
+        reasons.push("similar wording".to_owned());
     }
     let shared: Vec<&str> = other
         .authors
@@ -248,7 +265,7 @@ fn why_alike(paper: &Paper, other: &Paper, likeness: Option<f64>, words: Option<
         reasons.push(format!("also by {}", shared.join(" and ")));
     }
     if !paper.categories.is_empty() && paper.categories.first() == other.categories.first() {
-        reasons.push("same field".to_owned());
+        reasons.push("same category".to_owned());
     }
     reasons.join(" · ")
 }

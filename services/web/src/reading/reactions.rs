@@ -1,6 +1,6 @@
-//! The buttons beside a paper: a vote for it, keeping it, or nothing like it again. GET shows, POST acts.
+//! The buttons beside a paper: vote for it, save it, or see fewer like it. GET asks, POST acts.
 //!
-//! A reader is known by the token of a mail, or by an opaque id in a cookie that the first button sets.
+//! A reader is identified by the token of a mail, or by an opaque id in a cookie that the first button sets.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use proto::subscriptions::v1::{ReactToPaperRequest, Reaction};
 use serde::Deserialize;
 use tonic::{Code, Status};
 
-use crate::Front;
-use crate::client::Client;
-use crate::page::{Asked, Posted};
+use crate::caller::Caller;
+use crate::cookies::{CookieSecurity, ReaderCookies};
+use crate::page::{PageForm, PageQuery};
 use crate::paper::path_of;
-use crate::reader::{Reader, Security};
+use crate::state::AppState;
 
-/// Longest local address to lead back to.
+/// Longest address to return to.
 const LONGEST_BACK: usize = 2_000;
 
-/// What a link carries, and what the form posts.
+/// Parameters of a link and fields of a form.
 #[derive(Deserialize)]
-pub struct About {
+pub struct ReactionFields {
     #[serde(default)]
     token: String,
     #[serde(default)]
@@ -34,8 +34,8 @@ pub struct About {
     back: String,
 }
 
-/// The words of a reaction's pages.
-struct Words {
+/// The texts of the pages of a reaction.
+struct ReactionTexts {
     action: &'static str,
     title: &'static str,
     question: &'static str,
@@ -44,191 +44,199 @@ struct Words {
     thanks: &'static str,
 }
 
-const VOTE: Words = Words {
+const VOTE: ReactionTexts = ReactionTexts {
     action: "/vote",
     title: "Vote for this paper",
-    question: "Your vote helps others find it. You are counted once, and never by name.",
-    button: "Vote for it",
-    done: "Your vote counts",
+    question: "Your vote helps others find it. It is anonymous and counts once.",
+    button: "Vote",
+    done: "Thank you for your vote",
     thanks: "It helps others find this paper.",
 };
 
-const NOT_INTERESTED: Words = Words {
+const NOT_INTERESTED: ReactionTexts = ReactionTexts {
     action: "/not-interested",
-    title: "Not interested",
-    question: "Papers like this one will come to you less often.",
-    button: "Show me less like it",
-    done: "Taken note of",
-    thanks: "Papers like this one will come to you less often.",
+    title: "Not interested?",
+    question: "You will get fewer papers like this one.",
+    button: "Show me fewer",
+    done: "Noted",
+    thanks: "You will get fewer papers like this one.",
 };
 
 /// Asks whether to vote.
-pub async fn vote_page(State(front): State<Arc<Front>>, Asked(about): Asked<About>) -> Response {
-    ask(&front, &VOTE, &about)
+pub async fn vote_page(State(app): State<Arc<AppState>>, PageQuery(fields): PageQuery<ReactionFields>) -> Response {
+    confirm_page(&app, &VOTE, &fields)
 }
 
-/// Asks whether to have less like a paper.
-pub async fn not_interested_page(State(front): State<Arc<Front>>, Asked(about): Asked<About>) -> Response {
-    ask(&front, &NOT_INTERESTED, &about)
-}
-
-/// Votes: the token of a mail says whose vote it is, else the cookie, and attention is recorded under an opaque id.
-pub async fn vote(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    mut reader: Reader,
-    Posted(about): Posted<About>,
+/// Asks whether to see fewer papers like one.
+pub async fn not_interested_page(
+    State(app): State<Arc<AppState>>,
+    PageQuery(fields): PageQuery<ReactionFields>,
 ) -> Response {
-    let is_from_mail = !about.token.is_empty();
+    confirm_page(&app, &NOT_INTERESTED, &fields)
+}
+
+/// Records a vote, by the token of a mail or else by the cookie, under an opaque id.
+pub async fn vote(
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    mut reader: ReaderCookies,
+    PageForm(fields): PageForm<ReactionFields>,
+) -> Response {
+    let is_from_mail = !fields.token.is_empty();
     let reader_id = if is_from_mail {
-        react(&front, &client, &about, Reaction::Vote).await
+        react(&app, &caller, &fields, Reaction::Vote).await
     } else {
-        known(&front, &client, &about.paper).await.map(|()| reader.known_id())
+        check_exists(&app, &caller, &fields.paper)
+            .await
+            .map(|()| reader.ensure_id())
     };
-    let noted = match reader_id {
-        Ok(reader_id) => note(&front, &client, &about.paper, AttentionKind::Vote, reader_id).await,
+    let recorded = match reader_id {
+        Ok(reader_id) => record(&app, &caller, &fields.paper, AttentionKind::Vote, reader_id).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = noted {
-        return refused(&front, &error);
+    if let Err(error) = recorded {
+        return refused(&app, &error);
     }
     if is_from_mail {
-        return front.pages.message(StatusCode::OK, VOTE.done, VOTE.thanks);
+        return app.pages.message(StatusCode::OK, VOTE.done, VOTE.thanks);
     }
-    reader.vote(&about.paper);
-    remembered(&reader, &client, &about)
+    reader.vote(&fields.paper);
+    back(&reader, &caller, &fields)
 }
 
-/// Keeps a paper, and records that it was kept.
+/// Saves a paper, and records the act.
 pub async fn save(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    mut reader: Reader,
-    Posted(about): Posted<About>,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    mut reader: ReaderCookies,
+    PageForm(fields): PageForm<ReactionFields>,
 ) -> Response {
-    if let Err(error) = known(&front, &client, &about.paper).await {
-        return refused(&front, &error);
+    if let Err(error) = check_exists(&app, &caller, &fields.paper).await {
+        return refused(&app, &error);
     }
-    let reader_id = reader.known_id();
-    // The paper is kept in the browser; that it was is only good to know.
-    if let Err(error) = note(&front, &client, &about.paper, AttentionKind::Save, reader_id).await {
-        tracing::warn!(code = ?error.code(), message = error.message(), "a save was not recorded");
+    let reader_id = reader.ensure_id();
+    // The paper is saved in the browser; the record is only for the statistics.
+    if let Err(error) = record(&app, &caller, &fields.paper, AttentionKind::Save, reader_id).await {
+        tracing::warn!(code = ?error.code(), message = error.message(), "cannot record a save");
     }
-    reader.save(&about.paper);
-    remembered(&reader, &client, &about)
+    reader.save(&fields.paper);
+    back(&reader, &caller, &fields)
 }
 
-/// No longer keeps a paper.
-pub async fn unsave(client: Client, mut reader: Reader, Posted(about): Posted<About>) -> Response {
-    reader.unsave(&about.paper);
-    remembered(&reader, &client, &about)
+/// Removes a saved paper.
+pub async fn unsave(caller: Caller, mut reader: ReaderCookies, PageForm(fields): PageForm<ReactionFields>) -> Response {
+    reader.unsave(&fields.paper);
+    back(&reader, &caller, &fields)
 }
 
-/// Takes note that a reader wants nothing like a paper.
-pub async fn not_interested(State(front): State<Arc<Front>>, client: Client, Posted(about): Posted<About>) -> Response {
-    match react(&front, &client, &about, Reaction::NotInterested).await {
-        Ok(_) => front
+/// Records that a reader wants fewer papers like one.
+pub async fn not_interested(
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    PageForm(fields): PageForm<ReactionFields>,
+) -> Response {
+    match react(&app, &caller, &fields, Reaction::NotInterested).await {
+        Ok(_) => app
             .pages
             .message(StatusCode::OK, NOT_INTERESTED.done, NOT_INTERESTED.thanks),
-        Err(error) => front.pages.failure(&error),
+        Err(error) => app.pages.failure(&error),
     }
 }
 
-fn ask(front: &Front, words: &Words, about: &About) -> Response {
-    if about.token.is_empty() || about.paper.is_empty() {
-        let text = "This link is not whole. Open it from the mail again, or copy all of it.";
-        return front.pages.message(StatusCode::BAD_REQUEST, "That did not work", text);
+fn confirm_page(app: &AppState, texts: &ReactionTexts, fields: &ReactionFields) -> Response {
+    if fields.token.is_empty() || fields.paper.is_empty() {
+        let text = "This link is incomplete. Open it from the mail again, or copy all of it.";
+        return app.pages.message(StatusCode::BAD_REQUEST, "That did not work", text);
     }
     let context = context! {
-        action => words.action,
-        title => words.title,
-        question => words.question,
-        button => words.button,
-        token => about.token.as_str(),
-        paper => about.paper.as_str(),
+        action => texts.action,
+        title => texts.title,
+        question => texts.question,
+        button => texts.button,
+        token => fields.token.as_str(),
+        paper => fields.paper.as_str(),
     };
-    front.pages.render(StatusCode::OK, "reaction.html", context)
+    app.pages.render(StatusCode::OK, "reaction.html", context)
 }
 
-async fn react(front: &Front, client: &Client, about: &About, reaction: Reaction) -> Result<String, Status> {
+async fn react(app: &AppState, caller: &Caller, fields: &ReactionFields, reaction: Reaction) -> Result<String, Status> {
     let request = ReactToPaperRequest {
-        token: about.token.clone(),
-        paper_id: about.paper.clone(),
+        token: fields.token.clone(),
+        paper_id: fields.paper.clone(),
         reaction: reaction.into(),
     };
-    let answer = front
+    let answer = app
         .subscriptions
         .clone()
-        .react_to_paper(client.request(request))
+        .react_to_paper(caller.request(request))
         .await?;
     Ok(answer.into_inner().reader_id)
 }
 
-/// Whether there is such a paper, so that nothing is recorded about what is none.
-async fn known(front: &Front, client: &Client, paper_id: &str) -> Result<(), Status> {
+/// Fails if there is no such paper, so that nothing is recorded about it.
+async fn check_exists(app: &AppState, caller: &Caller, paper_id: &str) -> Result<(), Status> {
     let request = GetPaperRequest {
         paper_id: paper_id.to_owned(),
     };
-    front.search.clone().get_paper(client.request(request)).await?;
+    app.search.clone().get_paper(caller.request(request)).await?;
     Ok(())
 }
 
-async fn note(
-    front: &Front,
-    client: &Client,
+async fn record(
+    app: &AppState,
+    caller: &Caller,
     paper_id: &str,
     kind: AttentionKind,
     reader_id: String,
 ) -> Result<(), Status> {
     let attention = RecordAttentionRequest {
-        // One act of a reader for a paper, however often and on whatever day the button is pressed.
+        // The same for every press of the button, whatever the day, so that a reader counts once per paper.
         event_id: event_id(kind, &reader_id, paper_id),
         paper_id: paper_id.to_owned(),
         kind: kind.into(),
         reader_id,
     };
-    front
-        .attention
+    app.attention
         .clone()
-        .record_attention(client.request(attention))
+        .record_attention(caller.request(attention))
         .await?;
     Ok(())
 }
 
-fn refused(front: &Front, error: &Status) -> Response {
+fn refused(app: &AppState, error: &Status) -> Response {
     if error.code() == Code::NotFound {
-        let text = "This paper is not known here any more, so nothing was changed.";
-        return front.pages.message(StatusCode::NOT_FOUND, "No such paper", text);
+        let text = "This paper is no longer here, so nothing was changed.";
+        return app.pages.message(StatusCode::NOT_FOUND, "Paper not found", text);
     }
-    front.pages.failure(error)
+    app.pages.failure(error)
 }
 
-/// Back to where the button was, with the cookies set anew.
-fn remembered(reader: &Reader, client: &Client, about: &About) -> Response {
-    let back = if is_local(&about.back) {
-        about.back.clone()
-    } else if about.paper.is_empty() {
+/// Redirects to where the button was, with updated cookies.
+fn back(reader: &ReaderCookies, caller: &Caller, fields: &ReactionFields) -> Response {
+    let address = if is_local(&fields.back) {
+        fields.back.clone()
+    } else if fields.paper.is_empty() {
         "/".to_owned()
     } else {
-        path_of(&about.paper)
+        path_of(&fields.paper)
     };
     let mut response = (StatusCode::SEE_OTHER, [(header::CACHE_CONTROL, "no-store")]).into_response();
-    let place = HeaderValue::try_from(back).unwrap_or(HeaderValue::from_static("/"));
-    response.headers_mut().insert(header::LOCATION, place);
-    let security = if client.base().starts_with("https:") {
-        Security::Https
+    let location = HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, location);
+    let security = if caller.base().starts_with("https:") {
+        CookieSecurity::Https
     } else {
-        Security::Http
+        CookieSecurity::Http
     };
-    reader.remember(response.headers_mut(), security);
+    reader.set(response.headers_mut(), security);
     response
 }
 
-/// Whether an address is one of this site: browsers read `//` and `/\` as another host.
+/// Whether an address is on this site: browsers read `//` and `/\` as another host.
 fn is_local(back: &str) -> bool {
-    let mut letters = back.bytes();
-    letters.next() == Some(b'/')
-        && !matches!(letters.next(), Some(b'/' | b'\\'))
+    let mut bytes = back.bytes();
+    bytes.next() == Some(b'/')
+        && !matches!(bytes.next(), Some(b'/' | b'\\'))
         && back.len() <= LONGEST_BACK
         && back.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -246,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_of_this_site_are_led_back_to() {
+    fn only_addresses_on_this_site_are_returned_to() {
         for local in ["/", "/search?q=a%20b&sort=newest", "/papers/arxiv:hep-th/9901001"] {
             assert!(is_local(local), "{local}");
         }

@@ -1,4 +1,4 @@
-//! What a reader saved, from the reader's own cookie.
+//! The papers a reader saved, by the reader's own cookie.
 
 use std::sync::Arc;
 
@@ -9,43 +9,43 @@ use minijinja::context;
 use minijinja::value::Serde;
 use serde::Deserialize;
 
-use super::asking;
-use crate::Front;
-use crate::client::Client;
+use super::queries;
+use crate::caller::Caller;
+use crate::cookies::ReaderCookies;
 use crate::formats::paper::{PaperFormat, text_of};
-use crate::page::Asked;
+use crate::page::PageQuery;
 use crate::paper::PaperView;
-use crate::reader::Reader;
+use crate::state::AppState;
 
-/// What the address asks.
+/// Parameters of the page.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct SavedQuery {
     #[serde(default)]
     format: String,
 }
 
-/// The page, or all of it for a bibliography.
+/// Saved papers, as a page or as BibTeX.
 pub async fn saved(
-    State(front): State<Arc<Front>>,
-    Asked(wanted): Asked<Wanted>,
-    client: Client,
-    reader: Reader,
+    State(app): State<Arc<AppState>>,
+    PageQuery(query): PageQuery<SavedQuery>,
+    caller: Caller,
+    reader: ReaderCookies,
 ) -> Response {
-    let known = if reader.saved.is_empty() {
+    let found = if reader.saved.is_empty() {
         None
     } else {
-        match asking::these(&front, &client, reader.saved.clone()).await {
-            Ok(known) => Some(known),
-            Err(error) => return front.pages.failure(&error),
+        match queries::papers_by_id(&app, &caller, reader.saved.clone()).await {
+            Ok(found) => Some(found),
+            Err(error) => return app.pages.failure(&error),
         }
     };
-    let papers = known.as_ref().map_or(&[][..], |known| &known.papers);
-    match wanted.format.as_str() {
+    let papers = found.as_ref().map_or(&[][..], |found| &found.papers);
+    match query.format.as_str() {
         "" | "html" => {}
         "bibtex" => {
             let entries = papers
                 .iter()
-                .filter_map(|paper| text_of(paper, PaperFormat::Bibtex, client.base()));
+                .filter_map(|paper| text_of(paper, PaperFormat::Bibtex, caller.base()));
             let headers = [
                 (header::CONTENT_TYPE, "application/x-bibtex; charset=utf-8"),
                 (header::CONTENT_DISPOSITION, "attachment; filename=\"saved.bib\""),
@@ -54,12 +54,12 @@ pub async fn saved(
             return (headers, entries.collect::<Vec<_>>().join("\n")).into_response();
         }
         _ => {
-            let text = "What is saved can be had as a page, or as bibtex.";
-            return front.pages.message(StatusCode::BAD_REQUEST, "That did not work", text);
+            let text = "Saved papers are available as a page (html) or as bibtex.";
+            return app.pages.message(StatusCode::BAD_REQUEST, "That did not work", text);
         }
     }
-    let gone = reader.saved.len() - papers.len().min(reader.saved.len());
-    let views: Vec<PaperView> = papers.iter().map(|paper| PaperView::of(paper, &reader)).collect();
-    let context = context! { section => "/saved", here => "/saved", gone, papers => Serde(views) };
-    front.pages.render(StatusCode::OK, "saved.html", context)
+    let missing = reader.saved.len() - papers.len().min(reader.saved.len());
+    let views: Vec<PaperView> = papers.iter().map(|paper| PaperView::new(paper, &reader)).collect();
+    let context = context! { section => "/saved", here => "/saved", missing, papers => Serde(views) };
+    app.pages.render(StatusCode::OK, "saved.html", context)
 }

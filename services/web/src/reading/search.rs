@@ -1,7 +1,7 @@
-//! The search page: results with what of them fits and why they are there, ways to narrow, and what is wrong with a query.
+//! The search page: results with their matching words and the reasons for them, filters, and what is wrong with a query.
 
-mod narrowing;
-mod problem;
+mod filters;
+mod query_problem;
 mod reasons;
 
 use std::sync::Arc;
@@ -15,32 +15,33 @@ use proto::search::v1::{SearchOrder, SearchPapersRequest, SearchPapersResponse, 
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Status};
 
-use self::narrowing::Narrowings;
-use self::reasons::Reason;
-use crate::Front;
-use crate::client::Client;
-use crate::page::{Asked, NOT_NOW};
+use self::filters::SearchFilters;
+use self::query_problem::QueryProblem;
+use self::reasons::ScoreReason;
+use crate::caller::Caller;
+use crate::cookies::ReaderCookies;
+use crate::page::{PageQuery, UNAVAILABLE};
 use crate::paper::{PaperView, escaped_value, search_path};
-use crate::reader::Reader;
+use crate::state::AppState;
 
 const RESULTS_PER_PAGE: i32 = 20;
 const TEMPLATE: &str = "search.html";
 
-/// What the address asks.
+/// Parameters of the page.
 #[derive(Deserialize)]
-pub struct SearchQuery {
+pub struct SearchPageQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
     page: String,
     #[serde(default)]
-    sort: Sort,
+    sort: ResultOrder,
 }
 
-/// The order of results; a name that is not known is the usual one.
+/// The order of results; an unknown name means the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Sort {
+enum ResultOrder {
     Newest,
     Trending,
     #[default]
@@ -48,7 +49,7 @@ enum Sort {
     Relevance,
 }
 
-impl Sort {
+impl ResultOrder {
     const ALL: [Self; 3] = [Self::Relevance, Self::Newest, Self::Trending];
 
     fn name(self) -> &'static str {
@@ -84,97 +85,101 @@ impl Sort {
     }
 }
 
-/// An order that can be chosen.
+/// A link to another order.
 #[derive(Debug, Serialize)]
-struct Choice {
+struct OrderLink {
     label: &'static str,
     href: String,
     is_chosen: bool,
 }
 
-/// A result.
+/// A search result.
 #[derive(Debug, Serialize)]
-struct Found {
+struct ResultView {
     paper: PaperView,
     score: String,
-    reasons: Vec<Reason>,
+    reasons: Vec<ScoreReason>,
     /// The reasons in one line.
     summary: String,
 }
 
 /// The search page, with results when there is a query.
 pub async fn search(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    reader: Reader,
-    Asked(asked): Asked<SearchQuery>,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    reader: ReaderCookies,
+    PageQuery(params): PageQuery<SearchPageQuery>,
 ) -> Response {
-    let query = asked.q.trim().to_owned();
-    let sort = asked.sort;
+    let query = params.q.trim().to_owned();
+    let sort = params.sort;
     if query.is_empty() {
-        return front.pages.render(StatusCode::OK, TEMPLATE, context! { query => "" });
+        return app.pages.render(StatusCode::OK, TEMPLATE, context! { query => "" });
     }
     let parsed = match domain::query::parse(&query) {
         Ok(parsed) => parsed,
-        Err(problem) => {
-            let problem = problem::of(&query, &problem);
+        Err(error) => {
+            let problem = QueryProblem::located(&query, &error);
             let context = context! { query, sort => sort.name(), problem => Serde(problem) };
-            return front.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context);
+            return app.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context);
         }
     };
     let request = SearchPapersRequest {
         query: query.clone(),
         page_size: RESULTS_PER_PAGE,
-        page_token: asked.page.clone(),
+        page_token: params.page.clone(),
         order: sort.order().into(),
         ..SearchPapersRequest::default()
     };
-    let (found, narrowings) = tokio::join!(
-        front.ask(&client, request),
-        narrowing::of(&front, &client, &query, sort)
+    let (answer, filters) = tokio::join!(
+        app.fetch(&caller, request),
+        filters::search_filters(&app, &caller, &query, sort)
     );
-    match found {
+    match answer {
         Ok(answer) => {
-            let found = found_context(&asked, &query, &reader, &answer, narrowings);
-            let context = context! { has_words => parsed.meaning.is_some(), ..found };
-            front.pages.render(StatusCode::OK, TEMPLATE, context)
+            let results = results_context(&params, &query, &reader, &answer, filters);
+            let context = context! { has_words => parsed.expression.is_some(), ..results };
+            app.pages.render(StatusCode::OK, TEMPLATE, context)
         }
-        Err(error) => failed(&front, &query, sort, narrowings, &error),
+        Err(error) => failed(&app, &query, sort, filters, &error),
     }
 }
 
-/// What is wrong with the query, or that nobody answers it now.
-fn failed(front: &Front, query: &str, sort: Sort, narrowings: Narrowings, error: &Status) -> Response {
-    let (status, said) = if matches!(error.code(), Code::InvalidArgument | Code::NotFound) {
+/// Says what is wrong with the query, or that the search is unavailable.
+fn failed(app: &AppState, query: &str, sort: ResultOrder, filters: SearchFilters, error: &Status) -> Response {
+    let (status, text) = if matches!(error.code(), Code::InvalidArgument | Code::NotFound) {
         (StatusCode::BAD_REQUEST, error.message())
     } else {
-        tracing::warn!(code = ?error.code(), message = error.message(), "a search could not be answered");
-        (StatusCode::SERVICE_UNAVAILABLE, NOT_NOW)
+        tracing::warn!(code = ?error.code(), message = error.message(), "cannot answer a search");
+        (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE)
     };
-    let problem = Serde(problem::said(said));
-    let context = context! { query, sort => sort.name(), problem, narrowings => Serde(narrowings) };
-    front.pages.render(status, TEMPLATE, context)
+    let problem = Serde(QueryProblem::new(text));
+    let context = context! { query, sort => sort.name(), problem, filters => Serde(filters) };
+    app.pages.render(status, TEMPLATE, context)
 }
 
-fn found_context(
-    asked: &SearchQuery,
+fn results_context(
+    params: &SearchPageQuery,
     query: &str,
-    reader: &Reader,
+    reader: &ReaderCookies,
     answer: &SearchPapersResponse,
-    narrowings: Narrowings,
+    filters: SearchFilters,
 ) -> Value {
-    let sort = asked.sort;
-    let papers: Vec<Found> = answer.results.iter().filter_map(|one| found(one, reader)).collect();
-    let sorts = Sort::ALL.map(|one| Choice {
+    let sort = params.sort;
+    let papers: Vec<ResultView> = answer
+        .results
+        .iter()
+        .filter_map(|one| result_view(one, reader))
+        .collect();
+    let sorts = ResultOrder::ALL.map(|one| OrderLink {
         label: one.label(),
         href: one.path(query),
         is_chosen: one == sort,
     });
     let page_of = |token: &str| format!("{}&page={}", sort.path(query), escaped_value(token));
-    let here = if asked.page.is_empty() {
+    let here = if params.page.is_empty() {
         sort.path(query)
     } else {
-        page_of(&asked.page)
+        page_of(&params.page)
     };
     let next = Some(&answer.next_page_token).filter(|token| !token.is_empty());
     context! {
@@ -183,21 +188,21 @@ fn found_context(
         sort => sort.name(),
         searched => true,
         papers => Serde(papers),
-        narrowings => Serde(narrowings),
+        filters => Serde(filters),
         sorts => Serde(sorts),
         total => answer.total_size,
         total_is_estimate => answer.total_is_estimate,
         notice => answer.notice.as_str(),
-        first => (!asked.page.is_empty()).then(|| sort.path(query)),
+        first => (!params.page.is_empty()).then(|| sort.path(query)),
         next => next.map(|token| page_of(token)),
     }
 }
 
-fn found(result: &SearchResult, reader: &Reader) -> Option<Found> {
+fn result_view(result: &SearchResult, reader: &ReaderCookies) -> Option<ResultView> {
     let paper = result.paper.as_ref()?;
-    let reasons = reasons::of(&result.parts);
-    Some(Found {
-        paper: PaperView::found(paper, reader, &result.highlight.clone().unwrap_or_default()),
+    let reasons = reasons::score_reasons(&result.parts);
+    Some(ResultView {
+        paper: PaperView::highlighted(paper, reader, &result.highlight.clone().unwrap_or_default()),
         score: format!("{:.4}", result.score),
         summary: reasons::summary(&reasons),
         reasons,

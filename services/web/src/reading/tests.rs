@@ -1,4 +1,4 @@
-//! What pages say when nobody answers them: what can be said, and that the rest cannot be shown now.
+//! What pages say while the other services are down.
 
 use std::time::Duration;
 
@@ -6,28 +6,52 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use tower::ServiceExt as _;
 
-use super::*;
-use crate::caching::Freshness;
-use crate::limits::Rates;
+use common::clock::Clock;
+use jiff::Timestamp;
 
-/// Asks a front whose services are nowhere.
-async fn alone(path: &str, cookie: &str) -> (StatusCode, String) {
-    const NOBODY: &str = "http://127.0.0.1:1";
-    let freshness = Freshness {
-        fresh: Duration::ZERO,
-        stale: Duration::ZERO,
-        page_bytes: 1,
-    };
-    let rates = Rates {
-        pages: 0,
-        search: 0,
-        api: 0,
-        posts: 0,
-        clients: 1,
-    };
-    let front = Front::to([NOBODY; 3], None, freshness, rates).expect("addresses");
+use super::*;
+use crate::caching::CacheSettings;
+use crate::caller::SiteSettings;
+use crate::config::WebConfig;
+use crate::limits::RateLimits;
+use crate::page::PageRenderer;
+
+/// Settings with services that nobody runs.
+fn unreachable() -> WebConfig {
+    const NOWHERE: &str = "http://127.0.0.1:1";
+    WebConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        search_url: NOWHERE.to_owned(),
+        subscriptions_url: NOWHERE.to_owned(),
+        attention_url: NOWHERE.to_owned(),
+        token: None,
+        site: SiteSettings {
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            call_timeout: Duration::from_secs(5),
+        },
+        cache: CacheSettings {
+            fresh: Duration::ZERO,
+            stale: Duration::ZERO,
+            page_bytes: 1,
+        },
+        rates: RateLimits {
+            pages: 0,
+            search: 0,
+            api: 0,
+            posts: 0,
+            clients: 1,
+        },
+    }
+}
+
+/// Requests a page while the services are down.
+async fn page(path: &str, cookie: &str) -> (StatusCode, String) {
+    let (clock, _) = Clock::manual(Timestamp::UNIX_EPOCH);
+    let pages = Arc::new(PageRenderer::new(clock.clone()));
+    let app = AppState::new(&unreachable(), pages, clock).expect("addresses");
     let request = Request::get(path).header(header::COOKIE, cookie).body(Body::empty());
-    let router: Router = routes().with_state(Arc::new(front));
+    let router: Router = routes().with_state(Arc::new(app));
     let answer = router.oneshot(request.expect("a request")).await.expect("an answer");
     let status = answer.status();
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
@@ -37,26 +61,26 @@ async fn alone(path: &str, cookie: &str) -> (StatusCode, String) {
 }
 
 #[tokio::test]
-async fn pages_without_their_services_say_what_is_missing() {
+async fn pages_say_what_is_unavailable() {
     for (path, status, said) in [
-        ("/", 503, "What is trending cannot be shown at the moment"),
-        ("/", 503, "The newest papers cannot be shown at the moment"),
-        ("/day/2026-11-27", 503, "does not answer at the moment"),
-        ("/search?q=owls", 503, "does not answer at the moment"),
+        ("/", 503, "Trending papers are unavailable"),
+        ("/", 503, "New papers are unavailable"),
+        ("/day/2026-11-27", 503, "is not responding"),
+        ("/search?q=owls", 503, "is not responding"),
         ("/search?q=owls", 503, "value=\"owls\""),
-        ("/search", 200, "For example"),
-        ("/papers/arxiv:2402.14776", 503, "does not answer at the moment"),
-        ("/authors/Ada", 503, "does not answer at the moment"),
-        ("/categories", 503, "does not answer at the moment"),
-        ("/categories/cs.CL", 503, "does not answer at the moment"),
+        ("/search", 200, "Examples"),
+        ("/papers/arxiv:2402.14776", 503, "is not responding"),
+        ("/authors/Ada", 503, "is not responding"),
+        ("/categories", 503, "is not responding"),
+        ("/categories/cs.CL", 503, "is not responding"),
         ("/trending", 503, "The rules"),
-        ("/saved", 200, "Nothing is saved yet"),
-        ("/status", 200, "Not everything works"),
-        ("/status", 200, "does not answer"),
+        ("/saved", 200, "You have not saved any papers yet"),
+        ("/status", 200, "Some parts are not working"),
+        ("/status", 200, "not responding"),
         ("/about", 200, "no tracking"),
-        ("/help/search", 200, "parentheses group"),
+        ("/help/search", 200, "parentheses group terms"),
     ] {
-        let (answered, html) = alone(path, "").await;
+        let (answered, html) = page(path, "").await;
         assert_eq!(answered, status, "{path}: {html}");
         assert!(
             html.contains(said) && html.contains("<h1"),
@@ -64,6 +88,6 @@ async fn pages_without_their_services_say_what_is_missing() {
         );
         assert!(!html.contains("127.0.0.1") && !html.contains("transport"), "{html}");
     }
-    let (status, html) = alone("/saved", "saved=arxiv:2402.14776").await;
-    assert!(status == 503 && html.contains("does not answer"), "{html}");
+    let (status, html) = page("/saved", "saved=arxiv:2402.14776").await;
+    assert!(status == 503 && html.contains("not responding"), "{html}");
 }

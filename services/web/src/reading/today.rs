@@ -1,4 +1,4 @@
-//! The front page, and the same for every day, week and month that has passed.
+//! The front page, and the archive pages of days, weeks and months.
 
 use std::sync::Arc;
 
@@ -14,27 +14,27 @@ use proto::search::v1::{CountFacetsResponse, FacetField, PaperFilter, TrendingWi
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 
-use super::asking::{self, LONGEST_CATEGORY};
-use super::heat;
-use super::period::{Period, Unit};
-use crate::Front;
-use crate::caching::Known;
+use super::period::{Period, PeriodUnit};
+use super::queries::{self, LONGEST_CATEGORY};
+use super::trend_view;
+use crate::caching::SharedAnswer;
+use crate::caller::Caller;
 use crate::categories;
-use crate::client::Client;
-use crate::page::Asked;
+use crate::cookies::ReaderCookies;
+use crate::page::PageQuery;
 use crate::paper::{PaperView, escaped_value, published_time, search_path};
-use crate::reader::Reader;
+use crate::state::AppState;
 
 const TRENDING: i32 = 10;
 const NEWEST: i32 = 16;
 const ARCHIVE_PAGE: i32 = 30;
 const CATEGORIES: i32 = 12;
 
-/// What the address asks.
+/// Parameters of the page.
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct TodayQuery {
     #[serde(default)]
-    window: Unit,
+    window: PeriodUnit,
     #[serde(default)]
     category: String,
     #[serde(default)]
@@ -43,140 +43,151 @@ pub struct Wanted {
     q: Option<String>,
 }
 
-/// The part of an address that names a period, where it is text.
-type Written = Result<Path<String>, PathRejection>;
+/// The part of an address that names a period, if it is valid text.
+type PeriodPath = Result<Path<String>, PathRejection>;
 
-/// A link of a row of choices.
+/// A link in a row of choices.
 #[derive(Debug, Serialize)]
-struct Choice {
+struct ChoiceLink {
     label: String,
     href: String,
     papers: Option<u64>,
     is_chosen: bool,
 }
 
-/// Today, this week or this month. Links from when the search was here lead to where it is now.
+/// The front page: today, this week or this month. Links from when the search was here redirect to its page.
 pub async fn today(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    reader: Reader,
-    Asked(asked): Asked<Wanted>,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    reader: ReaderCookies,
+    PageQuery(query): PageQuery<TodayQuery>,
 ) -> Response {
-    if let Some(query) = asked.q.as_deref().filter(|query| !query.trim().is_empty()) {
+    if let Some(query) = query.q.as_deref().filter(|query| !query.trim().is_empty()) {
         return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, search_path(query))]).into_response();
     }
-    let category = match asking::within(&front, "category", &asked.category, LONGEST_CATEGORY) {
+    let category = match queries::limited(&app, "category", &query.category, LONGEST_CATEGORY) {
         Ok(category) => category,
         Err(page) => return *page,
     };
-    let unit = asked.window;
-    let period = Period::at(unit, Timestamp::now());
-    let filter = narrowed(period.filter(), category);
+    let page = PeriodPage {
+        period: Period::at(query.window, app.clock.now()),
+        today: app.clock.now(),
+        category,
+        here: front_path(query.window, category),
+        reader: &reader,
+    };
+    front_page(&app, &caller, &page).await
+}
+
+async fn front_page(app: &AppState, caller: &Caller, page: &PeriodPage<'_>) -> Response {
+    let (period, category) = (page.period, page.category);
+    let filter = in_category(period.filter(), category);
     let (trending, newest, counts) = tokio::join!(
-        asking::trending(&front, &client, unit.window(), asking::in_category(category), TRENDING),
-        asking::newest(&front, &client, filter, NEWEST, ""),
-        asking::counts(&front, &client, period.filter(), &[FacetField::Category], CATEGORIES),
+        queries::trending(
+            app,
+            caller,
+            period.unit().window(),
+            queries::category_filter(category),
+            TRENDING
+        ),
+        queries::newest(app, caller, filter, NEWEST, ""),
+        queries::facet_counts(app, caller, period.filter(), &[FacetField::Category], CATEGORIES),
     );
-    // Where nothing has appeared yet, the newest there are lead on.
+    // If nothing has appeared yet in this period, the newest papers from before are shown.
     let earlier = match &newest {
         Ok(newest) if newest.papers.is_empty() => {
-            let any = asking::in_category(category);
-            asking::newest(&front, &client, any, NEWEST, "").await.ok()
+            let any = queries::category_filter(category);
+            queries::newest(app, caller, any, NEWEST, "").await.ok()
         }
         _ => None,
     };
     let earlier = earlier.as_ref().map_or(&[][..], |newest| &newest.papers);
-    let sheet = Sheet {
-        period,
-        category,
-        here: front_path(unit, category),
-        reader: &reader,
-    };
     let context = context! {
-        trending => trending.as_ref().ok().map(|trending| Serde(heat::trends(&trending.papers, &reader))),
-        newest => newest.as_ref().ok().map(|newest| Serde(sheet.views(&newest.papers))),
-        ..sheet.front(earlier, &counts)
+        trending => trending.as_ref().ok().map(|trending| Serde(trend_view::trends(&trending.papers, page.reader))),
+        newest => newest.as_ref().ok().map(|newest| Serde(page.views(&newest.papers))),
+        ..page.front_page_context(earlier, &counts)
     };
     let status = match (newest, trending) {
         (Err(_), Err(_)) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     };
-    front.pages.render(status, "today.html", context)
+    app.pages.render(status, "today.html", context)
 }
 
-/// A day that has passed.
+/// The archive page of a day.
 pub async fn day(
-    front: State<Arc<Front>>,
-    path: Written,
-    client: Client,
-    reader: Reader,
-    asked: Asked<Wanted>,
+    app: State<Arc<AppState>>,
+    path: PeriodPath,
+    caller: Caller,
+    reader: ReaderCookies,
+    query: PageQuery<TodayQuery>,
 ) -> Response {
-    Box::pin(archive(Unit::Day, front, path, client, reader, asked)).await
+    Box::pin(archive(PeriodUnit::Day, app, path, caller, reader, query)).await
 }
 
-/// A week that has passed.
+/// The archive page of a week.
 pub async fn week(
-    front: State<Arc<Front>>,
-    path: Written,
-    client: Client,
-    reader: Reader,
-    asked: Asked<Wanted>,
+    app: State<Arc<AppState>>,
+    path: PeriodPath,
+    caller: Caller,
+    reader: ReaderCookies,
+    query: PageQuery<TodayQuery>,
 ) -> Response {
-    Box::pin(archive(Unit::Week, front, path, client, reader, asked)).await
+    Box::pin(archive(PeriodUnit::Week, app, path, caller, reader, query)).await
 }
 
-/// A month that has passed.
+/// The archive page of a month.
 pub async fn month(
-    front: State<Arc<Front>>,
-    path: Written,
-    client: Client,
-    reader: Reader,
-    asked: Asked<Wanted>,
+    app: State<Arc<AppState>>,
+    path: PeriodPath,
+    caller: Caller,
+    reader: ReaderCookies,
+    query: PageQuery<TodayQuery>,
 ) -> Response {
-    Box::pin(archive(Unit::Month, front, path, client, reader, asked)).await
+    Box::pin(archive(PeriodUnit::Month, app, path, caller, reader, query)).await
 }
 
-fn no_period(front: &Front, unit: Unit) -> Response {
-    let like = match unit {
-        Unit::Day => "/day/2026-11-27",
-        Unit::Week => "/week/2026-W48",
-        Unit::Month => "/month/2026-11",
+fn no_period(app: &AppState, unit: PeriodUnit) -> Response {
+    let example = match unit {
+        PeriodUnit::Day => "/day/2026-11-27",
+        PeriodUnit::Week => "/week/2026-W48",
+        PeriodUnit::Month => "/month/2026-11",
     };
     let unit = unit.name();
-    let text = format!("That is no {unit} of the calendar. An address looks like {like}.");
-    front.pages.message(StatusCode::NOT_FOUND, "No such page", &text)
+    let text = format!("There is no such {unit}. Addresses look like {example}.");
+    app.pages.message(StatusCode::NOT_FOUND, "Page not found", &text)
 }
 
 async fn archive(
-    unit: Unit,
-    State(front): State<Arc<Front>>,
-    path: Written,
-    client: Client,
-    reader: Reader,
-    Asked(asked): Asked<Wanted>,
+    unit: PeriodUnit,
+    State(app): State<Arc<AppState>>,
+    path: PeriodPath,
+    caller: Caller,
+    reader: ReaderCookies,
+    PageQuery(query): PageQuery<TodayQuery>,
 ) -> Response {
     let text = path.map(|Path(text)| text).unwrap_or_default();
     let Some(period) = Period::parse(unit, &text) else {
-        return no_period(&front, unit);
+        return no_period(&app, unit);
     };
-    let category = match asking::within(&front, "category", &asked.category, LONGEST_CATEGORY) {
+    let category = match queries::limited(&app, "category", &query.category, LONGEST_CATEGORY) {
         Ok(category) => category,
         Err(page) => return *page,
     };
-    let filter = narrowed(period.filter(), category);
+    let filter = in_category(period.filter(), category);
     let (trending, newest, counts) = tokio::join!(
-        asking::trending(&front, &client, TrendingWindow::Month, filter.clone(), TRENDING),
-        asking::newest(&front, &client, filter, ARCHIVE_PAGE, &asked.page),
-        asking::counts(&front, &client, period.filter(), &[FacetField::Category], CATEGORIES),
+        queries::trending(&app, &caller, TrendingWindow::Month, filter.clone(), TRENDING),
+        queries::newest(&app, &caller, filter, ARCHIVE_PAGE, &query.page),
+        queries::facet_counts(&app, &caller, period.filter(), &[FacetField::Category], CATEGORIES),
     );
     let newest = match newest {
         Ok(newest) => newest,
-        Err(error) => return front.pages.failure(&error),
+        Err(error) => return app.pages.failure(&error),
     };
-    let is_first = asked.page.is_empty();
-    let sheet = Sheet {
+    let is_first = query.page.is_empty();
+    let page = PeriodPage {
         period,
+        today: app.clock.now(),
         category,
         here: with_category(&period.path(), category),
         reader: &reader,
@@ -186,34 +197,39 @@ async fn archive(
     let context = context! {
         is_front => false,
         is_first,
-        categories => Serde(sheet.categories(&counts, &|category| with_category(&period.path(), category))),
-        trending => trending.map(|trending| Serde(heat::trends(&trending.papers, &reader))),
-        newest => Serde(sheet.views(&newest.papers)),
-        next_page => next_page.map(|token| page_path(&sheet.here, token)),
-        ..sheet.context(&counts)
+        categories => Serde(page.categories(&counts, &|category| with_category(&period.path(), category))),
+        trending => trending.map(|trending| Serde(trend_view::trends(&trending.papers, &reader))),
+        newest => Serde(page.views(&newest.papers)),
+        next_page => next_page.map(|token| page_path(&page.here, token)),
+        ..page.context(&counts)
     };
-    front.pages.render(StatusCode::OK, "today.html", context)
+    app.pages.render(StatusCode::OK, "today.html", context)
 }
 
-/// What both kinds of page show.
-struct Sheet<'a> {
+/// What the front page and archive pages have in common.
+struct PeriodPage<'a> {
     period: Period,
+    today: Timestamp,
     category: &'a str,
     here: String,
-    reader: &'a Reader,
+    reader: &'a ReaderCookies,
 }
 
-impl Sheet<'_> {
+impl PeriodPage<'_> {
     fn views(&self, papers: &[Paper]) -> Vec<PaperView> {
-        papers.iter().map(|paper| PaperView::of(paper, self.reader)).collect()
+        papers.iter().map(|paper| PaperView::new(paper, self.reader)).collect()
     }
 
-    /// What only the front page has; `earlier` leads on where the period has nothing yet.
-    fn front(&self, earlier: &[Paper], counts: &Result<Known<CountFacetsResponse>, Status>) -> Value {
+    /// What only the front page has; `earlier` are older papers for a period that has none yet.
+    fn front_page_context(
+        &self,
+        earlier: &[Paper],
+        counts: &Result<SharedAnswer<CountFacetsResponse>, Status>,
+    ) -> Value {
         let unit = self.period.unit();
         let earlier_day = earlier.iter().find_map(published_time);
-        let earlier_day = earlier_day.map(|time| Period::at(Unit::Day, time));
-        let windows = Unit::ALL.map(|one| Choice {
+        let earlier_day = earlier_day.map(|time| Period::at(PeriodUnit::Day, time));
+        let windows = PeriodUnit::ALL.map(|one| ChoiceLink {
             label: one.name().to_owned(),
             href: front_path(one, self.category),
             papers: None,
@@ -234,11 +250,11 @@ impl Sheet<'_> {
         with_category(&period.path(), self.category)
     }
 
-    fn context(&self, counts: &Result<Known<CountFacetsResponse>, Status>) -> Value {
+    fn context(&self, counts: &Result<SharedAnswer<CountFacetsResponse>, Status>) -> Value {
         let neighbour = |period: Option<Period>| {
             period.map(|period| context! { words => period.words(), path => self.with_category(period) })
         };
-        let next = self.period.next().filter(|next| !next.is_after(Timestamp::now()));
+        let next = self.period.next().filter(|next| !next.is_after(self.today));
         context! {
             unit => self.period.unit().name(),
             period => self.period.words(),
@@ -252,7 +268,7 @@ impl Sheet<'_> {
         }
     }
 
-    /// Papers of the period, in the category where one is chosen.
+    /// Papers in the period, and in the category if one is chosen.
     fn count(&self, counts: &CountFacetsResponse) -> Option<u64> {
         if self.category.is_empty() {
             return Some(counts.total_size);
@@ -266,10 +282,10 @@ impl Sheet<'_> {
 
     fn categories(
         &self,
-        counts: &Result<Known<CountFacetsResponse>, Status>,
+        counts: &Result<SharedAnswer<CountFacetsResponse>, Status>,
         path: &dyn Fn(&str) -> String,
-    ) -> Vec<Choice> {
-        let choice = |code: &str, papers| Choice {
+    ) -> Vec<ChoiceLink> {
+        let choice = |code: &str, papers| ChoiceLink {
             label: if code.is_empty() {
                 "All".to_owned()
             } else {
@@ -292,16 +308,16 @@ impl Sheet<'_> {
     }
 }
 
-fn narrowed(period: PaperFilter, category: &str) -> PaperFilter {
+fn in_category(period: PaperFilter, category: &str) -> PaperFilter {
     PaperFilter {
-        categories: asking::in_category(category).categories,
+        categories: queries::category_filter(category).categories,
         ..period
     }
 }
 
-fn front_path(unit: Unit, category: &str) -> String {
+fn front_path(unit: PeriodUnit, category: &str) -> String {
     match unit {
-        Unit::Day => with_category("/", category),
+        PeriodUnit::Day => with_category("/", category),
         unit if category.is_empty() => format!("/?window={}", unit.name()),
         unit => format!("/?window={}&category={}", unit.name(), escaped_value(category)),
     }

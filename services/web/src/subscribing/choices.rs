@@ -1,4 +1,4 @@
-//! What can be chosen in the forms, and how each choice is called.
+//! The choices that the forms offer, with their labels.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -7,35 +7,35 @@ use serde::Serialize;
 
 /// One of several values of a field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Choice {
-    /// What is posted.
+pub struct FormChoice {
+    /// The posted value.
     pub value: String,
-    /// What is read.
+    /// The label.
     pub label: String,
 }
 
-/// Time zones of one part of the world.
+/// Time zones of one region.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Region {
+pub struct ZoneRegion {
     /// Its name.
     pub name: String,
-    /// Zones, in the order of their names.
-    pub zones: Vec<Choice>,
+    /// Zones, sorted by name.
+    pub zones: Vec<FormChoice>,
 }
 
-/// What the fields offer.
+/// The choices of every field.
 #[derive(Debug, Serialize)]
-pub struct Choices {
-    shares: Vec<Choice>,
-    weights: Vec<Choice>,
-    frequencies: Vec<Choice>,
-    weekdays: Vec<Choice>,
-    formats: Vec<Choice>,
-    languages: Vec<Choice>,
-    regions: Vec<Region>,
+pub struct FormChoices {
+    shares: Vec<FormChoice>,
+    weights: Vec<FormChoice>,
+    frequencies: Vec<FormChoice>,
+    weekdays: Vec<FormChoice>,
+    formats: Vec<FormChoice>,
+    languages: Vec<FormChoice>,
+    regions: Vec<ZoneRegion>,
 }
 
-/// Parts of the world; other names of the database are links of former days or not for people.
+/// Regions; other names in the database are aliases or not meant for people.
 const REGIONS: [&str; 10] = [
     "Africa",
     "America",
@@ -52,18 +52,13 @@ const REGIONS: [&str; 10] = [
 /// Shares of what is trending.
 pub const SHARES: [(&str, &str); 5] = [
     ("0", "Only what matches my interests"),
-    ("0.2", "Mostly my interests, and a little of what is trending"),
+    ("0.2", "Mostly my interests, and some trending papers"),
     ("0.5", "Half and half"),
-    ("0.8", "Mostly what is trending"),
-    ("1", "Only what is trending"),
+    ("0.8", "Mostly trending papers"),
+    ("1", "Only trending papers"),
 ];
 
-const WEIGHTS: [(&str, &str); 4] = [
-    ("0.5", "half as much"),
-    ("1", "like the others"),
-    ("2", "twice as much"),
-    ("4", "four times as much"),
-];
+const WEIGHTS: [(&str, &str); 4] = [("0.5", "half"), ("1", "normal"), ("2", "double"), ("4", "four times")];
 
 /// Frequencies of a digest.
 pub const FREQUENCIES: [(&str, &str); 3] = [
@@ -83,10 +78,10 @@ pub const WEEKDAYS: [(&str, &str); 7] = [
     ("sunday", "Sunday"),
 ];
 
-/// Forms of a mail.
-pub const FORMATS: [(&str, &str); 2] = [("html", "Typeset (HTML)"), ("text", "Plain text")];
+/// Formats of a mail.
+pub const FORMATS: [(&str, &str); 2] = [("html", "HTML"), ("text", "Plain text")];
 
-/// Languages that mails are written in around the papers.
+/// Languages of the text around the papers.
 const LANGUAGES: [(&str, &str); 4] = [
     ("en", "English"),
     ("de", "Deutsch"),
@@ -94,10 +89,10 @@ const LANGUAGES: [(&str, &str); 4] = [
     ("es", "Español"),
 ];
 
-static CHOICES: LazyLock<Choices> = LazyLock::new(|| Choices::with(regions()));
+static CHOICES: LazyLock<FormChoices> = LazyLock::new(|| FormChoices::with(regions()));
 
-impl Choices {
-    fn with(regions: Vec<Region>) -> Self {
+impl FormChoices {
+    fn with(regions: Vec<ZoneRegion>) -> Self {
         Self {
             shares: choices(&SHARES),
             weights: choices(&WEIGHTS),
@@ -110,28 +105,28 @@ impl Choices {
     }
 }
 
-/// All of them, read once.
-pub fn all() -> &'static Choices {
+/// All choices, built once.
+pub fn all() -> &'static FormChoices {
     &CHOICES
 }
 
-/// The same with few time zones, for tests that show them.
+/// The same with few time zones, for snapshots.
 #[cfg(test)]
-pub fn few() -> Choices {
+pub fn few() -> FormChoices {
     let mut regions = regions();
     regions.retain(|region| region.name == "Arctic");
-    Choices::with(regions)
+    FormChoices::with(regions)
 }
 
-fn choices(pairs: &[(&str, &str)]) -> Vec<Choice> {
-    let choice = |(value, label): &(&str, &str)| Choice {
+fn choices(pairs: &[(&str, &str)]) -> Vec<FormChoice> {
+    let choice = |(value, label): &(&str, &str)| FormChoice {
         value: (*value).to_owned(),
         label: (*label).to_owned(),
     };
     pairs.iter().map(choice).collect()
 }
 
-fn regions() -> Vec<Region> {
+fn regions() -> Vec<ZoneRegion> {
     let names: BTreeSet<String> = jiff::tz::db()
         .available()
         .map(|name| name.as_str().to_owned())
@@ -139,12 +134,12 @@ fn regions() -> Vec<Region> {
     let of = |region: &&str| {
         let zones = names.iter().filter_map(|name| {
             let place = name.strip_prefix(region)?.strip_prefix('/')?;
-            Some(Choice {
+            Some(FormChoice {
                 value: name.clone(),
                 label: place.replace('_', " ").replace('/', ", "),
             })
         });
-        Region {
+        ZoneRegion {
             name: (*region).to_owned(),
             zones: zones.collect(),
         }
@@ -158,8 +153,8 @@ mod tests {
     use domain::schedule::Schedule;
 
     #[test]
-    fn every_zone_on_offer_is_taken() {
-        let zones: Vec<&Choice> = all().regions.iter().flat_map(|region| &region.zones).collect();
+    fn every_offered_zone_is_accepted() {
+        let zones: Vec<&FormChoice> = all().regions.iter().flat_map(|region| &region.zones).collect();
         assert!(zones.len() > 350, "{}", zones.len());
         for zone in &zones {
             assert!(Schedule::parse("07:00", &zone.value).is_ok(), "{}", zone.value);

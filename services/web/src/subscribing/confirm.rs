@@ -1,4 +1,4 @@
-//! Confirming: GET shows what will come, POST says yes and what is next.
+//! Confirming a subscription: GET shows what it will send, POST confirms.
 
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -7,64 +7,64 @@ use minijinja::context;
 use minijinja::value::Serde;
 use proto::subscriptions::v1::{ConfirmSubscriptionRequest, SubscriptionState};
 
-use super::desk::Desk;
-use super::links::{self, Link};
-use super::posted::Posted;
-use super::reading::Wanted;
-use super::wishes::Typed;
-use super::words::{self, Summary};
-use super::{preview, wishes};
+use super::context::SubscriberContext;
+use super::form_body::PostedForm;
+use super::form_state::FormState;
+use super::links::{self, TokenQuery};
+use super::parsing::ParsedPreferences;
+use super::wording::{self, SubscriptionSummary};
+use super::{form_state, preview};
 
 /// Asks whether to confirm.
-pub async fn page(desk: Desk, Query(link): Query<Link>) -> Response {
-    let subscription = match links::subscription(&desk, &link.token).await {
+pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Response {
+    let subscription = match links::subscription(&ctx, &link.token).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&desk, &error),
+        Err(error) => return links::failure_page(&ctx, &error),
     };
-    let wanted = wishes::kept(&subscription);
+    let saved = form_state::saved_preferences(&subscription);
     let pending = subscription.state() == SubscriptionState::Pending;
     let preview = if pending {
-        let read = Wanted::read(&Typed::of(&wanted));
-        preview::at_hand(&desk, &read).await.unwrap_or_default()
+        let parsed = ParsedPreferences::parse(&FormState::from_preferences(&saved));
+        preview::quick_preview(&ctx, &parsed).await.unwrap_or_default()
     } else {
         minijinja::Value::UNDEFINED
     };
     let context = context! {
-        state => links::state(&subscription),
+        state => links::state_label(&subscription),
         pending,
         confirmed => matches!(subscription.state(), SubscriptionState::Active | SubscriptionState::Paused),
         email => subscription.email,
-        summary => Serde(Summary::of(&wanted)),
+        summary => Serde(SubscriptionSummary::new(&saved)),
         token => link.token,
         preview,
     };
-    desk.front.pages.render(StatusCode::OK, "confirm.html", context)
+    ctx.app.pages.render(StatusCode::OK, "confirm.html", context)
 }
 
 /// Confirms. Doing it again changes nothing.
-pub async fn confirm(desk: Desk, posted: Posted) -> Response {
+pub async fn confirm(ctx: SubscriberContext, posted: PostedForm) -> Response {
     let token = posted.token().to_owned();
-    let mut subscriptions = desk.front.subscriptions.clone();
+    let mut subscriptions = ctx.app.subscriptions.clone();
     let answer = subscriptions
-        .confirm_subscription(desk.ask(ConfirmSubscriptionRequest { token }))
+        .confirm_subscription(ctx.request(ConfirmSubscriptionRequest { token }))
         .await;
     let answer = match answer {
         Ok(answer) => answer.into_inner(),
         Err(error) if error.code() == tonic::Code::FailedPrecondition => {
             let context = context! {
                 title => "This subscription has ended",
-                problem => "belongs to a subscription that was ended since. Nothing is sent",
+                problem => "belongs to a subscription that has ended since. Nothing will be sent",
             };
-            return desk.front.pages.render(StatusCode::CONFLICT, "link.html", context);
+            return ctx.app.pages.render(StatusCode::CONFLICT, "link.html", context);
         }
-        Err(error) => return links::failed(&desk, &error),
+        Err(error) => return links::failure_page(&ctx, &error),
     };
     let subscription = answer.subscription.unwrap_or_default();
     let context = context! {
-        next => words::next_of(&subscription),
-        summary => Serde(Summary::of(&wishes::kept(&subscription))),
+        next => wording::next_digest(&subscription),
+        summary => Serde(SubscriptionSummary::new(&form_state::saved_preferences(&subscription))),
         email => subscription.email,
         token => answer.token,
     };
-    desk.front.pages.render(StatusCode::OK, "confirmed.html", context)
+    ctx.app.pages.render(StatusCode::OK, "confirmed.html", context)
 }

@@ -1,5 +1,5 @@
-//! What of a subscription a form changes: only that is sent, so that two people who change different things at the same
-//! time both get what they want, and who would change what another has changed meanwhile is asked first.
+//! Which parts of a subscription a form changes. Only those are sent, so that two people who change different parts at the same
+//! time both succeed, and whoever would overwrite another change is asked first.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use proto::subscriptions::v1::{Preferences, Subscription};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::posted::Posted;
-use super::reading::Wanted;
-use super::wishes::Typed;
+use super::form_body::PostedForm;
+use super::form_state::FormState;
+use super::parsing::ParsedPreferences;
 
-/// What is changed as one, by its name in an update mask.
+/// Parts that change as one, by their names in an update mask.
 const GROUPS: [&str; 7] = [
     "interests",
     "exclusions",
@@ -22,79 +22,79 @@ const GROUPS: [&str; 7] = [
     "language",
 ];
 
-/// Marks of what stands in each group; equal where it says the same.
+/// A hash of each group; equal if the group says the same.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Marks(BTreeMap<&'static str, String>);
+pub struct GroupHashes(BTreeMap<&'static str, String>);
 
 /// What a form changes.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum FormChange {
     /// Nothing.
     Nothing,
     /// These groups.
     Groups(Vec<&'static str>),
-    /// Among them some that were changed elsewhere since the form was shown.
-    Overtaken(Vec<&'static str>),
+    /// These groups were changed elsewhere since the form was shown.
+    Conflicting(Vec<&'static str>),
 }
 
-impl Marks {
-    /// Of preferences, as a form would say them: what a form cannot tell apart is the same.
-    pub fn of(preferences: &Preferences) -> Self {
-        let said = Wanted::read(&Typed::of(preferences)).preferences;
-        Self::of_said(&said)
+impl GroupHashes {
+    /// Of preferences as a form would show them: what a form cannot tell apart is equal.
+    pub fn new(preferences: &Preferences) -> Self {
+        let parsed = ParsedPreferences::parse(&FormState::from_preferences(preferences)).preferences;
+        Self::of_parsed(&parsed)
     }
 
-    fn of_said(said: &Preferences) -> Self {
+    fn of_parsed(parsed: &Preferences) -> Self {
         let text = |group: &str| match group {
-            "interests" => format!("{:?}", said.interests),
-            "exclusions" => format!("{:?}", said.exclusions),
-            "trending_share" => format!("{:?}", said.trending_share),
-            "paper_count" => format!("{:?}", said.paper_count),
-            "schedule" => format!("{:?}", said.schedule),
-            "format" => format!("{:?}", said.format),
-            _ => format!("{:?}", said.language),
+            "interests" => format!("{:?}", parsed.interests),
+            "exclusions" => format!("{:?}", parsed.exclusions),
+            "trending_share" => format!("{:?}", parsed.trending_share),
+            "paper_count" => format!("{:?}", parsed.paper_count),
+            "schedule" => format!("{:?}", parsed.schedule),
+            "format" => format!("{:?}", parsed.format),
+            _ => format!("{:?}", parsed.language),
         };
-        let mark = |group: &'static str| {
-            let mark = Uuid::new_v5(&Uuid::NAMESPACE_OID, text(group).as_bytes());
-            (group, mark.simple().to_string())
+        let hash = |group: &'static str| {
+            let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text(group).as_bytes());
+            (group, hash.simple().to_string())
         };
-        Self(GROUPS.into_iter().map(mark).collect())
+        Self(GROUPS.into_iter().map(hash).collect())
     }
 }
 
-/// Compares what is wanted with what the form had shown and with what is kept now. A form that does not say what it had
-/// shown has shown what is kept now.
-pub fn change(posted: &Posted, now: &Preferences, wanted: &Wanted) -> Change {
-    let kept = Marks::of(now);
-    // Read once more, because lists lose what they say twice.
-    let said = Marks::of(&wanted.preferences);
+/// Compares the form with what it had shown and with what is saved now. A form that does not say what it had shown counts as
+/// having shown what is saved now.
+pub fn change(posted: &PostedForm, now: &Preferences, parsed: &ParsedPreferences) -> FormChange {
+    let saved = GroupHashes::new(now);
+    // Parsed once more, because lists drop duplicates.
+    let wanted = GroupHashes::new(&parsed.preferences);
     let mut changed = Vec::new();
-    let mut overtaken = Vec::new();
+    let mut conflicting = Vec::new();
     for group in GROUPS {
-        let (kept, said) = (&kept.0[group], &said.0[group]);
+        let (saved, wanted) = (&saved.0[group], &wanted.0[group]);
         let shown = match posted.value(&format!("was.{group}")) {
-            "" => kept,
+            "" => saved,
             shown => shown,
         };
-        if said == shown || said == kept {
+        if wanted == shown || wanted == saved {
             continue;
         }
         changed.push(group);
-        if shown != kept {
-            overtaken.push(group);
+        if shown != saved {
+            conflicting.push(group);
         }
     }
-    match (changed.is_empty(), overtaken.is_empty()) {
-        (true, _) => Change::Nothing,
-        (false, true) => Change::Groups(changed),
-        (false, false) => Change::Overtaken(overtaken),
+    match (changed.is_empty(), conflicting.is_empty()) {
+        (true, _) => FormChange::Nothing,
+        (false, true) => FormChange::Groups(changed),
+        (false, false) => FormChange::Conflicting(conflicting),
     }
 }
 
-/// What is wanted, as an update takes it.
-pub fn update(wanted: &Wanted) -> Subscription {
-    let preferences = wanted.preferences.clone();
+/// The update for a form.
+pub fn update(parsed: &ParsedPreferences) -> Subscription {
+    let preferences = parsed.preferences.clone();
     Subscription {
         interests: preferences.interests,
         schedule: preferences.schedule,
@@ -107,15 +107,15 @@ pub fn update(wanted: &Wanted) -> Subscription {
     }
 }
 
-/// A group in the words of the form.
+/// The name of a group in the form.
 pub fn name(group: &str) -> &'static str {
     match group {
-        "interests" => "what you like to read",
-        "exclusions" => "what you leave out",
-        "trending_share" => "how much is trending",
+        "interests" => "your interests",
+        "exclusions" => "what is excluded",
+        "trending_share" => "the share of trending papers",
         "paper_count" => "the number of papers",
-        "schedule" => "when it comes",
-        "format" => "the form of the mail",
+        "schedule" => "the schedule",
+        "format" => "the mail format",
         _ => "the language",
     }
 }
@@ -124,51 +124,61 @@ pub fn name(group: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn kept(interests: &str, paper_count: &str) -> Preferences {
-        let posted = Posted::of(&[("interests", interests), ("paper_count", paper_count)]);
-        Wanted::read(&Typed::default().with(&posted)).preferences
+    fn preferences(interests: &str, paper_count: &str) -> Preferences {
+        let posted = PostedForm::from_fields(&[("interests", interests), ("paper_count", paper_count)]);
+        ParsedPreferences::parse(&FormState::default().with(&posted)).preferences
     }
 
-    /// What becomes of a form that showed some preferences when others are kept by now.
-    fn changed(shown: &Preferences, now: &Preferences, fields: &[(&str, &str)]) -> Change {
-        let marks = Marks::of(shown);
-        let marks: Vec<(String, String)> = (marks.0.iter())
-            .map(|(group, mark)| (format!("was.{group}"), mark.clone()))
+    /// The change by a form that showed some preferences while others are saved now.
+    fn changed(shown: &Preferences, now: &Preferences, fields: &[(&str, &str)]) -> FormChange {
+        let hashes = GroupHashes::new(shown);
+        let hashes: Vec<(String, String)> = (hashes.0.iter())
+            .map(|(group, hash)| (format!("was.{group}"), hash.clone()))
             .collect();
-        let mut all: Vec<(&str, &str)> = marks
+        let mut all: Vec<(&str, &str)> = hashes
             .iter()
-            .map(|(name, mark)| (name.as_str(), mark.as_str()))
+            .map(|(name, hash)| (name.as_str(), hash.as_str()))
             .collect();
         all.extend(fields);
-        let posted = Posted::of(&all);
-        let shown_fields = Typed::of(shown);
-        change(&posted, now, &Wanted::read(&shown_fields.with(&posted)))
+        let posted = PostedForm::from_fields(&all);
+        let shown_fields = FormState::from_preferences(shown);
+        change(&posted, now, &ParsedPreferences::parse(&shown_fields.with(&posted)))
     }
 
     #[test]
-    fn only_what_was_changed_is_sent() {
-        let before = kept("lakes", "10");
-        assert_eq!(changed(&before, &before, &[]), Change::Nothing);
-        assert_eq!(changed(&before, &before, &[("paper_count", " 10 ")]), Change::Nothing);
+    fn only_changed_groups_are_sent() {
+        let before = preferences("lakes", "10");
+        assert_eq!(changed(&before, &before, &[]), FormChange::Nothing);
+        assert_eq!(
+            changed(&before, &before, &[("paper_count", " 10 ")]),
+            FormChange::Nothing
+        );
         let two = [("paper_count", "5"), ("interest.0.words", "rivers")];
         assert_eq!(
             changed(&before, &before, &two),
-            Change::Groups(vec!["interests", "paper_count"])
+            FormChange::Groups(vec!["interests", "paper_count"])
         );
     }
 
     #[test]
-    fn who_was_overtaken_is_asked_and_others_are_not() {
-        let before = kept("lakes", "10");
-        let by_now = kept("mountains", "10");
+    fn only_conflicting_changes_are_questioned() {
+        let before = preferences("lakes", "10");
+        let by_now = preferences("mountains", "10");
         let count = [("paper_count", "5")];
-        assert_eq!(changed(&before, &by_now, &count), Change::Groups(vec!["paper_count"]));
+        assert_eq!(
+            changed(&before, &by_now, &count),
+            FormChange::Groups(vec!["paper_count"])
+        );
         let interest = [("interest.0.words", "rivers")];
         assert_eq!(
             changed(&before, &by_now, &interest),
-            Change::Overtaken(vec!["interests"])
+            FormChange::Conflicting(vec!["interests"])
         );
         let same = [("interest.0.words", "mountains")];
-        assert_eq!(changed(&before, &by_now, &same), Change::Nothing, "both say the same");
+        assert_eq!(
+            changed(&before, &by_now, &same),
+            FormChange::Nothing,
+            "both say the same"
+        );
     }
 }

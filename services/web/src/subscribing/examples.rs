@@ -1,6 +1,6 @@
-//! Papers that readers name as examples: by id, by DOI, or by the address of a page about them.
+//! Example papers that readers name by id, DOI or link.
 //!
-//! It says which paper is meant, not whether it is known.
+//! It says which paper is meant, not whether it exists here.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use domain::{PaperId, text};
 use proto::search::v1::BatchGetPapersRequest;
 use serde::Serialize;
 
-use super::desk::Desk;
+use super::context::SubscriberContext;
 
-/// How long a page waits for titles, which it can do without.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a page waits for titles, which it works without.
+const TITLES_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What somebody typed for a paper, and which one it is.
+/// A paper as it was typed, and its id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Example {
+pub struct ExamplePaper {
     /// As typed.
     pub typed: String,
-    /// The canonical id; empty where it is none.
+    /// The canonical id; empty if it is not valid.
     pub id: String,
-    /// The title; empty where it is not known.
+    /// The title; empty if unknown.
     pub title: String,
-    /// What is wrong with it; empty where nothing is.
+    /// What is wrong with it; empty if nothing is.
     pub problem: String,
 }
 
-impl Example {
-    fn read(typed: &str) -> Self {
+impl ExamplePaper {
+    fn parse(typed: &str) -> Self {
         let (id, problem) = match paper_id(typed) {
             Ok(id) => (id.to_string(), String::new()),
             Err(problem) => (String::new(), problem),
@@ -42,58 +42,58 @@ impl Example {
     }
 }
 
-/// The papers of a field, each once: parted by white space, and by commas where no id has them.
-pub fn read(field: &str) -> Vec<Example> {
-    const MARKS: [char; 2] = [',', ';'];
-    let mut read: Vec<Example> = Vec::new();
-    let words = field.split_whitespace().map(|word| word.trim_matches(MARKS));
+/// The papers in a field, each once: separated by white space, or by commas that are not part of an id.
+pub fn parse(field: &str) -> Vec<ExamplePaper> {
+    const SEPARATORS: [char; 2] = [',', ';'];
+    let mut papers: Vec<ExamplePaper> = Vec::new();
+    let words = field.split_whitespace().map(|word| word.trim_matches(SEPARATORS));
     let words = words.flat_map(|word| {
-        let parts = paper_id(word).is_err() && word.contains(MARKS);
-        let marks: &[char] = if parts { &MARKS } else { &[] };
-        word.split(marks)
+        let parts = paper_id(word).is_err() && word.contains(SEPARATORS);
+        let hashes: &[char] = if parts { &SEPARATORS } else { &[] };
+        word.split(hashes)
     });
     for typed in words.filter(|word| !word.is_empty()) {
-        let example = Example::read(typed);
-        let known = read
+        let example = ExamplePaper::parse(typed);
+        let known = papers
             .iter()
             .any(|one| !one.id.is_empty() && one.id == example.id || one.typed == example.typed);
         if !known {
-            read.push(example);
+            papers.push(example);
         }
     }
-    read
+    papers
 }
 
-/// The paper that a word names.
+/// The id of the paper that a word names.
 ///
 /// # Errors
-/// What is wrong with it, as a sentence without its subject.
+/// What is wrong with it, as the predicate of a sentence.
 pub fn paper_id(word: &str) -> Result<PaperId, String> {
-    const WANTED: &str = "is no paper id; take an arXiv id, a DOI, or the link of a paper";
+    const EXPECTED: &str = "is not a paper id; use an arXiv id, a DOI or a link to a paper";
     let word = word.trim();
     if word.chars().count() > 500 {
-        return Err(WANTED.to_owned());
+        return Err(EXPECTED.to_owned());
     }
-    let bare = behind_host(word).unwrap_or_else(|| word.to_owned());
+    let bare = id_of_link(word).unwrap_or_else(|| word.to_owned());
     if bare.contains("://") {
-        return Err(WANTED.to_owned());
+        return Err(EXPECTED.to_owned());
     }
     if bare.contains(':') {
-        return PaperId::parse(&bare).map_err(|_| WANTED.to_owned());
+        return PaperId::parse(&bare).map_err(|_| EXPECTED.to_owned());
     }
-    // Without a scheme it is of arXiv or a DOI; nobody here has ids of their own.
-    let id = PaperId::from_submission(&bare, "own").map_err(|_| WANTED.to_owned())?;
+    // Without a scheme it is an arXiv id or a DOI; ids of our own always have one.
+    let id = PaperId::from_submission(&bare, "own").map_err(|_| EXPECTED.to_owned())?;
     if id.as_str().starts_with("own:") {
-        Err(WANTED.to_owned())
+        Err(EXPECTED.to_owned())
     } else {
         Ok(id)
     }
 }
 
-/// What an address names: the id of an arXiv page, a DOI, or the paper of a page like ours.
-fn behind_host(word: &str) -> Option<String> {
+/// The paper that a link names: an arXiv page, a DOI, or a page like ours.
+fn id_of_link(word: &str) -> Option<String> {
     let rest = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://"));
-    let named = [
+    let hosts = [
         "arxiv.org/",
         "www.arxiv.org/",
         "export.arxiv.org/",
@@ -102,7 +102,7 @@ fn behind_host(word: &str) -> Option<String> {
     ];
     let rest = match rest {
         Some(rest) => rest,
-        None if named.iter().any(|host| starts_with(word, host)) => word,
+        None if hosts.iter().any(|host| starts_with(word, host)) => word,
         None => return None,
     };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
@@ -135,16 +135,20 @@ fn decoded(path: &str) -> String {
     }
 }
 
-/// The titles of papers, as far as they come in time: no page waits for them or fails without them.
-pub async fn titles(desk: &Desk, ids: Vec<String>) -> HashMap<String, String> {
+/// The titles of papers; none if they take too long, since pages work without them.
+pub async fn titles(ctx: &SubscriberContext, ids: Vec<String>) -> HashMap<String, String> {
     if ids.is_empty() {
         return HashMap::new();
     }
     let request = BatchGetPapersRequest { paper_ids: ids };
-    let mut search = desk.front.search.clone();
-    let asked = tokio::time::timeout(PATIENCE, search.batch_get_papers(desk.ask(request))).await;
-    let papers = match asked {
-        Ok(Ok(answer)) => answer.into_inner().papers,
+    let mut search = ctx.app.search.clone();
+    let answer = ctx
+        .app
+        .clock
+        .timeout(TITLES_TIMEOUT, search.batch_get_papers(ctx.request(request)))
+        .await;
+    let papers = match answer {
+        Some(Ok(answer)) => answer.into_inner().papers,
         _ => Vec::new(),
     };
     papers.into_iter().map(|paper| (paper.id, paper.title)).collect()
@@ -156,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn ids_and_links_of_one_paper_meet() {
+    fn ids_and_links_name_the_same_paper() {
         for word in [
             "2402.14776",
             "2402.14776v3",
@@ -181,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_paper_is_said_one_by_one() {
-        let found = read("2402.14776, cats\nhttps://example.org/ ;arxiv:12 2402.14776v1");
+    fn words_that_name_no_paper_are_reported() {
+        let found = parse("2402.14776, cats\nhttps://example.org/ ;arxiv:12 2402.14776v1");
         let said: Vec<(&str, &str)> = found.iter().map(|one| (one.typed.as_str(), one.id.as_str())).collect();
         assert_eq!(
             said,
@@ -194,16 +198,16 @@ mod tests {
             ]
         );
         let old = "doi:10.1002/(sici)1097-0258(19980815)17:15<1661::aid-sim968>3.0.co;2-2";
-        assert_eq!(read(old)[0].id, old, "marks that belong to an id");
-        assert_eq!(read("2402.14776,2402.14777;2402.14778").len(), 3);
-        assert!(found[1].problem.contains("no paper id") && found[0].problem.is_empty());
+        assert_eq!(parse(old)[0].id, old, "marks that belong to an id");
+        assert_eq!(parse("2402.14776,2402.14777;2402.14778").len(), 3);
+        assert!(found[1].problem.contains("not a paper id") && found[0].problem.is_empty());
         assert!(paper_id(&"9".repeat(10_000)).is_err());
     }
 
     proptest! {
         #[test]
-        fn an_example_is_an_id_or_a_problem_and_says_the_same_again(field in any::<String>()) {
-            for one in read(&field) {
+        fn an_example_is_an_id_or_a_problem(field in any::<String>()) {
+            for one in parse(&field) {
                 prop_assert_ne!(one.id.is_empty(), one.problem.is_empty());
                 if !one.id.is_empty() {
                     prop_assert_eq!(paper_id(&one.id).map(|id| id.to_string()), Ok(one.id));

@@ -1,4 +1,4 @@
-//! The links of mails: what their token opens, and what to do where it opens nothing.
+//! The links in mails: the subscription that a token opens, and the page for a token that opens none.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -7,58 +7,56 @@ use proto::subscriptions::v1::{GetSubscriptionRequest, Subscription, Subscriptio
 use serde::Deserialize;
 use tonic::{Code, Status};
 
-use super::desk::Desk;
+use super::context::SubscriberContext;
 
 /// Longest token; ours are shorter than 200 characters.
-const MOST_TOKEN_CHARS: usize = 1_024;
+const MAX_TOKEN_CHARS: usize = 1_024;
 
 /// The token of a link.
 #[derive(Debug, Default, Deserialize)]
-pub struct Link {
+pub struct TokenQuery {
     #[serde(default)]
     pub token: String,
 }
 
 /// The subscription that a token opens.
-pub async fn subscription(desk: &Desk, token: &str) -> Result<Subscription, Status> {
-    if token.is_empty() || token.len() > MOST_TOKEN_CHARS {
+pub async fn subscription(ctx: &SubscriberContext, token: &str) -> Result<Subscription, Status> {
+    if token.is_empty() || token.len() > MAX_TOKEN_CHARS {
         return Err(common::status::invalid(
             "token",
-            "is not a link that was sent from here; open it from the mail again, or copy it whole",
+            "is not valid; open the link from the mail again, or copy all of it",
         ));
     }
     let token = token.to_owned();
-    let mut subscriptions = desk.front.subscriptions.clone();
+    let mut subscriptions = ctx.app.subscriptions.clone();
     let answer = subscriptions
-        .get_subscription(desk.ask(GetSubscriptionRequest { token }))
+        .get_subscription(ctx.request(GetSubscriptionRequest { token }))
         .await?;
-    let found = answer.into_inner().subscription;
-    found.ok_or_else(|| Status::internal("an answer without a subscription"))
+    let subscription = answer.into_inner().subscription;
+    subscription.ok_or_else(|| Status::internal("an answer without a subscription"))
 }
 
-/// The page for a call that failed on behalf of a link: what is wrong with the link, and what to do about it.
-pub fn failed(desk: &Desk, error: &Status) -> Response {
+/// The page for a failed call with the token of a link: what is wrong with the link, and what to do about it.
+pub fn failure_page(ctx: &SubscriberContext, error: &Status) -> Response {
     let (status, title) = match error.code() {
         Code::InvalidArgument if common::status::blamed_field(error).as_deref() == Some("token") => {
-            (StatusCode::BAD_REQUEST, "This link does not open anything")
+            (StatusCode::BAD_REQUEST, "This link is not valid")
         }
-        Code::NotFound => (StatusCode::NOT_FOUND, "Nothing is kept under this link"),
-        _ => return desk.front.pages.failure(error),
+        Code::NotFound => (StatusCode::NOT_FOUND, "This subscription has been deleted"),
+        _ => return ctx.app.pages.failure(error),
     };
     let problem = error.message().strip_prefix("token ").unwrap_or_default();
-    desk.front
-        .pages
-        .render(status, "link.html", context! { title, problem })
+    ctx.app.pages.render(status, "link.html", context! { title, problem })
 }
 
-/// A state in words.
-pub fn state(subscription: &Subscription) -> &'static str {
+/// The state of a subscription in words.
+pub fn state_label(subscription: &Subscription) -> &'static str {
     match subscription.state() {
         SubscriptionState::Active => "active",
         SubscriptionState::Pending => "waiting for your confirmation",
         SubscriptionState::Paused => "paused",
         SubscriptionState::Unsubscribed => "ended",
-        SubscriptionState::Suppressed => "ended, because the address takes no mail",
+        SubscriptionState::Suppressed => "ended, because mail to this address is rejected",
         SubscriptionState::Unspecified => "unknown",
     }
 }

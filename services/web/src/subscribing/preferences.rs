@@ -1,4 +1,4 @@
-//! Everything that a subscriber can change, what a change would bring, and what was sent so far.
+//! The preferences page: everything a subscriber can change, a preview, and past digests.
 
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -6,48 +6,48 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use prost_types::FieldMask;
-use proto::subscriptions::v1::{Subscription, SubscriptionState, UpdateSubscriptionRequest};
+use proto::subscriptions::v1::{Preferences, Subscription, SubscriptionState, UpdateSubscriptionRequest};
 use serde::Deserialize;
 use url::form_urlencoded;
 
-use super::desk::Desk;
-use super::editing::{self, Change, Marks};
+use super::context::SubscriberContext;
+use super::editing::{self, FormChange, GroupHashes};
+use super::form_body::PostedForm;
+use super::form_state::{self, FormState};
 use super::links;
-use super::posted::Posted;
-use super::problems::Problems;
-use super::reading::Wanted;
-use super::standing::{Form, Section};
-use super::wishes::{self, Typed};
-use super::words::{self, Summary};
+use super::parsing::ParsedPreferences;
+use super::problems::FormProblems;
+use super::webhook_section::{WebhookForm, WebhookSection};
+use super::wording;
 use super::{choices, examples, history, preview};
 
-/// What a link to the page may say, and what was done before it was shown.
+/// Parameters of the page: the token, and the action that led here.
 #[derive(Debug, Deserialize)]
-pub struct Visit {
+pub struct PreferencesQuery {
     #[serde(default)]
     token: String,
     #[serde(default)]
     done: String,
 }
 
-/// The page as it is to be shown.
-pub struct Shown {
+/// The page.
+pub struct PreferencesPage {
     status: StatusCode,
-    typed: Option<Typed>,
-    webhook: Option<Form>,
-    problems: Problems,
+    form: Option<FormState>,
+    webhook: Option<WebhookForm>,
+    problems: FormProblems,
     preview: Value,
     alert: String,
     done: &'static str,
 }
 
-impl Default for Shown {
+impl Default for PreferencesPage {
     fn default() -> Self {
         Self {
             status: StatusCode::OK,
-            typed: None,
+            form: None,
             webhook: None,
-            problems: Problems::default(),
+            problems: FormProblems::default(),
             preview: Value::UNDEFINED,
             alert: String::new(),
             done: "",
@@ -55,118 +55,113 @@ impl Default for Shown {
     }
 }
 
-impl Shown {
-    /// With what is wrong, and what was typed if it was the form.
-    pub fn refused(typed: Option<Typed>, problems: Problems) -> Self {
+impl PreferencesPage {
+    /// With problems, and what was typed if they are in the main form.
+    pub fn refused(form: Option<FormState>, problems: FormProblems) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
-            preview: if typed.is_some() {
-                preview::held_back(&problems)
+            preview: if form.is_some() {
+                preview::blocked(&problems)
             } else {
                 Value::UNDEFINED
             },
-            typed,
+            form,
             problems,
             ..Self::default()
         }
     }
 
-    /// With word that webhooks were asked too often, and when to try again.
-    pub fn held_back(wait: &str) -> Self {
+    /// Says that the webhook was contacted too often, and when to try again.
+    pub fn rate_limited(wait: &str) -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
             alert: format!(
-                "Your webhook was asked often within the last hour. Nothing was changed; try again in {wait}."
+                "Your webhook was contacted too often within the last hour. Nothing was changed; try again in {wait}."
             ),
             ..Self::default()
         }
     }
 
-    /// With what was typed of a webhook.
+    /// With what was typed in the webhook form.
     #[must_use]
-    pub fn with_webhook(mut self, form: Form) -> Self {
+    pub fn with_webhook(mut self, form: WebhookForm) -> Self {
         self.webhook = Some(form);
         self
     }
 }
 
-/// Shows everything.
-pub async fn page(desk: Desk, Query(visit): Query<Visit>) -> Response {
-    let shown = Shown {
-        done: said(&visit.done),
-        alert: warned(&visit.done).to_owned(),
-        ..Shown::default()
+/// Shows the page.
+pub async fn page(ctx: SubscriberContext, Query(query): Query<PreferencesQuery>) -> Response {
+    let page = PreferencesPage {
+        done: done_message(&query.done),
+        alert: alert_message(&query.done).to_owned(),
+        ..PreferencesPage::default()
     };
-    show(&desk, &visit.token, shown).await
+    show(&ctx, &query.token, page).await
 }
 
-/// What the preferences of the form would bring. Changes nothing.
-pub async fn preview_page(desk: Desk, posted: Posted) -> Response {
-    let kept = match links::subscription(&desk, posted.token()).await {
-        Ok(subscription) => wishes::kept(&subscription),
-        Err(error) => return links::failed(&desk, &error),
+/// Shows what the preferences in the form would send. Changes nothing.
+pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let saved = match links::subscription(&ctx, posted.token()).await {
+        Ok(subscription) => form_state::saved_preferences(&subscription),
+        Err(error) => return links::failure_page(&ctx, &error),
     };
-    let typed = Typed::of(&kept).with(&posted);
-    let wanted = Wanted::read(&typed);
-    let shown = match preview::of(&desk, &wanted, posted.token()).await {
-        Ok(preview) => Shown {
+    let form = FormState::from_preferences(&saved).with(&posted);
+    let parsed = ParsedPreferences::parse(&form);
+    let page = match preview::digest_preview(&ctx, &parsed, posted.token()).await {
+        Ok(preview) => PreferencesPage {
             preview,
-            typed: Some(typed),
-            ..Shown::default()
+            form: Some(form),
+            ..PreferencesPage::default()
         },
-        Err(problems) => Shown::refused(Some(typed), problems),
+        Err(problems) => PreferencesPage::refused(Some(form), problems),
     };
-    show_with(&desk, &posted, shown).await
+    show_again(&ctx, &posted, page).await
 }
 
 /// Saves what was changed, and nothing else.
-pub async fn save(desk: Desk, posted: Posted) -> Response {
-    let kept = match links::subscription(&desk, posted.token()).await {
-        Ok(subscription) => wishes::kept(&subscription),
-        Err(error) => return links::failed(&desk, &error),
+pub async fn save(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let saved = match links::subscription(&ctx, posted.token()).await {
+        Ok(subscription) => form_state::saved_preferences(&subscription),
+        Err(error) => return links::failure_page(&ctx, &error),
     };
-    let typed = Typed::of(&kept).with(&posted);
-    let wanted = Wanted::read(&typed);
-    if !wanted.problems.is_empty() {
-        return show_with(&desk, &posted, Shown::refused(Some(typed), wanted.problems)).await;
+    let form = FormState::from_preferences(&saved).with(&posted);
+    let parsed = ParsedPreferences::parse(&form);
+    if !parsed.problems.is_empty() {
+        return show_again(&ctx, &posted, PreferencesPage::refused(Some(form), parsed.problems)).await;
     }
-    let paths = match editing::change(&posted, &kept, &wanted) {
-        Change::Nothing => return back(posted.token(), "same"),
-        Change::Groups(groups) => groups,
-        Change::Overtaken(groups) => {
-            let shown = Shown {
+    let groups = match editing::change(&posted, &saved, &parsed) {
+        FormChange::Nothing => return back(posted.token(), "unchanged"),
+        FormChange::Groups(groups) => groups,
+        FormChange::Conflicting(groups) => {
+            let page = PreferencesPage {
                 status: StatusCode::CONFLICT,
-                alert: overtaken(&groups),
-                typed: Some(typed),
-                ..Shown::default()
+                alert: conflict_message(&groups),
+                form: Some(form),
+                ..PreferencesPage::default()
             };
-            // Shown with the marks of what is kept now: whoever saves again means it.
-            return show(&desk, posted.token(), shown).await;
+            // With the hashes of what is saved now: saving again overwrites it.
+            return show(&ctx, posted.token(), page).await;
         }
     };
     let request = UpdateSubscriptionRequest {
         token: posted.token().to_owned(),
-        subscription: Some(editing::update(&wanted)),
+        subscription: Some(editing::update(&parsed)),
         update_mask: Some(FieldMask {
-            paths: paths.into_iter().map(str::to_owned).collect(),
+            paths: groups.into_iter().map(str::to_owned).collect(),
         }),
     };
-    match desk
-        .front
-        .subscriptions
-        .clone()
-        .update_subscription(desk.ask(request))
-        .await
-    {
+    let mut subscriptions = ctx.app.subscriptions.clone();
+    match subscriptions.update_subscription(ctx.request(request)).await {
         Ok(_) => back(posted.token(), "saved"),
-        Err(error) => match Problems::of(&error, &wanted.origins) {
-            Some(problems) => show_with(&desk, &posted, Shown::refused(Some(typed), problems)).await,
-            None => links::failed(&desk, &error),
+        Err(error) => match FormProblems::from_status(&error, &parsed.origins) {
+            Some(problems) => show_again(&ctx, &posted, PreferencesPage::refused(Some(form), problems)).await,
+            None => links::failure_page(&ctx, &error),
         },
     }
 }
 
-/// To the page, which says what was done. Its address can be kept and loaded again.
+/// Redirects to the page, which says what was done; its address can be bookmarked and reloaded.
 pub fn back(token: &str, done: &str) -> Response {
     let query: String = form_urlencoded::Serializer::new(String::new())
         .append_pair("token", token)
@@ -175,105 +170,106 @@ pub fn back(token: &str, done: &str) -> Response {
     Redirect::to(&format!("/preferences?{query}")).into_response()
 }
 
-/// Shows the page as it is to be shown.
-pub async fn show(desk: &Desk, token: &str, shown: Shown) -> Response {
-    let subscription = match links::subscription(desk, token).await {
+/// Renders the page for the subscription of a token.
+pub async fn show(ctx: &SubscriberContext, token: &str, page: PreferencesPage) -> Response {
+    let subscription = match links::subscription(ctx, token).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(desk, &error),
+        Err(error) => return links::failure_page(ctx, &error),
     };
-    let marks = Marks::of(&wishes::kept(&subscription));
-    render(desk, token, &subscription, Value::from(Serde(marks)), shown).await
+    let hashes = GroupHashes::new(&form_state::saved_preferences(&subscription));
+    render(ctx, token, &subscription, Value::from(Serde(hashes)), page).await
 }
 
-/// The same with the marks that the form had, so that who was overtaken meanwhile still learns of it.
-async fn show_with(desk: &Desk, posted: &Posted, shown: Shown) -> Response {
-    let subscription = match links::subscription(desk, posted.token()).await {
+/// The same with the hashes that the form had, so that a conflict is still noticed when it is saved.
+async fn show_again(ctx: &SubscriberContext, posted: &PostedForm, page: PreferencesPage) -> Response {
+    let subscription = match links::subscription(ctx, posted.token()).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(desk, &error),
+        Err(error) => return links::failure_page(ctx, &error),
     };
-    let marks = posted
+    let hashes = posted
         .fields()
-        .filter_map(|(name, mark)| Some((name.strip_prefix("was.")?.to_owned(), mark.to_owned())));
-    let marks: std::collections::BTreeMap<String, String> = marks.collect();
-    render(desk, posted.token(), &subscription, Value::from(Serde(marks)), shown).await
+        .filter_map(|(name, hash)| Some((name.strip_prefix("was.")?.to_owned(), hash.to_owned())));
+    let hashes: std::collections::BTreeMap<String, String> = hashes.collect();
+    render(ctx, posted.token(), &subscription, Value::from(Serde(hashes)), page).await
 }
 
-async fn render(desk: &Desk, token: &str, subscription: &Subscription, marks: Value, shown: Shown) -> Response {
-    let kept = wishes::kept(subscription);
-    let zone = words::zone_of(subscription);
-    let mut ids: Vec<String> = Vec::new();
-    for interest in &kept.interests {
-        ids.extend(
-            interest
-                .like_paper_ids
-                .iter()
-                .chain(&interest.unlike_paper_ids)
-                .cloned(),
-        );
-    }
-    // A link that confirms may be looked at here, and opens no editions.
+async fn render(
+    ctx: &SubscriberContext,
+    token: &str,
+    subscription: &Subscription,
+    hashes: Value,
+    page: PreferencesPage,
+) -> Response {
+    let saved = form_state::saved_preferences(subscription);
+    let zone = wording::zone_of(subscription);
     let (titles, past) = tokio::join!(
-        examples::titles(desk, ids),
-        history::of(desk, &subscription.email, token, &zone)
+        examples::titles(ctx, example_ids(&saved)),
+        history::past_digests(ctx, &subscription.email, token, &zone)
     );
+    // The token of a confirmation link opens the subscription, but not its digests.
     let past = match past {
         Ok(past) => past,
         Err(error) if common::status::blamed_field(&error).as_deref() == Some("token") => {
-            return links::failed(desk, &error);
+            return links::failure_page(ctx, &error);
         }
         Err(_) => Vec::new(),
     };
     let state = subscription.state();
     let context = context! {
         email => subscription.email.as_str(),
-        state => links::state(subscription),
+        state => links::state_label(subscription),
         active => state == SubscriptionState::Active,
         paused => state == SubscriptionState::Paused,
-        pause_end => words::pause_end(subscription),
+        pause_end => wording::pause_end(subscription),
         pause_reason => subscription.pause_reason.as_str(),
-        webhook => Serde(Section::of(subscription, shown.webhook)),
-        next => words::next_of(subscription),
-        summary => Serde(Summary::of(&kept)),
-        typed => Serde(shown.typed.unwrap_or_else(|| Typed::of(&kept))),
+        webhook => Serde(WebhookSection::new(subscription, page.webhook)),
+        next => wording::next_digest(subscription),
+        form => Serde(page.form.unwrap_or_else(|| FormState::from_preferences(&saved))),
         titles => Serde(titles),
-        problems => Serde(shown.problems),
+        problems => Serde(page.problems),
         choices => Serde(choices::all()),
-        preview => shown.preview,
-        alert => shown.alert,
-        done => shown.done,
+        preview => page.preview,
+        alert => page.alert,
+        done => page.done,
         past => Serde(past),
-        marks,
+        hashes,
         token,
     };
-    desk.front.pages.render(shown.status, "preferences.html", context)
+    ctx.app.pages.render(page.status, "preferences.html", context)
 }
 
-fn overtaken(groups: &[&str]) -> String {
+fn example_ids(preferences: &Preferences) -> Vec<String> {
+    let interests = preferences.interests.iter();
+    let ids = interests.flat_map(|interest| interest.like_paper_ids.iter().chain(&interest.unlike_paper_ids));
+    ids.cloned().collect()
+}
+
+fn conflict_message(groups: &[&str]) -> String {
     let names: Vec<&str> = groups.iter().map(|group| editing::name(group)).collect();
     format!(
-        "Since you opened this page, {} was changed elsewhere. Nothing was saved. What you typed is below: save again to put \
-         it in place of the other change, or open the page anew to see that one.",
-        names.join(", and ")
+        "Someone changed {} since you opened this page, so nothing was saved. Your entries are below: save again to overwrite \
+         that change, or reload the page to see it.",
+        names.join(" and ")
     )
 }
 
-fn said(done: &str) -> &'static str {
+fn done_message(done: &str) -> &'static str {
     match done {
-        "saved" => "Your changes are saved.",
-        "same" => "Nothing was changed, so everything stays as it is.",
+        "saved" => "Your changes have been saved.",
+        "unchanged" => "Nothing was changed.",
         "paused" => "Your digest is paused.",
-        "resumed" => "Your digest comes again.",
-        "weekly" => "From now on your digest comes once a week.",
-        "agreed" => "The webhook agreed.",
-        "ways" => "Your digests come as you chose.",
-        "removed" => "The webhook is forgotten, and your digests come by mail.",
+        "resumed" => "Your digest has been resumed.",
+        "weekly" => "You will get your digest once a week.",
+        "verified" => "The webhook has been verified.",
+        "channel" => "Your delivery settings have been saved.",
+        "removed" => "The webhook has been removed. You will get your digests by mail.",
         _ => "",
     }
 }
 
-fn warned(done: &str) -> &'static str {
+fn alert_message(done: &str) -> &'static str {
     match done {
-        "refused" => "The webhook did not agree. What it said stands beside its address.",
+        "unverified" => "The webhook did not accept the verification request. See the details below.",
         _ => "",
     }
 }

@@ -1,105 +1,113 @@
-//! What a digest would hold if it went out now. It is asked of the service that makes the digests; nothing is sent, and a
-//! page can do without it.
+//! A preview: what a digest would hold if it were sent now, made by the service that makes the digests. Nothing is sent, and a
+//! page works without it.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
-use proto::delivery::v1::{Edition, EditionPaper, PreviewEditionRequest};
+use proto::delivery::v1::{Digest, DigestPaper, PreviewDigestRequest};
 use proto::subscriptions::v1::{Format, Preferences};
 use serde::Serialize;
 use tonic::{Code, Status};
 
-use super::desk::Desk;
-use super::problems::Problems;
-use super::reading::Wanted;
-use super::words;
+use super::context::SubscriberContext;
+use super::parsing::ParsedPreferences;
+use super::problems::FormProblems;
+use super::wording;
+use crate::cookies::ReaderCookies;
 use crate::paper::PaperView;
-use crate::reader::Reader;
 
-/// How long a page that was not asked for a preview waits for one.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a page waits for a preview nobody asked for.
+const QUICK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A paper of an edition, as pages show it.
+/// A paper of a digest, as pages show it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Picked {
+pub struct DigestPaperView {
     paper: PaperView,
     reason: String,
 }
 
-impl Picked {
-    /// Of an edition's paper; one that has left the window of recent papers is known by its id alone.
-    pub fn of(one: &EditionPaper) -> Option<Self> {
+impl DigestPaperView {
+    /// A paper of a digest. Of a paper that is no longer among the recent ones only the id is known.
+    pub fn new(one: &DigestPaper) -> Option<Self> {
         let mut paper = one.paper.clone()?;
         if paper.title.is_empty() {
             paper.title.clone_from(&paper.id);
         }
         Some(Self {
-            paper: PaperView::of(&paper, &Reader::default()),
+            paper: PaperView::new(&paper, &ReaderCookies::default()),
             reason: one.reason.clone(),
         })
     }
 }
 
-/// What to show below a form, or what is wrong with it.
-pub async fn of(desk: &Desk, wanted: &Wanted, token: &str) -> Result<Value, Problems> {
-    if !wanted.problems.is_empty() {
-        return Err(wanted.problems.clone());
+/// The preview for a form, or what is wrong with the form.
+pub async fn digest_preview(
+    ctx: &SubscriberContext,
+    parsed: &ParsedPreferences,
+    token: &str,
+) -> Result<Value, FormProblems> {
+    if !parsed.problems.is_empty() {
+        return Err(parsed.problems.clone());
     }
-    let request = PreviewEditionRequest {
-        preferences: Some(wanted.to_preview()),
+    let request = PreviewDigestRequest {
+        preferences: Some(parsed.to_preview()),
         token: token.to_owned(),
-        ..PreviewEditionRequest::default()
+        ..PreviewDigestRequest::default()
     };
-    match ask(desk, request, &wanted.preferences).await {
-        Ok(shown) => Ok(shown),
-        Err(error) => match Problems::of(&error, &wanted.origins) {
+    match request_preview(ctx, request, &parsed.preferences).await {
+        Ok(preview) => Ok(preview),
+        Err(error) => match FormProblems::from_status(&error, &parsed.origins) {
             Some(problems) => Err(problems),
-            None => Ok(not_now(&error)),
+            None => Ok(unavailable(&error)),
         },
     }
 }
 
-/// The same for a page that is fine without it: nothing where it does not come in time.
-pub async fn at_hand(desk: &Desk, wanted: &Wanted) -> Result<Value, Problems> {
-    let shown = tokio::time::timeout(PATIENCE, of(desk, wanted, "")).await;
-    shown.unwrap_or(Ok(Value::UNDEFINED))
+/// The same for a page that works without it: nothing if it takes too long.
+pub async fn quick_preview(ctx: &SubscriberContext, parsed: &ParsedPreferences) -> Result<Value, FormProblems> {
+    let preview = digest_preview(ctx, parsed, "");
+    let preview = ctx.app.clock.timeout(QUICK_TIMEOUT, preview).await;
+    preview.unwrap_or(Ok(Value::UNDEFINED))
 }
 
-/// What to show where a form has to be put right first.
-pub fn held_back(problems: &Problems) -> Value {
-    context! { held_back => problems.sentences() }
+/// Shown instead of a preview until the form is corrected.
+pub fn blocked(problems: &FormProblems) -> Value {
+    context! { blocked => problems.sentences() }
 }
 
-async fn ask(desk: &Desk, request: PreviewEditionRequest, preferences: &Preferences) -> Result<Value, Status> {
-    let answer = desk
-        .front
+async fn request_preview(
+    ctx: &SubscriberContext,
+    request: PreviewDigestRequest,
+    preferences: &Preferences,
+) -> Result<Value, Status> {
+    let answer = ctx
+        .app
         .deliveries
         .clone()
-        .preview_edition(desk.ask(request))
+        .preview_digest(ctx.request(request))
         .await?
         .into_inner();
-    let Edition {
+    let Digest {
         subject, text, papers, ..
-    } = answer.edition.unwrap_or_default();
-    let picked: Vec<Picked> = papers.iter().filter_map(Picked::of).collect();
+    } = answer.digest.unwrap_or_default();
+    let papers: Vec<DigestPaperView> = papers.iter().filter_map(DigestPaperView::new).collect();
     let schedule = preferences.schedule.clone().unwrap_or_default();
-    let text = (preferences.format() == Format::Text && !picked.is_empty()).then_some(text);
+    let text = (preferences.format() == Format::Text && !papers.is_empty()).then_some(text);
     Ok(context! {
         subject,
-        papers => Serde(picked),
+        papers => Serde(papers),
         text,
         empty_detail => answer.empty_detail,
-        next => words::next(&schedule, Timestamp::now()),
+        next => wording::next_slot(&schedule, ctx.app.clock.now()),
     })
 }
 
-fn not_now(error: &Status) -> Value {
-    tracing::warn!(code = ?error.code(), message = error.message(), "a preview could not be made");
+fn unavailable(error: &Status) -> Value {
+    tracing::warn!(code = ?error.code(), message = error.message(), "cannot make a preview");
     let sentence = match error.code() {
-        Code::ResourceExhausted => "Too many previews are asked for just now. Try again in a minute.",
-        _ => "The preview cannot be made at the moment. You can subscribe without it.",
+        Code::ResourceExhausted => "Too many previews are being made right now. Try again in a minute.",
+        _ => "The preview is not available at the moment. You can go on without it.",
     };
-    context! { not_now => sentence }
+    context! { unavailable => sentence }
 }

@@ -1,5 +1,5 @@
-//! What is wrong with a form, beside the field it is wrong in. The words are those of the service that refuses, put into
-//! sentences; nothing that was typed is lost.
+//! What is wrong with a form, by field. The words are those of the service that refuses, made into sentences; nothing that was
+//! typed is lost.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-/// Where an interest of a request stands in the form.
+/// Where in the form an interest of a request comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Origin {
-    /// In the group of fields with this number.
-    Card(usize),
-    /// In the list of interests, in this line.
+pub enum InterestOrigin {
+    /// The fields of the saved interest with this number.
+    Saved(usize),
+    /// This line of the new interests.
     Line(usize),
-    /// Among the example papers, as this.
-    Example(String),
+    /// This example paper, as typed.
+    ExamplePaper(String),
 }
 
-/// Problems by field; those of no field are under an empty name.
+/// Problems by field; those of no field have an empty name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(transparent)]
-pub struct Problems(BTreeMap<String, Vec<String>>);
+pub struct FormProblems(BTreeMap<String, Vec<String>>);
 
-impl Problems {
-    /// Adds one.
+impl FormProblems {
+    /// Adds a problem.
     pub fn add(&mut self, field: &str, sentence: impl Into<String>) {
         self.0.entry(field.to_owned()).or_default().push(sentence.into());
     }
 
-    /// True without any.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -44,30 +44,30 @@ impl Problems {
         self.0.values().flatten().cloned().collect()
     }
 
-    /// The fields that a status blames; none where it blames no field.
-    pub fn of(status: &Status, origins: &[Origin]) -> Option<Self> {
+    /// The problems in a status; none if it blames no field.
+    pub fn from_status(status: &Status, origins: &[InterestOrigin]) -> Option<Self> {
         if status.code() != Code::InvalidArgument {
             return None;
         }
         let violations = status.get_details_bad_request()?.field_violations;
         let mut problems = Self::default();
         for violation in violations {
-            let (field, subject) = place(&violation.field, origins);
+            let (field, subject) = form_field(&violation.field, origins);
             problems.add(&field, sentence(&subject, &violation.description));
         }
         (!problems.is_empty()).then_some(problems)
     }
 }
 
-/// The field of the form for a field of a request, and what its sentences are about.
-fn place(path: &str, origins: &[Origin]) -> (String, String) {
+/// The form field for a field of a request, and the subject of its sentences.
+fn form_field(path: &str, origins: &[InterestOrigin]) -> (String, String) {
     let path = path.strip_prefix("preferences.").unwrap_or(path);
     let path = path.strip_prefix("full_").unwrap_or(path);
     let this = "This".to_owned();
     if let Some(rest) = path.strip_prefix("interests[") {
         let (index, part) = rest.split_once(']').unwrap_or((rest, ""));
         let origin = index.parse().ok().and_then(|index: usize| origins.get(index));
-        return of_interest(origin, part.trim_start_matches('.'));
+        return interest_field(origin, part.trim_start_matches('.'));
     }
     if let Some(list) = path.strip_prefix("exclusions.") {
         let (name, subject) = entry(list);
@@ -81,10 +81,10 @@ fn place(path: &str, origins: &[Origin]) -> (String, String) {
     (field.to_owned(), this)
 }
 
-fn of_interest(origin: Option<&Origin>, part: &str) -> (String, String) {
+fn interest_field(origin: Option<&InterestOrigin>, part: &str) -> (String, String) {
     let narrowing = part.starts_with("categories");
     match origin {
-        Some(Origin::Card(card)) => {
+        Some(InterestOrigin::Saved(number)) => {
             let part = part.replace("exclusions.", "excluded_");
             let (name, subject) = entry(&part);
             let name = match name.as_str() {
@@ -93,16 +93,18 @@ fn of_interest(origin: Option<&Origin>, part: &str) -> (String, String) {
                 "unlike_paper_ids" => "unlike",
                 name => name,
             };
-            (format!("interest.{card}.{name}"), subject)
+            (format!("interest.{number}.{name}"), subject)
         }
-        Some(Origin::Line(_) | Origin::Example(_)) if narrowing => ("categories".to_owned(), entry(part).1),
-        Some(Origin::Line(line)) => ("interests".to_owned(), format!("Line {line}")),
-        Some(Origin::Example(typed)) => ("like".to_owned(), typed.clone()),
+        Some(InterestOrigin::Line(_) | InterestOrigin::ExamplePaper(_)) if narrowing => {
+            ("categories".to_owned(), entry(part).1)
+        }
+        Some(InterestOrigin::Line(line)) => ("interests".to_owned(), format!("Line {line}")),
+        Some(InterestOrigin::ExamplePaper(typed)) => ("like".to_owned(), typed.clone()),
         None => ("interests".to_owned(), "This".to_owned()),
     }
 }
 
-/// The name of a list, and which entry of it a path means.
+/// The name of a list in a path, and the entry it points to.
 fn entry(path: &str) -> (String, String) {
     match path.split_once('[') {
         Some((name, index)) => {
@@ -114,15 +116,15 @@ fn entry(path: &str) -> (String, String) {
     }
 }
 
-/// Descriptions begin with a verb where the field is their subject, and are whole where it is not.
+/// A description that begins with a verb needs the field as its subject; others are sentences already.
 fn sentence(subject: &str, description: &str) -> String {
     let verbs = ["is ", "has ", "holds ", "names ", "must "];
     let mut text = if verbs.iter().any(|verb| description.starts_with(verb)) {
         format!("{subject} {description}")
     } else {
-        let mut letters = description.chars();
-        let first = letters.next().map(|first| first.to_uppercase().to_string());
-        format!("{}{}", first.unwrap_or_default(), letters.as_str())
+        let mut rest = description.chars();
+        let first = rest.next().map(|first| first.to_uppercase().to_string());
+        format!("{}{}", first.unwrap_or_default(), rest.as_str())
     };
     if !text.ends_with(['.', '!', '?']) {
         text.push('.');
@@ -135,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_service_refuses_stands_beside_its_field() {
+    fn refusals_are_shown_beside_their_fields() {
         let refused = common::status::invalid_fields(
             [
                 ("email", "\"ada\" is not an e-mail address: there is no @"),
@@ -160,8 +162,12 @@ mod tests {
             ]
             .map(|(field, text)| (field.to_owned(), text.to_owned())),
         );
-        let origins = [Origin::Line(1), Origin::Example("1".to_owned()), Origin::Card(4)];
-        let problems = Problems::of(&refused, &origins).expect("problems");
+        let origins = [
+            InterestOrigin::Line(1),
+            InterestOrigin::ExamplePaper("1".to_owned()),
+            InterestOrigin::Saved(4),
+        ];
+        let problems = FormProblems::from_status(&refused, &origins).expect("problems");
         let said: Vec<String> = (problems.0.iter())
             .flat_map(|(field, all)| all.iter().map(move |one| format!("{field}: {one}")))
             .collect();
@@ -180,7 +186,10 @@ mod tests {
                 "until: This is over; it must be in the future.",
             ]
         );
-        assert_eq!(Problems::of(&Status::unavailable("x"), &origins), None);
-        assert_eq!(Problems::of(&Status::invalid_argument("x"), &origins), None);
+        assert_eq!(FormProblems::from_status(&Status::unavailable("x"), &origins), None);
+        assert_eq!(
+            FormProblems::from_status(&Status::invalid_argument("x"), &origins),
+            None
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Subscribing: the form, what its digest would hold, and the wish itself. The answer is the same whether an address is
-//! known or not, and says so nowhere else.
+//! Subscribing: the form, its preview, and the request itself. The response never tells whether an address is already
+//! subscribed.
 
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
@@ -9,114 +9,110 @@ use proto::subscriptions::v1::{SubscribeRequest, SubscribeResponse};
 use tonic::{Code, Status};
 use url::form_urlencoded;
 
-use super::desk::Desk;
-use super::examples::{self, Example};
-use super::posted::Posted;
-use super::problems::Problems;
-use super::reading::Wanted;
-use super::wishes::Typed;
-use super::words::Summary;
+use super::context::SubscriberContext;
+use super::examples::{self, ExamplePaper};
+use super::form_body::PostedForm;
+use super::form_state::FormState;
+use super::parsing::ParsedPreferences;
+use super::problems::FormProblems;
+use super::wording::SubscriptionSummary;
 use super::{choices, preview};
 
-/// Longest value that a link to the form may bring along.
-const MOST_PREFILLED_CHARS: usize = 1_000;
+/// Longest value with which a link may prefill the form.
+const MAX_PREFILLED_CHARS: usize = 1_000;
 
-/// The form as it is to be shown.
-struct Form {
+/// The page with the form.
+struct SubscribePage {
     status: StatusCode,
-    typed: Typed,
-    examples: Vec<Example>,
-    problems: Problems,
+    form: FormState,
+    examples: Vec<ExamplePaper>,
+    problems: FormProblems,
     preview: Value,
-    /// What is wrong with no field in particular.
+    /// A problem that belongs to no field.
     alert: String,
-    /// Whether the browser's time zone is to be put in.
-    untouched: bool,
+    /// Whether the script may fill in the browser's time zone.
+    is_untouched: bool,
 }
 
-/// The form, with the interests or example papers that a link brings along.
-pub async fn page(desk: Desk, address: Uri) -> Response {
-    let mut typed = Typed::default();
+/// The form, prefilled with the interests or example papers in a link.
+pub async fn page(ctx: SubscriberContext, address: Uri) -> Response {
+    let mut form = FormState::default();
     for (name, value) in form_urlencoded::parse(address.query().unwrap_or_default().as_bytes()) {
         let field = match &*name {
-            "like" => &mut typed.like,
-            "interest" => &mut typed.interests,
+            "like" => &mut form.like,
+            "interest" => &mut form.interests,
             _ => continue,
         };
-        if value.chars().count() > MOST_PREFILLED_CHARS {
-            let text = "The link to this form carries more than it can take. Open the form without it.";
-            return desk
-                .front
-                .pages
-                .message(StatusCode::BAD_REQUEST, "That is too long", text);
+        if value.chars().count() > MAX_PREFILLED_CHARS {
+            let text = "The link to this form is too long. Open the form without it.";
+            return ctx.app.pages.message(StatusCode::BAD_REQUEST, "Link too long", text);
         }
         if !field.is_empty() {
             field.push('\n');
         }
         field.push_str(value.trim());
     }
-    let wanted = Wanted::read(&typed);
-    let shown = preview::at_hand(&desk, &wanted).await;
-    let form = Form::of(typed, wanted);
-    let form = match shown {
-        Ok(preview) => Form { preview, ..form },
-        // Nobody has sent anything yet; what the link brought along is said to be wrong all the same.
-        Err(problems) => Form {
+    let parsed = ParsedPreferences::parse(&form);
+    let preview = preview::quick_preview(&ctx, &parsed).await;
+    let page = SubscribePage {
+        is_untouched: true,
+        ..SubscribePage::new(form, parsed)
+    };
+    let page = match preview {
+        Ok(preview) => SubscribePage { preview, ..page },
+        // Nothing was sent yet, but mistakes in the link are shown all the same.
+        Err(problems) => SubscribePage {
             status: StatusCode::OK,
-            ..form.refused(problems)
+            ..page.refused(problems)
         },
     };
-    let form = Form {
-        untouched: true,
-        ..form
-    };
-    form.render(&desk).await
+    page.render(&ctx).await
 }
 
-/// The same form, with what today's digest would hold. Changes nothing.
-pub async fn preview_page(desk: Desk, posted: Posted) -> Response {
-    let typed = Typed::default().with(&posted);
-    let wanted = Wanted::read(&typed);
-    let shown = preview::of(&desk, &wanted, "").await;
-    let form = Form::of(typed, wanted);
-    let form = match shown {
-        Ok(preview) => Form { preview, ..form },
-        Err(problems) => form.refused(problems),
+/// The same form with a preview of today's digest. Changes nothing.
+pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let form = FormState::default().with(&posted);
+    let parsed = ParsedPreferences::parse(&form);
+    let preview = preview::digest_preview(&ctx, &parsed, "").await;
+    let page = SubscribePage::new(form, parsed);
+    let page = match preview {
+        Ok(preview) => SubscribePage { preview, ..page },
+        Err(problems) => page.refused(problems),
     };
-    form.render(&desk).await
+    page.render(&ctx).await
 }
 
-/// Takes the wish.
-pub async fn subscribe(desk: Desk, posted: Posted) -> Response {
-    let typed = Typed::default().with(&posted);
-    let wanted = Wanted::read(&typed);
-    if !wanted.problems.is_empty() {
-        let problems = wanted.problems.clone();
-        return Form::of(typed, wanted).refused(problems).render(&desk).await;
+/// Subscribes.
+pub async fn subscribe(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let form = FormState::default().with(&posted);
+    let parsed = ParsedPreferences::parse(&form);
+    if !parsed.problems.is_empty() {
+        let problems = parsed.problems.clone();
+        return SubscribePage::new(form, parsed).refused(problems).render(&ctx).await;
     }
-    match ask(&desk, &typed.email, &wanted).await {
+    match send(&ctx, &form.email, &parsed).await {
         Ok(answer) => {
             let context = context! {
-                email => typed.email.trim(),
+                email => form.email.trim(),
                 confirmation_required => answer.confirmation_required,
-                summary => Serde(Summary::of(&wanted.preferences)),
+                summary => Serde(SubscriptionSummary::new(&parsed.preferences)),
             };
-            desk.front.pages.render(StatusCode::OK, "subscribed.html", context)
+            ctx.app.pages.render(StatusCode::OK, "subscribed.html", context)
         }
         Err(error) => {
-            let problems = Problems::of(&error, &wanted.origins);
-            let form = Form::of(typed, wanted);
+            let problems = FormProblems::from_status(&error, &parsed.origins);
+            let page = SubscribePage::new(form, parsed);
             match (problems, error.code()) {
-                (Some(problems), _) => form.refused(problems).render(&desk).await,
-                (None, Code::ResourceExhausted) => too_many(&desk, form, &error).await,
-                (None, _) => not_now(&desk, form, &error).await,
+                (Some(problems), _) => page.refused(problems).render(&ctx).await,
+                (None, Code::ResourceExhausted) => too_many(&ctx, page, &error).await,
+                (None, _) => unavailable(&ctx, page, &error).await,
             }
         }
     }
 }
 
-async fn ask(desk: &Desk, email: &str, wanted: &Wanted) -> Result<SubscribeResponse, Status> {
-    let preferences = wanted.preferences.clone();
+async fn send(ctx: &SubscriberContext, email: &str, parsed: &ParsedPreferences) -> Result<SubscribeResponse, Status> {
+    let preferences = parsed.preferences.clone();
     let request = SubscribeRequest {
         email: email.to_owned(),
         interests: preferences.interests,
@@ -128,78 +124,78 @@ async fn ask(desk: &Desk, email: &str, wanted: &Wanted) -> Result<SubscribeRespo
         language: preferences.language,
         ..SubscribeRequest::default()
     };
-    let answer = desk.front.subscriptions.clone().subscribe(desk.ask(request)).await;
+    let answer = ctx.app.subscriptions.clone().subscribe(ctx.request(request)).await;
     answer.map(tonic::Response::into_inner)
 }
 
-async fn too_many(desk: &Desk, form: Form, error: &Status) -> Response {
+async fn too_many(ctx: &SubscriberContext, page: SubscribePage, error: &Status) -> Response {
     let wait = common::status::retry_delay(error).map_or(60, |wait| wait.as_secs().max(1));
     let alert = format!(
-        "Too many people are subscribing at this moment, or somebody near you tried many times. Please press the button \
-         again in {wait} seconds; what you typed is still here."
+        "Too many people are subscribing right now, or there were many attempts from your network. Please try again in {wait} \
+         seconds; your entries are still here."
     );
-    let form = Form {
+    let page = SubscribePage {
         status: StatusCode::TOO_MANY_REQUESTS,
         alert,
-        ..form
+        ..page
     };
-    let mut response = form.render(desk).await;
+    let mut response = page.render(ctx).await;
     if let Ok(wait) = HeaderValue::from_str(&wait.to_string()) {
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     response
 }
 
-async fn not_now(desk: &Desk, form: Form, error: &Status) -> Response {
-    tracing::warn!(code = ?error.code(), message = error.message(), "a wish to subscribe could not be taken");
-    let alert = "Your wish could not be taken, because a part of the service does not answer at the moment. Please press \
-                 the button again in a minute; what you typed is still here.";
-    let form = Form {
+async fn unavailable(ctx: &SubscriberContext, page: SubscribePage, error: &Status) -> Response {
+    tracing::warn!(code = ?error.code(), message = error.message(), "cannot subscribe a reader");
+    let alert = "You are not subscribed yet, because part of the service is not responding. Please try again in a minute; your \
+                 entries are still here.";
+    let page = SubscribePage {
         status: StatusCode::SERVICE_UNAVAILABLE,
         alert: alert.to_owned(),
-        ..form
+        ..page
     };
-    form.render(desk).await
+    page.render(ctx).await
 }
 
-impl Form {
-    fn of(typed: Typed, wanted: Wanted) -> Self {
+impl SubscribePage {
+    fn new(form: FormState, parsed: ParsedPreferences) -> Self {
         Self {
             status: StatusCode::OK,
-            typed,
-            examples: wanted.examples,
-            problems: wanted.problems,
+            form,
+            examples: parsed.examples,
+            problems: parsed.problems,
             preview: Value::UNDEFINED,
             alert: String::new(),
-            untouched: false,
+            is_untouched: false,
         }
     }
 
-    fn refused(self, problems: Problems) -> Self {
+    fn refused(self, problems: FormProblems) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
-            preview: preview::held_back(&problems),
+            preview: preview::blocked(&problems),
             problems,
             ..self
         }
     }
 
-    async fn render(mut self, desk: &Desk) -> Response {
-        let ids = self.examples.iter().filter(|one| !one.id.is_empty());
-        let titles = examples::titles(desk, ids.map(|one| one.id.clone()).collect()).await;
+    async fn render(mut self, ctx: &SubscriberContext) -> Response {
+        let ids = self.examples.iter().filter(|example| !example.id.is_empty());
+        let titles = examples::titles(ctx, ids.map(|example| example.id.clone()).collect()).await;
         for example in &mut self.examples {
             example.title = titles.get(&example.id).cloned().unwrap_or_default();
         }
         let context = context! {
             section => "/subscribe",
-            typed => Serde(self.typed),
+            form => Serde(self.form),
             examples => Serde(self.examples),
             problems => Serde(self.problems),
             choices => Serde(choices::all()),
             preview => self.preview,
             alert => self.alert,
-            untouched => self.untouched,
+            is_untouched => self.is_untouched,
         };
-        desk.front.pages.render(self.status, "subscribe.html", context)
+        ctx.app.pages.render(self.status, "subscribe.html", context)
     }
 }

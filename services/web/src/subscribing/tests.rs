@@ -1,5 +1,6 @@
-//! Whole pages as a reader gets them, with much and with hostile text in them.
+//! Complete pages, with every part filled and hostile text.
 
+use common::clock::Clock;
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
@@ -9,20 +10,20 @@ use proto::subscriptions::v1::{
 };
 
 use super::choices;
-use super::editing::Marks;
-use super::posted::Posted;
+use super::editing::GroupHashes;
+use super::form_body::PostedForm;
+use super::form_state::FormState;
+use super::parsing::ParsedPreferences;
 use super::preview;
-use super::reading::Wanted;
-use super::standing::Section;
-use super::wishes::Typed;
-use super::words::Summary;
-use crate::page::Pages;
+use super::webhook_section::WebhookSection;
+use super::wording::SubscriptionSummary;
+use crate::page::PageRenderer;
 
 const HOSTILE: &str = "<script>alert(1)</script>\" onfocus=\"x";
 
 fn filled(template: &str, context: Value) -> String {
-    let clock = || Timestamp::from_second(1_795_000_000).expect("a timestamp");
-    let page = Pages::at(clock).fill(template, context);
+    let (clock, _) = Clock::manual(Timestamp::from_second(1_795_000_000).expect("in range"));
+    let page = PageRenderer::new(clock).fill(template, context);
     let page = page.unwrap_or_else(|_| panic!("{template} does not render"));
     assert!(
         !page.contains("<script>alert") && !page.contains("\" onfocus"),
@@ -33,7 +34,7 @@ fn filled(template: &str, context: Value) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn kept() -> Preferences {
+fn saved() -> Preferences {
     Preferences {
         interests: vec![
             Interest {
@@ -67,8 +68,8 @@ fn kept() -> Preferences {
     }
 }
 
-fn picked() -> Value {
-    use proto::delivery::v1::EditionPaper;
+fn digest_paper() -> Value {
+    use proto::delivery::v1::DigestPaper;
     use proto::papers::v1::{Author, Paper};
     let paper = Paper {
         id: "arxiv:2402.14776".to_owned(),
@@ -78,39 +79,39 @@ fn picked() -> Value {
         }],
         ..Paper::default()
     };
-    let one = EditionPaper {
+    let one = DigestPaper {
         parts: Vec::new(),
         paper: Some(paper),
         reason: format!("because you follow “{HOSTILE}”"),
         score: 1.0,
     };
-    Value::from(Serde(preview::Picked::of(&one)))
+    Value::from(Serde(preview::DigestPaperView::new(&one)))
 }
 
 #[test]
-fn the_form_to_subscribe_with_mistakes_in_it() {
-    let posted = Posted::of(&[
+fn the_subscribe_form_with_mistakes() {
+    let posted = PostedForm::from_fields(&[
         ("email", HOSTILE),
         ("interests", "lakes"),
         ("like", "arxiv:2402.14776 cats"),
         ("paper_count", "many"),
         ("categories", "cs"),
     ]);
-    let typed = Typed::default().with(&posted);
-    let wanted = Wanted::read(&typed);
+    let form = FormState::default().with(&posted);
+    let parsed = ParsedPreferences::parse(&form);
     let context = context! {
-        typed => Serde(typed),
-        examples => Serde(wanted.examples),
-        preview => preview::held_back(&wanted.problems),
-        problems => Serde(wanted.problems),
+        form => Serde(form),
+        examples => Serde(parsed.examples),
+        preview => preview::blocked(&parsed.problems),
+        problems => Serde(parsed.problems),
         choices => Serde(choices::few()),
         alert => "Too many people are subscribing.",
     };
     insta::assert_snapshot!(filled("subscribe.html", context));
 }
 
-/// A subscription with a webhook that is out of use.
-fn hooked() -> Subscription {
+/// A subscription with a disabled webhook.
+fn with_webhook() -> Subscription {
     Subscription {
         delivery_channel: DeliveryChannel::MailAndWebhook.into(),
         webhook: Some(Webhook {
@@ -119,39 +120,39 @@ fn hooked() -> Subscription {
             detail: HOSTILE.to_owned(),
             state_time: Some(prost_types::Timestamp::default()),
             failing_since_time: Some(prost_types::Timestamp::default()),
-            failed_editions: 5,
+            failed_digests: 5,
         }),
         ..Subscription::default()
     }
 }
 
 #[test]
-fn the_preferences_with_everything_in_them() {
-    let kept = kept();
-    let papers = vec![picked()];
+fn the_full_preferences_page() {
+    let saved = saved();
+    let papers = vec![digest_paper()];
     let past = context! { day => "Sunday, 22 November 2026", outcome => "sent", papers => papers.clone() };
     let context = context! {
         email => "ada@example.org",
         state => "paused",
         paused => true,
         pause_end => "Monday, 7 December 2026",
-        typed => Serde(Typed::of(&kept)),
+        form => Serde(FormState::from_preferences(&saved)),
         titles => context! { },
-        problems => Serde(super::problems::Problems::default()),
+        problems => Serde(super::problems::FormProblems::default()),
         choices => Serde(choices::few()),
         preview => context! { subject => HOSTILE, papers, next => "Sunday, 29 November, at 06:15 (UTC)" },
         done => "Your digest is paused.",
         past => vec![past],
-        webhook => Serde(Section::of(&hooked(), None)),
-        marks => Serde(Marks::of(&kept)),
+        webhook => Serde(WebhookSection::new(&with_webhook(), None)),
+        hashes => Serde(GroupHashes::new(&saved)),
         token => HOSTILE,
     };
     insta::assert_snapshot!(filled("preferences.html", context));
 }
 
 #[test]
-fn pages_that_ask_and_pages_that_tell() {
-    let summary = || Serde(Summary::of(&kept()));
+fn confirmation_and_result_pages() {
+    let summary = || Serde(SubscriptionSummary::new(&saved()));
     let (email, token) = (HOSTILE, HOSTILE);
     let pages = [
         (
@@ -177,12 +178,12 @@ fn pages_that_ask_and_pages_that_tell() {
             context! { email, held => vec!["2 interests"], suppression_kept => true },
         ),
         (
-            "webhook.html",
-            context! { token, secret => "whsec_c2VjcmV0", url => HOSTILE, says => HOSTILE, earlier_end => "" },
+            "webhook_secret.html",
+            context! { token, secret => "whsec_c2VjcmV0", url => HOSTILE, status => HOSTILE, earlier_end => "" },
         ),
         (
             "link.html",
-            context! { title => "This link does not open anything", problem => HOSTILE },
+            context! { title => "This link is not valid", problem => HOSTILE },
         ),
     ];
     let pages = pages.map(|(template, context)| format!("== {template}\n{}", filled(template, context)));

@@ -1,8 +1,7 @@
-//! The webhook of a subscriber, a section of the preferences: where it stands, another one in its place, a new secret, none
-//! any more.
+//! Changes to the webhook of a subscriber: setting or replacing it, verifying it, a new secret, removing it.
 //!
-//! A secret is shown once, in the answer to the form that made it, and stands in no address. What the URL answers is shown as
-//! text and believed in nothing else.
+//! A secret is shown once, in the response to the form that created it, and never in an address. What the URL answers is only
+//! ever shown as text.
 
 use std::time::Duration;
 
@@ -16,127 +15,132 @@ use proto::subscriptions::v1::{
 };
 use tonic::{Code, Status};
 
-use super::desk::Desk;
+use super::context::SubscriberContext;
+use super::form_body::PostedForm;
 use super::links;
-use super::posted::Posted;
-use super::preferences::{self, Shown, back};
-use super::problems::Problems;
-use super::standing::{Form, Section};
-use super::words;
+use super::preferences::{self, PreferencesPage, back};
+use super::problems::FormProblems;
+use super::webhook_section::{WebhookForm, WebhookSection};
+use super::wording;
 
-/// The webhook has its own time to answer, and the platform waits for it.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than other calls, because the platform waits for the webhook to answer.
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A secret on its way to its reader.
-struct Shared<'a> {
+/// A new secret, to be shown once.
+struct NewSecret<'a> {
     secret: &'a str,
     earlier_end: String,
 }
 
-/// Names a URL and the ways on which editions come, and shows the secret. Where the URL stays only the ways change.
-pub async fn set(desk: Desk, posted: Posted) -> Response {
-    let subscription = match links::subscription(&desk, posted.token()).await {
+/// Sets the URL and the delivery channel, and shows the new secret. If the URL stays, only the channel changes.
+pub async fn set(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let subscription = match links::subscription(&ctx, posted.token()).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&desk, &error),
+        Err(error) => return links::failure_page(&ctx, &error),
     };
-    let form = Form::of(&posted);
-    let Some(channel) = form.wanted() else {
-        return wrong(&desk, &posted, "channel", "Choose one of these ways.").await;
+    let form = WebhookForm::from_posted(&posted);
+    let Some(channel) = form.delivery_channel() else {
+        return field_problem(&ctx, &posted, "channel", "Choose one of these.").await;
     };
     if form.url.is_empty() {
-        let problem = "Name the address that takes your digests; it begins with https://.";
-        return wrong(&desk, &posted, "url", problem).await;
+        let problem = "Enter the address that receives your digests; it begins with https://.";
+        return field_problem(&ctx, &posted, "url", problem).await;
     }
-    let kept = subscription.webhook.as_ref().map(|webhook| webhook.url.as_str());
-    if kept == Some(form.url.as_str()) {
-        return choose(&desk, &posted, &subscription, channel).await;
+    let current = subscription.webhook.as_ref().map(|webhook| webhook.url.as_str());
+    if current == Some(form.url.as_str()) {
+        return set_channel(&ctx, &posted, &subscription, channel).await;
     }
     let request = SetWebhookRequest {
         token: posted.token().to_owned(),
         url: form.url,
         delivery_channel: channel.into(),
     };
-    let answer = desk
-        .front
+    let answer = ctx
+        .app
         .subscriptions
         .clone()
-        .set_webhook(patient(&desk, request))
+        .set_webhook(webhook_request(&ctx, request))
         .await;
     match answer.map(tonic::Response::into_inner) {
         Ok(answer) => {
-            let shared = Shared {
+            let secret = NewSecret {
                 secret: &answer.secret,
                 earlier_end: String::new(),
             };
-            share(&desk, &posted, &answer.subscription.unwrap_or_default(), &shared)
+            secret_page(&ctx, &posted, &answer.subscription.unwrap_or_default(), &secret)
         }
-        Err(error) => refused(&desk, &posted, &error).await,
+        Err(error) => refused(&ctx, &posted, &error).await,
     }
 }
 
-/// Asks the URL again whether it agrees.
-pub async fn verify(desk: Desk, posted: Posted) -> Response {
+/// Sends the URL another verification request.
+pub async fn verify(ctx: SubscriberContext, posted: PostedForm) -> Response {
     let request = VerifyWebhookRequest {
         token: posted.token().to_owned(),
     };
-    let answer = desk
-        .front
+    let answer = ctx
+        .app
         .subscriptions
         .clone()
-        .verify_webhook(patient(&desk, request))
+        .verify_webhook(webhook_request(&ctx, request))
         .await;
     match answer.map(tonic::Response::into_inner) {
         Ok(answer) => {
             let webhook = answer.subscription.and_then(|subscription| subscription.webhook);
-            let agreed = webhook.is_some_and(|one| one.state() == WebhookState::Verified && one.detail.is_empty());
-            back(posted.token(), if agreed { "agreed" } else { "refused" })
+            let is_verified = webhook.is_some_and(|one| one.state() == WebhookState::Verified && one.detail.is_empty());
+            back(posted.token(), if is_verified { "verified" } else { "unverified" })
         }
-        Err(error) => refused(&desk, &posted, &error).await,
+        Err(error) => refused(&ctx, &posted, &error).await,
     }
 }
 
-/// Makes a new secret and shows it.
-pub async fn rotate(desk: Desk, posted: Posted) -> Response {
-    let subscription = match links::subscription(&desk, posted.token()).await {
+/// Creates a new secret and shows it.
+pub async fn rotate(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let subscription = match links::subscription(&ctx, posted.token()).await {
         Ok(subscription) => subscription,
-        Err(error) => return links::failed(&desk, &error),
+        Err(error) => return links::failure_page(&ctx, &error),
     };
     let request = RotateWebhookSecretRequest {
         token: posted.token().to_owned(),
     };
-    let answer = desk
-        .front
+    let answer = ctx
+        .app
         .subscriptions
         .clone()
-        .rotate_webhook_secret(desk.ask(request))
+        .rotate_webhook_secret(ctx.request(request))
         .await;
     match answer.map(tonic::Response::into_inner) {
         Ok(answer) => {
-            let shared = Shared {
+            let secret = NewSecret {
                 secret: &answer.secret,
-                earlier_end: words::moment_of(answer.earlier_secret_end_time, &words::zone_of(&subscription)),
+                earlier_end: wording::moment(answer.earlier_secret_end_time, &wording::zone_of(&subscription)),
             };
-            share(&desk, &posted, &subscription, &shared)
+            secret_page(&ctx, &posted, &subscription, &secret)
         }
-        Err(error) => refused(&desk, &posted, &error).await,
+        Err(error) => refused(&ctx, &posted, &error).await,
     }
 }
 
-/// Forgets the webhook.
-pub async fn remove(desk: Desk, posted: Posted) -> Response {
+/// Removes the webhook.
+pub async fn remove(ctx: SubscriberContext, posted: PostedForm) -> Response {
     let request = RemoveWebhookRequest {
         token: posted.token().to_owned(),
     };
-    match desk.front.subscriptions.clone().remove_webhook(desk.ask(request)).await {
+    match ctx.app.subscriptions.clone().remove_webhook(ctx.request(request)).await {
         Ok(_) => back(posted.token(), "removed"),
-        Err(error) => refused(&desk, &posted, &error).await,
+        Err(error) => refused(&ctx, &posted, &error).await,
     }
 }
 
-/// Changes the ways alone: the secret of a URL that stays must stay, too.
-async fn choose(desk: &Desk, posted: &Posted, subscription: &Subscription, channel: DeliveryChannel) -> Response {
+/// Changes the channel alone, so that the secret stays the same.
+async fn set_channel(
+    ctx: &SubscriberContext,
+    posted: &PostedForm,
+    subscription: &Subscription,
+    channel: DeliveryChannel,
+) -> Response {
     if subscription.delivery_channel() == channel {
-        return back(posted.token(), "same");
+        return back(posted.token(), "unchanged");
     }
     let request = UpdateSubscriptionRequest {
         token: posted.token().to_owned(),
@@ -148,52 +152,57 @@ async fn choose(desk: &Desk, posted: &Posted, subscription: &Subscription, chann
             paths: vec!["delivery_channel".to_owned()],
         }),
     };
-    let mut subscriptions = desk.front.subscriptions.clone();
-    match subscriptions.update_subscription(desk.ask(request)).await {
-        Ok(_) => back(posted.token(), "ways"),
-        Err(error) => refused(desk, posted, &error).await,
+    let mut subscriptions = ctx.app.subscriptions.clone();
+    match subscriptions.update_subscription(ctx.request(request)).await {
+        Ok(_) => back(posted.token(), "channel"),
+        Err(error) => refused(ctx, posted, &error).await,
     }
 }
 
-fn patient<T>(desk: &Desk, message: T) -> tonic::Request<T> {
-    let mut request = desk.ask(message);
-    request.set_timeout(PATIENCE);
+fn webhook_request<T>(ctx: &SubscriberContext, message: T) -> tonic::Request<T> {
+    let mut request = ctx.request(message);
+    request.set_timeout(WEBHOOK_TIMEOUT);
     request
 }
 
-/// The page with a secret.
-fn share(desk: &Desk, posted: &Posted, subscription: &Subscription, shared: &Shared<'_>) -> Response {
-    let section = Section::of(subscription, None);
+/// The page that shows a secret.
+fn secret_page(
+    ctx: &SubscriberContext,
+    posted: &PostedForm,
+    subscription: &Subscription,
+    secret: &NewSecret<'_>,
+) -> Response {
+    let section = WebhookSection::new(subscription, None);
     let context = context! {
-        secret => shared.secret,
-        earlier_end => shared.earlier_end.as_str(),
+        secret => secret.secret,
+        earlier_end => secret.earlier_end.as_str(),
         url => section.url,
-        says => section.says,
+        status => section.status,
         in_use => section.in_use,
         token => posted.token(),
     };
-    desk.front.pages.render(StatusCode::OK, "webhook.html", context)
+    ctx.app.pages.render(StatusCode::OK, "webhook_secret.html", context)
 }
 
-async fn wrong(desk: &Desk, posted: &Posted, field: &str, problem: &str) -> Response {
-    let mut problems = Problems::default();
+async fn field_problem(ctx: &SubscriberContext, posted: &PostedForm, field: &str, problem: &str) -> Response {
+    let mut problems = FormProblems::default();
     problems.add(field, problem);
-    let shown = Shown::refused(None, problems).with_webhook(Form::of(posted));
-    preferences::show(desk, posted.token(), shown).await
+    let page = PreferencesPage::refused(None, problems).with_webhook(WebhookForm::from_posted(posted));
+    preferences::show(ctx, posted.token(), page).await
 }
 
-/// What a service refused, beside its field; the form keeps what was typed.
-async fn refused(desk: &Desk, posted: &Posted, error: &Status) -> Response {
-    if let Some(problems) = Problems::of(error, &[]).filter(|problems| !problems.is_about("token")) {
-        let shown = Shown::refused(None, problems).with_webhook(Form::of(posted));
-        return preferences::show(desk, posted.token(), shown).await;
+/// The preferences with what the service refused, beside its field; the form keeps what was typed.
+async fn refused(ctx: &SubscriberContext, posted: &PostedForm, error: &Status) -> Response {
+    if let Some(problems) = FormProblems::from_status(error, &[]).filter(|problems| !problems.is_about("token")) {
+        let page = PreferencesPage::refused(None, problems).with_webhook(WebhookForm::from_posted(posted));
+        return preferences::show(ctx, posted.token(), page).await;
     }
     if error.code() != Code::ResourceExhausted {
-        return links::failed(desk, error);
+        return links::failure_page(ctx, error);
     }
     let wait = common::status::retry_delay(error).unwrap_or(Duration::from_mins(1));
-    let shown = Shown::held_back(&minutes(wait)).with_webhook(Form::of(posted));
-    let mut response = preferences::show(desk, posted.token(), shown).await;
+    let page = PreferencesPage::rate_limited(&minutes(wait)).with_webhook(WebhookForm::from_posted(posted));
+    let mut response = preferences::show(ctx, posted.token(), page).await;
     let seconds = HeaderValue::from(wait.as_secs().max(1));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response
@@ -211,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_said_in_whole_minutes() {
+    fn waits_are_given_in_whole_minutes() {
         assert_eq!(minutes(Duration::from_secs(3)), "a minute");
         assert_eq!(minutes(Duration::from_secs(301)), "6 minutes");
     }

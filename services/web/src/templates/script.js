@@ -1,16 +1,16 @@
-// What makes the pages quicker, and nothing that they need: without it every button and form does the same by loading a page.
+// Makes the pages faster; without it every button and form still works by loading a page.
 "use strict";
 
 const say = (text) => {
-  const place = document.getElementById("said");
-  if (place) place.textContent = text;
+  const region = document.getElementById("said");
+  if (region) region.textContent = text;
 };
 
-// Votes and saves: the form is sent as it is; an answer that leads back means it was taken.
+// Votes and saves: the form is sent as it is; a redirect means that it was accepted.
 const ACTS = {
-  "/vote": { next: "/vote", done: true, word: "Voted", name: "Voted for", said: "Your vote counts." },
+  "/vote": { next: "/vote", done: true, word: "Voted", name: "Voted for", said: "Vote counted." },
   "/save": { next: "/unsave", done: true, word: "Saved", name: "Saved:", said: "Saved." },
-  "/unsave": { next: "/save", done: false, word: "Save", name: "Save", said: "No longer saved." },
+  "/unsave": { next: "/save", done: false, word: "Save", name: "Save", said: "Removed." },
 };
 
 document.addEventListener("submit", async (event) => {
@@ -20,13 +20,13 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button");
   button.disabled = true;
-  let taken = false;
+  let accepted = false;
   try {
     const sent = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
-    taken = sent.type === "opaqueredirect" || sent.ok;
+    accepted = sent.type === "opaqueredirect" || sent.ok;
   } catch {}
   button.disabled = false;
-  if (!taken) return form.submit();
+  if (!accepted) return form.submit();
   form.setAttribute("action", act.next);
   button.setAttribute("aria-pressed", String(act.done));
   button.textContent = act.word;
@@ -35,16 +35,16 @@ document.addEventListener("submit", async (event) => {
   say(act.said);
 });
 
-// Search as you type: the same address, of which only the results are taken.
+// Search as you type: loads the same address and takes only the results.
 const box = document.getElementById("q");
 if (box && document.getElementById("found")) {
   const form = box.form;
-  let timer, asking, shown = box.value.trim(), pushed = false;
+  let timer, pending, current = box.value.trim(), pushed = false;
   const show = async (address) => {
-    if (asking) asking.abort();
-    asking = new AbortController();
+    if (pending) pending.abort();
+    pending = new AbortController();
     try {
-      const answer = await fetch(address, { signal: asking.signal, headers: { accept: "text/html" } });
+      const answer = await fetch(address, { signal: pending.signal, headers: { accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const found = page.getElementById("found");
       if (!found) return;
@@ -53,18 +53,18 @@ if (box && document.getElementById("found")) {
       const count = found.querySelector("[data-count]");
       say(count ? count.textContent : "");
     } catch (error) {
-      if (error.name !== "AbortError") say("The search does not answer at the moment.");
+      if (error.name !== "AbortError") say("The search is not responding.");
     }
   };
   box.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       const words = box.value.trim();
-      if (words === shown) return;
-      shown = words;
-      const asked = new URLSearchParams(new FormData(form));
-      if (!words) asked.delete("q");
-      const address = asked.size ? form.getAttribute("action") + "?" + asked : form.getAttribute("action");
+      if (words === current) return;
+      current = words;
+      const query = new URLSearchParams(new FormData(form));
+      if (!words) query.delete("q");
+      const address = query.size ? form.getAttribute("action") + "?" + query : form.getAttribute("action");
       history[pushed ? "replaceState" : "pushState"](null, "", address);
       pushed = true;
       show(address);
@@ -72,12 +72,12 @@ if (box && document.getElementById("found")) {
   });
   addEventListener("popstate", () => {
     pushed = false;
-    shown = box.value = new URLSearchParams(location.search).get("q") || "";
+    current = box.value = new URLSearchParams(location.search).get("q") || "";
     show(location.href);
   });
 }
 
-// Buttons that only a script can make work are shown by it.
+// Buttons that need a script are hidden without one.
 for (const button of document.querySelectorAll("button[data-copy], button[data-share]")) {
   if (button.dataset.share !== undefined && !navigator.share) continue;
   if (button.dataset.copy !== undefined && !navigator.clipboard) continue;

@@ -1,4 +1,4 @@
-// What makes the forms of the digest quicker, and nothing that they need: without it the preview comes by its button.
+// Makes the forms faster; without it the preview needs its button.
 "use strict";
 
 const zone = document.querySelector("select[data-guess]");
@@ -7,27 +7,27 @@ if (zone) {
   if ([...zone.options].some((one) => one.value === here)) zone.value = here;
 }
 
-// The preview below the form, set anew when somebody stops typing: the same page, of which only the preview is taken.
+// Updates the preview after a pause in typing: loads the same page and takes only the preview.
 const form = document.querySelector("form[data-preview]");
 if (form) {
-  let timer, asking, last;
+  let timer, pending, last;
   const fields = () => {
     const fields = new URLSearchParams(new FormData(form));
-    // No preview depends on the address, so it is not sent before it has to be.
+    // The preview does not depend on the e-mail address, so it is not sent yet.
     fields.delete("email");
     return fields;
   };
   last = fields().toString();
   const show = async () => {
-    const wanted = fields();
-    if (wanted.toString() === last) return;
-    last = wanted.toString();
-    if (asking) asking.abort();
-    asking = new AbortController();
+    const current = fields();
+    if (current.toString() === last) return;
+    last = current.toString();
+    if (pending) pending.abort();
+    pending = new AbortController();
     const old = document.getElementById("preview");
     old.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(form.dataset.preview, { method: "POST", body: wanted, signal: asking.signal });
+      const answer = await fetch(form.dataset.preview, { method: "POST", body: current, signal: pending.signal });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const preview = page.getElementById("preview");
       if (preview) old.replaceWith(document.adoptNode(preview));

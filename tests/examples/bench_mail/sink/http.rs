@@ -6,21 +6,21 @@ use tokio::net::TcpStream;
 
 use super::{Counts, some};
 
-/// What the body of an edition begins with.
-const EDITION: &[u8] = br#"{"type":"edition.published""#;
+/// What the body of a digest begins with.
+const DIGEST: &[u8] = br#"{"type":"digest.published""#;
 
 pub async fn serve(mut stream: BufReader<TcpStream>, counts: &Counts) -> std::io::Result<()> {
     while let Some(length) = head(&mut stream).await? {
-        let (mut read, mut beginning) = (0, Vec::with_capacity(EDITION.len()));
+        let (mut read, mut beginning) = (0, Vec::with_capacity(DIGEST.len()));
         while read < length {
             let see = |chunk: &[u8]| {
-                let lacking = EDITION.len() - beginning.len();
+                let lacking = DIGEST.len() - beginning.len();
                 beginning.extend_from_slice(&chunk[..chunk.len().min(lacking)]);
             };
             read += some(&mut stream, length - read, see).await?;
         }
-        if beginning == EDITION {
-            counts.edition(length);
+        if beginning == DIGEST {
+            counts.digest(length);
         }
         stream.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await?;
     }

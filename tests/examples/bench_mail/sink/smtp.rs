@@ -23,7 +23,7 @@ pub async fn serve(mut stream: BufReader<TcpStream>, counts: &Counts) -> std::io
         answers.extend_from_slice(answer);
         if command == b"DATA" {
             stream.get_mut().write_all(&answers).await?;
-            counts.edition(content(&mut stream).await?);
+            counts.digest(content(&mut stream).await?);
             answers.clear();
             answers.extend_from_slice(b"250 taken\r\n");
         }

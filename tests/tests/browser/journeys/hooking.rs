@@ -32,17 +32,17 @@ pub fn from_setting_to_removing(stage: &Stage, reader: &mut Reader) {
     let secret = secret.as_str().unwrap().to_owned();
     assert!(server.challenge().is_signed_with(&secret));
     assert!(
-        reader.text("#webhook-says").contains("403"),
+        reader.text("#webhook-status").contains("403"),
         "{}",
-        reader.text("#webhook-says")
+        reader.text("#webhook-status")
     );
     reader.follow("main [data-action='verify-webhook']");
     server.challenge();
     reader.look("webhook-set");
     assert!(
-        reader.text("#webhook-says").contains("In use since"),
+        reader.text("#webhook-status").contains("In use since"),
         "{}",
-        reader.text("#webhook-says")
+        reader.text("#webhook-status")
     );
 
     reader.follow("#webhook [data-action='rotate-webhook']");
@@ -52,5 +52,5 @@ pub fn from_setting_to_removing(stage: &Stage, reader: &mut Reader) {
     reader.follow("main .onward a");
     reader.follow("#webhook [data-action='remove-webhook']");
     reader.look("webhook-removed");
-    assert!(!reader.sees("#webhook-says"), "it is forgotten");
+    assert!(!reader.sees("#webhook-status"), "it is forgotten");
 }

@@ -28,7 +28,7 @@ pub fn changes_nothing(stage: &Stage) {
     assert_eq!(state_of(stage, [waiting, active]), before);
 }
 
-/// What is known of these readers: their wishes, their state, their editions.
+/// What is known of these readers: their preferences, their state, their digests.
 fn state_of(stage: &Stage, readers: [&str; 2]) -> [String; 2] {
     readers.map(|reader| stage.platform.must(&["subscribers", "export", reader]).out)
 }

@@ -1,6 +1,6 @@
 //! A subscription, from the form to its end, by the mails that arrive.
 
-use tests::letter::titles;
+use tests::mail::titles;
 use tests::post;
 
 use crate::journeys::scanning::{header, links, mail_to};

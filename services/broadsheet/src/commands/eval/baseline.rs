@@ -1,80 +1,78 @@
-//! Figures that were reached before, and by how much each may fall.
+//! Earlier figures, and by how much each may fall.
 //!
-//! One file holds several judged sets. Figures of other encoders or other queries are never compared.
+//! One file holds several judged data sets. Figures of different encoders or queries are never compared.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::Report;
-use crate::failure::Failure;
+use super::report::EvaluationReport;
+use crate::error::CommandError;
 
-/// By how much a figure may fall where the file says nothing.
-const TOLERANCE: f64 = 0.01;
+/// By how much a new figure may fall.
+const DEFAULT_TOLERANCE: f64 = 0.01;
 
-/// The file: judged sets by name.
-type Baseline = BTreeMap<String, Reached>;
+/// The file: judged data sets by name.
+type Baseline = BTreeMap<String, BaselineSet>;
 
-/// What was reached on one judged set.
+/// The figures of one judged data set.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Reached {
+struct BaselineSet {
     encoder_id: String,
     queries: usize,
     /// By method, then by measure.
-    figures: BTreeMap<String, BTreeMap<String, Figure>>,
+    figures: BTreeMap<String, BTreeMap<String, BaselineFigure>>,
 }
 
 /// One figure.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Figure {
-    /// What was reached.
+struct BaselineFigure {
+    /// The value when it was measured.
     value: f64,
     /// By how much it may fall.
     tolerance: f64,
 }
 
-/// Fails where a figure has fallen by more than its tolerance, and says by how much.
-pub fn compare(file: &Path, report: &Report) -> Result<(), Failure> {
+/// Fails if a figure has fallen by more than its tolerance; the error says by how much.
+pub fn compare(file: &Path, report: &EvaluationReport) -> Result<(), CommandError> {
     let baseline = read(file)?;
     let name = &report.data_set;
-    let hint = "measure it anew with --update-baseline";
-    let Some(reached) = baseline.get(name) else {
-        return Err(of(file, format!("holds no figures of {name}; {hint}")));
+    let hint = "measure it again with --update-baseline";
+    let Some(earlier) = baseline.get(name) else {
+        return Err(file_error(file, format!("has no figures of {name}; {hint}")));
     };
     let (encoder_id, queries) = (&report.encoder_id, report.queries);
-    if reached.encoder_id != *encoder_id || reached.queries != queries {
-        return Err(of(
+    if earlier.encoder_id != *encoder_id || earlier.queries != queries {
+        return Err(file_error(
             file,
             format!(
                 "its figures of {name} are of {} queries with {}, these of {queries} with {encoder_id}; {hint}",
-                reached.queries, reached.encoder_id
+                earlier.queries, earlier.encoder_id
             ),
         ));
     }
-    let fallen = fallen(reached, report);
+    let fallen = fallen(earlier, report);
     if fallen.is_empty() {
-        eprintln!("{name} holds the figures of {}", file.display());
+        eprintln!("{name} reaches the figures of {}", file.display());
         return Ok(());
     }
-    Err(Failure::other(format!(
+    Err(CommandError::other(format!(
         "{name} ranks worse than before:\n  {}",
         fallen.join("\n  ")
     )))
 }
 
-fn fallen(reached: &Reached, report: &Report) -> Vec<String> {
+fn fallen(earlier: &BaselineSet, report: &EvaluationReport) -> Vec<String> {
     let mut fallen = Vec::new();
-    for (method, figures) in &reached.figures {
+    for (method, figures) in &earlier.figures {
         let found = report.methods.iter().find(|one| one.method == method);
-        for (measure, Figure { value, tolerance }) in figures {
+        for (measure, BaselineFigure { value, tolerance }) in figures {
             let now = found.and_then(|one| one.estimates().find(|(name, _)| name == measure));
             let Some((_, now)) = now else {
-                fallen.push(format!(
-                    "{method} {measure} is not measured any more; it was {value:.4}"
-                ));
+                fallen.push(format!("{method} {measure} is no longer measured; it was {value:.4}"));
                 continue;
             };
             let fall = value - now.mean;
@@ -89,8 +87,8 @@ fn fallen(reached: &Reached, report: &Report) -> Vec<String> {
     fallen
 }
 
-/// Writes the figures into the file, beside those of other sets. Tolerances that are there stay.
-pub fn update(file: &Path, report: &Report) -> Result<(), Failure> {
+/// Writes the figures into the file, beside those of other sets. Existing tolerances are kept.
+pub fn update(file: &Path, report: &EvaluationReport) -> Result<(), CommandError> {
     let mut baseline = if file.exists() { read(file)? } else { Baseline::new() };
     let before = baseline.remove(&report.data_set);
     let tolerance = |method: &str, measure: &str| {
@@ -99,33 +97,33 @@ pub fn update(file: &Path, report: &Report) -> Result<(), Failure> {
     };
     let figures = report.methods.iter().map(|one| {
         let figures = one.estimates().map(|(measure, figure)| {
-            let figure = Figure {
+            let figure = BaselineFigure {
                 value: (figure.mean * 10_000.0).round() / 10_000.0,
-                tolerance: tolerance(one.method, measure).unwrap_or(TOLERANCE),
+                tolerance: tolerance(one.method, measure).unwrap_or(DEFAULT_TOLERANCE),
             };
             (measure.to_owned(), figure)
         });
         (one.method.to_owned(), figures.collect())
     });
-    let reached = Reached {
+    let earlier = BaselineSet {
         encoder_id: report.encoder_id.clone(),
         queries: report.queries,
         figures: figures.collect(),
     };
-    baseline.insert(report.data_set.clone(), reached);
-    let text = serde_json::to_string_pretty(&baseline).map_err(Failure::other)?;
-    std::fs::write(file, text + "\n").map_err(|error| of(file, error))?;
-    eprintln!("the figures of {} are in {}", report.data_set, file.display());
+    baseline.insert(report.data_set.clone(), earlier);
+    let text = serde_json::to_string_pretty(&baseline).map_err(CommandError::other)?;
+    std::fs::write(file, text + "\n").map_err(|error| file_error(file, error))?;
+    eprintln!("wrote the figures of {} to {}", report.data_set, file.display());
     Ok(())
 }
 
-fn read(file: &Path) -> Result<Baseline, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| of(file, error))?;
-    serde_json::from_str(&text).map_err(|error| of(file, format!("is not a baseline: {error}")))
+fn read(file: &Path) -> Result<Baseline, CommandError> {
+    let text = std::fs::read_to_string(file).map_err(|error| file_error(file, error))?;
+    serde_json::from_str(&text).map_err(|error| file_error(file, format!("is not a baseline: {error}")))
 }
 
-fn of(file: &Path, problem: impl std::fmt::Display) -> Failure {
-    Failure::other(format!("{}: {problem}", file.display()))
+fn file_error(file: &Path, problem: impl std::fmt::Display) -> CommandError {
+    CommandError::other(format!("{}: {problem}", file.display()))
 }
 
 #[cfg(test)]
@@ -133,12 +131,12 @@ mod tests {
     use super::super::report::tests::report;
     use super::*;
 
-    fn refusal(file: &Path, report: &Report) -> String {
+    fn refusal(file: &Path, report: &EvaluationReport) -> String {
         format!("{:?}", compare(file, report).expect_err("a refusal"))
     }
 
     #[test]
-    fn a_figure_that_falls_is_named_with_how_far() {
+    fn a_fallen_figure_is_reported_with_the_difference() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("baseline.json");
         assert!(refusal(&file, &report()).contains("baseline.json: No such file"));
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn tolerances_outlive_an_update() {
+    fn an_update_keeps_tolerances() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("baseline.json");
         update(&file, &report()).expect("written");
@@ -170,15 +168,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("baseline.json");
         update(&file, &report()).expect("written");
-        let other = Report {
+        let other = EvaluationReport {
             encoder_id: "other@2".to_owned(),
             ..report()
         };
         assert!(refusal(&file, &other).contains("2 queries with fake@1, these of 2 with other@2"));
-        let unknown = Report {
+        let unknown = EvaluationReport {
             data_set: "unknown".to_owned(),
             ..report()
         };
-        assert!(refusal(&file, &unknown).contains("holds no figures of unknown"));
+        assert!(refusal(&file, &unknown).contains("has no figures of unknown"));
     }
 }

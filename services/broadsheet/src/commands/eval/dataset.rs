@@ -1,7 +1,6 @@
-//! Reads a judged set from its folder: in the layout of BEIR, or with the field names of Broadsheet's own JSON lines.
+//! Reads a judged data set from its folder: in the layout of BEIR, or with the field names of Broadsheet's own JSON lines.
 //!
-//! It repairs nothing but what would keep a document from being a paper although it has text: a title that is missing is
-//! made of the first words of the abstract.
+//! It repairs one thing: a document with text but no title gets the first words of the abstract as its title.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
@@ -16,49 +15,49 @@ use proto::convert::to_wire_time;
 use proto::ingest::v1::PaperSubmission;
 use serde::Deserialize;
 
-use crate::failure::Failure;
-use crate::lines;
+use crate::error::CommandError;
+use crate::json_lines;
 
-/// Words of the abstract that make a title where there is none.
+/// How many words of the abstract become a missing title.
 const TITLE_WORDS: usize = 12;
 
-/// A judged set; its corpus is read when it is submitted.
+/// A judged data set; its corpus is read when it is submitted.
 pub struct DataSet {
     /// The folder's name.
     pub name: String,
     /// File of the documents.
     pub corpus: PathBuf,
     /// Its queries, in the order of the file.
-    pub queries: Vec<Query>,
+    pub queries: Vec<JudgedQuery>,
     /// Which documents are relevant to which query.
     pub judgments: Judgments,
 }
 
-/// A query.
+/// A query of the data set.
 #[derive(Debug, Deserialize)]
-pub struct Query {
+pub struct JudgedQuery {
     /// Its id in the judgments.
     #[serde(alias = "_id")]
     pub id: String,
     /// Its words.
     #[serde(default)]
     pub text: String,
-    /// The document that others are to be like, instead of words.
+    /// A document to find similar ones to, instead of words.
     #[serde(default)]
     pub paper_id: Option<String>,
 }
 
-/// A document.
+/// A document of the corpus.
 #[derive(Debug)]
-pub struct Document {
+pub struct CorpusDocument {
     /// Its id in the judgments.
     pub id: String,
-    /// What is submitted.
+    /// The submission it becomes.
     pub paper: PaperSubmission,
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct CorpusRow {
     #[serde(alias = "_id")]
     id: String,
     title: Option<String>,
@@ -69,7 +68,7 @@ struct Row {
 }
 
 /// Reads queries and judgments, and finds the corpus.
-pub fn read(folder: &Path) -> Result<DataSet, Failure> {
+pub fn read(folder: &Path) -> Result<DataSet, CommandError> {
     let name = folder.canonicalize().ok().and_then(|full| {
         let name = full.file_name()?;
         Some(name.to_string_lossy().into_owned())
@@ -80,45 +79,45 @@ pub fn read(folder: &Path) -> Result<DataSet, Failure> {
     let mut text = String::new();
     open(&qrels)?
         .read_to_string(&mut text)
-        .map_err(|error| of(&qrels, error))?;
+        .map_err(|error| file_error(&qrels, error))?;
     Ok(DataSet {
         name: name.unwrap_or_else(|| folder.display().to_string()),
         corpus,
         queries,
-        judgments: read_judgments(&text).map_err(|error| of(&qrels, error))?,
+        judgments: read_judgments(&text).map_err(|error| file_error(&qrels, error))?,
     })
 }
 
-fn found(folder: &Path, names: &[&str]) -> Result<PathBuf, Failure> {
+fn found(folder: &Path, names: &[&str]) -> Result<PathBuf, CommandError> {
     let file = names.iter().map(|name| folder.join(name)).find(|file| file.is_file());
-    file.ok_or_else(|| Failure::data(format!("{}: holds no {}", folder.display(), names.join(" and no "))))
+    file.ok_or_else(|| CommandError::data(format!("{}: has no {}", folder.display(), names.join(" and no "))))
 }
 
-fn of(file: &Path, problem: impl std::fmt::Display) -> Failure {
-    Failure::data(format!("{}: {problem}", file.display()))
+fn file_error(file: &Path, problem: impl std::fmt::Display) -> CommandError {
+    CommandError::data(format!("{}: {problem}", file.display()))
 }
 
-/// Opens a file, through the decompression that its name asks for.
-pub fn open(file: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
-    let opened = File::open(file).map_err(|error| of(file, error))?;
+/// Opens a file, decompressing it if its name ends in .gz.
+pub fn open(file: &Path) -> Result<Box<dyn BufRead + Send>, CommandError> {
+    let opened = File::open(file).map_err(|error| file_error(file, error))?;
     if file.extension().is_some_and(|extension| extension == "gz") {
         return Ok(Box::new(BufReader::new(MultiGzDecoder::new(opened))));
     }
     Ok(Box::new(BufReader::new(opened)))
 }
 
-fn read_queries(file: &Path) -> Result<Vec<Query>, Failure> {
+fn read_queries(file: &Path) -> Result<Vec<JudgedQuery>, CommandError> {
     let (mut reader, mut line, mut number) = (open(file)?, Vec::new(), 0);
     let mut queries = Vec::new();
-    while lines::next(&mut reader, &mut line).map_err(|error| of(file, error))? {
+    while json_lines::next(&mut reader, &mut line).map_err(|error| file_error(file, error))? {
         number += 1;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let query: Query = serde_json::from_slice(&line)
-            .map_err(|error| of(file, format!("line {number} is not a query in JSON: {error}")))?;
+        let query: JudgedQuery = serde_json::from_slice(&line)
+            .map_err(|error| file_error(file, format!("line {number} is not a query in JSON: {error}")))?;
         if query.text.trim().is_empty() && query.paper_id.is_none() {
-            return Err(of(file, format!("line {number} has neither text nor paper_id")));
+            return Err(file_error(file, format!("line {number} has neither text nor paper_id")));
         }
         queries.push(query);
     }
@@ -128,9 +127,9 @@ fn read_queries(file: &Path) -> Result<Vec<Query>, Failure> {
 /// Reads a line of the corpus.
 ///
 /// # Errors
-/// What is wrong with it, in words.
-pub fn document(line: &[u8], source: &str) -> Result<Document, String> {
-    let row: Row = serde_json::from_slice(line).map_err(|error| format!("is not a document in JSON: {error}"))?;
+/// What is wrong with it, as the predicate of a sentence.
+pub fn document(line: &[u8], source: &str) -> Result<CorpusDocument, String> {
+    let row: CorpusRow = serde_json::from_slice(line).map_err(|error| format!("is not a document in JSON: {error}"))?;
     let abstract_text = row.abstract_text.unwrap_or_default();
     let title = row.title.filter(|title| !title.trim().is_empty());
     let paper = PaperSubmission {
@@ -138,11 +137,11 @@ pub fn document(line: &[u8], source: &str) -> Result<Document, String> {
         title: title.unwrap_or_else(|| first_words(&abstract_text)),
         r#abstract: abstract_text,
         authors: row.authors.unwrap_or_default(),
-        published_time: row.published.as_deref().and_then(moment).map(to_wire_time),
+        published_time: row.published.as_deref().and_then(published_time).map(to_wire_time),
         source: source.to_owned(),
         ..PaperSubmission::default()
     };
-    Ok(Document { id: row.id, paper })
+    Ok(CorpusDocument { id: row.id, paper })
 }
 
 fn first_words(text: &str) -> String {
@@ -150,8 +149,8 @@ fn first_words(text: &str) -> String {
     words.join(" ")
 }
 
-/// A moment, a day, or a year. A date in another form is left out: no ranking depends on it.
-fn moment(text: &str) -> Option<Timestamp> {
+/// A time, a day, or a year. A date in another form is left out: no ranking depends on it.
+fn published_time(text: &str) -> Option<Timestamp> {
     let day = |text: &str| {
         let day: Date = text.parse().ok()?;
         Some(day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
@@ -199,7 +198,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
         let refusal = read(folder.path()).err().expect("nothing there");
-        assert!(format!("{refusal:?}").contains("holds no corpus.jsonl"), "{refusal:?}");
+        assert!(format!("{refusal:?}").contains("has no corpus.jsonl"), "{refusal:?}");
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(br#"{"_id":"a","text":"words"}"#).expect("packed");
         write("queries.jsonl.gz", &packed.finish().expect("packed"));

@@ -1,4 +1,4 @@
-//! Asks every query of a judged set in every way of searching, as deep as the measures look.
+//! Runs every query of a judged data set with every search method, as deep as the measures look.
 
 use std::collections::HashMap;
 
@@ -8,75 +8,78 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{ListSimilarPapersRequest, QuerySyntax, SearchMode, SearchPapersRequest, SearchResult};
 
+use super::BAR;
 use super::dataset::DataSet;
-use super::progress_bar;
-use crate::failure::Failure;
+use crate::error::CommandError;
+use crate::output;
 
-/// Results of a query that are looked at.
+/// Results of a query that the measures take into account.
 pub const DEPTH: usize = 100;
 /// Results of one page.
-const PAGE: i32 = 100;
-/// Queries that are asked at the same time.
-const AT_ONCE: usize = 4;
+const PAGE_SIZE: i32 = 100;
+/// Queries that run at the same time.
+const CONCURRENCY: usize = 4;
 
-/// A way of searching.
+/// A search method.
 #[derive(Debug, Clone, Copy)]
-pub struct Method {
-    /// What reports call it.
+pub struct SearchMethod {
+    /// Its name in reports.
     pub name: &'static str,
     mode: SearchMode,
 }
 
-/// All of them.
-pub const METHODS: [Method; 3] = [
-    Method {
+/// All methods.
+pub const METHODS: [SearchMethod; 3] = [
+    SearchMethod {
         name: "bm25",
         mode: SearchMode::Sparse,
     },
-    Method {
+    SearchMethod {
         name: "dense",
         mode: SearchMode::Dense,
     },
-    Method {
+    SearchMethod {
         name: "hybrid",
         mode: SearchMode::Hybrid,
     },
 ];
 
-/// A query with what is relevant to it, by paper id.
+/// A query to run, and the papers that are relevant to it.
 #[derive(Debug)]
-pub struct Judged {
-    ask: Ask,
-    /// What is relevant.
+pub struct QueryRun {
+    input: QueryInput,
+    /// The relevant papers by id.
     pub grades: Grades,
 }
 
 #[derive(Debug)]
-enum Ask {
+enum QueryInput {
     Words(String),
+    /// Papers similar to this one.
     Like(String),
 }
 
-/// The queries that can be judged, and the ids of those that cannot: without a relevant document, or like a document that
-/// is no paper. A relevant document that is no paper stays in the judgments, so that it counts as not found.
-pub fn judged(set: &DataSet, papers: &HashMap<String, String>) -> (Vec<Judged>, Vec<String>) {
+/// The queries that can be judged, and the ids of those that cannot: those without a relevant document, and those that ask
+/// for papers similar to a rejected document. A relevant document that was rejected stays in the judgments and counts as
+/// not found.
+pub fn judged_queries(set: &DataSet, papers: &HashMap<String, String>) -> (Vec<QueryRun>, Vec<String>) {
     let (mut judged, mut left_out) = (Vec::new(), Vec::new());
     for query in &set.queries {
-        let ask = match &query.paper_id {
-            Some(document) => papers.get(document).cloned().map(Ask::Like),
-            None => Some(Ask::Words(query.text.clone())),
+        let input = match &query.paper_id {
+            Some(document) => papers.get(document).cloned().map(QueryInput::Like),
+            None => Some(QueryInput::Words(query.text.clone())),
         };
         let mut grades = Grades::new();
         for (document, grade) in set.judgments.get(&query.id).into_iter().flatten() {
             let paper = papers.get(document).unwrap_or(document);
-            let stands = grades.entry(paper.clone()).or_default();
-            *stands = (*stands).max(*grade);
+            let highest = grades.entry(paper.clone()).or_default();
+            *highest = (*highest).max(*grade);
         }
-        if let Some(Ask::Like(paper)) = &ask {
+        if let Some(QueryInput::Like(paper)) = &input {
             grades.remove(paper);
         }
-        match ask {
-            Some(ask) if grades.values().any(|grade| *grade > 0) => judged.push(Judged { ask, grades }),
+        match input {
+            Some(input) if grades.values().any(|grade| *grade > 0) => judged.push(QueryRun { input, grades }),
             _ => left_out.push(query.id.clone()),
         }
     }
@@ -84,44 +87,52 @@ pub fn judged(set: &DataSet, papers: &HashMap<String, String>) -> (Vec<Judged>, 
 }
 
 /// The ids of the papers that each query finds, best first.
-pub async fn rank(channel: ServiceChannel, judged: &[Judged], method: Method) -> Result<Vec<Vec<String>>, Failure> {
-    eprintln!("asking {} queries, {}", judged.len(), method.name);
-    let bar = progress_bar(judged.len() as u64, method.name);
-    let rankings = stream::iter(judged).map(|one| {
+pub async fn rank(
+    channel: ServiceChannel,
+    queries: &[QueryRun],
+    method: SearchMethod,
+) -> Result<Vec<Vec<String>>, CommandError> {
+    eprintln!("running {} queries, {}", queries.len(), method.name);
+    let bar = output::progress_bar(queries.len() as u64, BAR).with_message(method.name);
+    let rankings = stream::iter(queries).map(|one| {
         let (channel, bar) = (channel.clone(), bar.clone());
         async move {
-            let ranking = ask(channel, &one.ask, method).await;
+            let ranking = run_query(channel, &one.input, method).await;
             bar.inc(1);
             ranking
         }
     });
-    let rankings = rankings.buffered(AT_ONCE).try_collect().await;
+    let rankings = rankings.buffered(CONCURRENCY).try_collect().await;
     bar.finish_and_clear();
     rankings
 }
 
-async fn ask(channel: ServiceChannel, ask: &Ask, method: Method) -> Result<Vec<String>, Failure> {
+async fn run_query(
+    channel: ServiceChannel,
+    input: &QueryInput,
+    method: SearchMethod,
+) -> Result<Vec<String>, CommandError> {
     let mut search = SearchServiceClient::new(channel);
     let (mut ranking, mut page_token) = (Vec::new(), String::new());
     loop {
-        let (results, next) = match ask {
-            Ask::Words(words) => {
+        let (results, next) = match input {
+            QueryInput::Words(words) => {
                 let request = SearchPapersRequest {
                     query: words.clone(),
                     syntax: QuerySyntax::Plain.into(),
                     mode: method.mode.into(),
-                    page_size: PAGE,
+                    page_size: PAGE_SIZE,
                     page_token,
                     ..SearchPapersRequest::default()
                 };
                 let page = search.search_papers(request).await?.into_inner();
                 (page.results, page.next_page_token)
             }
-            Ask::Like(paper) => {
+            QueryInput::Like(paper) => {
                 let request = ListSimilarPapersRequest {
                     positive_ids: vec![paper.clone()],
                     mode: method.mode.into(),
-                    page_size: PAGE,
+                    page_size: PAGE_SIZE,
                     page_token,
                     ..ListSimilarPapersRequest::default()
                 };
@@ -146,12 +157,12 @@ fn id_of(result: SearchResult) -> String {
 mod tests {
     use domain::evaluation::Judgments;
 
-    use super::super::dataset::Query;
+    use super::super::dataset::JudgedQuery;
     use super::*;
 
     #[test]
     fn judgments_are_carried_over_to_papers() {
-        let query = |id: &str, paper_id: Option<&str>| Query {
+        let query = |id: &str, paper_id: Option<&str>| JudgedQuery {
             id: id.to_owned(),
             text: "words".to_owned(),
             paper_id: paper_id.map(str::to_owned),
@@ -177,11 +188,11 @@ mod tests {
         };
         let papers = [("1", "eval:1"), ("2", "eval:2"), ("twin", "eval:1")];
         let papers = papers.map(|(document, paper)| (document.to_owned(), paper.to_owned()));
-        let (judged, left_out) = judged(&set, &papers.into());
+        let (judged, left_out) = judged_queries(&set, &papers.into());
         assert_eq!(left_out, ["nothing", "unjudged", "like-none"]);
-        // The higher grade of two documents that are one paper stands; what cannot be found still counts.
+        // Of two documents that are one paper the higher grade counts; what cannot be found counts as well.
         assert_eq!(judged[0].grades, grades(&[("eval:1", 3), ("rejected", 2)]));
-        // The paper itself is no answer to what is like it.
+        // A paper is not similar to itself.
         assert_eq!(judged[1].grades, grades(&[("eval:2", 1)]));
     }
 }

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use domain::evaluation::{Estimate, difference, estimate, ndcg_at, recall_at, reciprocal_rank_at};
 use serde_json::{Map, Value, json};
 
-use super::filling::Filled;
-use super::ranking::{DEPTH, Judged};
+use super::loading::LoadedCorpus;
+use super::ranking::{DEPTH, QueryRun};
 
-/// Rejected documents that people are shown; the JSON holds all.
-const SHOWN_REJECTED: usize = 5;
-/// The way of searching that is compared with the others.
+/// Rejected documents in the table; the JSON lists all.
+const MAX_REJECTED: usize = 5;
+/// The search method that is compared with the others.
 const COMPARED: &str = "hybrid";
 
-/// What is measured: its name, and the figure of one ranking.
+/// The name of a measure, and how it rates one ranking.
 type Measure = (&'static str, fn(&[&str], &domain::evaluation::Grades) -> f64);
 
 const MEASURES: [Measure; 3] = [
@@ -22,47 +22,47 @@ const MEASURES: [Measure; 3] = [
     ("mrr_at_10", |ranking, grades| reciprocal_rank_at(10, ranking, grades)),
 ];
 
-/// What came out.
-pub struct Report {
-    /// Name of the judged set.
+/// The result of an evaluation.
+pub struct EvaluationReport {
+    /// Name of the judged data set.
     pub data_set: String,
     /// The encoder of the dense vectors.
     pub encoder_id: String,
-    /// Queries that were asked.
+    /// How many queries were run.
     pub queries: usize,
     /// Ids of queries that could not be judged.
     pub left_out: Vec<String>,
     /// What became of the corpus.
-    pub filled: Filled,
-    /// The figures of each way of searching.
-    pub methods: Vec<Measured>,
+    pub corpus: LoadedCorpus,
+    /// The figures of each search method.
+    pub methods: Vec<MethodFigures>,
 }
 
-/// The figures of one way of searching.
-pub struct Measured {
+/// The figures of one search method.
+pub struct MethodFigures {
     /// Its name.
     pub method: &'static str,
     /// Each measure with its figure for each query.
     figures: Vec<(&'static str, Vec<f64>)>,
 }
 
-/// Measures the rankings of one way of searching.
-pub fn measured(method: &'static str, judged: &[Judged], rankings: &[Vec<String>]) -> Measured {
+/// Measures the rankings of one search method.
+pub fn figures(method: &'static str, queries: &[QueryRun], rankings: &[Vec<String>]) -> MethodFigures {
     let figure = |measure: fn(&[&str], &domain::evaluation::Grades) -> f64| {
-        let ranked = judged.iter().zip(rankings);
+        let ranked = queries.iter().zip(rankings);
         let figures = ranked.map(|(one, ranking)| {
             let ranking: Vec<&str> = ranking.iter().map(String::as_str).collect();
             measure(&ranking, &one.grades)
         });
         figures.collect()
     };
-    Measured {
+    MethodFigures {
         method,
         figures: MEASURES.map(|(name, measure)| (name, figure(measure))).into(),
     }
 }
 
-impl Measured {
+impl MethodFigures {
     /// Each measure with its mean and interval.
     pub fn estimates(&self) -> impl Iterator<Item = (&'static str, Estimate)> {
         let estimates = self.figures.iter();
@@ -75,7 +75,7 @@ impl Measured {
     }
 }
 
-impl Report {
+impl EvaluationReport {
     /// By how much the fused ranking is better than each leg alone: method, measure, difference.
     fn differences(&self) -> Vec<(&'static str, &'static str, Estimate)> {
         let Some(compared) = self.methods.iter().find(|one| one.method == COMPARED) else {
@@ -106,7 +106,7 @@ impl Report {
             })
             .collect();
         let rejected: Vec<Value> = self
-            .filled
+            .corpus
             .rejected
             .iter()
             .map(|one| json!({ "document": one.document, "problem": one.problem }))
@@ -121,8 +121,8 @@ impl Report {
         json!({
             "data_set": self.data_set,
             "encoder_id": self.encoder_id,
-            "documents": self.filled.papers.len() + self.filled.rejected.len(),
-            "papers": self.filled.paper_count(),
+            "documents": self.corpus.papers.len() + self.corpus.rejected.len(),
+            "papers": self.corpus.paper_count(),
             "rejected": rejected,
             "queries": self.queries,
             "left_out_queries": self.left_out,
@@ -144,7 +144,7 @@ impl Report {
             text,
             "{}: {} papers, {} queries, {}",
             self.data_set,
-            self.filled.paper_count(),
+            self.corpus.paper_count(),
             self.queries,
             self.encoder_id
         )?;
@@ -166,15 +166,15 @@ impl Report {
             let ids = self.left_out.join(", ");
             writeln!(text, "{} queries could not be judged: {ids}", self.left_out.len())?;
         }
-        let rejected = &self.filled.rejected;
+        let rejected = &self.corpus.rejected;
         if !rejected.is_empty() {
             writeln!(text, "{} documents were rejected and cannot be found:", rejected.len())?;
         }
-        for one in rejected.iter().take(SHOWN_REJECTED) {
+        for one in rejected.iter().take(MAX_REJECTED) {
             writeln!(text, "  {}: {}", one.document, one.problem)?;
         }
-        if rejected.len() > SHOWN_REJECTED {
-            writeln!(text, "  and {} more; --json names all", rejected.len() - SHOWN_REJECTED)?;
+        if rejected.len() > MAX_REJECTED {
+            writeln!(text, "  and {} more; --json lists all", rejected.len() - MAX_REJECTED)?;
         }
         Ok(())
     }
@@ -197,12 +197,12 @@ fn estimate_json(Estimate { mean, low, high }: Estimate) -> Value {
 pub mod tests {
     use std::collections::HashMap;
 
-    use super::super::filling::Rejected;
+    use super::super::loading::RejectedDocument;
     use super::*;
 
     /// Two queries, the second of which the fused ranking answers better.
-    pub fn report() -> Report {
-        let of = |method, second: f64| Measured {
+    pub fn report() -> EvaluationReport {
+        let of = |method, second: f64| MethodFigures {
             method,
             figures: vec![
                 ("ndcg_at_10", vec![0.5, second]),
@@ -212,14 +212,14 @@ pub mod tests {
         };
         let papers = [("1", "eval:1"), ("2", "eval:2"), ("twin", "eval:1")];
         let papers = papers.map(|(document, paper)| (document.to_owned(), paper.to_owned()));
-        Report {
+        EvaluationReport {
             data_set: "set".to_owned(),
             encoder_id: "fake@1".to_owned(),
             queries: 2,
             left_out: vec!["q9".to_owned()],
-            filled: Filled {
+            corpus: LoadedCorpus {
                 papers: HashMap::from(papers),
-                rejected: vec![Rejected {
+                rejected: vec![RejectedDocument {
                     document: "3".to_owned(),
                     problem: "title is \"\"".to_owned(),
                 }],
@@ -229,7 +229,7 @@ pub mod tests {
     }
 
     #[test]
-    fn people_see_figures_with_intervals_and_what_was_left_out() {
+    fn the_table_has_intervals_and_what_was_left_out() {
         let table = report().as_table();
         for expected in [
             "set: 2 papers, 2 queries, fake@1",
@@ -243,7 +243,7 @@ pub mod tests {
     }
 
     #[test]
-    fn programs_get_everything() {
+    fn the_json_has_everything() {
         let report = report().as_json();
         assert_eq!(report["methods"]["bm25"]["ndcg_at_10"]["value"], 0.375);
         assert_eq!((&report["documents"], &report["papers"]), (&json!(4), &json!(2)));

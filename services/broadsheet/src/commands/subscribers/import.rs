@@ -1,17 +1,20 @@
-//! Subscribers from CSV, with a report of the lines that were refused.
+//! Imports subscribers from CSV and reports the lines that were refused.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use common::tasks;
 use proto::subscriptions::v1::{ImportSubscribersRequest, Interest, Schedule, SubscribeRequest, Webhook};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Client, webhook};
+use super::{SubscriptionsClient, webhook};
 use crate::commands::ingest::open;
-use crate::failure::Failure;
-use crate::{csv, lines};
+use crate::csv_lines::CsvColumns;
+use crate::error::CommandError;
+use crate::output::RefusedLines;
+use crate::{json_lines, output};
 
 const COLUMNS: [&str; 8] = [
     "email",
@@ -23,77 +26,95 @@ const COLUMNS: [&str; 8] = [
     "consent_source",
     "consent_time",
 ];
+const REQUIRED_COLUMNS: [&str; 3] = ["email", "consent_source", "consent_time"];
+
+/// Webhooks of imported subscribers, with the line and the secret of each.
+type ImportedWebhooks = Vec<(u64, String, Webhook)>;
+
+/// What became of the lines.
+#[derive(Default)]
+struct ImportReport {
+    accepted: u64,
+    refused: RefusedLines,
+    webhooks: ImportedWebhooks,
+}
 
 /// Imports and reports.
-pub async fn run(service: &mut Client, file: &Path, as_json: bool) -> Result<(), Failure> {
+pub async fn run(service: &mut SubscriptionsClient, file: &Path, as_json: bool) -> Result<(), CommandError> {
     let reader = open(file)?;
     let (requests, outgoing) = mpsc::channel(256);
-    let reading = tokio::task::spawn_blocking(move || read(reader, &requests));
-    let mut answers = service
-        .import_subscribers(ReceiverStream::new(outgoing))
-        .await?
-        .into_inner();
-    let mut accepted = 0_u64;
-    let mut refused: Vec<(u64, String)> = Vec::new();
-    let mut webhooks: Vec<(u64, String, Webhook)> = Vec::new();
+    let reading = tasks::blocking(move || read(reader, &requests));
+    let (unreadable, mut report) = tokio::try_join!(reading, submit(service, outgoing))?;
+    report.refused.extend(unreadable);
+    report.refused.sort();
+    print(&report, as_json);
+    output::all_accepted(&report.refused)
+}
+
+async fn submit(
+    service: &mut SubscriptionsClient,
+    outgoing: mpsc::Receiver<ImportSubscribersRequest>,
+) -> Result<ImportReport, CommandError> {
+    let answers = service.import_subscribers(ReceiverStream::new(outgoing)).await?;
+    let mut answers = answers.into_inner();
+    let mut report = ImportReport::default();
     while let Some(answer) = answers.message().await? {
         let line = answer.reference.parse().unwrap_or(0);
         if answer.refusal.is_empty() {
-            accepted += 1;
-            webhooks.extend(answer.webhook.map(|webhook| (line, answer.webhook_secret, webhook)));
+            report.accepted += 1;
+            let webhook = answer.webhook.map(|webhook| (line, answer.webhook_secret, webhook));
+            report.webhooks.extend(webhook);
         } else {
-            refused.push((line, answer.refusal));
+            report.refused.push((line, answer.refusal));
         }
     }
-    let unreadable = reading.await.map_err(Failure::other)?;
-    refused.extend(unreadable?);
-    refused.sort();
+    Ok(report)
+}
+
+fn print(report: &ImportReport, as_json: bool) {
+    let ImportReport {
+        accepted,
+        refused,
+        webhooks,
+    } = report;
     if as_json {
-        let refused: Vec<_> = refused
-            .iter()
-            .map(|(line, problem)| json!({ "line": line, "problem": problem }))
-            .collect();
         let webhooks: Vec<_> = webhooks
             .iter()
             .map(|(line, secret, hook)| {
                 json!({ "line": line, "url": hook.url, "state": webhook::state(hook), "secret": secret })
             })
             .collect();
+        let refused = output::refused_json(refused);
         println!(
             "{}",
             json!({ "accepted": accepted, "refused": refused, "webhooks": webhooks })
         );
-    } else {
-        for (line, secret, hook) in &webhooks {
-            println!("line {line}: webhook {} {} {secret}", hook.url, webhook::state(hook));
-        }
-        for (line, problem) in &refused {
-            eprintln!("line {line}: {problem}");
-        }
-        println!("{accepted} accepted, {} refused", refused.len());
+        return;
     }
-    if refused.is_empty() {
-        return Ok(());
+    for (line, secret, hook) in webhooks {
+        println!("line {line}: webhook {} {} {secret}", hook.url, webhook::state(hook));
     }
-    Err(Failure::data(format!("{} lines were refused", refused.len())))
+    output::print_refused(refused);
+    println!("{accepted} accepted, {} refused", refused.len());
 }
 
-/// Sends each line on its way; answers those that cannot be read.
+/// Sends each line, and returns those that cannot be read.
 fn read(
     reader: Box<dyn Read + Send>,
     requests: &mpsc::Sender<ImportSubscribersRequest>,
-) -> Result<Vec<(u64, String)>, Failure> {
+) -> Result<RefusedLines, CommandError> {
     let (mut reader, mut line, mut number) = (BufReader::new(reader), Vec::new(), 0);
-    let mut columns: Option<Vec<String>> = None;
-    let mut refused = Vec::new();
-    while lines::next(&mut reader, &mut line).map_err(Failure::other)? {
+    let mut columns: Option<CsvColumns> = None;
+    let mut refused = RefusedLines::new();
+    while json_lines::next(&mut reader, &mut line).map_err(CommandError::other)? {
         number += 1;
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+        let text = String::from_utf8_lossy(&line);
         let Some(columns) = &columns else {
-            columns = Some(header(text.trim_start_matches('\u{feff}'))?);
+            let header = text.trim_start_matches('\u{feff}');
+            columns = Some(CsvColumns::parse(header, &COLUMNS, &REQUIRED_COLUMNS)?);
             continue;
         };
         match request(number, columns, &text) {
@@ -108,29 +129,9 @@ fn read(
     Ok(refused)
 }
 
-fn header(line: &str) -> Result<Vec<String>, Failure> {
-    let wrong = |problem: String| Failure::data(format!("the header {problem}; it may name {}", COLUMNS.join(", ")));
-    let columns = csv::values(line).map_err(wrong)?;
-    if let Some(unknown) = columns.iter().find(|column| !COLUMNS.contains(&column.as_str())) {
-        return Err(wrong(format!("names {unknown:?}")));
-    }
-    for required in ["email", "consent_source", "consent_time"] {
-        if !columns.iter().any(|column| column == required) {
-            return Err(wrong(format!("does not name {required}")));
-        }
-    }
-    Ok(columns)
-}
-
-fn request(number: u64, columns: &[String], line: &str) -> Result<ImportSubscribersRequest, String> {
-    let values = csv::values(line)?;
-    if values.len() != columns.len() {
-        return Err(format!("has {} values; the header has {}", values.len(), columns.len()));
-    }
-    let value = |name: &str| {
-        let place = columns.iter().position(|column| column == name);
-        place.map_or("", |place| values[place].as_str())
-    };
+fn request(number: u64, columns: &CsvColumns, line: &str) -> Result<ImportSubscribersRequest, String> {
+    let record = columns.record(line)?;
+    let value = |column: &str| record.get(column);
     let papers = match value("papers") {
         "" => 0,
         papers => papers
@@ -161,6 +162,6 @@ fn request(number: u64, columns: &[String], line: &str) -> Result<ImportSubscrib
             ..SubscribeRequest::default()
         }),
         consent_source: value("consent_source").to_owned(),
-        consent_time: lines::date("consent_time", value("consent_time"))?,
+        consent_time: json_lines::date("consent_time", value("consent_time"))?,
     })
 }

@@ -1,70 +1,67 @@
-//! `subscribers webhook`: a URL that takes a subscriber's editions.
+//! `subscribers webhook`: a URL that receives a subscriber's digests.
 
 use clap::{Subcommand, ValueEnum};
-use common::grpc::ServiceChannel;
-use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use proto::subscriptions::v1::{
     DeliveryChannel, RemoveWebhookRequest, RotateWebhookSecretRequest, SetWebhookRequest, Subscription,
     VerifyWebhookRequest, Webhook, WebhookState,
 };
 
-use crate::commands::search::moment;
-use crate::failure::Failure;
+use super::SubscriptionsClient;
+use crate::error::CommandError;
+use crate::output;
 
-/// What to do.
+/// What to do with a webhook.
 #[derive(Subcommand)]
-pub enum Command {
-    /// Name the URL, print the secret that signs requests to it, and ask it whether it agrees
+pub enum WebhookCommand {
+    /// Set the URL, print the secret that signs requests to it, and ask it for its agreement
     Set {
         /// E-mail address of the subscriber
         email: String,
-        /// The URL, which has to begin with https://
+        /// The URL, which must begin with https://
         url: String,
-        /// On which ways editions come
+        /// How digests are delivered
         #[arg(long, value_enum, default_value = "webhook")]
-        channel: Channel,
+        channel: ChannelArg,
     },
-    /// Ask the URL again whether it agrees
+    /// Ask the URL for its agreement again
     Verify {
         /// E-mail address of the subscriber
         email: String,
     },
-    /// Make a new secret and print it; the one before signs, too, for a day
+    /// Create a new secret and print it; requests are signed with the old one as well for a day
     Rotate {
         /// E-mail address of the subscriber
         email: String,
     },
-    /// Forget the webhook; editions come by mail again
+    /// Delete the webhook; digests are mailed again
     Remove {
         /// E-mail address of the subscriber
         email: String,
     },
 }
 
-/// On which ways editions come.
+/// How digests are delivered.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Channel {
-    /// To the webhook, and not by mail
+pub enum ChannelArg {
+    /// To the webhook, not by mail
     Webhook,
     /// To the webhook and by mail, with the same papers
     Both,
 }
 
-impl From<Channel> for DeliveryChannel {
-    fn from(channel: Channel) -> Self {
+impl From<ChannelArg> for DeliveryChannel {
+    fn from(channel: ChannelArg) -> Self {
         match channel {
-            Channel::Webhook => Self::Webhook,
-            Channel::Both => Self::MailAndWebhook,
+            ChannelArg::Webhook => Self::Webhook,
+            ChannelArg::Both => Self::MailAndWebhook,
         }
     }
 }
 
-type Client = SubscriptionServiceClient<ServiceChannel>;
-
 /// Runs the command.
-pub async fn run(service: &mut Client, command: Command) -> Result<(), Failure> {
+pub async fn run(service: &mut SubscriptionsClient, command: WebhookCommand) -> Result<(), CommandError> {
     match command {
-        Command::Set { email, url, channel } => {
+        WebhookCommand::Set { email, url, channel } => {
             let token = super::token(service, email).await?;
             let request = SetWebhookRequest {
                 token,
@@ -72,59 +69,59 @@ pub async fn run(service: &mut Client, command: Command) -> Result<(), Failure> 
                 delivery_channel: DeliveryChannel::from(channel).into(),
             };
             let answer = service.set_webhook(request).await?.into_inner();
-            tell(&answer.secret, webhook_of(answer.subscription.as_ref()))
+            print_secret(&answer.secret, webhook_of(answer.subscription.as_ref()))
         }
-        Command::Verify { email } => {
+        WebhookCommand::Verify { email } => {
             let token = super::token(service, email).await?;
             let answer = service.verify_webhook(VerifyWebhookRequest { token }).await?;
-            agreed(webhook_of(answer.into_inner().subscription.as_ref()))
+            print_agreement(webhook_of(answer.into_inner().subscription.as_ref()))
         }
-        Command::Rotate { email } => {
+        WebhookCommand::Rotate { email } => {
             let token = super::token(service, email).await?;
             let answer = service
                 .rotate_webhook_secret(RotateWebhookSecretRequest { token })
                 .await?
                 .into_inner();
             println!("secret  {}", answer.secret);
-            if let Some(end) = moment(answer.earlier_secret_end_time) {
-                println!("Requests are signed with the secret before it, too, until {end}.");
+            if let Some(end) = output::time(answer.earlier_secret_end_time) {
+                println!("Until {end}, requests are signed with the old secret as well.");
             }
             Ok(())
         }
-        Command::Remove { email } => {
+        WebhookCommand::Remove { email } => {
             let token = super::token(service, email.clone()).await?;
             service.remove_webhook(RemoveWebhookRequest { token }).await?;
-            println!("{email} gets editions by mail.");
+            println!("{email} gets digests by mail.");
             Ok(())
         }
     }
 }
 
 /// Prints a secret, and whether the webhook agreed.
-pub fn tell(secret: &str, webhook: Option<&Webhook>) -> Result<(), Failure> {
+pub fn print_secret(secret: &str, webhook: Option<&Webhook>) -> Result<(), CommandError> {
     println!("secret  {secret}");
     println!("It is not shown again. Receivers check signatures with it.");
-    agreed(webhook)
+    print_agreement(webhook)
 }
 
-fn agreed(webhook: Option<&Webhook>) -> Result<(), Failure> {
+fn print_agreement(webhook: Option<&Webhook>) -> Result<(), CommandError> {
     let Some(webhook) = webhook else {
-        return Err(Failure::other("the subscription has no webhook any more"));
+        return Err(CommandError::other("the subscription has no webhook any more"));
     };
     let url = &webhook.url;
     match webhook.state() {
-        // What a webhook in use answers in a bad moment does not end its use, and is no agreement.
+        // A webhook in use that fails once stays in use, but has not agreed.
         WebhookState::Verified if webhook.detail.is_empty() => {
-            println!("{url} agreed and takes editions.");
+            println!("{url} agreed to receive digests.");
             Ok(())
         }
         state => {
             let still = if state == WebhookState::Verified {
                 "; it stays in use"
             } else {
-                "; ask again with: broadsheet subscribers webhook verify"
+                "; try again with: broadsheet subscribers webhook verify"
             };
-            Err(Failure::other(format!(
+            Err(CommandError::other(format!(
                 "{url} did not agree: {}{still}",
                 webhook.detail
             )))
@@ -136,18 +133,18 @@ fn webhook_of(subscription: Option<&Subscription>) -> Option<&Webhook> {
     subscription?.webhook.as_ref()
 }
 
-/// What it last said, and how long it has failed.
+/// Its last answer, and since when it fails.
 pub fn detail(webhook: &Webhook) -> String {
-    match moment(webhook.failing_since_time) {
+    match output::time(webhook.failing_since_time) {
         Some(since) => format!(
-            "every edition since {since} failed ({}), the last one with {}",
-            webhook.failed_editions, webhook.detail
+            "every digest since {since} failed ({}), the last one with {}",
+            webhook.failed_digests, webhook.detail
         ),
         None => webhook.detail.clone(),
     }
 }
 
-/// As people and programs are shown it.
+/// Its state as one word.
 pub fn state(webhook: &Webhook) -> &'static str {
     match webhook.state() {
         WebhookState::Verified => "verified",

@@ -1,6 +1,6 @@
 //! The tile with AVX2 and FMA, and with AVX-512: the only unsafe code of this crate.
 //!
-//! What makes it sound: a [`Kernel`] with these functions comes from [`detect`] alone, which has asked the processor for the
+//! What makes it sound: a [`TileKernel`] with these functions comes from [`detect`] alone, which has asked the processor for the
 //! instructions; and everything is loaded and stored through references to arrays of the right length, so that the language
 //! checks the bounds. No alignment is assumed.
 
@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 };
 use std::hint::black_box;
 
-use super::{COLUMNS, Kernel, ROWS, Tile};
+use super::{COLUMNS, ROWS, Tile, TileKernel};
 
 /// Interests that AVX2 takes at once: with two registers of papers each they leave four of sixteen for operands.
 const ROWS_AVX2: usize = 6;
@@ -24,10 +24,10 @@ const ROWS_AVX2: usize = 6;
 const CHAINS: usize = 12;
 
 /// The kernels for which this processor has the instructions, the fastest last.
-pub(super) fn detect() -> Vec<Kernel> {
+pub(super) fn detect() -> Vec<TileKernel> {
     let mut kernels = Vec::new();
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        kernels.push(Kernel {
+        kernels.push(TileKernel {
             name: "avx2",
             // SAFETY: the processor has the instructions; it was asked above.
             multiply: |rows, papers, scales, least, tile| unsafe { avx2(rows, papers, scales, least, tile) },
@@ -36,7 +36,7 @@ pub(super) fn detect() -> Vec<Kernel> {
         });
     }
     if is_x86_feature_detected!("avx512f") {
-        kernels.push(Kernel {
+        kernels.push(TileKernel {
             name: "avx512",
             // SAFETY: the processor has the instructions; it was asked above.
             multiply: |rows, papers, scales, least, tile| unsafe { avx512(rows, papers, scales, least, tile) },

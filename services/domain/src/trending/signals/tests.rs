@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::trending::{Act, Attention, COLD, Heat, KNOWN_DAYS, PaperHeat, TopicHeat, rank};
+use crate::trending::{
+    AttentionEvent, AttentionKind, AttentionTracker, KNOWN_DAYS, MIN_ATTENTION, PaperAttention, TopicAttention, rank,
+};
 
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
@@ -19,8 +21,8 @@ fn paper(name: &str) -> PaperId {
     PaperId::parse(&format!("x:{name}")).expect("an id")
 }
 
-fn report(name: &str, kind: Signal, provider: &str, count: u64, second: i64) -> Report {
-    Report {
+fn report(name: &str, kind: Signal, provider: &str, count: u64, second: i64) -> SignalReport {
+    SignalReport {
         paper: paper(name),
         kind,
         provider: provider.to_owned(),
@@ -30,55 +32,58 @@ fn report(name: &str, kind: Signal, provider: &str, count: u64, second: i64) -> 
     }
 }
 
-fn stars(count: u64, second: i64) -> Report {
+fn stars(count: u64, second: i64) -> SignalReport {
     report("p", Signal::Stars, "github", count, second)
 }
 
-fn heat_of(reports: &[Report]) -> Heat {
-    let mut heat = Heat::default();
+fn tracker_of(reports: &[SignalReport]) -> AttentionTracker {
+    let mut tracker = AttentionTracker::default();
     for report in reports {
-        heat.report(report);
+        tracker.add_report(report);
     }
-    heat
+    tracker
 }
 
-fn of(heat: &Heat, name: &str, window: Window, second: i64) -> Option<PaperHeat> {
-    heat.papers(window, at(second)).find(|one| one.id == paper(name))
+fn of(attention: &AttentionTracker, name: &str, window: TrendingWindow, second: i64) -> Option<PaperAttention> {
+    attention.papers(window, at(second)).find(|one| one.id == paper(name))
 }
 
-fn total(reports: &[Report], window: Window, second: i64) -> f64 {
-    of(&heat_of(reports), "p", window, second).map_or(0.0, |one| one.total())
+fn total(reports: &[SignalReport], window: TrendingWindow, second: i64) -> f64 {
+    of(&tracker_of(reports), "p", window, second).map_or(0.0, |one| one.score())
 }
 
-/// What unbounded warmth makes of a paper for which nothing else speaks.
-fn bounded(warmth: f64) -> f64 {
-    let of_provider = PROVIDER_ROOM * warmth / (PROVIDER_ROOM + warmth);
+/// What an unlimited sum becomes for a paper without readers.
+fn bounded(decayed: f64) -> f64 {
+    let of_provider = PROVIDER_LIMIT * decayed / (PROVIDER_LIMIT + decayed);
     SIGNALS_FLOOR * of_provider / (SIGNALS_FLOOR + of_provider)
 }
 
 #[test]
-fn the_first_count_says_where_counting_begins_and_an_increase_is_heat() {
-    assert!(total(&[stars(10_000, 0)], Window::Day, 0) < f64::EPSILON);
+fn the_first_report_adds_nothing_and_an_increase_does() {
+    assert!(total(&[stars(10_000, 0)], TrendingWindow::Day, 0) < f64::EPSILON);
     let grown = [stars(10_000, 0), stars(10_040, 7 * HOUR)];
-    let heat = total(&grown, Window::Month, 7 * HOUR);
+    let attention = total(&grown, TrendingWindow::Month, 7 * HOUR);
     // Forty stars of a quarter, on average half of seven hours old.
     let expected = bounded(10.0 * (-3.5 / 288.0_f64).exp2());
-    assert!((heat - expected).abs() < 1e-3, "{heat} {expected}");
-    assert!(total(&grown, Window::Day, 7 * HOUR) < heat);
-    assert!(total(&grown, Window::Day, 7 * DAY) < 0.01, "it fades");
+    assert!((attention - expected).abs() < 1e-3, "{attention} {expected}");
+    assert!(total(&grown, TrendingWindow::Day, 7 * HOUR) < attention);
+    assert!(total(&grown, TrendingWindow::Day, 7 * DAY) < 0.01, "it decays");
 }
 
 #[test]
 fn ten_thousand_citations_of_ten_years_are_no_burst() {
-    let old = Report {
+    let old = SignalReport {
         since: Some(at(-3_650 * DAY)),
         ..report("p", Signal::Citations, "openalex", 10_000, 0)
     };
-    let new = Report {
+    let new = SignalReport {
         since: Some(at(-DAY)),
         ..report("p", Signal::Citations, "openalex", 10, 0)
     };
-    let (old, new) = (total(&[old], Window::Day, 0), total(&[new], Window::Day, 0));
+    let (old, new) = (
+        total(&[old], TrendingWindow::Day, 0),
+        total(&[new], TrendingWindow::Day, 0),
+    );
     // 2.74 a day of 4 each, over a half-life of half a day.
     let expected = bounded(4.0 * 10_000.0 / 3_650.0 * 0.5 / LN_2);
     assert!((old - expected).abs() < 1e-6, "{old} {expected}");
@@ -96,9 +101,9 @@ fn what_falls_and_comes_back_gives_nothing() {
         stars(10, 4 * DAY),
         stars(130, 5 * DAY),
     ];
-    let heat = |reports: &[Report]| total(reports, Window::Month, 5 * DAY);
-    assert!((heat(&steady) - heat(&wavering)).abs() < 1e-9);
-    let counts = of(&heat_of(&wavering), "p", Window::Day, 5 * DAY)
+    let attention = |reports: &[SignalReport]| total(reports, TrendingWindow::Month, 5 * DAY);
+    assert!((attention(&steady) - attention(&wavering)).abs() < 1e-9);
+    let counts = of(&tracker_of(&wavering), "p", TrendingWindow::Day, 5 * DAY)
         .expect("there")
         .counts;
     assert_eq!(counts, [0, 130, 0, 0]);
@@ -106,61 +111,70 @@ fn what_falls_and_comes_back_gives_nothing() {
 
 #[test]
 fn only_the_newest_report_of_some_hours_is_kept() {
-    let mut heat = heat_of(&[stars(10, 0)]);
+    let mut attention = tracker_of(&[stars(10, 0)]);
     for minute in 1..1_000 {
-        heat.report(&stars(10 + minute, i64::try_from(minute).expect("small") * 60));
+        attention.add_report(&stars(10 + minute, i64::try_from(minute).expect("small") * 60));
     }
-    assert_eq!(heat.reports(), 3, "16 hours and 39 minutes");
+    assert_eq!(attention.reports(), 3, "16 hours and 39 minutes");
     assert_eq!(
-        heat.report(&stars(700, 5 * HOUR)),
-        Added::Unchanged,
+        attention.add_report(&stars(700, 5 * HOUR)),
+        RecordOutcome::Unchanged,
         "a newer one is known"
     );
-    assert_eq!(heat.report(&stars(1_009, 999 * 60)), Added::Unchanged, "it is known");
     assert_eq!(
-        heat.report(&stars(1_010, 999 * 60)),
-        Added::Counted,
+        attention.add_report(&stars(1_009, 999 * 60)),
+        RecordOutcome::Unchanged,
+        "it is known"
+    );
+    assert_eq!(
+        attention.add_report(&stars(1_010, 999 * 60)),
+        RecordOutcome::Counted,
         "the higher one of that moment"
     );
 }
 
 #[test]
-fn bought_counts_lift_a_paper_no_more_than_the_room_of_their_provider() {
+fn bought_counts_stay_below_the_limit_of_their_provider() {
     let bought = |provider: &str| [0, u64::MAX].map(|count| report("p", Signal::Stars, provider, count, 0));
-    let push = |providers: usize| -> Vec<Report> {
+    let push = |providers: usize| -> Vec<SignalReport> {
         let all = (0..providers).flat_map(|number| bought(&format!("shop-{number}")));
         all.zip(0..)
-            .map(|(report, hour)| Report {
+            .map(|(report, hour)| SignalReport {
                 at: at(hour % 2 * 6 * HOUR),
                 ..report
             })
             .collect()
     };
-    let one = total(&push(1), Window::Day, 6 * HOUR);
-    assert!(one > 0.9 * bounded(f64::from(u32::MAX)) && one < PROVIDER_ROOM, "{one}");
-    let many = total(&push(500), Window::Day, 6 * HOUR);
+    let one = total(&push(1), TrendingWindow::Day, 6 * HOUR);
+    assert!(
+        one > 0.9 * bounded(f64::from(u32::MAX)) && one < PROVIDER_LIMIT,
+        "{one}"
+    );
+    let many = total(&push(500), TrendingWindow::Day, 6 * HOUR);
     assert!(many > 2.0 * one && many < SIGNALS_FLOOR, "{many}");
 }
 
 #[test]
-fn what_known_readers_do_makes_room_for_signals() {
+fn known_readers_raise_the_limit_of_signals() {
     let reports = [stars(0, 0), stars(1_000_000, HOUR * 7)];
-    let mut heat = heat_of(&reports);
-    let alone = of(&heat, "p", Window::Month, 7 * HOUR).expect("warm").signals[1];
+    let mut attention = tracker_of(&reports);
+    let alone = of(&attention, "p", TrendingWindow::Month, 7 * HOUR)
+        .expect("in the list")
+        .signals[1];
     for reader in 0..10 {
         for day in 0..=i64::try_from(KNOWN_DAYS).expect("small") {
-            heat.add(&Act {
+            attention.add(&AttentionEvent {
                 reader: format!("r{reader}"),
                 paper: paper("p"),
-                kind: Attention::Vote,
+                kind: AttentionKind::Vote,
                 at: at((day - 5) * DAY + 7 * HOUR),
             });
         }
     }
-    let loved = of(&heat, "p", Window::Month, 7 * HOUR).expect("warm");
+    let loved = of(&attention, "p", TrendingWindow::Month, 7 * HOUR).expect("in the list");
     assert!((loved.kinds[3] - 60.0).abs() < 1e-6, "{loved:?}");
     assert!(
-        loved.signals[1] > alone && loved.signals[1] < PROVIDER_ROOM,
+        loved.signals[1] > alone && loved.signals[1] < PROVIDER_LIMIT,
         "{loved:?}"
     );
 }
@@ -172,55 +186,62 @@ fn the_same_citations_count_once_whoever_counts_them() {
     };
     let one = cited("openalex", 5);
     let two = [one.clone(), cited("semantic-scholar", 4)].concat();
-    let heat = |reports: &[Report]| total(reports, Window::Day, DAY);
-    assert!((heat(&one) - heat(&two)).abs() < 1e-9);
+    let attention = |reports: &[SignalReport]| total(reports, TrendingWindow::Day, DAY);
+    assert!((attention(&one) - attention(&two)).abs() < 1e-9);
     assert_eq!(
-        of(&heat_of(&two), "p", Window::Day, DAY).expect("warm").counts,
+        of(&tracker_of(&two), "p", TrendingWindow::Day, DAY)
+            .expect("in the list")
+            .counts,
         [0, 0, 5, 0]
     );
     let voted =
         |provider: &str| [(0, 0), (5, DAY)].map(|(count, at)| report("p", Signal::Upvotes, provider, count, at));
     let (one, two) = (voted("a").to_vec(), [voted("a"), voted("b")].concat());
-    assert!(heat(&two) > 1.5 * heat(&one), "votes on two sites are of two crowds");
+    assert!(
+        attention(&two) > 1.5 * attention(&one),
+        "votes on two sites are of two crowds"
+    );
 }
 
 #[test]
-fn parts_of_signals_carry_names_heat_and_add_up() {
+fn parts_of_signals_are_named_and_add_up() {
     let reports = [
         report("p", Signal::Upvotes, "huggingface", 0, 0),
         report("p", Signal::Upvotes, "huggingface", 12, DAY),
         report("p", Signal::Mentions, "news", 0, 0),
         report("p", Signal::Mentions, "news", 3, DAY),
     ];
-    let heat = heat_of(&reports);
-    let papers = heat.papers(Window::Day, at(DAY)).map(|heat| TopicHeat {
-        heat,
-        topic: "cs.CL".to_owned(),
-    });
+    let attention = tracker_of(&reports);
+    let papers = attention
+        .papers(TrendingWindow::Day, at(DAY))
+        .map(|attention| TopicAttention {
+            attention,
+            topic: "cs.CL".to_owned(),
+        });
     let ranking = rank(papers.collect());
     let names: Vec<&str> = ranking[0].parts.iter().map(|(name, ..)| *name).collect();
     assert_eq!(names, ["upvotes", "mentions", "topic"]);
     let sum: f64 = ranking[0].parts.iter().map(|(_, value, _)| value).sum();
-    assert!((sum - ranking[0].score).abs() < 1e-9 && ranking[0].heat > COLD);
+    assert!((sum - ranking[0].score).abs() < 1e-9 && ranking[0].attention > MIN_ATTENTION);
     assert_eq!(ranking[0].counts, [12, 0, 0, 3]);
 }
 
 #[test]
 fn a_since_that_is_not_before_the_report_is_none() {
-    let odd = Report {
+    let odd = SignalReport {
         since: Some(at(0)),
         ..stars(50, 0)
     };
-    assert!(total(&[odd], Window::Day, 0) < f64::EPSILON);
+    assert!(total(&[odd], TrendingWindow::Day, 0) < f64::EPSILON);
 }
 
-fn reports() -> impl Strategy<Value = Vec<Report>> {
+fn reports() -> impl Strategy<Value = Vec<SignalReport>> {
     let provider = prop_oneof![Just("github"), Just("gitlab")];
     let kind = (0..4_usize).prop_map(|kind| Signal::ALL[kind]);
     let since = prop_oneof![3 => Just(None), 1 => (-50_i64..20).prop_map(|day| Some(at(day * DAY)))];
     let count = prop_oneof![3 => 0..500_u64, 1 => Just(u64::MAX), 1 => Just(7)];
     let one = (0..2_usize, kind, provider, count, 0..20 * DAY, since).prop_map(
-        |(name, kind, provider, count, second, since)| Report {
+        |(name, kind, provider, count, second, since)| SignalReport {
             since,
             ..report(["p", "q"][name], kind, provider, count, second)
         },
@@ -228,14 +249,15 @@ fn reports() -> impl Strategy<Value = Vec<Report>> {
     prop::collection::vec(one, 0..60)
 }
 
-fn signals(heat: &Heat, window: Window, second: i64) -> BTreeMap<PaperId, [f64; 4]> {
-    heat.papers(window, at(second))
+fn signals(attention: &AttentionTracker, window: TrendingWindow, second: i64) -> BTreeMap<PaperId, [f64; 4]> {
+    attention
+        .papers(window, at(second))
         .map(|one| (one.id, one.signals))
         .collect()
 }
 
-/// The formula of the module's page, read off word by word.
-fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId, [f64; 4]> {
+/// The formula of the module documentation, computed directly.
+fn plain(reports: &[SignalReport], window: TrendingWindow, now: Timestamp) -> BTreeMap<PaperId, [f64; 4]> {
     type Key = (PaperId, String, Signal);
     type Slots = BTreeMap<i64, (Timestamp, u64, Option<Timestamp>)>;
     let mut slots: BTreeMap<Key, Slots> = BTreeMap::new();
@@ -249,9 +271,9 @@ fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId
         *kept = (*kept).max(new);
     }
     let age = |at: Timestamp| now.duration_since(at).as_secs_f64() / window.half_life().as_secs_f64();
-    let mut warmth: BTreeMap<(PaperId, String), [f64; 4]> = BTreeMap::new();
+    let mut decayed: BTreeMap<(PaperId, String), [f64; 4]> = BTreeMap::new();
     for ((paper, provider, kind), series) in slots {
-        let of_paper = warmth.entry((paper, provider)).or_default();
+        let of_paper = decayed.entry((paper, provider)).or_default();
         let series: Vec<_> = series.into_values().collect();
         for (place, (at, count, since)) in series.iter().enumerate() {
             let highest = series[..place].iter().map(|(_, count, _)| *count).max().unwrap_or(0);
@@ -273,17 +295,17 @@ fn plain(reports: &[Report], window: Window, now: Timestamp) -> BTreeMap<PaperId
         }
     }
     let mut papers: BTreeMap<PaperId, [f64; 4]> = BTreeMap::new();
-    for ((paper, _), kinds) in warmth {
-        let let_in = PROVIDER_ROOM / (PROVIDER_ROOM + kinds.iter().sum::<f64>());
+    for ((paper, _), kinds) in decayed {
+        let shares = PROVIDER_LIMIT / (PROVIDER_LIMIT + kinds.iter().sum::<f64>());
         let of_paper = papers.entry(paper).or_default();
         for kind in [0, 1, 3] {
-            of_paper[kind] += kinds[kind] * let_in;
+            of_paper[kind] += kinds[kind] * shares;
         }
-        of_paper[2] = of_paper[2].max(kinds[2] * let_in);
+        of_paper[2] = of_paper[2].max(kinds[2] * shares);
     }
     for kinds in papers.values_mut() {
-        let let_in = SIGNALS_FLOOR / (SIGNALS_FLOOR + kinds.iter().sum::<f64>());
-        *kinds = kinds.map(|kind| kind * let_in);
+        let shares = SIGNALS_FLOOR / (SIGNALS_FLOOR + kinds.iter().sum::<f64>());
+        *kinds = kinds.map(|kind| kind * shares);
     }
     papers
 }
@@ -298,10 +320,10 @@ fn close(here: &BTreeMap<PaperId, [f64; 4]>, there: &BTreeMap<PaperId, [f64; 4]>
 
 proptest! {
     #[test]
-    fn heat_is_what_the_formula_says(reports in reports(), later in 0..20 * DAY) {
-        let (heat, second) = (heat_of(&reports), 20 * DAY + later);
-        for window in Window::ALL {
-            let (is, should) = (signals(&heat, window, second), plain(&reports, window, at(second)));
+    fn attention_follows_the_formula(reports in reports(), later in 0..20 * DAY) {
+        let (attention, second) = (tracker_of(&reports), 20 * DAY + later);
+        for window in TrendingWindow::ALL {
+            let (is, should) = (signals(&attention, window, second), plain(&reports, window, at(second)));
             prop_assert!(close(&is, &should), "{is:?} {should:?}");
         }
     }
@@ -312,21 +334,21 @@ proptest! {
         other.extend(again.clone());
         other.reverse();
         other.extend(reports.iter().cloned());
-        let once: Vec<Report> = reports.into_iter().chain(again).collect();
-        let (once, other) = (heat_of(&once), heat_of(&other));
+        let once: Vec<SignalReport> = reports.into_iter().chain(again).collect();
+        let (once, other) = (tracker_of(&once), tracker_of(&other));
         prop_assert_eq!(once.reports(), other.reports());
-        prop_assert_eq!(signals(&once, Window::Week, 21 * DAY), signals(&other, Window::Week, 21 * DAY));
+        prop_assert_eq!(signals(&once, TrendingWindow::Week, 21 * DAY), signals(&other, TrendingWindow::Week, 21 * DAY));
     }
 
     #[test]
-    fn who_reads_them_anew_comes_to_the_same_heat(reports in reports(), later in 0..40_i64) {
+    fn a_replay_gives_the_same_attention(reports in reports(), later in 0..40_i64) {
         let now = at((20 + later) * DAY);
-        let mut heat = heat_of(&reports);
-        heat.forget(now);
-        let since = Heat::remembered_since(now);
-        let anew: Vec<Report> = reports.into_iter().filter(|one| one.at >= since).collect();
-        let anew = heat_of(&anew);
-        prop_assert_eq!(heat.reports(), anew.reports());
-        prop_assert_eq!(signals(&heat, Window::Month, (20 + later) * DAY), signals(&anew, Window::Month, (20 + later) * DAY));
+        let mut attention = tracker_of(&reports);
+        attention.forget(now);
+        let since = AttentionTracker::remembered_since(now);
+        let anew: Vec<SignalReport> = reports.into_iter().filter(|one| one.at >= since).collect();
+        let anew = tracker_of(&anew);
+        prop_assert_eq!(attention.reports(), anew.reports());
+        prop_assert_eq!(signals(&attention, TrendingWindow::Month, (20 + later) * DAY), signals(&anew, TrendingWindow::Month, (20 + later) * DAY));
     }
 }

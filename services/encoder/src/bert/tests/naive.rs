@@ -1,12 +1,12 @@
-//! BERT as a textbook has it: one sequence, one number after the other, in f64.
+//! BERT as in a textbook: one sequence at a time, one number after the other, in f64.
 
-use super::tiny::{HEADS, HIDDEN, LAYERS, Tiny};
+use super::tiny::{HEADS, HIDDEN, LAYERS, TinyBert};
 use crate::Pooling;
 
 type Rows = Vec<Vec<f64>>;
 
 /// The vector of a sequence.
-pub(super) fn encode(tiny: &Tiny, ids: &[u32]) -> Vec<f64> {
+pub(super) fn encode(tiny: &TinyBert, ids: &[u32]) -> Vec<f64> {
     let row = |name: &str, row: usize| -> Vec<f64> {
         tiny.tensor(name)[row * HIDDEN..][..HIDDEN]
             .iter()
@@ -16,14 +16,14 @@ pub(super) fn encode(tiny: &Tiny, ids: &[u32]) -> Vec<f64> {
     };
     let mut x: Rows = (0..)
         .zip(ids)
-        .map(|(place, id)| {
-            let parts = [
+        .map(|(position, id)| {
+            let rows = [
                 row("embeddings.word_embeddings.weight", *id as usize),
-                row("embeddings.position_embeddings.weight", place),
+                row("embeddings.position_embeddings.weight", position),
                 row("embeddings.token_type_embeddings.weight", 0),
             ];
             (0..HIDDEN)
-                .map(|column| parts.iter().map(|part| part[column]).sum())
+                .map(|column| rows.iter().map(|row| row[column]).sum())
                 .collect()
         })
         .collect();
@@ -54,7 +54,7 @@ pub(super) fn encode(tiny: &Tiny, ids: &[u32]) -> Vec<f64> {
     pooled.into_iter().map(|value| value / length).collect()
 }
 
-fn linear(tiny: &Tiny, name: &str, x: &Rows) -> Rows {
+fn linear(tiny: &TinyBert, name: &str, x: &Rows) -> Rows {
     let weights = tiny.tensor(&format!("{name}.weight"));
     let bias = tiny.tensor(&format!("{name}.bias"));
     let of_row = |row: &Vec<f64>| {
@@ -89,7 +89,7 @@ fn attend(queries: &Rows, keys: &Rows, values: &Rows) -> Rows {
     out
 }
 
-fn norm(tiny: &Tiny, name: &str, x: &Rows) -> Rows {
+fn norm(tiny: &TinyBert, name: &str, x: &Rows) -> Rows {
     let gain = tiny.tensor(&format!("{name}.weight"));
     let shift = tiny.tensor(&format!("{name}.bias"));
     let of_row = |row: &Vec<f64>| {

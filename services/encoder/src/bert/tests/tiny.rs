@@ -1,4 +1,4 @@
-//! A tiny BERT of random weights in a folder of its own.
+//! A tiny BERT with random weights, in a temporary folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,14 +18,14 @@ pub(super) const TOKENIZER: &str = r#"{"version":"1.0","truncation":null,"paddin
     "post_processor":{"type":"BertProcessing","sep":["[SEP]",2],"cls":["[CLS]",1]},
     "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"[PAD]":0,"[CLS]":1,"[SEP]":2,"[UNK]":3,"a":4,"b":5,"c":6}}}"#;
 
-/// The folder, and what its weights file holds: names to shapes and values.
-pub(super) struct Tiny {
+/// The folder, and the tensors of its weights file: names to shapes and values.
+pub(super) struct TinyBert {
     folder: tempfile::TempDir,
     pub pooling: Pooling,
     pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
 }
 
-impl Tiny {
+impl TinyBert {
     pub(super) fn new(pooling: Pooling) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tiny = Self {

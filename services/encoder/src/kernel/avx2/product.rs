@@ -1,4 +1,4 @@
-//! Matrix products by AVX2 and FMA: the loops over tiles, and the tiles, the code that goes through raw pointers.
+//! Matrix products with AVX2 and FMA: the loops over tiles, and the tile functions, which use raw pointers.
 
 use std::arch::asm;
 use std::arch::x86_64::{
@@ -6,22 +6,26 @@ use std::arch::x86_64::{
     _mm256_loadu_si256, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256,
 };
 
-use crate::kernel::{After, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target};
+use crate::kernel::{Epilogue, OutputRows, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16};
 
-use super::lanes::{LANES, gelu, load_panel, store};
+use super::registers::{REGISTER_WIDTH, gelu, load_panel, store};
 
-/// Rows that are multiplied at once: with two registers of columns each they leave six of the sixteen registers for
-/// operands.
+/// Rows per tile: their sums take two registers each, which leaves six of the sixteen registers for operands.
 const TILE_ROWS: usize = 5;
-/// Pairs in depth that the inner loop takes in one turn.
+/// Pairs in depth per iteration of the inner loop.
 const UNROLL: usize = 2;
 
-/// Panel by panel, so that a panel stays in the nearest cache while all rows pass it.
+/// Multiplies panel by panel, so that a panel stays in the L1 cache while all rows are multiplied with it.
 ///
 /// # Safety
 /// AVX2 and FMA must exist, and `check_i16` must have accepted the arguments.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_>, mut target: Target<'_>) {
+pub(super) unsafe fn multiply_i16(
+    rows: RowsI16<'_>,
+    panels: PanelsI16<'_>,
+    epilogue: Epilogue<'_>,
+    mut target: OutputRows<'_>,
+) {
     let count = rows.scales.len();
     for panel in 0..panels.scales.len() / PANEL {
         let mut row = 0;
@@ -30,14 +34,14 @@ pub(super) unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, afte
             // SAFETY: the tile lies within the shapes that were checked.
             unsafe {
                 match (height, row + height == count) {
-                    (5, false) => tile_i16::<5, false>(&rows, row, &panels, panel, &after, &mut target),
-                    (5, true) => tile_i16::<5, true>(&rows, row, &panels, panel, &after, &mut target),
-                    (4, false) => tile_i16::<4, false>(&rows, row, &panels, panel, &after, &mut target),
-                    (4, true) => tile_i16::<4, true>(&rows, row, &panels, panel, &after, &mut target),
-                    (3, false) => tile_i16::<3, false>(&rows, row, &panels, panel, &after, &mut target),
-                    (3, true) => tile_i16::<3, true>(&rows, row, &panels, panel, &after, &mut target),
-                    (2, _) => tile_i16::<2, true>(&rows, row, &panels, panel, &after, &mut target),
-                    _ => tile_i16::<1, true>(&rows, row, &panels, panel, &after, &mut target),
+                    (5, false) => tile_i16::<5, false>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    (5, true) => tile_i16::<5, true>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    (4, false) => tile_i16::<4, false>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    (4, true) => tile_i16::<4, true>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    (3, false) => tile_i16::<3, false>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    (3, true) => tile_i16::<3, true>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    (2, _) => tile_i16::<2, true>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    _ => tile_i16::<1, true>(&rows, row, &panels, panel, &epilogue, &mut target),
                 }
             }
             row += height;
@@ -45,7 +49,7 @@ pub(super) unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, afte
     }
 }
 
-/// Rows of the next tile when so many are left; the last two tiles are of like height (6 is 3 and 3).
+/// Rows of the next tile when `left` rows remain; the last two tiles have about the same height (6 is split into 3 and 3).
 pub(super) fn next_height(left: usize) -> usize {
     if left > TILE_ROWS && left < 2 * TILE_ROWS {
         left.div_ceil(2)
@@ -54,7 +58,7 @@ pub(super) fn next_height(left: usize) -> usize {
     }
 }
 
-/// One tile of `HEIGHT` rows and one panel, from `row` on. The last tile of a panel fetches the next panel meanwhile.
+/// Computes a tile of `HEIGHT` rows, from `row` on, and one panel. The last tile of a panel prefetches the next panel.
 ///
 /// # Safety
 /// AVX2 and FMA must exist, `check_i16` must have accepted the arguments, `row + HEIGHT` must be at most the number of
@@ -65,13 +69,13 @@ pub(super) unsafe fn tile_i16<const HEIGHT: usize, const LAST: bool>(
     row: usize,
     panels: &PanelsI16<'_>,
     panel: usize,
-    after: &After<'_>,
-    target: &mut Target<'_>,
+    epilogue: &Epilogue<'_>,
+    target: &mut OutputRows<'_>,
 ) {
     let pairs = panels.depth / 2;
     let mut sums = [[_mm256_setzero_si256(); 2]; HEIGHT];
     // SAFETY: row `row + HEIGHT - 1` ends within `rows.values`, and panel `panel` within `panels.values`, as checked; the
-    // steps taken add up to `pairs`.
+    // iterations add up to `pairs`.
     unsafe {
         let mut values = rows.values.as_ptr().add(row * rows.stride);
         let mut weights = panels.values.as_ptr().add(panel * panels.depth * PANEL);
@@ -91,17 +95,17 @@ pub(super) unsafe fn tile_i16<const HEIGHT: usize, const LAST: bool>(
             weights = weights.add(2 * PANEL);
         }
     }
-    write_sums(sums, rows.scales, row, panels.scales, panel, after, target);
+    write_sums(sums, rows.scales, row, panels.scales, panel, epilogue, target);
 }
 
-/// Asks for the cache line that lies so many values ahead, which may be past the end.
+/// Prefetches the cache line that is `ahead` values away, which may be past the end.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn prefetch(values: *const i16, ahead: usize) {
     _mm_prefetch::<_MM_HINT_T0>(values.wrapping_add(ahead).cast());
 }
 
-/// Scales the sums of a tile and writes it.
+/// Scales the sums of a tile and writes them.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn write_sums<const HEIGHT: usize>(
@@ -110,8 +114,8 @@ pub(super) fn write_sums<const HEIGHT: usize>(
     row: usize,
     column_scales: &[f32],
     panel: usize,
-    after: &After<'_>,
-    target: &mut Target<'_>,
+    epilogue: &Epilogue<'_>,
+    target: &mut OutputRows<'_>,
 ) {
     let scales = load_panel(column_scales, panel);
     let mut products = [[_mm256_setzero_ps(); 2]; HEIGHT];
@@ -122,13 +126,13 @@ pub(super) fn write_sums<const HEIGHT: usize>(
             products[half] = _mm256_mul_ps(sum, scales[half]);
         }
     }
-    write_tile(products, row, panel, after, target);
+    write_tile(products, row, panel, epilogue, target);
 }
 
 /// Adds the products of `PAIRS` pairs in depth to the sums of a tile.
 ///
 /// # Safety
-/// AVX2 and FMA must exist; `values` must be good for reading `2 * PAIRS` values in each of `HEIGHT` rows, `stride` apart, and
+/// AVX2 and FMA must exist; `values` must be valid for reading `2 * PAIRS` values in each of `HEIGHT` rows, `stride` apart, and
 /// `weights` for `2 * PANEL * PAIRS` values.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -139,7 +143,7 @@ pub(super) unsafe fn step_i16<const HEIGHT: usize, const PAIRS: usize>(
     weights: *const i16,
 ) -> [[__m256i; 2]; HEIGHT] {
     for pair in 0..PAIRS {
-        // SAFETY: as the caller promises. A pair of i16 is read as one i32, unaligned, to be repeated in all lanes.
+        // SAFETY: guaranteed by the caller. A pair of i16 is read as one i32, unaligned, to be repeated in all lanes.
         unsafe {
             let low = _mm256_loadu_si256(weights.add(2 * PANEL * pair).cast());
             let high = _mm256_loadu_si256(weights.add(2 * PANEL * pair + PANEL).cast());
@@ -154,8 +158,8 @@ pub(super) unsafe fn step_i16<const HEIGHT: usize, const PAIRS: usize>(
     sums
 }
 
-/// `sums + pairs of products`. In assembly, because the optimiser would add up the products of several steps first, for
-/// which the registers do not suffice.
+/// Adds pairs of products to the sums. Written in assembly because the optimiser would first add up the products of several
+/// iterations, for which there are not enough registers.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn add_products(mut sums: __m256i, values: __m256i, weights: __m256i) -> __m256i {
@@ -174,12 +178,17 @@ pub(super) fn add_products(mut sums: __m256i, values: __m256i, weights: __m256i)
     sums
 }
 
-/// As `multiply_i16`.
+/// The same as [`multiply_i16`], in f32.
 ///
 /// # Safety
 /// AVX2 and FMA must exist, and `check_f32` must have accepted the arguments.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn multiply_f32(rows: RowsF32<'_>, panels: PanelsF32<'_>, after: After<'_>, mut target: Target<'_>) {
+pub(super) unsafe fn multiply_f32(
+    rows: RowsF32<'_>,
+    panels: PanelsF32<'_>,
+    epilogue: Epilogue<'_>,
+    mut target: OutputRows<'_>,
+) {
     for panel in 0..panels.columns / PANEL {
         let mut row = 0;
         while row < rows.count {
@@ -187,11 +196,11 @@ pub(super) unsafe fn multiply_f32(rows: RowsF32<'_>, panels: PanelsF32<'_>, afte
             // SAFETY: the tile lies within the shapes that were checked.
             unsafe {
                 match height {
-                    5 => tile_f32::<5>(&rows, row, &panels, panel, &after, &mut target),
-                    4 => tile_f32::<4>(&rows, row, &panels, panel, &after, &mut target),
-                    3 => tile_f32::<3>(&rows, row, &panels, panel, &after, &mut target),
-                    2 => tile_f32::<2>(&rows, row, &panels, panel, &after, &mut target),
-                    _ => tile_f32::<1>(&rows, row, &panels, panel, &after, &mut target),
+                    5 => tile_f32::<5>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    4 => tile_f32::<4>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    3 => tile_f32::<3>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    2 => tile_f32::<2>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    _ => tile_f32::<1>(&rows, row, &panels, panel, &epilogue, &mut target),
                 }
             }
             row += height;
@@ -199,7 +208,7 @@ pub(super) unsafe fn multiply_f32(rows: RowsF32<'_>, panels: PanelsF32<'_>, afte
     }
 }
 
-/// One tile of `HEIGHT` rows and one panel, from `row` on.
+/// Computes a tile of `HEIGHT` rows, from `row` on, and one panel.
 ///
 /// # Safety
 /// AVX2 and FMA must exist, `check_f32` must have accepted the arguments, `row + HEIGHT` must be at most the number of
@@ -210,8 +219,8 @@ pub(super) unsafe fn tile_f32<const HEIGHT: usize>(
     row: usize,
     panels: &PanelsF32<'_>,
     panel: usize,
-    after: &After<'_>,
-    target: &mut Target<'_>,
+    epilogue: &Epilogue<'_>,
+    target: &mut OutputRows<'_>,
 ) {
     let mut sums = [[_mm256_setzero_ps(); 2]; HEIGHT];
     // SAFETY: row `row + HEIGHT - 1` ends within `rows.values`, and panel `panel` within `panels.values`, as checked.
@@ -220,7 +229,7 @@ pub(super) unsafe fn tile_f32<const HEIGHT: usize>(
         let mut weights = panels.values.as_ptr().add(panel * panels.depth * PANEL);
         for _ in 0..panels.depth {
             let low = _mm256_loadu_ps(weights);
-            let high = _mm256_loadu_ps(weights.add(LANES));
+            let high = _mm256_loadu_ps(weights.add(REGISTER_WIDTH));
             for (offset, sums) in sums.iter_mut().enumerate() {
                 let value = _mm256_set1_ps(values.add(offset * rows.stride).read());
                 sums[0] = _mm256_fmadd_ps(value, low, sums[0]);
@@ -230,7 +239,7 @@ pub(super) unsafe fn tile_f32<const HEIGHT: usize>(
             weights = weights.add(PANEL);
         }
     }
-    write_tile(sums, row, panel, after, target);
+    write_tile(sums, row, panel, epilogue, target);
 }
 
 #[inline]
@@ -239,20 +248,20 @@ pub(super) fn write_tile<const HEIGHT: usize>(
     mut products: [[__m256; 2]; HEIGHT],
     row: usize,
     panel: usize,
-    after: &After<'_>,
-    target: &mut Target<'_>,
+    epilogue: &Epilogue<'_>,
+    target: &mut OutputRows<'_>,
 ) {
-    if let After::Bias(bias) | After::BiasGelu(bias) = after {
+    if let Epilogue::Bias(bias) | Epilogue::BiasGelu(bias) = epilogue {
         let bias = load_panel(bias, panel);
         for products in &mut products {
             products[0] = _mm256_add_ps(products[0], bias[0]);
             products[1] = _mm256_add_ps(products[1], bias[1]);
         }
     }
-    let is_gelu = matches!(after, After::BiasGelu(_));
+    let is_gelu = matches!(epilogue, Epilogue::BiasGelu(_));
     for (offset, products) in products.into_iter().enumerate() {
         let start = (row + offset) * target.stride + panel * PANEL;
-        let out = target.values[start..start + PANEL].as_chunks_mut::<LANES>().0;
+        let out = target.values[start..start + PANEL].as_chunks_mut::<REGISTER_WIDTH>().0;
         for (out, product) in out.iter_mut().zip(products) {
             store(out, if is_gelu { gelu(product) } else { product });
         }

@@ -1,5 +1,6 @@
-//! The integer product with AVX-512 VNNI, where multiplying and adding are one instruction and a register holds a panel's
-//! columns. The sums are the same integers. Everything else is left to AVX2, whose module says what keeps this one sound.
+//! The integer product with AVX-512 VNNI, which multiplies and adds in one instruction and holds all columns of a panel in
+//! one register. The sums are the same integers as elsewhere. Everything else is delegated to AVX2; the documentation of
+//! that module says why this one is sound.
 
 use std::arch::x86_64::{
     __m256i, _mm256_setzero_si256, _mm512_castsi512_si256, _mm512_dpwssd_epi32, _mm512_extracti64x4_epi64,
@@ -8,37 +9,39 @@ use std::arch::x86_64::{
 
 use super::product::{prefetch, write_sums};
 use super::{AVX2, Avx2};
-use crate::kernel::{After, Kernel, Norm, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, Target, check_i16};
+use crate::kernel::{
+    EncoderKernel, Epilogue, LayerNorm, OutputRows, PANEL, PanelsF32, PanelsI16, RowsF32, RowsI16, check_i16,
+};
 
-/// Rows that are multiplied at once: enough to hide that a sum is ready only after four cycles.
+/// Rows per tile: enough to hide the four cycles of latency until a sum is ready.
 const TILE_ROWS: usize = 12;
 
-/// Proof that this processor has AVX-512 VNNI, AVX2 and FMA.
+/// Proof that this CPU has AVX-512 VNNI, AVX2 and FMA.
 pub(in crate::kernel) struct Vnni(&'static Avx2);
 
 static VNNI: Vnni = Vnni(&AVX2);
 
 impl Vnni {
-    /// The kernel, where the processor has what it needs.
+    /// The kernel, if the CPU has the instructions.
     pub(in crate::kernel) fn detect() -> Option<&'static Self> {
         let has_avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni");
         (has_avx512 && Avx2::detect().is_some()).then_some(&VNNI)
     }
 }
 
-impl Kernel for Vnni {
+impl EncoderKernel for Vnni {
     fn name(&self) -> &'static str {
         "avx512vnni"
     }
 
-    fn multiply_i16(&self, rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_>, target: Target<'_>) {
-        check_i16(&rows, &panels, &after, &target);
-        // SAFETY: the processor has the instructions (self), and the shapes were checked in the line above.
-        unsafe { multiply_i16(rows, panels, after, target) }
+    fn multiply_i16(&self, rows: RowsI16<'_>, panels: PanelsI16<'_>, epilogue: Epilogue<'_>, target: OutputRows<'_>) {
+        check_i16(&rows, &panels, &epilogue, &target);
+        // SAFETY: the CPU has the instructions (self), and the shapes were checked on the line above.
+        unsafe { multiply_i16(rows, panels, epilogue, target) }
     }
 
-    fn multiply_f32(&self, rows: RowsF32<'_>, panels: PanelsF32<'_>, after: After<'_>, target: Target<'_>) {
-        self.0.multiply_f32(rows, panels, after, target);
+    fn multiply_f32(&self, rows: RowsF32<'_>, panels: PanelsF32<'_>, epilogue: Epilogue<'_>, target: OutputRows<'_>) {
+        self.0.multiply_f32(rows, panels, epilogue, target);
     }
 
     fn quantise(&self, rows: RowsF32<'_>, width: usize, limit: i16, out: &mut [i16], scales: &mut [f32]) {
@@ -61,17 +64,17 @@ impl Kernel for Vnni {
         self.0.softmax_f32(scores, keys);
     }
 
-    fn add_norm(&self, row: &mut [f32], residual: &[f32], norm: &Norm) {
+    fn add_norm(&self, row: &mut [f32], residual: &[f32], norm: &LayerNorm) {
         self.0.add_norm(row, residual, norm);
     }
 }
 
-/// Panel by panel, so that a panel stays in the nearest cache while all rows pass it.
+/// Multiplies panel by panel, so that a panel stays in the L1 cache while all rows are multiplied with it.
 ///
 /// # Safety
 /// AVX-512 VNNI, AVX2 and FMA must exist, and `check_i16` must have accepted the arguments.
 #[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
-unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_>, mut target: Target<'_>) {
+unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, epilogue: Epilogue<'_>, mut target: OutputRows<'_>) {
     let count = rows.scales.len();
     for panel in 0..panels.scales.len() / PANEL {
         let mut row = 0;
@@ -85,18 +88,18 @@ unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_
             // SAFETY: the tile lies within the shapes that were checked.
             unsafe {
                 match height {
-                    12 => tile_i16::<12>(&rows, row, &panels, panel, &after, &mut target),
-                    11 => tile_i16::<11>(&rows, row, &panels, panel, &after, &mut target),
-                    10 => tile_i16::<10>(&rows, row, &panels, panel, &after, &mut target),
-                    9 => tile_i16::<9>(&rows, row, &panels, panel, &after, &mut target),
-                    8 => tile_i16::<8>(&rows, row, &panels, panel, &after, &mut target),
-                    7 => tile_i16::<7>(&rows, row, &panels, panel, &after, &mut target),
-                    6 => tile_i16::<6>(&rows, row, &panels, panel, &after, &mut target),
-                    5 => tile_i16::<5>(&rows, row, &panels, panel, &after, &mut target),
-                    4 => tile_i16::<4>(&rows, row, &panels, panel, &after, &mut target),
-                    3 => tile_i16::<3>(&rows, row, &panels, panel, &after, &mut target),
-                    2 => tile_i16::<2>(&rows, row, &panels, panel, &after, &mut target),
-                    _ => tile_i16::<1>(&rows, row, &panels, panel, &after, &mut target),
+                    12 => tile_i16::<12>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    11 => tile_i16::<11>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    10 => tile_i16::<10>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    9 => tile_i16::<9>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    8 => tile_i16::<8>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    7 => tile_i16::<7>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    6 => tile_i16::<6>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    5 => tile_i16::<5>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    4 => tile_i16::<4>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    3 => tile_i16::<3>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    2 => tile_i16::<2>(&rows, row, &panels, panel, &epilogue, &mut target),
+                    _ => tile_i16::<1>(&rows, row, &panels, panel, &epilogue, &mut target),
                 }
             }
             row += height;
@@ -104,7 +107,7 @@ unsafe fn multiply_i16(rows: RowsI16<'_>, panels: PanelsI16<'_>, after: After<'_
     }
 }
 
-/// One tile of `HEIGHT` rows and one panel, from `row` on. It fetches the next panel meanwhile.
+/// Computes a tile of `HEIGHT` rows, from `row` on, and one panel, and prefetches the next panel.
 ///
 /// # Safety
 /// AVX-512 VNNI, AVX2 and FMA must exist, `check_i16` must have accepted the arguments, `row + HEIGHT` must be at most the
@@ -115,8 +118,8 @@ unsafe fn tile_i16<const HEIGHT: usize>(
     row: usize,
     panels: &PanelsI16<'_>,
     panel: usize,
-    after: &After<'_>,
-    target: &mut Target<'_>,
+    epilogue: &Epilogue<'_>,
+    target: &mut OutputRows<'_>,
 ) {
     let mut sums = [_mm512_setzero_si512(); HEIGHT];
     // SAFETY: row `row + HEIGHT - 1` ends within `rows.values`, and panel `panel` within `panels.values`, as checked. A
@@ -139,5 +142,5 @@ unsafe fn tile_i16<const HEIGHT: usize>(
     for (halves, sum) in halves.iter_mut().zip(sums) {
         *halves = [_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum)];
     }
-    write_sums(halves, rows.scales, row, panels.scales, panel, after, target);
+    write_sums(halves, rows.scales, row, panels.scales, panel, epilogue, target);
 }

@@ -1,10 +1,12 @@
 //! Collections side by side, and their aliases.
 
-use super::fixtures::{Place, dense_vector, encoder, id, names, paper};
-use crate::store::{Alias, Filter, IndexedPaper, Probe, Query, StoreError, collection_name};
+use std::collections::BTreeMap;
+
+use super::fixtures::{DENSE, TestPlace, dense_vector, encoder, id, names, paper};
+use crate::store::{Alias, Filter, IndexedPaper, LegQuery, StoreError, StoreQuery, collection_name};
 use domain::{EncoderId, PaperVectors, SparseVector};
 
-pub async fn conforms(place: &Place) {
+pub async fn conforms(place: &TestPlace) {
     collections_live_side_by_side(place).await;
     a_collection_opened_twice_is_one(place).await;
     what_does_not_fit_is_refused(place).await;
@@ -24,19 +26,19 @@ fn three(encoder: &EncoderId) -> IndexedPaper {
     }
 }
 
-async fn collections_live_side_by_side(place: &Place) {
+async fn collections_live_side_by_side(place: &TestPlace) {
     let it = place.subject().await;
     it.write(vec![it.paper("two", 1, [1.0, 0.0], &[])]).await;
     let other = place.encoder();
     let store = place.collections.open(&other, 3).await.expect("a store");
     store.upsert(vec![three(&other)]).await.expect("upsert");
-    let asked = Query {
-        probes: vec![Probe::Dense(dense_vector(&[0.0, 0.0, 1.0]))],
+    let asked = StoreQuery {
+        legs: BTreeMap::from([(DENSE, LegQuery::Dense(dense_vector(&[0.0, 0.0, 1.0])))]),
         filter: Filter::default(),
         limit: 10,
     };
     let found = store.search(asked).await.expect("search");
-    assert_eq!(names(&found[0]), ["x:three"]);
+    assert_eq!(names(&found[&DENSE]), ["x:three"]);
     assert_eq!(it.listed(Filter::default()).await, ["x:two"]);
     let all = place.collections.all().await.expect("all");
     let described = |encoder: &EncoderId| {
@@ -53,7 +55,7 @@ async fn collections_live_side_by_side(place: &Place) {
     );
 }
 
-async fn a_collection_opened_twice_is_one(place: &Place) {
+async fn a_collection_opened_twice_is_one(place: &TestPlace) {
     let it = place.subject().await;
     let again = place.collections.open(&it.encoder, 2).await.expect("a store");
     it.write(vec![it.paper("a", 1, [1.0, 0.0], &[])]).await;
@@ -62,7 +64,7 @@ async fn a_collection_opened_twice_is_one(place: &Place) {
     assert!(it.listed(Filter::default()).await.is_empty());
 }
 
-async fn what_does_not_fit_is_refused(place: &Place) {
+async fn what_does_not_fit_is_refused(place: &TestPlace) {
     let it = place.subject().await;
     let refused = place
         .collections
@@ -79,7 +81,7 @@ async fn what_does_not_fit_is_refused(place: &Place) {
     place.collections.open(&it.encoder, 2).await.expect("again is harmless");
 }
 
-async fn aliases_move(place: &Place) {
+async fn aliases_move(place: &TestPlace) {
     let (old, new) = (place.subject().await, place.encoder());
     place.collections.open(&new, 3).await.expect("a store");
     let set = async |alias, encoder: Option<&EncoderId>| {
@@ -107,7 +109,7 @@ async fn aliases_move(place: &Place) {
     assert_eq!(get(Alias::Current).await, None);
 }
 
-async fn what_an_alias_stands_for_stays(place: &Place) {
+async fn what_an_alias_stands_for_stays(place: &TestPlace) {
     let it = place.subject().await;
     it.write(vec![it.paper("a", 1, [1.0, 0.0], &[])]).await;
     for alias in [Alias::Current, Alias::Next] {

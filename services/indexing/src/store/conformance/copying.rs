@@ -1,15 +1,15 @@
-//! Copies of a place: complete, resumable, and honest about what differs.
+//! Copies of a store: complete, resumable, and true about what differs.
 
 use std::sync::Arc;
 
-use super::fixtures::{Place, Subject, assert_same, id};
-use super::model::Models;
-use super::reading::scanned;
-use crate::store::copy::{Copied, copy};
-use crate::store::{Alias, Stored};
+use super::fixtures::{TestCollection, TestPlace, assert_same, id};
+use super::model::ModelCollections;
+use super::scanning::scanned;
+use crate::store::copy::{CopySummary, copy};
+use crate::store::{Alias, StoreEntry};
 
 /// Copies from one place to another and back to a third, and finds everything there.
-pub async fn round_trip(first: &Place, second: &Place, third: &Place) {
+pub async fn round_trip(first: &TestPlace, second: &TestPlace, third: &TestPlace) {
     let it = first.subject().await;
     let other = first.subject().await;
     let papers: Vec<_> = (0..450_u32)
@@ -45,15 +45,15 @@ pub async fn round_trip(first: &Place, second: &Place, third: &Place) {
             "{copied:?}"
         );
         let last = last.expect("progress is told");
-        assert_eq!((last.seen, last.written), (last.total, 0), "{last:?}");
+        assert_eq!((last.compared, last.written), (last.total, 0), "{last:?}");
         let store = to.collections.open(&it.encoder, 2).await.expect("a store");
-        let there = Subject {
+        let there = TestCollection {
             store,
             encoder: it.encoder.clone(),
         };
         let found = sorted(scanned(&there, 100).await);
-        assert_eq!(marks(&found), marks(&expected));
-        let contents = |all: &[Stored]| all.iter().filter_map(|one| one.content.clone()).collect::<Vec<_>>();
+        assert_eq!(revisions(&found), revisions(&expected));
+        let contents = |all: &[StoreEntry]| all.iter().filter_map(|one| one.content.clone()).collect::<Vec<_>>();
         assert_same(&contents(&found), &contents(&expected));
         let current = to.collections.alias(Alias::Current).await.expect("an alias");
         assert_eq!(current, Some((it.encoder.clone(), 2)));
@@ -63,7 +63,7 @@ pub async fn round_trip(first: &Place, second: &Place, third: &Place) {
     goes_on_where_it_ended(first, third, &it).await;
 }
 
-async fn goes_on_where_it_ended(from: &Place, to: &Place, it: &Subject) {
+async fn goes_on_where_it_ended(from: &TestPlace, to: &TestPlace, it: &TestCollection) {
     it.write(vec![
         it.paper("n001", 20, [1.0, 0.0], &[]),
         it.paper("late", 1, [1.0, 0.0], &[]),
@@ -77,32 +77,31 @@ async fn goes_on_where_it_ended(from: &Place, to: &Place, it: &Subject) {
     let copied = copy(&*from.collections, &*to.collections, |_| {})
         .await
         .expect("a copy");
-    let expected = Copied {
+    let expected = CopySummary {
         collections: 2,
         papers: 2,
         withdrawn: 0,
         skipped: 452,
     };
     assert_eq!(copied, expected);
-    let newer = target.marks_of(&[id("n002")]).await.expect("marks");
+    let newer = target.revisions_of(&[id("n002")]).await.expect("revisions");
     assert_eq!(newer[0].revision, 30, "a newer revision stays");
 }
 
-fn sorted(mut entries: Vec<Stored>) -> Vec<Stored> {
+fn sorted(mut entries: Vec<StoreEntry>) -> Vec<StoreEntry> {
     entries.sort_by(|a, b| a.id.cmp(&b.id));
     entries
 }
 
-fn marks(entries: &[Stored]) -> Vec<(&str, u64, bool)> {
-    let mark = |one: &'_ Stored| (one.revision, one.content.is_none());
+fn revisions(entries: &[StoreEntry]) -> Vec<(&str, u64, bool)> {
     entries
         .iter()
-        .map(|one| (one.id.as_str(), mark(one).0, mark(one).1))
+        .map(|one| (one.id.as_str(), one.revision, one.content.is_none()))
         .collect()
 }
 
 #[tokio::test]
 async fn models_copy() {
-    let place = || Place::new(Arc::new(Models::default()));
+    let place = || TestPlace::new(Arc::new(ModelCollections::default()));
     round_trip(&place(), &place(), &place()).await;
 }

@@ -7,16 +7,16 @@ use tempfile::TempDir;
 
 use super::conforms;
 use super::copying::round_trip;
-use super::fixtures::{Place, Subject, encoder, query};
+use super::fixtures::{DENSE, SPARSE, TestCollection, TestPlace, encoder, query};
 use super::random::agrees;
 use crate::store::embedded::EmbeddedCollections;
 use crate::store::{Alias, Collections as _, Filter, StoreError};
 
 /// A place in a folder, which is removed with the guard.
-pub fn place() -> (Place, TempDir) {
+pub fn place() -> (TestPlace, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let collections = EmbeddedCollections::open(folder.path()).expect("a place");
-    (Place::new(Arc::new(collections)), folder)
+    (TestPlace::new(Arc::new(collections)), folder)
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn embedded_places_copy() {
 }
 
 #[tokio::test]
-async fn embedded_finds_everything_after_it_was_killed_and_after_reopening() {
+async fn embedded_has_everything_after_a_kill_and_a_reopening() {
     let (place, folder) = place();
     let it = place.subject().await;
     it.write(vec![
@@ -69,9 +69,9 @@ async fn embedded_finds_everything_after_it_was_killed_and_after_reopening() {
     same_again(folder.path(), &encoder, &before).await;
 }
 
-type Found = (Vec<domain::fusion::Hit>, Vec<domain::fusion::Hit>);
+type FoundHits = (Vec<domain::fusion::Hit>, Vec<domain::fusion::Hit>);
 
-async fn same_again(folder: &Path, encoder: &domain::EncoderId, before: &Found) {
+async fn same_again(folder: &Path, encoder: &domain::EncoderId, before: &FoundHits) {
     let open = EmbeddedCollections::open(folder).expect("a place");
     assert_eq!(
         open.alias(Alias::Current).await.expect("an alias"),
@@ -80,9 +80,9 @@ async fn same_again(folder: &Path, encoder: &domain::EncoderId, before: &Found) 
     let store = open.open(encoder, 2).await.expect("a store");
     let asked = query([1.0, 0.0], &[(1, 1.0)], Filter::default());
     let found = store.search(asked).await.expect("search");
-    assert_eq!(found, [before.0.clone(), before.1.clone()]);
+    assert_eq!((&found[&DENSE], &found[&SPARSE]), (&before.0, &before.1));
     assert_eq!(store.describe().await.expect("describe").withdrawn, 1);
-    let it = Subject {
+    let it = TestCollection {
         store,
         encoder: encoder.clone(),
     };

@@ -2,11 +2,11 @@
 
 use domain::{Link, LinkKind};
 
-use super::fixtures::{Place, Subject, ids, time};
+use super::fixtures::{TestCollection, TestPlace, ids, time};
 use super::model::passes;
 use crate::store::{Count, Facet, FacetCount, Filter, IndexedPaper};
 
-pub async fn conforms(place: &Place) {
+pub async fn conforms(place: &TestPlace) {
     let it = place.subject().await;
     let papers = papers(&it);
     it.write(papers.clone()).await;
@@ -18,7 +18,7 @@ pub async fn conforms(place: &Place) {
 }
 
 /// Name, categories, source, authors, language, time of publication, terms.
-type Row = (
+type FilterRow = (
     &'static str,
     &'static [&'static str],
     &'static str,
@@ -29,8 +29,8 @@ type Row = (
 );
 
 /// Eight papers; each differs from the others in something.
-fn papers(it: &Subject) -> Vec<IndexedPaper> {
-    let rows: [Row; 8] = [
+fn papers(it: &TestCollection) -> Vec<IndexedPaper> {
+    let rows: [FilterRow; 8] = [
         (
             "a",
             &["cs.CL"],
@@ -134,7 +134,7 @@ fn texts(values: &[&str]) -> Vec<String> {
 }
 
 /// What some filters let pass, written out by hand.
-async fn filters_mean_what_they_say(it: &Subject) {
+async fn filters_mean_what_they_say(it: &TestCollection) {
     let cases: [(Filter, &str); 21] = [
         (Filter::default(), "abcdefgh"),
         (filter(|f| f.categories = texts(&["cs.CL"])), "abf"),
@@ -199,8 +199,8 @@ fn settings() -> Vec<fn(&mut Filter)> {
     ]
 }
 
-/// Every pair of settings, through a dense and a sparse probe, a list and a count.
-async fn filters_hold(it: &Subject, papers: &[IndexedPaper]) {
+/// Every pair of settings, through a dense and a sparse leg, a list and a count.
+async fn filters_hold(it: &TestCollection, papers: &[IndexedPaper]) {
     let settings = settings();
     for (place, first) in settings.iter().enumerate() {
         for second in &settings[place..] {
@@ -217,7 +217,7 @@ async fn filters_hold(it: &Subject, papers: &[IndexedPaper]) {
     check(it, papers, everything).await;
 }
 
-async fn check(it: &Subject, papers: &[IndexedPaper], filter: Filter) {
+async fn check(it: &TestCollection, papers: &[IndexedPaper], filter: Filter) {
     let passing: Vec<&IndexedPaper> = papers.iter().filter(|one| passes(&filter, one)).collect();
     let expected: Vec<String> = passing.iter().map(|one| one.paper.id.to_string()).collect();
     let with_words = passing.iter().filter(|one| one.vectors.sparse.indices().contains(&1));
@@ -242,7 +242,7 @@ async fn check(it: &Subject, papers: &[IndexedPaper], filter: Filter) {
     assert_eq!(counted, count, "{filter:?}");
 }
 
-async fn facets_hold(it: &Subject) {
+async fn facets_hold(it: &TestCollection) {
     let all: [(Facet, &[(&str, u64)]); 5] = [
         (
             Facet::Category,

@@ -1,5 +1,6 @@
 //! Papers, questions and collections for the checks.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use domain::fusion::Hit;
@@ -7,17 +8,27 @@ use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVector
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::store::{Alias, Collections, Filter, IndexedPaper, Probe, Query, Store, Upserted};
+use crate::store::{
+    Alias, Collections, Filter, IndexedPaper, LegKey, LegName, LegQuery, Store, StoreQuery, UpsertOutcome,
+};
+
+/// Keys of the legs of [`query`].
+pub const DENSE: LegKey = key(0, LegName::Dense);
+pub const SPARSE: LegKey = key(0, LegName::Sparse);
+
+pub const fn key(operand: usize, leg: LegName) -> LegKey {
+    LegKey { operand, leg }
+}
 
 /// A place to make collections in.
-pub struct Place {
+pub struct TestPlace {
     pub collections: Arc<dyn Collections>,
     /// Whether rarity follows a removal at once. A real Qdrant server counts what was removed until it next tidies up.
     pub rarity_follows: bool,
     made: Mutex<Vec<EncoderId>>,
 }
 
-impl Place {
+impl TestPlace {
     pub fn new(collections: Arc<dyn Collections>) -> Self {
         Self {
             collections,
@@ -34,10 +45,10 @@ impl Place {
     }
 
     /// An empty collection of vectors of two values.
-    pub async fn subject(&self) -> Subject {
+    pub async fn subject(&self) -> TestCollection {
         let encoder = self.encoder();
         let store = self.collections.open(&encoder, 2).await.expect("a store");
-        Subject { store, encoder }
+        TestCollection { store, encoder }
     }
 
     /// Removes what was made here.
@@ -54,12 +65,12 @@ impl Place {
 }
 
 /// An empty store, and whose vectors it takes.
-pub struct Subject {
+pub struct TestCollection {
     pub store: Arc<dyn Store>,
     pub encoder: EncoderId,
 }
 
-impl Subject {
+impl TestCollection {
     pub fn paper(&self, name: &str, revision: u64, dense: [f32; 2], terms: &[(u32, f32)]) -> IndexedPaper {
         IndexedPaper {
             paper: paper(name, revision),
@@ -72,7 +83,7 @@ impl Subject {
         }
     }
 
-    pub async fn write(&self, papers: Vec<IndexedPaper>) -> Vec<Upserted> {
+    pub async fn write(&self, papers: Vec<IndexedPaper>) -> Vec<UpsertOutcome> {
         self.store.upsert(papers).await.expect("upsert")
     }
 
@@ -80,11 +91,11 @@ impl Subject {
         self.store.withdraw(&id(name), revision).await.expect("withdraw");
     }
 
-    /// The hits of a dense and of a sparse probe.
+    /// The hits of a dense and of a sparse leg.
     pub async fn find(&self, dense: [f32; 2], terms: &[(u32, f32)], filter: Filter) -> (Vec<Hit>, Vec<Hit>) {
-        let found = self.store.search(query(dense, terms, filter)).await.expect("search");
-        let [dense, sparse] = found.try_into().expect("a list for each probe");
-        (dense, sparse)
+        let mut found = self.store.search(query(dense, terms, filter)).await.expect("search");
+        let mut hits = |key| found.remove(&key).expect("an answer for each leg");
+        (hits(DENSE), hits(SPARSE))
     }
 
     pub async fn listed(&self, filter: Filter) -> Vec<String> {
@@ -139,9 +150,12 @@ pub fn paper(name: &str, revision: u64) -> Paper {
     }
 }
 
-pub fn query(dense: [f32; 2], terms: &[(u32, f32)], filter: Filter) -> Query {
-    Query {
-        probes: vec![Probe::Dense(dense_vector(&dense)), Probe::Sparse(sparse(terms))],
+pub fn query(dense: [f32; 2], terms: &[(u32, f32)], filter: Filter) -> StoreQuery {
+    StoreQuery {
+        legs: BTreeMap::from([
+            (DENSE, LegQuery::Dense(dense_vector(&dense))),
+            (SPARSE, LegQuery::Sparse(sparse(terms))),
+        ]),
         filter,
         limit: 10,
     }

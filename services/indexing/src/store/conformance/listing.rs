@@ -1,14 +1,14 @@
 //! Lists by time: no paper lost or doubled between pages, however many share a moment.
 
-use super::fixtures::{Place, Subject, time};
-use crate::store::{Filter, Position};
+use super::fixtures::{TestCollection, TestPlace, time};
+use crate::store::{Filter, ListPosition};
 
-pub async fn conforms(place: &Place) {
+pub async fn conforms(place: &TestPlace) {
     lists_page_without_loss(place).await;
     a_position_needs_no_paper(place).await;
 }
 
-async fn lists_page_without_loss(place: &Place) {
+async fn lists_page_without_loss(place: &TestPlace) {
     let it = place.subject().await;
     let named = |n: usize| format!("{}{n:02}", "p".repeat(n % 3));
     // Backwards, so that the order of arrival is not the one asked for.
@@ -24,14 +24,14 @@ async fn lists_page_without_loss(place: &Place) {
     assert!(none.is_empty());
 }
 
-async fn paged(it: &Subject, size: usize) -> Vec<String> {
+async fn paged(it: &TestCollection, size: usize) -> Vec<String> {
     let mut paged = Vec::new();
     let mut after = None;
     loop {
         let page = it.store.list(Filter::default(), after, size).await.expect("list");
         let Some(last) = page.last() else { return paged };
         assert!(page.len() <= size);
-        after = Some(Position {
+        after = Some(ListPosition {
             published_ms: last.published.as_millisecond(),
             id: last.id.to_string(),
         });
@@ -40,7 +40,7 @@ async fn paged(it: &Subject, size: usize) -> Vec<String> {
 }
 
 /// The paper of a position may have been withdrawn, or moved, since.
-async fn a_position_needs_no_paper(place: &Place) {
+async fn a_position_needs_no_paper(place: &TestPlace) {
     let it = place.subject().await;
     let mut papers = Vec::new();
     for (name, published) in [
@@ -61,7 +61,7 @@ async fn a_position_needs_no_paper(place: &Place) {
         ("1950-01-01T00:00:00Z", "x:a", &[]),
     ];
     for (published, id, expected) in cases {
-        let after = Position {
+        let after = ListPosition {
             published_ms: time(published).as_millisecond(),
             id: id.into(),
         };

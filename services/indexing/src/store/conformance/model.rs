@@ -1,4 +1,4 @@
-//! The port in its plainest form: a map, and loops over it. Slow, and easy to see to be right.
+//! The port in its simplest form: a map, and loops over it. Slow, and easy to see to be right.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,28 +9,29 @@ use domain::{DenseVector, EncoderId, LinkKind, Paper, PaperId, SparseVector, tex
 use jiff::tz::TimeZone;
 
 use crate::store::{
-    Alias, Collections, Count, Description, Facet, FacetCount, Filter, IndexedPaper, Mark, Part, Position, Probe,
-    Query, Store, StoreError, Stored, Upserted, by_score, check_dimension, check_vectors, collection_name,
+    Alias, CollectionDescription, Collections, Count, Facet, FacetCount, Filter, IndexedPaper, LegHits, LegQuery,
+    ListPosition, PaperRevision, ScanPage, Store, StoreEntry, StoreError, StoreQuery, UpsertOutcome, by_score,
+    check_dimension, check_vectors, collection_name,
 };
 
-pub struct Model {
+pub struct ModelStore {
     encoder: EncoderId,
     dimension: usize,
-    held: Mutex<BTreeMap<PaperId, Stored>>,
+    held: Mutex<BTreeMap<PaperId, StoreEntry>>,
 }
 
-impl Model {
-    fn held(&self) -> MutexGuard<'_, BTreeMap<PaperId, Stored>> {
+impl ModelStore {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<PaperId, StoreEntry>> {
         self.held.lock().expect("no panic before")
     }
 
-    fn put(&self, entry: Stored) -> Upserted {
+    fn put(&self, entry: StoreEntry) -> UpsertOutcome {
         let mut held = self.held();
         if held.get(&entry.id).is_some_and(|there| there.revision > entry.revision) {
-            return Upserted::Stale;
+            return UpsertOutcome::Stale;
         }
         held.insert(entry.id.clone(), entry);
-        Upserted::Written
+        UpsertOutcome::Written
     }
 
     fn all(&self) -> Vec<IndexedPaper> {
@@ -43,15 +44,15 @@ impl Model {
         all
     }
 
-    fn part<T>(&self, after: Option<&str>, limit: usize, made: impl Fn(&Stored) -> T) -> Part<T> {
+    fn part<T>(&self, after: Option<&str>, limit: usize, made: impl Fn(&StoreEntry) -> T) -> ScanPage<T> {
         let held = self.held();
-        let rest: Vec<&Stored> = held
+        let rest: Vec<&StoreEntry> = held
             .values()
             .filter(|entry| after.is_none_or(|after| entry.id.as_str() > after))
             .collect();
         let taken = &rest[..rest.len().min(limit.max(1))];
         let next = taken.last().filter(|_| taken.len() < rest.len());
-        Part {
+        ScanPage {
             entries: taken.iter().map(|entry| made(entry)).collect(),
             next: next.map(|last| last.id.to_string()),
         }
@@ -123,12 +124,12 @@ fn by_words(query: &SparseVector, of: &SparseVector, all: &[IndexedPaper]) -> Op
 }
 
 #[async_trait]
-impl Store for Model {
-    async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<Upserted>, StoreError> {
+impl Store for ModelStore {
+    async fn upsert(&self, papers: Vec<IndexedPaper>) -> Result<Vec<UpsertOutcome>, StoreError> {
         for one in &papers {
             check_vectors(&one.vectors, &self.encoder, self.dimension)?;
         }
-        let entry = |one: IndexedPaper| Stored {
+        let entry = |one: IndexedPaper| StoreEntry {
             id: one.paper.id.clone(),
             revision: one.paper.revision,
             content: Some(one),
@@ -137,7 +138,7 @@ impl Store for Model {
     }
 
     async fn withdraw(&self, id: &PaperId, revision: u64) -> Result<(), StoreError> {
-        self.put(Stored {
+        self.put(StoreEntry {
             id: id.clone(),
             revision,
             content: None,
@@ -145,27 +146,27 @@ impl Store for Model {
         Ok(())
     }
 
-    async fn search(&self, query: Query) -> Result<Vec<Vec<Hit>>, StoreError> {
+    async fn search(&self, query: StoreQuery) -> Result<LegHits, StoreError> {
         let (all, passing) = (self.all(), self.passing(&query.filter));
-        let mut lists = Vec::new();
-        for probe in &query.probes {
-            if let Probe::Dense(dense) = probe {
+        let mut found = LegHits::new();
+        for (key, leg) in &query.legs {
+            if let LegQuery::Dense(dense) = leg {
                 check_dimension(dense, self.dimension)?;
             }
             let mut hits = Vec::new();
             for one in &passing {
-                let score = match probe {
-                    Probe::Dense(dense) => cosine(dense, &one.vectors.dense),
-                    Probe::Sparse(sparse) => by_words(sparse, &one.vectors.sparse, &all),
+                let score = match leg {
+                    LegQuery::Dense(dense) => cosine(dense, &one.vectors.dense),
+                    LegQuery::Sparse(sparse) => by_words(sparse, &one.vectors.sparse, &all),
                 };
                 let id = one.paper.id.clone();
                 hits.extend(score.map(|score| Hit { id, score }));
             }
             hits.sort_by(by_score);
             hits.truncate(query.limit);
-            lists.push(hits);
+            found.insert(*key, hits);
         }
-        Ok(lists)
+        Ok(found)
     }
 
     async fn get(&self, ids: &[PaperId]) -> Result<Vec<Paper>, StoreError> {
@@ -183,12 +184,12 @@ impl Store for Model {
         Ok(found.into_iter().map(|one| (one.paper.id, one.vectors.dense)).collect())
     }
 
-    async fn marks_of(&self, ids: &[PaperId]) -> Result<Vec<Mark>, StoreError> {
+    async fn revisions_of(&self, ids: &[PaperId]) -> Result<Vec<PaperRevision>, StoreError> {
         let held = self.held();
-        Ok(ids.iter().filter_map(|id| held.get(id).map(mark)).collect())
+        Ok(ids.iter().filter_map(|id| held.get(id).map(revision_of)).collect())
     }
 
-    async fn list(&self, filter: Filter, after: Option<Position>, limit: usize) -> Result<Vec<Paper>, StoreError> {
+    async fn list(&self, filter: Filter, after: Option<ListPosition>, limit: usize) -> Result<Vec<Paper>, StoreError> {
         let key = |paper: &Paper| (-paper.published.as_millisecond(), paper.id.to_string());
         let mut papers: Vec<Paper> = self.passing(&filter).into_iter().map(|one| one.paper).collect();
         papers.sort_by_key(key);
@@ -224,18 +225,18 @@ impl Store for Model {
         Ok(counts)
     }
 
-    async fn scan(&self, after: Option<String>, limit: usize) -> Result<Part<Stored>, StoreError> {
-        Ok(self.part(after.as_deref(), limit, Stored::clone))
+    async fn scan(&self, after: Option<String>, limit: usize) -> Result<ScanPage<StoreEntry>, StoreError> {
+        Ok(self.part(after.as_deref(), limit, StoreEntry::clone))
     }
 
-    async fn marks(&self, after: Option<String>, limit: usize) -> Result<Part<Mark>, StoreError> {
-        Ok(self.part(after.as_deref(), limit, mark))
+    async fn revisions(&self, after: Option<String>, limit: usize) -> Result<ScanPage<PaperRevision>, StoreError> {
+        Ok(self.part(after.as_deref(), limit, revision_of))
     }
 
-    async fn describe(&self) -> Result<Description, StoreError> {
+    async fn describe(&self) -> Result<CollectionDescription, StoreError> {
         let all = self.held().len() as u64;
         let papers = self.all().len() as u64;
-        Ok(Description {
+        Ok(CollectionDescription {
             store: "model",
             collection: collection_name(&self.encoder),
             encoder: self.encoder.clone(),
@@ -246,8 +247,8 @@ impl Store for Model {
     }
 }
 
-fn mark(entry: &Stored) -> Mark {
-    Mark {
+fn revision_of(entry: &StoreEntry) -> PaperRevision {
+    PaperRevision {
         id: entry.id.clone(),
         revision: entry.revision,
         withdrawn: entry.content.is_none(),
@@ -256,13 +257,13 @@ fn mark(entry: &Stored) -> Mark {
 
 /// Models by the names of their collections, and what aliases stand for.
 #[derive(Default)]
-pub struct Models {
-    made: Mutex<BTreeMap<String, Arc<Model>>>,
+pub struct ModelCollections {
+    made: Mutex<BTreeMap<String, Arc<ModelStore>>>,
     aliases: Mutex<HashMap<Alias, EncoderId>>,
 }
 
-impl Models {
-    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Model>>> {
+impl ModelCollections {
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ModelStore>>> {
         self.made.lock().expect("no panic before")
     }
 
@@ -270,7 +271,7 @@ impl Models {
         self.aliases.lock().expect("no panic before")
     }
 
-    fn model(&self, encoder: &EncoderId) -> Result<Arc<Model>, StoreError> {
+    fn model(&self, encoder: &EncoderId) -> Result<Arc<ModelStore>, StoreError> {
         let made = self.made();
         let model = made
             .get(&collection_name(encoder))
@@ -282,13 +283,13 @@ impl Models {
 }
 
 #[async_trait]
-impl Collections for Models {
+impl Collections for ModelCollections {
     fn adapter(&self) -> &'static str {
         "model"
     }
 
-    async fn all(&self) -> Result<Vec<Description>, StoreError> {
-        let made: Vec<Arc<Model>> = self.made().values().cloned().collect();
+    async fn all(&self) -> Result<Vec<CollectionDescription>, StoreError> {
+        let made: Vec<Arc<ModelStore>> = self.made().values().cloned().collect();
         let mut all = Vec::new();
         for model in made {
             all.push(model.describe().await?);
@@ -299,7 +300,7 @@ impl Collections for Models {
     async fn open(&self, encoder: &EncoderId, dimension: usize) -> Result<Arc<dyn Store>, StoreError> {
         let mut made = self.made();
         let model = made.entry(collection_name(encoder)).or_insert_with(|| {
-            Arc::new(Model {
+            Arc::new(ModelStore {
                 encoder: encoder.clone(),
                 dimension,
                 held: Mutex::default(),

@@ -10,10 +10,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::fixtures::{Place, Subject, assert_near, assert_same, dense_vector, id, sparse};
-use super::model::Models;
-use super::reading::scanned;
-use crate::store::{Facet, Filter, IndexedPaper, Position, Probe, Query, by_score};
+use super::fixtures::{TestCollection, TestPlace, assert_near, assert_same, dense_vector, id, key, sparse};
+use super::model::ModelCollections;
+use super::scanning::scanned;
+use crate::store::{Facet, Filter, IndexedPaper, LegKey, LegName, LegQuery, ListPosition, StoreQuery, by_score};
 
 const CATEGORIES: [&str; 3] = ["cs.CL", "cs.LG", "math.CO"];
 const SOURCES: [&str; 2] = ["arXiv", "other feed"];
@@ -30,7 +30,7 @@ const FACETS: [Facet; 5] = [
 
 /// A paper to be.
 #[derive(Debug, Clone)]
-struct Seed {
+struct PaperSeed {
     name: u32,
     revision: u64,
     direction: u32,
@@ -44,8 +44,8 @@ struct Seed {
 }
 
 #[derive(Debug, Clone)]
-enum Call {
-    Upsert(Vec<Seed>),
+enum PortCall {
+    Upsert(Vec<PaperSeed>),
     Withdraw(u32, u64),
     Search(Vec<(bool, u32)>, Filter, usize),
     List(Filter, Option<(i64, u32)>, usize),
@@ -56,7 +56,7 @@ enum Call {
 }
 
 /// Runs sequences against new collections of a place.
-pub fn agrees(place: &Place, runtime: &tokio::runtime::Runtime, cases: u32) {
+pub fn agrees(place: &TestPlace, runtime: &tokio::runtime::Runtime, cases: u32) {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -64,7 +64,7 @@ pub fn agrees(place: &Place, runtime: &tokio::runtime::Runtime, cases: u32) {
         ..Config::default()
     };
     let calls = vec(call(), 1..40);
-    let run = |calls: Vec<Call>| {
+    let run = |calls: Vec<PortCall>| {
         runtime.block_on(replay(place, calls));
         Ok(())
     };
@@ -73,10 +73,10 @@ pub fn agrees(place: &Place, runtime: &tokio::runtime::Runtime, cases: u32) {
         .expect("the answers are those of the model");
 }
 
-async fn replay(place: &Place, calls: Vec<Call>) {
-    let model = Place::new(Arc::new(Models::default()));
+async fn replay(place: &TestPlace, calls: Vec<PortCall>) {
+    let model = TestPlace::new(Arc::new(ModelCollections::default()));
     let it = place.subject().await;
-    let expected = Subject {
+    let expected = TestCollection {
         store: model.collections.open(&it.encoder, 2).await.expect("a model"),
         encoder: it.encoder.clone(),
     };
@@ -88,53 +88,54 @@ async fn replay(place: &Place, calls: Vec<Call>) {
     assert_eq!((found.papers, found.withdrawn), (told.papers, told.withdrawn));
 }
 
-async fn compare(it: &Subject, model: &Subject, call: Call, rarity_follows: bool) {
+async fn compare(it: &TestCollection, model: &TestCollection, call: PortCall, rarity_follows: bool) {
     match call {
-        Call::Upsert(seeds) => {
+        PortCall::Upsert(seeds) => {
             // Each paper once: whether the lower of two revisions in one batch was ever there is nobody's business.
             let papers: BTreeMap<u32, IndexedPaper> =
                 seeds.into_iter().map(|seed| (seed.name, seed.grown(it))).collect();
             let papers: Vec<IndexedPaper> = papers.into_values().collect();
             assert_eq!(it.write(papers.clone()).await, model.write(papers).await);
         }
-        Call::Withdraw(name, revision) => {
+        PortCall::Withdraw(name, revision) => {
             it.withdraw(&named(name), revision).await;
             model.withdraw(&named(name), revision).await;
         }
-        Call::Search(probes, filter, limit) => {
-            let probes = probes
+        PortCall::Search(legs, filter, limit) => {
+            let legs = legs
                 .into_iter()
-                .map(probe)
-                .filter(|probe| rarity_follows || matches!(probe, Probe::Dense(_)));
-            let query = Query {
-                probes: probes.collect(),
+                .enumerate()
+                .map(|(operand, seed)| leg(operand, seed))
+                .filter(|(_, leg)| rarity_follows || matches!(leg, LegQuery::Dense(_)));
+            let query = StoreQuery {
+                legs: legs.collect(),
                 filter,
                 limit,
             };
-            let everything = Query {
+            let everything = StoreQuery {
                 limit: usize::MAX / 4,
                 ..query.clone()
             };
             let found = it.store.search(query).await.expect("search");
             let scores = model.store.search(everything).await.expect("search");
-            assert_eq!(found.len(), scores.len());
-            for (found, scores) in found.iter().zip(&scores) {
-                assert_hits(found, scores, limit);
+            assert!(found.keys().eq(scores.keys()), "{found:?}");
+            for (key, found) in &found {
+                assert_hits(found, &scores[key], limit);
             }
         }
-        Call::List(filter, after, limit) => {
-            let after = after.map(|(month, name)| Position {
+        PortCall::List(filter, after, limit) => {
+            let after = after.map(|(month, name)| ListPosition {
                 published_ms: published(month).as_millisecond(),
                 id: id(&named(name)).to_string(),
             });
             let found = it.store.list(filter.clone(), after.clone(), limit).await.expect("list");
             assert_eq!(found, model.store.list(filter, after, limit).await.expect("list"));
         }
-        Call::Count(filter) => {
+        PortCall::Count(filter) => {
             let found = it.store.count(filter.clone()).await.expect("count");
             assert_eq!(found, model.store.count(filter).await.expect("count"));
         }
-        Call::Facet(filter, facet, limit) => {
+        PortCall::Facet(filter, facet, limit) => {
             let found = it
                 .store
                 .facet(filter.clone(), FACETS[facet], limit)
@@ -145,30 +146,30 @@ async fn compare(it: &Subject, model: &Subject, call: Call, rarity_follows: bool
                 model.store.facet(filter, FACETS[facet], limit).await.expect("facet")
             );
         }
-        Call::Get(names) => compare_papers(it, model, &names).await,
-        Call::Scan(size) => {
+        PortCall::Get(names) => compare_papers(it, model, &names).await,
+        PortCall::Scan(size) => {
             let (mut found, mut told) = (scanned(it, size).await, scanned(model, size).await);
             found.sort_by(|a, b| a.id.cmp(&b.id));
             told.sort_by(|a, b| a.id.cmp(&b.id));
-            let marks = |all: &[crate::store::Stored]| -> Vec<(PaperId, u64, bool)> {
+            let revisions = |all: &[crate::store::StoreEntry]| -> Vec<(PaperId, u64, bool)> {
                 all.iter()
                     .map(|one| (one.id.clone(), one.revision, one.content.is_none()))
                     .collect()
             };
-            assert_eq!(marks(&found), marks(&told));
+            assert_eq!(revisions(&found), revisions(&told));
         }
     }
 }
 
-async fn compare_papers(it: &Subject, model: &Subject, names: &[u32]) {
+async fn compare_papers(it: &TestCollection, model: &TestCollection, names: &[u32]) {
     let ids: Vec<PaperId> = names.iter().map(|name| id(&named(*name))).collect();
     assert_eq!(
         it.store.get(&ids).await.expect("get"),
         model.store.get(&ids).await.expect("get")
     );
     assert_eq!(
-        it.store.marks_of(&ids).await.expect("marks"),
-        model.store.marks_of(&ids).await.expect("marks")
+        it.store.revisions_of(&ids).await.expect("revisions"),
+        model.store.revisions_of(&ids).await.expect("revisions")
     );
     let told = model.store.get_with_vectors(&ids).await.expect("get");
     assert_same(&it.store.get_with_vectors(&ids).await.expect("get"), &told);
@@ -215,16 +216,17 @@ fn direction(number: u32) -> [f32; 2] {
     [angle.cos(), angle.sin()]
 }
 
-fn probe((dense, number): (bool, u32)) -> Probe {
+fn leg(operand: usize, (dense, number): (bool, u32)) -> (LegKey, LegQuery) {
     if dense {
-        return Probe::Dense(dense_vector(&direction(number)));
+        let vector = dense_vector(&direction(number));
+        return (key(operand, LegName::Dense), LegQuery::Dense(vector));
     }
     let terms: Vec<(u32, f32)> = (0..number % 4).map(|term| (term + number % 3, 1.0)).collect();
-    Probe::Sparse(sparse(&terms))
+    (key(operand, LegName::Sparse), LegQuery::Sparse(sparse(&terms)))
 }
 
-impl Seed {
-    fn grown(self, it: &Subject) -> IndexedPaper {
+impl PaperSeed {
+    fn grown(self, it: &TestCollection) -> IndexedPaper {
         let terms: Vec<(u32, f32)> = self
             .terms
             .iter()
@@ -246,12 +248,12 @@ impl Seed {
     }
 }
 
-fn seed() -> impl Strategy<Value = Seed> {
+fn seed() -> impl Strategy<Value = PaperSeed> {
     let words = prop::collection::btree_map(0..5_u32, 1..4_u32, 0..4);
     let lists = (prop::collection::btree_set(0..3_usize, 0..3), vec(0..3_usize, 0..3));
     let rest = (0..2_usize, 0..3_usize, prop_oneof![0..4_i64, Just(-700)], any::<bool>());
     (0..8_u32, 1..5_u64, 0..5_u32, words, lists, rest).prop_map(
-        |(name, revision, direction, terms, (categories, authors), (source, language, month, code))| Seed {
+        |(name, revision, direction, terms, (categories, authors), (source, language, month, code))| PaperSeed {
             name,
             revision,
             direction,
@@ -309,17 +311,17 @@ fn filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-fn call() -> impl Strategy<Value = Call> {
-    let probes = vec((any::<bool>(), 0..12_u32), 0..4);
+fn call() -> impl Strategy<Value = PortCall> {
+    let legs = vec((any::<bool>(), 0..12_u32), 0..4);
     let after = prop::option::of((0..4_i64, 0..9_u32));
     prop_oneof![
-        4 => vec(seed(), 0..6).prop_map(Call::Upsert),
-        1 => (0..9_u32, 1..6_u64).prop_map(|(name, revision)| Call::Withdraw(name, revision)),
-        3 => (probes, filter(), 0..12_usize).prop_map(|(probes, filter, limit)| Call::Search(probes, filter, limit)),
-        2 => (filter(), after, 0..6_usize).prop_map(|(filter, after, limit)| Call::List(filter, after, limit)),
-        1 => filter().prop_map(Call::Count),
-        2 => (filter(), 0..5_usize, 0..6_usize).prop_map(|(filter, facet, limit)| Call::Facet(filter, facet, limit)),
-        1 => vec(0..10_u32, 0..6).prop_map(Call::Get),
-        1 => (1..6_usize).prop_map(Call::Scan),
+        4 => vec(seed(), 0..6).prop_map(PortCall::Upsert),
+        1 => (0..9_u32, 1..6_u64).prop_map(|(name, revision)| PortCall::Withdraw(name, revision)),
+        3 => (legs, filter(), 0..12_usize).prop_map(|(legs, filter, limit)| PortCall::Search(legs, filter, limit)),
+        2 => (filter(), after, 0..6_usize).prop_map(|(filter, after, limit)| PortCall::List(filter, after, limit)),
+        1 => filter().prop_map(PortCall::Count),
+        2 => (filter(), 0..5_usize, 0..6_usize).prop_map(|(filter, facet, limit)| PortCall::Facet(filter, facet, limit)),
+        1 => vec(0..10_u32, 0..6).prop_map(PortCall::Get),
+        1 => (1..6_usize).prop_map(PortCall::Scan),
     ]
 }

@@ -1,16 +1,18 @@
-//! Probes: their scores, their ties, and how many are answered.
+//! Leg queries: their scores, their ties, and the keys of their answers.
 
-use super::fixtures::{Place, dense_vector, names, query, sparse};
-use crate::store::{Filter, Probe, Query};
+use std::collections::BTreeMap;
 
-pub async fn conforms(place: &Place) {
-    probes_score_exactly(place).await;
+use super::fixtures::{TestPlace, dense_vector, key, names, query, sparse};
+use crate::store::{Filter, LegName, LegQuery, StoreQuery};
+
+pub async fn conforms(place: &TestPlace) {
+    legs_score_exactly(place).await;
     rarity_knows_no_filter(place).await;
     ties_are_cut_by_id(place).await;
-    every_probe_has_a_list(place).await;
+    every_leg_is_answered_under_its_key(place).await;
 }
 
-async fn probes_score_exactly(place: &Place) {
+async fn legs_score_exactly(place: &TestPlace) {
     let it = place.subject().await;
     it.write(vec![
         it.paper("b", 1, [1.0, 0.0], &[(1, 2.0), (7, 1.0)]),
@@ -51,7 +53,7 @@ async fn probes_score_exactly(place: &Place) {
     }
 }
 
-async fn rarity_knows_no_filter(place: &Place) {
+async fn rarity_knows_no_filter(place: &TestPlace) {
     let it = place.subject().await;
     let papers = (0..6_u64).map(|n| it.paper(&format!("n{n}"), 1 + n % 2, [1.0, 0.0], &[(1, 1.0)]));
     it.write(papers.collect()).await;
@@ -66,7 +68,7 @@ async fn rarity_knows_no_filter(place: &Place) {
     assert!((all[0].score - some[0].score).abs() < 1e-6, "{all:?} {some:?}");
 }
 
-async fn ties_are_cut_by_id(place: &Place) {
+async fn ties_are_cut_by_id(place: &TestPlace) {
     let it = place.subject().await;
     // Mixed up, so that no order of arrival is the one asked for.
     let tied = (0..40_u32).map(|n| {
@@ -86,48 +88,54 @@ async fn ties_are_cut_by_id(place: &Place) {
         expected.truncate(limit);
         let mut asked = query([1.0, 0.0], &[(1, 1.0)], Filter::default());
         asked.limit = limit;
-        for list in it.store.search(asked).await.expect("search") {
+        for list in it.store.search(asked).await.expect("search").into_values() {
             assert_eq!(names(&list), expected, "{limit} of them");
         }
     }
 }
 
-async fn every_probe_has_a_list(place: &Place) {
+async fn every_leg_is_answered_under_its_key(place: &TestPlace) {
     let it = place.subject().await;
     it.write(vec![
         it.paper("a", 1, [1.0, 0.0], &[(1, 1.0)]),
         it.paper("b", 1, [0.0, 1.0], &[(2, 1.0)]),
     ])
     .await;
-    let asked = Query {
-        probes: vec![
-            Probe::Sparse(sparse(&[(2, 1.0)])),
-            Probe::Dense(dense_vector(&[0.0, 0.0])),
-            Probe::Dense(dense_vector(&[0.0, 1.0])),
-            Probe::Sparse(sparse(&[])),
-            Probe::Dense(dense_vector(&[1.0, 0.0])),
-            Probe::Sparse(sparse(&[(1, 1.0)])),
-            Probe::Sparse(sparse(&[(3, 1.0)])),
-        ],
+    let dense = |values: [f32; 2]| LegQuery::Dense(dense_vector(&values));
+    let words = |terms: &[(u32, f32)]| LegQuery::Sparse(sparse(terms));
+    let legs: [(_, _, &[&str]); 7] = [
+        (key(3, LegName::Sparse), words(&[(2, 1.0)]), &["x:b"]),
+        (key(0, LegName::Dense), dense([0.0, 0.0]), &[]),
+        (key(2, LegName::Feedback), dense([0.0, 1.0]), &["x:b"]),
+        (key(1, LegName::Sparse), words(&[]), &[]),
+        (key(2, LegName::Dense), dense([1.0, 0.0]), &["x:a"]),
+        (key(0, LegName::Term(9)), words(&[(1, 1.0)]), &["x:a"]),
+        (key(0, LegName::Term(4)), words(&[(3, 1.0)]), &[]),
+    ];
+    let asked = StoreQuery {
+        legs: legs.iter().map(|(key, leg, _)| (*key, leg.clone())).collect(),
         filter: Filter::default(),
         limit: 1,
     };
     let found = it.store.search(asked.clone()).await.expect("search");
-    let found: Vec<Vec<&str>> = found.iter().map(|list| names(list)).collect();
-    let expected: [&[&str]; 7] = [&["x:b"], &[], &["x:b"], &[], &["x:a"], &["x:a"], &[]];
-    assert_eq!(found, expected);
-    let none = Query {
-        probes: Vec::new(),
+    assert_eq!(found.len(), legs.len());
+    for (key, _, expected) in legs {
+        assert_eq!(names(&found[&key]), expected, "{key}");
+    }
+    let none = StoreQuery {
+        legs: BTreeMap::new(),
         ..asked.clone()
     };
     assert!(it.store.search(none).await.expect("search").is_empty());
-    let nowhere = Query {
+    let nowhere = StoreQuery {
         filter: Filter {
             within: Some(Vec::new()),
             ..Filter::default()
         },
         ..asked
     };
+    let keys: Vec<_> = nowhere.legs.keys().copied().collect();
     let found = it.store.search(nowhere).await.expect("search");
-    assert_eq!(found, vec![Vec::new(); 7], "an empty list for each probe");
+    assert!(found.keys().eq(&keys), "an answer for each leg");
+    assert!(found.values().all(Vec::is_empty));
 }

@@ -1,9 +1,9 @@
 //! Revisions, withdrawals, and what is not taken.
 
-use super::fixtures::{Place, assert_near, assert_same, dense_vector, encoder, id, ids, query};
-use crate::store::{Filter, IndexedPaper, Mark, StoreError, Upserted, collection_name};
+use super::fixtures::{DENSE, TestPlace, assert_near, assert_same, dense_vector, encoder, id, ids, query};
+use crate::store::{Filter, IndexedPaper, LegQuery, PaperRevision, StoreError, UpsertOutcome, collection_name};
 
-pub async fn conforms(place: &Place) {
+pub async fn conforms(place: &TestPlace) {
     revisions_hold(place).await;
     withdrawals_hold(place).await;
     one_batch_may_hold_a_paper_twice(place).await;
@@ -11,21 +11,21 @@ pub async fn conforms(place: &Place) {
     strangers_are_refused(place).await;
 }
 
-async fn revisions_hold(place: &Place) {
+async fn revisions_hold(place: &TestPlace) {
     let it = place.subject().await;
     let new = it.paper("a", 2, [1.0, 0.0], &[(1, 1.0)]);
     let old = it.paper("a", 1, [0.0, 1.0], &[(2, 1.0)]);
     assert_eq!(it.write(Vec::new()).await, []);
-    assert_eq!(it.write(vec![new.clone()]).await, [Upserted::Written]);
+    assert_eq!(it.write(vec![new.clone()]).await, [UpsertOutcome::Written]);
     let other = it.paper("b", 1, [0.0, 1.0], &[(3, 1.0)]);
     assert_eq!(
         it.write(vec![old, other.clone()]).await,
-        [Upserted::Stale, Upserted::Written],
+        [UpsertOutcome::Stale, UpsertOutcome::Written],
         "each by its own revision"
     );
     assert_eq!(
         it.write(vec![new.clone()]).await,
-        [Upserted::Written],
+        [UpsertOutcome::Written],
         "again is harmless"
     );
     let got = it.store.get(&ids(&["b", "unknown", "a"])).await.expect("get");
@@ -34,7 +34,7 @@ async fn revisions_hold(place: &Place) {
     assert!(by_words.is_empty(), "terms of the older revision are not there");
 
     let newer = it.paper("a", 3, [0.0, 1.0], &[(4, 1.0)]);
-    assert_eq!(it.write(vec![newer.clone()]).await, [Upserted::Written]);
+    assert_eq!(it.write(vec![newer.clone()]).await, [UpsertOutcome::Written]);
     let (_, by_words) = it.find([0.0, 1.0], &[(1, 1.0)], Filter::default()).await;
     assert!(by_words.is_empty(), "terms of the revision before are gone");
     let cases = [("math.CO", 0), ("cs.CL", 2)];
@@ -53,7 +53,7 @@ async fn revisions_hold(place: &Place) {
     assert_eq!(description.store, place.collections.adapter());
 }
 
-async fn withdrawals_hold(place: &Place) {
+async fn withdrawals_hold(place: &TestPlace) {
     let it = place.subject().await;
     it.write(vec![it.paper("w", 1, [1.0, 0.0], &[(1, 1.0)])]).await;
     it.withdraw("w", 2).await;
@@ -63,7 +63,7 @@ async fn withdrawals_hold(place: &Place) {
         it.paper("early", 1, [1.0, 0.0], &[(1, 1.0)]),
         it.paper("w", 1, [1.0, 0.0], &[(1, 1.0)]),
     ];
-    assert_eq!(it.write(late).await, [Upserted::Stale, Upserted::Stale]);
+    assert_eq!(it.write(late).await, [UpsertOutcome::Stale, UpsertOutcome::Stale]);
     let both = ids(&["w", "early"]);
     assert!(it.store.get(&both).await.expect("get").is_empty());
     assert!(it.store.get_with_vectors(&both).await.expect("get").is_empty());
@@ -72,17 +72,17 @@ async fn withdrawals_hold(place: &Place) {
     assert_eq!(it.store.count(Filter::default()).await.expect("count").papers, 0);
     let (dense, sparse) = it.find([1.0, 0.0], &[(1, 1.0)], Filter::default()).await;
     assert!(dense.is_empty() && sparse.is_empty());
-    let mark = |name: &str, revision, withdrawn| Mark {
+    let held = |name: &str, revision, withdrawn| PaperRevision {
         id: id(name),
         revision,
         withdrawn,
     };
-    let marks = it
+    let revisions = it
         .store
-        .marks_of(&ids(&["early", "unknown", "w"]))
+        .revisions_of(&ids(&["early", "unknown", "w"]))
         .await
-        .expect("marks");
-    assert_eq!(marks, [mark("early", 2, true), mark("w", 2, true)]);
+        .expect("revisions");
+    assert_eq!(revisions, [held("early", 2, true), held("w", 2, true)]);
 
     it.write(vec![it.paper("same", 1, [1.0, 0.0], &[])]).await;
     it.withdraw("same", 1).await;
@@ -91,17 +91,17 @@ async fn withdrawals_hold(place: &Place) {
         "of equal revisions the later one stays"
     );
     let back = vec![it.paper("w", 3, [1.0, 0.0], &[])];
-    assert_eq!(it.write(back).await, [Upserted::Written]);
+    assert_eq!(it.write(back).await, [UpsertOutcome::Written]);
     it.withdraw("w", 2).await;
     let there = it.store.get(&[id("w")]).await.expect("get");
     assert_eq!(there.len(), 1, "an old withdrawal leaves a newer revision");
-    let marks = it.store.marks_of(&both).await.expect("marks");
-    assert_eq!(marks, [mark("w", 3, false), mark("early", 2, true)]);
+    let revisions = it.store.revisions_of(&both).await.expect("revisions");
+    assert_eq!(revisions, [held("w", 3, false), held("early", 2, true)]);
     let description = it.store.describe().await.expect("describe");
     assert_eq!((description.papers, description.withdrawn), (1, 2));
 }
 
-async fn one_batch_may_hold_a_paper_twice(place: &Place) {
+async fn one_batch_may_hold_a_paper_twice(place: &TestPlace) {
     for revisions in [[1, 2], [2, 1]] {
         let it = place.subject().await;
         it.write(
@@ -120,7 +120,7 @@ async fn one_batch_may_hold_a_paper_twice(place: &Place) {
     }
 }
 
-async fn papers_come_back_as_they_were(place: &Place) {
+async fn papers_come_back_as_they_were(place: &TestPlace) {
     let it = place.subject().await;
     let mut bare = it.paper("bare", 2, [0.0, 0.0], &[]);
     bare.paper.authors.clear();
@@ -141,10 +141,10 @@ async fn papers_come_back_as_they_were(place: &Place) {
     assert_near(&vectors[0].1, &dense_vector(&[0.6, 0.8]));
     assert_near(&vectors[1].1, &dense_vector(&[0.0, 0.0]));
     assert!(it.store.get(&[]).await.expect("get").is_empty());
-    assert!(it.store.marks_of(&[]).await.expect("marks").is_empty());
+    assert!(it.store.revisions_of(&[]).await.expect("revisions").is_empty());
 }
 
-async fn strangers_are_refused(place: &Place) {
+async fn strangers_are_refused(place: &TestPlace) {
     let it = place.subject().await;
     let good = it.paper("good", 1, [1.0, 0.0], &[]);
     let mut other = it.paper("a", 1, [1.0, 0.0], &[]);
@@ -156,7 +156,9 @@ async fn strangers_are_refused(place: &Place) {
     let refused = it.store.upsert(vec![good, long]).await;
     assert!(matches!(refused, Err(StoreError::Dimension { expected: 2, found: 3 })));
     let mut asked = query([1.0, 0.0], &[], Filter::default());
-    asked.probes[0] = crate::store::Probe::Dense(dense_vector(&[1.0, 0.0, 0.0]));
+    asked
+        .legs
+        .insert(DENSE, LegQuery::Dense(dense_vector(&[1.0, 0.0, 0.0])));
     let refused = it.store.search(asked).await;
     assert!(matches!(refused, Err(StoreError::Dimension { expected: 2, found: 3 })));
     let description = it.store.describe().await.expect("describe");

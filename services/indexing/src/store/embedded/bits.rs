@@ -1,6 +1,6 @@
 //! A set of papers of one segment: one bit for each slot.
 //!
-//! It knows no paper; bits past the last slot are never set.
+//! Bits behind the last slot are never set.
 
 /// Slots in a word of bits, which is also how many papers are scored at a time.
 pub const WORD: usize = 64;
@@ -10,12 +10,12 @@ pub const WORD: usize = 64;
 pub struct Bits(Vec<u64>);
 
 impl Bits {
-    /// No slot of as many.
+    /// The empty set, with room for so many slots.
     pub fn none(slots: usize) -> Self {
         Self(vec![0; slots.div_ceil(WORD)])
     }
 
-    /// Every slot of as many.
+    /// Every one of so many slots.
     pub fn all(slots: usize) -> Self {
         let mut words = vec![u64::MAX; slots.div_ceil(WORD)];
         let rest = slots % WORD;
@@ -25,7 +25,7 @@ impl Bits {
         Self(words)
     }
 
-    /// Those among as many slots for which something holds.
+    /// Those of so many slots for which a predicate holds.
     pub fn where_true(slots: usize, holds: impl Fn(usize) -> bool) -> Self {
         let mut bits = Self::none(slots);
         for slot in 0..slots {
@@ -39,7 +39,7 @@ impl Bits {
         self.0[slot / WORD] |= 1 << (slot % WORD);
     }
 
-    /// Takes a slot out; whether it was there.
+    /// Removes a slot; returns whether it was there.
     pub fn remove(&mut self, slot: usize) -> bool {
         let there = self.contains(slot);
         self.0[slot / WORD] &= !(1 << (slot % WORD));
@@ -51,14 +51,14 @@ impl Bits {
         self.0[slot / WORD] >> (slot % WORD) & 1 == 1
     }
 
-    /// Keeps what is in the other set too.
+    /// Keeps only what is in the other set too.
     pub fn keep(&mut self, other: &Self) {
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= other;
         }
     }
 
-    /// Takes out what is in the other set.
+    /// Removes what is in the other set.
     pub fn drop_all(&mut self, other: &Self) {
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= !other;

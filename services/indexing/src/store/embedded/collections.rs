@@ -1,51 +1,45 @@
 //! All collections of a folder: a file for each encoder, and the aliases.
-//!
-//! A folder from before there were aliases keeps working: where exactly one collection is and no alias was ever set, that
-//! one is the current one.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
+use common::tasks;
 use domain::EncoderId;
 
+use super::file_reader::FileReader;
 use super::folder::{Aliases, Folder};
-use super::reader::Reader;
-use super::{EmbeddedStore, Inner, NAME, schema};
-use crate::store::{Alias, Collections, Description, Store, StoreError, collection_name};
+use super::{EmbeddedCollection, EmbeddedStore, NAME, schema};
+use crate::store::{Alias, CollectionDescription, Collections, Store, StoreError, collection_name};
 
 /// The collections of a folder; clones share it.
 #[derive(Clone)]
 pub struct EmbeddedCollections {
-    shared: Arc<Shared>,
+    shared: Arc<SharedFolder>,
 }
 
-struct Shared {
+struct SharedFolder {
     folder: Arc<Folder>,
-    state: Mutex<State>,
+    state: Mutex<FolderState>,
 }
 
-struct State {
+struct FolderState {
     aliases: Aliases,
-    open: HashMap<String, Weak<Inner>>,
+    open: HashMap<String, Weak<EmbeddedCollection>>,
 }
 
 impl EmbeddedCollections {
-    /// Opens or makes a folder. Blocks; a second process is refused, and so is a second opening by this one as long as
-    /// anything of the first is held.
+    /// Opens or makes a folder. Blocks. A second process is refused, and so is this one as long as it holds anything that it
+    /// opened before.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let folder = Arc::new(Folder::open(folder)?);
-        let aliases = match folder.aliases()? {
-            Some(aliases) => aliases,
-            None => from_before(&folder)?,
-        };
-        let state = State {
-            aliases,
+        let state = FolderState {
+            aliases: folder.aliases()?.unwrap_or_default(),
             open: HashMap::new(),
         };
         Ok(Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SharedFolder {
                 folder,
                 state: Mutex::new(state),
             }),
@@ -54,21 +48,25 @@ impl EmbeddedCollections {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared, &mut State) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&SharedFolder, &mut FolderState) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        let done = tokio::task::spawn_blocking(move || work(&shared, &mut shared.state()));
-        done.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+        tasks::blocking(move || work(&shared, &mut shared.state())).await
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl SharedFolder {
+    fn state(&self) -> MutexGuard<'_, FolderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an encoder's collection holds; `None` when there is none, or another encoder's whose name is alike.
-    fn description(&self, state: &State, encoder: &EncoderId) -> Result<Option<Description>, StoreError> {
+    /// What an encoder's collection holds; `None` where there is none, or one of another encoder whose collection has the
+    /// same name.
+    fn description(
+        &self,
+        state: &FolderState,
+        encoder: &EncoderId,
+    ) -> Result<Option<CollectionDescription>, StoreError> {
         let file = self.folder.file(encoder);
         if !file.exists() {
             return Ok(None);
@@ -84,7 +82,7 @@ impl Collections for EmbeddedCollections {
         NAME
     }
 
-    async fn all(&self) -> Result<Vec<Description>, StoreError> {
+    async fn all(&self) -> Result<Vec<CollectionDescription>, StoreError> {
         self.blocking(|shared, state| {
             let files = shared.folder.files()?;
             files.iter().map(|file| describe(state, file)).collect()
@@ -96,14 +94,14 @@ impl Collections for EmbeddedCollections {
         let encoder = encoder.clone();
         self.blocking(move |shared, state| {
             let name = collection_name(&encoder);
-            let known = state.open.get(&name).and_then(Weak::upgrade);
-            let inner = match known {
-                Some(inner) => inner,
-                None => Arc::new(Inner::open(&shared.folder, &encoder, dimension)?),
+            let open = state.open.get(&name).and_then(Weak::upgrade);
+            let collection = match open {
+                Some(open) => open,
+                None => Arc::new(EmbeddedCollection::open(&shared.folder, &encoder, dimension)?),
             };
-            inner.check_holder(&encoder, dimension)?;
-            state.open.insert(name, Arc::downgrade(&inner));
-            Ok(Arc::new(EmbeddedStore { inner }) as Arc<dyn Store>)
+            collection.check_holder(&encoder, dimension)?;
+            state.open.insert(name, Arc::downgrade(&collection));
+            Ok(Arc::new(EmbeddedStore { collection }) as Arc<dyn Store>)
         })
         .await
     }
@@ -148,12 +146,12 @@ impl Collections for EmbeddedCollections {
                     "there is no collection of encoder {encoder}"
                 )));
             }
-            if let Some(inner) = state
+            if let Some(open) = state
                 .open
                 .remove(&collection_name(&encoder))
                 .and_then(|open| open.upgrade())
             {
-                inner.close();
+                open.close();
             }
             shared.folder.remove(&encoder)
         })
@@ -162,15 +160,15 @@ impl Collections for EmbeddedCollections {
 }
 
 /// What the collection in a file holds.
-fn describe(state: &State, file: &Path) -> Result<Description, StoreError> {
+fn describe(state: &FolderState, file: &Path) -> Result<CollectionDescription, StoreError> {
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    if let Some(inner) = state.open.get(&name).and_then(Weak::upgrade) {
-        return Ok(inner.describe());
+    if let Some(open) = state.open.get(&name).and_then(Weak::upgrade) {
+        return Ok(open.describe());
     }
     let connection = schema::prepare(file)?;
     let (encoder, dimension) = schema::holder(&connection, file, None)?;
-    let (papers, withdrawn) = Reader::new(file, &encoder, dimension).counts()?;
-    Ok(Description {
+    let (papers, withdrawn) = FileReader::new(file, &encoder, dimension).counts()?;
+    Ok(CollectionDescription {
         store: NAME,
         collection: name,
         encoder,
@@ -178,17 +176,4 @@ fn describe(state: &State, file: &Path) -> Result<Description, StoreError> {
         papers,
         withdrawn,
     })
-}
-
-/// The aliases of a folder in which none was ever set.
-fn from_before(folder: &Folder) -> Result<Aliases, StoreError> {
-    let files = folder.files()?;
-    let [only] = files.as_slice() else {
-        return Ok(Aliases::default());
-    };
-    let connection = schema::prepare(only)?;
-    let (encoder, dimension) = schema::holder(&connection, only, None)?;
-    let aliases = Aliases::default().with(Alias::Current, Some((&encoder, dimension)));
-    folder.set_aliases(&aliases)?;
-    Ok(aliases)
 }

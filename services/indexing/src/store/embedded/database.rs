@@ -1,6 +1,6 @@
 //! Writes to a collection's file, one transaction per batch.
 //!
-//! It reads nothing but revisions; `super::reader` does.
+//! It reads nothing but revisions; `super::file_reader` does.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,9 @@ use prost::Message as _;
 use proto::papers::v1 as wire;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::failure;
+use super::errors;
 use super::schema::as_sql;
-use crate::store::{IndexedPaper, StoreError, Upserted};
+use crate::store::{IndexedPaper, StoreError, UpsertOutcome};
 
 /// An open file.
 pub struct Database {
@@ -21,23 +21,23 @@ pub struct Database {
 
 /// What a withdrawal did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withdrawn {
-    /// A paper that could be found is gone.
-    Paper,
-    /// Nothing could be found before; the mark is new.
-    NewMark,
-    /// Nothing could be found before; a mark was there already.
-    OldMark,
-    /// A newer revision stays.
-    Nothing,
+pub enum WithdrawalEffect {
+    /// A tombstone took the place of a paper.
+    PaperRemoved,
+    /// There was nothing before; a tombstone was added.
+    TombstoneAdded,
+    /// There was a tombstone already.
+    TombstoneKept,
+    /// There is a newer revision, which stays.
+    Outdated,
 }
 
 /// What a batch did.
-pub struct Written {
+pub struct BatchOutcome {
     /// For each paper.
-    pub outcomes: Vec<Upserted>,
-    /// Marks of withdrawals that papers took the place of.
-    pub marks_replaced: u64,
+    pub outcomes: Vec<UpsertOutcome>,
+    /// Tombstones that papers took the place of.
+    pub tombstones_replaced: u64,
 }
 
 impl Database {
@@ -50,12 +50,12 @@ impl Database {
     }
 
     /// Writes what is not older than what is there, in one transaction. As many entries as papers.
-    pub fn upsert(&mut self, papers: &[IndexedPaper], entries: &[Vec<u8>]) -> Result<Written, StoreError> {
-        let failed = |error: rusqlite::Error| failure::failed(&self.file, &error);
+    pub fn upsert(&mut self, papers: &[IndexedPaper], entries: &[Vec<u8>]) -> Result<BatchOutcome, StoreError> {
+        let failed = |error: rusqlite::Error| errors::failed(&self.file, &error);
         let transaction = self.connection.transaction().map_err(failed)?;
-        let mut written = Written {
+        let mut written = BatchOutcome {
             outcomes: Vec::with_capacity(papers.len()),
-            marks_replaced: 0,
+            tombstones_replaced: 0,
         };
         for (one, entry) in papers.iter().zip(entries) {
             write(&transaction, one, entry, &mut written).map_err(failed)?;
@@ -64,11 +64,11 @@ impl Database {
         Ok(written)
     }
 
-    /// Leaves the mark of a withdrawal unless a newer revision is there.
-    pub fn withdraw(&mut self, id: &PaperId, revision: u64) -> Result<Withdrawn, StoreError> {
-        let failed = |error: rusqlite::Error| failure::failed(&self.file, &error);
+    /// Leaves a tombstone unless a newer revision is there.
+    pub fn withdraw(&mut self, id: &PaperId, revision: u64) -> Result<WithdrawalEffect, StoreError> {
+        let failed = |error: rusqlite::Error| errors::failed(&self.file, &error);
         let transaction = self.connection.transaction().map_err(failed)?;
-        let done = mark(&transaction, id, revision).map_err(failed)?;
+        let done = write_tombstone(&transaction, id, revision).map_err(failed)?;
         transaction.commit().map_err(failed)?;
         Ok(done)
     }
@@ -78,11 +78,11 @@ fn write(
     transaction: &Transaction<'_>,
     one: &IndexedPaper,
     entry: &[u8],
-    written: &mut Written,
+    written: &mut BatchOutcome,
 ) -> rusqlite::Result<()> {
-    let known = known(transaction, &one.paper.id)?;
-    if known.is_some_and(|known| known.revision > one.paper.revision) {
-        written.outcomes.push(Upserted::Stale);
+    let stored = stored_revision(transaction, &one.paper.id)?;
+    if stored.is_some_and(|stored| stored.revision > one.paper.revision) {
+        written.outcomes.push(UpsertOutcome::Stale);
         return Ok(());
     }
     let number: i64 = transaction
@@ -101,15 +101,15 @@ fn write(
     transaction
         .prepare_cached("INSERT OR REPLACE INTO entries (number, entry) VALUES (?1, ?2)")?
         .execute(params![number, entry])?;
-    written.marks_replaced += u64::from(known.is_some_and(|known| known.withdrawn));
-    written.outcomes.push(Upserted::Written);
+    written.tombstones_replaced += u64::from(stored.is_some_and(|stored| stored.withdrawn));
+    written.outcomes.push(UpsertOutcome::Written);
     Ok(())
 }
 
-fn mark(transaction: &Transaction<'_>, id: &PaperId, revision: u64) -> rusqlite::Result<Withdrawn> {
-    let known = known(transaction, id)?;
-    if known.is_some_and(|known| known.revision > revision) {
-        return Ok(Withdrawn::Nothing);
+fn write_tombstone(transaction: &Transaction<'_>, id: &PaperId, revision: u64) -> rusqlite::Result<WithdrawalEffect> {
+    let stored = stored_revision(transaction, id)?;
+    if stored.is_some_and(|stored| stored.revision > revision) {
+        return Ok(WithdrawalEffect::Outdated);
     }
     let number: i64 = transaction
         .prepare_cached(
@@ -120,24 +120,24 @@ fn mark(transaction: &Transaction<'_>, id: &PaperId, revision: u64) -> rusqlite:
     transaction
         .prepare_cached("DELETE FROM entries WHERE number = ?1")?
         .execute([number])?;
-    Ok(match known {
-        None => Withdrawn::NewMark,
-        Some(known) if known.withdrawn => Withdrawn::OldMark,
-        Some(_) => Withdrawn::Paper,
+    Ok(match stored {
+        None => WithdrawalEffect::TombstoneAdded,
+        Some(stored) if stored.withdrawn => WithdrawalEffect::TombstoneKept,
+        Some(_) => WithdrawalEffect::PaperRemoved,
     })
 }
 
 #[derive(Clone, Copy)]
-struct Known {
+struct StoredRevision {
     revision: u64,
     withdrawn: bool,
 }
 
-fn known(transaction: &Transaction<'_>, id: &PaperId) -> rusqlite::Result<Option<Known>> {
+fn stored_revision(transaction: &Transaction<'_>, id: &PaperId) -> rusqlite::Result<Option<StoredRevision>> {
     transaction
         .prepare_cached("SELECT revision, withdrawn FROM papers WHERE id = ?1")?
         .query_row([id.as_str()], |row| {
-            Ok(Known {
+            Ok(StoredRevision {
                 revision: row.get::<_, i64>(0)?.unsigned_abs(),
                 withdrawn: row.get(1)?,
             })

@@ -1,47 +1,47 @@
-//! By meaning: the cosine with every paper that passes, exact, in two looks.
+//! The dense leg: the exact cosine with every paper that passes, in two steps.
 //!
-//! The first look takes the codes, which are a quarter of the memory, and keeps every paper whose score may be among the
-//! best as far as the bound on the error says; the second computes those scores in double precision. All questions that
-//! wait at the same moment share the first look, and it is divided among the cores.
+//! The first step scans the codes, which take a quarter of the memory, and keeps every paper whose score may be among the
+//! best according to the bound on the error; the second computes those scores in double precision. All requests that wait
+//! at the same moment share one scan, which is divided among the cores.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::fusion::Hit;
 use rayon::prelude::*;
 
-use super::best::Best;
 use super::bits::{Bits, WORD, ones};
-use super::kernel::Kernel;
-use super::snapshot::{Place, Snapshot};
-use super::vectors::Question;
+use super::kernel::DotKernel;
+use super::snapshot::{SegmentSnapshot, SlotAddress};
+use super::top_k::TopK;
+use super::vectors::QueryVector;
 
-/// Words of slots that one task looks at: 2,048 papers.
+/// Words of slots that one task scans: 2,048 papers.
 const TASK_WORDS: usize = 32;
-/// With so few papers of a word that pass, each is looked at alone.
+/// Where so few papers of a word pass, each is scored alone.
 const FEW: u32 = 6;
-/// Papers that are remembered before the list is cleared of those that cannot be among the best any more.
+/// Candidates that are kept before those that cannot be among the best any more are dropped.
 const REMEMBERED: usize = 4_096;
 
-/// Answers questions, those that wait at the same time together.
-pub struct Searcher {
-    kernel: Kernel,
-    waiting: Mutex<Vec<Arc<Job>>>,
-    looking: Mutex<()>,
+/// Answers requests; those that wait at the same time share a scan.
+pub struct DenseSearcher {
+    kernel: DotKernel,
+    waiting: Mutex<Vec<Arc<DenseRequest>>>,
+    scanning: Mutex<()>,
 }
 
-/// A question under a filter.
-pub struct Job {
-    snapshot: Arc<Snapshot>,
+/// A query vector under a filter.
+pub struct DenseRequest {
+    snapshot: Arc<SegmentSnapshot>,
     passing: Arc<Vec<Bits>>,
-    question: Question,
+    vector: QueryVector,
     limit: usize,
     answer: Mutex<Option<Vec<Hit>>>,
 }
 
-/// A part of the papers, for one task.
+/// A range of the papers of one segment, for one task.
 #[derive(Clone, Copy)]
-struct Range {
-    part: usize,
+struct ScanRange {
+    segment: usize,
     begin: usize,
     end: usize,
 }
@@ -50,82 +50,88 @@ struct Range {
 #[derive(Debug, Default)]
 struct Candidates {
     limit: usize,
-    /// As many papers as asked for score at least this.
+    /// At least `limit` papers score this or more.
     floor: f32,
     at_least: Vec<f32>,
-    found: Vec<(f32, Place)>,
+    found: Vec<(f32, SlotAddress)>,
     clear_at: usize,
 }
 
-impl Searcher {
+impl DenseSearcher {
     /// With the fastest kernel.
     pub fn new() -> Self {
-        let kernel = Kernel::choose();
-        tracing::debug!(kernel = kernel.name, "first look at dense vectors");
+        let kernel = DotKernel::choose();
+        tracing::debug!(kernel = kernel.name, "kernel for scans of dense vectors");
         Self {
             kernel,
             waiting: Mutex::default(),
-            looking: Mutex::default(),
+            scanning: Mutex::default(),
         }
     }
 
     /// The best papers among those that pass.
     pub fn search(
         &self,
-        snapshot: &Arc<Snapshot>,
+        snapshot: &Arc<SegmentSnapshot>,
         passing: &Arc<Vec<Bits>>,
-        question: Question,
+        vector: QueryVector,
         limit: usize,
     ) -> Vec<Hit> {
         if limit == 0 {
             return Vec::new();
         }
-        let job = Arc::new(Job {
+        let request = Arc::new(DenseRequest {
             snapshot: Arc::clone(snapshot),
             passing: Arc::clone(passing),
-            question,
+            vector,
             limit,
             answer: Mutex::default(),
         });
-        lock(&self.waiting).push(Arc::clone(&job));
-        // Whoever comes first answers all that came until then; the others find their answer when it is their turn.
-        let _turn = lock(&self.looking);
-        if let Some(answer) = lock(&job.answer).take() {
+        lock(&self.waiting).push(Arc::clone(&request));
+        // The first one answers all requests that came until then; the others find their answer when they get the lock.
+        let _turn = lock(&self.scanning);
+        if let Some(answer) = lock(&request.answer).take() {
             return answer;
         }
-        let mut jobs = std::mem::take(&mut *lock(&self.waiting));
-        if !jobs.iter().any(|other| Arc::ptr_eq(other, &job)) {
-            jobs.push(Arc::clone(&job));
+        let mut requests = std::mem::take(&mut *lock(&self.waiting));
+        if !requests.iter().any(|other| Arc::ptr_eq(other, &request)) {
+            requests.push(Arc::clone(&request));
         }
-        while let Some(first) = jobs.first() {
+        while let Some(first) = requests.first() {
             let snapshot = Arc::clone(&first.snapshot);
-            let (together, rest): (Vec<_>, Vec<_>) =
-                jobs.into_iter().partition(|job| Arc::ptr_eq(&job.snapshot, &snapshot));
+            let (together, rest): (Vec<_>, Vec<_>) = requests
+                .into_iter()
+                .partition(|request| Arc::ptr_eq(&request.snapshot, &snapshot));
             self.answer(&snapshot, &together);
-            jobs = rest;
+            requests = rest;
         }
-        lock(&job.answer).take().unwrap_or_default()
+        lock(&request.answer).take().unwrap_or_default()
     }
 
-    fn answer(&self, snapshot: &Snapshot, jobs: &[Arc<Job>]) {
+    fn answer(&self, snapshot: &SegmentSnapshot, requests: &[Arc<DenseRequest>]) {
         let mut ranges = Vec::new();
-        for (part, one) in snapshot.parts.iter().enumerate() {
+        for (segment, one) in snapshot.segments.iter().enumerate() {
             let words = one.live.words().len();
-            ranges.extend((0..words).step_by(TASK_WORDS).map(|begin| Range {
-                part,
+            ranges.extend((0..words).step_by(TASK_WORDS).map(|begin| ScanRange {
+                segment,
                 begin,
                 end: words.min(begin + TASK_WORDS),
             }));
         }
-        let fresh = || jobs.iter().map(|job| Candidates::new(job.limit)).collect::<Vec<_>>();
-        let look = |mut candidates: Vec<Candidates>, range: &Range| {
-            self.look(snapshot, *range, jobs, &mut candidates);
+        let fresh = || {
+            requests
+                .iter()
+                .map(|request| Candidates::new(request.limit))
+                .collect::<Vec<_>>()
+        };
+        let scan = |mut candidates: Vec<Candidates>, range: &ScanRange| {
+            self.scan(snapshot, *range, requests, &mut candidates);
             candidates
         };
         let candidates = if ranges.len() < 4 {
-            ranges.iter().fold(fresh(), look)
+            ranges.iter().fold(fresh(), scan)
         } else {
-            let halves = ranges.par_iter().with_min_len(4).fold(fresh, look);
+            let halves = ranges.par_iter().with_min_len(4).fold(fresh, scan);
             halves.reduce(fresh, |mut left, right| {
                 for (left, right) in left.iter_mut().zip(right) {
                     left.join(right);
@@ -133,31 +139,37 @@ impl Searcher {
                 left
             })
         };
-        jobs.par_iter().zip(candidates).for_each(|(job, candidates)| {
-            let mut best = Best::new(snapshot, job.limit);
-            for place in candidates.places() {
-                let vectors = &snapshot.parts[place.part].segment.vectors;
-                best.offer(vectors.cosine(place.slot, &job.question), place);
+        requests.par_iter().zip(candidates).for_each(|(request, candidates)| {
+            let mut best = TopK::new(snapshot, request.limit);
+            for address in candidates.addresses() {
+                let vectors = &snapshot.segments[address.segment].segment.vectors;
+                best.offer(vectors.cosine(address.slot, &request.vector), address);
             }
-            *lock(&job.answer) = Some(best.hits());
+            *lock(&request.answer) = Some(best.hits());
         });
     }
 
-    /// Looks at a range for all questions, 64 papers at a time, so that their codes are read from memory once.
-    fn look(&self, snapshot: &Snapshot, range: Range, jobs: &[Arc<Job>], candidates: &mut [Candidates]) {
-        let vectors = &snapshot.parts[range.part].segment.vectors;
+    /// Scans a range for all requests, 64 papers at a time, so that their codes are read from memory once.
+    fn scan(
+        &self,
+        snapshot: &SegmentSnapshot,
+        range: ScanRange,
+        requests: &[Arc<DenseRequest>],
+        candidates: &mut [Candidates],
+    ) {
+        let vectors = &snapshot.segments[range.segment].segment.vectors;
         let mut dots = [0_i32; WORD];
         for word in range.begin..range.end {
             let meaning = vectors.has_meaning.words()[word];
             let begin = word * WORD;
             let end = vectors.sums.len().min(begin + WORD);
-            for (job, candidates) in jobs.iter().zip(candidates.iter_mut()) {
-                let wanted = job.passing[range.part].words()[word] & meaning;
-                let question = &job.question;
+            for (request, candidates) in requests.iter().zip(candidates.iter_mut()) {
+                let wanted = request.passing[range.segment].words()[word] & meaning;
+                let query = &request.vector;
                 let mut dots_of = |slots: std::ops::Range<usize>| {
                     let codes = &vectors.codes[slots.start * vectors.stride..slots.end * vectors.stride];
                     let out = &mut dots[slots.start - begin..slots.end - begin];
-                    self.kernel.dots(&question.asked, codes, &vectors.sums[slots], out);
+                    self.kernel.dots(&query.codes, codes, &vectors.sums[slots], out);
                 };
                 if wanted.count_ones() > FEW {
                     dots_of(begin..end);
@@ -166,11 +178,12 @@ impl Searcher {
                 }
                 let (scales, errors) = (&vectors.scales[begin..end], &vectors.errors[begin..end]);
                 for bit in ones(wanted) {
-                    let near = dots[bit] as f32 * (scales[bit] * question.scale);
-                    let bound = question.bound(errors[bit]);
+                    let near = dots[bit] as f32 * (scales[bit] * query.scale);
+                    let bound = query.bound(errors[bit]);
                     if near + bound >= candidates.floor {
                         let slot = begin + bit;
-                        candidates.take(near, bound, Place { part: range.part, slot });
+                        let segment = range.segment;
+                        candidates.take(near, bound, SlotAddress { segment, slot });
                     }
                 }
             }
@@ -189,9 +202,9 @@ impl Candidates {
         }
     }
 
-    /// Takes a paper that scores within a bound of what is near.
-    fn take(&mut self, near: f32, bound: f32, place: Place) {
-        self.found.push((near + bound, place));
+    /// Adds a paper whose score is within `bound` of `near`.
+    fn take(&mut self, near: f32, bound: f32, address: SlotAddress) {
+        self.found.push((near + bound, address));
         if near - bound > self.floor {
             self.at_least.push(near - bound);
             if self.at_least.len() >= self.limit.saturating_mul(2) {
@@ -203,7 +216,7 @@ impl Candidates {
         }
     }
 
-    /// Finds the highest floor that is known.
+    /// Raises the floor as far as the scores so far allow.
     fn raise(&mut self) {
         if self.at_least.len() >= self.limit {
             let (_, last, _) = self
@@ -228,10 +241,10 @@ impl Candidates {
         self.clear();
     }
 
-    fn places(mut self) -> impl Iterator<Item = Place> {
+    fn addresses(mut self) -> impl Iterator<Item = SlotAddress> {
         self.raise();
         self.clear();
-        self.found.into_iter().map(|(_, place)| place)
+        self.found.into_iter().map(|(_, address)| address)
     }
 }
 

@@ -1,6 +1,6 @@
-//! What memory needs of a paper, as bytes: how the file keeps it beside the paper itself, so that opening decodes no paper.
+//! What memory holds of a paper, as bytes: the file keeps it beside the paper itself, so that opening decodes no paper.
 //!
-//! Numbers are little-endian; a text is its length and its bytes; a list is its length and its items. Another layout is
+//! Numbers are little-endian; a text is its length and its bytes; a list is its length and its items. Another layout needs
 //! another version of the file, see [`super::schema`].
 
 use domain::{DenseVector, LinkKind, PaperVectors, SparseVector, text};
@@ -12,7 +12,7 @@ const TRUNCATED: u8 = 2;
 
 /// An entry, read in place.
 #[derive(Debug, Clone)]
-pub struct Entry<'a> {
+pub struct IndexEntry<'a> {
     /// Id of the paper.
     pub id: &'a str,
     /// When it was published, in milliseconds since the epoch.
@@ -26,11 +26,11 @@ pub struct Entry<'a> {
     /// BCP 47 tag; empty when unknown.
     pub language: &'a str,
     /// Its categories.
-    pub categories: List<'a>,
+    pub categories: TextList<'a>,
     /// Its authors as printed.
-    pub authors: List<'a>,
-    /// What its authors can be asked for by.
-    pub author_keys: List<'a>,
+    pub authors: TextList<'a>,
+    /// The keys that its authors are filtered by.
+    pub author_keys: TextList<'a>,
     dense: &'a [u8],
     terms: &'a [u8],
     weights: &'a [u8],
@@ -38,7 +38,7 @@ pub struct Entry<'a> {
 
 /// Texts in an entry.
 #[derive(Debug, Clone, Copy)]
-pub struct List<'a> {
+pub struct TextList<'a> {
     items: u32,
     bytes: &'a [u8],
 }
@@ -49,6 +49,9 @@ pub enum EntryError {
     /// They end too early, or go on behind the end.
     #[error("it has another length than it says")]
     Length,
+    /// A flag that this release does not know.
+    #[error("its flags are {0:#010b}, of which only the last two are known")]
+    Flags(u8),
     /// A text is not UTF-8.
     #[error("a text in it is not UTF-8")]
     Text,
@@ -96,12 +99,15 @@ pub fn encode(one: &IndexedPaper) -> Vec<u8> {
     out
 }
 
-impl<'a> Entry<'a> {
+impl<'a> IndexEntry<'a> {
     /// Reads an entry whose vector must have a length.
     pub fn read(bytes: &'a [u8], dimension: usize) -> Result<Self, EntryError> {
-        let mut rest = Rest(bytes);
+        let mut rest = ByteReader(bytes);
         let published_ms = i64::from_le_bytes(rest.array()?);
         let [flags] = rest.array()?;
+        if flags & !(HAS_CODE | TRUNCATED) != 0 {
+            return Err(EntryError::Flags(flags));
+        }
         let (id, source, language) = (rest.text()?, rest.text()?, rest.text()?);
         let (categories, authors, author_keys) = (rest.list()?, rest.list()?, rest.list()?);
         let found = rest.length()?;
@@ -163,19 +169,19 @@ impl<'a> Entry<'a> {
     }
 }
 
-impl<'a> List<'a> {
+impl<'a> TextList<'a> {
     /// The texts.
     pub fn iter(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let mut rest = Rest(self.bytes);
+        let mut rest = ByteReader(self.bytes);
         // The list was read to its end before, so each text is there.
         (0..self.items).map(move |_| rest.text().unwrap_or_default())
     }
 }
 
-/// What is still to be read.
-struct Rest<'a>(&'a [u8]);
+/// Reads bytes from the front.
+struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> ByteReader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], EntryError> {
         let (taken, rest) = self.0.split_at_checked(length).ok_or(EntryError::Length)?;
         self.0 = rest;
@@ -197,19 +203,19 @@ impl<'a> Rest<'a> {
         std::str::from_utf8(self.take(length)?).map_err(|_| EntryError::Text)
     }
 
-    fn list(&mut self) -> Result<List<'a>, EntryError> {
+    fn list(&mut self) -> Result<TextList<'a>, EntryError> {
         let items = u32::from_le_bytes(self.array()?);
         let begin = self.0;
         for _ in 0..items {
             self.text()?;
         }
         let bytes = &begin[..begin.len() - self.0.len()];
-        Ok(List { items, bytes })
+        Ok(TextList { items, bytes })
     }
 }
 
 fn put_length(out: &mut Vec<u8>, length: usize) {
-    out.extend(super::values::number(length).to_le_bytes());
+    out.extend(super::value_index::number(length).to_le_bytes());
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -8,15 +8,15 @@ use jiff::{Timestamp, civil::Date};
 
 use super::bits::Bits;
 use super::segment::Segment;
-use super::snapshot::Snapshot;
+use super::snapshot::SegmentSnapshot;
 use crate::store::{Facet, FacetCount};
 
 /// Values of the papers that pass, most papers first, equal counts by value.
-pub fn count(snapshot: &Snapshot, passing: &[Bits], facet: Facet, limit: usize) -> Vec<FacetCount> {
-    let parts = || snapshot.parts.iter().map(|part| &*part.segment).zip(passing);
+pub fn count(snapshot: &SegmentSnapshot, passing: &[Bits], facet: Facet, limit: usize) -> Vec<FacetCount> {
+    let segments = || snapshot.segments.iter().map(|one| &*one.segment).zip(passing);
     let mut counts: Vec<FacetCount> = match facet {
-        Facet::Year => years(parts()),
-        _ => values(parts(), facet),
+        Facet::Year => years(segments()),
+        _ => values(segments(), facet),
     };
     let order = |a: &FacetCount, b: &FacetCount| b.papers.cmp(&a.papers).then_with(|| a.value.cmp(&b.value));
     if limit < counts.len() {
@@ -27,9 +27,9 @@ pub fn count(snapshot: &Snapshot, passing: &[Bits], facet: Facet, limit: usize) 
     counts
 }
 
-fn values<'a>(parts: impl Iterator<Item = (&'a Segment, &'a Bits)>, facet: Facet) -> Vec<FacetCount> {
+fn values<'a>(segments: impl Iterator<Item = (&'a Segment, &'a Bits)>, facet: Facet) -> Vec<FacetCount> {
     let mut counts: HashMap<&str, u64, RandomState> = HashMap::default();
-    for (segment, passing) in parts {
+    for (segment, passing) in segments {
         let values = match facet {
             Facet::Category => &segment.categories,
             Facet::Source => &segment.sources,
@@ -49,17 +49,17 @@ fn values<'a>(parts: impl Iterator<Item = (&'a Segment, &'a Bits)>, facet: Facet
         .collect()
 }
 
-fn years<'a>(parts: impl Iterator<Item = (&'a Segment, &'a Bits)>) -> Vec<FacetCount> {
+fn years<'a>(segments: impl Iterator<Item = (&'a Segment, &'a Bits)>) -> Vec<FacetCount> {
     let mut counts: HashMap<i16, u64> = HashMap::new();
-    let mut known: Option<(i64, i64, i16)> = None;
-    for (segment, passing) in parts {
+    let mut latest: Option<(i64, i64, i16)> = None;
+    for (segment, passing) in segments {
         for slot in passing.slots() {
             let published = segment.published_ms[slot];
-            let (begin, end, year) = match known {
+            let (begin, end, year) = match latest {
                 Some(known) if (known.0..known.1).contains(&published) => known,
                 _ => year_of(published),
             };
-            known = Some((begin, end, year));
+            latest = Some((begin, end, year));
             *counts.entry(year).or_default() += 1;
         }
     }

@@ -1,22 +1,22 @@
-//! Which papers pass a filter, decided for a whole segment at a time from its lists and columns, before anything is scored.
+//! Which papers pass a filter, decided for a whole segment at a time from its lists and columns, before scoring.
 
 use domain::PaperId;
 use jiff::Timestamp;
 
 use super::bits::Bits;
 use super::segment::Segment;
-use super::snapshot::{Part, Snapshot};
-use super::values::Values;
+use super::snapshot::{LiveSegment, SegmentSnapshot};
+use super::value_index::ValueIndex;
 use crate::store::Filter;
 
-/// The papers that pass, for each part of a snapshot.
-pub fn passing(filter: &Filter, snapshot: &Snapshot) -> Vec<Bits> {
-    snapshot.parts.iter().map(|part| passing_of(filter, part)).collect()
+/// The papers that pass, for each segment of a snapshot.
+pub fn passing(filter: &Filter, snapshot: &SegmentSnapshot) -> Vec<Bits> {
+    snapshot.segments.iter().map(|one| passing_of(filter, one)).collect()
 }
 
-fn passing_of(filter: &Filter, part: &Part) -> Bits {
-    let segment = &*part.segment;
-    let mut bits = Bits::clone(&part.live);
+fn passing_of(filter: &Filter, live: &LiveSegment) -> Bits {
+    let segment = &*live.segment;
+    let mut bits = Bits::clone(&live.live);
     by_values(
         &mut bits,
         &segment.categories,
@@ -52,7 +52,7 @@ fn passing_of(filter: &Filter, part: &Part) -> Bits {
     bits
 }
 
-fn by_values(bits: &mut Bits, values: &Values, wanted: &[String], unwanted: &[String]) {
+fn by_values(bits: &mut Bits, values: &ValueIndex, wanted: &[String], unwanted: &[String]) {
     let slots = bits.words().len() * super::bits::WORD;
     if !wanted.is_empty() {
         bits.keep(&values.any_of(wanted, slots));

@@ -1,7 +1,8 @@
-//! The folder of all collections: held by one process, with a file that says which collection is what.
+//! The folder of all collections: locked by one process, with a file that says what the aliases stand for.
 //!
 //! It knows no table; see `super::schema`.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,29 +10,37 @@ use std::path::{Path, PathBuf};
 use domain::EncoderId;
 use serde::{Deserialize, Serialize};
 
-use super::failure::unusable;
+use super::errors::unusable;
 use crate::store::{Alias, StoreError, collection_name};
 
 const LOCK: &str = "LOCK";
 const ALIASES: &str = "ALIASES";
 const SUFFIX: &str = ".sqlite";
 
-/// A folder that this process holds until the value is dropped.
+/// A folder that this process keeps locked until the value is dropped.
 pub struct Folder {
     path: PathBuf,
     _lock: File,
 }
 
-/// Which collection each alias stands for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The collection that each alias stands for, by its encoder and the length of its vectors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aliases {
-    current: Option<Named>,
-    next: Option<Named>,
+    current: Option<(EncoderId, usize)>,
+    next: Option<(EncoderId, usize)>,
 }
 
-/// An encoder and the length of its vectors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Named {
+/// The file of the aliases.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AliasFile {
+    current: Option<AliasTarget>,
+    next: Option<AliasTarget>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AliasTarget {
     encoder: String,
     dimension: usize,
 }
@@ -98,7 +107,7 @@ impl Folder {
         sync(&self.path).map_err(failed)
     }
 
-    /// What the aliases stand for; `None` where nothing was ever written.
+    /// What the aliases stand for; `None` where none was ever set.
     pub fn aliases(&self) -> Result<Option<Aliases>, StoreError> {
         let file = self.path.join(ALIASES);
         let text = match std::fs::read_to_string(&file) {
@@ -106,18 +115,35 @@ impl Folder {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unusable(&file, error.to_string())),
         };
-        let problem = |error: serde_json::Error| {
-            unusable(
-                &file,
-                format!("the file is damaged ({error}); remove it and name the current collection again"),
-            )
+        let problem = |error: &dyn Display| {
+            let problem = format!(
+                "the file is damaged ({error}); restore it from a backup, or remove the folder and index again"
+            );
+            unusable(&file, problem)
         };
-        serde_json::from_str(&text).map(Some).map_err(problem)
+        let read: AliasFile = serde_json::from_str(&text).map_err(|error| problem(&error))?;
+        let target = |target: AliasTarget| {
+            let encoder = EncoderId::parse(&target.encoder).map_err(|error| problem(&error))?;
+            Ok((encoder, target.dimension))
+        };
+        Ok(Some(Aliases {
+            current: read.current.map(target).transpose()?,
+            next: read.next.map(target).transpose()?,
+        }))
     }
 
-    /// Writes what the aliases stand for, durably and at once.
+    /// Writes what the aliases stand for, durably and atomically.
     pub fn set_aliases(&self, aliases: &Aliases) -> Result<(), StoreError> {
-        let text = serde_json::to_string_pretty(aliases).unwrap_or_default() + "\n";
+        let target = |target: &(EncoderId, usize)| AliasTarget {
+            encoder: target.0.to_string(),
+            dimension: target.1,
+        };
+        let file = AliasFile {
+            current: aliases.current.as_ref().map(target),
+            next: aliases.next.as_ref().map(target),
+        };
+        let unwritable = |error: serde_json::Error| StoreError::Refused(error.to_string());
+        let text = serde_json::to_string_pretty(&file).map_err(unwritable)? + "\n";
         let new = self.path.join(format!("{ALIASES}.new"));
         let written = File::create(&new).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
@@ -132,23 +158,19 @@ impl Folder {
 impl Aliases {
     /// What an alias stands for.
     pub fn get(&self, alias: Alias) -> Option<(EncoderId, usize)> {
-        let named = match alias {
-            Alias::Current => self.current.as_ref(),
-            Alias::Next => self.next.as_ref(),
-        }?;
-        Some((EncoderId::parse(&named.encoder).ok()?, named.dimension))
+        match alias {
+            Alias::Current => self.current.clone(),
+            Alias::Next => self.next.clone(),
+        }
     }
 
-    /// The same with an alias standing for something else.
+    /// The same aliases, but one of them standing for something else.
     pub fn with(&self, alias: Alias, stands_for: Option<(&EncoderId, usize)>) -> Self {
-        let named = stands_for.map(|(encoder, dimension)| Named {
-            encoder: encoder.to_string(),
-            dimension,
-        });
+        let target = stands_for.map(|(encoder, dimension)| (encoder.clone(), dimension));
         let mut it = self.clone();
         match alias {
-            Alias::Current => it.current = named,
-            Alias::Next => it.next = named,
+            Alias::Current => it.current = target,
+            Alias::Next => it.next = target,
         }
         it
     }

@@ -1,43 +1,43 @@
-//! Dot products of small integers: the first, rough look at every dense vector.
+//! Dot products of small integers: the first, rough scan of every dense vector.
 //!
 //! One function per kind of processor, chosen at run time; all give the same integers, so results never depend on the
-//! machine. Nothing here decides what is found: `super::dense` computes anew, in floating point, whatever may be.
+//! machine. Nothing here decides what is found: `super::dense` computes the scores of all candidates again, in floating point.
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// Codes of a row come in steps of as many; rows are filled up with zeros.
+/// The number of codes in a row is a multiple of this; rows are padded with zeros.
 pub const STEP: usize = 64;
 
-/// A vector to compare with many: its codes, and the same moved up by 128, which some instructions want.
+/// The codes of a query vector, and the same codes plus 128, which some instructions need.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub struct QueryCodes {
     codes: Vec<i8>,
-    moved: Vec<u8>,
+    shifted: Vec<u8>,
 }
 
-/// `out[r] = asked · rows[r]` for rows that lie one behind the other, each as long as what is asked. `sums[r]` is the sum
-/// of the codes of a row.
-type Dots = fn(asked: &Asked, rows: &[i8], sums: &[i32], out: &mut [i32]);
+/// `out[r] = query · rows[r]` for rows that lie one behind the other, each as long as the query. `sums[r]` is the sum of the
+/// codes of a row.
+type DotProducts = fn(query: &QueryCodes, rows: &[i8], sums: &[i32], out: &mut [i32]);
 
 /// The arithmetic for a kind of processor.
 #[derive(Clone, Copy)]
-pub struct Kernel {
+pub struct DotKernel {
     /// Its name, for people.
     pub name: &'static str,
-    dots: Dots,
+    dots: DotProducts,
 }
 
-impl Asked {
-    /// Of codes from -127 to 127, filled up to whole steps.
+impl QueryCodes {
+    /// From codes of -127 to 127, padded to whole steps.
     pub fn new(mut codes: Vec<i8>) -> Self {
         codes.resize(codes.len().next_multiple_of(STEP), 0);
-        let moved = codes.iter().map(|code| code.cast_unsigned() ^ 0x80).collect();
-        Self { codes, moved }
+        let shifted = codes.iter().map(|code| code.cast_unsigned() ^ 0x80).collect();
+        Self { codes, shifted }
     }
 }
 
-impl Kernel {
+impl DotKernel {
     /// The fastest that this processor runs.
     pub fn choose() -> Self {
         Self::all().pop().unwrap_or(PORTABLE)
@@ -52,18 +52,18 @@ impl Kernel {
     }
 
     /// As many dot products as there are sums.
-    pub fn dots(&self, asked: &Asked, rows: &[i8], sums: &[i32], out: &mut [i32]) {
-        assert_eq!(rows.len(), sums.len() * asked.codes.len());
+    pub fn dots(&self, query: &QueryCodes, rows: &[i8], sums: &[i32], out: &mut [i32]) {
+        assert_eq!(rows.len(), sums.len() * query.codes.len());
         assert_eq!(out.len(), sums.len());
-        (self.dots)(asked, rows, sums, out);
+        (self.dots)(query, rows, sums, out);
     }
 }
 
-const PORTABLE: Kernel = Kernel {
+const PORTABLE: DotKernel = DotKernel {
     name: "portable",
-    dots: |asked, rows, _, out| {
-        for (row, out) in rows.chunks_exact(asked.codes.len()).zip(out) {
-            let products = asked.codes.iter().zip(row);
+    dots: |query, rows, _, out| {
+        for (row, out) in rows.chunks_exact(query.codes.len()).zip(out) {
+            let products = query.codes.iter().zip(row);
             *out = products.map(|(a, b)| i32::from(i16::from(*a) * i16::from(*b))).sum();
         }
     },
@@ -94,8 +94,8 @@ mod tests {
             let expected: Vec<i32> = rows_of()
                 .map(|row| row.iter().zip(&asked).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum())
                 .collect();
-            let asked = Asked::new(asked);
-            for kernel in Kernel::all() {
+            let asked = QueryCodes::new(asked);
+            for kernel in DotKernel::all() {
                 let mut out = vec![7; sums.len()];
                 kernel.dots(&asked, rows, &sums, &mut out);
                 prop_assert_eq!(&out, &expected, "{}", kernel.name);

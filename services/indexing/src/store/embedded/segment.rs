@@ -1,12 +1,12 @@
 //! Papers that were sealed together: columns, inverted lists and vectors, by slot. Slots ascend with the papers' ids.
 //!
-//! Immutable, so that readers need no lock. Which of its papers still hold is the snapshot's business.
+//! Immutable, so that readers need no lock. The snapshot knows which of its papers are live.
 
 use super::bits::Bits;
-use super::entry::{Entry, EntryError};
-use super::terms::Terms;
-use super::values::{Texts, Values};
-use super::vectors::Vectors;
+use super::entry::{EntryError, IndexEntry};
+use super::inverted_index::InvertedIndex;
+use super::value_index::{TextColumn, ValueIndex};
+use super::vectors::SegmentVectors;
 
 /// Most papers of a segment; a slot must fit into 16 bits, and building one must not take long.
 pub const CAPACITY: usize = 16_384;
@@ -15,7 +15,7 @@ pub const CAPACITY: usize = 16_384;
 #[derive(Debug)]
 pub struct Segment {
     /// Ids, ascending.
-    pub ids: Texts,
+    pub ids: TextColumn,
     /// When each was published, in milliseconds since the epoch.
     pub published_ms: Vec<i64>,
     /// Those with a link to code.
@@ -23,30 +23,30 @@ pub struct Segment {
     /// Those with any term.
     pub has_terms: Bits,
     /// By category.
-    pub categories: Values,
+    pub categories: ValueIndex,
     /// By feed.
-    pub sources: Values,
+    pub sources: ValueIndex,
     /// By language; papers of unknown language are in none.
-    pub languages: Values,
+    pub languages: ValueIndex,
     /// By author as printed.
-    pub authors: Values,
-    /// By what authors can be asked for by.
-    pub author_keys: Values,
+    pub authors: ValueIndex,
+    /// By the keys that authors are filtered by.
+    pub author_keys: ValueIndex,
     /// By term.
-    pub terms: Terms,
+    pub terms: InvertedIndex,
     /// By meaning.
-    pub vectors: Vectors,
+    pub vectors: SegmentVectors,
 }
 
-/// Entries that will be a segment.
+/// Collects entries for a segment.
 #[derive(Debug)]
-pub struct Builder {
+pub struct SegmentBuilder {
     dimension: usize,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl Builder {
+impl SegmentBuilder {
     /// For vectors of a length.
     pub fn new(dimension: usize) -> Self {
         Self {
@@ -56,9 +56,9 @@ impl Builder {
         }
     }
 
-    /// Takes an entry, checked; at most [`CAPACITY`] of them, each of another paper.
+    /// Adds an entry, checked; at most [`CAPACITY`] of them, each of another paper.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
-        let entry = Entry::read(bytes, self.dimension)?;
+        let entry = IndexEntry::read(bytes, self.dimension)?;
         if !entry.dense().all(f32::is_finite) {
             domain::DenseVector::new(entry.dense().collect())?;
         }
@@ -77,7 +77,7 @@ impl Builder {
         let mut entries = Vec::with_capacity(self.ends.len());
         let mut begin = 0;
         for end in &self.ends {
-            entries.push(Entry::read(&self.bytes[begin..*end], self.dimension)?);
+            entries.push(IndexEntry::read(&self.bytes[begin..*end], self.dimension)?);
             begin = *end;
         }
         entries.sort_unstable_by_key(|entry| entry.id);
@@ -91,26 +91,27 @@ impl Segment {
         self.published_ms.len()
     }
 
-    /// The papers of several segments that still hold, in one. No two of them share an id.
-    pub fn merge(parts: &[(&Self, &Bits)]) -> Self {
+    /// Merges the live papers of several segments. No two of them share an id.
+    pub fn merge(segments: &[(&Self, &Bits)]) -> Self {
         let mut all: Vec<(&str, usize, usize)> = Vec::new();
-        for (part, (segment, live)) in parts.iter().enumerate() {
-            all.extend(live.slots().map(|slot| (segment.ids.get(slot), part, slot)));
+        for (number, (segment, live)) in segments.iter().enumerate() {
+            all.extend(live.slots().map(|slot| (segment.ids.get(slot), number, slot)));
         }
         all.sort_unstable();
-        let mut renumber: Vec<Vec<Option<u16>>> = parts.iter().map(|(segment, _)| vec![None; segment.len()]).collect();
-        let mut ids = Texts::default();
-        for (new, (id, part, slot)) in all.iter().enumerate() {
-            renumber[*part][*slot] = Some(as_slot(new));
+        let mut renumber: Vec<Vec<Option<u16>>> =
+            segments.iter().map(|(segment, _)| vec![None; segment.len()]).collect();
+        let mut ids = TextColumn::default();
+        for (new, (id, number, slot)) in all.iter().enumerate() {
+            renumber[*number][*slot] = Some(as_slot(new));
             ids.push(id);
         }
         ids.shrink();
-        let of = |at: usize| (parts[all[at].1].0, all[at].2);
-        let values = |pick: fn(&Self) -> &Values| {
-            let held: Vec<&Values> = parts.iter().map(|(segment, _)| pick(segment)).collect();
-            Values::merge(&held, &renumber)
+        let of = |at: usize| (segments[all[at].1].0, all[at].2);
+        let values = |pick: fn(&Self) -> &ValueIndex| {
+            let held: Vec<&ValueIndex> = segments.iter().map(|(segment, _)| pick(segment)).collect();
+            ValueIndex::merge(&held, &renumber)
         };
-        let dimension = parts.first().map_or(0, |(segment, _)| segment.vectors.dimension());
+        let dimension = segments.first().map_or(0, |(segment, _)| segment.vectors.dimension());
         let mut dense = Vec::with_capacity(all.len() * dimension);
         for at in 0..all.len() {
             let (segment, slot) = of(at);
@@ -131,48 +132,48 @@ impl Segment {
             languages: values(|segment| &segment.languages),
             authors: values(|segment| &segment.authors),
             author_keys: values(|segment| &segment.author_keys),
-            terms: Terms::merge(
-                &parts.iter().map(|(segment, _)| &segment.terms).collect::<Vec<_>>(),
+            terms: InvertedIndex::merge(
+                &segments.iter().map(|(segment, _)| &segment.terms).collect::<Vec<_>>(),
                 &renumber,
             ),
-            vectors: Vectors::new(dimension, dense),
+            vectors: SegmentVectors::new(dimension, dense),
             ids,
         }
     }
 }
 
-fn seal(dimension: usize, entries: &[Entry<'_>]) -> Segment {
+fn seal(dimension: usize, entries: &[IndexEntry<'_>]) -> Segment {
     let slots = || entries.iter().enumerate().map(|(slot, entry)| (entry, as_slot(slot)));
-    let mut ids = Texts::default();
+    let mut ids = TextColumn::default();
     let mut dense = Vec::with_capacity(entries.len() * dimension);
     for entry in entries {
         ids.push(entry.id);
         dense.extend(entry.dense());
     }
     ids.shrink();
-    let known_language = |(entry, _): &(&Entry<'_>, u16)| !entry.language.is_empty();
+    let known_language = |(entry, _): &(&IndexEntry<'_>, u16)| !entry.language.is_empty();
     Segment {
         ids,
         published_ms: entries.iter().map(|entry| entry.published_ms).collect(),
         has_code: Bits::where_true(entries.len(), |slot| entries[slot].has_code),
         has_terms: Bits::where_true(entries.len(), |slot| entries[slot].has_terms()),
-        categories: Values::invert(
+        categories: ValueIndex::invert(
             slots().flat_map(|(entry, slot)| entry.categories.iter().map(move |one| (one, slot))),
         ),
-        sources: Values::invert(slots().map(|(entry, slot)| (entry.source, slot))),
-        languages: Values::invert(
+        sources: ValueIndex::invert(slots().map(|(entry, slot)| (entry.source, slot))),
+        languages: ValueIndex::invert(
             slots()
                 .filter(known_language)
                 .map(|(entry, slot)| (entry.language, slot)),
         ),
-        authors: Values::invert(slots().flat_map(|(entry, slot)| entry.authors.iter().map(move |one| (one, slot)))),
-        author_keys: Values::invert(
+        authors: ValueIndex::invert(slots().flat_map(|(entry, slot)| entry.authors.iter().map(move |one| (one, slot)))),
+        author_keys: ValueIndex::invert(
             slots().flat_map(|(entry, slot)| entry.author_keys.iter().map(move |one| (one, slot))),
         ),
-        terms: Terms::invert(
+        terms: InvertedIndex::invert(
             slots().flat_map(|(entry, slot)| entry.sparse().map(move |(term, weight)| (term, slot, weight))),
         ),
-        vectors: Vectors::new(dimension, dense),
+        vectors: SegmentVectors::new(dimension, dense),
     }
 }
 

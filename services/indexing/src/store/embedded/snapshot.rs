@@ -1,9 +1,9 @@
-//! What readers see: all segments, and which of their papers still hold.
+//! What readers see: all segments, and which of their papers are live, that is neither replaced nor withdrawn.
 //!
-//! A snapshot never changes. A write seals what it brings into a small segment, takes the older selves of its papers out of
-//! the sets of those that hold, and makes a new snapshot that shares everything else; readers keep the one they began
-//! with. Small segments of like size are merged eight at a time and those that are mostly dead are written anew, so that
-//! there are few of them and a paper is moved only a few times. Both end at [`CAPACITY`], so that no write takes long.
+//! A snapshot never changes. A write seals its papers into a small segment, removes their older revisions from the sets of
+//! live papers, and makes a new snapshot that shares everything else; readers keep the one they began with. Small segments
+//! of similar size are merged eight at a time, and those that are mostly dead are compacted, so that there are few of them
+//! and a paper is moved only a few times. No segment exceeds [`CAPACITY`], so that no write takes long.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use domain::PaperId;
 use super::bits::Bits;
 use super::segment::{CAPACITY, Segment};
 
-/// Segments of like size that are merged.
+/// Segments of similar size that are merged.
 const FAN_IN: usize = 8;
 
-/// A segment, and which of its papers still hold.
+/// A segment, and which of its papers are live.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct LiveSegment {
     /// The papers.
     pub segment: Arc<Segment>,
     /// Those neither replaced nor withdrawn since.
@@ -27,21 +27,21 @@ pub struct Part {
 
 /// All segments at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// In no order that means anything.
-    pub parts: Vec<Part>,
+pub struct SegmentSnapshot {
+    /// In no particular order.
+    pub segments: Vec<LiveSegment>,
 }
 
 /// Where a paper is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Which part.
-    pub part: usize,
-    /// Which slot of its segment.
+pub struct SlotAddress {
+    /// The number of its segment in the snapshot.
+    pub segment: usize,
+    /// Its slot in the segment.
     pub slot: usize,
 }
 
-impl Part {
+impl LiveSegment {
     fn new(segment: Segment) -> Self {
         Self {
             live: Arc::new(Bits::all(segment.len())),
@@ -50,13 +50,13 @@ impl Part {
         }
     }
 
-    fn take_out(&mut self, slot: usize) {
+    fn remove(&mut self, slot: usize) {
         if Arc::make_mut(&mut self.live).remove(slot) {
             self.papers -= 1;
         }
     }
 
-    /// Parts of a level are of like size, within a factor of eight.
+    /// Segments of one level are of similar size, within a factor of eight.
     fn level(&self) -> u32 {
         self.papers.max(1).ilog2() / 3
     }
@@ -66,66 +66,66 @@ impl Part {
     }
 }
 
-impl Snapshot {
-    /// Of segments whose papers all hold.
+impl SegmentSnapshot {
+    /// Over segments whose papers are all live.
     pub fn of(segments: Vec<Segment>) -> Self {
         let mut it = Self {
-            parts: segments.into_iter().map(Part::new).collect(),
+            segments: segments.into_iter().map(LiveSegment::new).collect(),
         };
         it.tidy();
         it
     }
 
-    /// The same without some papers and with new ones.
+    /// The same snapshot without some papers and with new ones.
     pub fn changed<'a>(&self, gone: impl Iterator<Item = &'a PaperId>, new: Vec<Segment>) -> Self {
         let mut it = self.clone();
         for id in gone {
-            if let Some(place) = self.find(id) {
-                it.parts[place.part].take_out(place.slot);
+            if let Some(address) = self.find(id) {
+                it.segments[address.segment].remove(address.slot);
             }
         }
-        it.parts.extend(new.into_iter().map(Part::new));
+        it.segments.extend(new.into_iter().map(LiveSegment::new));
         it.tidy();
         it
     }
 
-    /// Where a paper is that can be found.
-    pub fn find(&self, id: &PaperId) -> Option<Place> {
-        self.parts.iter().enumerate().find_map(|(part, one)| {
+    /// Where a live paper is.
+    pub fn find(&self, id: &PaperId) -> Option<SlotAddress> {
+        self.segments.iter().enumerate().find_map(|(segment, one)| {
             let slot = one.segment.ids.find(id.as_str())?;
-            one.live.contains(slot).then_some(Place { part, slot })
+            one.live.contains(slot).then_some(SlotAddress { segment, slot })
         })
     }
 
     /// The id of a paper.
-    pub fn id(&self, place: Place) -> &str {
-        self.parts[place.part].segment.ids.get(place.slot)
+    pub fn id(&self, address: SlotAddress) -> &str {
+        self.segments[address.segment].segment.ids.get(address.slot)
     }
 
-    /// Papers that can be found.
+    /// How many papers are live.
     pub fn papers(&self) -> usize {
-        self.parts.iter().map(|part| part.papers).sum()
+        self.segments.iter().map(|one| one.papers).sum()
     }
 
-    /// Papers that have any term.
+    /// How many live papers have any term.
     pub fn with_terms(&self) -> usize {
         let counts = self
-            .parts
+            .segments
             .iter()
-            .map(|part| part.live.count_both(&part.segment.has_terms));
+            .map(|one| one.live.count_both(&one.segment.has_terms));
         counts.sum()
     }
 
-    /// Papers that have a term.
+    /// How many live papers have a term.
     pub fn holding(&self, term: u32) -> usize {
-        let counts = self.parts.iter().map(|part| {
-            let slots = part.segment.terms.postings(term).slots;
-            if part.papers == part.segment.len() {
+        let counts = self.segments.iter().map(|one| {
+            let slots = one.segment.terms.postings(term).slots;
+            if one.papers == one.segment.len() {
                 return slots.len();
             }
             slots
                 .iter()
-                .filter(|slot| part.live.contains(usize::from(**slot)))
+                .filter(|slot| one.live.contains(usize::from(**slot)))
                 .count()
         });
         counts.sum()
@@ -133,35 +133,35 @@ impl Snapshot {
 
     /// Merges until nothing is to be merged.
     fn tidy(&mut self) {
-        self.parts.retain(|part| part.papers > 0);
+        self.segments.retain(|one| one.papers > 0);
         while let Some(chosen) = self.to_merge() {
             let held: Vec<(&Segment, &Bits)> = chosen
                 .iter()
-                .map(|at| (&*self.parts[*at].segment, &*self.parts[*at].live))
+                .map(|at| (&*self.segments[*at].segment, &*self.segments[*at].live))
                 .collect();
-            let merged = Part::new(Segment::merge(&held));
+            let merged = LiveSegment::new(Segment::merge(&held));
             for at in chosen.into_iter().rev() {
-                self.parts.remove(at);
+                self.segments.remove(at);
             }
-            self.parts.push(merged);
+            self.segments.push(merged);
         }
     }
 
-    /// Parts to make one of, ascending; together they fit.
+    /// The numbers of segments to merge, ascending; together they fit into one.
     fn to_merge(&self) -> Option<Vec<usize>> {
-        if let Some(dead) = self.parts.iter().position(Part::is_mostly_dead) {
+        if let Some(dead) = self.segments.iter().position(LiveSegment::is_mostly_dead) {
             return Some(vec![dead]);
         }
         let mut levels: [Vec<usize>; 8] = Default::default();
-        for (at, part) in self.parts.iter().enumerate() {
-            if part.papers < CAPACITY / 2 {
-                levels[part.level() as usize].push(at);
+        for (at, one) in self.segments.iter().enumerate() {
+            if one.papers < CAPACITY / 2 {
+                levels[one.level() as usize].push(at);
             }
         }
         let many = levels.into_iter().find(|level| level.len() >= FAN_IN)?;
         let mut papers = 0;
         let fitting = many.into_iter().take_while(|at| {
-            papers += self.parts[*at].papers;
+            papers += self.segments[*at].papers;
             papers <= CAPACITY
         });
         Some(fitting.collect())

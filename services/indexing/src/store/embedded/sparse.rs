@@ -1,6 +1,6 @@
-//! By words: exact BM25 over the inverted lists, term by term and segment by segment.
+//! The sparse leg: exact BM25 over the inverted lists, term by term and segment by segment.
 //!
-//! Numbers of papers count all that can be found, whatever the filter. Sums are in double precision and in the order of
+//! Document frequencies count all live papers, whatever the filter. Sums are in double precision and in the order of
 //! the terms, so that equal requests give equal scores.
 
 use std::cell::RefCell;
@@ -8,9 +8,9 @@ use std::cell::RefCell;
 use domain::SparseVector;
 use domain::fusion::Hit;
 
-use super::best::Best;
 use super::bits::Bits;
-use super::snapshot::{Place, Snapshot};
+use super::snapshot::{SegmentSnapshot, SlotAddress};
+use super::top_k::TopK;
 
 thread_local! {
     /// A cell for each slot of a segment, zeros between two uses.
@@ -18,25 +18,25 @@ thread_local! {
 }
 
 /// The best papers among those that pass.
-pub fn search(snapshot: &Snapshot, passing: &[Bits], asked: &SparseVector, limit: usize) -> Vec<Hit> {
-    let terms = weighted(snapshot, asked);
-    let mut best = Best::new(snapshot, limit);
+pub fn search(snapshot: &SegmentSnapshot, passing: &[Bits], query: &SparseVector, limit: usize) -> Vec<Hit> {
+    let terms = weighted(snapshot, query);
+    let mut best = TopK::new(snapshot, limit);
     if terms.is_empty() || limit == 0 {
         return Vec::new();
     }
     SUMS.with_borrow_mut(|sums| {
-        for (part, passing) in passing.iter().enumerate() {
-            search_part(snapshot, part, passing, &terms, sums, &mut best);
+        for (segment, passing) in passing.iter().enumerate() {
+            search_segment(snapshot, segment, passing, &terms, sums, &mut best);
         }
     });
     best.hits()
 }
 
-/// Terms that papers have, with what one unit of a paper's weight adds.
-fn weighted(snapshot: &Snapshot, asked: &SparseVector) -> Vec<(u32, f64)> {
+/// The terms of the query that papers have, with what one unit of a paper's weight adds.
+fn weighted(snapshot: &SegmentSnapshot, query: &SparseVector) -> Vec<(u32, f64)> {
     let papers = snapshot.with_terms() as f64;
-    let mut terms = Vec::with_capacity(asked.indices().len());
-    for (term, weight) in asked.iter() {
+    let mut terms = Vec::with_capacity(query.indices().len());
+    for (term, weight) in query.iter() {
         let holding = snapshot.holding(term) as f64;
         if holding > 0.0 {
             let rarity = ((papers - holding + 0.5) / (holding + 0.5)).ln_1p();
@@ -46,15 +46,15 @@ fn weighted(snapshot: &Snapshot, asked: &SparseVector) -> Vec<(u32, f64)> {
     terms
 }
 
-fn search_part(
-    snapshot: &Snapshot,
-    part: usize,
+fn search_segment(
+    snapshot: &SegmentSnapshot,
+    number: usize,
     passing: &Bits,
     terms: &[(u32, f64)],
     sums: &mut Vec<f64>,
-    best: &mut Best<'_>,
+    best: &mut TopK<'_>,
 ) {
-    let segment = &*snapshot.parts[part].segment;
+    let segment = &*snapshot.segments[number].segment;
     if sums.len() < segment.len() {
         sums.resize(segment.len(), 0.0);
     }
@@ -72,7 +72,7 @@ fn search_part(
     for (slot, sum) in sums[..segment.len()].iter_mut().enumerate() {
         let score = std::mem::take(sum);
         if score > 0.0 && score >= best.floor() && passing.contains(slot) {
-            best.offer(score, Place { part, slot });
+            best.offer(score, SlotAddress { segment: number, slot });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The store against a plain one that does everything in the simplest way; readers beside a writer; what a crash, an older
+//! The store against a plain one that does everything in the simplest way; readers beside a writer; what a crash, another
 //! release and damage leave behind.
 
 mod collections;
@@ -16,10 +16,17 @@ use proptest::prelude::*;
 use self::plain::Plain;
 use super::EmbeddedStore;
 use crate::store::{
-    Count, Facet, Filter, IndexedPaper, Mark, Position, Probe, Query, Store, StoreError, Stored, Upserted,
+    Count, Facet, Filter, IndexedPaper, LegKey, LegName, LegQuery, ListPosition, PaperRevision, Store, StoreEntry,
+    StoreError, StoreQuery, UpsertOutcome,
 };
 
 const DIMENSION: usize = 3;
+const DENSE: LegKey = key(LegName::Dense);
+const SPARSE: LegKey = key(LegName::Sparse);
+
+const fn key(leg: LegName) -> LegKey {
+    LegKey { operand: 0, leg }
+}
 
 fn encoder() -> EncoderId {
     EncoderId::parse("test@1").expect("an encoder id")
@@ -96,18 +103,18 @@ fn paper(number: u64, revision: u64, seed: u64) -> IndexedPaper {
 
 /// A change of the catalogue.
 #[derive(Debug, Clone)]
-enum Change {
+enum StoreChange {
     Upsert(Vec<(u64, u64, u64)>),
     Withdraw(u64, u64),
     Reopen,
 }
 
-fn changes() -> impl Strategy<Value = Vec<Change>> {
+fn changes() -> impl Strategy<Value = Vec<StoreChange>> {
     let paper = (0..60_u64, 1..4_u64, any::<u32>().prop_map(u64::from));
     let change = prop_oneof![
-        6 => prop::collection::vec(paper, 1..12).prop_map(Change::Upsert),
-        2 => (0..60_u64, 1..5_u64).prop_map(|(number, revision)| Change::Withdraw(number, revision)),
-        1 => Just(Change::Reopen),
+        6 => prop::collection::vec(paper, 1..12).prop_map(StoreChange::Upsert),
+        2 => (0..60_u64, 1..5_u64).prop_map(|(number, revision)| StoreChange::Withdraw(number, revision)),
+        1 => Just(StoreChange::Reopen),
     ];
     prop::collection::vec(change, 1..40)
 }
@@ -162,21 +169,21 @@ fn filters() -> impl Strategy<Value = Filter> {
     })
 }
 
-async fn apply(store: &mut EmbeddedStore, plain: &mut Plain, folder: &Path, change: &Change) {
+async fn apply(store: &mut EmbeddedStore, plain: &mut Plain, folder: &Path, change: &StoreChange) {
     match change {
-        Change::Upsert(papers) => {
+        StoreChange::Upsert(papers) => {
             let papers: Vec<IndexedPaper> = papers
                 .iter()
                 .map(|(number, revision, seed)| paper(*number, *revision, *seed))
                 .collect();
-            let expected: Vec<Upserted> = papers.iter().map(|one| plain.upsert(one)).collect();
+            let expected: Vec<UpsertOutcome> = papers.iter().map(|one| plain.upsert(one)).collect();
             assert_eq!(store.upsert(papers).await.expect("upsert"), expected);
         }
-        Change::Withdraw(number, revision) => {
+        StoreChange::Withdraw(number, revision) => {
             plain.withdraw(&id(*number), *revision);
             store.withdraw(&id(*number), *revision).await.expect("withdraw");
         }
-        Change::Reopen => {
+        StoreChange::Reopen => {
             // The folder is free again only when nothing holds it.
             let closed = std::mem::replace(store, elsewhere());
             drop(closed);
@@ -191,12 +198,12 @@ fn elsewhere() -> EmbeddedStore {
 }
 
 async fn same_answers(store: &EmbeddedStore, plain: &Plain, filter: &Filter, seed: u64, limit: usize) {
-    let query = Query {
-        probes: vec![
-            Probe::Dense(dense(seed)),
-            Probe::Sparse(sparse(seed)),
-            Probe::Dense(dense(seed + 1)),
-        ],
+    let query = StoreQuery {
+        legs: BTreeMap::from([
+            (DENSE, LegQuery::Dense(dense(seed))),
+            (SPARSE, LegQuery::Sparse(sparse(seed))),
+            (key(LegName::Feedback), LegQuery::Dense(dense(seed + 1))),
+        ]),
         filter: filter.clone(),
         limit,
     };
@@ -206,8 +213,9 @@ async fn same_answers(store: &EmbeddedStore, plain: &Plain, filter: &Filter, see
         store.search(query.clone()).await.expect("search"),
         "equal requests give equal scores"
     );
-    for (probe, found) in query.probes.iter().zip(&found) {
-        plain.check(probe, filter, limit, found);
+    assert!(found.keys().eq(query.legs.keys()), "an answer for each leg");
+    for (key, leg) in &query.legs {
+        plain.check(leg, filter, limit, &found[key]);
     }
     let count = store.count(filter.clone()).await.expect("count");
     assert_eq!(
@@ -232,7 +240,7 @@ async fn same_answers(store: &EmbeddedStore, plain: &Plain, filter: &Filter, see
     loop {
         let page = store.list(filter.clone(), after, limit.max(1)).await.expect("list");
         let Some(last) = page.last() else { break };
-        after = Some(Position {
+        after = Some(ListPosition {
             published_ms: last.published.as_millisecond(),
             id: last.id.to_string(),
         });
@@ -242,34 +250,34 @@ async fn same_answers(store: &EmbeddedStore, plain: &Plain, filter: &Filter, see
 }
 
 async fn same_contents(store: &EmbeddedStore, plain: &Plain) {
-    let (mut scanned, mut marks) = (Vec::new(), Vec::new());
+    let (mut scanned, mut revisions) = (Vec::new(), Vec::new());
     let mut after = None;
     loop {
-        let part = store.scan(after, 7).await.expect("scan");
-        scanned.extend(part.entries);
-        after = part.next;
+        let page = store.scan(after, 7).await.expect("scan");
+        scanned.extend(page.entries);
+        after = page.next;
         if after.is_none() {
             break;
         }
     }
     loop {
-        let part = store.marks(after, 7).await.expect("marks");
-        marks.extend(part.entries);
-        after = part.next;
+        let page = store.revisions(after, 7).await.expect("revisions");
+        revisions.extend(page.entries);
+        after = page.next;
         if after.is_none() {
             break;
         }
     }
-    let expected: Vec<Stored> = plain.stored().cloned().collect();
+    let expected: Vec<StoreEntry> = plain.stored().cloned().collect();
     assert_eq!(scanned, expected);
-    let expected: Vec<Mark> = plain.marks();
-    assert_eq!(marks, expected);
+    let expected: Vec<PaperRevision> = plain.revisions();
+    assert_eq!(revisions, expected);
     let ids: Vec<PaperId> = (0..70).rev().map(id).collect();
-    let asked = |all: Vec<Mark>| {
-        let by_id: BTreeMap<PaperId, Mark> = all.into_iter().map(|mark| (mark.id.clone(), mark)).collect();
+    let asked = |all: Vec<PaperRevision>| {
+        let by_id: BTreeMap<PaperId, PaperRevision> = all.into_iter().map(|held| (held.id.clone(), held)).collect();
         ids.iter().filter_map(|id| by_id.get(id).cloned()).collect::<Vec<_>>()
     };
-    assert_eq!(store.marks_of(&ids).await.expect("marks"), asked(marks));
+    assert_eq!(store.revisions_of(&ids).await.expect("revisions"), asked(revisions));
     let held: Vec<IndexedPaper> = ids.iter().filter_map(|id| plain.get(id)).cloned().collect();
     let vectors: Vec<(PaperId, DenseVector)> = held
         .iter()
@@ -285,7 +293,7 @@ async fn same_contents(store: &EmbeddedStore, plain: &Plain) {
 }
 
 fn expected_withdrawn(plain: &Plain) -> u64 {
-    plain.marks().iter().filter(|mark| mark.withdrawn).count() as u64
+    plain.revisions().iter().filter(|held| held.withdrawn).count() as u64
 }
 
 proptest! {
@@ -313,7 +321,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn many_papers_in_one_write_and_many_writes_of_few_are_all_found() {
+async fn large_writes_and_many_small_ones_are_all_found() {
     let folder = tempfile::tempdir().expect("a folder");
     let (store, mut plain) = (open(folder.path()), Plain::default());
     let written: Vec<IndexedPaper> = (0..17_000).map(|number| paper(number, 1, number * 31)).collect();
@@ -333,14 +341,14 @@ async fn many_papers_in_one_write_and_many_writes_of_few_are_all_found() {
         ..Filter::default()
     };
     for filter in [Filter::default(), only] {
-        for probe in [Probe::Dense(dense(4)), Probe::Sparse(sparse(0xff))] {
-            let query = Query {
-                probes: vec![probe.clone()],
+        for leg in [LegQuery::Dense(dense(4)), LegQuery::Sparse(sparse(0xff))] {
+            let query = StoreQuery {
+                legs: BTreeMap::from([(DENSE, leg.clone())]),
                 filter: filter.clone(),
                 limit: 300,
             };
             let found = store.search(query).await.expect("search");
-            plain.check(&probe, &filter, 300, &found[0]);
+            plain.check(&leg, &filter, 300, &found[&DENSE]);
         }
     }
     assert_eq!(store.count(Filter::default()).await.expect("count").papers, 17_200);

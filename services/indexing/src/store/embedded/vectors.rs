@@ -1,23 +1,23 @@
 //! The dense vectors of a segment, twice: as they came, and as codes of one byte per value with a bound on the error.
 //!
-//! The codes serve a first look at a quarter of the memory; the bound is what makes the result exact all the same. With
-//! v = s·c + e for a vector of length one (codes c, scale s, error e), and likewise q = t·a + f for what is asked,
+//! The codes serve a first scan of a quarter of the memory; the bound makes the result exact all the same. With
+//! v = s·c + e for a vector of length one (codes c, scale s, error e), and likewise q = t·a + f for the query,
 //!
 //! ```text
 //! |q·v - s·t·(a·c)| = |q·e + f·(v - e)| <= |e| + |f|·(1 + |e|)
 //! ```
 //!
-//! by the inequality of Cauchy and Schwarz. It chooses nothing: `super::dense` does.
+//! by the inequality of Cauchy and Schwarz. It selects nothing: `super::dense` does.
 
 use super::bits::Bits;
-use super::kernel::{Asked, STEP};
+use super::kernel::{QueryCodes, STEP};
 
 /// More than what rounding in single precision adds to a score near one.
 const ROUNDING: f32 = 2e-6;
 
 /// The vectors of a segment, by slot.
 #[derive(Debug)]
-pub struct Vectors {
+pub struct SegmentVectors {
     dimension: usize,
     values: Vec<f32>,
     inverse_norms: Vec<f64>,
@@ -35,13 +35,13 @@ pub struct Vectors {
     pub has_meaning: Bits,
 }
 
-/// A vector to compare with those of segments.
+/// The vector of a query, to compare with those of segments.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct QueryVector {
     values: Vec<f32>,
     inverse_norm: f64,
     /// Its codes.
-    pub asked: Asked,
+    pub codes: QueryCodes,
     /// What a code stands for.
     pub scale: f32,
     /// Length of what the codes leave out.
@@ -49,15 +49,15 @@ pub struct Question {
 }
 
 /// A vector in codes.
-struct Coded {
+struct QuantizedVector {
     scale: f32,
     error: f32,
     sum: i32,
     inverse_norm: f64,
 }
 
-impl Vectors {
-    /// Of values one vector behind the other.
+impl SegmentVectors {
+    /// From the values of all vectors, one behind the other.
     pub fn new(dimension: usize, values: Vec<f32>) -> Self {
         let rows = values.len() / dimension.max(1);
         let stride = dimension.next_multiple_of(STEP);
@@ -95,21 +95,21 @@ impl Vectors {
         &self.values[slot * self.dimension..][..self.dimension]
     }
 
-    /// The cosine of a vector and what is asked, in double precision and always summed in the same order.
-    pub fn cosine(&self, slot: usize, question: &Question) -> f64 {
-        dot(self.get(slot), &question.values) * self.inverse_norms[slot] * question.inverse_norm
+    /// The cosine of a vector and the query, in double precision and always summed in the same order.
+    pub fn cosine(&self, slot: usize, query: &QueryVector) -> f64 {
+        dot(self.get(slot), &query.values) * self.inverse_norms[slot] * query.inverse_norm
     }
 }
 
-impl Question {
-    /// `None` for a vector of zeros, which is near nothing.
+impl QueryVector {
+    /// `None` for a vector of zeros, which is similar to nothing.
     pub fn new(values: &[f32]) -> Option<Self> {
         let mut codes = vec![0; values.len()];
         let found = encode(values, &mut codes);
         (found.inverse_norm > 0.0).then(|| Self {
             values: values.to_vec(),
             inverse_norm: found.inverse_norm,
-            asked: Asked::new(codes),
+            codes: QueryCodes::new(codes),
             scale: found.scale,
             error: found.error,
         })
@@ -121,16 +121,16 @@ impl Question {
     }
 }
 
-/// Writes the codes of a vector and says what they stand for.
+/// Writes the codes of a vector, and returns what they stand for.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "codes lie between -127 and 127, and rounding is bounded"
 )]
-fn encode(values: &[f32], codes: &mut [i8]) -> Coded {
+fn encode(values: &[f32], codes: &mut [i8]) -> QuantizedVector {
     let norm = dot(values, values).sqrt();
     let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     if norm == 0.0 || !norm.is_finite() {
-        return Coded {
+        return QuantizedVector {
             scale: 0.0,
             error: 0.0,
             sum: 0,
@@ -141,7 +141,7 @@ fn encode(values: &[f32], codes: &mut [i8]) -> Coded {
     let per_unit = unit.recip();
     let mut sum = 0;
     for (value, code) in values.iter().zip(codes.iter_mut()) {
-        // Adding and taking off 1.5 * 2^23 rounds to whole numbers.
+        // Adding and subtracting 1.5 * 2^23 rounds to whole numbers.
         let rounded = (value * per_unit + 12_582_912.0) - 12_582_912.0;
         *code = rounded.clamp(-127.0, 127.0) as i8;
         sum += i32::from(*code);
@@ -152,7 +152,7 @@ fn encode(values: &[f32], codes: &mut [i8]) -> Coded {
         squares[at % 8] += left * left;
     }
     let error = squares.iter().sum::<f64>().sqrt();
-    Coded {
+    QuantizedVector {
         scale: (f64::from(unit) / norm) as f32,
         error: (error / norm) as f32,
         sum,
@@ -177,29 +177,29 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::kernel::Kernel;
+    use super::super::kernel::DotKernel;
     use super::*;
 
     proptest! {
         #[test]
-        fn the_codes_are_never_further_off_than_the_bound(
+        fn codes_are_never_further_off_than_the_bound(
             values in prop::collection::vec(prop::collection::vec(-1.0_f32..1.0, 70), 2..9),
             spikes in prop::collection::vec(0_usize..70, 2),
         ) {
             let mut values = values;
             // One large value makes the codes of all others coarse.
             values[0][spikes[0]] = 40.0;
-            let question = Question::new(&values[0]).expect("not zero");
-            let mut asked_too = values[1].clone();
-            asked_too[spikes[1]] = -25.0;
-            let rows = Vectors::new(70, values.concat());
-            for question in [question, Question::new(&asked_too).expect("not zero")] {
+            let query = QueryVector::new(&values[0]).expect("not zero");
+            let mut other = values[1].clone();
+            other[spikes[1]] = -25.0;
+            let rows = SegmentVectors::new(70, values.concat());
+            for query in [query, QueryVector::new(&other).expect("not zero")] {
                 let mut dots = vec![0; rows.sums.len()];
-                Kernel::choose().dots(&question.asked, &rows.codes, &rows.sums, &mut dots);
+                DotKernel::choose().dots(&query.codes, &rows.codes, &rows.sums, &mut dots);
                 for (slot, dot) in dots.into_iter().enumerate() {
-                    let near = dot as f32 * (rows.scales[slot] * question.scale);
-                    let off = f64::from(near) - rows.cosine(slot, &question);
-                    prop_assert!(off.abs() <= f64::from(question.bound(rows.errors[slot])), "{off} at {slot}");
+                    let near = dot as f32 * (rows.scales[slot] * query.scale);
+                    let off = f64::from(near) - rows.cosine(slot, &query);
+                    prop_assert!(off.abs() <= f64::from(query.bound(rows.errors[slot])), "{off} at {slot}");
                 }
             }
         }
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn zeros_mean_nothing() {
-        assert!(Question::new(&[0.0; 3]).is_none());
-        let vectors = Vectors::new(2, vec![0.0, 0.0, 0.6, 0.8]);
+        assert!(QueryVector::new(&[0.0; 3]).is_none());
+        let vectors = SegmentVectors::new(2, vec![0.0, 0.0, 0.6, 0.8]);
         assert_eq!(vectors.has_meaning.slots().collect::<Vec<_>>(), [1]);
         assert_eq!(vectors.get(1), [0.6, 0.8]);
     }

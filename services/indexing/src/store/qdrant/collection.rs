@@ -1,6 +1,6 @@
 //! Makes the collection, and makes sure that the one that is there is ours and fits.
 //!
-//! It changes nothing on a collection but payload indexes that are missing.
+//! It never changes a collection, except that it adds payload indexes that are missing.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,41 +12,37 @@ use qdrant_client::qdrant::{
     ScalarQuantizationBuilder, SparseIndexConfigBuilder, SparseVectorParams, SparseVectorParamsBuilder,
     SparseVectorsConfigBuilder, Value, VectorParams, VectorParamsBuilder, VectorsConfigBuilder,
 };
-use tracing::warn;
 
-use super::server::Server;
+use super::server::QdrantServer;
 use super::settings::Residence;
 use super::{DENSE, QdrantStore, TERMS, payload};
 use crate::store::StoreError;
 
 /// Where the collection says whose vectors it holds.
 const ENCODER: &str = "encoder";
-/// Where it says which fields its points have. Collections of the time before aliases do not say it.
+/// Where it says which fields its points have.
 const LAYOUT: &str = "layout";
 
 /// What a collection of ours says of itself.
-pub struct Identity {
+pub struct CollectionIdentity {
     /// Whose vectors it holds.
     pub encoder: EncoderId,
     /// Values in a dense vector.
     pub dimension: usize,
-    /// Which fields its points have; `None` for one of the time before aliases.
-    pub layout: Option<i64>,
 }
 
 /// What the collection of a name says of itself; `None` where there is none, or none of ours.
-pub async fn identify(server: &Server, name: &str) -> Result<Option<Identity>, StoreError> {
+pub async fn identify(server: &QdrantServer, name: &str) -> Result<Option<CollectionIdentity>, StoreError> {
     let answer = server.ask_for(|| server.reader().collection_info(name)).await?;
     Ok(answer.and_then(|answer| identity(&answer.result?)))
 }
 
-fn identity(info: &CollectionInfo) -> Option<Identity> {
+fn identity(info: &CollectionInfo) -> Option<CollectionIdentity> {
     let metadata = &info.config.as_ref()?.metadata;
     let encoder = metadata.get(ENCODER)?.as_str()?;
-    Some(Identity {
+    Some(CollectionIdentity {
         encoder: EncoderId::parse(encoder).ok()?,
         dimension: usize::try_from(dense_of(info)?.size).ok()?,
-        layout: metadata.get(LAYOUT).and_then(Value::as_integer),
     })
 }
 
@@ -132,7 +128,7 @@ impl QdrantStore {
         )
     }
 
-    /// Says why the collection does not fit, and what to do.
+    /// Says why a collection does not fit, and what to do.
     fn check(&self, info: &CollectionInfo) -> Result<(), String> {
         let name = &self.collection;
         let config = info.config.clone().unwrap_or_default();
@@ -165,12 +161,13 @@ impl QdrantStore {
             ));
         }
         let layout = config.metadata.get(LAYOUT).and_then(Value::as_integer);
-        if layout < Some(payload::LAYOUT) {
-            warn!(
-                collection = name,
-                "papers of an earlier release are found as before, but not by words of authors, language, code, year or \
-                 excluded words until they are indexed again (broadsheet index backup, then restore)"
-            );
+        if layout != Some(payload::LAYOUT) {
+            let found = layout.map_or("no layout".to_owned(), |layout| format!("layout {layout}"));
+            return Err(format!(
+                "collection {name} has {found}, this release needs {}; use the release that made it, or delete it and let the \
+                 papers be indexed again",
+                payload::LAYOUT
+            ));
         }
         Ok(())
     }

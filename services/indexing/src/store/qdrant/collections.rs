@@ -1,4 +1,4 @@
-//! All collections of a server that are ours, and the aliases that say which of them is what.
+//! All collections of a server that are ours, and the aliases that say which of them are in use.
 //!
 //! It never touches a collection that does not name an encoder of ours, and no alias but its own two.
 
@@ -6,22 +6,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use common::clock::Clock;
 use domain::EncoderId;
 use qdrant_client::qdrant::{AliasDescription, CreateAliasBuilder};
 
 use super::QdrantStore;
-use super::collection::{Identity, identify};
-use super::server::Server;
-use super::settings::Settings;
-use crate::store::{Alias, Collections, Description, Store, StoreError, collection_name};
+use super::collection::{CollectionIdentity, identify};
+use super::server::QdrantServer;
+use super::settings::QdrantSettings;
+use crate::store::{Alias, CollectionDescription, Collections, Store, StoreError, collection_name};
 
 /// What the names of aliases begin with, as those of collections do.
 const NAMESPACE: &str = "papers";
 
 /// The collections of a server.
 pub struct QdrantCollections {
-    server: Arc<Server>,
-    settings: Settings,
+    server: Arc<QdrantServer>,
+    settings: QdrantSettings,
     namespace: String,
     open: Mutex<HashMap<String, Arc<QdrantStore>>>,
 }
@@ -29,10 +30,15 @@ pub struct QdrantCollections {
 impl QdrantCollections {
     /// Checks that the server answers and is new enough.
     ///
-    /// `url` is its gRPC address, such as `http://127.0.0.1:6334`. [`StoreError::Unavailable`] when it does not answer
+    /// `url` is its gRPC address, such as `http://127.0.0.1:6334`; waits for it are timed by the clock. [`StoreError::Unavailable`] when it does not answer
     /// yet; [`StoreError::Unusable`] when an operator must act.
-    pub async fn connect(url: &str, api_key: Option<&str>, settings: Settings) -> Result<Self, StoreError> {
-        let server = Server::new(url, api_key, settings.timeout)?;
+    pub async fn connect(
+        url: &str,
+        api_key: Option<&str>,
+        settings: QdrantSettings,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let server = QdrantServer::new(url, api_key, settings.timeout, clock)?;
         server.check().await?;
         Ok(Self {
             server: Arc::new(server),
@@ -74,8 +80,8 @@ impl QdrantCollections {
         Ok(answer.aliases)
     }
 
-    /// Collections that are ours, by name. One that goes while this looks is left out.
-    async fn ours(&self) -> Result<Vec<Identity>, StoreError> {
+    /// Collections that are ours, by name. One that is removed meanwhile is left out.
+    async fn ours(&self) -> Result<Vec<CollectionIdentity>, StoreError> {
         let answer = self.server.ask(|| self.server.reader().list_collections()).await?;
         let mut names: Vec<String> = answer.collections.into_iter().map(|one| one.name).collect();
         names.sort();
@@ -87,28 +93,9 @@ impl QdrantCollections {
         Ok(ours)
     }
 
-    async fn ours_of(&self, encoder: &EncoderId) -> Result<Option<Identity>, StoreError> {
+    async fn ours_of(&self, encoder: &EncoderId) -> Result<Option<CollectionIdentity>, StoreError> {
         let found = identify(&self.server, &collection_name(encoder)).await?;
         Ok(found.filter(|found| found.encoder == *encoder))
-    }
-
-    /// The one collection of an installation from before aliases existed becomes the current one. Which of several it was
-    /// cannot be known.
-    async fn adopt(&self) -> Result<Option<(EncoderId, usize)>, StoreError> {
-        let mut ours = self.ours().await?;
-        let (
-            Some(Identity {
-                encoder,
-                dimension,
-                layout: None,
-            }),
-            None,
-        ) = (ours.pop(), ours.pop())
-        else {
-            return Ok(None);
-        };
-        self.set_alias(Alias::Current, Some(&encoder)).await?;
-        Ok(Some((encoder, dimension)))
     }
 }
 
@@ -118,7 +105,7 @@ impl Collections for QdrantCollections {
         super::ADAPTER
     }
 
-    async fn all(&self) -> Result<Vec<Description>, StoreError> {
+    async fn all(&self) -> Result<Vec<CollectionDescription>, StoreError> {
         let mut all = Vec::new();
         for one in self.ours().await? {
             all.push(self.store(&one.encoder, one.dimension).describe().await?);
@@ -136,7 +123,7 @@ impl Collections for QdrantCollections {
                 "an encoder cannot be named {encoder}: its collection would have the name of an alias"
             )));
         }
-        // Large, for the request that makes a collection.
+        // Boxed, because the request that makes a collection is large.
         Box::pin(store.prepare()).await?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let store = open.entry(store.collection.clone()).or_insert_with(|| Arc::new(store));
@@ -146,13 +133,10 @@ impl Collections for QdrantCollections {
     async fn alias(&self, alias: Alias) -> Result<Option<(EncoderId, usize)>, StoreError> {
         let name = self.name_of(alias);
         let Some(found) = self.aliases().await?.into_iter().find(|one| one.alias_name == name) else {
-            return match alias {
-                Alias::Current => self.adopt().await,
-                Alias::Next => Ok(None),
-            };
+            return Ok(None);
         };
         match identify(&self.server, &found.collection_name).await? {
-            Some(Identity { encoder, dimension, .. }) => Ok(Some((encoder, dimension))),
+            Some(CollectionIdentity { encoder, dimension }) => Ok(Some((encoder, dimension))),
             None => Err(self.server.unusable(format!(
                 "alias {name} stands for collection {}, which names no encoder; delete the alias or point it to a \
                  collection of papers",

@@ -26,11 +26,9 @@ impl QdrantStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        // Points of an earlier layout have an empty language, which is left out below.
-        let asked = limit as u64 + u64::from(facet == Facet::Language);
         let request = FacetCountsBuilder::new(&self.collection, field(facet))
             .filter(conditions)
-            .limit(asked)
+            .limit(limit as u64)
             .exact(true)
             .timeout(self.server.seconds())
             .build();
@@ -58,7 +56,7 @@ fn counted(hit: FacetHit) -> Option<FacetCount> {
         Variant::IntegerValue(number) => number.to_string(),
         Variant::BoolValue(_) => return None,
     };
-    (hit.count > 0 && !value.is_empty()).then_some(FacetCount {
+    (hit.count > 0).then_some(FacetCount {
         value,
         papers: hit.count,
     })

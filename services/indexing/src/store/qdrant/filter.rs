@@ -1,4 +1,4 @@
-//! Restrictions in the server's words.
+//! Filters as the server takes them.
 //!
 //! Every field used here has a payload index; see [`super::collection`]. Times compare by the millisecond.
 
@@ -56,7 +56,6 @@ fn published(filter: &Filter, conditions: &mut Conditions) {
     let with_code = Condition::matches(payload::HAS_CODE, true);
     match filter.has_code {
         Some(true) => conditions.must.push(with_code),
-        // Points of an earlier layout do not say; theirs counts as none.
         Some(false) => conditions.must_not.push(with_code),
         None => {}
     }

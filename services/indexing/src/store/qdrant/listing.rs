@@ -1,13 +1,13 @@
-//! Lists ids newest first without losing or doubling any.
+//! Lists ids newest first, each exactly once.
 //!
-//! The server orders by time but breaks ties in its own way, and gives no place to go on from. So papers of one moment
-//! are always read together, by point id, which the server does page without loss, and are ordered here.
+//! The server orders by time but breaks ties in its own way, and gives no cursor. So papers of one moment are always read
+//! together, by point id, which the server does page without loss, and are ordered here.
 
 use domain::PaperId;
 use qdrant_client::qdrant::{Direction, Filter as Conditions, OrderByBuilder, PointId, ScrollPointsBuilder};
 
 use super::{QdrantStore, filter, payload};
-use crate::store::{Filter, Position, StoreError};
+use crate::store::{Filter, ListPosition, StoreError};
 
 /// Ids read at once; so few in tests that they need several pages.
 const PAGE: u32 = if cfg!(test) { 3 } else { 1_000 };
@@ -17,7 +17,7 @@ impl QdrantStore {
     pub(super) async fn newest(
         &self,
         filter: &Filter,
-        after: Option<Position>,
+        after: Option<ListPosition>,
         limit: usize,
     ) -> Result<Vec<PaperId>, StoreError> {
         let Some(all) = filter::conditions(filter) else {

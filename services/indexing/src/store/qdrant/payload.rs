@@ -1,7 +1,7 @@
 //! A paper as the payload of its point: flat, for people to read and for filters to find.
 //!
-//! A withdrawn paper keeps its id and revision alone. Points that were written before a field existed are read without
-//! it: [`LAYOUT`] says which fields a collection's points can be relied on to have.
+//! A withdrawn paper keeps its id and revision alone. [`LAYOUT`] says which fields the points of a collection have; a point
+//! that lacks one of them is damaged.
 
 use std::collections::HashMap;
 
@@ -12,16 +12,16 @@ use qdrant_client::Payload;
 use qdrant_client::qdrant::{PayloadExcludeSelector, PayloadIncludeSelector, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{IndexedPaper, Mark, StoreError};
+use crate::store::{IndexedPaper, PaperRevision, StoreError};
 
-/// Which fields points have. It goes up whenever a filter or a count needs a field that older points have not.
+/// Which fields points have. Another set of fields is another number.
 pub const LAYOUT: i64 = 2;
 
 /// Canonical id of the paper.
 pub const ID: &str = "id";
 /// Its revision.
 pub const REVISION: &str = "revision";
-/// Whether only the mark of a withdrawal is left.
+/// Whether only the tombstone is left.
 pub const WITHDRAWN: &str = "withdrawn";
 /// Categories.
 pub const CATEGORIES: &str = "categories";
@@ -29,7 +29,7 @@ pub const CATEGORIES: &str = "categories";
 pub const SOURCE: &str = "source";
 /// Authors as printed.
 pub const AUTHORS: &str = "authors";
-/// What authors can be asked for by.
+/// The keys that authors are filtered by.
 pub const AUTHOR_KEYS: &str = "author_keys";
 /// The year of publication, UTC.
 pub const YEAR: &str = "year";
@@ -39,30 +39,28 @@ pub const LANGUAGE: &str = "language";
 pub const HAS_CODE: &str = "has_code";
 /// Ids of the terms of the paper.
 pub const TERMS: &str = "terms";
-/// Whether the end of the text is not in the vectors.
-const TRUNCATED: &str = "truncated";
 /// When it was published, in milliseconds since the epoch.
 pub const PUBLISHED_MS: &str = "published_ms";
 
-type Fields = HashMap<String, Value>;
+type PayloadFields = HashMap<String, Value>;
 
 /// The payload of a paper that can be found.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Entry {
+pub struct PaperPayload {
     id: String,
     title: String,
     #[serde(rename = "abstract")]
     abstract_text: String,
     authors: Vec<String>,
+    /// Left out of reads that need the paper alone.
     #[serde(default)]
     author_keys: Vec<String>,
     categories: Vec<String>,
     published: Timestamp,
     published_ms: i64,
-    #[serde(default)]
     year: i16,
     updated: Option<Timestamp>,
-    links: Vec<EntryLink>,
+    links: Vec<LinkPayload>,
     source: String,
     /// The revision as the server can compare it.
     pub revision: i64,
@@ -70,45 +68,43 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     language: String,
     accepted: Timestamp,
-    #[serde(default)]
     has_code: bool,
+    /// Left out of reads that need the paper alone.
     #[serde(default)]
     terms: Vec<u32>,
-    #[serde(default)]
     truncated: bool,
     withdrawn: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct EntryLink {
-    kind: Kind,
+struct LinkPayload {
+    kind: LinkKindPayload,
     url: String,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum LinkKindPayload {
     Abstract,
     Pdf,
     Code,
 }
 
-/// What every point says of itself.
+/// The fields that every point has, of a paper or a tombstone.
 #[derive(Deserialize)]
-struct Marked {
+struct RevisionPayload {
     id: String,
     revision: i64,
-    #[serde(default)]
     withdrawn: bool,
 }
 
 #[derive(Deserialize)]
-struct Published {
+struct PublishedPayload {
     id: String,
     published_ms: i64,
 }
 
-impl From<&IndexedPaper> for Entry {
+impl From<&IndexedPaper> for PaperPayload {
     fn from(one: &IndexedPaper) -> Self {
         let paper = &one.paper;
         Self {
@@ -122,7 +118,7 @@ impl From<&IndexedPaper> for Entry {
             published_ms: paper.published.as_millisecond(),
             year: TimeZone::UTC.to_datetime(paper.published).year(),
             updated: paper.updated,
-            links: paper.links.iter().map(EntryLink::from).collect(),
+            links: paper.links.iter().map(LinkPayload::from).collect(),
             source: paper.source.clone(),
             revision: stored(paper.revision),
             content_hash: paper.content_hash.clone(),
@@ -136,33 +132,33 @@ impl From<&IndexedPaper> for Entry {
     }
 }
 
-impl From<&Link> for EntryLink {
+impl From<&Link> for LinkPayload {
     fn from(link: &Link) -> Self {
         Self {
             kind: match link.kind {
-                LinkKind::Abstract => Kind::Abstract,
-                LinkKind::Pdf => Kind::Pdf,
-                LinkKind::Code => Kind::Code,
+                LinkKind::Abstract => LinkKindPayload::Abstract,
+                LinkKind::Pdf => LinkKindPayload::Pdf,
+                LinkKind::Code => LinkKindPayload::Code,
             },
             url: link.url.clone(),
         }
     }
 }
 
-impl From<EntryLink> for Link {
-    fn from(link: EntryLink) -> Self {
+impl From<LinkPayload> for Link {
+    fn from(link: LinkPayload) -> Self {
         Self {
             kind: match link.kind {
-                Kind::Abstract => LinkKind::Abstract,
-                Kind::Pdf => LinkKind::Pdf,
-                Kind::Code => LinkKind::Code,
+                LinkKindPayload::Abstract => LinkKind::Abstract,
+                LinkKindPayload::Pdf => LinkKind::Pdf,
+                LinkKindPayload::Code => LinkKind::Code,
             },
             url: link.url,
         }
     }
 }
 
-impl Entry {
+impl PaperPayload {
     /// As the server takes it.
     pub fn into_payload(self) -> Result<Payload, StoreError> {
         let unwritable = |error: &dyn std::fmt::Display| StoreError::Refused(error.to_string());
@@ -201,60 +197,57 @@ fn author_keys(authors: &[String]) -> Vec<String> {
     keys
 }
 
-/// Asks for what a paper is read from: without what only filters need, which is as much again.
-pub fn of_papers() -> PayloadExcludeSelector {
+/// The fields of a paper, without what only filters need, which is as much again.
+pub fn paper_fields() -> PayloadExcludeSelector {
     PayloadExcludeSelector::new([AUTHOR_KEYS, TERMS].map(str::to_owned).to_vec())
 }
 
-/// Asks for what a mark is read from.
-pub fn of_marks() -> PayloadIncludeSelector {
+/// The fields of a revision.
+pub fn revision_fields() -> PayloadIncludeSelector {
     only([ID, REVISION, WITHDRAWN])
 }
 
-/// Asks for these fields alone.
+/// These fields alone.
 pub fn only<const N: usize>(fields: [&str; N]) -> PayloadIncludeSelector {
     PayloadIncludeSelector::new(fields.map(str::to_owned).to_vec())
 }
 
-/// The paper, unless it is withdrawn.
-pub fn paper_of(fields: Fields) -> Result<Option<Paper>, StoreError> {
+/// The paper, and whether the end of its text is not in the vectors; `None` where it is withdrawn.
+pub fn paper_of(fields: PayloadFields) -> Result<Option<(Paper, bool)>, StoreError> {
     if fields.get(WITHDRAWN).and_then(Value::as_bool) == Some(true) {
         return Ok(None);
     }
-    read::<Entry>(fields)?.into_paper().map(Some)
+    let payload: PaperPayload = read(fields)?;
+    let truncated = payload.truncated;
+    Ok(Some((payload.into_paper()?, truncated)))
 }
 
 /// Id and revision, also of a withdrawn paper.
-pub fn mark_of(fields: Fields) -> Result<Mark, StoreError> {
-    let marked: Marked = read(fields)?;
-    Ok(Mark {
+pub fn revision_of(fields: PayloadFields) -> Result<PaperRevision, StoreError> {
+    let marked: RevisionPayload = read(fields)?;
+    Ok(PaperRevision {
         id: parse_id(&marked.id)?,
         revision: marked.revision.unsigned_abs(),
         withdrawn: marked.withdrawn,
     })
 }
 
-/// Whether the end of the text is not in the vectors.
-pub fn truncated(fields: &Fields) -> bool {
-    fields.get(TRUNCATED).and_then(Value::as_bool) == Some(true)
-}
-
 /// The id alone.
-pub fn id_of(fields: Fields) -> Result<PaperId, StoreError> {
+pub fn id_of(fields: PayloadFields) -> Result<PaperId, StoreError> {
     #[derive(Deserialize)]
-    struct Named {
+    struct IdPayload {
         id: String,
     }
-    parse_id(&read::<Named>(fields)?.id)
+    parse_id(&read::<IdPayload>(fields)?.id)
 }
 
 /// When it was published, in milliseconds since the epoch, and its id.
-pub fn published_of(fields: Fields) -> Result<(i64, PaperId), StoreError> {
-    let Published { id, published_ms } = read(fields)?;
+pub fn published_of(fields: PayloadFields) -> Result<(i64, PaperId), StoreError> {
+    let PublishedPayload { id, published_ms } = read(fields)?;
     Ok((published_ms, parse_id(&id)?))
 }
 
-fn read<T: serde::de::DeserializeOwned>(fields: Fields) -> Result<T, StoreError> {
+fn read<T: serde::de::DeserializeOwned>(fields: PayloadFields) -> Result<T, StoreError> {
     let name = fields.get(ID).and_then(Value::as_str).cloned();
     Payload::from(fields)
         .deserialize()

@@ -1,7 +1,7 @@
 //! Papers as points: their ids, their vectors, and reading them back.
 //!
-//! A paper without known words has no vector of that kind, so that it is neither found by it nor counted for rarity. The
-//! server brings dense vectors to length one, so what comes back may differ in the last digits from what was given.
+//! A paper without terms has no sparse vector, so that it is neither found by words nor counted for document frequencies. The
+//! server normalises dense vectors, so what comes back may differ in the last digits from what was given.
 
 use domain::{DenseVector, EncoderId, PaperId, PaperVectors, SparseVector};
 use qdrant_client::qdrant::vector_output::Vector as Output;
@@ -19,24 +19,22 @@ pub fn point_id(id: &PaperId) -> PointId {
     Uuid::new_v5(&NAMESPACE, id.as_str().as_bytes()).to_string().into()
 }
 
-/// Where reading goes on, as text.
-pub fn cursor(place: PointId) -> Option<String> {
-    match place.point_id_options? {
+/// The cursor of a scan, as text.
+pub fn cursor(next: PointId) -> Option<String> {
+    match next.point_id_options? {
         PointIdOptions::Uuid(uuid) => Some(uuid),
         PointIdOptions::Num(number) => Some(number.to_string()),
     }
 }
 
-/// Where reading goes on, from what [`cursor`] gave.
-pub fn place(cursor: &str) -> Result<PointId, StoreError> {
+/// The point that a [`cursor`] names.
+pub fn point_of(cursor: &str) -> Result<PointId, StoreError> {
     if let Ok(number) = cursor.parse::<u64>() {
         return Ok(number.into());
     }
     match Uuid::parse_str(cursor) {
         Ok(uuid) => Ok(uuid.to_string().into()),
-        Err(_) => Err(StoreError::Refused(format!(
-            "{cursor:?} is no place to go on reading from"
-        ))),
+        Err(_) => Err(StoreError::Refused(format!("{cursor:?} is not a cursor of this store"))),
     }
 }
 
@@ -59,8 +57,7 @@ pub fn indexed_of(
     encoder: &EncoderId,
     dimension: usize,
 ) -> Result<Option<IndexedPaper>, StoreError> {
-    let truncated = payload::truncated(&point.payload);
-    let Some(paper) = payload::paper_of(point.payload)? else {
+    let Some((paper, truncated)) = payload::paper_of(point.payload)? else {
         return Ok(None);
     };
     let vectors = PaperVectors {
@@ -72,7 +69,7 @@ pub fn indexed_of(
     Ok(Some(IndexedPaper { paper, vectors }))
 }
 
-/// The vector by meaning; zeros where there is none.
+/// The dense vector; zeros where there is none.
 pub fn dense_of(vectors: Option<&VectorsOutput>, id: &PaperId, dimension: usize) -> Result<DenseVector, StoreError> {
     let values = match vectors.and_then(|vectors| vectors.get_vector_by_name(DENSE)) {
         Some(Output::Dense(dense)) => dense.data,

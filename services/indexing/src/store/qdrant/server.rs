@@ -1,48 +1,51 @@
-//! One Qdrant server: what is asked of it ends within a time, whatever the server does.
+//! One Qdrant server: every call ends within a time, whatever the server does.
 //!
-//! It knows nothing of papers. Questions are asked once more where the first try met a failure that may pass; writes are
-//! left to their caller, who knows what to do with them.
+//! It knows nothing of papers. Reads are tried twice where the first failure may pass; writes are tried once, because only the
+//! caller knows whether to repeat them.
 
 use std::time::Duration;
 
+use common::clock::Clock;
 use qdrant_client::{Qdrant, QdrantError};
 use tonic::Code;
 
-use super::settings::Settings;
+use super::settings::QdrantSettings;
 use crate::store::StoreError;
 
-/// Between two tries.
+/// Between two tries of a read.
 const PAUSE: Duration = Duration::from_millis(50);
-/// First release that writes on a condition, and that keeps metadata of a collection. Older ones ignore both silently.
+/// The first release with conditional writes and metadata of collections. Older ones ignore both silently.
 const OLDEST: (u32, u32) = (1, 16);
 
-/// A server, with connections of their own for questions and for writes, so that neither waits behind the other.
-pub struct Server {
+/// A server, with separate connections for reads and for writes, so that neither waits behind the other.
+pub struct QdrantServer {
     /// Its gRPC address.
     pub url: String,
-    questions: Lane,
-    writes: Lane,
+    reads: ServerConnection,
+    writes: ServerConnection,
+    clock: Clock,
 }
 
-struct Lane {
+struct ServerConnection {
     client: Qdrant,
     /// Longest wait, with all tries.
-    patience: Duration,
+    limit: Duration,
 }
 
-impl Server {
+impl QdrantServer {
     /// Prepares connections; none is made yet.
-    pub fn new(url: &str, api_key: Option<&str>, timeout: Duration) -> Result<Self, StoreError> {
+    pub fn new(url: &str, api_key: Option<&str>, timeout: Duration, clock: Clock) -> Result<Self, StoreError> {
         Ok(Self {
             url: url.to_owned(),
-            questions: Lane::new(url, api_key, timeout)?,
-            writes: Lane::new(url, api_key, timeout * Settings::WRITES)?,
+            reads: ServerConnection::new(url, api_key, timeout)?,
+            writes: ServerConnection::new(url, api_key, timeout * QdrantSettings::WRITES)?,
+            clock,
         })
     }
 
-    /// For questions.
+    /// For reads.
     pub fn reader(&self) -> &Qdrant {
-        &self.questions.client
+        &self.reads.client
     }
 
     /// For writes.
@@ -52,23 +55,23 @@ impl Server {
 
     /// Longest wait for an answer in whole seconds, for the server to give up by itself.
     pub fn seconds(&self) -> u64 {
-        self.questions.patience.as_secs().max(1)
+        self.reads.limit.as_secs().max(1)
     }
 
-    /// Asks, and asks once more after a failure that may pass.
-    pub async fn ask<T, F>(&self, question: impl Fn() -> F + Send + Sync) -> Result<T, StoreError>
+    /// Reads, and reads once more after a failure that may pass.
+    pub async fn ask<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, QdrantError>> + Send,
     {
-        self.try_asking(question).await?.map_err(failed)
+        self.try_twice(read).await?.map_err(failed)
     }
 
-    /// As [`Server::ask`]; `None` where there is nothing of that name.
-    pub async fn ask_for<T, F>(&self, question: impl Fn() -> F + Send + Sync) -> Result<Option<T>, StoreError>
+    /// Like [`QdrantServer::ask`]; `None` where there is nothing of that name.
+    pub async fn ask_for<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<Option<T>, StoreError>
     where
         F: Future<Output = Result<T, QdrantError>> + Send,
     {
-        match self.try_asking(question).await? {
+        match self.try_twice(read).await? {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if code(&error) == Some(Code::NotFound) => Ok(None),
             Err(error) => Err(failed(error)),
@@ -80,7 +83,7 @@ impl Server {
         &self,
         writing: impl Future<Output = Result<T, QdrantError>> + Send,
     ) -> Result<T, StoreError> {
-        self.within(self.writes.patience, writing).await?.map_err(failed)
+        self.within(self.writes.limit, writing).await?.map_err(failed)
     }
 
     /// Whether it answers, and is new enough.
@@ -104,47 +107,45 @@ impl Server {
         }
     }
 
-    async fn try_asking<T, F>(
-        &self,
-        question: impl Fn() -> F + Send + Sync,
-    ) -> Result<Result<T, QdrantError>, StoreError>
+    async fn try_twice<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<Result<T, QdrantError>, StoreError>
     where
         F: Future<Output = Result<T, QdrantError>> + Send,
     {
         let tries = async {
-            match question().await {
+            match read().await {
                 Err(error) if may_pass(&error) => {
-                    tokio::time::sleep(PAUSE).await;
-                    question().await
+                    self.clock.sleep(PAUSE).await;
+                    read().await
                 }
                 answer => answer,
             }
         };
-        self.within(self.questions.patience, tries).await
+        self.within(self.reads.limit, tries).await
     }
 
-    async fn within<T>(&self, patience: Duration, call: impl Future<Output = T>) -> Result<T, StoreError> {
-        tokio::time::timeout(patience, call).await.map_err(|_| {
-            let seconds = patience.as_secs_f32();
+    async fn within<T>(&self, limit: Duration, call: impl Future<Output = T>) -> Result<T, StoreError> {
+        // Boxed, because the calls of the client are large.
+        self.clock.timeout(limit, Box::pin(call)).await.ok_or_else(|| {
+            let seconds = limit.as_secs_f32();
             StoreError::Unavailable(format!("no answer from {} within {seconds} seconds", self.url))
         })
     }
 }
 
-impl Lane {
-    /// A try takes less than half of the wait: after one, the client gives up the connection and makes another, which is
-    /// how it gets away from one whose other end has vanished.
-    fn new(url: &str, api_key: Option<&str>, patience: Duration) -> Result<Self, StoreError> {
+impl ServerConnection {
+    /// A try takes less than half of the limit: after one, the client drops the connection and makes another, and so gets rid
+    /// of one whose other end has vanished.
+    fn new(url: &str, api_key: Option<&str>, limit: Duration) -> Result<Self, StoreError> {
         let mut settings = Qdrant::from_url(url)
-            .timeout(patience.mul_f32(0.45))
-            .connect_timeout(patience.mul_f32(0.45))
+            .timeout(limit.mul_f32(0.45))
+            .connect_timeout(limit.mul_f32(0.45))
             .skip_compatibility_check();
         settings.api_key = api_key.map(str::to_owned);
         let client = settings.build().map_err(|error| StoreError::Unusable {
             place: url.to_owned(),
             problem: error.to_string(),
         })?;
-        Ok(Self { client, patience })
+        Ok(Self { client, limit })
     }
 }
 
@@ -157,7 +158,7 @@ fn code(error: &QdrantError) -> Option<Code> {
     }
 }
 
-/// Whether it is worth asking again at once. A server that has no room now has none in a moment either.
+/// Whether a second try at once makes sense. A server that has no room now has none in a moment either.
 fn may_pass(error: &QdrantError) -> bool {
     matches!(
         code(error),
@@ -165,8 +166,7 @@ fn may_pass(error: &QdrantError) -> bool {
     )
 }
 
-/// Only a refusal of what was sent is the sender's fault; everything else may pass, the server's being full or closed to
-/// this key included.
+/// Only an invalid request is the sender's fault; everything else may pass, also that the server is full or refuses the key.
 fn failed(error: QdrantError) -> StoreError {
     let (QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. }) = error else {
         return StoreError::Unavailable(error.to_string());

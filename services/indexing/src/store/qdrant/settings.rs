@@ -1,14 +1,13 @@
-//! How collections are laid out in the server, and how it is asked.
+//! Settings of the adapter: how collections are laid out in the server, and how they are searched.
 //!
-//! What concerns the layout is for collections that are made from then on; one that exists keeps its own until it is built
-//! anew.
+//! What concerns the layout applies to new collections; an existing one keeps its own until it is rebuilt.
 
 use std::time::Duration;
 
 /// Settings of the adapter.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Longest wait for an answer to a question; writing and making take up to [`Settings::WRITES`] times as long.
+pub struct QdrantSettings {
+    /// Longest wait for a read; writes take up to [`QdrantSettings::WRITES`] times as long.
     pub timeout: Duration,
     /// Rounding of dense vectors, in the collections that are made.
     pub quantization: Option<Quantization>,
@@ -33,12 +32,12 @@ pub struct Quantization {
     pub residence: Residence,
 }
 
-/// Links of the vector index.
+/// The graph of the vector index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hnsw {
     /// Links of a vector to others.
     pub m: u64,
-    /// Candidates looked at for each vector while the index is built.
+    /// Candidates considered for each vector while the index is built.
     pub ef_construct: u64,
 }
 
@@ -66,8 +65,8 @@ impl Residence {
     }
 }
 
-impl Settings {
-    /// What writes may take, in waits for an answer.
+impl QdrantSettings {
+    /// Longest wait for a write, in longest waits for a read.
     pub const WRITES: u32 = 3;
 
     /// Reads the keys `indexing.qdrant_…`, without address and API key.
@@ -110,13 +109,13 @@ fn number(settings: &mut common::config::Settings, key: &str, lowest: f64, highe
 mod tests {
     use super::*;
 
-    fn read(environment: &[(&str, &str)]) -> (Settings, Result<(), common::config::ConfigError>) {
+    fn read(environment: &[(&str, &str)]) -> (QdrantSettings, Result<(), common::config::ConfigError>) {
         let environment = environment
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let defaults = include_str!("../../defaults.toml");
         let mut settings = common::config::Settings::load(&[defaults], None, environment);
-        let read = Settings::read(&mut settings);
+        let read = QdrantSettings::read(&mut settings);
         (read, settings.finish())
     }
 

@@ -4,19 +4,19 @@ use tonic::{Code, Request};
 
 use super::*;
 use crate::grpc::tests::front_door;
-use crate::testing::House;
+use crate::testing::TestService;
 
 const ADA: &str = "ada@example.org";
 
-async fn house() -> House {
-    let house = House::build().await;
-    house.add_paper("x:a", "on dogs", "test@1");
-    house.add_paper("x:b", "on cats", "test@1");
-    house
+fn service() -> TestService {
+    let service = TestService::build();
+    service.add_paper("x:a", "on dogs", "test@1");
+    service.add_paper("x:b", "on cats", "test@1");
+    service
 }
 
-async fn ask(house: &House, request: PreviewEditionRequest) -> Result<PreviewEditionResponse, Status> {
-    let answer = front_door(house).preview_edition(Request::new(request)).await;
+async fn ask(service: &TestService, request: PreviewDigestRequest) -> Result<PreviewDigestResponse, Status> {
+    let answer = front_door(service).preview_digest(Request::new(request)).await;
     answer.map(tonic::Response::into_inner)
 }
 
@@ -28,15 +28,15 @@ fn in_words(interests: &[&str], paper_count: i32) -> PreviewPreferences {
     }
 }
 
-fn of_nobody(preferences: PreviewPreferences) -> PreviewEditionRequest {
-    PreviewEditionRequest {
+fn of_nobody(preferences: PreviewPreferences) -> PreviewDigestRequest {
+    PreviewDigestRequest {
         preferences: Some(preferences),
-        ..PreviewEditionRequest::default()
+        ..PreviewDigestRequest::default()
     }
 }
 
-fn ids(answer: &PreviewEditionResponse) -> Vec<&str> {
-    let papers = answer.edition.iter().flat_map(|edition| &edition.papers);
+fn ids(answer: &PreviewDigestResponse) -> Vec<&str> {
+    let papers = answer.digest.iter().flat_map(|digest| &digest.papers);
     papers
         .filter_map(|one| one.paper.as_ref())
         .map(|paper| paper.id.as_str())
@@ -52,15 +52,17 @@ fn like(id: &str) -> Interest {
 
 #[tokio::test]
 async fn a_preview_needs_no_subscription() {
-    let house = house().await;
-    let answer = ask(&house, of_nobody(in_words(&["cats"], 1))).await.expect("composed");
+    let service = service();
+    let answer = ask(&service, of_nobody(in_words(&["cats"], 1)))
+        .await
+        .expect("composed");
     assert_eq!(ids(&answer), ["x:b"]);
     assert_eq!(answer.empty_detail, "");
 }
 
 #[tokio::test]
 async fn every_preference_counts() {
-    let house = house().await;
+    let service = service();
     let without = |words: &str, share| PreviewPreferences {
         exclusions: Some(Exclusions {
             words: vec![words.to_owned()],
@@ -69,14 +71,14 @@ async fn every_preference_counts() {
         trending_share: share,
         ..in_words(&["cats"], 5)
     };
-    let answer = ask(&house, of_nobody(without("cats", None))).await.expect("composed");
+    let answer = ask(&service, of_nobody(without("cats", None))).await.expect("composed");
     assert_eq!(ids(&answer), Vec::<&str>::new());
     assert!(answer.empty_detail.contains("excluded"), "{answer:?}");
-    let answer = ask(&house, of_nobody(without("dogs", Some(0.0))))
+    let answer = ask(&service, of_nobody(without("dogs", Some(0.0))))
         .await
         .expect("composed");
     assert_eq!(ids(&answer), ["x:b"]);
-    let trending = ask(&house, of_nobody(without("dogs", Some(2.0)))).await;
+    let trending = ask(&service, of_nobody(without("dogs", Some(2.0)))).await;
     assert_eq!(trending.expect_err("refused").code(), Code::InvalidArgument);
     let written = PreviewPreferences {
         format: Format::Text.into(),
@@ -87,43 +89,40 @@ async fn every_preference_counts() {
         }],
         ..in_words(&[], 1)
     };
-    let answer = ask(&house, of_nobody(written)).await.expect("composed");
+    let answer = ask(&service, of_nobody(written)).await.expect("composed");
     assert_eq!(ids(&answer), ["x:a"]);
-    let edition = answer.edition.expect("an edition");
-    assert!(
-        edition.html.is_empty() && edition.text.contains("on dogs"),
-        "{edition:?}"
-    );
+    let digest = answer.digest.expect("a digest");
+    assert!(digest.html.is_empty() && digest.text.contains("on dogs"), "{digest:?}");
 }
 
 #[tokio::test]
-async fn a_subscriber_sees_what_a_change_would_bring_and_nothing_that_was_sent() {
-    let house = house().await;
+async fn a_preview_of_a_change_holds_nothing_that_was_sent() {
+    let service = service();
     let email = domain::EmailAddress::parse(ADA).expect("an address");
-    let consent = crate::subscribers::Opting::OnRecord;
-    let wishes = house.wishes(&["cats"]);
-    let subscribed = house.subscribers.subscribe(&email, "ada", &wishes, consent, house.now);
+    let consent = crate::subscribers::OptIn::OnRecord;
+    let preferences = service.preferences(&["cats"]);
+    let subscribed = service.subscriptions.subscribe(&email, "ada", &preferences, consent);
     subscribed.await.expect("subscribed");
-    house.deliver("ada", 0).await;
-    house.add_paper("x:c", "more on cats", "test@1");
-    let before = house.again("ada").await;
-    let token = house.tokens.issue(Scope::Manage, "ada", house.now);
-    let wanted = |preferences| PreviewEditionRequest {
+    service.deliver("ada", 0).await;
+    service.add_paper("x:c", "more on cats", "test@1");
+    let before = service.again("ada").await;
+    let token = service.tokens.issue(Scope::Manage, "ada", service.now);
+    let wanted = |preferences| PreviewDigestRequest {
         preferences,
         token: token.clone(),
-        ..PreviewEditionRequest::default()
+        ..PreviewDigestRequest::default()
     };
-    let answer = ask(&house, wanted(Some(in_words(&["cats"], 1))))
+    let answer = ask(&service, wanted(Some(in_words(&["cats"], 1))))
         .await
         .expect("composed");
     assert_eq!(ids(&answer), ["x:c"]);
-    let plain = ask(&house, wanted(None)).await.expect("composed");
-    assert_eq!(plain.edition.expect("an edition").email, ADA);
-    assert_eq!(house.again("ada").await, before, "nothing is saved");
-    let react = house.tokens.issue(Scope::React, "ada", house.now);
+    let plain = ask(&service, wanted(None)).await.expect("composed");
+    assert_eq!(plain.digest.expect("a digest").email, ADA);
+    assert_eq!(service.again("ada").await, before, "nothing is saved");
+    let react = service.tokens.issue(Scope::React, "ada", service.now);
     let refused = ask(
-        &house,
-        PreviewEditionRequest {
+        &service,
+        PreviewDigestRequest {
             token: react,
             ..wanted(None)
         },
@@ -134,8 +133,8 @@ async fn a_subscriber_sees_what_a_change_would_bring_and_nothing_that_was_sent()
 
 #[tokio::test]
 async fn mistakes_are_named_by_their_fields() {
-    let house = house().await;
-    let of_ada = |preferences, token: &str| PreviewEditionRequest {
+    let service = service();
+    let of_ada = |preferences, token: &str| PreviewDigestRequest {
         email: ADA.to_owned(),
         preferences,
         token: token.to_owned(),
@@ -165,7 +164,7 @@ async fn mistakes_are_named_by_their_fields() {
         (of_ada(Some(in_words(&[], 1)), ""), "preferences"),
         (of_ada(None, "a.token"), "token"),
     ] {
-        let refused = ask(&house, request).await.expect_err("refused");
+        let refused = ask(&service, request).await.expect_err("refused");
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert_eq!(status::blamed_field(&refused).as_deref(), Some(field), "{refused}");
     }

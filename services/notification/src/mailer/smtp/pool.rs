@@ -1,157 +1,165 @@
-//! A few open connections, each with one mail at a time.
+//! A few open sessions with the mail server, each for one mail at a time.
 //!
-//! What is known of a mail that was not taken is said as it is: until its content goes out nothing is in the mail server's
-//! hands; from then on only an answer says where it is. Where the server offers PIPELINING (RFC 2920) all that comes before
-//! the content goes out at once: two round trips a mail instead of four.
+//! An error says no more than is known of the mail: until its content is sent the mail server has nothing; from then on only
+//! a reply tells. Where the server offers PIPELINING (RFC 2920), all that precedes the content is sent at once: two round
+//! trips a mail instead of four.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use common::clock::Clock;
+use common::tasks::Tasks;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::response::Response;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::super::message::Message;
-use super::super::{SendError, refusal, spans};
-use super::Server;
-use super::server::Greeted;
+use super::super::{SendError, reply, spans};
+use super::SmtpServer;
+use super::session::SmtpSession;
 use crate::metrics::SMTP_CONNECTIONS;
 
-/// Everything until content goes out, and the answer to it. Together they end before who sends loses patience, so that what is
-/// said of a mail is never a guess.
+/// For all that precedes the content, and for the reply to the content. Together they are shorter than the send timeout, so
+/// that an error is never a guess.
 const BEFORE_CONTENT: Duration = Duration::from_secs(20);
 const CONTENT_TIMEOUT: Duration = Duration::from_secs(15);
-/// A connection that does not answer a mere question is dropped.
+/// A session that takes longer to answer a mere question is dropped.
 const RESET_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connection that nobody used for so long is closed; mail servers close theirs after a few minutes.
-const IDLE: Duration = Duration::from_secs(30);
-/// A connection that rested for so long is asked whether it still holds.
-const RESTED: Duration = Duration::from_secs(2);
-/// The mail server closes the connection after this answer.
+/// A session that was idle for longer is closed; mail servers close theirs after a few minutes.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+/// A session that was idle for longer is asked whether it still answers.
+const TRUSTED_IDLE: Duration = Duration::from_secs(2);
+/// The mail server closes the session after this reply.
 const CLOSING: u16 = 421;
 
-/// The connections.
-pub struct Pool {
-    server: Server,
-    free: Semaphore,
-    idle: Arc<Mutex<Vec<Idle>>>,
+/// The sessions.
+pub struct SmtpPool {
+    server: SmtpServer,
+    permits: Semaphore,
+    idle: Arc<IdleSessions>,
+    clock: Clock,
 }
 
-struct Idle {
-    connection: Open,
+type IdleSessions = Mutex<Vec<IdleSession>>;
+
+struct IdleSession {
+    session: PooledSession,
     since: Instant,
 }
 
-/// A connection that is counted for as long as it is there.
-struct Open(Greeted);
+/// A session that is counted while it exists.
+struct PooledSession(SmtpSession);
 
-/// Why a mail was not taken.
-enum Failure {
-    /// The connection gave out before any content was sent.
-    Stale(SendError),
-    /// The mail server refused it and waits for the next one.
+/// Why a mail was not accepted, and what that means for its session.
+enum HandOverError {
+    /// The session ended before any content was sent.
+    SessionOver(SendError),
+    /// The mail server refused the mail and waits for the next one.
     Refused(SendError),
-    /// The mail server refused it and waits for its content all the same.
-    Astray(SendError),
-    /// The connection gave out after content was sent. An answer that comes late must not be read as one to the next mail.
+    /// The mail server refused the mail and waits for its content all the same.
+    OutOfStep(SendError),
+    /// The session ended after content was sent. A late reply must not be read as the reply to the next mail.
     Lost(SendError),
 }
 
-impl Pool {
-    /// With at most so many connections.
-    pub fn new(server: Server, connections: usize) -> Self {
-        let idle = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(close_idle(Arc::downgrade(&idle)));
-        Self {
-            server,
-            free: Semaphore::new(connections),
-            idle,
+impl HandOverError {
+    fn into_inner(self) -> SendError {
+        match self {
+            Self::SessionOver(error) | Self::Refused(error) | Self::OutOfStep(error) | Self::Lost(error) => error,
         }
-    }
-
-    /// Hands a mail over and answers the code it was taken with.
-    pub async fn send(&self, message: &Message<'_>) -> Result<u16, SendError> {
-        let deadline = Instant::now() + BEFORE_CONTENT;
-        let free = timeout_at(deadline, self.free.acquire()).await;
-        let busy = || SendError::Transient("all connections to the mail server are busy".to_owned());
-        let _permit = free.map_err(|_| busy())?.map_err(|_| busy())?;
-        if let Some(connection) = self.rested().await {
-            match self.on(connection, message, deadline).await {
-                Ok(code) => return Ok(code),
-                Err(Failure::Refused(error) | Failure::Astray(error) | Failure::Lost(error)) => return Err(error),
-                // Mail servers close connections that rested or carried many mails; a new one shows what is the matter.
-                Err(Failure::Stale(_)) => {}
-            }
-        }
-        let connection = timeout_at(deadline, self.server.connect())
-            .await
-            .map_err(|_| late(BEFORE_CONTENT))??;
-        let connection = Open::new(connection);
-        self.on(connection, message, deadline)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Stale(error) | Failure::Refused(error) | Failure::Astray(error) | Failure::Lost(error) => {
-                    error
-                }
-            })
-    }
-
-    /// Hands a mail over on a connection, which goes back unless it broke.
-    async fn on(&self, mut connection: Open, message: &Message<'_>, deadline: Instant) -> Result<u16, Failure> {
-        match connection.hand_over(message, deadline).await {
-            Ok(code) => {
-                self.put_back(connection);
-                Ok(code)
-            }
-            Err(failure) => {
-                // After a refusal the mail server may still wait for the rest of a mail that will not come.
-                if matches!(failure, Failure::Refused(_)) && connection.reset().await {
-                    self.put_back(connection);
-                }
-                Err(failure)
-            }
-        }
-    }
-
-    /// The connection used last, where it still holds.
-    async fn rested(&self) -> Option<Open> {
-        let mut idle = lock(&self.idle).pop()?;
-        let holds = idle.since.elapsed() < RESTED || idle.connection.reset().await;
-        holds.then_some(idle.connection)
-    }
-
-    fn put_back(&self, connection: Open) {
-        let since = Instant::now();
-        lock(&self.idle).push(Idle { connection, since });
     }
 }
 
-impl Open {
-    fn new(connection: Greeted) -> Self {
-        SMTP_CONNECTIONS.inc();
-        Self(connection)
+impl SmtpPool {
+    /// With so many connections at most. A task closes those that are idle.
+    pub fn new(server: SmtpServer, connections: usize, clock: Clock, tasks: &Tasks) -> Self {
+        let idle = Arc::new(IdleSessions::default());
+        let closing = close_idle(Arc::clone(&idle), clock.clone(), tasks.stop().clone());
+        tasks.run_infallible("idle smtp sessions", closing);
+        Self {
+            server,
+            permits: Semaphore::new(connections),
+            idle,
+            clock,
+        }
     }
 
-    async fn hand_over(&mut self, message: &Message<'_>, deadline: Instant) -> Result<u16, Failure> {
-        let envelope = timeout_at(deadline, self.envelope(message)).await;
-        envelope.map_err(|_| Failure::Stale(late(BEFORE_CONTENT)))??;
-        let content = timeout(CONTENT_TIMEOUT, self.0.connection.command(message.content())).await;
-        let lost = || SendError::Lost(format!("no answer within {} s", CONTENT_TIMEOUT.as_secs()));
-        let answer = content.map_err(|_| Failure::Lost(lost()))?;
-        let answer = answer.map_err(|error| {
-            note_code(&error);
-            match refusal::of_content(&error) {
-                lost @ SendError::Lost(_) => Failure::Lost(lost),
-                refused => Failure::Refused(refused),
+    /// Hands a mail over and returns the code of the reply that accepted it.
+    pub async fn send(&self, message: &Message<'_>) -> Result<u16, SendError> {
+        let deadline = self.clock.instant() + BEFORE_CONTENT;
+        let busy = || SendError::Transient("all connections to the mail server are busy".to_owned());
+        let permit = self.before(deadline, self.permits.acquire()).await;
+        let _permit = permit.ok_or_else(busy)?.map_err(|_| busy())?;
+        if let Some(session) = self.take_idle().await {
+            match self.hand_over(session, message, deadline).await {
+                Ok(code) => return Ok(code),
+                // Mail servers end sessions that were idle or carried many mails; a new one tells what is wrong.
+                Err(HandOverError::SessionOver(_)) => {}
+                Err(error) => return Err(error.into_inner()),
             }
-        })?;
-        Ok(u16::from(answer.code()))
+        }
+        // Boxed: it is large, and rare.
+        let session = self.before(deadline, Box::pin(self.server.connect(&self.clock))).await;
+        let session = session.ok_or_else(|| late(BEFORE_CONTENT))??;
+        let session = PooledSession::new(session);
+        let code = self.hand_over(session, message, deadline).await;
+        code.map_err(HandOverError::into_inner)
     }
 
-    async fn envelope(&mut self, message: &Message<'_>) -> Result<(), Failure> {
+    /// Hands a mail over in a session, which is kept unless it broke.
+    async fn hand_over(
+        &self,
+        mut session: PooledSession,
+        message: &Message<'_>,
+        deadline: Instant,
+    ) -> Result<u16, HandOverError> {
+        // Pinned here, so that the time limit around it does not copy it.
+        let envelope = {
+            let sending = pin!(session.send_envelope(message));
+            self.before(deadline, sending).await
+        };
+        let sent = match envelope {
+            Some(Ok(())) => session.send_content(message, &self.clock).await,
+            Some(Err(error)) => Err(error),
+            None => Err(HandOverError::SessionOver(late(BEFORE_CONTENT))),
+        };
+        let is_usable = match &sent {
+            Ok(_) => true,
+            // The mail server may still wait for the rest of a mail that will not come.
+            Err(HandOverError::Refused(_)) => session.reset(&self.clock).await,
+            Err(_) => false,
+        };
+        if is_usable {
+            let since = self.clock.instant();
+            lock(&self.idle).push(IdleSession { session, since });
+        }
+        sent
+    }
+
+    /// The session that was used last, where it still answers.
+    async fn take_idle(&self) -> Option<PooledSession> {
+        let mut idle = lock(&self.idle).pop()?;
+        let answers = self.clock.elapsed(idle.since) < TRUSTED_IDLE || idle.session.reset(&self.clock).await;
+        answers.then_some(idle.session)
+    }
+
+    async fn before<F: Future>(&self, deadline: Instant, work: F) -> Option<F::Output> {
+        let remaining = deadline.saturating_duration_since(self.clock.instant());
+        self.clock.timeout(remaining, work).await
+    }
+}
+
+impl PooledSession {
+    fn new(session: SmtpSession) -> Self {
+        SMTP_CONNECTIONS.inc();
+        Self(session)
+    }
+
+    async fn send_envelope(&mut self, message: &Message<'_>) -> Result<(), HandOverError> {
         let connection = &mut self.0.connection;
         let from = Mail::new(Some(message.return_path.clone()), Vec::new());
         let to = Rcpt::new(message.to.clone(), Vec::new());
@@ -161,50 +169,67 @@ impl Open {
             connection.command(Data).await.map_err(|error| before_content(&error))?;
             return Ok(());
         }
-        let sender = connection.command(AtOnce(from, to)).await;
-        let recipient = next_answer(&sender, connection.read_response()).await?;
-        let data = next_answer(&recipient, connection.read_response()).await?;
+        let sender = connection.command(PipelinedEnvelope(from, to)).await;
+        let recipient = next_reply(&sender, connection.read_response()).await?;
+        let data = next_reply(&recipient, connection.read_response()).await?;
         match (sender.and(recipient), data) {
             (Ok(_), Ok(_)) => Ok(()),
             (Ok(_), Err(refused)) | (Err(refused), Err(_)) => Err(before_content(&refused)),
             (Err(refused), Ok(_)) => Err(match before_content(&refused) {
-                Failure::Refused(error) => Failure::Astray(error),
-                failure => failure,
+                HandOverError::Refused(error) => HandOverError::OutOfStep(error),
+                error => error,
             }),
         }
     }
 
-    /// Whether the connection still holds; ends a mail that was begun.
-    async fn reset(&mut self) -> bool {
-        matches!(timeout(RESET_TIMEOUT, self.0.connection.command(Rset)).await, Ok(Ok(_)))
+    async fn send_content(&mut self, message: &Message<'_>, clock: &Clock) -> Result<u16, HandOverError> {
+        let command = pin!(self.0.connection.command(message.content()));
+        let Some(result) = clock.timeout(CONTENT_TIMEOUT, command).await else {
+            let problem = format!("no reply within {} s", CONTENT_TIMEOUT.as_secs());
+            return Err(HandOverError::Lost(SendError::Lost(problem)));
+        };
+        let response = result.map_err(|error| {
+            record_code(&error);
+            match reply::content_error(&error) {
+                lost @ SendError::Lost(_) => HandOverError::Lost(lost),
+                refused => HandOverError::Refused(refused),
+            }
+        })?;
+        Ok(u16::from(response.code()))
+    }
+
+    /// Ends a mail that was begun. True when the session still answers.
+    async fn reset(&mut self, clock: &Clock) -> bool {
+        let reply = clock.timeout(RESET_TIMEOUT, self.0.connection.command(Rset)).await;
+        matches!(reply, Some(Ok(_)))
     }
 }
 
-impl Drop for Open {
+impl Drop for PooledSession {
     fn drop(&mut self) {
         SMTP_CONNECTIONS.dec();
     }
 }
 
-/// All that comes before the content, in one write.
-struct AtOnce(Mail, Rcpt);
+/// All that precedes the content, in one write.
+struct PipelinedEnvelope(Mail, Rcpt);
 
-impl fmt::Display for AtOnce {
+impl fmt::Display for PipelinedEnvelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(from, to) = self;
         write!(f, "{from}{to}{Data}")
     }
 }
 
-/// The answer to the next of the commands that went out at once. None follows where the connection gave out before it, or
-/// is about to.
-async fn next_answer(
-    before: &Result<Response, Error>,
-    answer: impl Future<Output = Result<Response, Error>>,
-) -> Result<Result<Response, Error>, Failure> {
-    match before.as_ref().err() {
-        Some(error) if is_over(error) => Err(stale(error)),
-        _ => Ok(answer.await),
+/// The reply to the next of several commands that were sent at once. There is none where the session ended before it, or is
+/// about to.
+async fn next_reply(
+    previous: &Result<Response, Error>,
+    reply: impl Future<Output = Result<Response, Error>>,
+) -> Result<Result<Response, Error>, HandOverError> {
+    match previous.as_ref().err() {
+        Some(error) if ends_session(error) => Err(session_over(error)),
+        _ => Ok(reply.await),
     }
 }
 
@@ -212,46 +237,48 @@ fn late(limit: Duration) -> SendError {
     SendError::Transient(format!("not ready for a mail within {} s", limit.as_secs()))
 }
 
-fn before_content(error: &Error) -> Failure {
-    if is_over(error) {
-        return stale(error);
+fn before_content(error: &Error) -> HandOverError {
+    if ends_session(error) {
+        return session_over(error);
     }
-    note_code(error);
-    Failure::Refused(refusal::of_envelope(error))
+    record_code(error);
+    HandOverError::Refused(reply::envelope_error(error))
 }
 
-/// Whether nothing more comes on a connection.
-fn is_over(error: &Error) -> bool {
+/// Whether no reply follows in this session.
+fn ends_session(error: &Error) -> bool {
     matches!(error.status().map(u16::from), None | Some(CLOSING))
 }
 
-fn stale(error: &Error) -> Failure {
-    note_code(error);
-    Failure::Stale(SendError::Transient(refusal::words(error)))
+fn session_over(error: &Error) -> HandOverError {
+    record_code(error);
+    HandOverError::SessionOver(SendError::Transient(reply::describe(error)))
 }
 
-fn note_code(error: &Error) {
+fn record_code(error: &Error) {
     if let Some(code) = error.status() {
-        spans::answered(u16::from(code));
+        spans::record_reply(u16::from(code));
     }
 }
 
-/// Closes connections that nobody uses, for as long as the pool is there.
-async fn close_idle(idle: Weak<Mutex<Vec<Idle>>>) {
-    let mut ticks = tokio::time::interval(IDLE / 4);
+/// Closes sessions that nobody uses, until the stop.
+async fn close_idle(idle: Arc<IdleSessions>, clock: Clock, stop: CancellationToken) {
     loop {
-        ticks.tick().await;
-        let Some(idle) = idle.upgrade() else {
-            return;
-        };
-        let expired: Vec<Idle> = lock(&idle).extract_if(.., |one| one.since.elapsed() > IDLE).collect();
-        drop(idle);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(MAX_IDLE / 4) => {}
+        }
+        let expired: Vec<IdleSession> = lock(&idle)
+            .extract_if(.., |one| clock.elapsed(one.since) > MAX_IDLE)
+            .collect();
         for mut one in expired {
-            let _ = timeout(RESET_TIMEOUT, one.connection.0.connection.quit()).await;
+            let quit = one.session.0.connection.quit();
+            // It is closed either way.
+            let _ = clock.timeout(RESET_TIMEOUT, quit).await;
         }
     }
 }
 
-fn lock(idle: &Mutex<Vec<Idle>>) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+fn lock(idle: &IdleSessions) -> MutexGuard<'_, Vec<IdleSession>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

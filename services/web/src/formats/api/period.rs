@@ -1,22 +1,22 @@
-//! A day, a week or a month in an address, as the days it holds.
+//! The days of a date, a week or a month given as parameters.
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 use tonic::Status;
 
-/// The first day and the first one behind it. `None` where nothing is said.
+/// The first day, and the first one after the period. `None` if no period is given.
 ///
 /// # Errors
-/// INVALID_ARGUMENT for what is no day, week or month, and for more than one of them.
-pub fn of(date: &str, week: &str, month: &str) -> Result<Option<(Date, Date)>, Status> {
-    let said: Vec<(&str, &str)> = [("date", date), ("week", week), ("month", month)]
+/// INVALID_ARGUMENT for what is not a day, week or month, and for more than one of them.
+pub fn days(date: &str, week: &str, month: &str) -> Result<Option<(Date, Date)>, Status> {
+    let given: Vec<(&str, &str)> = [("date", date), ("week", week), ("month", month)]
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect();
-    let (field, value) = match said.as_slice() {
+    let (field, value) = match given.as_slice() {
         [] => return Ok(None),
         [one] => *one,
         [_, (field, _), ..] => {
-            let text = "is given beside another period; name one of date, week and month";
+            let text = "is given together with another period; give only one of date, week and month";
             return Err(common::status::invalid(*field, text));
         }
     };
@@ -59,9 +59,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn periods_are_read_or_refused_with_an_example() {
+    fn periods_are_parsed_or_refused_with_an_example() {
         let day = |text: &str| text.parse::<Date>().expect("a day");
-        let read = |date, week, month| of(date, week, month).expect("a period");
+        let read = |date, week, month| days(date, week, month).expect("a period");
         assert_eq!(read("", "", ""), None);
         assert_eq!(read("2024-02-29", "", ""), Some((day("2024-02-29"), day("2024-03-01"))));
         assert_eq!(read("", "2026-W48", ""), Some((day("2026-11-23"), day("2026-11-30"))));
@@ -74,7 +74,7 @@ mod tests {
             ("", "", "2026-13", "2026-11"),
             ("2026-01-01", "", "2026-01", "one of date, week and month"),
         ] {
-            let refusal = of(date, week, month).expect_err("no period");
+            let refusal = days(date, week, month).expect_err("no period");
             assert!(refusal.message().contains(said), "{refusal:?}");
         }
     }

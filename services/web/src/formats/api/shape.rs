@@ -1,6 +1,6 @@
-//! Papers in the shapes of the Hugging Face papers API.
+//! Papers in the shape of the Hugging Face papers API.
 //!
-//! What is not known here, such as a summary made by a model, is left out rather than made up.
+//! What is unknown here, such as a summary by a language model, is left out rather than made up.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::formats::paper::{page_of, published, updated};
 use crate::paper::url_of;
 
-/// Votes by canonical id; `None` where they are not known.
+/// Votes by canonical id; `None` if they are unknown.
 pub type Votes = Option<HashMap<String, u32>>;
 
-/// A paper by itself.
+/// A single paper.
 pub fn paper(paper: &Paper, votes: &Votes, base: &str) -> Value {
     let mut value = json!({
         "id": short_id(&paper.id),
@@ -71,7 +71,7 @@ pub fn listed(one: &Paper, votes: &Votes, base: &str) -> Value {
     value
 }
 
-/// Of papers of arXiv those clients know the bare id.
+/// Those clients know arXiv papers by their bare ids.
 fn short_id(id: &str) -> &str {
     id.strip_prefix("arxiv:").unwrap_or(id)
 }
@@ -81,7 +81,7 @@ fn authors(paper: &Paper) -> Vec<Value> {
     paper.authors.iter().map(author).collect()
 }
 
-/// The feed that a paper came from stands where those clients look for who submitted it.
+/// The feed a paper came from, where those clients expect its submitter.
 fn submitter(paper: &Paper) -> Value {
     json!({ "user": paper.source, "fullname": paper.source, "type": "org", "avatarUrl": "", "isPro": false })
 }
@@ -91,7 +91,7 @@ fn code(paper: &Paper) -> Option<&str> {
     Some(&link.url)
 }
 
-/// A moment with exactly three digits of a second: those clients read no other form.
+/// A time with exactly three decimals of a second; those clients parse no other form.
 fn moment(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out() {
+    fn unknown_fields_are_left_out() {
         let bare = Paper {
             id: "seed:1".to_owned(),
             ..Paper::default()

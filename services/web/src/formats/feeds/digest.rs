@@ -1,59 +1,55 @@
-//! A subscriber's editions as a feed: what was sent, and nothing else.
+//! A subscriber's digests as a feed: what was sent, and nothing else.
 //!
-//! Whoever has the link has the feed; it is the link of the preferences, so it can be made void like them.
+//! Whoever has the link can read the feed; its token is that of the preferences, and is revoked with it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
-use proto::delivery::v1::GetLatestEditionRequest;
+use proto::delivery::v1::GetLatestDigestRequest;
 
-use super::feed::{Entry, Feed};
-use super::{Address, Asked, Form};
-use crate::Front;
-use crate::client::Client;
-use crate::refusal::{Reader, failed};
+use super::feed::{FeedEntry, PaperFeed};
+use super::{FeedAddress, FeedFormat, FeedQuery};
+use crate::caller::Caller;
+use crate::error_response::{Audience, call_failed};
+use crate::state::AppState;
 
-/// Editions of the feed.
-const EDITIONS: i32 = 14;
+/// Digests in the feed.
+const DIGESTS: i32 = 14;
 
-/// The newest editions of a subscriber, one entry for each paper.
+/// The newest digests of a subscriber, one entry for each paper.
 pub async fn digest(
-    State(front): State<Arc<Front>>,
-    client: Client,
-    Query(asked): Query<Asked>,
-    form: Form,
+    State(app): State<Arc<AppState>>,
+    caller: Caller,
+    Query(query): Query<FeedQuery>,
+    format: FeedFormat,
 ) -> Response {
-    let request = GetLatestEditionRequest {
-        token: asked.token.clone(),
-        edition_count: EDITIONS,
+    let request = GetLatestDigestRequest {
+        token: query.token.clone(),
+        digest_count: DIGESTS,
     };
-    let answer = front
-        .deliveries
-        .clone()
-        .get_latest_edition(client.request(request))
-        .await;
-    let editions = match answer {
-        Ok(answer) => answer.into_inner().editions,
-        Err(error) => return failed(Reader::Feed, &error),
+    let answer = app.deliveries.clone().get_latest_digest(caller.request(request)).await;
+    let digests = match answer {
+        Ok(answer) => answer.into_inner().digests,
+        Err(error) => return call_failed(Audience::Feed, &error),
     };
     let mut known = HashSet::new();
-    let papers = editions.iter().flat_map(|edition| &edition.papers);
-    let entries: Vec<Entry> = papers
-        .filter_map(|one| Some(Entry::of(one.paper.as_ref()?, &one.reason, client.base())))
+    let papers = digests.iter().flat_map(|digest| &digest.papers);
+    let entries: Vec<FeedEntry> = papers
+        .filter_map(|one| Some(FeedEntry::new(one.paper.as_ref()?, &one.reason, caller.base())))
         .filter(|entry| known.insert(entry.id.clone()))
         .collect();
-    let query = [("token", asked.token.as_str())];
-    let feed = Feed {
+    let query = [("token", query.token.as_str())];
+    let feed = PaperFeed {
         title: "Broadsheet: your digest".to_owned(),
-        subtitle: "The papers of your editions, each with the reason for it.".to_owned(),
+        subtitle: "The papers of your digests, and why each was chosen.".to_owned(),
         entries,
         next_page: String::new(),
     };
     let (own, home) = (
-        Address::new("/feeds/digest", &query),
-        Address::new("/preferences", &query),
+        FeedAddress::new("/feeds/digest", &query),
+        FeedAddress::new("/preferences", &query),
     );
-    feed.render(&front, &client, form, &own, &home, "")
+    feed.render(&app, &caller, format, &own, &home, "")
 }

@@ -1,5 +1,4 @@
-//! A feed and its entries, and both forms of them. Texts of strangers stay texts: they are escaped, and what XML cannot hold
-//! is left out.
+//! A feed and its entries, in both formats. Text from outside is escaped, and characters that XML cannot hold are dropped.
 
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
@@ -11,29 +10,29 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Address, Form};
-use crate::Front;
-use crate::client::Client;
+use super::{FeedAddress, FeedFormat};
+use crate::caller::Caller;
 use crate::formats::paper::{changed, page_of, published, updated, without_illegal};
 use crate::paper::url_of;
+use crate::state::AppState;
 
 /// A list of papers.
 #[derive(Debug)]
-pub struct Feed {
-    /// What it is called.
+pub struct PaperFeed {
+    /// Its title.
     pub title: String,
-    /// What is in it.
+    /// What it holds, in a sentence.
     pub subtitle: String,
     /// The papers.
-    pub entries: Vec<Entry>,
-    /// Token of the next page; empty at the end.
+    pub entries: Vec<FeedEntry>,
+    /// Token of the next page; empty on the last.
     pub next_page: String,
 }
 
 /// A paper of a feed.
 #[derive(Debug, Clone, Serialize)]
-pub struct Entry {
-    /// Names it in every feed.
+pub struct FeedEntry {
+    /// The same in every feed.
     pub id: String,
     title: String,
     page: String,
@@ -47,9 +46,9 @@ pub struct Entry {
     abstract_text: String,
 }
 
-impl Entry {
-    /// A paper and why it is there.
-    pub fn of(paper: &Paper, reason: &str, base: &str) -> Self {
+impl FeedEntry {
+    /// A paper, and why it is in the feed.
+    pub fn new(paper: &Paper, reason: &str, base: &str) -> Self {
         let published = published(paper);
         let last = updated(paper).or(published).or_else(|| changed(paper));
         let name = format!("broadsheet paper {}", paper.id);
@@ -57,7 +56,7 @@ impl Entry {
             |texts: &mut dyn Iterator<Item = &str>| texts.map(one_line).filter(|text| !text.is_empty()).collect();
         Self {
             id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).urn().to_string(),
-            // One that has left the window of recent papers is known by its id alone.
+            // Of a paper that is no longer among the recent ones only the id is known.
             title: one_line(if paper.title.is_empty() {
                 &paper.id
             } else {
@@ -80,9 +79,9 @@ fn one_line(text: &str) -> String {
     domain::text::one_line(&without_illegal(text))
 }
 
-/// Where a feed is and where it leads.
+/// Links of a feed.
 #[derive(Debug, Serialize)]
-struct Links {
+struct FeedLinks {
     own: String,
     other: String,
     home: String,
@@ -90,41 +89,46 @@ struct Links {
     next: Option<String>,
 }
 
-impl Feed {
-    /// The feed in a form. `own` is its address without the form, `home` that of its page, `page` the token of this page.
+impl PaperFeed {
+    /// Renders the feed. `own` is its address without the format, `home` that of its page on this site, `page` the token of this
+    /// page.
     pub fn render(
         mut self,
-        front: &Front,
-        client: &Client,
-        form: Form,
-        own: &Address,
-        home: &Address,
+        app: &AppState,
+        caller: &Caller,
+        format: FeedFormat,
+        own: &FeedAddress,
+        home: &FeedAddress,
         page: &str,
     ) -> Response {
         self.title = one_line(&self.title);
-        let base = client.base();
-        let dotted = |form: Form| format!(".{}", form.suffix());
-        let other = if form == Form::Atom { Form::Json } else { Form::Atom };
-        let links = Links {
-            own: own.with("page", page).at(base, &dotted(form)),
+        let base = caller.base();
+        let dotted = |format: FeedFormat| format!(".{}", format.suffix());
+        let other = if format == FeedFormat::Atom {
+            FeedFormat::Json
+        } else {
+            FeedFormat::Atom
+        };
+        let links = FeedLinks {
+            own: own.with("page", page).at(base, &dotted(format)),
             other: own.with("page", page).at(base, &dotted(other)),
             home: home.at(base, ""),
-            first: (!page.is_empty()).then(|| own.at(base, &dotted(form))),
-            next: (!self.next_page.is_empty()).then(|| own.with("page", &self.next_page).at(base, &dotted(form))),
+            first: (!page.is_empty()).then(|| own.at(base, &dotted(format))),
+            next: (!self.next_page.is_empty()).then(|| own.with("page", &self.next_page).at(base, &dotted(format))),
         };
-        let body = match form {
-            Form::Json => Ok(format!("{}\n", self.json(&links))),
-            Form::Atom => self.atom(front, &links, &own.at("", "")),
+        let body = match format {
+            FeedFormat::Json => Ok(format!("{}\n", self.json(&links))),
+            FeedFormat::Atom => self.atom(app, &links, &own.at("", "")),
         };
-        let content_type = format!("{}; charset=utf-8", form.media_type());
+        let content_type = format!("{}; charset=utf-8", format.media_type());
         match body {
             Ok(body) => ([(header::CONTENT_TYPE, content_type)], body).into_response(),
             Err(answer) => *answer,
         }
     }
 
-    fn atom(&self, front: &Front, links: &Links, name: &str) -> Result<String, Box<Response>> {
-        // Times of one zone and form are ordered as text.
+    fn atom(&self, app: &AppState, links: &FeedLinks, name: &str) -> Result<String, Box<Response>> {
+        // Times in one zone and format sort as text.
         let updated = self.entries.iter().map(|entry| entry.updated.as_str()).max();
         let updated = updated.map_or_else(|| Timestamp::UNIX_EPOCH.to_string(), str::to_owned);
         let name = format!("broadsheet feed {name}");
@@ -136,10 +140,10 @@ impl Feed {
             links => Serde(links),
             entries => Serde(&self.entries),
         };
-        front.pages.fill("feed.atom.xml", context)
+        app.pages.fill("feed.atom.xml", context)
     }
 
-    fn json(&self, links: &Links) -> Value {
+    fn json(&self, links: &FeedLinks) -> Value {
         let items: Vec<Value> = self.entries.iter().map(item).collect();
         let mut feed = json!({
             "version": "https://jsonfeed.org/version/1.1",
@@ -158,7 +162,7 @@ impl Feed {
     }
 }
 
-fn item(entry: &Entry) -> Value {
+fn item(entry: &FeedEntry) -> Value {
     let authors: Vec<Value> = entry.authors.iter().map(|name| json!({ "name": name })).collect();
     let mut item = json!({
         "id": entry.id,

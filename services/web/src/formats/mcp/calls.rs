@@ -1,5 +1,5 @@
-//! Calls of tools. What a tool cannot do is its result, so that a model sees it and can do better; only a call that is no call
-//! is an error of the protocol.
+//! Tool calls. A problem with the arguments is a tool result, so that the model sees it and can correct them; only a malformed
+//! call is a protocol error.
 
 use jiff::civil::Date;
 use proto::papers::v1::Paper;
@@ -12,63 +12,63 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tonic::Status;
 
-use super::protocol::Failure;
-use super::results::{List, bare, entry, failed, refused, result};
+use super::protocol::McpError;
+use super::results::{PaperList, call_failed, error_result, list_item, paper_fields, result};
 use super::tools::NAMES;
-use crate::Front;
-use crate::client::Client;
+use crate::caller::Caller;
 use crate::formats::lists;
 use crate::formats::paper::{PaperFormat, canonical_id, kind_of, text_of, without_illegal};
+use crate::state::AppState;
 
-/// Papers of an answer, where nothing is said.
-const USUAL: i32 = 10;
-/// Papers of an answer at most: a model has to read them.
-const MOST: i32 = 50;
+/// Papers in an answer by default.
+const DEFAULT_LIMIT: i32 = 10;
+/// Most papers in an answer, since a model has to read them.
+const MAX_LIMIT: i32 = 50;
 
 /// Calls a tool.
-pub async fn call(front: &Front, client: &Client, params: &Value) -> Result<Value, Failure> {
+pub async fn call(app: &AppState, caller: &Caller, params: &Value) -> Result<Value, McpError> {
     let name = params["name"].as_str().unwrap_or_default();
     let arguments = match params.get("arguments") {
         None | Some(Value::Null) => json!({}),
         Some(arguments) if arguments.is_object() => arguments.clone(),
-        Some(_) => return Err(Failure::invalid_params("arguments must be an object")),
+        Some(_) => return Err(McpError::invalid_params("arguments must be an object")),
     };
     let answer = match name {
-        "search_papers" => search(front, client, arguments).await,
-        "get_paper" => get(front, client, arguments).await,
-        "similar_papers" => similar(front, client, arguments).await,
-        "trending_papers" => trending(front, client, arguments).await,
+        "search_papers" => search(app, caller, arguments).await,
+        "get_paper" => get(app, caller, arguments).await,
+        "similar_papers" => similar(app, caller, arguments).await,
+        "trending_papers" => trending(app, caller, arguments).await,
         other => {
             let other = domain::text::shorten(other);
-            let text = format!("there is no tool {other:?}; there are {}", NAMES.join(", "));
-            return Err(Failure::invalid_params(text));
+            let text = format!("there is no tool {other:?}; the tools are {}", NAMES.join(", "));
+            return Err(McpError::invalid_params(text));
         }
     };
     Ok(answer.unwrap_or_else(|problem| match problem {
-        Problem::Arguments(text) => refused(&text),
-        Problem::Call(error) => failed(&error),
+        ToolError::Arguments(text) => error_result(&text),
+        ToolError::Call(error) => call_failed(&error),
     }))
 }
 
-/// Why a tool has no answer.
-enum Problem {
+/// Why a tool call failed.
+enum ToolError {
     Arguments(String),
     Call(Status),
 }
 
-impl From<Status> for Problem {
+impl From<Status> for ToolError {
     fn from(error: Status) -> Self {
         Self::Call(error)
     }
 }
 
-fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, Problem> {
-    serde_json::from_value(arguments).map_err(|error| Problem::Arguments(format!("the arguments do not fit: {error}")))
+fn parse<T: DeserializeOwned>(arguments: Value) -> Result<T, ToolError> {
+    serde_json::from_value(arguments).map_err(|error| ToolError::Arguments(format!("invalid arguments: {error}")))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Search {
+struct SearchArguments {
     query: String,
     #[serde(default)]
     sort: String,
@@ -81,46 +81,46 @@ struct Search {
     cursor: String,
 }
 
-async fn search(front: &Front, client: &Client, arguments: Value) -> Result<Value, Problem> {
-    let asked: Search = read(arguments)?;
+async fn search(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value, ToolError> {
+    let parsed: SearchArguments = parse(arguments)?;
     let request = SearchPapersRequest {
-        query: asked.query.trim().to_owned(),
+        query: parsed.query.trim().to_owned(),
         filter: Some(PaperFilter {
-            categories: asked.categories,
-            published_after: day("published_after", asked.published_after.as_deref())?,
-            published_before: day("published_before", asked.published_before.as_deref())?,
+            categories: parsed.categories,
+            published_after: day("published_after", parsed.published_after.as_deref())?,
+            published_before: day("published_before", parsed.published_before.as_deref())?,
             ..PaperFilter::default()
         }),
-        page_size: limit(asked.limit)?,
-        page_token: asked.cursor,
-        order: lists::order(&asked.sort)?.into(),
+        page_size: limit(parsed.limit)?,
+        page_token: parsed.cursor,
+        order: lists::order(&parsed.sort)?.into(),
         ..SearchPapersRequest::default()
     };
-    let answer = front.ask(client, request).await?;
-    let list = List {
-        papers: entries(&answer.results, client),
+    let answer = app.fetch(caller, request).await?;
+    let list = PaperList {
+        papers: items(&answer.results, caller),
         next: answer.next_page_token.clone(),
-        notice: notice(client, &answer.notice),
+        notice: notice(caller, &answer.notice),
     };
     Ok(list.result())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Get {
+struct GetArguments {
     id: String,
 }
 
-async fn get(front: &Front, client: &Client, arguments: Value) -> Result<Value, Problem> {
-    let asked: Get = read(arguments)?;
-    let paper_id = id("id", &asked.id)?;
-    let answer = front.ask(client, GetPaperRequest { paper_id }).await?;
+async fn get(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value, ToolError> {
+    let parsed: GetArguments = parse(arguments)?;
+    let paper_id = id("id", &parsed.id)?;
+    let answer = app.fetch(caller, GetPaperRequest { paper_id }).await?;
     let Some(paper) = &answer.paper else {
-        return Err(Problem::Arguments(format!("paper {:?} is not known", asked.id)));
+        return Err(ToolError::Arguments(format!("there is no paper {:?}", parsed.id)));
     };
-    let mut data = bare(paper, client.base());
+    let mut data = paper_fields(paper, caller.base());
     data["abstract"] = json!(without_illegal(&paper.r#abstract));
-    let text = |format| text_of(paper, format, client.base()).unwrap_or_default();
+    let text = |format| text_of(paper, format, caller.base()).unwrap_or_default();
     data["bibtex"] = json!(text(PaperFormat::Bibtex));
     let links = paper
         .links
@@ -132,7 +132,7 @@ async fn get(front: &Front, client: &Client, arguments: Value) -> Result<Value, 
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Similar {
+struct SimilarArguments {
     ids: Vec<String>,
     #[serde(default)]
     unlike: Vec<String>,
@@ -143,9 +143,9 @@ struct Similar {
     cursor: String,
 }
 
-async fn similar(front: &Front, client: &Client, arguments: Value) -> Result<Value, Problem> {
-    let asked: Similar = read(arguments)?;
-    let all = |field: &str, written: &[String]| -> Result<Vec<String>, Problem> {
+async fn similar(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value, ToolError> {
+    let parsed: SimilarArguments = parse(arguments)?;
+    let all = |field: &str, written: &[String]| -> Result<Vec<String>, ToolError> {
         let ids = written
             .iter()
             .enumerate()
@@ -153,25 +153,25 @@ async fn similar(front: &Front, client: &Client, arguments: Value) -> Result<Val
         ids.collect()
     };
     let request = ListSimilarPapersRequest {
-        positive_ids: all("ids", &asked.ids)?,
-        negative_ids: all("unlike", &asked.unlike)?,
-        filter: Some(in_categories(asked.categories)),
-        page_size: limit(asked.limit)?,
-        page_token: asked.cursor,
+        positive_ids: all("ids", &parsed.ids)?,
+        negative_ids: all("unlike", &parsed.unlike)?,
+        filter: Some(in_categories(parsed.categories)),
+        page_size: limit(parsed.limit)?,
+        page_token: parsed.cursor,
         ..ListSimilarPapersRequest::default()
     };
-    let answer = front.ask(client, request).await?;
-    let list = List {
-        papers: entries(&answer.results, client),
+    let answer = app.fetch(caller, request).await?;
+    let list = PaperList {
+        papers: items(&answer.results, caller),
         next: answer.next_page_token.clone(),
-        notice: notice(client, ""),
+        notice: notice(caller, ""),
     };
     Ok(list.result())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Trending {
+struct TrendingArguments {
     #[serde(default)]
     window: String,
     #[serde(default)]
@@ -181,36 +181,36 @@ struct Trending {
     cursor: String,
 }
 
-async fn trending(front: &Front, client: &Client, arguments: Value) -> Result<Value, Problem> {
-    let asked: Trending = read(arguments)?;
+async fn trending(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value, ToolError> {
+    let parsed: TrendingArguments = parse(arguments)?;
     let request = ListTrendingPapersRequest {
-        window: lists::window(&asked.window)?.into(),
-        filter: Some(in_categories(asked.categories)),
-        page_size: limit(asked.limit)?,
-        page_token: asked.cursor,
+        window: lists::window(&parsed.window)?.into(),
+        filter: Some(in_categories(parsed.categories)),
+        page_size: limit(parsed.limit)?,
+        page_token: parsed.cursor,
     };
-    let answer = front.ask(client, request).await?;
-    let entry = |one: &proto::search::v1::TrendingPaper| {
+    let answer = app.fetch(caller, request).await?;
+    let item = |one: &proto::search::v1::TrendingPaper| {
         let paper: &Paper = one.paper.as_ref()?;
-        Some(entry(paper, "", &lists::attention(one), client.base()))
+        Some(list_item(paper, "", &lists::trending_reason(one), caller.base()))
     };
-    let list = List {
-        papers: answer.papers.iter().filter_map(entry).collect(),
+    let list = PaperList {
+        papers: answer.papers.iter().filter_map(item).collect(),
         next: answer.next_page_token.clone(),
-        notice: notice(client, ""),
+        notice: notice(caller, ""),
     };
     Ok(list.result())
 }
 
-fn entries(results: &[SearchResult], client: &Client) -> Vec<Value> {
-    let entry = |one: &SearchResult| {
+fn items(results: &[SearchResult], caller: &Caller) -> Vec<Value> {
+    let item = |one: &SearchResult| {
         let sentence = one
             .highlight
             .as_ref()
             .map_or("", |highlight| highlight.sentence.as_str());
-        Some(entry(one.paper.as_ref()?, sentence, "", client.base()))
+        Some(list_item(one.paper.as_ref()?, sentence, "", caller.base()))
     };
-    results.iter().filter_map(entry).collect()
+    results.iter().filter_map(item).collect()
 }
 
 fn in_categories(categories: Vec<String>) -> PaperFilter {
@@ -220,33 +220,37 @@ fn in_categories(categories: Vec<String>) -> PaperFilter {
     }
 }
 
-/// What the service says about its answer, and how old it is where it is not of this moment.
-fn notice(client: &Client, said: &str) -> String {
-    match client.staleness() {
+/// The notice of the service about its answer, or how old a stale answer is.
+fn notice(caller: &Caller, of_service: &str) -> String {
+    match caller.staleness() {
         Some(age) => format!(
-            "the search does not answer at the moment; this is from {} seconds ago",
+            "the search is not responding; this answer is {} seconds old",
             age.as_secs()
         ),
-        None => said.to_owned(),
+        None => of_service.to_owned(),
     }
 }
 
-fn limit(asked: Option<i64>) -> Result<i32, Problem> {
-    let Some(asked) = asked else { return Ok(USUAL) };
-    let fits = i32::try_from(asked).ok().filter(|limit| (1..=MOST).contains(limit));
-    fits.ok_or_else(|| Problem::Arguments(format!("limit is {asked}; allowed are 1 to {MOST}")))
+fn limit(requested: Option<i64>) -> Result<i32, ToolError> {
+    let Some(requested) = requested else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    let limit = i32::try_from(requested)
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| ToolError::Arguments(format!("limit is {requested}; allowed are 1 to {MAX_LIMIT}")))
 }
 
-fn day(field: &str, text: Option<&str>) -> Result<Option<prost_types::Timestamp>, Problem> {
+fn day(field: &str, text: Option<&str>) -> Result<Option<prost_types::Timestamp>, ToolError> {
     let Some(text) = text else { return Ok(None) };
     let day: Option<Date> = text.parse().ok().filter(|_| text.len() == 10);
     let wrong = || {
         let text = domain::text::shorten(text);
-        Problem::Arguments(format!("{field} is {text:?}; it must be a day such as 2026-11-27"))
+        ToolError::Arguments(format!("{field} is {text:?}; it must be a day such as 2026-11-27"))
     };
     Ok(lists::start_of(day.ok_or_else(wrong)?))
 }
 
-fn id(field: &str, written: &str) -> Result<String, Problem> {
-    canonical_id(written).map_err(|error| Problem::Arguments(format!("{field} {error}")))
+fn id(field: &str, written: &str) -> Result<String, ToolError> {
+    canonical_id(written).map_err(|error| ToolError::Arguments(format!("{field} {error}")))
 }

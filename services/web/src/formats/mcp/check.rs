@@ -1,33 +1,33 @@
-//! What is looked at before a message is: where it comes from, what it can take, and whether it agrees with its headers.
+//! Checks before a message is handled: its origin, the content types it accepts, and whether headers and message agree.
 
 use std::net::IpAddr;
 
 use axum::http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
-use super::protocol::{CAPABILITIES_KEY, Failure, SINGLE, VERSION_HEADER, VERSION_KEY};
-use crate::client::{Client, host_of};
-use crate::same_site::is_foreign;
+use super::protocol::{CAPABILITIES_KEY, McpError, STATELESS, VERSION_HEADER, VERSION_KEY};
+use crate::caller::{Caller, request_host};
+use crate::same_site::is_cross_site;
 
 const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
 
-/// Why a message of a browser is refused; `None` where it is not. A page of another site may not use this through its
-/// reader's browser, even under a host name that it makes point here: without a public address of our own, only names that
-/// nobody else can give away are believed.
-pub fn origin(headers: &HeaderMap, uri: &Uri, client: &Client) -> Option<&'static str> {
+/// Why a message sent by a browser is refused, if it is. Pages of other sites may not use this through a reader's browser, not
+/// even with a host name that they point here (DNS rebinding): without `web.public_url`, only host names that nobody else
+/// controls are accepted.
+pub fn origin(headers: &HeaderMap, uri: &Uri, caller: &Caller) -> Option<&'static str> {
     if !headers.contains_key(header::ORIGIN) {
         return None;
     }
-    if is_foreign(headers, uri, client.base()) {
-        return Some("a page of another site may not use this");
+    if is_cross_site(headers, uri, caller.base()) {
+        return Some("pages of other sites may not use this");
     }
-    let is_ours = client.has_public_url() || host_of(headers, uri).is_some_and(is_nobodys_name);
+    let is_ours = caller.has_public_url() || request_host(headers, uri).is_some_and(is_uncontrolled_host);
     (!is_ours).then_some("pages may use this only where web.public_url is set to the address of this site")
 }
 
-/// An address, or the name of this machine.
-fn is_nobodys_name(host: &str) -> bool {
+/// An IP address or `localhost`, which no DNS server can point elsewhere.
+fn is_uncontrolled_host(host: &str) -> bool {
     if host == "localhost" || host.starts_with("localhost:") {
         return true;
     }
@@ -38,8 +38,8 @@ fn is_nobodys_name(host: &str) -> bool {
     bare.parse::<IpAddr>().is_ok()
 }
 
-/// Whether the caller takes JSON; who says nothing does.
-pub fn takes_json(headers: &HeaderMap) -> bool {
+/// Whether the caller accepts JSON; without `Accept` it does.
+pub fn accepts_json(headers: &HeaderMap) -> bool {
     let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
         return true;
     };
@@ -54,18 +54,18 @@ pub fn takes_json(headers: &HeaderMap) -> bool {
     ranges.into_iter().any(fits)
 }
 
-/// Whether a request of revision [`SINGLE`] is whole, and its headers say what it says: what stands between may route by them.
-pub fn envelope(headers: &HeaderMap, method: &str, params: &Value) -> Result<(), Failure> {
+/// Whether a request of revision [`STATELESS`] is complete and agrees with its headers, by which proxies may route it.
+pub fn envelope(headers: &HeaderMap, method: &str, params: &Value) -> Result<(), McpError> {
     for name in [VERSION_HEADER, METHOD_HEADER, NAME_HEADER] {
         if headers.get_all(name).iter().count() > 1 {
-            return Err(Failure::mismatch(format!("header {name} appears more than once")));
+            return Err(McpError::mismatch(format!("header {name} appears more than once")));
         }
     }
     let meta = &params["_meta"];
     for key in [VERSION_KEY, CAPABILITIES_KEY] {
         if meta.get(key).is_none() {
-            return Err(Failure::invalid_params(format!(
-                "params._meta has no {key:?}, which every request brings along"
+            return Err(McpError::invalid_params(format!(
+                "params._meta has no {key:?}, which every request needs"
             )));
         }
     }
@@ -76,17 +76,17 @@ pub fn envelope(headers: &HeaderMap, method: &str, params: &Value) -> Result<(),
         agrees(headers, NAME_HEADER, params["name"].as_str())?;
     }
     match version {
-        Some(SINGLE) => Ok(()),
-        other => Err(Failure::unsupported(other.unwrap_or_default())),
+        Some(STATELESS) => Ok(()),
+        other => Err(McpError::unsupported(other.unwrap_or_default())),
     }
 }
 
-fn agrees(headers: &HeaderMap, name: &str, said: Option<&str>) -> Result<(), Failure> {
+fn agrees(headers: &HeaderMap, name: &str, value: Option<&str>) -> Result<(), McpError> {
     let header = headers.get(name).and_then(|value| value.to_str().ok());
-    if header.is_some() && header == said {
+    if header.is_some() && header == value {
         return Ok(());
     }
-    Err(Failure::mismatch(format!("header {name} is not what the message says")))
+    Err(McpError::mismatch(format!("header {name} does not match the message")))
 }
 
 #[cfg(test)]
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_others_can_give_away_are_told_from_those_they_cannot() {
+    fn only_hosts_nobody_controls_are_accepted() {
         for ours in [
             "localhost",
             "localhost:7180",
@@ -102,7 +102,7 @@ mod tests {
             "[::1]:7180",
             "192.0.2.1",
         ] {
-            assert!(is_nobodys_name(ours), "{ours}");
+            assert!(is_uncontrolled_host(ours), "{ours}");
         }
         for theirs in [
             "papers.example",
@@ -110,7 +110,7 @@ mod tests {
             "127.0.0.1.evil.example:80",
             "[evil]",
         ] {
-            assert!(!is_nobodys_name(theirs), "{theirs}");
+            assert!(!is_uncontrolled_host(theirs), "{theirs}");
         }
     }
 }

@@ -1,98 +1,103 @@
-//! Messages of JSON-RPC 2.0 and revisions of the protocol.
+//! JSON-RPC 2.0 messages and revisions of the protocol.
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-/// The revision whose requests bring everything along.
-pub const SINGLE: &str = "2026-07-28";
-/// Revisions that begin with a handshake, oldest first.
+/// The stateless revision: every request carries all it needs.
+pub const STATELESS: &str = "2026-07-28";
+/// Revisions that start with a handshake, oldest first.
 pub const HANDSHAKE: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
-/// The header that says the revision.
+/// The header with the revision.
 pub const VERSION_HEADER: &str = "mcp-protocol-version";
-/// Where a request says its revision.
+/// The key in `_meta` of a request for its revision.
 pub const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
-/// Where a request says what its client can do.
+/// The key in `_meta` of a request for the capabilities of its client.
 pub const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
-/// Where an answer says who gave it.
+/// The key in `_meta` of a result for the server.
 const SERVER_KEY: &str = "io.modelcontextprotocol/serverInfo";
-/// How long a client may keep the list of tools, in milliseconds.
-const LIST_MS: u64 = 3_600_000;
+/// How long a client may cache the list of tools, in milliseconds.
+const LIST_TTL_MS: u64 = 3_600_000;
 
-const INSTRUCTIONS: &str = "Broadsheet holds research papers. Search by meaning and words with search_papers, look one up with \
-     get_paper, find neighbours with similar_papers, and see what readers pay attention to with trending_papers. Ids look like \
-     arxiv:2402.14776 or doi:10.1145/3292500. Lists go on with the cursor of the answer before.";
+const INSTRUCTIONS: &str = "Broadsheet is a collection of research papers. Use search_papers to search by meaning and by \
+     keyword, get_paper to look one up, similar_papers to find related ones, and trending_papers to see what is getting \
+     attention. Ids look like arxiv:2402.14776 or doi:10.1145/3292500. To get the next page of a list, pass the next_cursor of \
+     the previous answer as cursor.";
 
-/// How a request is to be answered.
+/// The kind of revision a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Era {
-    /// By itself: revision [`SINGLE`].
-    Single,
-    /// As one after a handshake.
+pub enum ProtocolRevision {
+    /// Revision [`STATELESS`].
+    Stateless,
+    /// One that starts with a handshake.
     Handshake {
-        /// Whether several messages may come at once.
+        /// Whether it has batches of messages.
         batches: bool,
     },
 }
 
-impl Era {
-    /// What header and message say. Without a header it is the first revision over this transport.
-    pub fn of(headers: &HeaderMap, message: &Value) -> Result<Self, Failure> {
-        let said = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok());
+impl ProtocolRevision {
+    /// By header and message. Without either it is the first revision over this transport.
+    pub fn detect(headers: &HeaderMap, message: &Value) -> Result<Self, McpError> {
+        let header = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok());
         let in_message = message["params"]["_meta"].get(VERSION_KEY).is_some();
-        match said {
-            Some(SINGLE) => Ok(Self::Single),
-            None if in_message => Ok(Self::Single),
+        match header {
+            Some(STATELESS) => Ok(Self::Stateless),
+            None if in_message => Ok(Self::Stateless),
             None => Ok(Self::Handshake { batches: true }),
             Some(version) if HANDSHAKE.contains(&version) => Ok(Self::Handshake {
                 batches: version == HANDSHAKE[0],
             }),
-            Some(other) => Err(Failure::unsupported(other)),
+            Some(other) => Err(McpError::unsupported(other)),
         }
     }
 }
 
-/// A message that arrived.
+/// A JSON-RPC message.
 #[derive(Debug)]
-pub enum Message<'a> {
-    /// It wants an answer.
+pub enum JsonRpcMessage<'a> {
+    /// Expects a response.
     Request {
-        /// Names the answer.
+        /// Repeated in the response.
         id: &'a Value,
-        /// What is wanted.
+        /// The method called.
         method: &'a str,
-        /// With what.
+        /// Its parameters.
         params: &'a Value,
     },
-    /// It wants none: a notification, or an answer to something that was never asked.
-    Told,
+    /// Expects none. A response to a request that was never sent counts as one, too.
+    Notification,
 }
 
-impl<'a> Message<'a> {
-    /// Reads one.
-    pub fn read(value: &'a Value) -> Result<Self, Failure> {
-        let malformed = || Failure::invalid_request("not a message of JSON-RPC 2.0");
+impl<'a> JsonRpcMessage<'a> {
+    /// Parses a message.
+    pub fn parse(value: &'a Value) -> Result<Self, McpError> {
+        let malformed = || McpError::invalid_request("not a JSON-RPC 2.0 message");
         let object = value.as_object().ok_or_else(malformed)?;
         if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return Err(malformed());
         }
         let Some(method) = object.get("method") else {
             let is_answer = object.contains_key("result") || object.contains_key("error");
-            return if is_answer { Ok(Self::Told) } else { Err(malformed()) };
+            return if is_answer {
+                Ok(Self::Notification)
+            } else {
+                Err(malformed())
+            };
         };
         let method = method.as_str().ok_or_else(malformed)?;
         let params = object.get("params").unwrap_or(&Value::Null);
         if !params.is_object() && !params.is_null() {
-            return Err(Failure::invalid_params("params must be an object"));
+            return Err(McpError::invalid_params("params must be an object"));
         }
         match object.get("id") {
-            None => Ok(Self::Told),
+            None => Ok(Self::Notification),
             Some(id) if id.is_string() || id.is_i64() || id.is_u64() => Ok(Self::Request { id, method, params }),
-            Some(_) => Err(Failure::invalid_request("the id must be text or a whole number")),
+            Some(_) => Err(McpError::invalid_request("the id must be a string or an integer")),
         }
     }
 }
 
-/// The id of a message that could not be read, where it has one.
+/// The id of a message that could not be parsed, if it has one.
 pub fn id_of(value: &Value) -> &Value {
     let id = &value["id"];
     if id.is_string() || id.is_i64() || id.is_u64() {
@@ -104,13 +109,13 @@ pub fn id_of(value: &Value) -> &Value {
 
 /// An error of the protocol.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
+pub struct McpError {
     code: i32,
     message: String,
     data: Option<Value>,
 }
 
-impl Failure {
+impl McpError {
     fn new(code: i32, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -119,26 +124,26 @@ impl Failure {
         }
     }
 
-    /// No JSON.
-    pub fn unreadable() -> Self {
+    /// The body is not JSON.
+    pub fn parse_error() -> Self {
         Self::new(-32700, "the body is not JSON")
     }
 
-    /// JSON that is no message.
+    /// JSON that is not a message.
     pub fn invalid_request(text: &str) -> Self {
         Self::new(-32600, text)
     }
 
-    /// A method that is not offered.
+    /// A method that does not exist.
     pub fn unknown_method(method: &str) -> Self {
         let method = domain::text::shorten(method);
         Self::new(
             -32601,
-            format!("method {method:?} is not offered; offered are tools/list and tools/call"),
+            format!("there is no method {method:?}; use tools/list or tools/call"),
         )
     }
 
-    /// Parameters that do not fit.
+    /// Invalid parameters.
     pub fn invalid_params(text: impl Into<String>) -> Self {
         Self::new(-32602, text)
     }
@@ -148,23 +153,23 @@ impl Failure {
         Self::new(-32020, text)
     }
 
-    /// A revision that is not served here.
+    /// A revision that is not supported.
     pub fn unsupported(version: &str) -> Self {
-        let mut supported = vec![SINGLE];
+        let mut supported = vec![STATELESS];
         supported.extend(HANDSHAKE.iter().rev());
         let version = domain::text::shorten(version);
-        let mut failure = Self::new(
+        let mut error = Self::new(
             -32022,
             format!(
-                "protocol version {version:?} is not served; served are {}",
+                "protocol version {version:?} is not supported; supported are {}",
                 supported.join(", ")
             ),
         );
-        failure.data = Some(json!({ "supported": supported, "requested": version }));
-        failure
+        error.data = Some(json!({ "supported": supported, "requested": version }));
+        error
     }
 
-    /// The HTTP status that goes with it in revision [`SINGLE`].
+    /// Its HTTP status in revision [`STATELESS`].
     pub fn status(&self) -> StatusCode {
         match self.code {
             -32601 => StatusCode::NOT_FOUND,
@@ -182,21 +187,21 @@ impl Failure {
     }
 }
 
-/// The answer to a handshake: the revision that the client asks for where it is served, else the newest with a handshake.
-pub fn initialized(params: &Value) -> Value {
-    let asked = params["protocolVersion"].as_str().unwrap_or_default();
-    let known = HANDSHAKE.iter().find(|version| **version == asked);
+/// The result of a handshake: the requested revision if it is supported, else the newest with a handshake.
+pub fn initialize_result(params: &Value) -> Value {
+    let requested = params["protocolVersion"].as_str().unwrap_or_default();
+    let supported = HANDSHAKE.iter().find(|version| **version == requested);
     json!({
-        "protocolVersion": known.unwrap_or(&HANDSHAKE[HANDSHAKE.len() - 1]),
+        "protocolVersion": supported.unwrap_or(&HANDSHAKE[HANDSHAKE.len() - 1]),
         "capabilities": capabilities(),
         "serverInfo": server(),
         "instructions": INSTRUCTIONS,
     })
 }
 
-/// The answer to a client that asks what is here.
-pub fn discovered() -> Value {
-    let mut versions = vec![SINGLE];
+/// The result of `server/discover`.
+pub fn discover_result() -> Value {
+    let mut versions = vec![STATELESS];
     versions.extend(HANDSHAKE.iter().rev());
     json!({
         "supportedVersions": versions,
@@ -205,12 +210,12 @@ pub fn discovered() -> Value {
     })
 }
 
-/// A result with what revision [`SINGLE`] adds to it.
-pub fn completed(method: &str, mut result: Value) -> Value {
+/// A result with what revision [`STATELESS`] adds to it.
+pub fn stateless_result(method: &str, mut result: Value) -> Value {
     result["resultType"] = json!("complete");
     result["_meta"] = json!({ SERVER_KEY: server() });
     if matches!(method, "server/discover" | "tools/list") {
-        result["ttlMs"] = json!(LIST_MS);
+        result["ttlMs"] = json!(LIST_TTL_MS);
         result["cacheScope"] = json!("public");
     }
     result

@@ -1,4 +1,4 @@
-//! Results of tools: data for programs, and the same as text for a model that reads.
+//! Tool results: data for programs, and the same as text for a model.
 
 use std::fmt::Write as _;
 
@@ -6,25 +6,25 @@ use proto::papers::v1::Paper;
 use serde_json::{Value, json};
 use tonic::Status;
 
+use crate::error_response::public_error;
 use crate::formats::paper::{page_of, published_day, without_illegal};
 use crate::paper::url_of;
-use crate::refusal::told;
 
-/// Characters of an abstract that begin an entry where no sentence of it stands out.
+/// Characters of an abstract shown if no sentence matches.
 const EXCERPT: usize = 300;
 
-/// A list that a tool gives.
+/// A list of papers as a tool result.
 #[derive(Debug, Default)]
-pub struct List {
-    /// The papers, as [`entry`] makes them.
+pub struct PaperList {
+    /// The papers, made by [`list_item`].
     pub papers: Vec<Value>,
-    /// Where it goes on; empty at the end.
+    /// Cursor of the next page; empty on the last.
     pub next: String,
-    /// Why it is not as good as it could be; empty when it is.
+    /// A caveat about the list; empty if there is none.
     pub notice: String,
 }
 
-impl List {
+impl PaperList {
     /// The result.
     pub fn result(self) -> Value {
         let mut text = String::new();
@@ -58,31 +58,31 @@ impl List {
             data["notice"] = json!(self.notice);
         }
         if !self.next.is_empty() {
-            let _ = writeln!(text, "There is more: call again with cursor {}", self.next);
+            let _ = writeln!(text, "There are more: call again with cursor {}", self.next);
             data["next_cursor"] = json!(self.next);
         }
         result(&text, &data)
     }
 }
 
-/// A result with both forms.
+/// A result as text and data.
 pub fn result(text: &str, data: &Value) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "structuredContent": data, "isError": false })
 }
 
-/// What a tool could not do, said so that a model can do better.
-pub fn refused(text: &str) -> Value {
+/// A failure, worded so that a model can correct its call.
+pub fn error_result(text: &str) -> Value {
     json!({ "content": [{ "type": "text", "text": text }], "isError": true })
 }
 
-/// The same for a call that failed.
-pub fn failed(error: &Status) -> Value {
-    refused(&told(error).1)
+/// The same for a failed call to another service.
+pub fn call_failed(error: &Status) -> Value {
+    error_result(&public_error(error).1)
 }
 
-/// A paper of a list. `sentence` is what fits best, empty where nothing is known to; `why` says why it is there.
-pub fn entry(paper: &Paper, sentence: &str, why: &str, base: &str) -> Value {
-    let mut entry = bare(paper, base);
+/// A paper in a list. `sentence` is its best matching sentence, `why` the reason it is listed; either may be empty.
+pub fn list_item(paper: &Paper, sentence: &str, why: &str, base: &str) -> Value {
+    let mut item = paper_fields(paper, base);
     let excerpt = if sentence.is_empty() {
         beginning(&paper.r#abstract)
     } else {
@@ -90,14 +90,14 @@ pub fn entry(paper: &Paper, sentence: &str, why: &str, base: &str) -> Value {
     };
     for (name, text) in [("excerpt", excerpt), ("why", why.to_owned())] {
         if !text.is_empty() {
-            entry[name] = json!(text);
+            item[name] = json!(text);
         }
     }
-    entry
+    item
 }
 
-/// What every form of a paper holds.
-pub fn bare(paper: &Paper, base: &str) -> Value {
+/// The fields common to all results.
+pub fn paper_fields(paper: &Paper, base: &str) -> Value {
     let authors: Vec<&str> = paper.authors.iter().map(|author| author.name.as_str()).collect();
     let mut value = json!({
         "id": paper.id,

@@ -1,4 +1,4 @@
-use super::protocol::{HANDSHAKE, SINGLE};
+use super::protocol::{HANDSHAKE, STATELESS};
 use super::*;
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -10,47 +10,55 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
 }
 
 #[test]
-fn the_revision_says_how_to_answer() {
+fn the_revision_is_detected() {
     let of = |version: Option<&str>, message: Value| {
         let pairs: Vec<_> = version
             .iter()
             .map(|version| ("mcp-protocol-version", *version))
             .collect();
-        Era::of(&headers(&pairs), &message)
+        ProtocolRevision::detect(&headers(&pairs), &message)
     };
-    assert_eq!(of(None, json!([])), Ok(Era::Handshake { batches: true }));
-    assert_eq!(of(Some("2025-03-26"), json!({})), Ok(Era::Handshake { batches: true }));
-    assert_eq!(of(Some("2025-11-25"), json!({})), Ok(Era::Handshake { batches: false }));
-    assert_eq!(of(Some(SINGLE), json!({})), Ok(Era::Single));
-    let meta = json!({ "params": { "_meta": { "io.modelcontextprotocol/protocolVersion": SINGLE } } });
-    assert_eq!(of(None, meta), Ok(Era::Single));
-    let refusal = of(Some("2024-11-05"), json!({})).expect_err("not served").object();
+    assert_eq!(of(None, json!([])), Ok(ProtocolRevision::Handshake { batches: true }));
+    assert_eq!(
+        of(Some("2025-03-26"), json!({})),
+        Ok(ProtocolRevision::Handshake { batches: true })
+    );
+    assert_eq!(
+        of(Some("2025-11-25"), json!({})),
+        Ok(ProtocolRevision::Handshake { batches: false })
+    );
+    assert_eq!(of(Some(STATELESS), json!({})), Ok(ProtocolRevision::Stateless));
+    let meta = json!({ "params": { "_meta": { "io.modelcontextprotocol/protocolVersion": STATELESS } } });
+    assert_eq!(of(None, meta), Ok(ProtocolRevision::Stateless));
+    let refusal = of(Some("2024-11-05"), json!({})).expect_err("not supported").object();
     assert_eq!(refusal["code"], -32022);
-    assert_eq!(refusal["data"]["supported"][0], SINGLE);
+    assert_eq!(refusal["data"]["supported"][0], STATELESS);
 }
 
 #[test]
-fn a_handshake_settles_on_what_both_know() {
+fn a_handshake_agrees_on_a_revision() {
     for version in HANDSHAKE {
         assert_eq!(
-            protocol::initialized(&json!({ "protocolVersion": version }))["protocolVersion"],
+            protocol::initialize_result(&json!({ "protocolVersion": version }))["protocolVersion"],
             version
         );
     }
     for other in [json!({ "protocolVersion": "1999-01-01" }), json!({}), Value::Null] {
-        assert_eq!(protocol::initialized(&other)["protocolVersion"], "2025-11-25");
+        assert_eq!(protocol::initialize_result(&other)["protocolVersion"], "2025-11-25");
     }
 }
 
 #[test]
-fn messages_are_read_or_refused() {
-    let told = |value: Value| matches!(Message::read(&value), Ok(Message::Told));
-    assert!(told(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })));
-    assert!(told(json!({ "jsonrpc": "2.0", "id": 1, "result": {} })));
+fn messages_are_parsed_or_refused() {
+    let is_notification = |value: Value| matches!(JsonRpcMessage::parse(&value), Ok(JsonRpcMessage::Notification));
+    assert!(is_notification(
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })
+    ));
+    assert!(is_notification(json!({ "jsonrpc": "2.0", "id": 1, "result": {} })));
     let request = json!({ "jsonrpc": "2.0", "id": "a", "method": "ping" });
     assert!(matches!(
-        Message::read(&request),
-        Ok(Message::Request { method: "ping", .. })
+        JsonRpcMessage::parse(&request),
+        Ok(JsonRpcMessage::Request { method: "ping", .. })
     ));
     for wrong in [
         json!(null),
@@ -62,7 +70,7 @@ fn messages_are_read_or_refused() {
         json!({ "jsonrpc": "2.0", "id": 1, "method": 5 }),
         json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": [] }),
     ] {
-        assert!(Message::read(&wrong).is_err(), "{wrong}");
+        assert!(JsonRpcMessage::parse(&wrong).is_err(), "{wrong}");
     }
 }
 
@@ -71,7 +79,7 @@ fn headers_and_message_must_agree() {
     let whole = json!({
         "name": "get_paper",
         "_meta": {
-            "io.modelcontextprotocol/protocolVersion": SINGLE,
+            "io.modelcontextprotocol/protocolVersion": STATELESS,
             "io.modelcontextprotocol/clientCapabilities": {},
         },
     });
@@ -79,7 +87,7 @@ fn headers_and_message_must_agree() {
         check::envelope(&headers(pairs), "tools/call", params).map_err(|error| error.object()["code"].clone())
     };
     let fitting = [
-        ("mcp-protocol-version", SINGLE),
+        ("mcp-protocol-version", STATELESS),
         ("mcp-method", "tools/call"),
         ("mcp-name", "get_paper"),
     ];
@@ -98,7 +106,7 @@ fn headers_and_message_must_agree() {
 
 #[test]
 fn every_tool_says_that_it_only_reads() {
-    let list = tools::listed(&Value::Null).expect("a list");
+    let list = tools::list(&Value::Null).expect("a list");
     let tools = list["tools"].as_array().expect("tools");
     let names: Vec<&str> = tools.iter().filter_map(|tool| tool["name"].as_str()).collect();
     assert_eq!(names, tools::NAMES);
@@ -110,5 +118,5 @@ fn every_tool_says_that_it_only_reads() {
             assert!(tool["inputSchema"]["properties"].get(name).is_some(), "{tool}");
         }
     }
-    assert!(tools::listed(&json!({ "cursor": "x" })).is_err());
+    assert!(tools::list(&json!({ "cursor": "x" })).is_err());
 }

@@ -1,17 +1,17 @@
-//! The tools, with what they take and give, as JSON Schema. All of them only read.
+//! The tools with their input and output schemas. All of them are read-only.
 
 use serde_json::{Value, json};
 
-use super::protocol::Failure;
+use super::protocol::McpError;
 
 /// Names of the tools.
 pub const NAMES: [&str; 4] = ["search_papers", "get_paper", "similar_papers", "trending_papers"];
 
 /// The list of tools; it has one page.
-pub fn listed(params: &Value) -> Result<Value, Failure> {
+pub fn list(params: &Value) -> Result<Value, McpError> {
     if params["cursor"].as_str().is_some_and(|cursor| !cursor.is_empty()) {
-        return Err(Failure::invalid_params(
-            "cursor is not one of this list, which has one page",
+        return Err(McpError::invalid_params(
+            "cursor is not valid: this list has only one page",
         ));
     }
     Ok(json!({ "tools": [search(), get(), similar(), trending()] }))
@@ -40,7 +40,7 @@ fn tool(name: &str, title: &str, description: &str, properties: &Value, required
 }
 
 fn search() -> Value {
-    let query = "What the papers are about, in words, or in the query language: \"a phrase\", -word, author:name, cat:cs.CL, \
+    let query = "What the papers are about, in plain words or in the query language: \"a phrase\", -word, author:name, cat:cs.CL, \
                  year:2023..2025, has:code, like:<paper id>, AND, OR, NOT and parentheses.";
     let properties = json!({
         "query": { "type": "string", "minLength": 1, "maxLength": 8000, "description": query },
@@ -48,30 +48,31 @@ fn search() -> Value {
             "type": "string",
             "enum": ["relevance", "newest", "trending"],
             "default": "relevance",
-            "description": "The order of the papers.",
+            "description": "Order of the results.",
         },
         "categories": categories(),
-        "published_after": date("Keep papers published on this day or later."),
-        "published_before": date("Keep papers published before this day."),
+        "published_after": date("Only papers published on or after this date."),
+        "published_before": date("Only papers published before this date."),
         "limit": limit(),
         "cursor": cursor(),
     });
-    let description = "Searches research papers by meaning and by words, and says for each which sentence fits.";
+    let description =
+        "Searches research papers by meaning and by keyword, and returns the best matching sentence of each.";
     tool(
         "search_papers",
         "Search papers",
         description,
         &properties,
         &["query"],
-        &list(),
+        &list_schema(),
     )
 }
 
 fn get() -> Value {
-    let id = "Canonical id such as arxiv:2402.14776 or doi:10.1145/3292500; a bare arXiv id or DOI, or an address of arxiv.org \
-              or doi.org, is taken too.";
+    let id = "Paper id such as arxiv:2402.14776 or doi:10.1145/3292500. A bare arXiv id or DOI, or a link to arxiv.org or doi.org, \
+              works too.";
     let properties = json!({ "id": { "type": "string", "minLength": 1, "maxLength": 256, "description": id } });
-    let description = "Looks up one paper with its whole abstract, its links and how to cite it (BibTeX).";
+    let description = "Looks up one paper, with its full abstract, links and BibTeX citation.";
     let mut paper = paper();
     paper["properties"]["abstract"] = json!({ "type": "string" });
     paper["properties"]["bibtex"] = json!({ "type": "string" });
@@ -96,20 +97,20 @@ fn get() -> Value {
 fn similar() -> Value {
     let ids = |least: u32, text: &str| json!({ "type": "array", "items": { "type": "string" }, "minItems": least, "maxItems": 20, "description": text });
     let properties = json!({
-        "ids": ids(1, "Papers to be like, by id."),
-        "unlike": ids(0, "Papers to be unlike, by id."),
+        "ids": ids(1, "Ids of papers that the results should resemble."),
+        "unlike": ids(0, "Ids of papers that the results should not resemble."),
         "categories": categories(),
         "limit": limit(),
         "cursor": cursor(),
     });
-    let description = "Finds papers that are like some and unlike others.";
+    let description = "Finds papers similar to the given ones, and optionally unlike others.";
     tool(
         "similar_papers",
         "Find similar papers",
         description,
         &properties,
         &["ids"],
-        &list(),
+        &list_schema(),
     )
 }
 
@@ -118,18 +119,18 @@ fn trending() -> Value {
         "type": "string",
         "enum": ["day", "week", "month"],
         "default": "day",
-        "description": "Over how long a time attention counts.",
+        "description": "The period over which attention counts.",
     });
     let properties = json!({ "window": window, "categories": categories(), "limit": limit(), "cursor": cursor() });
     let description =
-        "Lists the papers that readers pay the most attention to, compared with what is usual for their topic.";
+        "Lists the papers that get the most attention from readers, compared with what is usual for their topic.";
     tool(
         "trending_papers",
-        "See what is trending",
+        "List trending papers",
         description,
         &properties,
         &[],
-        &list(),
+        &list_schema(),
     )
 }
 
@@ -138,7 +139,7 @@ fn categories() -> Value {
         "type": "array",
         "items": { "type": "string" },
         "maxItems": 100,
-        "description": "Keep papers with at least one of these categories, such as cs.CL.",
+        "description": "Only papers in at least one of these categories, such as cs.CL.",
     })
 }
 
@@ -147,20 +148,20 @@ fn date(description: &str) -> Value {
 }
 
 fn limit() -> Value {
-    json!({ "type": "integer", "minimum": 1, "maximum": 50, "default": 10, "description": "Papers to return." })
+    json!({ "type": "integer", "minimum": 1, "maximum": 50, "default": 10, "description": "Maximum number of papers to return." })
 }
 
 fn cursor() -> Value {
-    json!({ "type": "string", "description": "next_cursor of the answer before, to the same arguments." })
+    json!({ "type": "string", "description": "next_cursor of the previous answer to the same arguments." })
 }
 
-fn list() -> Value {
+fn list_schema() -> Value {
     json!({
         "type": "object",
         "properties": {
             "papers": { "type": "array", "items": paper() },
-            "next_cursor": { "type": "string", "description": "Absent at the end." },
-            "notice": { "type": "string", "description": "Why the answer is not as good as it could be." },
+            "next_cursor": { "type": "string", "description": "Absent on the last page." },
+            "notice": { "type": "string", "description": "A caveat about the answer, such as its age." },
         },
         "required": ["papers"],
     })
@@ -176,11 +177,11 @@ fn paper() -> Value {
             "title": text(),
             "authors": texts(),
             "categories": texts(),
-            "published": { "type": "string", "description": "A day, such as 2026-11-27." },
-            "url": { "type": "string", "description": "Where it can be read." },
-            "page": { "type": "string", "description": "Its page here." },
-            "excerpt": { "type": "string", "description": "The sentence that fits best, or how the abstract begins." },
-            "why": { "type": "string", "description": "Why it is in the list." },
+            "published": { "type": "string", "description": "Date, such as 2026-11-27." },
+            "url": { "type": "string", "description": "Where the paper can be read." },
+            "page": { "type": "string", "description": "Its page on this site." },
+            "excerpt": { "type": "string", "description": "The best matching sentence, or the beginning of the abstract." },
+            "why": { "type": "string", "description": "Why the paper is in the list." },
         },
         "required": ["id", "title", "authors", "categories", "page"],
     })

@@ -1,11 +1,11 @@
-//! A paper as a BibTeX entry in UTF-8, whose key is made of the paper's id and so stays the same for ever.
+//! A paper as a BibTeX entry in UTF-8. Its key is made from the id of the paper, so it never changes.
 
 use std::fmt::Write as _;
 
 use proto::papers::v1::Paper;
 
-use super::text::{Piece, one_line, pieces};
-use super::{behind, published_day};
+use super::text::{TextPiece, one_line, pieces};
+use super::{published_day, without_scheme};
 use crate::paper::url_of;
 
 const MONTHS: [&str; 12] = [
@@ -26,7 +26,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     field("author", authors.join(" and "));
     let day = published_day(paper);
     field("year", day.map(|day| day.year().to_string()).unwrap_or_default());
-    if let Some(eprint) = behind("arxiv", &paper.id) {
+    if let Some(eprint) = without_scheme("arxiv", &paper.id) {
         field("eprint", escaped(eprint));
         field("archiveprefix", "arXiv".to_owned());
         field(
@@ -34,7 +34,10 @@ pub fn render(paper: &Paper, page: &str) -> String {
             paper.categories.first().map(|one| escaped(one)).unwrap_or_default(),
         );
     }
-    field("doi", behind("doi", &paper.id).map(verbatim).unwrap_or_default());
+    field(
+        "doi",
+        without_scheme("doi", &paper.id).map(verbatim).unwrap_or_default(),
+    );
     field("url", verbatim(&url_of(paper).unwrap_or_else(|| page.to_owned())));
     field("abstract", escaped(&paper.r#abstract));
     if let Some(day) = day {
@@ -49,7 +52,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     entry
 }
 
-/// What BibTeX and biber both take in a key stays; anything else becomes an underscore.
+/// What BibTeX and biber both accept in a key stays; anything else becomes an underscore.
 fn key(id: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '/' | '-' | '+') {
@@ -61,24 +64,24 @@ fn key(id: &str) -> String {
     id.chars().map(plain).collect()
 }
 
-/// A name; one that the syntax would take apart is kept whole.
+/// A name, in braces if BibTeX would split it.
 fn person(name: &str) -> String {
     let escaped = escaped(name);
-    let takes_apart = |word: &str| word.eq_ignore_ascii_case("and");
-    if name.contains(',') || name.split_whitespace().any(takes_apart) {
+    let splits = |word: &str| word.eq_ignore_ascii_case("and");
+    if name.contains(',') || name.split_whitespace().any(splits) {
         return format!("{{{escaped}}}");
     }
     escaped
 }
 
-/// A text as LaTeX reads it; formulas stay formulas.
+/// Text escaped for LaTeX; formulas stay formulas.
 fn escaped(text: &str) -> String {
     let text = one_line(text);
     let mut escaped = String::with_capacity(text.len() + 16);
     for piece in pieces(&text) {
         match piece {
-            Piece::Formula(formula) => escaped.push_str(formula),
-            Piece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
+            TextPiece::Formula(formula) => escaped.push_str(formula),
+            TextPiece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
         }
     }
     escaped
@@ -86,7 +89,7 @@ fn escaped(text: &str) -> String {
 
 fn push(escaped: &mut String, c: char) {
     match c {
-        // A brace that is written as a command cannot unbalance the entry: BibTeX counts bare braces, escaped ones too.
+        // BibTeX counts braces even when escaped, so only commands keep the entry balanced.
         '{' => escaped.push_str("\\textbraceleft{}"),
         '}' => escaped.push_str("\\textbraceright{}"),
         '\\' => escaped.push_str("\\textbackslash{}"),
@@ -100,7 +103,7 @@ fn push(escaped: &mut String, c: char) {
     }
 }
 
-/// An address or a DOI: classes typeset it as it stands, and percent-encoding keeps what would break the entry.
+/// An address or DOI, typeset as is; what would break the entry is percent-encoded.
 fn verbatim(text: &str) -> String {
     let mut verbatim = String::with_capacity(text.len());
     for c in one_line(text).chars() {

@@ -1,11 +1,11 @@
-//! A paper as CSL-JSON: a list of one item, as citeproc and pandoc read it.
+//! A paper as CSL-JSON: a list of one item, as citeproc and pandoc expect.
 
 use proto::papers::v1::Paper;
 use serde_json::{Map, Value, json};
 
-use super::names::Name;
+use super::names::AuthorName;
 use super::text::{one_line, without_illegal};
-use super::{behind, published_day};
+use super::{published_day, without_scheme};
 use crate::paper::url_of;
 
 /// The list.
@@ -18,7 +18,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
         }
     };
     set("id", json!(paper.id));
-    // What a preprint is in CSL 1.0.2.
+    // The type of a preprint in CSL 1.0.2.
     set("type", json!("article"));
     set("title", json!(one_line(&paper.title)));
     let authors: Vec<Value> = paper.authors.iter().map(|author| person(&author.name)).collect();
@@ -30,10 +30,10 @@ pub fn render(paper: &Paper, page: &str) -> String {
         );
     }
     set("abstract", json!(without_illegal(&paper.r#abstract)));
-    set("DOI", json!(behind("doi", &paper.id).unwrap_or_default()));
+    set("DOI", json!(without_scheme("doi", &paper.id).unwrap_or_default()));
     set("language", json!(paper.language));
     set("keyword", json!(paper.categories.join(", ")));
-    if let Some(number) = behind("arxiv", &paper.id) {
+    if let Some(number) = without_scheme("arxiv", &paper.id) {
         set("number", json!(format!("arXiv:{number}")));
         set("publisher", json!("arXiv"));
     }
@@ -42,9 +42,11 @@ pub fn render(paper: &Paper, page: &str) -> String {
 }
 
 fn person(name: &str) -> Value {
-    match Name::parse(name) {
-        Name::Person { family, given, suffix } if suffix.is_empty() => json!({ "family": family, "given": given }),
-        Name::Person { family, given, suffix } => json!({ "family": family, "given": given, "suffix": suffix }),
-        Name::Whole(whole) => json!({ "literal": whole }),
+    match AuthorName::parse(name) {
+        AuthorName::Person { family, given, suffix } if suffix.is_empty() => {
+            json!({ "family": family, "given": given })
+        }
+        AuthorName::Person { family, given, suffix } => json!({ "family": family, "given": given, "suffix": suffix }),
+        AuthorName::Whole(whole) => json!({ "literal": whole }),
     }
 }

@@ -35,7 +35,7 @@ pub fn object(paper: &Paper, page: &str) -> Value {
     })
 }
 
-/// What a link leads to, in a word.
+/// The kind of a link, in one word.
 pub fn kind_of(link: &Link) -> &'static str {
     match link.kind() {
         LinkKind::Abstract => "abstract",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proto::papers::v1::{LinkKind, Paper};
 
 use super::published;
-use super::text::{Piece, one_line, pieces, without_illegal};
+use super::text::{TextPiece, one_line, pieces, without_illegal};
 use crate::paper::url_of;
 
 /// The document.
@@ -69,12 +69,12 @@ fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for piece in pieces(text) {
         match piece {
-            // Where formulas are not known, a bracket inside one would still begin HTML.
-            Piece::Formula(formula) => escaped.push_str(&formula.replace('<', "&lt;").replace('>', "&gt;")),
-            Piece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
+            // In a renderer without formulas, a bracket inside one would start HTML.
+            TextPiece::Formula(formula) => escaped.push_str(&formula.replace('<', "&lt;").replace('>', "&gt;")),
+            TextPiece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
         }
     }
-    // What makes a heading, a list, a quotation or a rule stands at the beginning of a line.
+    // Headings, lists, quotations and rules start at the beginning of a line.
     let marks = |c: char| matches!(c, '#' | '+' | '-' | '=');
     let numbers = escaped.chars().take_while(char::is_ascii_digit).count();
     if escaped.starts_with(marks) {

@@ -1,10 +1,10 @@
-//! Names of authors as reference managers want them: family name and given names apart.
+//! Names of authors as reference managers want them, split into family and given names.
 //!
-//! Names are printed given names first; where a name is one word, or is no person's, it stays whole.
+//! Names are printed given names first; a single word, or the name of a group, stays whole.
 
-/// A name.
+/// The name of an author.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Name {
+pub enum AuthorName {
     /// A person's.
     Person {
         /// Family name with its particles.
@@ -19,8 +19,8 @@ pub enum Name {
 }
 
 const SUFFIXES: [&str; 8] = ["jr", "jr.", "sr", "sr.", "ii", "iii", "iv", "v"];
-/// Words of bodies, which have no family name.
-const BODIES: [&str; 9] = [
+/// Words in the names of groups, which have no family name.
+const GROUP_WORDS: [&str; 9] = [
     "collaboration",
     "consortium",
     "team",
@@ -32,13 +32,13 @@ const BODIES: [&str; 9] = [
     "university",
 ];
 
-impl Name {
-    /// Reads a printed name.
+impl AuthorName {
+    /// Parses a printed name.
     pub fn parse(printed: &str) -> Self {
         let printed = super::text::one_line(printed);
         let mut words: Vec<&str> = printed.split(' ').filter(|word| !word.is_empty()).collect();
-        let is_body = |word: &&str| BODIES.contains(&word.to_lowercase().as_str());
-        if words.len() < 2 || printed.contains(',') || words.iter().any(is_body) {
+        let is_group = |word: &&str| GROUP_WORDS.contains(&word.to_lowercase().as_str());
+        if words.len() < 2 || printed.contains(',') || words.iter().any(is_group) {
             return Self::Whole(printed);
         }
         let last = words.last().copied().unwrap_or_default();
@@ -48,14 +48,14 @@ impl Name {
         } else {
             ""
         };
-        let mut begin = words.len() - 1;
-        // Particles such as "van der" are written small.
-        while begin > 1 && words[begin - 1].chars().next().is_some_and(char::is_lowercase) {
-            begin -= 1;
+        let mut first = words.len() - 1;
+        // Particles such as "van der" are in lower case.
+        while first > 1 && words[first - 1].chars().next().is_some_and(char::is_lowercase) {
+            first -= 1;
         }
         Self::Person {
-            family: words[begin..].join(" "),
-            given: words[..begin].join(" "),
+            family: words[first..].join(" "),
+            given: words[..first].join(" "),
             suffix: suffix.to_owned(),
         }
     }
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn family_names_are_found() {
-        let of = |printed: &str| match Name::parse(printed) {
-            Name::Person { family, given, suffix } => format!("{family}|{given}|{suffix}"),
-            Name::Whole(whole) => whole,
+        let of = |printed: &str| match AuthorName::parse(printed) {
+            AuthorName::Person { family, given, suffix } => format!("{family}|{given}|{suffix}"),
+            AuthorName::Whole(whole) => whole,
         };
         assert_eq!(of("Ada K. Lovelace"), "Lovelace|Ada K.|");
         assert_eq!(of("Ludwig van der Rohe"), "van der Rohe|Ludwig|");

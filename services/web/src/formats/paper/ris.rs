@@ -1,15 +1,15 @@
-//! A paper as an RIS record. A value is one line, so nothing in it can begin another field.
+//! A paper as an RIS record. Values are single lines, so nothing in them can start another field.
 
 use std::fmt::Write as _;
 
 use proto::papers::v1::Paper;
 
-use super::names::Name;
+use super::names::AuthorName;
 use super::text::one_line;
-use super::{behind, published_day};
+use super::{published_day, without_scheme};
 use crate::paper::url_of;
 
-/// The record; lines end as the format demands.
+/// The record, with the line endings of the format.
 pub fn render(paper: &Paper, page: &str) -> String {
     let mut record = String::from("TY  - GEN\r\n");
     let mut field = |tag: &str, value: &str| {
@@ -31,7 +31,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     for category in &paper.categories {
         field("KW", category);
     }
-    field("DO", behind("doi", &paper.id).unwrap_or_default());
+    field("DO", without_scheme("doi", &paper.id).unwrap_or_default());
     field("LA", &paper.language);
     field("UR", &url_of(paper).unwrap_or_else(|| page.to_owned()));
     record.push_str("ER  - \r\n");
@@ -39,9 +39,9 @@ pub fn render(paper: &Paper, page: &str) -> String {
 }
 
 fn person(name: &str) -> String {
-    match Name::parse(name) {
-        Name::Person { family, given, suffix } if suffix.is_empty() => format!("{family}, {given}"),
-        Name::Person { family, given, suffix } => format!("{family}, {given}, {suffix}"),
-        Name::Whole(whole) => whole,
+    match AuthorName::parse(name) {
+        AuthorName::Person { family, given, suffix } if suffix.is_empty() => format!("{family}, {given}"),
+        AuthorName::Person { family, given, suffix } => format!("{family}, {given}, {suffix}"),
+        AuthorName::Whole(whole) => whole,
     }
 }

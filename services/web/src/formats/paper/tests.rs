@@ -64,11 +64,11 @@ async fn body(paper: &Paper, format: PaperFormat) -> String {
 fn accepted(accept: &str) -> PaperFormat {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("a value"));
-    PaperFormat::wanted(None, &headers).expect("a format")
+    PaperFormat::requested(None, &headers).expect("a format")
 }
 
 #[test]
-fn accept_is_weighed_and_the_address_overrules_it() {
+fn the_address_overrules_accept() {
     use PaperFormat as F;
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
     for (accept, format) in [
@@ -91,9 +91,11 @@ fn accept_is_weighed_and_the_address_overrules_it() {
     }
     let headers = HeaderMap::new();
     for format in F::all() {
-        assert_eq!(F::wanted(Some(format.name()), &headers), Ok(format));
+        assert_eq!(F::requested(Some(format.name()), &headers), Ok(format));
     }
-    let refusal = F::wanted(Some("pdf"), &headers).expect_err("not offered").to_string();
+    let refusal = F::requested(Some("pdf"), &headers)
+        .expect_err("not offered")
+        .to_string();
     assert!(refusal.contains("\"pdf\"") && refusal.contains("bibtex"), "{refusal}");
 }
 
@@ -131,7 +133,7 @@ async fn every_format_of_a_paper() {
 }
 
 #[tokio::test]
-async fn headers_say_what_it_is_and_since_when() {
+async fn headers_describe_the_format() {
     let response = render(&paper(), PaperFormat::Bibtex, BASE);
     let of = |name: &str| response.headers()[name].to_str().expect("text").to_owned();
     assert_eq!(of("content-type"), "application/x-bibtex; charset=utf-8");

@@ -1,6 +1,7 @@
-//! Texts of strangers inside other people's syntax.
+//! Cleaning of text from outside before it goes into other formats.
 
-/// A text without what XML cannot hold (XML 1.0, 2.2) and what changes how the text around it is shown; lines stay.
+/// Text without characters that XML cannot hold (XML 1.0, 2.2) or that change how the text around them is displayed. Line
+/// breaks stay.
 pub fn without_illegal(text: &str) -> String {
     let fits = |c: &char| match *c {
         '\n' | '\t' => true,
@@ -15,17 +16,17 @@ pub fn one_line(text: &str) -> String {
     domain::text::one_line(&without_illegal(text))
 }
 
-/// A stretch of a text.
+/// A piece of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum TextPiece<'a> {
     /// Words.
     Words(&'a str),
-    /// A formula between dollar signs, with them; its braces are balanced.
+    /// A formula with its dollar signs; its braces are balanced.
     Formula(&'a str),
 }
 
-/// A text cut at its formulas. Dollar signs that do not pair, or that enclose what is no formula, are words.
-pub fn pieces(text: &str) -> Vec<Piece<'_>> {
+/// Splits a text at its formulas. Unpaired dollar signs, and pairs around what is no formula, are words.
+pub fn pieces(text: &str) -> Vec<TextPiece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     let mut words = 0;
@@ -37,19 +38,19 @@ pub fn pieces(text: &str) -> Vec<Piece<'_>> {
             continue;
         };
         if start > 0 {
-            pieces.push(Piece::Words(&rest[..start]));
+            pieces.push(TextPiece::Words(&rest[..start]));
         }
-        pieces.push(Piece::Formula(&rest[start..=end]));
+        pieces.push(TextPiece::Formula(&rest[start..=end]));
         rest = &rest[end + 1..];
         words = 0;
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Words(rest));
+        pieces.push(TextPiece::Words(rest));
     }
     pieces
 }
 
-/// Braces pair, nothing begins a comment, and it does not look like two sums of money.
+/// Braces are balanced, there is no comment, and it does not look like two amounts of money.
 fn is_formula(inside: &str) -> bool {
     let mut depth = 0_i32;
     for c in inside.chars() {
@@ -72,31 +73,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_are_told_from_money_and_from_traps() {
+    fn formulas_are_not_confused_with_money() {
         assert_eq!(
             pieces("Bounds of $O(n^2)$ now"),
             [
-                Piece::Words("Bounds of "),
-                Piece::Formula("$O(n^2)$"),
-                Piece::Words(" now")
+                TextPiece::Words("Bounds of "),
+                TextPiece::Formula("$O(n^2)$"),
+                TextPiece::Words(" now")
             ]
         );
         for words in ["from $5 to $6", "a $ b", "$x", "$}{$", "$a % b$", "$$", "$a\\$"] {
-            assert_eq!(pieces(words), [Piece::Words(words)], "{words}");
+            assert_eq!(pieces(words), [TextPiece::Words(words)], "{words}");
         }
         assert_eq!(pieces(""), []);
         assert_eq!(
             pieces("it costs $5, and $x$ ß"),
             [
-                Piece::Words("it costs $5, and "),
-                Piece::Formula("$x$"),
-                Piece::Words(" ß")
+                TextPiece::Words("it costs $5, and "),
+                TextPiece::Formula("$x$"),
+                TextPiece::Words(" ß")
             ]
         );
     }
 
     #[test]
-    fn what_xml_cannot_hold_is_gone() {
+    fn characters_that_xml_cannot_hold_are_dropped() {
         let hostile = "a\u{0}b\u{8}c\u{fffe}d\u{202e}e\nf\u{1f600}";
         assert_eq!(without_illegal(hostile), "abcde\nf\u{1f600}");
     }

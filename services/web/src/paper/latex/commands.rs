@@ -1,9 +1,9 @@
-//! What stands behind a backslash in a text: accents, emphasis, links, notes, and what only typesetting needs.
+//! Commands in text: accents, emphasis, links, footnotes, and what only serves typesetting.
 
-use super::super::symbols::{accent, accented, symbol};
-use super::{LONGEST_FORMULA, Reader, plain};
+use super::symbols::{accent, accented, symbol};
+use super::{LONGEST_FORMULA, LatexReader, plain};
 
-impl Reader<'_> {
+impl LatexReader<'_> {
     pub(super) fn command(&mut self, closing: &mut Vec<&'static str>) {
         self.at += 1;
         let rest = self.rest();
@@ -29,7 +29,7 @@ impl Reader<'_> {
         }
         if let Some((text, _)) = symbol(name) {
             self.push(text);
-            // The space behind a letter's name only ends the name: `Stra\ss e`.
+            // The space after the name of a letter only ends the name: `Stra\ss e`.
             if text.chars().all(char::is_alphabetic) && self.rest().starts_with(' ') {
                 self.at += 1;
             }
@@ -40,7 +40,7 @@ impl Reader<'_> {
         self.skip_empty_group();
     }
 
-    /// What stands behind a backslash and is no letter.
+    /// A backslash followed by something other than a letter.
     fn escaped(&mut self) {
         let Some(c) = self.rest().chars().next() else {
             return self.push("\\");
@@ -72,22 +72,22 @@ impl Reader<'_> {
         }
     }
 
-    /// An accent on the letter that follows; whether there is one.
+    /// An accent on the next letter; `false` if no letter follows.
     fn accent(&mut self, name: &str) -> bool {
         let Some(mark) = accent(name) else { return false };
         let rest = self.rest();
         let trimmed = rest.trim_start();
-        // `\c c` has a space between; `\b` in front of a word has none, and is no accent then.
+        // `\c c` has a space between; `\b` directly before a word is no accent.
         let is_word = name.len() == 1 && name.starts_with(|c: char| c.is_alphabetic());
         if is_word && trimmed.len() == rest.len() && !rest.starts_with('{') {
             return false;
         }
         let inner = trimmed.strip_prefix('{').unwrap_or(trimmed);
         let inner = inner.strip_prefix('\\').unwrap_or(inner);
-        let Some(letter) = inner.chars().next().filter(|c| c.is_alphabetic()) else {
+        let Some(base) = inner.chars().next().filter(|c| c.is_alphabetic()) else {
             return false;
         };
-        let after = &inner[letter.len_utf8()..];
+        let after = &inner[base.len_utf8()..];
         let after = if trimmed.starts_with('{') {
             let Some(after) = after.strip_prefix('}') else {
                 return false;
@@ -97,8 +97,8 @@ impl Reader<'_> {
             after
         };
         self.at = self.text.len() - after.len();
-        // `\'{\i}` is an i with its accent.
-        self.push(&accented(letter, mark));
+        // `\'{\i}` is an accented i.
+        self.push(&accented(base, mark));
         true
     }
 
@@ -112,7 +112,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Commands that take their arguments in ways of their own. Whether the command was one of these.
+    /// Commands with special handling of their arguments; `false` if it is not one of these.
     fn special(&mut self, name: &str) -> bool {
         match name {
             "href" => {
@@ -156,7 +156,7 @@ impl Reader<'_> {
         true
     }
 
-    /// Commands of which nothing is printed. Whether the command was one of these.
+    /// Commands that print nothing; `false` if it is not one of these.
     fn dropped(&mut self, name: &str) -> bool {
         match name {
             "cite" | "citep" | "citet" | "ref" | "eqref" | "label" | "color" | "begin" | "end" | "vspace"
@@ -173,7 +173,7 @@ impl Reader<'_> {
         true
     }
 
-    /// A command of maths outside of a formula, with its arguments.
+    /// A maths command outside a formula, with its arguments.
     fn stray_formula(&mut self, name: &str) {
         let start = self.at;
         while self.rest().starts_with('{') && self.raw().is_some() {}

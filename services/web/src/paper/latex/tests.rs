@@ -16,7 +16,7 @@ fn shows(latex: &str, expected: &str) {
 }
 
 #[test]
-fn text_without_latex_stays_as_it_is() {
+fn plain_text_stays_as_it_is() {
     reads(
         "A* search in C++ & C#: 50-100x faster",
         "A* search in C++ & C#: 50-100x faster",
@@ -125,7 +125,7 @@ fn money_is_no_formula() {
 }
 
 #[test]
-fn words_are_marked_where_they_stand_in_the_text_as_written() {
+fn highlights_follow_the_source_text() {
     let text = r"Deep \textbf{sparse nets} for $k$-NN nets";
     let spans: Vec<TextSpan> = ["sparse nets", "NN"]
         .iter()
@@ -144,7 +144,7 @@ fn words_are_marked_where_they_stand_in_the_text_as_written() {
 }
 
 #[test]
-fn hostile_text_is_escaped_wherever_it_stands() {
+fn hostile_text_is_always_escaped() {
     for hostile in [
         "<script>alert(1)</script>",
         r"\textbf{<script>x</script>}",

@@ -1,9 +1,11 @@
 //! The page of a paper whose every field is hostile.
 
+use common::clock::Clock;
+use jiff::Timestamp;
 use proto::papers::v1::{Author, Link};
 
 use super::*;
-use crate::page::Pages;
+use crate::page::PageRenderer;
 
 fn paper() -> Paper {
     Paper {
@@ -28,14 +30,14 @@ fn paper() -> Paper {
 }
 
 #[tokio::test]
-async fn the_page_of_a_paper_is_whole_and_nothing_of_the_paper_is_markup() {
+async fn the_page_of_a_paper_escapes_every_field() {
     use axum::extract::FromRequestParts as _;
     let (mut parts, ()) = axum::http::Request::builder()
         .header("host", "papers.example")
         .body(())
         .expect("a request")
         .into_parts();
-    let Ok(client) = Client::from_request_parts(&mut parts, &()).await;
+    let Ok(caller) = Caller::from_request_parts(&mut parts, &()).await;
     let other = SearchResult {
         paper: Some(Paper {
             id: "own:2".to_owned(),
@@ -43,8 +45,8 @@ async fn the_page_of_a_paper_is_whole_and_nothing_of_the_paper_is_markup() {
         }),
         ..SearchResult::default()
     };
-    let context = shown(&paper(), Some(vec![other]), &client, &Reader::default());
-    let pages = Pages::at(|| jiff::Timestamp::from_second(1_795_824_000).expect("a moment"));
+    let context = page_context(&paper(), Some(vec![other]), &caller, &ReaderCookies::default());
+    let pages = PageRenderer::new(Clock::manual(Timestamp::from_second(1_795_824_000).expect("in range")).0);
     let html = pages.fill("paper.html", context).expect("a page");
     for hostile in ["<script>x", "<img>", "<b>", "javascript:", "\u{202e}"] {
         assert!(!html.contains(hostile), "{hostile}: {html}");
@@ -60,18 +62,18 @@ async fn the_page_of_a_paper_is_whole_and_nothing_of_the_paper_is_markup() {
 }
 
 #[test]
-fn reasons_for_likeness_are_said_in_words() {
+fn similarity_is_explained() {
     let mut other = paper();
     assert_eq!(
-        why_alike(&paper(), &other, Some(0.812), Some(7.0)),
-        "81% alike in meaning · also by Ada <b> O'Neil · same field"
+        similarity_reason(&paper(), &other, Some(0.812), Some(7.0)),
+        "81% similar · also by Ada <b> O'Neil · same category"
     );
     other.authors.clear();
     other.categories = vec!["cs.CV".to_owned()];
-    assert_eq!(why_alike(&paper(), &other, None, None), "");
+    assert_eq!(similarity_reason(&paper(), &other, None, None), "");
     assert_eq!(
-        why_alike(&paper(), &other, Some(0.004), Some(7.0)),
-        "uses the same words"
+        similarity_reason(&paper(), &other, Some(0.004), Some(7.0)),
+        "similar wording"
     );
-    assert_eq!(why_alike(&paper(), &other, Some(-0.2), None), "");
+    assert_eq!(similarity_reason(&paper(), &other, Some(-0.2), None), "");
 }

@@ -1,10 +1,12 @@
-//! The page as it is sent, and that nothing of a paper or a query gets into it as markup.
+//! The rendered page; nothing from a paper or a query becomes markup.
 
+use common::clock::Clock;
+use jiff::Timestamp;
 use proto::papers::v1::{Author, Paper};
 use proto::search::v1::{Highlight, ScorePart, TextSpan};
 
 use super::*;
-use crate::page::Pages;
+use crate::page::PageRenderer;
 
 fn result() -> SearchResult {
     let span = |start, end| TextSpan { start, end };
@@ -35,21 +37,23 @@ fn result() -> SearchResult {
 }
 
 #[test]
-fn every_part_of_the_search_page_renders_and_is_escaped() {
-    let found = found(&result(), &Reader::default()).expect("a paper");
-    let problem = problem::said("<s>");
+fn the_search_page_escapes_everything() {
+    let found = result_view(&result(), &ReaderCookies::default()).expect("a paper");
+    let problem = QueryProblem::new("<s>");
     let context = context! {
         query => "a & b", searched => true, papers => Serde(vec![found]), next => "/search?q=a&page=x%3D1",
-        problem => Serde(problem), narrowings => Serde(Narrowings::default()), total => 3000, notice => "<strong>",
+        problem => Serde(problem), filters => Serde(SearchFilters::default()), total => 3000, notice => "<strong>",
         here => "/search?q=a%20%26%20b", sort => "newest",
     };
-    let html = Pages::new().fill(TEMPLATE, context).expect("a page");
+    let html = PageRenderer::new(Clock::manual(Timestamp::UNIX_EPOCH).0)
+        .fill(TEMPLATE, context)
+        .expect("a page");
     for expected in [
         "&lt;b&gt;<mark>Owls</mark>",
         "<mark>Owls</mark> &amp; mice.",
         "like%3Aown%3A%3Ci%3E",
         "3,000 papers",
-        "by meaning no. 1",
+        "#1 by meaning",
         "<a rel=\"next\" href=\"/search?q=a&amp;page=x%3D1\">",
         "value=\"own:&lt;i&gt;\"",
     ] {

@@ -114,17 +114,17 @@ async fn a_collection_is_dropped_only_when_no_alias_stands_for_it() {
 }
 
 #[tokio::test]
-async fn a_folder_from_before_has_its_only_collection_as_the_current_one() {
+async fn an_alias_file_that_cannot_be_read_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    drop(open(folder.path()));
-    let all = collections(folder.path());
-    assert_eq!(all.alias(Alias::Current).await.expect("one"), Some((encoder(), 3)));
-    all.set_alias(Alias::Current, None).await.expect("none");
-    drop(all);
-    let all = collections(folder.path());
-    assert_eq!(
-        all.alias(Alias::Current).await.expect("none"),
-        None,
-        "what was set stays"
-    );
+    let unreadable = [
+        r#"{"current": {"encoder": "", "dimension": 3}, "next": null}"#,
+        r#"{"current": null, "next": null, "previous": null}"#,
+        "{",
+    ];
+    for text in unreadable {
+        std::fs::write(folder.path().join("ALIASES"), text).expect("a file");
+        let refused = EmbeddedCollections::open(folder.path()).err().expect("it is refused");
+        assert!(matches!(refused, StoreError::Unusable { .. }), "{refused}");
+        assert!(refused.to_string().contains("ALIASES"), "{refused}");
+    }
 }

@@ -1,8 +1,6 @@
-//! What crashes, older releases and damage leave behind.
+//! What crashes, other releases and damage leave behind.
 
-use prost::Message as _;
-use proto::papers::v1 as wire;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
@@ -48,77 +46,15 @@ async fn what_was_acknowledged_outlives_a_kill_at_any_moment() {
     }
 }
 
-/// A file as version 0 wrote it.
-fn old_file(folder: &Path, papers: &[IndexedPaper], withdrawn: &[(PaperId, u64)]) {
-    let connection = Connection::open(folder.join(FILE)).expect("a file");
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL;
-             CREATE TABLE papers (id TEXT PRIMARY KEY, revision INTEGER NOT NULL, withdrawn INTEGER NOT NULL,
-                 paper BLOB, dense BLOB, sparse BLOB) WITHOUT ROWID;
-             CREATE TABLE vectors (encoder TEXT NOT NULL, dimension INTEGER NOT NULL);
-             INSERT INTO vectors VALUES ('test@1', 3);",
-        )
-        .expect("tables");
-    for one in papers {
-        let dense: Vec<u8> = one
-            .vectors
-            .dense
-            .as_slice()
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        connection
-            .execute(
-                "INSERT INTO papers VALUES (?1, ?2, 0, ?3, ?4, ?5)",
-                params![
-                    one.paper.id.as_str(),
-                    one.paper.revision.cast_signed(),
-                    wire::Paper::from(&one.paper).encode_to_vec(),
-                    dense,
-                    wire::SparseVector::from(&one.vectors.sparse).encode_to_vec(),
-                ],
-            )
-            .expect("a row");
-    }
-    for (id, revision) in withdrawn {
-        let insert = "INSERT INTO papers (id, revision, withdrawn) VALUES (?1, ?2, 1)";
-        connection
-            .execute(insert, params![id.as_str(), revision.cast_signed()])
-            .expect("a row");
-    }
-}
-
-#[tokio::test]
-async fn a_file_of_an_older_release_is_taken_over() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut plain = Plain::default();
-    let mut papers: Vec<IndexedPaper> = (0..50)
-        .map(|number| paper(number, 1 + number % 3, number * 13))
-        .collect();
-    for one in &mut papers {
-        // The older release did not keep it.
-        one.vectors.truncated = false;
-        plain.upsert(one);
-    }
-    plain.withdraw(&id(60), 4);
-    old_file(folder.path(), &papers, &[(id(60), 4)]);
-    for _ in 0..2 {
-        let store = open(folder.path());
-        same_contents(&store, &plain).await;
-        same_answers(&store, &plain, &Filter::default(), 3, 20).await;
-    }
-}
-
 #[test]
-fn a_file_of_a_newer_release_is_left_alone() {
+fn a_file_of_another_version_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(open(folder.path()));
     let connection = Connection::open(folder.path().join(FILE)).expect("the file");
     connection.pragma_update(None, "user_version", 99).expect("a version");
     drop(connection);
     let refused = refusal(folder.path(), &encoder(), DIMENSION);
-    assert!(refused.contains("newer release"), "{refused}");
+    assert!(refused.contains("has version 99, this release reads 1"), "{refused}");
 }
 
 #[test]

@@ -5,35 +5,35 @@ use std::collections::BTreeMap;
 use domain::fusion::Hit;
 use domain::{LinkKind, Paper, PaperId, text};
 
-use crate::store::{Facet, FacetCount, Filter, IndexedPaper, Mark, Probe, Stored, Upserted};
+use crate::store::{Facet, FacetCount, Filter, IndexedPaper, LegQuery, PaperRevision, StoreEntry, UpsertOutcome};
 
 /// Everything, by id.
 #[derive(Default)]
-pub struct Plain(BTreeMap<PaperId, Stored>);
+pub struct Plain(BTreeMap<PaperId, StoreEntry>);
 
 impl Plain {
-    pub fn upsert(&mut self, one: &IndexedPaper) -> Upserted {
+    pub fn upsert(&mut self, one: &IndexedPaper) -> UpsertOutcome {
         let id = &one.paper.id;
         if self.0.get(id).is_some_and(|known| known.revision > one.paper.revision) {
-            return Upserted::Stale;
+            return UpsertOutcome::Stale;
         }
-        let stored = Stored {
+        let stored = StoreEntry {
             id: id.clone(),
             revision: one.paper.revision,
             content: Some(one.clone()),
         };
         self.0.insert(id.clone(), stored);
-        Upserted::Written
+        UpsertOutcome::Written
     }
 
     pub fn withdraw(&mut self, id: &PaperId, revision: u64) {
         if self.0.get(id).is_none_or(|known| known.revision <= revision) {
-            let mark = Stored {
+            let held = StoreEntry {
                 id: id.clone(),
                 revision,
                 content: None,
             };
-            self.0.insert(id.clone(), mark);
+            self.0.insert(id.clone(), held);
         }
     }
 
@@ -41,17 +41,17 @@ impl Plain {
         self.0.get(id)?.content.as_ref()
     }
 
-    pub fn stored(&self) -> impl Iterator<Item = &Stored> {
+    pub fn stored(&self) -> impl Iterator<Item = &StoreEntry> {
         self.0.values()
     }
 
-    pub fn marks(&self) -> Vec<Mark> {
-        let mark = |stored: &Stored| Mark {
+    pub fn revisions(&self) -> Vec<PaperRevision> {
+        let held = |stored: &StoreEntry| PaperRevision {
             id: stored.id.clone(),
             revision: stored.revision,
             withdrawn: stored.content.is_none(),
         };
-        self.stored().map(mark).collect()
+        self.stored().map(held).collect()
     }
 
     pub fn count(&self, filter: &Filter) -> u64 {
@@ -93,8 +93,8 @@ impl Plain {
     }
 
     /// Panics unless the hits are the best, by scores that differ by no more than rounding.
-    pub fn check(&self, probe: &Probe, filter: &Filter, limit: usize, found: &[Hit]) {
-        let scores: BTreeMap<&PaperId, f64> = self.scores(probe, filter).collect();
+    pub fn check(&self, leg: &LegQuery, filter: &Filter, limit: usize, found: &[Hit]) {
+        let scores: BTreeMap<&PaperId, f64> = self.scores(leg, filter).collect();
         assert_eq!(found.len(), scores.len().min(limit));
         for hit in found {
             let score = scores[&hit.id];
@@ -110,31 +110,31 @@ impl Plain {
         if let Some(last) = found.last() {
             let kept = |id: &PaperId| found.iter().any(|hit| hit.id == *id);
             let tied = scores.iter().filter(|(_, score)| (**score - last.score).abs() < 1e-12);
-            let left_out = tied.filter(|(id, _)| !kept(id) && self.is_alike(&last.id, id, probe));
+            let left_out = tied.filter(|(id, _)| !kept(id) && self.is_alike(&last.id, id, leg));
             for (id, _) in left_out {
                 assert!(**id > last.id, "{id} comes before {}", last.id);
             }
         }
     }
 
-    fn is_alike(&self, a: &PaperId, b: &PaperId, probe: &Probe) -> bool {
+    fn is_alike(&self, a: &PaperId, b: &PaperId, leg: &LegQuery) -> bool {
         let (Some(a), Some(b)) = (self.get(a), self.get(b)) else {
             return false;
         };
-        match probe {
-            Probe::Dense(_) => a.vectors.dense == b.vectors.dense,
-            Probe::Sparse(_) => a.vectors.sparse == b.vectors.sparse,
+        match leg {
+            LegQuery::Dense(_) => a.vectors.dense == b.vectors.dense,
+            LegQuery::Sparse(_) => a.vectors.sparse == b.vectors.sparse,
         }
     }
 
-    fn scores<'a>(&'a self, probe: &'a Probe, filter: &'a Filter) -> impl Iterator<Item = (&'a PaperId, f64)> {
-        let rarities: BTreeMap<u32, f64> = match probe {
-            Probe::Dense(_) => BTreeMap::new(),
-            Probe::Sparse(asked) => asked.indices().iter().map(|term| (*term, self.rarity(*term))).collect(),
+    fn scores<'a>(&'a self, leg: &'a LegQuery, filter: &'a Filter) -> impl Iterator<Item = (&'a PaperId, f64)> {
+        let rarities: BTreeMap<u32, f64> = match leg {
+            LegQuery::Dense(_) => BTreeMap::new(),
+            LegQuery::Sparse(asked) => asked.indices().iter().map(|term| (*term, self.rarity(*term))).collect(),
         };
         let scored = self
             .passing(filter)
-            .map(move |one| (&one.paper.id, score(probe, &rarities, one)));
+            .map(move |one| (&one.paper.id, score(leg, &rarities, one)));
         scored.filter_map(|(id, score)| Some((id, score?)))
     }
 
@@ -157,9 +157,9 @@ impl Plain {
     }
 }
 
-fn score(probe: &Probe, rarities: &BTreeMap<u32, f64>, one: &IndexedPaper) -> Option<f64> {
-    match probe {
-        Probe::Dense(asked) => {
+fn score(leg: &LegQuery, rarities: &BTreeMap<u32, f64>, one: &IndexedPaper) -> Option<f64> {
+    match leg {
+        LegQuery::Dense(asked) => {
             let held = &one.vectors.dense;
             if asked.is_zero() || held.is_zero() {
                 return None;
@@ -169,7 +169,7 @@ fn score(probe: &Probe, rarities: &BTreeMap<u32, f64>, one: &IndexedPaper) -> Op
             let (asked, held) = (asked.as_slice(), held.as_slice());
             Some(dot(asked, held) / (dot(asked, asked) * dot(held, held)).sqrt())
         }
-        Probe::Sparse(asked) => {
+        LegQuery::Sparse(asked) => {
             let weight = |term: u32| {
                 one.vectors
                     .sparse

@@ -1,4 +1,8 @@
 //! Readers beside a writer.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tasks of these tests are awaited where they start"
+)]
 
 use super::*;
 
@@ -24,14 +28,18 @@ async fn readers_see_whole_batches_alone() {
         tokio::spawn(async move {
             let mut latest = 0;
             while latest < ROUNDS {
-                let query = Query {
-                    probes: vec![Probe::Dense(dense(asked)), Probe::Sparse(sparse(0b10))],
+                let query = StoreQuery {
+                    legs: BTreeMap::from([
+                        (DENSE, LegQuery::Dense(dense(asked))),
+                        (SPARSE, LegQuery::Sparse(sparse(0b10))),
+                    ]),
                     filter: Filter::default(),
                     limit: 100,
                 };
                 let found = store.search(query).await.expect("search");
-                assert_eq!((found[0].len() as u64, found[1].len() as u64), (PAPERS, PAPERS));
-                let scores: Vec<f64> = found[1].iter().map(|hit| hit.score).collect();
+                let (dense, sparse) = (&found[&DENSE], &found[&SPARSE]);
+                assert_eq!((dense.len() as u64, sparse.len() as u64), (PAPERS, PAPERS));
+                let scores: Vec<f64> = sparse.iter().map(|hit| hit.score).collect();
                 assert!(
                     scores.iter().all(|score| (score - scores[0]).abs() < 1e-12),
                     "N and n are of one moment"
@@ -64,7 +72,7 @@ async fn readers_see_whole_batches_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn questions_that_wait_together_are_answered_each_for_itself() {
+async fn requests_that_share_a_scan_get_their_own_answers() {
     let folder = tempfile::tempdir().expect("a folder");
     let (store, mut plain) = (open(folder.path()), Plain::default());
     let papers: Vec<IndexedPaper> = (0..300).map(|number| paper(number, 1, number * 7)).collect();
@@ -83,20 +91,25 @@ async fn questions_that_wait_together_are_answered_each_for_itself() {
                 },
                 ..Filter::default()
             };
-            let probe = Probe::Dense(dense(seed));
+            let leg = LegQuery::Dense(dense(seed));
             let limit = 10 + usize::try_from(seed % 7).expect("small");
-            let query = Query {
-                probes: vec![probe.clone()],
+            let query = StoreQuery {
+                legs: BTreeMap::from([(DENSE, leg.clone())]),
                 filter: filter.clone(),
                 limit,
             };
-            let found = store.search(query).await.expect("search").remove(0);
-            (probe, filter, limit, found)
+            let found = store
+                .search(query)
+                .await
+                .expect("search")
+                .remove(&DENSE)
+                .expect("an answer");
+            (leg, filter, limit, found)
         })
     };
     let asked: Vec<_> = (0..200).map(ask).collect();
     for one in asked {
-        let (probe, filter, limit, found) = one.await.expect("an answer");
-        plain.check(&probe, &filter, limit, &found);
+        let (leg, filter, limit, found) = one.await.expect("an answer");
+        plain.check(&leg, &filter, limit, &found);
     }
 }

@@ -1,0 +1,186 @@
+//! What goes into the log of subscribers and suppressions beside Redis, see [`common::journal`], and what the log alone
+//! decides while Redis does not answer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::clock::Clock;
+use common::flow;
+use common::journal::Journal;
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use proto::convert::to_wire_time;
+use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
+use tracing::{debug, error};
+
+use super::connection::RedisConnection;
+use super::records::{self, SubscriberWrite};
+use super::suppressions;
+use crate::ports::{NextDue, Placement, StoreError};
+use crate::subscribers::{Subscriber, SubscriberState};
+
+/// How many changes Redis may have had and not logged while it did not answer; what is decided without it counts as newer.
+const VERSIONS_AHEAD: u64 = 1_000;
+
+/// The log beside Redis; clones share it.
+#[derive(Clone)]
+pub struct SubscriberLog {
+    pub connection: RedisConnection,
+    journal: Option<Journal>,
+    clock: Clock,
+    /// Ended in the log while Redis did not answer, and not in Redis yet.
+    pending_ends: Arc<Mutex<Vec<Subscriber>>>,
+}
+
+impl SubscriberLog {
+    /// Beside what a connection leads to; without a journal nothing is logged.
+    pub fn new(connection: RedisConnection, journal: Option<Journal>, clock: Clock) -> Self {
+        Self {
+            connection,
+            journal,
+            clock,
+            pending_ends: Arc::default(),
+        }
+    }
+
+    /// The log itself.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_ref()
+    }
+
+    /// The clock of the process.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Puts the newest state of a subscriber into the log, where that has an older one.
+    pub async fn put_subscriber(&self, id: &str) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        let newest = |logged: Option<SubscriberLogged>| {
+            let reading = async move {
+                let Some(known) = records::load(&self.connection, id).await? else {
+                    return Ok::<_, StoreError>(None);
+                };
+                let there = logged.is_some_and(|logged| logged.version >= known.version);
+                Ok((!there).then(|| records::to_log(&known)))
+            };
+            reading.boxed()
+        };
+        journal.put(id, newest).await.map(drop)
+    }
+
+    /// Puts what is said of an address into the log, where that has nothing or an older word.
+    pub async fn put_suppression(&self, address_hash: &str) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        let newest = |logged: Option<SuppressionLogged>| {
+            let reading = async move {
+                let Some(entry) = suppressions::load(&self.connection, address_hash).await? else {
+                    return Ok::<_, StoreError>(None);
+                };
+                let known = logged.is_some_and(|logged| logged.version >= entry.version);
+                Ok((!known).then(|| suppressions::to_log(entry, address_hash)))
+            };
+            reading.boxed()
+        };
+        journal.put(address_hash, newest).await.map(drop)
+    }
+
+    /// So many subscribers at most, in the order of their last changes, from where an earlier page ended; and where to go
+    /// on. One that does not parse is logged and left out of the page.
+    pub async fn page(&self, after: u64, size: usize) -> Result<(Vec<Subscriber>, Option<u64>), StoreError> {
+        let mut page = Vec::new();
+        let Some(journal) = &self.journal else {
+            return Ok((page, None));
+        };
+        let mut entries = journal.read(flow::SUBSCRIBERS, after).await?.take(size);
+        let mut next = None;
+        while let Some(entry) = entries.next().await {
+            next = (entry.waiting > 0).then_some(entry.place);
+            let Some(logged) = entry.message::<SubscriberLogged>()?.filter(|logged| !logged.forgotten) else {
+                continue;
+            };
+            match records::from_log(&logged) {
+                Ok(one) => page.push(one),
+                Err(problem) => error!(
+                    problem,
+                    subscriber = logged.subscriber_id,
+                    "a subscriber in the log does not parse and is missing in a list"
+                ),
+            }
+        }
+        Ok((page, next))
+    }
+
+    /// Ends a subscription in the log alone.
+    pub async fn end(&self, id: &str, now: Timestamp) -> Result<Option<Subscriber>, StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(None);
+        };
+        let end = |logged: Option<SubscriberLogged>| {
+            let logged = logged.and_then(|logged| ended(&logged, now));
+            futures::future::ready(Ok::<_, StoreError>(logged)).boxed()
+        };
+        let Some(logged) = journal.put(id, end).await?.filter(|logged| !logged.forgotten) else {
+            return Ok(None);
+        };
+        let ended = records::from_log(&logged).map_err(|problem| StoreError::corrupt(id, problem))?;
+        self.pending_ends().push(ended.clone());
+        Ok(Some(ended))
+    }
+
+    /// Ends in Redis what was ended in the log while Redis did not answer. To be done before anything is sent.
+    pub async fn flush_pending_ends(&self) -> Result<(), StoreError> {
+        loop {
+            let Some(ended) = self.pending_ends().last().cloned() else {
+                return Ok(());
+            };
+            let never = Placement {
+                due: [NextDue::Never; 2],
+                vectors_hold: false,
+            };
+            let restored = SubscriberWrite::over_older(&ended, never).run(&self.connection).await?;
+            debug!(subscriber = ended.id, restored, "ended in redis, too");
+            self.pending_ends().retain(|one| one.id != ended.id);
+        }
+    }
+
+    /// Leaves no more of a subscriber in the log than that there was one of this id.
+    pub async fn forget(&self, id: &str, version: u64) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        let forgotten = |_| {
+            let entry = SubscriberLogged {
+                subscriber_id: id.to_owned(),
+                version,
+                forgotten: true,
+                ..SubscriberLogged::default()
+            };
+            futures::future::ready(Ok::<_, StoreError>(Some(entry))).boxed()
+        };
+        journal.put(id, forgotten).await?;
+        Ok(journal.forget::<DeliveryLogged>(id).await?)
+    }
+
+    fn pending_ends(&self) -> std::sync::MutexGuard<'_, Vec<Subscriber>> {
+        self.pending_ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a subscriber in the log becomes when the subscription ends; none where it has ended.
+fn ended(logged: &SubscriberLogged, now: Timestamp) -> Option<SubscriberLogged> {
+    let over = [SubscriberState::Unsubscribed, SubscriberState::Suppressed].map(SubscriberState::name);
+    if logged.forgotten || over.contains(&logged.state.as_str()) {
+        return None;
+    }
+    Some(SubscriberLogged {
+        state: SubscriberState::Unsubscribed.name().to_owned(),
+        ended_time: Some(to_wire_time(now)),
+        paused_until_time: None,
+        version: logged.version + VERSIONS_AHEAD,
+        ..logged.clone()
+    })
+}

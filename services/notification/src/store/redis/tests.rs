@@ -1,0 +1,4 @@
+//! Redis alone, and Redis beside its log.
+
+mod layout;
+mod log;

@@ -1,0 +1,78 @@
+//! Unsubscribing, and the milder choice of a weekly digest.
+//!
+//! Unsubscribing is one step, whatever else the page offers.
+
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::Response;
+use minijinja::context;
+use prost_types::FieldMask;
+use proto::subscriptions::v1::{
+    Frequency, Schedule, Subscription, SubscriptionState, UnsubscribeRequest, UpdateSubscriptionRequest,
+};
+
+use super::context::SubscriberContext;
+use super::form_body::PostedForm;
+use super::links::{self, TokenQuery};
+use super::preferences;
+
+/// Asks whether to unsubscribe, and offers alternatives.
+pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Response {
+    let subscription = match links::subscription(&ctx, &link.token).await {
+        Ok(subscription) => subscription,
+        Err(error) => return links::failure_page(&ctx, &error),
+    };
+    let schedule = subscription.schedule.clone().unwrap_or_default();
+    let state = subscription.state();
+    let context = context! {
+        state => links::state_label(&subscription),
+        email => subscription.email,
+        active => state == SubscriptionState::Active,
+        ended => matches!(state, SubscriptionState::Unsubscribed | SubscriptionState::Suppressed),
+        weekly => schedule.frequency() == Frequency::Weekly,
+        token => link.token,
+    };
+    ctx.app.pages.render(StatusCode::OK, "unsubscribe.html", context)
+}
+
+/// Unsubscribes; it has taken effect when the page is shown. Accepts the one-click POST of mail programs, whose token is in the
+/// address.
+pub async fn unsubscribe(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let token = posted.token().to_owned();
+    let request = UnsubscribeRequest { token: token.clone() };
+    match ctx.app.subscriptions.clone().unsubscribe(ctx.request(request)).await {
+        Ok(_) => ctx
+            .app
+            .pages
+            .render(StatusCode::OK, "unsubscribed.html", context! { token }),
+        Err(error) => links::failure_page(&ctx, &error),
+    }
+}
+
+/// Changes the frequency to once a week.
+pub async fn weekly(ctx: SubscriberContext, posted: PostedForm) -> Response {
+    let schedule = Schedule {
+        frequency: Frequency::Weekly.into(),
+        ..Schedule::default()
+    };
+    let request = UpdateSubscriptionRequest {
+        token: posted.token().to_owned(),
+        subscription: Some(Subscription {
+            schedule: Some(schedule),
+            ..Subscription::default()
+        }),
+        update_mask: Some(FieldMask {
+            paths: vec!["schedule.frequency".to_owned()],
+        }),
+    };
+    match ctx
+        .app
+        .subscriptions
+        .clone()
+        .update_subscription(ctx.request(request))
+        .await
+    {
+        Ok(_) => preferences::back(posted.token(), "weekly"),
+        Err(error) => links::failure_page(&ctx, &error),
+    }
+}
