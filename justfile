@@ -34,7 +34,7 @@ typos:
 deny:
     {{ tools }} cargo deny --locked check --hide-inclusion-graph licenses bans sources
 
-# Check the contracts: lint, format, and breaking changes since the last published state.
+# Check the contracts: lint, format, and breaking changes since the last release.
 proto:
     {{ tools }} buf lint proto
     {{ tools }} buf format -d --exit-code proto
