@@ -141,3 +141,7 @@ fuzz-parsers seconds="60":
 # Benchmark the source parsers on one core.
 bench-parsers:
     cargo bench --locked -p sources --bench parsers
+
+# Attack a running platform the way strangers on the internet would; the last line counts the attacks that were held off.
+attacks:
+    tests/tools/attacks

@@ -1,0 +1,1 @@
+//! Connections: half-sent requests, idle connections, too many of them.

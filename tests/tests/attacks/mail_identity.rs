@@ -1,0 +1,1 @@
+//! Forged senders and unsigned mail.

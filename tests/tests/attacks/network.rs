@@ -1,0 +1,1 @@
+//! Forged client addresses, names of internal hosts, redirects into private networks.

@@ -1,0 +1,1 @@
+//! The public form: subscriptions that nobody confirms, mail bombing, an unsubscription undone.

@@ -1,0 +1,1 @@
+//! Texts of strangers that keep the encoder busy.

@@ -1,0 +1,1 @@
+//! Programs: batches of MCP calls, watchers without a key, forged resume tokens.

@@ -1,0 +1,1 @@
+//! Full streams: what strangers write never crowds out what subscribers need.

@@ -1,0 +1,1 @@
+//! gRPC without TLS, without a key, with a key of another scope; secrets in logs.
