@@ -14,7 +14,7 @@ pub fn connect(connect: &ConnectArgs) -> Result<ServiceChannel, CommandError> {
         Some(url) => url.clone(),
         None => running(connect)?.grpc,
     };
-    channel(&url, connect.token.as_deref()).map_err(CommandError::data)
+    channel(&url, connect.key.as_deref()).map_err(CommandError::data)
 }
 
 /// The given data folder, or the user's default one.

@@ -4,7 +4,9 @@
 //! It knows no service and holds no rule of the business; what one message becomes is said in each service's
 //! `pipeline.rs`.
 
+pub mod access;
 pub mod admin;
+pub mod audit;
 pub mod bus;
 pub mod clock;
 pub mod config;
@@ -12,6 +14,7 @@ pub mod dead_letters;
 pub mod flow;
 pub mod grpc;
 pub mod journal;
+pub mod keys;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;
