@@ -208,11 +208,7 @@ pub fn table() -> String {
             Access::Key(_) => "UNAUTHENTICATED",
         };
         let row = Scope::ALL.map(|scope| answer(*access, scope)).join(" | ");
-        writeln!(
-            text,
-            "| `{service}/{method}` | {without} | {without} | {row} |"
-        )
-        .expect("text takes text");
+        writeln!(text, "| `{service}/{method}` | {without} | {without} | {row} |").expect("text takes text");
     }
     text.push_str(
         "\nOpen methods do not look at keys, so that a key that has run out stops no search. Two calls need `operate` beside\n\

@@ -72,7 +72,7 @@ impl Services {
 
     /// The key of a service, or of the operator.
     pub fn key(&self, name: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(format!("{name}.key"))).unwrap()
+        std::fs::read_to_string(self.folder.path().join(name).join("grpc.key")).unwrap()
     }
 
     /// The file of all keys.
@@ -118,7 +118,7 @@ impl Service {
             .env_clear()
             .envs(settings.iter().map(|(name, value)| (name, value)));
         // Ingest and embedding call no other service and have no key.
-        if let Ok(key) = std::fs::read_to_string(folder.join(format!("{name}.key"))) {
+        if let Ok(key) = std::fs::read_to_string(folder.join(name).join("grpc.key")) {
             command.env("BROADSHEET_GRPC__KEY", key);
         }
         let process = command

@@ -57,6 +57,15 @@ pub struct ConnectArgs {
         global = true
     )]
     pub key: Option<String>,
+    /// File that holds the key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BROADSHEET_GRPC__KEY_FILE",
+        conflicts_with = "key",
+        global = true
+    )]
+    pub key_file: Option<PathBuf>,
 }
 
 /// How the platform is started.

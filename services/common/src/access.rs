@@ -81,7 +81,11 @@ impl AccessGuard {
         };
         let presented = request.headers().get(AUTHORIZATION).ok_or(CallRefusal::NoKey)?;
         let unknown = CallRefusal::Key(KeyRefusal::Unknown);
-        let (scheme, key) = presented.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(unknown)?;
+        let (scheme, key) = presented
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once(' '))
+            .ok_or(unknown)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(unknown);
         }

@@ -62,7 +62,13 @@ impl AuditLog {
             service,
             clock: bus.clock().clone(),
         };
-        (log, AuditPublisher { entries, bus: bus.clone() })
+        (
+            log,
+            AuditPublisher {
+                entries,
+                bus: bus.clone(),
+            },
+        )
     }
 
     /// A call that has begun.
@@ -125,7 +131,9 @@ impl AuditPublisher {
     async fn publish(&self, entry: AuditEntry) {
         let subject = format!("{}.{}", flow::AUDIT_PREFIX, entry.service);
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let published = self.bus.publish_raw(&subject, &id, HeaderMap::new(), entry.encode_to_vec().into());
+        let published = self
+            .bus
+            .publish_raw(&subject, &id, HeaderMap::new(), entry.encode_to_vec().into());
         if let Err(error) = published.await {
             warn!(%error, "audit entry not published; it is in this log");
             DROPPED.inc();

@@ -437,7 +437,9 @@ impl CommonConfig {
 
 fn read_grpc(settings: &mut Settings) -> GrpcConfig {
     let listen = settings.address("grpc.listen");
-    let keys = Some(settings.text("grpc.keys")).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let keys = Some(settings.text("grpc.keys"))
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
     match &keys {
         Some(path) => {
             if let Err(error) = KeyFile::read(path, false) {
@@ -453,14 +455,14 @@ fn read_grpc(settings: &mut Settings) -> GrpcConfig {
     }
     let key = Some(settings.text("grpc.key")).filter(|key| !key.is_empty());
     let certificate = settings.text("grpc.tls_certificate");
-    let key = settings.text("grpc.tls_key");
-    if certificate.is_empty() != key.is_empty() {
+    let tls_key = settings.text("grpc.tls_key");
+    if certificate.is_empty() != tls_key.is_empty() {
         settings.problem(
             "grpc.tls_key",
             "must be set together with grpc.tls_certificate, or neither",
         );
     }
-    let tls = (!certificate.is_empty() && !key.is_empty()).then_some((certificate, key));
+    let tls = (!certificate.is_empty() && !tls_key.is_empty()).then_some((certificate, tls_key));
     GrpcConfig {
         listen,
         keys,

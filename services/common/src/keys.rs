@@ -286,7 +286,11 @@ impl Keyring {
         let known = Arc::clone(&self.known.borrow());
         let (record, holder) = known.get(id).ok_or(KeyRefusal::Unknown)?;
         let presented = hex(&Sha256::digest(secret));
-        if !bool::from(presented.as_bytes().ct_eq(record.sha256.to_ascii_lowercase().as_bytes())) {
+        if !bool::from(
+            presented
+                .as_bytes()
+                .ct_eq(record.sha256.to_ascii_lowercase().as_bytes()),
+        ) {
             return Err(KeyRefusal::Unknown);
         }
         if record.has_expired(self.clock.now()) {
@@ -350,7 +354,12 @@ pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     fresh.push(format!(".{}", std::process::id()));
     let fresh = PathBuf::from(fresh);
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&fresh, path)
@@ -387,7 +396,9 @@ mod tests {
     }
 
     fn later(hours: i64) -> Timestamp {
-        now().saturating_add(jiff::SignedDuration::from_hours(hours)).expect("a timestamp")
+        now()
+            .saturating_add(jiff::SignedDuration::from_hours(hours))
+            .expect("a timestamp")
     }
 
     #[test]
@@ -395,7 +406,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
         let mut file = KeyFile::default();
-        let key = file.make("web", &[Scope::Read, Scope::Readers], Some(later(1)), now()).expect("a key");
+        let key = file
+            .make("web", &[Scope::Read, Scope::Readers], Some(later(1)), now())
+            .expect("a key");
         file.write(&path).expect("written");
         assert!(!std::fs::read_to_string(&path).expect("read").contains(&key));
         let (clock, hand) = Clock::manual(now());
@@ -404,7 +417,14 @@ mod tests {
         assert_eq!(&*holder.name, "web");
         assert!(holder.allows(Scope::Readers) && !holder.allows(Scope::Operate));
         let id = key.split('_').nth(1).expect("an id");
-        for wrong in ["", "x", "bsk", &key[..key.len() - 1], &format!("bsk_{id}_"), &key.replacen("bsk", "key", 1)] {
+        for wrong in [
+            "",
+            "x",
+            "bsk",
+            &key[..key.len() - 1],
+            &format!("bsk_{id}_"),
+            &key.replacen("bsk", "key", 1),
+        ] {
             assert_eq!(keyring.holder(wrong), Err(KeyRefusal::Unknown), "{wrong}");
         }
         hand.advance(Duration::from_hours(1));
@@ -414,11 +434,13 @@ mod tests {
     #[test]
     fn two_keys_of_a_name_are_valid_and_a_third_is_refused() {
         let mut file = KeyFile::default();
-        file.make("web", &[Scope::Read], Some(later(1)), now()).expect("the first");
+        file.make("web", &[Scope::Read], Some(later(1)), now())
+            .expect("the first");
         file.make("web", &[Scope::Read], None, now()).expect("its successor");
         let refusal = file.make("web", &[Scope::Read], None, now()).expect_err("a third");
         assert!(refusal.to_string().contains("revoke the older one"), "{refusal}");
-        file.make("web", &[Scope::Read], None, later(2)).expect("the first has run out");
+        file.make("web", &[Scope::Read], None, later(2))
+            .expect("the first has run out");
         assert_eq!(file.revoke("web").len(), 3);
         assert!(file.keys.is_empty());
         for name in ["", "a b", "x_y", &"n".repeat(65)] {
@@ -434,7 +456,9 @@ mod tests {
         assert!(KeyFile::read(&path, false).is_err());
         assert_eq!(KeyFile::read(&path, true).expect("none"), KeyFile::default());
         let key = |sha256: &str, scopes: &str| {
-            format!("[[key]]\nid = \"a\"\nname = \"n\"\nscopes = [{scopes}]\nsha256 = \"{sha256}\"\ncreated = \"2026-12-01T09:00:00Z\"\n")
+            format!(
+                "[[key]]\nid = \"a\"\nname = \"n\"\nscopes = [{scopes}]\nsha256 = \"{sha256}\"\ncreated = \"2026-12-01T09:00:00Z\"\n"
+            )
         };
         let hash = "0".repeat(64);
         for (text, problem) in [
@@ -455,7 +479,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
         let mut file = KeyFile::default();
-        let [kept, revoked] = ["kept", "revoked"].map(|name| file.make(name, &[Scope::Read], None, now()).expect("a key"));
+        let [kept, revoked] =
+            ["kept", "revoked"].map(|name| file.make(name, &[Scope::Read], None, now()).expect("a key"));
         file.write(&path).expect("written");
         let clock = Clock::system();
         let (keyring, watch) = Keyring::open(&path, Vec::new(), clock.clone()).expect("a keyring");

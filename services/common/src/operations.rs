@@ -6,15 +6,15 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use proto::operations::v1::operations_service_server::OperationsService;
 use proto::operations::v1::{
     DropDeadLetterRequest, DropDeadLetterResponse, GetDeadLetterRequest, GetDeadLetterResponse, GetStatusRequest,
-    GetStatusResponse, ListAuditEntriesRequest, ListAuditEntriesResponse, ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
-    ReplayDeadLetterResponse, RouteStatus,
+    GetStatusResponse, ListAuditEntriesRequest, ListAuditEntriesResponse, ListDeadLettersRequest,
+    ListDeadLettersResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse, RouteStatus,
 };
 use tonic::{Request, Response, Status};
 
+use crate::audit::{self, AuditStart};
 use crate::bus::{Bus, BusError, request};
 use crate::flow::{self, Consumption, FLOW, Route};
 use crate::streams::WorkConsumer;
-use crate::audit::{self, AuditStart};
 use crate::{dead_letters, status};
 
 /// Answers from the bus.

@@ -122,7 +122,9 @@ impl Assembly {
         streams::ensure(&bus).await?;
         let supervisor = Supervisor::new(stop.clone());
         let (audit, publisher) = AuditLog::new(&bus, process);
-        supervisor.tasks().run_infallible("audit log", publisher.run(stop.clone()));
+        supervisor
+            .tasks()
+            .run_infallible("audit log", publisher.run(stop.clone()));
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),

@@ -15,14 +15,20 @@ use tonic::Code;
 
 fn keys(services: &Services, arguments: &[&str]) -> Ran {
     let mut command = Command::new(binary());
-    command.arg("keys").args(arguments).arg("--file").arg(services.key_file());
+    command
+        .arg("keys")
+        .args(arguments)
+        .arg("--file")
+        .arg(services.key_file());
     ran(command.output().unwrap())
 }
 
 async fn submits(services: &Services, key: &str) -> Code {
     let channel = channel(&services.of("ingest").grpc, Some(key)).unwrap();
     // An empty submission is refused by the method, so nothing is submitted.
-    let refused = IngestServiceClient::new(channel).submit_paper(SubmitPaperRequest::default()).await;
+    let refused = IngestServiceClient::new(channel)
+        .submit_paper(SubmitPaperRequest::default())
+        .await;
     refused.unwrap_err().code()
 }
 
@@ -50,7 +56,10 @@ async fn a_revoked_key_is_refused_and_its_successor_is_not() {
     let make = ["make", "partner", "--scope", "submit"];
     let [first, second] = [(); 2].map(|()| keys(&services, &make).out.trim().to_owned());
     let third = keys(&services, &make);
-    assert!(third.status == 65 && third.err.contains("revoke the older one"), "{third:?}");
+    assert!(
+        third.status == 65 && third.err.contains("revoke the older one"),
+        "{third:?}"
+    );
     for key in [&first, &second] {
         eventually("both keys are valid", async || {
             (submits(&services, key).await == Code::InvalidArgument).then_some(())
@@ -91,23 +100,35 @@ async fn what_a_key_did_is_in_the_audit_log() {
     let operations = OperationsServiceClient::new(operator);
     for (method, code) in [
         ("broadsheet.ingest.v1.IngestService/SubmitPaper", "INVALID_ARGUMENT"),
-        ("broadsheet.subscriptions.v1.SubscriptionService/ListSubscribers", "PERMISSION_DENIED"),
+        (
+            "broadsheet.subscriptions.v1.SubscriptionService/ListSubscribers",
+            "PERMISSION_DENIED",
+        ),
     ] {
         eventually("the call is in the audit log", async || {
-            let answer = operations.clone().list_audit_entries(ListAuditEntriesRequest::default()).await;
+            let answer = operations
+                .clone()
+                .list_audit_entries(ListAuditEntriesRequest::default())
+                .await;
             let entries = answer.unwrap().into_inner().audit_entries;
             let of_key = |entry: &&_| {
                 let entry: &proto::operations::v1::AuditEntry = entry;
                 entry.key_name == "mallory" && entry.method == method && entry.code == code
             };
             let entry = entries.iter().find(of_key)?;
-            assert_eq!((entry.peer.as_str(), entry.end_time.is_some()), ("127.0.0.1", true), "{entry:?}");
+            assert_eq!(
+                (entry.peer.as_str(), entry.end_time.is_some()),
+                ("127.0.0.1", true),
+                "{entry:?}"
+            );
             Some(())
         })
         .await;
     }
     let log = services.of("ingest").log();
-    let line = log.lines().find(|line| line.contains("\"audit\"") && line.contains("mallory"));
+    let line = log
+        .lines()
+        .find(|line| line.contains("\"audit\"") && line.contains("mallory"));
     assert!(line.is_some_and(|line| line.contains("SubmitPaper")), "{log}");
     services.stop().await;
 }

@@ -70,7 +70,9 @@ fn table() -> Vec<AccessRow> {
 fn keys(file: &Path) -> HashMap<&'static str, Option<String>> {
     let made = |scope: &str| {
         let mut command = Command::new(binary());
-        command.args(["keys", "make", scope, "--scope", scope, "--file"]).arg(file);
+        command
+            .args(["keys", "make", scope, "--scope", scope, "--file"])
+            .arg(file);
         let ran = ran(command.output().unwrap());
         assert_eq!(ran.status, 0, "{ran:?}");
         Some(ran.out.trim().to_owned())
@@ -89,7 +91,11 @@ fn keys(file: &Path) -> HashMap<&'static str, Option<String>> {
 async fn until_known(channels: &[ServiceChannel]) {
     let last = channels.last().unwrap();
     eventually("the keys are known", async || {
-        let found = answer(last.clone(), "broadsheet.operations.v1.OperationsService/ListDeadLetters").await;
+        let found = answer(
+            last.clone(),
+            "broadsheet.operations.v1.OperationsService/ListDeadLetters",
+        )
+        .await;
         (found == "allowed").then_some(())
     })
     .await;

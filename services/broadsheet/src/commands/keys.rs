@@ -22,11 +22,11 @@ const SERVICE_SCOPES: [(&str, &[Scope]); 3] = [
 /// What to do with keys.
 #[derive(Subcommand)]
 pub enum KeysCommand {
-    /// Make a key file with a key for each service that calls others, and one for the operator
+    /// Make a key file with a key for each service that calls others and one for the operator, unless there is a key file
     Init {
         #[command(flatten)]
         file: KeyFileArgs,
-        /// Folder for the keys, one file each, named after the service
+        /// Folder for the keys: NAME/grpc.key for each service and for `operator`
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
     },
@@ -117,7 +117,10 @@ pub fn run(command: KeysCommand, clock: &Clock) -> Result<(), CommandError> {
             let mut keys = KeyFile::read(&path, false).map_err(failed)?;
             let revoked = keys.revoke(&id_or_name);
             if revoked.is_empty() {
-                return Err(CommandError::data(format!("{} has no key {id_or_name:?}", path.display())));
+                return Err(CommandError::data(format!(
+                    "{} has no key {id_or_name:?}",
+                    path.display()
+                )));
             }
             keys.write(&path).map_err(failed)?;
             for key in revoked {
@@ -130,18 +133,19 @@ pub fn run(command: KeysCommand, clock: &Clock) -> Result<(), CommandError> {
 
 fn init(path: &Path, output: &Path, now: Timestamp) -> Result<(), CommandError> {
     if path.exists() {
-        return Err(CommandError::data(format!(
-            "{} exists; add keys to it with: broadsheet keys make",
+        println!(
+            "{} exists and is left as it is; add to it with: broadsheet keys make",
             path.display()
-        )));
+        );
+        return Ok(());
     }
-    std::fs::create_dir_all(output).map_err(|error| CommandError::other(format!("{}: {error}", output.display())))?;
     let mut keys = KeyFile::default();
     let all = SERVICE_SCOPES.into_iter().chain([("operator", Scope::ALL.as_slice())]);
     for (name, scopes) in all {
         let key = keys.make(name, scopes, None, now).map_err(failed)?;
-        let file = output.join(format!("{name}.key"));
-        let written = write_private(&file, key.as_bytes());
+        let file = output.join(name).join("grpc.key");
+        let made = std::fs::create_dir_all(output.join(name));
+        let written = made.and_then(|()| write_private(&file, key.as_bytes()));
         written.map_err(|error| CommandError::other(format!("{}: {error}", file.display())))?;
         println!("wrote {}", file.display());
     }
