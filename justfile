@@ -24,7 +24,7 @@ fmt:
     {{ tools }} buf format -w proto
 
 # Everything CI runs, fast checks first.
-ci: typos deny proto k8s images alerts lint test
+ci: typos deny advisories pinned proto k8s images alerts lint test
 
 # Check spelling.
 typos:
@@ -33,6 +33,14 @@ typos:
 # Check licences, sources and bans of dependencies.
 deny:
     {{ tools }} cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+# Check the dependencies against the RustSec advisories; skipped where the database cannot be reached.
+advisories:
+    {{ tools }} tests/tools/advisories
+
+# Check that images and actions are named with their digests.
+pinned:
+    tests/tools/pinned
 
 # Check the contracts: lint, format, and breaking changes since the last release.
 proto:
@@ -46,7 +54,7 @@ k8s:
 
 # Lint the Dockerfile and print how to build the images.
 images:
-    {{ tools }} hadolint deploy/Dockerfile
+    {{ tools }} hadolint deploy/Dockerfile deploy/model.Dockerfile
     @echo "build all images (deploy/README.md):"
     @for service in {{ services }}; do echo "  docker build -f deploy/Dockerfile --build-arg SERVICE=$service -t broadsheet/$service ."; done
 
