@@ -371,6 +371,8 @@ pub struct GrpcConfig {
     pub token: Option<String>,
     /// PEM files: certificate chain and key.
     pub tls: Option<(String, String)>,
+    /// Connections at a time.
+    pub connections: usize,
 }
 
 /// Traces and logs.
@@ -446,11 +448,16 @@ fn read_grpc(settings: &mut Settings) -> GrpcConfig {
         );
     }
     let tls = (!certificate.is_empty() && !key.is_empty()).then_some((certificate, key));
-    GrpcConfig { listen, token, tls }
+    GrpcConfig {
+        listen,
+        token,
+        tls,
+        connections: settings.integer("grpc.connections", 16..=1_000_000),
+    }
 }
 
 fn is_secret(key: &str) -> bool {
-    ["token", "key", "password", "redis_url", "smtp_url"]
+    ["token", "key", "password", "secret", "redis_url", "smtp_url"]
         .iter()
         .any(|word| key.ends_with(word))
 }

@@ -35,14 +35,17 @@ mod subscribing;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::get;
+use common::connections::ConnectionLimits;
 use common::service::{Assembly, Bound, ServiceError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use caching::PageCache;
+use caller::Caller;
 use limits::{RateLimiter, RequestBudget};
 use page::PageRenderer;
 use state::AppState;
@@ -57,6 +60,15 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Nothing inline, no third party, no frame: the pages need none. The script is our own file and speaks to this site alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+/// What the pages never ask a browser for.
+const NO_PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+     magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), usb=()";
+/// For a year, this site is asked by https alone. Neither for subdomains nor for the lists in browsers: both bind whoever has
+/// the domain, and are for the operator's proxy to say.
+const HTTPS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// Binds the port of the pages.
 pub async fn bind(config: &WebConfig) -> Result<Bound, ServiceError> {
@@ -79,7 +91,9 @@ pub fn start(config: &WebConfig, bound: Bound, assembly: &mut Assembly) -> Resul
         cache: Arc::new(PageCache::new(config.cache, clock)),
         pages,
     };
-    assembly.serve_http(bound, router(Arc::new(app), middleware));
+    let proxies = config.site.trusted_proxies.clone();
+    let limits = ConnectionLimits::new(config.connections).exempting(move |client| proxies.contain(client));
+    assembly.serve_http(NAME, bound, router(Arc::new(app), middleware), limits);
     Ok(())
 }
 
@@ -112,7 +126,21 @@ fn router(app: Arc<AppState>, middleware: Middleware) -> Router {
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
+        .layer(header(CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
+        .layer(header(PERMISSIONS_POLICY, NO_PERMISSIONS))
+        .layer(from_fn(insist_on_https))
         .layer(from_fn_with_state(middleware.site, caller::identify))
         .layer(DefaultBodyLimit::max(limits::LONGEST_BODY))
         .with_state(app)
+}
+
+/// Middleware: whoever came by https is told to come by https alone (RFC 6797), so that nobody on the way can have a browser
+/// begin in clear.
+async fn insist_on_https(caller: Caller, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if caller.is_https() {
+        let headers = response.headers_mut();
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HTTPS_ALONE);
+    }
+    response
 }

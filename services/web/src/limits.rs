@@ -346,11 +346,3 @@ fn set_rate_headers(headers: &mut HeaderMap, budget: RequestBudget, per_minute: 
 pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
-
-/// What counts as one client: an address, or for IPv6 the /64 network that a household gets.
-fn client_key(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),
-    }
-}

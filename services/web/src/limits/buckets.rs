@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::connections::client_key;
 use hashlink::LruCache;
 
-use super::{RequestBudget, client_key};
+use super::RequestBudget;
 
 const MINUTE_SECONDS: f64 = 60.0;
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::caching::CacheSettings;
-use crate::caller::SiteSettings;
+use crate::caller::{SiteSettings, TrustedProxies};
 use crate::config::WebConfig;
 use crate::limits::{RateLimiter, RateLimits};
 use crate::page::PageRenderer;
@@ -21,13 +21,14 @@ fn unreachable() -> WebConfig {
     const NOWHERE: &str = "http://127.0.0.1:1";
     WebConfig {
         listen: ([127, 0, 0, 1], 0).into(),
+        connections: 16,
         search_url: NOWHERE.to_owned(),
         subscriptions_url: NOWHERE.to_owned(),
         attention_url: NOWHERE.to_owned(),
         token: None,
         site: SiteSettings {
             public_url: None,
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             call_timeout: Duration::from_secs(5),
         },
         cache: CacheSettings {
