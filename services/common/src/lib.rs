@@ -4,6 +4,7 @@
 //! It knows no service and holds no rule of the business; what one message becomes is said in each service's
 //! `pipeline.rs`.
 
+pub mod addresses;
 pub mod admin;
 pub mod bus;
 pub mod clock;
