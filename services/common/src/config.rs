@@ -376,6 +376,8 @@ pub struct GrpcConfig {
     pub process_key: Option<KeyRecord>,
     /// PEM files: certificate chain and key.
     pub tls: Option<(String, String)>,
+    /// Connections at a time.
+    pub connections: usize,
 }
 
 /// Traces and logs.
@@ -469,11 +471,12 @@ fn read_grpc(settings: &mut Settings) -> GrpcConfig {
         key,
         process_key: None,
         tls,
+        connections: settings.integer("grpc.connections", 16..=1_000_000),
     }
 }
 
 fn is_secret(key: &str) -> bool {
-    ["token", "key", "password", "redis_url", "smtp_url"]
+    ["token", "key", "password", "secret", "redis_url", "smtp_url"]
         .iter()
         .any(|word| key.ends_with(word))
 }

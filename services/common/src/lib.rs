@@ -5,14 +5,18 @@
 //! `pipeline.rs`.
 
 pub mod access;
+pub mod addresses;
 pub mod admin;
 pub mod audit;
 pub mod bus;
 pub mod clock;
 pub mod config;
+pub mod connections;
 pub mod dead_letters;
 pub mod flow;
 pub mod grpc;
+mod grpc_limits;
+mod http_server;
 pub mod journal;
 pub mod keys;
 pub mod lifecycle;

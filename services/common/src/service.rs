@@ -4,7 +4,6 @@
 //! no service by name.
 
 use std::convert::Infallible;
-use std::future::IntoFuture as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,13 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::FutureExt as _;
 use proto::operations::v1::operations_service_server::OperationsServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tracing::{error, info, info_span, warn};
 
@@ -33,7 +32,8 @@ use crate::keys::Keyring;
 use crate::operations::Operations;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, lifecycle, metrics, streams, telemetry};
+use crate::connections::{ConnectionLimits, ConnectionTable};
+use crate::{dead_letters, grpc_limits, http_server, lifecycle, metrics, streams, telemetry};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,8 @@ impl ServiceError {
 const LAST_CALLS: Duration = Duration::from_secs(3);
 /// The same for the operator's port, once the rest has drained.
 const LAST_LOOK: Duration = Duration::from_millis(500);
+/// Connections to the operator's port: probes, and those who read its numbers.
+const ADMIN_CONNECTIONS: usize = 128;
 
 /// A listener for HTTP, bound before anything else starts.
 pub struct Bound {
@@ -186,16 +188,13 @@ impl Assembly {
         self.task("collection of dead letters", dead_letters::collect(bus, service, stop));
     }
 
-    /// Serves HTTP until the stop.
-    pub fn serve_http(&mut self, bound: Bound, router: Router) {
+    /// Serves HTTP until the stop. `server` is its name in metrics.
+    pub fn serve_http(&mut self, server: &'static str, bound: Bound, router: Router, limits: ConnectionLimits) {
         let stop = self.stop.clone();
+        let table = ConnectionTable::new(server, limits, self.clock());
         self.task("http server", async move {
-            let served = axum::serve(
-                bound.listener,
-                router.into_make_service_with_connect_info::<SocketAddr>(),
-            );
-            let served = served.with_graceful_shutdown(stop.clone().cancelled_owned());
-            until_cut(&stop, served.into_future()).await
+            let served = http_server::serve(bound.listener, router, table, stop.clone());
+            until_cut(&stop, served.map(Ok::<(), Infallible>)).await
         });
     }
 
@@ -203,22 +202,25 @@ impl Assembly {
     /// it says "not ready" while the process drains, and its last numbers can still be read.
     pub async fn run(mut self, config: &CommonConfig, grpc: Bound, admin: Bound) -> Result<(), ServiceError> {
         let drained = CancellationToken::new();
-        let answering = axum::serve(admin.listener, admin::router(self.readiness.clone(), self.bus.clone()))
-            .with_graceful_shutdown(drained.clone().cancelled_owned());
+        let probes = ConnectionTable::new("admin", ConnectionLimits::new(ADMIN_CONNECTIONS), self.clock());
+        let answering = admin::router(self.readiness.clone(), self.bus.clone());
+        let answering = http_server::serve(admin.listener, answering, probes, drained.clone());
         // Not supervised: it has to outlive the supervisor, to say what became of the others.
-        let answering = Supervisor::new(drained.clone())
-            .tasks()
-            .job("operator's port", answering.into_future());
+        let answering = Supervisor::new(drained.clone()).tasks().job("operator's port", answering);
+        let limits = ConnectionLimits::new(config.grpc.connections).keeping_idle_http2();
+        let callers = ConnectionTable::new("grpc", limits, self.clock());
         let routes = self.finished_routes(config).await?;
-        let mut server = server_builder(config)?;
+        let routes = grpc_limits::watched(routes, Arc::clone(&callers));
+        let mut server = grpc_limits::limited(server_builder(config)?);
         let stop = self.stop.clone();
-        // The server's own setting is ignored for a listener that it did not bind. Without it a client that acknowledges
-        // late waits 40 ms for the end of each answer.
-        let incoming = TcpIncoming::from(grpc.listener).with_nodelay(Some(true));
         self.task("grpc server", async move {
+            let incoming = grpc_limits::incoming(&callers, grpc.listener);
             let routes = server.add_routes(routes);
             let serving = routes.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-            until_cut(&stop, serving).await
+            tokio::select! {
+                ended = until_cut(&stop, serving) => ended,
+                () = callers.sweep() => Ok(()),
+            }
         });
         info!(grpc = %grpc.address, services = ?self.names, "serving");
         let ended = self.until_stopped().await;
@@ -304,7 +306,6 @@ async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Res
 
 fn server_builder(config: &CommonConfig) -> Result<Server, ServiceError> {
     let server = Server::builder()
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .trace_fn(|request| {
             let path = request.uri().path().trim_start_matches('/');
             let span = info_span!("rpc", otel.name = path, otel.kind = "server");

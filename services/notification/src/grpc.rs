@@ -17,7 +17,7 @@ use crate::limits::SubscribeLimits;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreError, StoreRecovery, SubscriberStore};
 use crate::subscribers::{Subscriber, Subscriptions};
 use crate::tokens::{Scope, Tokens};
-use crate::webhooks::addresses::AllowedAddresses;
+use common::addresses::AllowedAddresses;
 use crate::webhooks::secrets::WebhookSecrets;
 use crate::webhooks::urls::AllowedSchemes;
 

@@ -3,7 +3,6 @@
 //! It says what a response means; what follows from that is not its business. It connects to no address of an internal
 //! network that the operator has not allowed, and follows no redirect.
 
-pub mod addresses;
 pub mod config;
 mod connector;
 mod host_limiter;

@@ -4,6 +4,7 @@
 //! It never decides what a caller may do, and trusts forwarding headers from trusted proxies alone.
 
 mod network;
+mod proxies;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,6 +19,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 pub use network::{Network, networks};
+pub use proxies::TrustedProxies;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -31,7 +33,7 @@ pub struct SiteSettings {
     /// Public address of this site without a trailing slash; `None` takes it from each request.
     pub public_url: Option<String>,
     /// Proxies whose `x-forwarded-for` and `x-forwarded-proto` are trusted.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: TrustedProxies,
     /// Timeout of one gRPC call.
     pub call_timeout: Duration,
 }
@@ -52,10 +54,10 @@ impl Caller {
     fn new(site: &SiteSettings, extensions: &Extensions, headers: &HeaderMap, uri: &Uri) -> Self {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip().to_canonical());
-        let is_trusted = |address: IpAddr| site.trusted_proxies.iter().any(|network| network.contains(address));
-        let behind_proxy = is_trusted(peer);
+        let proxies = &site.trusted_proxies;
+        let behind_proxy = proxies.vouch(peer, headers);
         let address = if behind_proxy {
-            forwarded_for(headers, peer, is_trusted)
+            forwarded_for(headers, peer, |address| proxies.contain_hop(address))
         } else {
             peer
         };
@@ -104,6 +106,11 @@ impl Caller {
         self.has_public_url
     }
 
+    /// Whether the caller reaches this site by https, as the settings or a trusted proxy say.
+    pub fn is_https(&self) -> bool {
+        self.base.starts_with("https://")
+    }
+
     /// A gRPC request on the caller's behalf, with a deadline, the caller's address and the request id. The channel adds the
     /// trace.
     pub fn request<T>(&self, message: T) -> tonic::Request<T> {
@@ -132,7 +139,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         Ok(known.unwrap_or_else(|| {
             let site = SiteSettings {
                 public_url: None,
-                trusted_proxies: Vec::new(),
+                trusted_proxies: TrustedProxies::default(),
                 call_timeout: Duration::from_secs(5),
             };
             Self::new(&site, &parts.extensions, &parts.headers, &parts.uri)

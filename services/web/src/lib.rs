@@ -3,7 +3,7 @@
 //! GET never changes anything, because mail scanners follow links; every change is a POST.
 //!
 //! A request passes these layers in order: client identification ([`caller`]: address behind trusted proxies, request id, our
-//! own address), metrics and span, limits ([`limits`]: a token bucket per client and kind of request; the deadline), the
+//! own address), metrics and span, limits ([`limits`]: token buckets per client, for each kind of request and for text; the deadline), the
 //! same-site check for POST ([`same_site`]), the caches ([`caching`]), the handler. A handler calls other services with
 //! `caller.request(…)`, which carries address, id and deadline.
 //!
@@ -35,14 +35,17 @@ mod subscribing;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::get;
+use common::connections::ConnectionLimits;
 use common::service::{Assembly, Bound, ServiceError};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use caching::PageCache;
+use caller::Caller;
 use limits::{RateLimiter, RequestBudget};
 use page::PageRenderer;
 use state::AppState;
@@ -58,6 +61,15 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+/// What the pages never ask a browser for.
+const NO_PERMISSIONS: &str = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), \
+     magnetometer=(), microphone=(), midi=(), payment=(), publickey-credentials-get=(), usb=()";
+/// For a year, this site is asked by https alone. Neither for subdomains nor for the lists in browsers: both bind whoever has
+/// the domain, and are for the operator's proxy to say.
+const HTTPS_ALONE: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Binds the port of the pages.
 pub async fn bind(config: &WebConfig) -> Result<Bound, ServiceError> {
     common::service::bind(config.listen, "web.listen").await
@@ -69,16 +81,19 @@ pub fn start(config: &WebConfig, bound: Bound, assembly: &mut Assembly) -> Resul
     metrics::register_metrics(&routes, &RequestBudget::ALL.map(RequestBudget::name));
     let clock = assembly.clock();
     let pages = Arc::new(PageRenderer::new(clock.clone()));
-    let app = AppState::new(config, Arc::clone(&pages), clock.clone());
+    let limiter = Arc::new(RateLimiter::new(config.rates, Arc::clone(&pages), clock.clone()));
+    let app = AppState::new(config, Arc::clone(&pages), Arc::clone(&limiter), clock.clone());
     let app = app.map_err(|error| ServiceError::start(NAME, error))?;
     tracing::info!(address = %bound.address, "serving pages");
     let middleware = Middleware {
         site: Arc::new(config.site.clone()),
-        limiter: Arc::new(RateLimiter::new(config.rates, Arc::clone(&pages), clock.clone())),
+        limiter,
         cache: Arc::new(PageCache::new(config.cache, clock)),
         pages,
     };
-    assembly.serve_http(bound, router(Arc::new(app), middleware));
+    let proxies = config.site.trusted_proxies.clone();
+    let limits = ConnectionLimits::new(config.connections).exempting(move |client| proxies.contain(client));
+    assembly.serve_http(NAME, bound, router(Arc::new(app), middleware), limits);
     Ok(())
 }
 
@@ -111,7 +126,21 @@ fn router(app: Arc<AppState>, middleware: Middleware) -> Router {
         .layer(header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
+        .layer(header(CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
+        .layer(header(PERMISSIONS_POLICY, NO_PERMISSIONS))
+        .layer(from_fn(insist_on_https))
         .layer(from_fn_with_state(middleware.site, caller::identify))
         .layer(DefaultBodyLimit::max(limits::LONGEST_BODY))
         .with_state(app)
+}
+
+/// Middleware: whoever came by https is told to come by https alone (RFC 6797), so that nobody on the way can have a browser
+/// begin in clear.
+async fn insist_on_https(caller: Caller, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if caller.is_https() {
+        let headers = response.headers_mut();
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HTTPS_ALONE);
+    }
+    response
 }

@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use rustls::ClientConfig;
 
 use super::WebhookClient;
-use super::addresses::AllowedAddresses;
+use common::addresses::AllowedAddresses;
 use super::http::HttpWebhookClient;
 use super::urls::AllowedSchemes;
 use crate::subscribers::webhook::FailureTolerance;

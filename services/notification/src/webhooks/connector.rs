@@ -1,20 +1,20 @@
 //! Connections to webhooks. Each address of a host name is checked before it is connected to, at every connection: the
 //! addresses of a name change.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use common::addresses::{AddressError, AllowedAddresses};
 use common::clock::Clock;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::addresses::AllowedAddresses;
-
-/// For the lookup and the connection together.
+/// For the lookup, and for the connection.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes connections to addresses that are allowed.
@@ -24,32 +24,22 @@ pub struct CheckedConnector {
     clock: Clock,
 }
 
-/// There is no connection; nothing was sent.
+/// There is no connection; nothing was sent. What is displayed is for the operator: it names addresses.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookConnectError {
     /// The URL has no host.
     #[error("the URL names no host")]
     NoHost,
-    /// The host has no address.
-    #[error("{0} has no address")]
-    NoAddress(String),
-    /// The address may not be connected to.
-    #[error(
-        "{host} is {address}, which is not on the public internet; an operator can allow its network with notification.webhook_networks"
-    )]
-    NotAllowed {
-        /// The host.
-        host: String,
-        /// Its address.
-        address: IpAddr,
-    },
+    /// The host has no address that may be connected to.
+    #[error("{0}; an operator can allow a network with notification.webhook_networks")]
+    Address(AddressError),
     /// Nothing answers there.
     #[error("{host}: {error}")]
     Socket {
         /// The host.
         host: String,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// It took too long.
     #[error("{host}: no connection within {seconds} s", seconds = TIMEOUT.as_secs())]
@@ -57,6 +47,23 @@ pub enum WebhookConnectError {
         /// The host.
         host: String,
     },
+}
+
+impl WebhookConnectError {
+    /// What a reader may know, who may be anybody: the kind of problem, and nothing that tells a name of our network from one
+    /// that does not exist.
+    pub fn for_readers(&self) -> String {
+        match self {
+            Self::NoHost => "the URL names no host".to_owned(),
+            Self::Address(_) => "its host has no address on the public internet".to_owned(),
+            Self::Late { .. } => format!("no connection within {} s", TIMEOUT.as_secs()),
+            Self::Socket { error, .. } => match error.kind() {
+                io::ErrorKind::ConnectionRefused => "the connection was refused".to_owned(),
+                io::ErrorKind::TimedOut => "no connection in time".to_owned(),
+                _ => "no connection could be made".to_owned(),
+            },
+        }
+    }
 }
 
 impl CheckedConnector {
@@ -82,34 +89,30 @@ impl Service<Uri> for CheckedConnector {
             let host = host.trim_matches(['[', ']']).to_owned();
             let default_port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
             let port = uri.port_u16().unwrap_or(default_port);
-            let connection = clock.timeout(TIMEOUT, connect(&host, port, &allowed)).await;
+            let addresses = clock.timeout(TIMEOUT, allowed.lookup(&host, port)).await;
+            let addresses = addresses.unwrap_or_else(|| Err(AddressError::lookup(&host, io::ErrorKind::TimedOut.into())));
+            let addresses = addresses.map_err(WebhookConnectError::Address)?;
+            let connection = clock.timeout(TIMEOUT, connect(&host, addresses)).await;
             connection.ok_or_else(|| WebhookConnectError::Late { host: host.clone() })?
         })
     }
 }
 
-/// Connects to the first address that is allowed and answers.
-async fn connect(host: &str, port: u16, allowed: &AllowedAddresses) -> Result<TokioIo<TcpStream>, WebhookConnectError> {
+/// Connects to the first address that answers.
+async fn connect(host: &str, addresses: Vec<SocketAddr>) -> Result<TokioIo<TcpStream>, WebhookConnectError> {
     let socket = |error| WebhookConnectError::Socket {
         host: host.to_owned(),
         error,
     };
-    let mut problem = WebhookConnectError::NoAddress(host.to_owned());
-    for address in tokio::net::lookup_host((host, port)).await.map_err(socket)? {
-        if !allowed.allows(address.ip()) {
-            problem = WebhookConnectError::NotAllowed {
-                host: host.to_owned(),
-                address: address.ip(),
-            };
-            continue;
-        }
+    let mut problem = None;
+    for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 stream.set_nodelay(true).map_err(socket)?;
                 return Ok(TokioIo::new(stream));
             }
-            Err(error) => problem = socket(error),
+            Err(error) => problem = Some(socket(error)),
         }
     }
-    Err(problem)
+    Err(problem.unwrap_or_else(|| WebhookConnectError::Address(AddressError::None(host.to_owned()))))
 }

@@ -1,12 +1,16 @@
 //! Requests over HTTP: one POST, one response, no redirect followed. The status decides. A short body is read, so that the
 //! connection can be used again, and never kept.
+//!
+//! Readers choose the URLs and are shown what came of a request, so an error names the kind of problem alone: no address, no
+//! name of a host and nothing of a response. The operator's log has the rest.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clock::Clock;
-use http::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT};
 use http::uri::InvalidUri;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
@@ -16,9 +20,10 @@ use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jiff::Timestamp;
 use rustls::ClientConfig;
+use tracing::info;
 
-use super::addresses::AllowedAddresses;
-use super::connector::CheckedConnector;
+use common::addresses::AllowedAddresses;
+use super::connector::{CheckedConnector, WebhookConnectError};
 use super::host_limiter::HostLimiter;
 use super::secrets::signatures;
 use super::{HostPermit, WebhookClient, WebhookError, WebhookRequest, spans};
@@ -83,11 +88,12 @@ impl WebhookClient for HttpWebhookClient {
     }
 
     async fn send(&self, request: &WebhookRequest, _permit: HostPermit) -> Result<(), WebhookError> {
+        let url = &request.url;
         let request = http_request(request, self.clock.now()).map_err(|problem| transient(problem.to_string()))?;
         let response = self.clock.timeout(self.timeout, self.client.request(request)).await;
         let response = response
             .ok_or_else(|| WebhookError::Lost(format!("no response within {} s", self.timeout.as_secs())))?
-            .map_err(|error| no_response(&error))?;
+            .map_err(|error| no_response(&error, url))?;
         let status = response.status();
         spans::record_status(status.as_u16());
         let outcome = meaning(status, response.headers(), self.clock.now());
@@ -120,12 +126,10 @@ fn meaning(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<()
     if status == StatusCode::GONE {
         return Err(WebhookError::Gone(problem));
     }
-    let problem = match headers.get(LOCATION).and_then(|location| location.to_str().ok()) {
-        Some(location) if status.is_redirection() => {
-            let location = domain::text::shorten(location);
-            format!("{problem} to {location:?}; redirects are not followed, so set the final URL")
-        }
-        _ => problem,
+    let problem = if status.is_redirection() {
+        format!("{problem}; redirects are not followed, so set the final URL")
+    } else {
+        problem
     };
     let after = headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok());
     Err(WebhookError::Transient {
@@ -145,20 +149,53 @@ fn retry_after(after: &str, now: Timestamp) -> Option<Duration> {
 }
 
 /// Without a connection nothing was sent; with one, the webhook may have the request.
-fn no_response(error: &Error) -> WebhookError {
-    let mut causes = Vec::new();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        causes.push(inner.to_string());
-        source = inner.source();
-    }
-    // Each layer repeats the one below it.
-    let problem = causes.pop().unwrap_or_else(|| error.to_string());
+fn no_response(error: &Error, url: &str) -> WebhookError {
+    let host = url.parse::<Uri>().ok().and_then(|url| url.authority().map(ToString::to_string));
+    let detail = chain(error);
+    info!(host, detail, "a webhook cannot be called");
+    let problem = kind_of_problem(error);
     if error.is_connect() {
         transient(problem)
     } else {
         WebhookError::Lost(problem)
     }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// What a reader may know of it.
+fn kind_of_problem(error: &Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(problem) = for_readers(inner) {
+            return problem;
+        }
+        cause = inner.source();
+    }
+    "the connection ended before a response".to_owned()
+}
+
+fn for_readers(error: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(connecting) = error.downcast_ref::<WebhookConnectError>() {
+        return Some(connecting.for_readers());
+    }
+    match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(_)) => return Some("its TLS certificate is not valid".to_owned()),
+        Some(_) => return Some("TLS could not be agreed on".to_owned()),
+        None => {}
+    }
+    // What an I/O error carries is no source of it.
+    let carried = error.downcast_ref::<io::Error>()?.get_ref()?;
+    for_readers(carried)
 }
 
 fn transient(problem: String) -> WebhookError {
@@ -181,6 +218,8 @@ async fn read(mut body: Incoming) {
 
 #[cfg(test)]
 mod tests {
+    use common::addresses::AddressError;
+
     use super::*;
 
     fn outcome(status: u16, headers: &[(&str, &str)]) -> (String, Option<u64>) {
@@ -199,15 +238,33 @@ mod tests {
     }
 
     #[test]
+    fn readers_are_told_the_kind_of_problem_and_no_name() {
+        let said = |error: &(dyn StdError + 'static)| for_readers(error);
+        let unknown = WebhookConnectError::Address(AddressError::None("db.internal".to_owned()));
+        let inside = WebhookConnectError::Address(AddressError::NotAllowed {
+            host: "db.internal".to_owned(),
+            address: [10, 0, 0, 1].into(),
+        });
+        assert!(inside.to_string().contains("10.0.0.1"), "{inside}");
+        assert_eq!(said(&unknown), said(&inside), "a name of our network is told from no other");
+        let refused = WebhookConnectError::Socket {
+            host: "a.example".to_owned(),
+            error: io::ErrorKind::ConnectionRefused.into(),
+        };
+        assert_eq!(said(&refused).as_deref(), Some("the connection was refused"));
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let carried = io::Error::other(io::Error::other(certificate));
+        assert_eq!(said(&carried).as_deref(), Some("its TLS certificate is not valid"));
+        assert_eq!(said(&io::Error::other("10.0.0.1 says no")), None);
+    }
+
+    #[test]
     fn a_status_says_what_happened_and_when_to_retry() {
         assert_eq!(outcome(204, &[]).0, "accepted");
         assert_eq!(outcome(410, &[]).0, "gone");
         assert_eq!(outcome(404, &[]).0, "404 Not Found");
-        assert!(
-            outcome(302, &[("location", "http://10.0.0.1/")])
-                .0
-                .contains("not followed")
-        );
+        let redirected = outcome(302, &[("location", "http://10.0.0.1/")]).0;
+        assert!(redirected.contains("not followed") && !redirected.contains("10.0.0.1"), "{redirected}");
         for (said, expected) in [
             ("120", Some(120)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),

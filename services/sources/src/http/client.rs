@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::addresses::{AllowedAddresses, spelled_address};
 use common::clock::Clock;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -16,7 +17,7 @@ use url::Url;
 
 use super::body::{BodyLimits, ResponseBody, chain};
 use super::config::HttpConfig;
-use super::connector::ProxyConnector;
+use super::connector::{ProxyConnector, is_localhost};
 use super::gate::{HostGate, HostPermit};
 use super::response::{self, SourceResponse};
 use crate::cursor::Validator;
@@ -69,6 +70,7 @@ pub struct SourceClient(Arc<ClientState>);
 struct ClientState {
     pool: Pool<HttpsConnector<ProxyConnector>, Empty<Bytes>>,
     connector: ProxyConnector,
+    allowed: AllowedAddresses,
     gate: HostGate,
     agent: HeaderValue,
     config: HttpConfig,
@@ -94,7 +96,11 @@ impl SourceClient {
         let agent = format!("broadsheet/{} (+{})", env!("CARGO_PKG_VERSION"), config.contact.trim());
         let agent = HeaderValue::from_str(&agent)
             .map_err(|_| HttpError::Config(vec!["contact holds characters that no header can".into()]))?;
-        let connector = ProxyConnector::new(&config.proxy, Duration::from_secs(config.connect_timeout_seconds));
+        let Some(allowed) = AllowedAddresses::parse(&config.networks) else {
+            return Err(HttpError::Config(vec!["networks holds what is no network".into()]));
+        };
+        let timeout = Duration::from_secs(config.connect_timeout_seconds);
+        let connector = ProxyConnector::new(&config.proxy, allowed.clone(), timeout);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let https = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(provider)
@@ -109,6 +115,7 @@ impl SourceClient {
         Ok(Self(Arc::new(ClientState {
             pool,
             connector,
+            allowed,
             gate: HostGate::new(config, clock.clone()),
             agent,
             config: config.clone(),
@@ -135,7 +142,10 @@ impl SourceClient {
         for _ in 0..=self.0.config.max_redirects {
             match self.get_at(request, &url).await? {
                 AttemptResult::Response(response) => return Ok(response),
-                AttemptResult::Redirect(target) => url = target,
+                AttemptResult::Redirect(target) => {
+                    self.check_target(request, &url, &target)?;
+                    url = target;
+                }
             }
         }
         Err(SourceError::Redirect {
@@ -143,6 +153,25 @@ impl SourceClient {
             target: shown(&url),
             why: "there are too many redirects",
         })
+    }
+
+    /// Refuses a redirect to an address inside our network that the settings of the source do not spell out themselves. Those
+    /// of names are checked at each connection.
+    fn check_target(&self, request: &SourceRequest, from: &Url, target: &Url) -> Result<(), SourceError> {
+        let same = request.url.host() == target.host()
+            && request.url.port_or_known_default() == target.port_or_known_default();
+        let inside = match spelled_address(target) {
+            Some(address) => !self.0.allowed.allows(address),
+            None => target.host_str().is_some_and(is_localhost),
+        };
+        if inside && !same {
+            return Err(SourceError::Redirect {
+                url: shown(from),
+                target: shown(target),
+                why: "it is not on the public internet; http.networks may allow its network",
+            });
+        }
+        Ok(())
     }
 
     /// Requests one address, and retries while that may help.

@@ -1,5 +1,6 @@
 //! Settings of the client that all sources share.
 
+use common::addresses::AllowedAddresses;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the client. Only `contact` is required.
@@ -12,6 +13,10 @@ pub struct HttpConfig {
     /// Proxy for all requests, `http://[user:password@]host:port`. Empty: what `https_proxy`, `http_proxy`, `all_proxy` and
     /// `no_proxy` of the environment say; `none`: no proxy.
     pub proxy: String,
+    /// Networks in which servers may be besides the public internet, such as `10.0.0.0/8, fd00::/8`. A server whose address
+    /// the settings of a source spell out (`http://10.0.0.7/feed`, `http://localhost/feed`) may be anywhere; names, and
+    /// whatever is redirected to, may not.
+    pub networks: String,
     /// The longest time to connect, with TLS, in seconds.
     pub connect_timeout_seconds: u64,
     /// The longest time without a byte of the response, in seconds.
@@ -67,6 +72,7 @@ impl Default for HttpConfig {
         Self {
             contact: String::new(),
             proxy: String::new(),
+            networks: String::new(),
             connect_timeout_seconds: 15,
             idle_timeout_seconds: 60,
             total_timeout_seconds: 1_800,
@@ -108,6 +114,12 @@ impl HttpConfig {
             || url::Url::parse(&self.proxy).is_ok_and(|url| url.scheme() == "http" && url.has_host());
         if !proxy_known {
             problems.push("proxy is no URL such as http://proxy:3128; \"none\" and nothing are allowed, too".into());
+        }
+        if AllowedAddresses::parse(&self.networks).is_none() {
+            problems.push(format!(
+                "networks is {:?}; networks such as \"10.0.0.0/8, fd00::/8\" are allowed, or nothing",
+                self.networks
+            ));
         }
         let numbers = [
             ("connect_timeout_seconds", self.connect_timeout_seconds, 600),
@@ -152,9 +164,10 @@ mod tests {
         assert!(valid.problems().is_empty());
         let bad = HttpConfig {
             proxy: "proxy".into(),
+            networks: "10.0.0.0/8, home".into(),
             attempts: 0,
             ..HttpConfig::default()
         };
-        assert_eq!(bad.problems().len(), 3);
+        assert_eq!(bad.problems().len(), 4);
     }
 }

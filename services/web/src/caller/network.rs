@@ -31,6 +31,15 @@ impl Network {
         Ok(Self { address, bits })
     }
 
+    /// Whether it is as wide as the whole network of a company or a cluster, rather than a few machines: to trust all of it
+    /// is to trust whoever gets a machine or a container there. The network of this machine itself is not.
+    pub fn is_wide(&self) -> bool {
+        match self.address {
+            IpAddr::V4(address) => self.bits <= 16 && !(address.is_loopback() && self.bits >= 8),
+            IpAddr::V6(_) => self.bits <= 48,
+        }
+    }
+
     /// Whether it contains an address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let differing = match (self.address, address.to_canonical()) {

@@ -5,7 +5,7 @@ use super::*;
 fn site(trusted: &str) -> SiteSettings {
     SiteSettings {
         public_url: None,
-        trusted_proxies: networks(trusted).expect("networks"),
+        trusted_proxies: TrustedProxies::new(networks(trusted).expect("networks"), None),
         call_timeout: Duration::from_secs(2),
     }
 }
@@ -23,7 +23,7 @@ fn caller(site: &SiteSettings, peer: &str, headers: &[(&str, &str)]) -> Caller {
 
 #[test]
 fn the_address_is_the_last_that_is_no_trusted_proxy() {
-    let behind = site("10.0.0.0/8, ::1");
+    let behind = site("10.0.0.0/8, 10.9.9.0/24, ::1");
     let address = |peer: &str, forwarded: &[&str]| {
         let headers: Vec<(&str, &str)> = forwarded.iter().map(|line| ("x-forwarded-for", *line)).collect();
         caller(&behind, peer, &headers).address().to_string()
@@ -48,6 +48,42 @@ fn the_address_is_the_last_that_is_no_trusted_proxy() {
     assert_eq!(address("::ffff:10.1.2.3", &["[2001:db8::7]:443"]), "2001:db8::7");
     assert_eq!(address("10.1.2.3", &["198.51.100.7:1234"]), "198.51.100.7");
     assert_eq!(address("10.1.2.3", &["198.51.100.7, nonsense"]), "10.1.2.3");
+}
+
+#[test]
+fn a_neighbour_in_a_wide_network_forges_nobody_through_the_proxy() {
+    let wide = site("10.0.0.0/8");
+    let headers = [("x-forwarded-for", "203.0.113.1, 10.9.9.9")];
+    let through = caller(&wide, "10.1.2.3", &headers);
+    assert_eq!(through.address().to_string(), "10.9.9.9");
+}
+
+#[test]
+fn a_proxy_with_a_secret_is_believed_only_with_it() {
+    let proxies = TrustedProxies::new(networks("10.0.0.0/8").expect("a network"), Some("correct horse".to_owned()));
+    let secret = SiteSettings {
+        trusted_proxies: proxies,
+        ..site("")
+    };
+    let client = ("x-forwarded-for", "203.0.113.1");
+    let address = |peer: &str, headers: &[(&str, &str)]| caller(&secret, peer, headers).address().to_string();
+    let right = ("x-proxy-secret", "correct horse");
+    assert_eq!(address("10.1.2.3", &[client, right]), "203.0.113.1");
+    assert_eq!(address("10.1.2.3", &[client]), "10.1.2.3");
+    assert_eq!(address("10.1.2.3", &[client, ("x-proxy-secret", "correct")]), "10.1.2.3");
+    assert_eq!(address("10.1.2.3", &[client, ("x-proxy-secret", "guess"), right]), "10.1.2.3");
+    assert_eq!(address("192.0.2.1", &[client, right]), "192.0.2.1", "from elsewhere");
+}
+
+#[test]
+fn whole_private_networks_are_wide() {
+    let wide = |text: &str| Network::parse(text).expect("a network").is_wide();
+    for network in ["10.0.0.0/8", "10.0.0.0/9", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/0", "100.64.0.0/10", "fc00::/7", "::/0", "fd00:1::/48"] {
+        assert!(wide(network), "{network}");
+    }
+    for network in ["127.0.0.0/8", "10.1.2.0/24", "10.1.0.0/17", "192.0.2.7", "::1", "fd00:1:2:3::/64"] {
+        assert!(!wide(network), "{network}");
+    }
 }
 
 #[test]

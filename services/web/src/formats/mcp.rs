@@ -1,10 +1,12 @@
 //! Tools for assistants: the Model Context Protocol over streamable HTTP, read-only and without sessions.
 //!
 //! Every request is answered with one JSON document, and the server sends nothing on its own, so there is no stream to listen
-//! to. Supported are the stateless revision of 2026-07-28 and the earlier ones that start with a handshake. It never changes
-//! anything and stores nothing about a caller.
+//! to. Supported are the stateless revision of 2026-07-28 and the earlier ones that start with a handshake. Each message
+//! counts against the caller's limits as if it had come alone, and a search as a search; one beyond them is refused by itself,
+//! with the time to wait. It never changes anything and stores nothing about a caller.
 
 mod calls;
+mod charging;
 mod check;
 mod protocol;
 mod results;
@@ -93,7 +95,16 @@ async fn batch(app: &AppState, caller: &Caller, messages: &[Value]) -> Response 
         return error_document(StatusCode::BAD_REQUEST, &Value::Null, &McpError::invalid_request(&text));
     }
     let mut answers = Vec::new();
-    for value in messages {
+    for (position, value) in messages.iter().enumerate() {
+        // The first message is counted as the request.
+        if position > 0
+            && let Err(refusal) = charging::message(app, caller)
+        {
+            if expects_response(value) {
+                answers.push(response(protocol::id_of(value), Err(refusal)));
+            }
+            continue;
+        }
         match JsonRpcMessage::parse(value) {
             Ok(JsonRpcMessage::Request { id, method, params }) => {
                 let result = answer(
@@ -114,6 +125,11 @@ async fn batch(app: &AppState, caller: &Caller, messages: &[Value]) -> Response 
         return StatusCode::ACCEPTED.into_response();
     }
     document(StatusCode::OK, &Value::Array(answers))
+}
+
+/// Whether a message is to be answered, even if only to say what is wrong with it.
+fn expects_response(value: &Value) -> bool {
+    !matches!(JsonRpcMessage::parse(value), Ok(JsonRpcMessage::Notification))
 }
 
 async fn answer(
@@ -146,7 +162,11 @@ fn response(id: &Value, result: Result<Value, McpError>) -> Value {
 
 fn error_document(status: StatusCode, id: &Value, error: &McpError) -> Response {
     let body = json!({ "jsonrpc": "2.0", "id": id, "error": error.object() });
-    document(status, &body)
+    let mut response = document(status, &body);
+    if let Some(seconds) = error.retry_seconds() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 fn document(status: StatusCode, value: &Value) -> Response {

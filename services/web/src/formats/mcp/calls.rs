@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tonic::Status;
 
+use super::charging;
 use super::protocol::McpError;
 use super::results::{PaperList, call_failed, error_result, list_item, paper_fields, result};
 use super::tools::NAMES;
@@ -44,16 +45,20 @@ pub async fn call(app: &AppState, caller: &Caller, params: &Value) -> Result<Val
             return Err(McpError::invalid_params(text));
         }
     };
-    Ok(answer.unwrap_or_else(|problem| match problem {
-        ToolError::Arguments(text) => error_result(&text),
-        ToolError::Call(error) => call_failed(&error),
-    }))
+    match answer {
+        Ok(result) => Ok(result),
+        Err(ToolError::Arguments(text)) => Ok(error_result(&text)),
+        Err(ToolError::Call(error)) => Ok(call_failed(&error)),
+        Err(ToolError::Limited(refusal)) => Err(refusal),
+    }
 }
 
 /// Why a tool call failed.
 enum ToolError {
     Arguments(String),
     Call(Status),
+    /// The caller is over its limits.
+    Limited(McpError),
 }
 
 impl From<Status> for ToolError {
@@ -83,6 +88,7 @@ struct SearchArguments {
 
 async fn search(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value, ToolError> {
     let parsed: SearchArguments = parse(arguments)?;
+    charging::search(app, caller, &parsed.query).map_err(ToolError::Limited)?;
     let request = SearchPapersRequest {
         query: parsed.query.trim().to_owned(),
         filter: Some(PaperFilter {

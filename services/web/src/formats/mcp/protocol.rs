@@ -18,6 +18,11 @@ const SERVER_KEY: &str = "io.modelcontextprotocol/serverInfo";
 /// How long a client may cache the list of tools, in milliseconds.
 const LIST_TTL_MS: u64 = 3_600_000;
 
+/// The code of the error for a caller over its limits; JSON-RPC leaves -32000 to -32099 to servers.
+const RATE_LIMITED: i32 = -32029;
+/// The key in `data` of that error for the time to wait.
+const RETRY_KEY: &str = "retryAfterSeconds";
+
 const INSTRUCTIONS: &str = "Broadsheet is a collection of research papers. Use search_papers to search by meaning and by \
      keyword, get_paper to look one up, similar_papers to find related ones, and trending_papers to see what is getting \
      attention. Ids look like arxiv:2402.14776 or doi:10.1145/3292500. To get the next page of a list, pass the next_cursor of \
@@ -169,10 +174,25 @@ impl McpError {
         error
     }
 
+    /// The caller has used up a budget, and may try again after so long.
+    pub fn rate_limited(budget: &str, seconds: u64) -> Self {
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let text = format!("too many calls from your address (limit {budget}); try again in {seconds} {unit}");
+        let mut error = Self::new(RATE_LIMITED, text);
+        error.data = Some(json!({ "budget": budget, RETRY_KEY: seconds }));
+        error
+    }
+
+    /// After how many seconds to try again, if that is what helps.
+    pub fn retry_seconds(&self) -> Option<u64> {
+        self.data.as_ref()?.get(RETRY_KEY)?.as_u64()
+    }
+
     /// Its HTTP status in revision [`STATELESS`].
     pub fn status(&self) -> StatusCode {
         match self.code {
             -32601 => StatusCode::NOT_FOUND,
+            RATE_LIMITED => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -120,3 +120,14 @@ fn every_tool_says_that_it_only_reads() {
     }
     assert!(tools::list(&json!({ "cursor": "x" })).is_err());
 }
+
+#[test]
+fn a_caller_over_its_limits_is_told_when_to_try_again() {
+    let error = McpError::rate_limited("search", 7);
+    assert_eq!(error.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(error.retry_seconds(), Some(7));
+    let object = error.object();
+    assert_eq!((&object["code"], &object["data"]["budget"]), (&json!(-32029), &json!("search")));
+    assert_eq!(error_document(error.status(), &json!(1), &error).headers()[header::RETRY_AFTER], "7");
+    assert_eq!(McpError::parse_error().retry_seconds(), None);
+}

@@ -1,6 +1,9 @@
-//! Which addresses may be connected to: a URL that a reader sets must not reach our internal network.
+//! Which addresses may be connected to: a URL that a reader sets, or that a server redirects to, must not reach our internal
+//! network.
+//!
+//! Addresses are checked at each connection ([`AllowedAddresses::lookup`]), because those of a name change.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -35,6 +38,43 @@ const SPECIAL_V6: [Ipv6Net; 4] = [
     v6([0x3fff, 0], 20),
 ];
 
+const LOOPBACK_V4: Ipv4Net = v4([127, 0, 0, 0], 8);
+const LOOPBACK_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
+
+/// A host that cannot be connected to.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    /// The name could not be looked up.
+    #[error("{host} cannot be looked up: {error}")]
+    Lookup {
+        /// The name.
+        host: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It has no address.
+    #[error("{0} has no address")]
+    None(String),
+    /// It has only addresses that may not be connected to.
+    #[error("{host} is {address}, which is not on the public internet")]
+    NotAllowed {
+        /// The name.
+        host: String,
+        /// One of its addresses.
+        address: IpAddr,
+    },
+}
+
+impl AddressError {
+    /// A name could not be looked up.
+    pub fn lookup(host: &str, error: std::io::Error) -> Self {
+        Self::Lookup {
+            host: host.to_owned(),
+            error,
+        }
+    }
+}
+
 /// The addresses that may be connected to.
 #[derive(Debug, Clone)]
 pub struct AllowedAddresses {
@@ -51,26 +91,57 @@ impl AllowedAddresses {
         })
     }
 
+    /// The same, and this machine.
+    #[must_use]
+    pub fn with_loopback(&self) -> Self {
+        let loopback = [IpNet::from(LOOPBACK_V4), IpNet::from(LOOPBACK_V6)];
+        Self {
+            networks: self.networks.iter().copied().chain(loopback).collect(),
+        }
+    }
+
     /// Whether this address may be connected to.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address)) || is_public(address)
     }
 
+    /// The addresses of a host, a name or an address, that may be connected to. There is at least one.
+    pub async fn lookup(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, AddressError> {
+        let found = tokio::net::lookup_host((host, port)).await;
+        let found = found.map_err(|error| AddressError::lookup(host, error))?;
+        let (allowed, refused): (Vec<_>, Vec<_>) = found.partition(|address| self.allows(address.ip()));
+        if !allowed.is_empty() {
+            return Ok(allowed);
+        }
+        Err(match refused.first() {
+            Some(address) => AddressError::NotAllowed {
+                host: host.to_owned(),
+                address: address.ip(),
+            },
+            None => AddressError::None(host.to_owned()),
+        })
+    }
+
     /// Refuses a URL whose host is an address that may not be connected to, in words that follow the name of its field.
     /// The addresses of a host name are checked at each connection.
     pub fn check_url(&self, url: &str) -> Result<(), String> {
-        let address = match Url::parse(url).ok().as_ref().and_then(Url::host) {
-            Some(Host::Ipv4(address)) => IpAddr::from(address),
-            Some(Host::Ipv6(address)) => IpAddr::from(address),
-            Some(Host::Domain(_)) | None => return Ok(()),
-        };
-        if self.allows(address) {
-            return Ok(());
+        let address = Url::parse(url).ok().as_ref().and_then(spelled_address);
+        match address.filter(|address| !self.allows(*address)) {
+            None => Ok(()),
+            Some(address) => Err(format!(
+                "names {address}, which is not on the public internet; use a host that everybody can reach"
+            )),
         }
-        Err(format!(
-            "names {address}, which is not on the public internet; use a host that everybody can reach"
-        ))
+    }
+}
+
+/// The address that a URL spells out instead of a name, if it does.
+pub fn spelled_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(IpAddr::from(address)),
+        Host::Ipv6(address) => Some(IpAddr::from(address)),
+        Host::Domain(_) => None,
     }
 }
 
@@ -160,6 +231,16 @@ mod tests {
         ] {
             assert!(!allows(inside), "{inside}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_addresses_of_a_name_are_checked() {
+        let public = AllowedAddresses::parse("").expect("no networks");
+        let refused = public.lookup("localhost", 80).await.expect_err("refused");
+        assert!(matches!(refused, AddressError::NotAllowed { .. }), "{refused}");
+        let inside = AllowedAddresses::parse("127.0.0.0/8, ::1/128").expect("networks");
+        let found = inside.lookup("localhost", 80).await.expect("found");
+        assert!(found.iter().all(|address| address.ip().is_loopback()), "{found:?}");
     }
 
     #[test]
