@@ -12,6 +12,11 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::flow;
+use crate::tls::{ClientTls, ServerTls};
+
+mod transport;
+
+pub use self::transport::{CallerConfig, TlsKeys};
 
 /// Defaults of the sections every service shares.
 pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
@@ -343,6 +348,8 @@ pub struct CommonConfig {
     pub bus: BusConfig,
     /// The gRPC server.
     pub grpc: GrpcConfig,
+    /// How this process calls other services.
+    pub caller: CallerConfig,
     /// Where metrics and probes are served.
     pub admin_listen: SocketAddr,
     /// Traces and logs.
@@ -369,8 +376,8 @@ pub struct GrpcConfig {
     pub listen: SocketAddr,
     /// Token of callers that write or administer; `None` leaves that open, on loopback only.
     pub token: Option<String>,
-    /// PEM files: certificate chain and key.
-    pub tls: Option<(String, String)>,
+    /// Its certificate, and whose certificates clients need; `None` is plain h2c.
+    pub tls: Option<ServerTls>,
 }
 
 /// Traces and logs.
@@ -378,6 +385,8 @@ pub struct GrpcConfig {
 pub struct TelemetryConfig {
     /// Where traces go.
     pub otlp_endpoint: Option<String>,
+    /// How they go there with TLS.
+    pub otlp_tls: ClientTls,
     /// Filter of the log.
     pub log: String,
     /// Form of the log.
@@ -397,6 +406,7 @@ impl CommonConfig {
     /// Reads the shared sections.
     pub fn read(settings: &mut Settings) -> Self {
         let grpc = read_grpc(settings);
+        let caller = CallerConfig::read(settings, grpc.token.clone());
         Self {
             bus: BusConfig {
                 url: settings.url("nats.url", &["nats://", "tls://"]),
@@ -404,9 +414,11 @@ impl CommonConfig {
                 max_age: Duration::from_hours(24 * settings.number("nats.max_age_days", 1..=3650)),
             },
             grpc,
+            caller: caller.clone(),
             admin_listen: settings.address("admin.listen"),
             telemetry: TelemetryConfig {
-                otlp_endpoint: settings.optional_url("telemetry.otlp_endpoint", &["http://", "https://"]),
+                otlp_endpoint: settings.optional_grpc_url("telemetry.otlp_endpoint"),
+                otlp_tls: caller.tls,
                 log: settings.get(
                     "telemetry.log",
                     "must be a filter such as info or info,indexing=debug",
@@ -437,15 +449,7 @@ fn read_grpc(settings: &mut Settings) -> GrpcConfig {
         let expected = "must be set because grpc.listen is not a loopback address; make one with openssl rand -hex 32";
         settings.problem("grpc.token", expected);
     }
-    let certificate = settings.text("grpc.tls_certificate");
-    let key = settings.text("grpc.tls_key");
-    if certificate.is_empty() != key.is_empty() {
-        settings.problem(
-            "grpc.tls_key",
-            "must be set together with grpc.tls_certificate, or neither",
-        );
-    }
-    let tls = (!certificate.is_empty() && !key.is_empty()).then_some((certificate, key));
+    let tls = transport::read_server(settings, listen);
     GrpcConfig { listen, token, tls }
 }
 

@@ -24,7 +24,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tracing::{error, info, info_span, warn};
 
 use crate::admin::{self, Readiness};
@@ -34,7 +34,7 @@ use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
 use crate::operations::Operations;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, grpc, lifecycle, metrics, streams, telemetry};
+use crate::{dead_letters, grpc, lifecycle, metrics, streams, telemetry, tls};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -118,11 +118,13 @@ impl Assembly {
         let clock = Clock::system();
         let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
         streams::ensure(&bus).await?;
+        let supervisor = Supervisor::new(stop.clone());
+        follow_certificates(config, &clock, &supervisor.tasks());
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),
             clock,
-            supervisor: Supervisor::new(stop.clone()),
+            supervisor,
             stop,
             routes: RoutesBuilder::default(),
             names: Vec::new(),
@@ -214,15 +216,21 @@ impl Assembly {
             .tasks()
             .job("operator's port", answering.into_future());
         let routes = self.finished_routes(config).await?;
-        let mut server = server_builder(config)?;
-        let stop = self.stop.clone();
+        let server = server_builder().add_routes(routes);
+        let (stop, clock) = (self.stop.clone(), self.clock());
         // The server's own setting is ignored for a listener that it did not bind. Without it a client that acknowledges
         // late waits 40 ms for the end of each answer.
         let incoming = TcpIncoming::from(grpc.listener).with_nodelay(Some(true));
+        let tls = config.grpc.tls.clone();
         self.task("grpc server", async move {
-            let routes = server.add_routes(routes);
-            let serving = routes.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
-            until_cut(&stop, serving).await
+            let stopped = stop.clone().cancelled_owned();
+            match tls {
+                Some(tls) => {
+                    let incoming = tls::accept(incoming, tls, clock);
+                    until_cut(&stop, server.serve_with_incoming_shutdown(incoming, stopped)).await
+                }
+                None => until_cut(&stop, server.serve_with_incoming_shutdown(incoming, stopped)).await,
+            }
         });
         info!(grpc = %grpc.address, services = ?self.names, "serving");
         let ended = self.until_stopped().await;
@@ -287,6 +295,14 @@ impl Assembly {
     }
 }
 
+/// Reads the certificates of gRPC again when they change.
+fn follow_certificates(config: &CommonConfig, clock: &Clock, tasks: &Tasks) {
+    if let Some(server) = &config.grpc.tls {
+        tls::follow_server(server, "grpc_server", clock.clone(), tasks);
+    }
+    tls::follow_client(&config.caller.tls, "grpc_client", clock.clone(), tasks);
+}
+
 /// Serves until it ends by itself, or [`LAST_CALLS`] after the stop.
 async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Result<(), E>>) -> Result<(), E> {
     let cut = async {
@@ -330,23 +346,15 @@ async fn require_token(State(guard): State<TokenGuard>, request: axum::extract::
     Status::unauthenticated(format!("{refusal}; send `authorization: Bearer <grpc.token>`")).into_http()
 }
 
-fn server_builder(config: &CommonConfig) -> Result<Server, ServiceError> {
-    let server = Server::builder()
+fn server_builder() -> Server {
+    Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .trace_fn(|request| {
             let path = request.uri().path().trim_start_matches('/');
             let span = info_span!("rpc", otel.name = path, otel.kind = "server");
             telemetry::set_parent_from_http(&span, request.headers());
             span
-        });
-    let Some((certificate, key)) = &config.grpc.tls else {
-        return Ok(server);
-    };
-    let read = |path: &str| std::fs::read(path).map_err(|error| ServiceError::start("tls", format!("{path}: {error}")));
-    let identity = Identity::from_pem(read(certificate)?, read(key)?);
-    server
-        .tls_config(ServerTlsConfig::new().identity(identity))
-        .map_err(|error| ServiceError::start("tls", error))
+        })
 }
 
 /// The `main` of a service that runs as a process of its own: reads the configuration, starts, drains, and says what went

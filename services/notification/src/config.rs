@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::config::{CommonConfig, Settings};
+use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::tls::ClientTls;
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
 
@@ -12,14 +13,22 @@ use crate::limits::SubscribeLimits;
 use crate::trust::TrustStore;
 use crate::{mailer, webhooks};
 
+/// The files of certificates for Redis.
+const REDIS_TLS: TlsKeys = TlsKeys {
+    authorities: "notification.redis_ca",
+    certificate: "notification.redis_client_certificate",
+    key: "notification.redis_client_key",
+};
+
 /// Settings of the service.
 #[derive(Debug, Clone)]
 pub struct NotificationConfig {
     pub(crate) redis_url: String,
+    pub(crate) redis_tls: ClientTls,
     pub(crate) embedding_url: String,
     pub(crate) indexing_url: Option<String>,
     pub(crate) limits: SubscribeLimits,
-    pub(crate) token: Option<String>,
+    pub(crate) caller: CallerConfig,
     pub(crate) mail: mailer::config::MailerConfig,
     pub(crate) webhooks: webhooks::config::WebhooksConfig,
     pub(crate) soft_bounces: SoftBounceLimit,
@@ -61,13 +70,14 @@ impl NotificationConfig {
         let connections = settings.integer("notification.connections", 1..=1000);
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
-            embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
-            indexing_url: settings.optional_url("notification.indexing_url", &["http://", "https://"]),
+            redis_tls: settings.client_tls(&REDIS_TLS),
+            embedding_url: settings.grpc_url("notification.embedding_url"),
+            indexing_url: settings.optional_grpc_url("notification.indexing_url"),
             limits: SubscribeLimits {
                 all: settings.integer("notification.subscribes_per_minute", 1..=1_000_000),
                 network: settings.integer("notification.subscribes_per_minute_per_network", 1..=1_000_000),
             },
-            token: common.grpc.token.clone(),
+            caller: common.caller.clone(),
             mail: mailer::config::MailerConfig::read(settings, connections, trust.clone()),
             webhooks: webhooks::config::WebhooksConfig::read(settings, trust),
             soft_bounces: SoftBounceLimit {

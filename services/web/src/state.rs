@@ -43,7 +43,7 @@ pub struct BackendChannels {
 impl AppState {
     /// Connects to a service when it is first needed.
     pub fn new(config: &WebConfig, pages: Arc<PageRenderer>, clock: Clock) -> Result<Self, ChannelError> {
-        let channel = |url: &str| grpc::channel(url, config.token.as_deref());
+        let channel = |url: &str| grpc::connect(url, &config.caller);
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
             subscriptions: channel(&config.subscriptions_url)?,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use common::config::{COMMON_DEFAULTS, CommonConfig, Settings};
-use common::service::Bound;
 use standalone::{Children, DataFolder};
 
 use super::models::{self, ModelPair};
@@ -94,7 +93,7 @@ pub fn fill_in(
     settings: &mut Settings,
     children: &Children,
     data: &DataFolder,
-    grpc: &Bound,
+    own: &str,
     models: ModelPair<PathBuf>,
 ) {
     for (key, url) in [
@@ -107,9 +106,8 @@ pub fn fill_in(
         }
     }
     models::fill_in(settings, models);
-    let own = format!("http://{}", grpc.address);
     for key in OWN_ADDRESSES {
-        settings.set_default(key, own.clone(), "this process");
+        settings.set_default(key, own, "this process");
     }
     for (key, folder) in [
         ("indexing.folder", data.index()),
