@@ -68,10 +68,22 @@ pub struct TlsArgs {
     #[arg(long, value_name = "FILE", env = "BROADSHEET_GRPC__TLS_CA", global = true)]
     pub tls_ca: Option<PathBuf>,
     /// PEM file with the certificate to present, if the platform requires one
-    #[arg(long, value_name = "FILE", env = "BROADSHEET_GRPC__TLS_CLIENT_CERTIFICATE", requires = "tls_key", global = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BROADSHEET_GRPC__TLS_CLIENT_CERTIFICATE",
+        requires = "tls_key",
+        global = true
+    )]
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with its key
-    #[arg(long, value_name = "FILE", env = "BROADSHEET_GRPC__TLS_CLIENT_KEY", requires = "tls_certificate", global = true)]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BROADSHEET_GRPC__TLS_CLIENT_KEY",
+        requires = "tls_certificate",
+        global = true
+    )]
     pub tls_key: Option<PathBuf>,
     /// Name that the certificate of the platform must have, instead of the host of its address
     #[arg(long, value_name = "NAME", env = "BROADSHEET_GRPC__TLS_SERVER_NAME", global = true)]

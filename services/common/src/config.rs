@@ -516,10 +516,11 @@ mod tests {
         ]);
         CommonConfig::read(&mut settings);
         let text = settings.finish().expect_err("mistakes").to_string();
-        assert!(text.contains("4 mistakes"), "{text}");
+        assert!(text.contains("5 mistakes"), "{text}");
         assert!(text.contains("nats.urrl = \"x\" (from environment variable BROADSHEET_NATS__URRL): is not a known key; did you mean nats.url?"), "{text}");
         assert!(text.contains("nats.replicas = \"many\" (from environment variable BROADSHEET_NATS__REPLICAS): must be a whole number from 1 to 5"), "{text}");
         assert!(text.contains("grpc.token = (not shown)"), "{text}");
+        assert!(text.contains("grpc.listen = \"0.0.0.0:7100\""), "{text}");
         assert!(text.contains("nats.url = \"localhost\""), "{text}");
     }
 

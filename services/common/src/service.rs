@@ -23,8 +23,8 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tracing::{error, info, info_span, warn};
 
 use crate::admin::{self, Readiness};
@@ -297,6 +297,7 @@ impl Assembly {
 
 /// Reads the certificates of gRPC again when they change.
 fn follow_certificates(config: &CommonConfig, clock: &Clock, tasks: &Tasks) {
+    tls::register_metrics();
     if let Some(server) = &config.grpc.tls {
         tls::follow_server(server, "grpc_server", clock.clone(), tasks);
     }

@@ -1,6 +1,6 @@
 //! TLS of gRPC, both sides, from PEM files that are read again when they change. The stores' clients use it, too.
 //!
-//! A [`ServerTls`] or [`ClientTls`] is loaded once, which refuses what cannot work, and followed by [`follow`] from then on: a
+//! A [`ServerTls`] or [`ClientTls`] is loaded once, which refuses what cannot work, and followed by [`follow_server`] or [`follow_client`] from then on: a
 //! new certificate holds for the next connection, and one that cannot work is reported while the last good one stays. It
 //! knows no service, and no setting by name.
 
@@ -16,7 +16,7 @@ pub use self::channel::{ChannelError, ConnectionProblem, TlsChannel, is_loopback
 pub use self::client::ClientTls;
 pub use self::files::{PemContents, TlsFileError, TlsFiles, TlsPart};
 pub use self::incoming::accept;
-pub use self::reload::{follow_client, follow_server};
+pub use self::reload::{follow_client, follow_server, register_metrics};
 pub use self::server::ServerTls;
 
 use std::sync::Arc;
@@ -28,3 +28,5 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ impl StoreLocation {
         let folder = settings.text("indexing.folder");
         let url = settings.optional_grpc_url("indexing.qdrant_url");
         let api_key = settings.text("indexing.qdrant_api_key");
-        let tls = settings.client_tls(&QDRANT_TLS);
+        let tls = settings.store_tls(&QDRANT_TLS, "indexing.qdrant_url", "https://");
         let qdrant = QdrantSettings::read(settings);
         if let Some(url) = url {
             return Self::Qdrant {

@@ -42,9 +42,7 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         let channel = common::grpc::connect(url, &config.caller);
         channel.map_err(|error| ServiceError::start(NAME, error))
     };
-    config
-        .location
-        .follow_certificates(assembly.clock(), &assembly.tasks());
+    config.location.follow_certificates(assembly.clock(), &assembly.tasks());
     let trending = Arc::new(TrendingPapers::new(assembly.clock()));
     let opening = Opening {
         encoders: Encoders::new(connect(&config.embedding_url)?),

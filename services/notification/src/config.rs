@@ -70,7 +70,7 @@ impl NotificationConfig {
         let connections = settings.integer("notification.connections", 1..=1000);
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
-            redis_tls: settings.client_tls(&REDIS_TLS),
+            redis_tls: settings.store_tls(&REDIS_TLS, "notification.redis_url", "rediss://"),
             embedding_url: settings.grpc_url("notification.embedding_url"),
             indexing_url: settings.optional_grpc_url("notification.indexing_url"),
             limits: SubscribeLimits {

@@ -148,7 +148,9 @@ fn interests(
 ) -> Result<InterestEmbedder, String> {
     let caller = &config.caller;
     let examples = match &config.indexing_url {
-        Some(url) => Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, caller)?) as Arc<dyn ExampleSource>),
+        Some(url) => {
+            Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, caller)?) as Arc<dyn ExampleSource>)
+        }
         None => None,
     };
     Ok(InterestEmbedder {

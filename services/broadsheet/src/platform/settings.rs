@@ -89,13 +89,7 @@ pub fn isolate(settings: &mut Settings) -> Result<(), CommandError> {
 }
 
 /// Fills in what each service would otherwise be configured with.
-pub fn fill_in(
-    settings: &mut Settings,
-    children: &Children,
-    data: &DataFolder,
-    own: &str,
-    models: ModelPair<PathBuf>,
-) {
+pub fn fill_in(settings: &mut Settings, children: &Children, data: &DataFolder, own: &str, models: ModelPair<PathBuf>) {
     for (key, url) in [
         ("nats.url", children.nats_url()),
         ("notification.redis_url", children.redis_url()),

@@ -73,6 +73,20 @@ impl Settings {
         })
     }
 
+    /// The same for a store, whose address must then ask for TLS: else everything would go in clear in spite of the files.
+    pub fn store_tls(&mut self, keys: &TlsKeys, url_key: &str, scheme: &str) -> ClientTls {
+        let tls = self.client_tls(keys);
+        let url = self.shown(url_key).unwrap_or_default();
+        if tls.has_files() && !url.is_empty() && !url.starts_with(scheme) {
+            let expected = format!(
+                "must begin with {scheme}, because {} or {} is set",
+                keys.authorities, keys.certificate
+            );
+            self.problem(url_key, &expected);
+        }
+        tls
+    }
+
     /// The address of a gRPC server. One without TLS on another host must be allowed.
     pub fn grpc_url(&mut self, key: &str) -> String {
         let url = self.url(key, &["http://", "https://"]);
@@ -139,11 +153,16 @@ pub(super) fn read_server(settings: &mut Settings, listen: SocketAddr) -> Option
         certificate: "grpc.tls_certificate",
         key: "grpc.tls_key",
     };
-    let named = [keys.certificate, keys.key].iter().any(|key| !settings.text(key).is_empty());
+    let named = [keys.certificate, keys.key]
+        .iter()
+        .any(|key| !settings.text(key).is_empty());
     let files = settings.tls_files(&keys);
     if files.certificate.is_none() {
         if files.authorities.is_some() && !named {
-            settings.problem(keys.authorities, "must be empty, because grpc.tls_certificate is: without TLS nobody presents one");
+            settings.problem(
+                keys.authorities,
+                "must be empty, because grpc.tls_certificate is: without TLS nobody presents one",
+            );
         }
         if !named && !listen.ip().is_loopback() && !settings.allows_plaintext() {
             settings.problem(

@@ -101,7 +101,9 @@ impl ClientTls {
         if !encrypted && !url.starts_with("http://") {
             return Err(wrong("it does not begin with http:// or https://".to_owned()));
         }
-        let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
         let host = uri.host().ok_or_else(|| wrong("it names no host".to_owned()))?;
         let server_name = encrypted.then(|| self.name_of(host)).transpose().map_err(wrong)?;
         let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
@@ -178,7 +180,11 @@ struct WatchedStream {
 }
 
 impl AsyncRead for WatchedStream {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         match &mut this.stream {
             ChannelStream::Plain { io, heard } => {

@@ -52,6 +52,11 @@ impl ClientTls {
         Ok(self)
     }
 
+    /// Whether any file is named.
+    pub fn has_files(&self) -> bool {
+        !self.current.files().is_empty()
+    }
+
     /// What holds for the next connection.
     pub fn config(&self) -> Arc<ClientConfig> {
         self.current.get().config

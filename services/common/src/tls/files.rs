@@ -79,9 +79,7 @@ impl TlsFiles {
         Ok(PemContents {
             authorities: authorities.map(|path| read(TlsPart::Authorities, path)).transpose()?,
             identity: identity
-                .map(|(certificate, key)| {
-                    Ok((read(TlsPart::Certificate, certificate)?, read(TlsPart::Key, key)?))
-                })
+                .map(|(certificate, key)| Ok((read(TlsPart::Certificate, certificate)?, read(TlsPart::Key, key)?)))
                 .transpose()?,
         })
     }
@@ -108,7 +106,9 @@ impl TlsFiles {
         for certificate in certificates {
             // A bundle may still hold an old authority beside the new one.
             match check_validity(&certificate, now) {
-                Ok(_) => roots.add(certificate).map_err(|error| wrong(format!("holds an authority that cannot be used: {error}")))?,
+                Ok(_) => roots
+                    .add(certificate)
+                    .map_err(|error| wrong(format!("holds an authority that cannot be used: {error}")))?,
                 Err(problem) => expired = Some(problem),
             }
         }
@@ -123,7 +123,8 @@ impl TlsFiles {
         pem: &PemContents,
         now: Timestamp,
     ) -> Result<Option<(Arc<CertifiedKey>, Timestamp)>, TlsFileError> {
-        let (Some(path), Some(key_path), Some((certificate, key))) = (&self.certificate, &self.key, &pem.identity) else {
+        let (Some(path), Some(key_path), Some((certificate, key))) = (&self.certificate, &self.key, &pem.identity)
+        else {
             return Ok(None);
         };
         let wrong = |problem: String| TlsFileError::new(TlsPart::Certificate, path, problem);

@@ -37,6 +37,13 @@ static FAILED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
+/// Has the metrics show zeros before anything happens.
+pub(super) fn register_metrics() {
+    for reason in REASONS {
+        FAILED.with_label_values(&[reason]);
+    }
+}
+
 /// The connections of a stream with TLS; those whose handshake fails are left out. It ends when the stream has ended and the
 /// last handshake with it.
 pub fn accept<S, IO, E>(incoming: S, tls: ServerTls, clock: Clock) -> impl Stream<Item = Result<TlsStream<IO>, E>>
@@ -45,9 +52,6 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     E: Send,
 {
-    for reason in REASONS {
-        FAILED.with_label_values(&[reason]);
-    }
     let accepting = Accepting {
         incoming: Box::pin(incoming),
         handshakes: JoinSet::new(),

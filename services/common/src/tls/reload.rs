@@ -16,10 +16,13 @@ use crate::tasks::{self, Tasks};
 /// Between two looks. Reading a few kilobytes is cheap, and knows a change that a time stamp hides.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// What certificates are for. Series of each exist from the start.
+const PURPOSES: [&str; 4] = ["grpc_server", "grpc_client", "redis", "qdrant"];
+
 static EXPIRY: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     metrics::gauges(
         "broadsheet_tls_certificate_expiry_seconds",
-        "When the certificate in use expires, in seconds since 1970, by what it is for.",
+        "When the certificate in use expires, in seconds since 1970, by what it is for; 0 where there is none.",
         &["use"],
     )
 });
@@ -32,6 +35,15 @@ static RELOAD_FAILED: LazyLock<IntGaugeVec> = LazyLock::new(|| {
     )
 });
 
+/// Has the metrics show zeros before anything is followed.
+pub fn register_metrics() {
+    for purpose in PURPOSES {
+        EXPIRY.with_label_values(&[purpose]);
+        RELOAD_FAILED.with_label_values(&[purpose]);
+    }
+    super::incoming::register_metrics();
+}
+
 /// Follows the certificate of a server until the stop.
 pub fn follow_server(tls: &ServerTls, purpose: &'static str, clock: Clock, tasks: &Tasks) {
     follow(tls.0.clone(), purpose, clock, tasks);
@@ -39,7 +51,7 @@ pub fn follow_server(tls: &ServerTls, purpose: &'static str, clock: Clock, tasks
 
 /// Follows the authorities and the certificate of a client until the stop. Does nothing where no file is named.
 pub fn follow_client(tls: &ClientTls, purpose: &'static str, clock: Clock, tasks: &Tasks) {
-    if !tls.current.files().is_empty() {
+    if tls.has_files() {
         follow(tls.current.clone(), purpose, clock, tasks);
     }
 }

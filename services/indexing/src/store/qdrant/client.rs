@@ -127,10 +127,7 @@ impl QdrantCalls {
         }
     }
 
-    async fn of_collections<T, F>(
-        &self,
-        call: impl FnOnce(CollectionsClient<KeyedChannel>) -> F,
-    ) -> Result<T, Status>
+    async fn of_collections<T, F>(&self, call: impl FnOnce(CollectionsClient<KeyedChannel>) -> F) -> Result<T, Status>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
@@ -176,7 +173,8 @@ impl QdrantCalls {
         request: impl Into<CreateCollection>,
     ) -> Result<CollectionOperationResponse, Status> {
         let request = request.into();
-        self.of_collections(async |mut client| client.create(request).await).await
+        self.of_collections(async |mut client| client.create(request).await)
+            .await
     }
 
     pub async fn delete_collection(&self, name: &str) -> Result<CollectionOperationResponse, Status> {
@@ -184,7 +182,8 @@ impl QdrantCalls {
             collection_name: name.to_owned(),
             ..DeleteCollection::default()
         };
-        self.of_collections(async |mut client| client.delete(request).await).await
+        self.of_collections(async |mut client| client.delete(request).await)
+            .await
     }
 
     pub async fn list_aliases(&self) -> Result<ListAliasesResponse, Status> {

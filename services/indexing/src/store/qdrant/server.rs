@@ -79,10 +79,7 @@ impl QdrantServer {
     }
 
     /// Writes, once.
-    pub async fn write<T>(
-        &self,
-        writing: impl Future<Output = Result<T, Status>> + Send,
-    ) -> Result<T, StoreError> {
+    pub async fn write<T>(&self, writing: impl Future<Output = Result<T, Status>> + Send) -> Result<T, StoreError> {
         let written = self.within(self.writes.limit, writing).await?;
         written.map_err(|status| failed(&status))
     }

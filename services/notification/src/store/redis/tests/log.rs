@@ -75,7 +75,9 @@ impl Bench {
     }
 
     async fn not_recovered(&self, redis: &Redis) -> LoggedStore {
-        let connection = RedisConnection::connect(&redis.url, &ClientTls::default()).await.expect("redis answers");
+        let connection = RedisConnection::connect(&redis.url, &ClientTls::default())
+            .await
+            .expect("redis answers");
         let clock = Clock::manual(now()).0;
         let redis = RedisStore::new(&connection, Some(self.log.clone()), times(), clock.clone(), &tasks());
         LoggedStore {
