@@ -119,7 +119,7 @@ rebuild-under-load papers="1000":
     cargo build --workspace --locked
     BROADSHEET_REBUILD_PAPERS={{ papers }} cargo test --workspace --locked --test rebuild_under_load -- --nocapture
 
-# Benchmark search with 74,728 arXiv papers against the bare store and encoder; the first run embeds them and keeps the vectors.
+# Benchmark search with 74,728 arXiv papers against the bare store and encoder, and with mTLS against without; the first run embeds them and keeps the vectors.
 bench-search:
     cargo build --release --locked -p broadsheet
     cargo run --release --locked -p tests --example bench_search

@@ -19,6 +19,8 @@ pub mod qdrant;
 pub mod servers;
 pub mod services;
 pub mod smtp;
+pub mod tls_front;
+pub mod transport;
 pub mod webhooks;
 
 use std::fs::File;
@@ -190,6 +192,7 @@ impl Platform {
             .args(arguments)
             .arg("--data")
             .arg(&self.folder)
+            .envs(transport::environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -218,6 +221,12 @@ impl Platform {
         let text = std::fs::read_to_string(self.folder.join("endpoint.json")).unwrap();
         let endpoint: Value = serde_json::from_str(&text).unwrap();
         endpoint[which].as_str().unwrap().to_owned()
+    }
+
+    /// Address and port of the same.
+    pub fn address(&self, which: &str) -> String {
+        let url = self.endpoint(which);
+        url.split_once("://").unwrap().1.to_owned()
     }
 
     /// Every mail it delivered into its maildir, whole.
@@ -274,6 +283,7 @@ pub fn up(folder: &Path) -> Command {
 
 fn over(command: &mut Command, folder: &Path) {
     command.arg("--data").arg(folder);
+    command.envs(transport::environment());
     for section in ["GRPC", "ADMIN", "WEB"] {
         command.env(format!("BROADSHEET_{section}__LISTEN"), "127.0.0.1:0");
     }

@@ -13,7 +13,7 @@ use standalone::Toolbox;
 use tempfile::TempDir;
 
 use crate::servers::Servers;
-use crate::{Ran, binaries, get, ran, until};
+use crate::{Ran, binaries, get, ran, transport, until};
 
 /// The services, in the order a paper takes.
 pub const NAMES: [&str; 5] = ["ingest", "embedding", "indexing", "notification", "web"];
@@ -30,7 +30,7 @@ pub struct Service {
     asked_to_stop: AtomicBool,
 }
 
-/// All five, ready.
+/// All five, ready. In a suite with certificates every one of them has one, and asks for one.
 pub struct Services {
     running: Vec<Service>,
     /// Where the pages are.
@@ -112,7 +112,7 @@ impl Services {
 impl Service {
     fn spawn(name: &'static str, grpc: u16, admin: u16, settings: &[(&'static str, String)], folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
-        let (grpc, admin) = (format!("127.0.0.1:{grpc}"), format!("127.0.0.1:{admin}"));
+        let (listen, admin) = (format!("127.0.0.1:{grpc}"), format!("127.0.0.1:{admin}"));
         let mut command = Command::new(binaries().join(name));
         command
             .env_clear()
@@ -122,7 +122,7 @@ impl Service {
             command.env("BROADSHEET_GRPC__KEY", key);
         }
         let process = command
-            .env("BROADSHEET_GRPC__LISTEN", &grpc)
+            .env("BROADSHEET_GRPC__LISTEN", &listen)
             .env("BROADSHEET_ADMIN__LISTEN", &admin)
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -131,7 +131,7 @@ impl Service {
         Self {
             name,
             process,
-            grpc: format!("http://{grpc}"),
+            grpc: url(grpc),
             admin: format!("http://{admin}"),
             log,
             asked_to_stop: AtomicBool::new(false),
@@ -207,10 +207,10 @@ fn make_keys(folder: &Path) {
 fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(&'static str, String)> {
     let grpc = |name: &str| {
         let index = NAMES.iter().position(|known| *known == name).unwrap();
-        format!("http://127.0.0.1:{}", ports[2 * index])
+        url(ports[2 * index])
     };
     let model = Toolbox::from_env().model("potion-base-8M").unwrap();
-    vec![
+    let mut settings = vec![
         ("BROADSHEET_NATS__URL", servers.nats()),
         ("BROADSHEET_GRPC__KEYS", folder.join("keys.toml").display().to_string()),
         ("BROADSHEET_TELEMETRY__LOG_FORMAT", "json".to_owned()),
@@ -234,7 +234,19 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
         ("BROADSHEET_WEB__SEARCH_URL", grpc("indexing")),
         ("BROADSHEET_WEB__SUBSCRIPTIONS_URL", grpc("notification")),
         ("BROADSHEET_WEB__ATTENTION_URL", grpc("ingest")),
-    ]
+    ];
+    settings.extend(transport::environment());
+    settings
+}
+
+/// Where gRPC is spoken on a port.
+fn url(port: u16) -> String {
+    let scheme = if transport::certificates().is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    format!("{scheme}://127.0.0.1:{port}")
 }
 
 /// Ports that nobody listened on a moment ago.

@@ -214,11 +214,12 @@ fn mistakes_of_a_service_come_all_at_once_with_their_origin() {
     );
     assert_eq!(refused.status, 64, "{refused:?}");
     for expected in [
-        "3 mistakes",
+        "4 mistakes",
         "notification.retry_seconds",
         "1 to 3600",
         "smtp://",
         "grpc.keys",
+        "grpc.allow_plaintext",
         "environment variable BROADSHEET_NOTIFICATION__RETRY_SECONDS",
     ] {
         assert!(refused.err.contains(expected), "{expected}: {refused:?}");

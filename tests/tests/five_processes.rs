@@ -2,7 +2,7 @@
 //! answers its operator and ends when it is told to.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use common::grpc::{ServiceChannel, channel};
+use common::grpc::ServiceChannel;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::delivery::v1::{Delivery, DeliveryState, PreviewDigestRequest, SendDigestsRequest};
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
@@ -13,6 +13,7 @@ use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceCl
 use proto::subscriptions::v1::{Interest, SubscribeRequest};
 use tests::services::{NAMES, Services};
 use tests::smtp::SmtpServer;
+use tests::transport::channel;
 use tests::{eventually, get, post, token, until};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -29,7 +30,7 @@ fn paper() -> PaperSubmission {
 }
 
 fn to(services: &Services, name: &str) -> ServiceChannel {
-    channel(&services.of(name).grpc, Some(&services.operator_key())).unwrap()
+    channel(&services.of(name).grpc, Some(&services.operator_key()))
 }
 
 async fn send_digests(services: &Services) -> Vec<Delivery> {
@@ -143,7 +144,7 @@ async fn a_draining_process_is_not_ready_but_answers_its_operator() {
             "{name} shows numbers before its first request: {metrics}"
         );
     }
-    let no_token = IngestServiceClient::new(channel(&services.of("ingest").grpc, None).unwrap());
+    let no_token = IngestServiceClient::new(channel(&services.of("ingest").grpc, None));
     let refused = no_token
         .clone()
         .submit_paper(SubmitPaperRequest::default())

@@ -301,7 +301,7 @@ fn clients_that_hang_do_not_hold_the_stop() {
     let platform = Platform::start(folder.path());
     let mut hanging = Vec::new();
     for door in ["web", "admin", "grpc"] {
-        let address = platform.endpoint(door).replace("http://", "");
+        let address = platform.address(door);
         for said in ["", "GET / HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
             let mut client = std::net::TcpStream::connect(&address).unwrap();
             client.write_all(said.as_bytes()).unwrap();
@@ -347,7 +347,7 @@ fn refusals_say_what_to_do() {
         "names who holds the folder: {second:?}"
     );
     let other = tempfile::tempdir().unwrap();
-    let taken = platform.endpoint("grpc").replace("http://", "");
+    let taken = platform.address("grpc");
     let port = ran(up(other.path())
         .env("BROADSHEET_GRPC__LISTEN", &taken)
         .output()

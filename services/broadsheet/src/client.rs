@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use common::grpc::{ServiceChannel, channel};
+use common::clock::Clock;
+use common::config::CallerConfig;
+use common::grpc::{self, ServiceChannel};
+use common::tls::{ClientTls, TlsFiles};
 use standalone::{DataFolder, Endpoint};
 
 use crate::ConnectArgs;
@@ -14,7 +17,24 @@ pub fn connect(connect: &ConnectArgs) -> Result<ServiceChannel, CommandError> {
         Some(url) => url.clone(),
         None => running(connect)?.grpc,
     };
-    channel(&url, key(connect)?.as_deref()).map_err(CommandError::data)
+    grpc::connect(&url, &caller(connect)?).map_err(CommandError::data)
+}
+
+/// How commands call the platform.
+fn caller(connect: &ConnectArgs) -> Result<CallerConfig, CommandError> {
+    let tls = &connect.tls;
+    let files = TlsFiles {
+        authorities: tls.tls_ca.clone(),
+        certificate: tls.tls_certificate.clone(),
+        key: tls.tls_key.clone(),
+    };
+    let loaded = ClientTls::load(files, Clock::system().now()).map_err(CommandError::config)?;
+    let named = loaded.with_server_name(tls.tls_server_name.as_deref().unwrap_or_default());
+    Ok(CallerConfig {
+        key: key(connect)?,
+        tls: named.map_err(|error| CommandError::config(format!("--tls-server-name: {error}")))?,
+        allow_plaintext: tls.allow_plaintext,
+    })
 }
 
 fn key(connect: &ConnectArgs) -> Result<Option<String>, CommandError> {

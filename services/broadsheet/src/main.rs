@@ -66,6 +66,40 @@ pub struct ConnectArgs {
         global = true
     )]
     pub key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+}
+
+/// Whom a client command trusts, and the certificate that it presents.
+#[derive(Args, Clone)]
+pub struct TlsArgs {
+    /// PEM file with the authorities to trust for https:// instead of the public ones
+    #[arg(long, value_name = "FILE", env = "BROADSHEET_GRPC__TLS_CA", global = true)]
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file with the certificate to present, if the platform requires one
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BROADSHEET_GRPC__TLS_CLIENT_CERTIFICATE",
+        requires = "tls_key",
+        global = true
+    )]
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with its key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BROADSHEET_GRPC__TLS_CLIENT_KEY",
+        requires = "tls_certificate",
+        global = true
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Name that the certificate of the platform must have, instead of the host of its address
+    #[arg(long, value_name = "NAME", env = "BROADSHEET_GRPC__TLS_SERVER_NAME", global = true)]
+    pub tls_server_name: Option<String>,
+    /// Allow calls without TLS to other hosts, where anybody on the way can read the key
+    #[arg(long, env = "BROADSHEET_GRPC__ALLOW_PLAINTEXT", global = true)]
+    pub allow_plaintext: bool,
 }
 
 /// How the platform is started.

@@ -10,6 +10,8 @@ mod tools;
 use std::future::Future;
 
 use common::clock::Clock;
+use common::config::{CallerConfig, CommonConfig};
+use common::grpc::{self, ServiceChannel};
 use common::lifecycle;
 use common::service::{Assembly, Bound, ServiceError, bind};
 use common::tasks::{Job, Supervisor};
@@ -26,10 +28,9 @@ pub use settings::{DEFAULTS, check};
 pub struct Platform {
     /// Where it can be reached.
     pub endpoint: Endpoint,
-    /// The key that calls to it may present, where it requires one.
-    pub key: Option<String>,
     /// Cancel to stop it.
     pub stop: CancellationToken,
+    caller: CallerConfig,
     running: Job<Result<(), ServiceError>>,
     children: Children,
     data: DataFolder,
@@ -61,7 +62,7 @@ impl Platform {
         mut settings: common::config::Settings,
         clock: Clock,
     ) -> Result<Self, CommandError> {
-        let common = common::config::CommonConfig::read(&mut settings);
+        let common = CommonConfig::read(&mut settings);
         let telemetry = Telemetry::start("broadsheet", &common.telemetry).map_err(CommandError::other)?;
         let stop = CancellationToken::new();
         lifecycle::on_signals(stop.clone(), common.drain).map_err(CommandError::other)?;
@@ -74,20 +75,21 @@ impl Platform {
         let children = Children::start(&data, tools.programs, Some(launcher))
             .await
             .map_err(CommandError::other)?;
-        settings::fill_in(&mut settings, &children, &data, &grpc, tools.models);
+        let own = own_address(&common, &grpc);
+        settings::fill_in(&mut settings, &children, &data, &own, tools.models);
         let process_key = settings::add_process_key(&mut settings, &clock);
         let mut configs = settings::read(settings)?;
         configs.common.grpc.process_key = process_key;
-        let key = configs.common.grpc.key.clone();
+        let caller = configs.common.caller.clone();
         let pages = web::bind(&configs.web).await.map_err(CommandError::other)?;
-        let endpoint = endpoint_of([&grpc, &pages, &admin], &clock);
+        let endpoint = endpoint_of(own, [&pages, &admin], &clock);
         match Box::pin(launch(configs, &children, stop.clone(), [grpc, admin, pages])).await {
             Ok(running) => {
                 data.write_endpoint(&endpoint).map_err(CommandError::other)?;
                 Ok(Self {
                     endpoint,
-                    key,
                     stop,
+                    caller,
                     running,
                     children,
                     data,
@@ -99,6 +101,11 @@ impl Platform {
                 Err(CommandError::other(error))
             }
         }
+    }
+
+    /// A channel to its own gRPC services.
+    pub fn channel(&self) -> Result<ServiceChannel, CommandError> {
+        grpc::connect(&self.endpoint.grpc, &self.caller).map_err(CommandError::other)
     }
 
     /// Waits for the stop, ends the servers and removes the endpoint.
@@ -115,10 +122,16 @@ async fn listen(address: std::net::SocketAddr, key: &'static str) -> Result<Boun
     bind(address, key).await.map_err(CommandError::other)
 }
 
-fn endpoint_of([grpc, pages, admin]: [&Bound; 3], clock: &Clock) -> Endpoint {
+/// The address of the gRPC services of this process.
+fn own_address(common: &CommonConfig, grpc: &Bound) -> String {
+    let scheme = if common.grpc.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", grpc.address)
+}
+
+fn endpoint_of(grpc: String, [pages, admin]: [&Bound; 2], clock: &Clock) -> Endpoint {
     Endpoint {
         pid: std::process::id(),
-        grpc: format!("http://{}", grpc.address),
+        grpc,
         web: format!("http://{}", pages.address),
         admin: format!("http://{}", admin.address),
         started: clock.now().to_string(),

@@ -13,7 +13,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http_body::Frame;
+use hyper::body::{Body, Frame, SizeHint};
 use jiff::Timestamp;
 use prometheus::IntCounter;
 use prost::Message as _;
@@ -25,6 +25,7 @@ use tracing::{info, warn};
 
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
+use crate::connections::peer;
 use crate::keys::KeyHolder;
 use crate::{flow, metrics, replay, streams};
 
@@ -83,7 +84,7 @@ impl AuditLog {
                 key_id: holder.id.to_string(),
                 method: request.uri().path().trim_start_matches('/').to_owned(),
                 service: self.service.to_owned(),
-                peer: peer(request),
+                peer: peer(request.extensions()).map(|peer| peer.ip().to_string()).unwrap_or_default(),
                 request_id: header("x-request-id"),
                 ..AuditEntry::default()
             },
@@ -195,7 +196,7 @@ impl AuditedBody {
     }
 }
 
-impl http_body::Body for AuditedBody {
+impl Body for AuditedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -221,7 +222,7 @@ impl http_body::Body for AuditedBody {
         self.body.is_end_stream()
     }
 
-    fn size_hint(&self) -> http_body::SizeHint {
+    fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
 }
@@ -229,12 +230,6 @@ impl http_body::Body for AuditedBody {
 fn status_in(headers: &http::HeaderMap) -> Option<Code> {
     let code = headers.get("grpc-status")?;
     Some(Code::from_bytes(code.as_bytes()))
-}
-
-fn peer(request: &http::Request<axum::body::Body>) -> String {
-    let connection = request.extensions().get::<tonic::transport::server::TcpConnectInfo>();
-    let address = connection.and_then(tonic::transport::server::TcpConnectInfo::remote_addr);
-    address.map(|address| address.ip().to_string()).unwrap_or_default()
 }
 
 fn code_name(code: Code) -> &'static str {

@@ -13,6 +13,11 @@ use toml::{Table, Value};
 
 use crate::flow;
 use crate::keys::{KeyFile, KeyRecord};
+use crate::tls::{ClientTls, ServerTls};
+
+mod transport;
+
+pub use self::transport::{CallerConfig, TlsKeys};
 
 /// Defaults of the sections every service shares.
 pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
@@ -344,6 +349,8 @@ pub struct CommonConfig {
     pub bus: BusConfig,
     /// The gRPC server.
     pub grpc: GrpcConfig,
+    /// How this process calls other services.
+    pub caller: CallerConfig,
     /// Where metrics and probes are served.
     pub admin_listen: SocketAddr,
     /// Traces and logs.
@@ -370,12 +377,10 @@ pub struct GrpcConfig {
     pub listen: SocketAddr,
     /// File of the keys that callers may present; `None` requires none, on loopback only.
     pub keys: Option<PathBuf>,
-    /// The key that this process presents to other services.
-    pub key: Option<String>,
-    /// The record of `key` where it is made for this process alone.
+    /// The record of this process' own key where it is made for this process alone.
     pub process_key: Option<KeyRecord>,
-    /// PEM files: certificate chain and key.
-    pub tls: Option<(String, String)>,
+    /// Its certificate, and whose certificates clients need; `None` is plain h2c.
+    pub tls: Option<ServerTls>,
     /// Connections at a time.
     pub connections: usize,
 }
@@ -385,6 +390,8 @@ pub struct GrpcConfig {
 pub struct TelemetryConfig {
     /// Where traces go.
     pub otlp_endpoint: Option<String>,
+    /// How they go there with TLS.
+    pub otlp_tls: ClientTls,
     /// Filter of the log.
     pub log: String,
     /// Form of the log.
@@ -404,6 +411,8 @@ impl CommonConfig {
     /// Reads the shared sections.
     pub fn read(settings: &mut Settings) -> Self {
         let grpc = read_grpc(settings);
+        let key = Some(settings.text("grpc.key")).filter(|key| !key.is_empty());
+        let caller = CallerConfig::read(settings, key);
         Self {
             bus: BusConfig {
                 url: settings.url("nats.url", &["nats://", "tls://"]),
@@ -411,9 +420,11 @@ impl CommonConfig {
                 max_age: Duration::from_hours(24 * settings.number("nats.max_age_days", 1..=3650)),
             },
             grpc,
+            caller: caller.clone(),
             admin_listen: settings.address("admin.listen"),
             telemetry: TelemetryConfig {
-                otlp_endpoint: settings.optional_url("telemetry.otlp_endpoint", &["http://", "https://"]),
+                otlp_endpoint: settings.optional_grpc_url("telemetry.otlp_endpoint"),
+                otlp_tls: caller.tls,
                 log: settings.get(
                     "telemetry.log",
                     "must be a filter such as info or info,indexing=debug",
@@ -455,20 +466,10 @@ fn read_grpc(settings: &mut Settings) -> GrpcConfig {
         }
         None => {}
     }
-    let key = Some(settings.text("grpc.key")).filter(|key| !key.is_empty());
-    let certificate = settings.text("grpc.tls_certificate");
-    let tls_key = settings.text("grpc.tls_key");
-    if certificate.is_empty() != tls_key.is_empty() {
-        settings.problem(
-            "grpc.tls_key",
-            "must be set together with grpc.tls_certificate, or neither",
-        );
-    }
-    let tls = (!certificate.is_empty() && !tls_key.is_empty()).then_some((certificate, tls_key));
+    let tls = transport::read_server(settings, listen);
     GrpcConfig {
         listen,
         keys,
-        key,
         process_key: None,
         tls,
         connections: settings.integer("grpc.connections", 16..=1_000_000),
@@ -538,10 +539,11 @@ mod tests {
         ]);
         CommonConfig::read(&mut settings);
         let text = settings.finish().expect_err("mistakes").to_string();
-        assert!(text.contains("4 mistakes"), "{text}");
+        assert!(text.contains("5 mistakes"), "{text}");
         assert!(text.contains("nats.urrl = \"x\" (from environment variable BROADSHEET_NATS__URRL): is not a known key; did you mean nats.url?"), "{text}");
         assert!(text.contains("nats.replicas = \"many\" (from environment variable BROADSHEET_NATS__REPLICAS): must be a whole number from 1 to 5"), "{text}");
         assert!(text.contains("grpc.keys = \"\""), "{text}");
+        assert!(text.contains("grpc.listen = \"0.0.0.0:7100\""), "{text}");
         assert!(text.contains("nats.url = \"localhost\""), "{text}");
     }
 

@@ -10,6 +10,7 @@ mod state;
 mod stream;
 mod table;
 
+pub(crate) use calls::peer;
 pub use calls::watch_call;
 pub use state::{ActiveRequest, CloseReason, ConnectionState, TrackedBody};
 pub use stream::{WatchedStream, accept};

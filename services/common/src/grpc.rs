@@ -6,12 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tonic::Status;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 use tracing::{Instrument as _, info_span};
 
+use crate::config::CallerConfig;
+pub use crate::tls::ChannelError;
+use crate::tls::{self, ConnectionProblem, TlsChannel};
 use crate::{telemetry, waiting};
 
 /// How long a caller is still willing to wait, from its `grpc-timeout`. `None` when it did not say, or said it wrongly:
@@ -34,20 +37,23 @@ pub fn time_left(metadata: &MetadataMap) -> Option<Duration> {
     }
 }
 
-/// A channel that presents a key, makes each call a span, and passes on the trace.
+/// A channel that presents a key, makes each call a span, passes on the trace, and says what TLS has against the
+/// connection.
 #[derive(Debug, Clone)]
 pub struct ServiceChannel {
-    channel: Channel,
+    channel: TlsChannel,
     authorization: Option<http::HeaderValue>,
 }
 
 impl Service<http::Request<Body>> for ServiceChannel {
     type Response = http::Response<Body>;
-    type Error = tonic::transport::Error;
+    type Error = Status;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(context)
+        let problem = &self.channel.problem;
+        let ready = self.channel.channel.poll_ready(context);
+        ready.map_err(|error| failure(error, problem))
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
@@ -58,40 +64,48 @@ impl Service<http::Request<Body>> for ServiceChannel {
             let headers = request.headers_mut();
             headers.insert(http::header::AUTHORIZATION, authorization.clone());
         }
-        Box::pin(waiting::waiting(self.channel.call(request).instrument(span)))
+        let problem = self.channel.problem.clone();
+        let calling = self.channel.channel.call(request).instrument(span);
+        Box::pin(waiting::waiting(async move {
+            calling.await.map_err(|error| failure(error, &problem))
+        }))
     }
 }
 
-/// An address that is not one.
-#[derive(Debug, thiserror::Error)]
-#[error("{url:?} is not an address of a gRPC server: {problem}; it looks like http://127.0.0.1:7100")]
-pub struct ChannelError {
-    url: String,
-    problem: String,
+/// The status of a call that got no answer. A connection on which TLS failed will fail again: the caller hears why.
+fn failure(error: tonic::transport::Error, problem: &ConnectionProblem) -> Status {
+    match problem.get() {
+        Some(problem) => Status::unavailable(problem),
+        None => Status::from_error(Box::new(error)),
+    }
+}
+
+/// A channel that connects when it is first used and again whenever it must, with no settings but a key.
+pub fn channel(url: &str, key: Option<&str>) -> Result<ServiceChannel, ChannelError> {
+    connect(url, &CallerConfig::with_key(key))
 }
 
 /// A channel that connects when it is first used and again whenever it must.
-pub fn channel(url: &str, key: Option<&str>) -> Result<ServiceChannel, ChannelError> {
-    let wrong = |problem: String| ChannelError {
-        url: url.to_owned(),
-        problem,
-    };
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(wrong("it does not begin with http:// or https://".to_owned()));
-    }
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .map_err(|error| wrong(error.to_string()))?
-        .connect_timeout(Duration::from_secs(5))
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .tcp_nodelay(true);
-    let authorization = key
-        .map(|key| format!("Bearer {key}").parse())
+///
+/// # Errors
+/// The address is not one, or leads to another host without TLS and that is not allowed.
+pub fn connect(url: &str, caller: &CallerConfig) -> Result<ServiceChannel, ChannelError> {
+    let wrong = |problem: &str| ChannelError::new(url, problem);
+    let authorization = caller.key.as_deref().map(|key| format!("Bearer {key}").parse());
+    let mut authorization: Option<http::HeaderValue> = authorization
         .transpose()
-        .map_err(|_| wrong("the key holds characters that a header cannot".to_owned()))?;
-    Ok(ServiceChannel {
-        channel: endpoint.connect_lazy(),
-        authorization,
-    })
+        .map_err(|_| wrong("the key holds characters that a header cannot"))?;
+    if let Some(authorization) = &mut authorization {
+        authorization.set_sensitive(true);
+    }
+    let channel = caller.tls.channel(url, None)?;
+    if url.starts_with("http://") && !tls::is_loopback(url) && !caller.allow_plaintext {
+        return Err(wrong(
+            "it leads to another host without TLS, where anybody on the way can read the key; use https://, or allow it \
+             with --allow-plaintext or grpc.allow_plaintext = true",
+        ));
+    }
+    Ok(ServiceChannel { channel, authorization })
 }
 
 #[cfg(test)]
@@ -107,6 +121,9 @@ mod tests {
             assert!(refusal.contains(&format!("{wrong:?} is not an address")), "{refusal}");
         }
         assert!(channel("http://127.0.0.1:7100", None).is_ok());
+        let plain = channel("http://ingest:7100", None).expect_err("no TLS").to_string();
+        assert!(plain.contains("another host without TLS"), "{plain}");
+        assert!(channel("https://ingest:7100", None).is_ok());
     }
 
     #[test]

@@ -29,4 +29,5 @@ pub mod status;
 pub mod streams;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;
 pub mod waiting;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::Server;
 use tracing::{error, info, info_span, warn};
 
 use crate::access::{self, AccessGuard};
@@ -33,7 +33,7 @@ use crate::operations::Operations;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
 use crate::connections::{ConnectionLimits, ConnectionTable};
-use crate::{dead_letters, grpc_limits, http_server, lifecycle, metrics, streams, telemetry};
+use crate::{dead_letters, grpc_limits, http_server, lifecycle, metrics, streams, telemetry, tls};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +127,7 @@ impl Assembly {
         supervisor
             .tasks()
             .run_infallible("audit log", publisher.run(stop.clone()));
+        follow_certificates(config, &clock, &supervisor.tasks());
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),
@@ -211,14 +212,23 @@ impl Assembly {
         let callers = ConnectionTable::new("grpc", limits, self.clock());
         let routes = self.finished_routes(config).await?;
         let routes = grpc_limits::watched(routes, Arc::clone(&callers));
-        let mut server = grpc_limits::limited(server_builder(config)?);
-        let stop = self.stop.clone();
+        let server = grpc_limits::limited(server_builder()).add_routes(routes);
+        let (stop, clock) = (self.stop.clone(), self.clock());
+        let tls = config.grpc.tls.clone();
         self.task("grpc server", async move {
             let incoming = grpc_limits::incoming(&callers, grpc.listener);
-            let routes = server.add_routes(routes);
-            let serving = routes.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+            let stopped = stop.clone().cancelled_owned();
+            let serving = async {
+                match tls {
+                    Some(tls) => {
+                        let incoming = tls::accept(incoming, tls, clock);
+                        until_cut(&stop, server.serve_with_incoming_shutdown(incoming, stopped)).await
+                    }
+                    None => until_cut(&stop, server.serve_with_incoming_shutdown(incoming, stopped)).await,
+                }
+            };
             tokio::select! {
-                ended = until_cut(&stop, serving) => ended,
+                ended = serving => ended,
                 () = callers.sweep() => Ok(()),
             }
         });
@@ -289,6 +299,15 @@ impl Assembly {
     }
 }
 
+/// Reads the certificates of gRPC again when they change.
+fn follow_certificates(config: &CommonConfig, clock: &Clock, tasks: &Tasks) {
+    tls::register_metrics();
+    if let Some(server) = &config.grpc.tls {
+        tls::follow_server(server, "grpc_server", clock.clone(), tasks);
+    }
+    tls::follow_client(&config.caller.tls, "grpc_client", clock.clone(), tasks);
+}
+
 /// Serves until it ends by itself, or [`LAST_CALLS`] after the stop.
 async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Result<(), E>>) -> Result<(), E> {
     let cut = async {
@@ -304,22 +323,14 @@ async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Res
     }
 }
 
-fn server_builder(config: &CommonConfig) -> Result<Server, ServiceError> {
-    let server = Server::builder()
+fn server_builder() -> Server {
+    Server::builder()
         .trace_fn(|request| {
             let path = request.uri().path().trim_start_matches('/');
             let span = info_span!("rpc", otel.name = path, otel.kind = "server");
             telemetry::set_parent_from_http(&span, request.headers());
             span
-        });
-    let Some((certificate, key)) = &config.grpc.tls else {
-        return Ok(server);
-    };
-    let read = |path: &str| std::fs::read(path).map_err(|error| ServiceError::start("tls", format!("{path}: {error}")));
-    let identity = Identity::from_pem(read(certificate)?, read(key)?);
-    server
-        .tls_config(ServerTlsConfig::new().identity(identity))
-        .map_err(|error| ServiceError::start("tls", error))
+        })
 }
 
 /// The `main` of a service that runs as a process of its own: reads the configuration, starts, drains, and says what went

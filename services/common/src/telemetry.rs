@@ -6,12 +6,13 @@
 use std::io::IsTerminal as _;
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_nats::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue, global};
-use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_otlp::WithTonicConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -22,6 +23,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{LogFormat, TelemetryConfig};
+
+/// The longest wait for the collector.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Keeps telemetry alive; flushes what is left when it is shut down.
 pub struct Telemetry {
@@ -51,9 +55,11 @@ impl Telemetry {
             .build();
         let mut builder = SdkTracerProvider::builder().with_resource(resource);
         if let Some(endpoint) = &config.otlp_endpoint {
+            let to_collector = config.otlp_tls.channel(endpoint, Some(EXPORT_TIMEOUT));
+            let to_collector = to_collector.map_err(|error| TelemetryError(error.to_string()))?;
             let exporter = opentelemetry_otlp::SpanExporter::builder()
                 .with_tonic()
-                .with_endpoint(endpoint)
+                .with_channel(to_collector.channel)
                 .build()
                 .map_err(|error| TelemetryError(error.to_string()))?;
             builder = builder.with_batch_exporter(exporter);

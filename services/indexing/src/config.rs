@@ -4,13 +4,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::clock::Clock;
-use common::config::{CommonConfig, Settings};
-use common::tasks;
+use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::tasks::{self, Tasks};
+use common::tls::{self, ClientTls};
 use tracing::info;
 
 use crate::store::embedded::EmbeddedCollections;
-use crate::store::qdrant::{QdrantCollections, QdrantSettings};
+use crate::store::qdrant::{QdrantAccess, QdrantCollections, QdrantSettings};
 use crate::store::{Collections, StoreError};
+
+/// The files of certificates for Qdrant.
+const QDRANT_TLS: TlsKeys = TlsKeys {
+    authorities: "indexing.qdrant_ca",
+    certificate: "indexing.qdrant_client_certificate",
+    key: "indexing.qdrant_client_key",
+};
 
 /// Settings of the service.
 #[derive(Clone)]
@@ -21,8 +29,8 @@ pub struct IndexingConfig {
     pub embedding_url: String,
     /// Address of the ingest service, which has the registry of accepted papers.
     pub ingest_url: String,
-    /// Token for both.
-    pub key: Option<String>,
+    /// How both are called.
+    pub caller: CallerConfig,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
 }
@@ -38,6 +46,8 @@ pub enum StoreLocation {
         url: String,
         /// Its API key, where it wants one.
         api_key: Option<String>,
+        /// Whom it trusts, and its certificate.
+        tls: ClientTls,
         /// How collections are made and searched.
         settings: QdrantSettings,
     },
@@ -49,9 +59,9 @@ impl IndexingConfig {
         let expected = "must be \"measured\" or a number from 0 to 10";
         Self {
             location: StoreLocation::read(settings),
-            embedding_url: settings.url("indexing.embedding_url", &["http://", "https://"]),
-            ingest_url: settings.url("indexing.ingest_url", &["http://", "https://"]),
-            key: common.grpc.key.clone(),
+            embedding_url: settings.grpc_url("indexing.embedding_url"),
+            ingest_url: settings.grpc_url("indexing.ingest_url"),
+            caller: common.caller.clone(),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {
                 if value.as_str() == Some("measured") {
                     return Some(None);
@@ -67,13 +77,15 @@ impl StoreLocation {
     /// Reads what holds the catalogue.
     pub fn read(settings: &mut Settings) -> Self {
         let folder = settings.text("indexing.folder");
-        let url = settings.optional_url("indexing.qdrant_url", &["http://", "https://"]);
+        let url = settings.optional_grpc_url("indexing.qdrant_url");
         let api_key = settings.text("indexing.qdrant_api_key");
+        let tls = settings.store_tls(&QDRANT_TLS, "indexing.qdrant_url", "https://");
         let qdrant = QdrantSettings::read(settings);
         if let Some(url) = url {
             return Self::Qdrant {
                 url,
                 api_key: Some(api_key).filter(|key| !key.is_empty()),
+                tls,
                 settings: qdrant,
             };
         }
@@ -84,6 +96,13 @@ impl StoreLocation {
             );
         }
         Self::Embedded(PathBuf::from(folder))
+    }
+
+    /// Reads the certificates again when they change.
+    pub fn follow_certificates(&self, clock: Clock, tasks: &Tasks) {
+        if let Self::Qdrant { tls, .. } = self {
+            tls::follow_client(tls, "qdrant", clock, tasks);
+        }
     }
 
     /// Opens it. Waits for a server are timed by the clock.
@@ -100,9 +119,18 @@ impl StoreLocation {
                 );
                 Ok(Arc::new(opened))
             }
-            Self::Qdrant { url, api_key, settings } => {
-                let clock = clock.clone();
-                let opened = QdrantCollections::connect(url, api_key.as_deref(), settings.clone(), clock).await?;
+            Self::Qdrant {
+                url,
+                api_key,
+                tls,
+                settings,
+            } => {
+                let access = QdrantAccess {
+                    url,
+                    api_key: api_key.as_deref(),
+                    tls,
+                };
+                let opened = QdrantCollections::connect(&access, settings.clone(), clock.clone()).await?;
                 info!(url, "the catalogue is in Qdrant");
                 Ok(Arc::new(opened))
             }

@@ -19,7 +19,6 @@ mod verify;
 
 use std::sync::Arc;
 
-use common::grpc::channel;
 use common::service::{Assembly, ServiceError};
 use proto::index::v1::index_admin_service_server::IndexAdminServiceServer;
 use proto::search::v1::search_service_server::SearchServiceServer;
@@ -40,9 +39,10 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
     let connect = |url: &str| {
-        let channel = channel(url, config.key.as_deref());
+        let channel = common::grpc::connect(url, &config.caller);
         channel.map_err(|error| ServiceError::start(NAME, error))
     };
+    config.location.follow_certificates(assembly.clock(), &assembly.tasks());
     let trending = Arc::new(TrendingPapers::new(assembly.clock()));
     let opening = Opening {
         encoders: Encoders::new(connect(&config.embedding_url)?),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::config::{CommonConfig, Settings};
+use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::tls::ClientTls;
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
 
@@ -12,14 +13,22 @@ use crate::limits::SubscribeLimits;
 use crate::trust::TrustStore;
 use crate::{mailer, webhooks};
 
+/// The files of certificates for Redis.
+const REDIS_TLS: TlsKeys = TlsKeys {
+    authorities: "notification.redis_ca",
+    certificate: "notification.redis_client_certificate",
+    key: "notification.redis_client_key",
+};
+
 /// Settings of the service.
 #[derive(Debug, Clone)]
 pub struct NotificationConfig {
     pub(crate) redis_url: String,
+    pub(crate) redis_tls: ClientTls,
     pub(crate) embedding_url: String,
     pub(crate) indexing_url: Option<String>,
     pub(crate) limits: SubscribeLimits,
-    pub(crate) key: Option<String>,
+    pub(crate) caller: CallerConfig,
     /// Whether callers have to present a key.
     pub(crate) requires_key: bool,
     pub(crate) mail: mailer::config::MailerConfig,
@@ -63,13 +72,14 @@ impl NotificationConfig {
         let connections = settings.integer("notification.connections", 1..=1000);
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
-            embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
-            indexing_url: settings.optional_url("notification.indexing_url", &["http://", "https://"]),
+            redis_tls: settings.store_tls(&REDIS_TLS, "notification.redis_url", "rediss://"),
+            embedding_url: settings.grpc_url("notification.embedding_url"),
+            indexing_url: settings.optional_grpc_url("notification.indexing_url"),
             limits: SubscribeLimits {
                 all: settings.integer("notification.subscribes_per_minute", 1..=1_000_000),
                 network: settings.integer("notification.subscribes_per_minute_per_network", 1..=1_000_000),
             },
-            key: common.grpc.key.clone(),
+            caller: common.caller.clone(),
             requires_key: common.grpc.keys.is_some(),
             mail: mailer::config::MailerConfig::read(settings, connections, trust.clone()),
             webhooks: webhooks::config::WebhooksConfig::read(settings, trust),

@@ -90,7 +90,8 @@ async fn open_store(config: &NotificationConfig, assembly: &Assembly) -> Result<
     let times = StoreTimes::new(config.lease, config.window);
     let log = Journal::open(&assembly.bus, times.retention.unsigned_abs()).await?;
     let (clock, tasks) = (assembly.clock(), assembly.tasks());
-    let store = RedisStore::connect(&config.redis_url, Some(log), times, clock, &tasks).await;
+    let (url, tls) = (&config.redis_url, &config.redis_tls);
+    let store = RedisStore::connect(url, tls, Some(log), times, clock, &tasks).await;
     let store = store.map_err(|error| failed(error.to_string()))?;
     let recovered = store.recovery.recover(RecoveryExtent::SinceMark, &mut |_| {}).await;
     let progress = recovered.map_err(|error| failed(error.to_string()))?;
@@ -145,15 +146,17 @@ fn interests(
     window: &SharedWindow,
     clock: Clock,
 ) -> Result<InterestEmbedder, String> {
-    let key = config.key.as_deref();
+    let caller = &config.caller;
     let examples = match &config.indexing_url {
-        Some(url) => Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, key)?) as Arc<dyn ExampleSource>),
+        Some(url) => {
+            Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, caller)?) as Arc<dyn ExampleSource>)
+        }
         None => None,
     };
     Ok(InterestEmbedder {
         store: store.subscribers.clone(),
         window: window.clone(),
-        encoder: Arc::new(RemoteEncoder::new(&config.embedding_url, key)?),
+        encoder: Arc::new(RemoteEncoder::new(&config.embedding_url, caller)?),
         examples,
         clock,
     })
@@ -200,7 +203,7 @@ fn serve(
 /// Fills the window with papers, and says what is trending among them.
 fn fill_window(config: &NotificationConfig, assembly: &mut Assembly, window: SharedWindow) -> Result<(), String> {
     let trending: Arc<dyn TrendingSource> = match &config.indexing_url {
-        Some(url) => Arc::new(TrendingIndex::new(url, config.key.as_deref())?),
+        Some(url) => Arc::new(TrendingIndex::new(url, &config.caller)?),
         None => Arc::new(NothingTrending),
     };
     let following = trending::follow(

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::clock::{Clock, ManualClock};
 use common::tasks::{Supervisor, Tasks};
+use common::tls::ClientTls;
 use domain::preferences::Channels;
 use domain::schedule::Schedule;
 use domain::selection::floor::CALIBRATION_QUERIES;
@@ -265,7 +266,7 @@ impl TestStore {
     }
 
     pub async fn redis(url: &str, clock: &Clock, tasks: &Tasks) -> Self {
-        let store = RedisStore::connect(url, None, times(), clock.clone(), tasks).await;
+        let store = RedisStore::connect(url, &ClientTls::default(), None, times(), clock.clone(), tasks).await;
         store.expect("redis answers").into()
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use common::clock::Clock;
-use common::grpc::{ServiceChannel, channel};
+use common::config::CallerConfig;
+use common::grpc::{ServiceChannel, connect};
 use domain::PaperId;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{ListTrendingPapersRequest, TrendingWindow};
@@ -39,8 +40,8 @@ pub struct TrendingIndex(SearchServiceClient<ServiceChannel>);
 
 impl TrendingIndex {
     /// At an address.
-    pub fn new(url: &str, key: Option<&str>) -> Result<Self, String> {
-        let channel = channel(url, key).map_err(|error| error.to_string())?;
+    pub fn new(url: &str, caller: &CallerConfig) -> Result<Self, String> {
+        let channel = connect(url, caller).map_err(|error| error.to_string())?;
         Ok(Self(SearchServiceClient::new(channel)))
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::config::{CommonConfig, Settings};
+use common::config::{CallerConfig, CommonConfig, Settings};
 
 use crate::caching::CacheSettings;
 use crate::caller::{self, Network, SiteSettings, TrustedProxies};
@@ -22,8 +22,8 @@ pub struct WebConfig {
     pub subscriptions_url: String,
     /// gRPC address of ingest.
     pub attention_url: String,
-    /// Key for calls to these services.
-    pub key: Option<String>,
+    /// How these services are called.
+    pub caller: CallerConfig,
     /// How readers reach this site, and through which proxies.
     pub site: SiteSettings,
     /// How long answers and pages are cached, and how many.
@@ -38,10 +38,10 @@ impl WebConfig {
         Self {
             listen: settings.address("web.listen"),
             connections: settings.integer("web.connections", 16..=1_000_000),
-            search_url: settings.url("web.search_url", &["http://", "https://"]),
-            subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
-            attention_url: settings.url("web.attention_url", &["http://", "https://"]),
-            key: common.grpc.key.clone(),
+            search_url: settings.grpc_url("web.search_url"),
+            subscriptions_url: settings.grpc_url("web.subscriptions_url"),
+            attention_url: settings.grpc_url("web.attention_url"),
+            caller: common.caller.clone(),
             site: read_site(settings),
             cache: CacheSettings {
                 fresh: Duration::from_millis(settings.integer("web.fresh_milliseconds", 0..=60_000)),

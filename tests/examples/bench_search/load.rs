@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use common::tls::ClientTls;
 use proto::index::v1::GetIndexStatusRequest;
 use proto::index::v1::index_admin_service_client::IndexAdminServiceClient;
 use proto::search::v1::search_service_client::SearchServiceClient;
@@ -21,6 +22,8 @@ pub struct Run {
     pub per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
+    /// Of each search, in seconds.
+    pub times: Vec<f64>,
 }
 
 impl fmt::Display for Run {
@@ -29,6 +32,7 @@ impl fmt::Display for Run {
             per_second,
             p50_ms,
             p99_ms,
+            ..
         } = self;
         write!(f, "{per_second:.0} searches/s, p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms")
     }
@@ -43,16 +47,15 @@ impl Run {
             per_second: times.len() as f64 / seconds,
             p50_ms: at(50),
             p99_ms: at(99),
+            times,
         }
     }
 }
 
 impl Load {
-    pub async fn connect(url: &str) -> anyhow::Result<Self> {
-        let channel = Channel::from_shared(url.to_owned())?
-            .tcp_nodelay(true)
-            .connect()
-            .await?;
+    /// Connects when it first asks, as services do.
+    pub fn to(url: &str, tls: &ClientTls) -> anyhow::Result<Self> {
+        let channel = tls.channel(url, None)?.channel;
         Ok(Self { channel })
     }
 

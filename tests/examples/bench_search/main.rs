@@ -9,12 +9,14 @@
 
 mod bare;
 mod load;
+mod mtls;
 mod platform;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use common::tls::ClientTls;
 
 use self::load::Load;
 use self::platform::Platform;
@@ -48,7 +50,7 @@ async fn measure() -> anyhow::Result<()> {
     let began = Instant::now();
     let platform = Platform::start(stopped, &model)?;
     let ready_ms = began.elapsed().as_millis();
-    let mut load = Load::connect(&platform.grpc()).await?;
+    let mut load = Load::to(&platform.grpc(), &ClientTls::default())?;
     let count = load.papers().await?;
     println!(
         "{count} papers; ready after {ready_ms} ms with its servers and its model; {} MB before the first search",
@@ -76,14 +78,16 @@ async fn measure() -> anyhow::Result<()> {
     let embedded = std::env::var("QDRANT_URL").map_or(true, |url| url.is_empty());
     let (mut of_bare, mut recall) = (f64::NAN, f64::NAN);
     if embedded {
-        let bare = bare::Bare::open(folder_of_platform, &model).await?;
+        let bare = bare::Bare::open(folder_of_platform.clone(), &model).await?;
         recall = bare.recall(&dense).await?;
         let run = bare.run(some(QUERIES * 2), 8).await?;
         println!("bare store and encoder, 8 threads: {run}");
         of_bare = figures[1].per_second / run.per_second;
     }
+    let mtls_p50_ratio = mtls::ratio(&folder_of_platform, &model, some(QUERIES)).await?;
     println!(
-        "search: p50_ms={:.1} p99_ms={:.1} qps8={:.0} of_bare={of_bare:.2} recall={recall:.4} rss_mb={rss} papers={count}",
+        "search: p50_ms={:.1} p99_ms={:.1} qps8={:.0} of_bare={of_bare:.2} recall={recall:.4} rss_mb={rss} papers={count} \
+         mtls_p50_ratio={mtls_p50_ratio:.3}",
         figures[0].p50_ms, figures[0].p99_ms, figures[1].per_second
     );
     Ok(())

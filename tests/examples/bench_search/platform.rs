@@ -17,6 +17,11 @@ pub struct Platform {
 impl Platform {
     /// Starts it and waits until it is ready.
     pub fn start(folder: PathBuf, model: &str) -> anyhow::Result<Self> {
+        Self::start_with(folder, model, &[])
+    }
+
+    /// The same with more environment.
+    pub fn start_with(folder: PathBuf, model: &str, environment: &[(&str, String)]) -> anyhow::Result<Self> {
         let mut command = Command::new(binary()?);
         command.args(["up", "--data"]).arg(&folder);
         for section in ["GRPC", "ADMIN", "WEB"] {
@@ -24,6 +29,7 @@ impl Platform {
         }
         command.env("BROADSHEET_TELEMETRY__LOG", "warn");
         command.env("BROADSHEET_EMBEDDING__MODEL", model);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let deadline = Instant::now() + Duration::from_mins(5);
         let endpoint = loop {

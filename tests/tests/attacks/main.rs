@@ -5,6 +5,7 @@
 
 mod bus;
 mod connections;
+mod keys;
 mod mail_identity;
 mod network;
 mod pending;

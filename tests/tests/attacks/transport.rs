@@ -1,134 +1,355 @@
-//! gRPC without TLS, without a key, with a key of another scope; secrets in logs.
+//! gRPC without TLS, and with certificates that are wrong, missing, expired or replaced.
 
-use std::process::Command;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use common::grpc::channel;
-use proto::ingest::v1::SubmitPaperRequest;
-use proto::ingest::v1::ingest_service_client::IngestServiceClient;
-use proto::operations::v1::ListAuditEntriesRequest;
+use common::config::CallerConfig;
+use common::grpc::connect;
+use common::tls::ClientTls;
+use proto::operations::v1::GetStatusRequest;
 use proto::operations::v1::operations_service_client::OperationsServiceClient;
-use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
-use proto::subscriptions::v1::{Consent, ListSubscribersRequest, SubscribeRequest};
-use tests::services::Services;
-use tests::{Ran, binary, eventually, ran};
-use tonic::Code;
+use tempfile::TempDir;
+use tests::certificates::{Certificates, IdentityFiles};
+use tests::transport::{client_tls, client_tls_of};
+use tests::{Platform, Ran, counted, eventually, ran, until, up};
+use tonic::{Code, Status};
 
-fn keys(services: &Services, arguments: &[&str]) -> Ran {
-    let mut command = Command::new(binary());
-    command
-        .arg("keys")
-        .args(arguments)
-        .arg("--file")
-        .arg(services.key_file());
-    ran(command.output().unwrap())
+/// A platform that asks its callers for certificates.
+struct MtlsPlatform {
+    certificates: Certificates,
+    platform: Platform,
+    _folder: TempDir,
 }
 
-async fn submits(services: &Services, key: &str) -> Code {
-    let channel = channel(&services.of("ingest").grpc, Some(key)).unwrap();
-    // An empty submission is refused by the method, so nothing is submitted.
-    let refused = IngestServiceClient::new(channel)
-        .submit_paper(SubmitPaperRequest::default())
-        .await;
-    refused.unwrap_err().code()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stolen_key_of_the_pages_reads_no_subscriber() {
-    let services = Services::start(&[]).await;
-    let stolen = channel(&services.of("notification").grpc, Some(&services.key("web"))).unwrap();
-    let mut subscriptions = SubscriptionServiceClient::new(stolen);
-    let listed = subscriptions.list_subscribers(ListSubscribersRequest::default()).await;
-    assert_eq!(listed.unwrap_err().code(), Code::PermissionDenied);
-    let forced = SubscribeRequest {
-        email: "victim@example.org".to_owned(),
-        consent: Consent::OnRecord.into(),
-        ..SubscribeRequest::default()
-    };
-    let subscribed = subscriptions.subscribe(forced).await;
-    assert_eq!(subscribed.unwrap_err().code(), Code::PermissionDenied);
-    assert_eq!(submits(&services, &services.key("web")).await, Code::PermissionDenied);
-    services.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_key_is_refused_and_its_successor_is_not() {
-    let services = Services::start(&[]).await;
-    let make = ["make", "partner", "--scope", "submit"];
-    let [first, second] = [(); 2].map(|()| keys(&services, &make).out.trim().to_owned());
-    let third = keys(&services, &make);
-    assert!(
-        third.status == 65 && third.err.contains("revoke the older one"),
-        "{third:?}"
-    );
-    for key in [&first, &second] {
-        eventually("both keys are valid", async || {
-            (submits(&services, key).await == Code::InvalidArgument).then_some(())
-        })
-        .await;
-    }
-    let id = first.split('_').nth(1).unwrap();
-    assert_eq!(keys(&services, &["revoke", id]).status, 0);
-    eventually("the first key is refused", async || {
-        (submits(&services, &first).await == Code::Unauthenticated).then_some(())
-    })
-    .await;
-    assert_eq!(submits(&services, &second).await, Code::InvalidArgument);
-    for service in services.all() {
-        let log = service.log();
-        for secret in [&first, &second, &services.operator_key()] {
-            let secret = secret.splitn(3, '_').nth(2).unwrap();
-            assert!(!log.contains(secret), "{} logs a key", service.name());
+impl MtlsPlatform {
+    fn start() -> Self {
+        let (certificates, folder) = (Certificates::make(), tempfile::tempdir().unwrap());
+        let environment = certificates.environment();
+        let environment: Vec<(&str, &str)> = environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let platform = Platform::start_with(folder.path(), &environment);
+        Self {
+            certificates,
+            platform,
+            _folder: folder,
         }
     }
-    services.stop().await;
+
+    /// A call over a connection of its own.
+    async fn call(&self, tls: ClientTls) -> Result<(), Status> {
+        call(&self.platform.endpoint("grpc"), tls).await
+    }
+
+    fn command(&self, environment: &[(&str, &PathBuf)]) -> Ran {
+        let mut command = std::process::Command::new(tests::binary());
+        command.args(["status", "--endpoint", &self.platform.endpoint("grpc")]);
+        command.envs(environment.iter().copied());
+        ran(command.output().unwrap())
+    }
+}
+
+async fn call(url: &str, tls: ClientTls) -> Result<(), Status> {
+    let caller = CallerConfig {
+        tls,
+        ..CallerConfig::default()
+    };
+    let channel = connect(url, &caller).unwrap();
+    let mut operations = OperationsServiceClient::new(channel);
+    operations.get_status(GetStatusRequest {}).await.map(drop)
+}
+
+fn with(authorities: &Certificates, identity: Option<IdentityFiles>) -> ClientTls {
+    let identity = identity.map(|files| (files.certificate, files.key));
+    client_tls_of(Some(authorities.authority()), identity)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_key_did_is_in_the_audit_log() {
-    let services = Services::start(&[]).await;
-    let key = keys(&services, &["make", "mallory", "--scope", "submit", "--days", "1"]);
-    let key = key.out.trim().to_owned();
-    eventually("the key is known", async || {
-        (submits(&services, &key).await == Code::InvalidArgument).then_some(())
-    })
-    .await;
-    let stolen = channel(&services.of("notification").grpc, Some(&key)).unwrap();
-    let mut subscriptions = SubscriptionServiceClient::new(stolen);
-    let listed = subscriptions.list_subscribers(ListSubscribersRequest::default()).await;
-    assert_eq!(listed.unwrap_err().code(), Code::PermissionDenied);
-    let operator = channel(&services.of("ingest").grpc, Some(&services.operator_key())).unwrap();
-    let operations = OperationsServiceClient::new(operator);
-    for (method, code) in [
-        ("broadsheet.ingest.v1.IngestService/SubmitPaper", "INVALID_ARGUMENT"),
+async fn a_caller_without_a_certificate_of_ours_is_refused() {
+    let it = MtlsPlatform::start();
+    let (ours, theirs) = (&it.certificates, Certificates::make());
+    it.call(client_tls(ours)).await.unwrap();
+    for (tls, said) in [
+        (with(ours, None), "the server requires a certificate"),
         (
-            "broadsheet.subscriptions.v1.SubscriptionService/ListSubscribers",
-            "PERMISSION_DENIED",
+            with(ours, Some(theirs.identity("client"))),
+            "does not accept the certificate",
+        ),
+        (
+            with(&theirs, Some(ours.client())),
+            "the certificate of the server is not accepted",
         ),
     ] {
-        eventually("the call is in the audit log", async || {
-            let answer = operations
-                .clone()
-                .list_audit_entries(ListAuditEntriesRequest::default())
-                .await;
-            let entries = answer.unwrap().into_inner().audit_entries;
-            let of_key = |entry: &&_| {
-                let entry: &proto::operations::v1::AuditEntry = entry;
-                entry.key_name == "mallory" && entry.method == method && entry.code == code
-            };
-            let entry = entries.iter().find(of_key)?;
-            assert_eq!(
-                (entry.peer.as_str(), entry.end_time.is_some()),
-                ("127.0.0.1", true),
-                "{entry:?}"
-            );
-            Some(())
+        let refused = it.call(tls).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+        assert!(refused.message().contains(said), "{said}: {refused}");
+    }
+    let plain = it.platform.endpoint("grpc").replace("https://", "http://");
+    let refused = call(&plain, ClientTls::default()).await.unwrap_err();
+    assert!(refused.message().contains("the server speaks TLS"), "{refused}");
+    let admin = it.platform.endpoint("admin");
+    for reason in ["no_certificate", "certificate", "no_tls"] {
+        let series = format!("broadsheet_grpc_handshakes_failed_total{{reason=\"{reason}\"}}");
+        until("the refusal is counted", || {
+            (counted(&admin, &series) > 0).then_some(())
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_of_a_caller_is_refused() {
+    let it = MtlsPlatform::start();
+    let expired = it.certificates.expired();
+    // Ours would not even present it, so another client does.
+    let refused = foreign_call(&it.platform.address("grpc"), &it.certificates, &expired).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("CertificateExpired"), "{said}");
+    let fresh = it.certificates.identity("fresh");
+    foreign_call(&it.platform.address("grpc"), &it.certificates, &fresh)
+        .await
+        .unwrap();
+}
+
+/// A handshake by rustls itself, and the first bytes of the server's HTTP/2.
+async fn foreign_call(address: &str, authority: &Certificates, identity: &IdentityFiles) -> std::io::Result<()> {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_file(authority.authority()).unwrap())
+        .unwrap();
+    let chain = vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(&identity.key).unwrap();
+    let mut config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = tokio::net::TcpStream::connect(address).await?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = connector.connect(name, socket).await?;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await?;
+    stream.read_exact(&mut [0; 9]).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handshakes_that_never_end_keep_nobody_out() {
+    let it = MtlsPlatform::start();
+    let address = it.platform.address("grpc");
+    let silent: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    for _ in 0..20 {
+        it.call(client_tls(&it.certificates)).await.unwrap();
+    }
+    drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_replaced_under_load_without_a_failed_call() {
+    let it = Arc::new(MtlsPlatform::start());
+    let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let callers = (0..4).map(|_| {
+        let (it, stop, calls) = (Arc::clone(&it), Arc::clone(&stop), Arc::clone(&calls));
+        tokio::spawn(async move {
+            // One that follows no files, as a client between two looks at them.
+            let tls = client_tls(&it.certificates);
+            while !stop.load(Ordering::Relaxed) {
+                it.call(tls.clone()).await.unwrap();
+                calls.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let admin = it.platform.endpoint("admin");
+    for _ in 0..3 {
+        let seen = ["grpc_server", "grpc_client"].map(|purpose| expiry(&admin, purpose));
+        assert!(seen.iter().all(|expiry| *expiry > 0), "{seen:?}");
+        it.certificates.renew(&it.certificates.server());
+        it.certificates.renew(&it.certificates.client());
+        until("the new certificates are in use", || {
+            let now = ["grpc_server", "grpc_client"].map(|purpose| expiry(&admin, purpose));
+            (now[0] > seen[0] && now[1] > seen[1]).then_some(())
+        });
+        // The services in the platform reach each other, too.
+        it.platform
+            .must(&["search", "whales", "--endpoint", &it.platform.endpoint("grpc")]);
+        let before = calls.load(Ordering::Relaxed);
+        eventually("calls go on", async || {
+            (calls.load(Ordering::Relaxed) > before + 20).then_some(())
         })
         .await;
     }
-    let log = services.of("ingest").log();
-    let line = log
-        .lines()
-        .find(|line| line.contains("\"audit\"") && line.contains("mallory"));
-    assert!(line.is_some_and(|line| line.contains("SubmitPaper")), "{log}");
-    services.stop().await;
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+fn expiry(admin: &str, purpose: &str) -> u64 {
+    counted(
+        admin,
+        &format!("broadsheet_tls_certificate_expiry_seconds{{use=\"{purpose}\"}}"),
+    )
+}
+
+#[test]
+fn commands_present_certificates_and_say_what_is_wrong() {
+    let it = MtlsPlatform::start();
+    let (ours, theirs) = (&it.certificates, Certificates::make());
+    let (authority, client) = (ours.authority(), ours.client());
+    let ca = ("BROADSHEET_GRPC__TLS_CA", &authority);
+    let identity = [
+        ("BROADSHEET_GRPC__TLS_CLIENT_CERTIFICATE", &client.certificate),
+        ("BROADSHEET_GRPC__TLS_CLIENT_KEY", &client.key),
+    ];
+    let good = it.command(&[ca, identity[0], identity[1]]);
+    assert_eq!(good.status, 0, "{good:?}");
+    let foreign = theirs.authority();
+    for (environment, status, said) in [
+        (vec![ca], 69, "requires a certificate"),
+        (
+            vec![("BROADSHEET_GRPC__TLS_CA", &foreign), identity[0], identity[1]],
+            69,
+            "is not accepted",
+        ),
+        (vec![identity[0], identity[1]], 69, "is not accepted"),
+        (
+            vec![("BROADSHEET_GRPC__TLS_CA", &client.key)],
+            64,
+            "no certificate in PEM",
+        ),
+    ] {
+        let refused = it.command(&environment);
+        assert_eq!(refused.status, status, "{refused:?}");
+        assert!(refused.err.contains(said), "{said}: {refused:?}");
+    }
+}
+
+#[test]
+fn nothing_goes_in_clear_to_another_host_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = ("BROADSHEET_GRPC__TOKEN", "a token of the test");
+    let check = |environment: &[(&str, &str)]| {
+        let mut command = up(folder.path());
+        command.arg("--check-config").envs(environment.iter().copied());
+        ran(command.output().unwrap())
+    };
+    for (setting, key, value) in [
+        ("grpc.listen", "BROADSHEET_GRPC__LISTEN", "0.0.0.0:7100"),
+        ("web.search_url", "BROADSHEET_WEB__SEARCH_URL", "http://indexing:7100"),
+        (
+            "notification.embedding_url",
+            "BROADSHEET_NOTIFICATION__EMBEDDING_URL",
+            "http://10.0.0.1:7100",
+        ),
+        (
+            "indexing.qdrant_url",
+            "BROADSHEET_INDEXING__QDRANT_URL",
+            "http://qdrant:6334",
+        ),
+        (
+            "telemetry.otlp_endpoint",
+            "BROADSHEET_TELEMETRY__OTLP_ENDPOINT",
+            "http://collector:4317",
+        ),
+    ] {
+        let refused = check(&[token, (key, value)]);
+        assert_eq!(refused.status, 64, "{key}: {refused:?}");
+        assert!(
+            refused.err.contains(setting) && refused.err.contains("grpc.allow_plaintext"),
+            "{refused:?}"
+        );
+        let allowed = check(&[token, (key, value), ("BROADSHEET_GRPC__ALLOW_PLAINTEXT", "true")]);
+        assert_eq!(allowed.status, 0, "{key}: {allowed:?}");
+        let encrypted = check(&[token, (key, &value.replace("http://", "https://"))]);
+        assert_eq!(
+            encrypted.status == 0,
+            value.starts_with("http://"),
+            "{key}: {encrypted:?}"
+        );
+    }
+    let mut command = std::process::Command::new(tests::binary());
+    command.args(["status", "--endpoint", "http://192.0.2.1:7100", "--token", "secret"]);
+    let refused = ran(command.output().unwrap());
+    assert_eq!(refused.status, 65, "{refused:?}");
+    assert!(
+        refused.err.contains("--allow-plaintext") && !refused.err.contains("secret"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn certificates_that_cannot_work_are_refused_at_the_check() {
+    let (certificates, other) = (Certificates::make(), Certificates::make());
+    let expired = certificates.expired();
+    let text = |path: PathBuf| path.display().to_string();
+    let (certificate, key) = (text(certificates.certificate()), text(certificates.key()));
+    let (old, old_key) = (text(expired.certificate), text(expired.key));
+    let (other_key, none) = (text(other.key()), "/nonexistent/tls.pem".to_owned());
+    let server = |certificate: &str, key: &str| {
+        vec![
+            ("BROADSHEET_GRPC__TLS_CERTIFICATE", certificate.to_owned()),
+            ("BROADSHEET_GRPC__TLS_KEY", key.to_owned()),
+        ]
+    };
+    let plain_redis = vec![
+        ("BROADSHEET_NOTIFICATION__REDIS_URL", "redis://127.0.0.1:1".to_owned()),
+        ("BROADSHEET_NOTIFICATION__REDIS_CA", certificate.clone()),
+    ];
+    let redis = vec![
+        ("BROADSHEET_NOTIFICATION__REDIS_URL", "rediss://127.0.0.1:1".to_owned()),
+        ("BROADSHEET_NOTIFICATION__REDIS_CA", key.clone()),
+    ];
+    for (environment, setting, said) in [
+        (server(&none, &key), "grpc.tls_certificate", "cannot be read"),
+        (server(&key, &key), "grpc.tls_certificate", "holds no certificate"),
+        (
+            server(&certificate, &other_key),
+            "grpc.tls_key",
+            "is not the key of the certificate",
+        ),
+        (
+            server(&certificate, ""),
+            "grpc.tls_key",
+            "together with grpc.tls_certificate",
+        ),
+        (server(&old, &old_key), "grpc.tls_certificate", "expired at 2020-01-01"),
+        (
+            vec![("BROADSHEET_GRPC__TLS_CLIENT_CA", certificate.clone())],
+            "grpc.tls_client_ca",
+            "grpc.tls_certificate is",
+        ),
+        (
+            vec![("BROADSHEET_GRPC__TLS_CA", none.clone())],
+            "grpc.tls_ca",
+            "cannot be read",
+        ),
+        (redis, "notification.redis_ca", "holds no certificate"),
+        (plain_redis, "notification.redis_url", "must begin with rediss://"),
+    ] {
+        let environment: Vec<(&str, &str)> = environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let mut command = std::process::Command::new(tests::binaries().join("notification"));
+        command.arg("--check-config").envs(environment);
+        let refused = ran(command.output().unwrap());
+        assert_eq!(refused.status, 64, "{setting}: {refused:?}");
+        assert!(
+            refused.err.contains(setting) && refused.err.contains(said),
+            "{said}: {refused:?}"
+        );
+        assert!(!refused.err.contains("PRIVATE KEY"), "{refused:?}");
+    }
+    let sound = server(&certificate, &key);
+    let sound: Vec<(&str, &str)> = sound.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut command = std::process::Command::new(tests::binaries().join("notification"));
+    let output = command.arg("--check-config").envs(sound).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

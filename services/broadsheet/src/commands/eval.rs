@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use common::clock::Clock;
-use common::grpc::{ServiceChannel, channel};
+use common::grpc::ServiceChannel;
 use proto::embedding::v1::GetModelRequest;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 
@@ -62,9 +62,9 @@ pub async fn run(args: EvalArgs, clock: Clock) -> Result<(), CommandError> {
         install: args.install,
     };
     let platform = Platform::start_isolated(&start, "warn", clock.clone()).await?;
-    let report = match channel(&platform.endpoint.grpc, platform.key.as_deref()) {
+    let report = match platform.channel() {
         Ok(channel) => measure(channel, &set, &clock).await,
-        Err(error) => Err(CommandError::other(error)),
+        Err(error) => Err(error),
     };
     platform.stop.cancel();
     platform.until_stopped().await?;

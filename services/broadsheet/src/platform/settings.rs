@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use common::clock::Clock;
 use common::config::{COMMON_DEFAULTS, CommonConfig, Settings};
 use common::keys::{KeyRecord, new_key};
-use common::service::Bound;
 use proto::access::Scope;
 use standalone::{Children, DataFolder};
 
@@ -103,13 +102,7 @@ pub fn add_process_key(settings: &mut Settings, clock: &Clock) -> Option<KeyReco
 }
 
 /// Fills in what each service would otherwise be configured with.
-pub fn fill_in(
-    settings: &mut Settings,
-    children: &Children,
-    data: &DataFolder,
-    grpc: &Bound,
-    models: ModelPair<PathBuf>,
-) {
+pub fn fill_in(settings: &mut Settings, children: &Children, data: &DataFolder, own: &str, models: ModelPair<PathBuf>) {
     for (key, url) in [
         ("nats.url", children.nats_url()),
         ("notification.redis_url", children.redis_url()),
@@ -120,9 +113,8 @@ pub fn fill_in(
         }
     }
     models::fill_in(settings, models);
-    let own = format!("http://{}", grpc.address);
     for key in OWN_ADDRESSES {
-        settings.set_default(key, own.clone(), "this process");
+        settings.set_default(key, own, "this process");
     }
     for (key, folder) in [
         ("indexing.folder", data.index()),

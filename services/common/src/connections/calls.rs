@@ -1,5 +1,6 @@
 //! gRPC calls: which connection has one under way, and messages of callers that do not come to their end.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,14 +27,17 @@ const MESSAGE_HEADER: usize = 5;
 
 /// Middleware: a connection with a call under way is in use, and the caller's messages have an end.
 pub async fn watch_call(State(table): State<Arc<ConnectionTable>>, request: Request, next: Next) -> Response {
-    let extensions = request.extensions();
-    let plain = extensions.get::<TcpConnectInfo>();
-    let encrypted = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
-    let peer = plain.or_else(encrypted).and_then(TcpConnectInfo::remote_addr);
-    let active = peer.and_then(|peer| table.begin_request(peer));
+    let active = peer(request.extensions()).and_then(|peer| table.begin_request(peer));
     let request = request.map(|body| AnyBody::new(PromptBody::new(body)));
     let response = next.run(request).await;
     response.map(|body| AnyBody::new(TrackedBody::new(body, active)))
+}
+
+/// The other end of the connection on which a call came.
+pub(crate) fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
+    let plain = extensions.get::<TcpConnectInfo>();
+    let encrypted = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
+    plain.or_else(encrypted).and_then(TcpConnectInfo::remote_addr)
 }
 
 /// The messages of a caller. One that is begun, and the first one, must come to their end in time.

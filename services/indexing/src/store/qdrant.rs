@@ -9,6 +9,7 @@
 //! (up to 1,000) and cut by id, because the server breaks ties differently; counts and facets are exact. A query ends within
 //! `indexing.qdrant_timeout_seconds`, a write within three times that, whatever the server does.
 
+mod client;
 mod collection;
 mod collections;
 mod facets;
@@ -33,6 +34,7 @@ use qdrant_client::qdrant::{
     Range, RetrievedPoint, UpdateBatchPointsBuilder, VectorsSelector,
 };
 
+pub use self::client::QdrantAccess;
 pub use self::collections::QdrantCollections;
 use self::payload::PaperPayload;
 use self::points::{point_id, vectors_of};

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use common::grpc::{ServiceChannel, channel};
+use common::config::CallerConfig;
+use common::grpc::{ServiceChannel, connect};
 use domain::document::document_text;
 use domain::{DenseVector, EncoderId, Paper, PaperId};
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
@@ -27,8 +28,8 @@ pub struct IndexedExamples {
 
 impl IndexedExamples {
     /// With the index and the embedding service at these addresses.
-    pub fn new(search: &str, embedding: &str, key: Option<&str>) -> Result<Self, String> {
-        let to = |url: &str| channel(url, key).map_err(|error| error.to_string());
+    pub fn new(search: &str, embedding: &str, caller: &CallerConfig) -> Result<Self, String> {
+        let to = |url: &str| connect(url, caller).map_err(|error| error.to_string());
         Ok(Self {
             search: SearchServiceClient::new(to(search)?),
             embedding: EmbeddingServiceClient::new(to(embedding)?),

@@ -1,7 +1,8 @@
 //! Embeds words by the embedding service.
 
 use async_trait::async_trait;
-use common::grpc::{ServiceChannel, channel};
+use common::config::CallerConfig;
+use common::grpc::{ServiceChannel, connect};
 use domain::{DenseVector, EncoderId};
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{EmbedRequest, TextKind};
@@ -15,8 +16,8 @@ pub struct RemoteEncoder {
 
 impl RemoteEncoder {
     /// At an address.
-    pub fn new(url: &str, key: Option<&str>) -> Result<Self, String> {
-        let channel = channel(url, key).map_err(|error| error.to_string())?;
+    pub fn new(url: &str, caller: &CallerConfig) -> Result<Self, String> {
+        let channel = connect(url, caller).map_err(|error| error.to_string())?;
         Ok(Self {
             client: EmbeddingServiceClient::new(channel),
         })

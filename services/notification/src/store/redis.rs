@@ -41,6 +41,7 @@ use std::sync::Arc;
 use common::clock::Clock;
 use common::journal::Journal;
 use common::tasks::Tasks;
+use common::tls::{self, ClientTls};
 
 pub use self::connection::RedisConnection;
 pub use self::due_queue::RedisDueQueue;
@@ -93,18 +94,21 @@ impl RedisStore {
         }
     }
 
-    /// Connects to a server.
+    /// Connects to a server, and follows its certificates until the stop.
     ///
     /// # Errors
     /// The address is none, or nobody answers there.
     pub async fn connect(
         url: &str,
+        certificates: &ClientTls,
         log: Option<Journal>,
         times: StoreTimes,
         clock: Clock,
         tasks: &Tasks,
     ) -> Result<Self, StoreError> {
-        let connection = RedisConnection::connect(url).await?;
+        let connection = RedisConnection::connect(url, certificates).await?;
+        tls::follow_client(certificates, "redis", clock.clone(), tasks);
+        connection.follow_certificates(certificates.clone(), clock.clone(), tasks);
         Ok(Self::new(&connection, log, times, clock, tasks))
     }
 }

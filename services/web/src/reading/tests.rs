@@ -7,6 +7,7 @@ use axum::http::{Request, StatusCode, header};
 use tower::ServiceExt as _;
 
 use common::clock::Clock;
+use common::config::CallerConfig;
 use jiff::Timestamp;
 
 use super::*;
@@ -25,7 +26,7 @@ fn unreachable() -> WebConfig {
         search_url: NOWHERE.to_owned(),
         subscriptions_url: NOWHERE.to_owned(),
         attention_url: NOWHERE.to_owned(),
-        token: None,
+        caller: CallerConfig::default(),
         site: SiteSettings {
             public_url: None,
             trusted_proxies: TrustedProxies::default(),

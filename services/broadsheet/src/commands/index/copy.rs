@@ -16,7 +16,7 @@ pub(super) async fn run(connect: &ConnectArgs, args: CopyArgs, clock: &Clock) ->
         let folder = client::data_folder(connect.data.as_deref())?;
         folder.join("index").display().to_string()
     };
-    let (source, target) = (store(&from), store(&args.to));
+    let (source, target) = (store(&from)?, store(&args.to)?);
     let source = source.open(clock).await.map_err(CommandError::other)?;
     let target = target.open(clock).await.map_err(CommandError::other)?;
     let bar = output::progress_bar(0, BAR);
@@ -36,7 +36,7 @@ pub(super) async fn run(connect: &ConnectArgs, args: CopyArgs, clock: &Clock) ->
 }
 
 /// A store, configured as the service configures it.
-fn store(named: &str) -> indexing::StoreLocation {
+fn store(named: &str) -> Result<indexing::StoreLocation, CommandError> {
     let mut settings = Settings::load(&[COMMON_DEFAULTS, indexing::DEFAULTS], None, std::env::vars());
     let key = if named.starts_with("http://") || named.starts_with("https://") {
         if let Ok(key) = std::env::var("QDRANT_API_KEY") {
@@ -48,5 +48,7 @@ fn store(named: &str) -> indexing::StoreLocation {
     };
     settings.replace("indexing.qdrant_url", "");
     settings.replace(key, named);
-    indexing::StoreLocation::read(&mut settings)
+    let location = indexing::StoreLocation::read(&mut settings);
+    settings.finish().map_err(CommandError::config)?;
+    Ok(location)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::{Clock, ManualClock};
+use common::tls::ClientTls;
 use domain::EncoderId;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use super::copying::round_trip;
 use super::embedded;
 use super::fixtures::{DENSE, SPARSE, TestPlace, assert_same, encoder, id, names, query};
 use super::random::agrees;
-use crate::store::qdrant::{Hnsw, QdrantCollections, QdrantSettings, Quantization, Residence};
+use crate::store::qdrant::{Hnsw, QdrantAccess, QdrantCollections, QdrantSettings, Quantization, Residence};
 use crate::store::{Alias, Collections, Facet, Filter, Store, StoreError, collection_name};
 
 fn settings(timeout: Duration) -> QdrantSettings {
@@ -40,13 +41,16 @@ fn settings(timeout: Duration) -> QdrantSettings {
 }
 
 async fn connect(server: &Server, timeout: Duration) -> Result<QdrantCollections, StoreError> {
-    QdrantCollections::connect(
-        &server.url,
-        server.api_key.as_deref(),
-        settings(timeout),
-        Clock::system(),
-    )
-    .await
+    let tls = ClientTls::default();
+    QdrantCollections::connect(&access(server, &tls), settings(timeout), Clock::system()).await
+}
+
+fn access<'a>(server: &'a Server, tls: &'a ClientTls) -> QdrantAccess<'a> {
+    QdrantAccess {
+        url: &server.url,
+        api_key: server.api_key.as_deref(),
+        tls,
+    }
 }
 
 /// With aliases of its own.
@@ -144,7 +148,7 @@ async fn qdrant_is_not_waited_for_without_end() {
     let mut server = Server::with_data().await;
     let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
     let settings = settings(TIMEOUT);
-    let connected = QdrantCollections::connect(&server.url, server.api_key.as_deref(), settings, clock).await;
+    let connected = QdrantCollections::connect(&access(&server, &ClientTls::default()), settings, clock).await;
     let collections = connected.expect("it answers");
     let encoder = encoder("paused@1");
     let store = collections.open(&encoder, 2).await.expect("a store");

@@ -11,6 +11,7 @@ use domain::EncoderId;
 use qdrant_client::qdrant::{AliasDescription, CreateAliasBuilder};
 
 use super::QdrantStore;
+use super::client::QdrantAccess;
 use super::collection::{CollectionIdentity, identify};
 use super::server::QdrantServer;
 use super::settings::QdrantSettings;
@@ -30,15 +31,14 @@ pub struct QdrantCollections {
 impl QdrantCollections {
     /// Checks that the server answers and is new enough.
     ///
-    /// `url` is its gRPC address, such as `http://127.0.0.1:6334`; waits for it are timed by the clock. [`StoreError::Unavailable`] when it does not answer
-    /// yet; [`StoreError::Unusable`] when an operator must act.
+    /// Waits for it are timed by the clock. [`StoreError::Unavailable`] when it does not answer yet; [`StoreError::Unusable`]
+    /// when an operator must act.
     pub async fn connect(
-        url: &str,
-        api_key: Option<&str>,
+        access: &QdrantAccess<'_>,
         settings: QdrantSettings,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let server = QdrantServer::new(url, api_key, settings.timeout, clock)?;
+        let server = QdrantServer::new(access, settings.timeout, clock)?;
         server.check().await?;
         Ok(Self {
             server: Arc::new(server),

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use common::clock::Clock;
-use qdrant_client::{Qdrant, QdrantError};
-use tonic::Code;
+use tonic::{Code, Status};
 
+use super::client::{QdrantAccess, QdrantCalls};
 use super::settings::QdrantSettings;
 use crate::store::StoreError;
 
@@ -27,30 +27,30 @@ pub struct QdrantServer {
 }
 
 struct ServerConnection {
-    client: Qdrant,
+    calls: QdrantCalls,
     /// Longest wait, with all tries.
     limit: Duration,
 }
 
 impl QdrantServer {
     /// Prepares connections; none is made yet.
-    pub fn new(url: &str, api_key: Option<&str>, timeout: Duration, clock: Clock) -> Result<Self, StoreError> {
+    pub fn new(access: &QdrantAccess<'_>, timeout: Duration, clock: Clock) -> Result<Self, StoreError> {
         Ok(Self {
-            url: url.to_owned(),
-            reads: ServerConnection::new(url, api_key, timeout)?,
-            writes: ServerConnection::new(url, api_key, timeout * QdrantSettings::WRITES)?,
+            url: access.url.to_owned(),
+            reads: ServerConnection::new(access, timeout)?,
+            writes: ServerConnection::new(access, timeout * QdrantSettings::WRITES)?,
             clock,
         })
     }
 
     /// For reads.
-    pub fn reader(&self) -> &Qdrant {
-        &self.reads.client
+    pub fn reader(&self) -> &QdrantCalls {
+        &self.reads.calls
     }
 
     /// For writes.
-    pub fn writer(&self) -> &Qdrant {
-        &self.writes.client
+    pub fn writer(&self) -> &QdrantCalls {
+        &self.writes.calls
     }
 
     /// Longest wait for an answer in whole seconds, for the server to give up by itself.
@@ -61,29 +61,27 @@ impl QdrantServer {
     /// Reads, and reads once more after a failure that may pass.
     pub async fn ask<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<T, StoreError>
     where
-        F: Future<Output = Result<T, QdrantError>> + Send,
+        F: Future<Output = Result<T, Status>> + Send,
     {
-        self.try_twice(read).await?.map_err(failed)
+        self.try_twice(read).await?.map_err(|status| failed(&status))
     }
 
     /// Like [`QdrantServer::ask`]; `None` where there is nothing of that name.
     pub async fn ask_for<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<Option<T>, StoreError>
     where
-        F: Future<Output = Result<T, QdrantError>> + Send,
+        F: Future<Output = Result<T, Status>> + Send,
     {
         match self.try_twice(read).await? {
             Ok(answer) => Ok(Some(answer)),
-            Err(error) if code(&error) == Some(Code::NotFound) => Ok(None),
-            Err(error) => Err(failed(error)),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(failed(&status)),
         }
     }
 
     /// Writes, once.
-    pub async fn write<T>(
-        &self,
-        writing: impl Future<Output = Result<T, QdrantError>> + Send,
-    ) -> Result<T, StoreError> {
-        self.within(self.writes.limit, writing).await?.map_err(failed)
+    pub async fn write<T>(&self, writing: impl Future<Output = Result<T, Status>> + Send) -> Result<T, StoreError> {
+        let written = self.within(self.writes.limit, writing).await?;
+        written.map_err(|status| failed(&status))
     }
 
     /// Whether it answers, and is new enough.
@@ -107,13 +105,13 @@ impl QdrantServer {
         }
     }
 
-    async fn try_twice<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<Result<T, QdrantError>, StoreError>
+    async fn try_twice<T, F>(&self, read: impl Fn() -> F + Send + Sync) -> Result<Result<T, Status>, StoreError>
     where
-        F: Future<Output = Result<T, QdrantError>> + Send,
+        F: Future<Output = Result<T, Status>> + Send,
     {
         let tries = async {
             match read().await {
-                Err(error) if may_pass(&error) => {
+                Err(status) if may_pass(&status) => {
                     self.clock.sleep(PAUSE).await;
                     read().await
                 }
@@ -135,42 +133,25 @@ impl QdrantServer {
 impl ServerConnection {
     /// A try takes less than half of the limit: after one, the client drops the connection and makes another, and so gets rid
     /// of one whose other end has vanished.
-    fn new(url: &str, api_key: Option<&str>, limit: Duration) -> Result<Self, StoreError> {
-        let mut settings = Qdrant::from_url(url)
-            .timeout(limit.mul_f32(0.45))
-            .connect_timeout(limit.mul_f32(0.45))
-            .skip_compatibility_check();
-        settings.api_key = api_key.map(str::to_owned);
-        let client = settings.build().map_err(|error| StoreError::Unusable {
-            place: url.to_owned(),
-            problem: error.to_string(),
+    fn new(access: &QdrantAccess<'_>, limit: Duration) -> Result<Self, StoreError> {
+        let calls = QdrantCalls::new(access, limit.mul_f32(0.45)).map_err(|problem| StoreError::Unusable {
+            place: access.url.to_owned(),
+            problem,
         })?;
-        Ok(Self { client, limit })
-    }
-}
-
-fn code(error: &QdrantError) -> Option<Code> {
-    match error {
-        QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. } => {
-            Some(status.code())
-        }
-        _ => None,
+        Ok(Self { calls, limit })
     }
 }
 
 /// Whether a second try at once makes sense. A server that has no room now has none in a moment either.
-fn may_pass(error: &QdrantError) -> bool {
+fn may_pass(status: &Status) -> bool {
     matches!(
-        code(error),
-        Some(Code::Unavailable | Code::Internal | Code::Cancelled | Code::Unknown | Code::Aborted)
+        status.code(),
+        Code::Unavailable | Code::Internal | Code::Cancelled | Code::Unknown | Code::Aborted
     )
 }
 
 /// Only an invalid request is the sender's fault; everything else may pass, also that the server is full or refuses the key.
-fn failed(error: QdrantError) -> StoreError {
-    let (QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. }) = error else {
-        return StoreError::Unavailable(error.to_string());
-    };
+fn failed(status: &Status) -> StoreError {
     match status.code() {
         Code::InvalidArgument => StoreError::Refused(status.message().to_owned()),
         code => StoreError::Unavailable(format!("{code}: {}", status.message())),

@@ -2,16 +2,21 @@
 //! broke under them.
 
 use std::fmt::Display;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+
+use common::clock::Clock;
+use common::tasks::Tasks;
+use common::tls::{ClientTls, PemContents};
 
 use jiff::{SignedDuration, Timestamp};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError, Script,
-    ScriptInvocation, Value,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _,
+    Pipeline, RedisError, Script, ScriptInvocation, TlsCertificates, Value,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::keys;
 use crate::ports::StoreError;
@@ -22,30 +27,68 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const DISK_TIMEOUT_MS: i64 = 3_000;
 /// A subscriber with the vector of an interest inside stays in the compact form of a hash up to this length of a value.
 const COMPACT_BYTES: &str = "2048";
+/// Between two tries to connect with new certificates.
+const RETRY: Duration = Duration::from_secs(5);
 
-/// A connection that many share; it is made anew when it breaks.
+/// A connection that many share; it is made anew when it breaks, and when its certificates change.
 #[derive(Clone)]
 pub struct RedisConnection {
-    client: redis::Client,
+    url: Arc<str>,
+    current: Arc<RwLock<Connected>>,
+}
+
+#[derive(Clone)]
+struct Connected {
+    client: Client,
     manager: ConnectionManager,
 }
 
 impl RedisConnection {
-    /// Connects, and asks Redis to keep hashes compact.
-    pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let info = url.into_connection_info()?;
-        let client = redis::Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))?;
-        let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
-        let manager = ConnectionManager::new_with_config(client.clone(), config).await?;
-        let this = Self { client, manager };
+    /// Connects, with TLS where the address says so, and asks Redis to keep hashes compact.
+    pub async fn connect(url: &str, tls: &ClientTls) -> Result<Self, StoreError> {
+        let this = Self {
+            url: url.into(),
+            current: Arc::new(RwLock::new(Connected::make(url, &tls.pem()).await?)),
+        };
         this.ask_for_compact_hashes().await;
         Ok(this)
     }
 
+    /// Connects anew whenever the certificates have changed, until the stop. What was asked before is answered over the old
+    /// connection.
+    pub fn follow_certificates(&self, tls: ClientTls, clock: Clock, tasks: &Tasks) {
+        let (this, stop) = (self.clone(), tasks.stop().clone());
+        tasks.run_infallible("certificates of redis", async move {
+            let mut used = tls.pem();
+            while stop.run_until_cancelled(tls.changed_from(&used)).await.is_some() {
+                let pem = tls.pem();
+                match Connected::make(&this.url, &pem).await {
+                    Ok(connected) => {
+                        *this.current.write().unwrap_or_else(PoisonError::into_inner) = connected;
+                        used = pem;
+                        info!("redis is connected to with new certificates");
+                    }
+                    Err(error) => {
+                        warn!(%error, "redis cannot be connected to with new certificates");
+                        stop.run_until_cancelled(clock.sleep(RETRY)).await;
+                    }
+                }
+            }
+        });
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        self.connected().manager
+    }
+
+    fn connected(&self) -> Connected {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The answer to a command that does the same when it is done twice.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        match command.query_async(&mut self.manager.clone()).await {
-            Err(error) if is_broken(&error) => Ok(command.query_async(&mut self.manager.clone()).await?),
+        match command.query_async(&mut self.manager()).await {
+            Err(error) if is_broken(&error) => Ok(command.query_async(&mut self.manager()).await?),
             answer => Ok(answer?),
         }
     }
@@ -56,15 +99,15 @@ impl RedisConnection {
             return Ok(Vec::new());
         }
         pipeline.ignore_errors();
-        match pipeline.query_async(&mut self.manager.clone()).await {
-            Err(error) if is_broken(&error) => Ok(pipeline.query_async(&mut self.manager.clone()).await?),
+        match pipeline.query_async(&mut self.manager()).await {
+            Err(error) if is_broken(&error) => Ok(pipeline.query_async(&mut self.manager()).await?),
             answer => Ok(answer?),
         }
     }
 
     /// The answers to many commands in one round trip, which fail together and are not tried again.
     pub async fn pipeline<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, StoreError> {
-        Ok(pipeline.query_async(&mut self.manager.clone()).await?)
+        Ok(pipeline.query_async(&mut self.manager()).await?)
     }
 
     /// The answer of a script that does the same when it is done twice.
@@ -75,8 +118,8 @@ impl RedisConnection {
         arguments: &[Vec<u8>],
     ) -> Result<T, StoreError> {
         let call = invocation(script, keys, arguments);
-        match call.invoke_async(&mut self.manager.clone()).await {
-            Err(error) if is_broken(&error) => Ok(call.invoke_async(&mut self.manager.clone()).await?),
+        match call.invoke_async(&mut self.manager()).await {
+            Err(error) if is_broken(&error) => Ok(call.invoke_async(&mut self.manager()).await?),
             answer => Ok(answer?),
         }
     }
@@ -89,7 +132,7 @@ impl RedisConnection {
         arguments: &[Vec<u8>],
     ) -> Result<T, StoreError> {
         Ok(invocation(script, keys, arguments)
-            .invoke_async(&mut self.manager.clone())
+            .invoke_async(&mut self.manager())
             .await?)
     }
 
@@ -118,7 +161,8 @@ impl RedisConnection {
         // A connection of its own: waiting for the disk holds up everything behind it on the same one. The command waits
         // for what this connection wrote, and the file is in the order of all writes.
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let client = self.connected().client;
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
         let mut redis = connecting.await?;
         let mut mark = redis::cmd("HINCRBY");
         let _: i64 = mark
@@ -146,6 +190,30 @@ impl RedisConnection {
         if let Err(error) = self.ask::<()>(&command).await {
             warn!(%error, "redis does not let its hash-max-listpack-value be set; start it with {COMPACT_BYTES}, or subscribers take twice the memory");
         }
+    }
+}
+
+impl Connected {
+    async fn make(url: &str, pem: &PemContents) -> Result<Self, StoreError> {
+        let info = url
+            .into_connection_info()?
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            let identity = pem.identity.clone();
+            let certificates = TlsCertificates {
+                client_tls: identity.map(|(client_cert, client_key)| ClientTlsConfig {
+                    client_cert,
+                    client_key,
+                }),
+                root_cert: pem.authorities.clone(),
+            };
+            Client::build_with_tls(info, certificates)?
+        } else {
+            Client::open(info)?
+        };
+        let config = ConnectionManagerConfig::new().set_response_timeout(Some(ANSWER_TIMEOUT));
+        let manager = ConnectionManager::new_with_config(client.clone(), config).await?;
+        Ok(Self { client, manager })
     }
 }
 

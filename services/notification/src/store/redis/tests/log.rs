@@ -7,6 +7,7 @@ use common::clock::Clock;
 use common::config::BusConfig;
 use common::flow;
 use common::journal::Journal;
+use common::tls::ClientTls;
 use domain::preferences::Channels;
 use futures::StreamExt as _;
 use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
@@ -74,7 +75,9 @@ impl Bench {
     }
 
     async fn not_recovered(&self, redis: &Redis) -> LoggedStore {
-        let connection = RedisConnection::connect(&redis.url).await.expect("redis answers");
+        let connection = RedisConnection::connect(&redis.url, &ClientTls::default())
+            .await
+            .expect("redis answers");
         let clock = Clock::manual(now()).0;
         let redis = RedisStore::new(&connection, Some(self.log.clone()), times(), clock.clone(), &tasks());
         LoggedStore {

@@ -1,0 +1,7 @@
+//! The journeys once more, with certificates on both sides of every gRPC hop and for every command: the name of this suite
+//! asks for that, see `tests::transport`.
+
+#[path = "five_processes.rs"]
+mod five_processes;
+#[path = "journeys.rs"]
+mod journeys;
