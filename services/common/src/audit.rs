@@ -84,7 +84,9 @@ impl AuditLog {
                 key_id: holder.id.to_string(),
                 method: request.uri().path().trim_start_matches('/').to_owned(),
                 service: self.service.to_owned(),
-                peer: peer(request.extensions()).map(|peer| peer.ip().to_string()).unwrap_or_default(),
+                peer: peer(request.extensions())
+                    .map(|peer| peer.ip().to_string())
+                    .unwrap_or_default(),
                 request_id: header("x-request-id"),
                 ..AuditEntry::default()
             },

@@ -28,11 +28,11 @@ use crate::audit::AuditLog;
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
+use crate::connections::{ConnectionLimits, ConnectionTable};
 use crate::keys::Keyring;
 use crate::operations::Operations;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::connections::{ConnectionLimits, ConnectionTable};
 use crate::{dead_letters, grpc_limits, http_server, lifecycle, metrics, streams, telemetry, tls};
 
 /// What keeps a process from starting or makes it end.
@@ -207,7 +207,9 @@ impl Assembly {
         let answering = admin::router(self.readiness.clone(), self.bus.clone());
         let answering = http_server::serve(admin.listener, answering, probes, drained.clone());
         // Not supervised: it has to outlive the supervisor, to say what became of the others.
-        let answering = Supervisor::new(drained.clone()).tasks().job("operator's port", answering);
+        let answering = Supervisor::new(drained.clone())
+            .tasks()
+            .job("operator's port", answering);
         let limits = ConnectionLimits::new(config.grpc.connections).keeping_idle_http2();
         let callers = ConnectionTable::new("grpc", limits, self.clock());
         let routes = self.finished_routes(config).await?;
@@ -324,13 +326,12 @@ async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Res
 }
 
 fn server_builder() -> Server {
-    Server::builder()
-        .trace_fn(|request| {
-            let path = request.uri().path().trim_start_matches('/');
-            let span = info_span!("rpc", otel.name = path, otel.kind = "server");
-            telemetry::set_parent_from_http(&span, request.headers());
-            span
-        })
+    Server::builder().trace_fn(|request| {
+        let path = request.uri().path().trim_start_matches('/');
+        let span = info_span!("rpc", otel.name = path, otel.kind = "server");
+        telemetry::set_parent_from_http(&span, request.headers());
+        span
+    })
 }
 
 /// The `main` of a service that runs as a process of its own: reads the configuration, starts, drains, and says what went

@@ -36,7 +36,11 @@ pub async fn watch_call(State(table): State<Arc<ConnectionTable>>, request: Requ
 /// The other end of the connection on which a call came.
 pub(crate) fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
     let plain = extensions.get::<TcpConnectInfo>();
-    let encrypted = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
+    let encrypted = || {
+        extensions
+            .get::<TlsConnectInfo<TcpConnectInfo>>()
+            .map(TlsConnectInfo::get_ref)
+    };
     plain.or_else(encrypted).and_then(TcpConnectInfo::remote_addr)
 }
 
@@ -114,10 +118,7 @@ impl Body for PromptBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
