@@ -12,6 +12,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::flow;
+use crate::storage::StreamLimits;
 
 /// Defaults of the sections every service shares.
 pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
@@ -19,6 +20,8 @@ pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
 pub const ENVIRONMENT_PREFIX: &str = "BROADSHEET_";
 /// Exit status for mistakes in the configuration (`EX_USAGE` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 64;
+/// The highest limit of a stream, in megabytes: a petabyte.
+const MOST_MEGABYTES: u64 = 1 << 30;
 /// Sections beside those of the services: one file may configure all of them, and each reads its own.
 const SHARED_SECTIONS: [&str; 6] = ["nats", "grpc", "admin", "telemetry", "lifecycle", "up"];
 
@@ -360,6 +363,8 @@ pub struct BusConfig {
     pub replicas: usize,
     /// How long messages are kept.
     pub max_age: Duration,
+    /// How many bytes each stream may take.
+    pub limits: StreamLimits,
 }
 
 /// The gRPC server.
@@ -402,6 +407,7 @@ impl CommonConfig {
                 url: settings.url("nats.url", &["nats://", "tls://"]),
                 replicas: settings.integer("nats.replicas", 1..=5),
                 max_age: Duration::from_hours(24 * settings.number("nats.max_age_days", 1..=3650)),
+                limits: StreamLimits::from_settings(|setting| settings.number(setting, 1..=MOST_MEGABYTES)),
             },
             grpc,
             admin_listen: settings.address("admin.listen"),

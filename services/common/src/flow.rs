@@ -7,10 +7,14 @@ use std::time::Duration;
 /// The services of the platform.
 pub const SERVICES: [&str; 5] = ["ingest", "embedding", "indexing", "notification", "web"];
 
-/// The one stream papers and attention travel on.
+/// The stream papers travel on.
 pub const STREAM: &str = "PAPERS";
-/// What the stream holds.
-pub const STREAM_SUBJECTS: [&str; 2] = ["papers.>", "attention.>"];
+/// What it holds.
+pub const STREAM_SUBJECTS: &str = "papers.>";
+/// The stream of attention, apart from papers, because strangers cause it.
+pub const ATTENTION_STREAM: &str = "ATTENTION";
+/// What it holds.
+pub const ATTENTION_SUBJECTS: &str = "attention.>";
 /// The stream that keeps the server's advisories about messages that were given up, while no worker looks.
 pub const ADVISORY_STREAM: &str = "DEAD_LETTER_ADVISORIES";
 /// The stream that keeps dead letters for operators.
@@ -109,6 +113,87 @@ pub fn log_of<M: prost::Name>() -> &'static Log {
     log.unwrap_or_else(|| panic!("message {name} has no log in the flow table"))
 }
 
+/// What a stream does when its bytes are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It forgets the oldest messages: they are worth least, and their writers must not wait.
+    DropOldest,
+    /// It takes no more until there is room: nothing in it may be lost.
+    RefuseNew,
+}
+
+impl WhenFull {
+    /// Its label in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DropOldest => "drops_oldest",
+            Self::RefuseNew => "refuses_new",
+        }
+    }
+}
+
+/// A stream, and what bounds it. The bytes are reserved on the server when the stream is made, so no stream can take room
+/// from another.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamStorage {
+    /// Name of the stream; `KV_` and the name for a bucket.
+    pub stream: &'static str,
+    /// The setting of its limit, in megabytes.
+    pub setting: &'static str,
+    /// What happens at the limit.
+    pub when_full: WhenFull,
+    /// The services that read or write it.
+    pub used_by: &'static [&'static str],
+}
+
+/// The bucket of the registry of papers.
+pub const REGISTRY_BUCKET: &str = "ingest-papers";
+/// The bucket of the states of sources.
+pub const SOURCES_BUCKET: &str = "ingest-sources";
+
+/// Every stream and bucket there is.
+#[rustfmt::skip]
+pub const STORAGE: [StreamStorage; 8] = [
+    StreamStorage { stream: SUBSCRIBERS,         setting: "nats.subscribers_mb",  when_full: WhenFull::RefuseNew,  used_by: &["notification"] },
+    StreamStorage { stream: DELIVERIES,          setting: "nats.deliveries_mb",   when_full: WhenFull::DropOldest, used_by: &["notification"] },
+    StreamStorage { stream: "KV_ingest-papers",  setting: "nats.registry_mb",     when_full: WhenFull::RefuseNew,  used_by: &["ingest"] },
+    StreamStorage { stream: "KV_ingest-sources", setting: "nats.sources_mb",      when_full: WhenFull::RefuseNew,  used_by: &["ingest"] },
+    StreamStorage { stream: DEAD_LETTER_STREAM,  setting: "nats.dead_letters_mb", when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
+    StreamStorage { stream: ADVISORY_STREAM,     setting: "nats.advisories_mb",   when_full: WhenFull::DropOldest, used_by: &["embedding", "indexing", "notification"] },
+    StreamStorage { stream: STREAM,              setting: "nats.papers_mb",       when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
+    StreamStorage { stream: ATTENTION_STREAM,    setting: "nats.attention_mb",    when_full: WhenFull::DropOldest, used_by: &["ingest", "indexing"] },
+];
+
+/// The place of a stream in [`STORAGE`].
+///
+/// # Panics
+/// When it is not there: a mistake in this program that its first test run shows.
+pub fn storage_index(stream: &str) -> usize {
+    let index = STORAGE.iter().position(|storage| storage.stream == stream);
+    index.unwrap_or_else(|| panic!("stream {stream} is not in the table of storage"))
+}
+
+/// The stream that messages on a subject lie in; `None` for a subject of nobody.
+pub fn stream_of(subject: &str) -> Option<&'static str> {
+    let prefix = subject.split('.').next().unwrap_or(subject);
+    let holds = |subjects: &str| subjects.strip_suffix(".>") == Some(prefix);
+    match prefix {
+        _ if holds(STREAM_SUBJECTS) => Some(STREAM),
+        _ if holds(ATTENTION_SUBJECTS) => Some(ATTENTION_STREAM),
+        DEAD_LETTER_PREFIX => Some(DEAD_LETTER_STREAM),
+        _ => LOGS.iter().find(|log| log.prefix == prefix).map(|log| log.stream),
+    }
+}
+
+/// The stream that messages of a type of the flow lie in.
+///
+/// # Panics
+/// When the type is not in the table: a mistake in this program that its first test run shows.
+pub fn stream_of_message<M: prost::Name>() -> &'static str {
+    let subject = subject_of::<M>();
+    stream_of(subject).unwrap_or_else(|| panic!("subject {subject} lies in no stream"))
+}
+
 /// The subject messages of a type are published on.
 ///
 /// # Panics
@@ -175,12 +260,9 @@ mod tests {
     fn consumers_are_unique_and_subjects_lie_in_the_stream() {
         let mut consumers = HashSet::new();
         for route in FLOW {
-            assert!(
-                STREAM_SUBJECTS
-                    .iter()
-                    .any(|all| route.subject.starts_with(all.trim_end_matches('>')))
-            );
+            let stream = stream_of(route.subject).expect("a stream");
             if let Consumption::WorkQueue { consumer, .. } = route.consumption {
+                assert_eq!(stream, STREAM, "dead letters are made of messages in it");
                 assert!(consumers.insert(consumer), "{consumer} twice");
                 assert!(consumer.starts_with(route.to), "{consumer} is named after its service");
             }
@@ -197,9 +279,30 @@ mod tests {
         ];
         assert_eq!(prefixes.iter().collect::<HashSet<_>>().len(), LOGS.len());
         for log in LOGS {
-            let mut taken = STREAM_SUBJECTS.iter().map(|all| all.trim_end_matches(".>"));
-            assert!(!taken.any(|prefix| prefix == log.prefix), "{}", log.prefix);
+            for taken in [STREAM_SUBJECTS, ATTENTION_SUBJECTS] {
+                assert_ne!(taken.trim_end_matches(".>"), log.prefix);
+            }
+            assert_eq!(stream_of(&format!("{}.somebody", log.prefix)), Some(log.stream));
         }
+    }
+
+    #[test]
+    fn every_stream_has_one_limit_of_its_own() {
+        let distinct = |names: Vec<&str>| names.into_iter().collect::<HashSet<_>>().len();
+        assert_eq!(distinct(STORAGE.map(|one| one.stream).to_vec()), STORAGE.len());
+        assert_eq!(distinct(STORAGE.map(|one| one.setting).to_vec()), STORAGE.len());
+        for bucket in [REGISTRY_BUCKET, SOURCES_BUCKET] {
+            storage_index(&format!("KV_{bucket}"));
+        }
+        for route in FLOW {
+            let storage = STORAGE[storage_index(stream_of(route.subject).expect("a stream"))];
+            assert!(storage.used_by.contains(&route.from) && storage.used_by.contains(&route.to), "{}", route.subject);
+        }
+        // Who has unsubscribed is never forgotten, and no work that is not done.
+        for stream in [SUBSCRIBERS, STREAM, DEAD_LETTER_STREAM] {
+            assert_eq!(STORAGE[storage_index(stream)].when_full, WhenFull::RefuseNew, "{stream}");
+        }
+        assert_eq!(stream_of("strangers.1"), None);
     }
 
     #[test]

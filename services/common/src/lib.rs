@@ -19,6 +19,8 @@ pub mod replay;
 pub mod service;
 pub mod stage;
 pub mod status;
+pub mod storage;
+pub mod stream_use;
 pub mod streams;
 pub mod tasks;
 pub mod telemetry;

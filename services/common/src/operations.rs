@@ -7,24 +7,37 @@ use proto::operations::v1::operations_service_server::OperationsService;
 use proto::operations::v1::{
     DropDeadLetterRequest, DropDeadLetterResponse, GetDeadLetterRequest, GetDeadLetterResponse, GetStatusRequest,
     GetStatusResponse, ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
-    ReplayDeadLetterResponse, RouteStatus,
+    ReplayDeadLetterResponse, RouteStatus, StreamStatus,
 };
 use tonic::{Request, Response, Status};
 
 use crate::bus::{Bus, BusError, request};
-use crate::flow::{self, Consumption, FLOW, Route};
+use crate::flow::{self, Consumption, FLOW, Route, StreamStorage};
 use crate::streams::WorkConsumer;
 use crate::{dead_letters, status};
 
 /// Answers from the bus.
 pub struct Operations {
     bus: Bus,
+    streams: Vec<&'static StreamStorage>,
 }
 
 impl Operations {
-    /// Over a connected bus.
-    pub fn new(bus: Bus) -> Self {
-        Self { bus }
+    /// Over a connected bus, with the streams that the process uses.
+    pub(crate) fn new(bus: Bus, streams: Vec<&'static StreamStorage>) -> Self {
+        Self { bus, streams }
+    }
+
+    fn stream_status(&self, storage: &StreamStorage) -> StreamStatus {
+        let used = self.bus.store().of(storage.stream);
+        StreamStatus {
+            name: storage.stream.to_owned(),
+            messages: used.messages,
+            bytes: used.bytes,
+            limit_bytes: used.limit,
+            setting: storage.setting.to_owned(),
+            refuses_new: used.is_closed(),
+        }
     }
 
     async fn route_status(&self, route: &Route) -> Result<RouteStatus, BusError> {
@@ -56,7 +69,7 @@ fn sequence(id: &str) -> Result<u64, Status> {
 }
 
 fn failed(error: BusError) -> Status {
-    status::unavailable(error)
+    status::of_bus(&error)
 }
 
 #[tonic::async_trait]
@@ -66,20 +79,15 @@ impl OperationsService for Operations {
         for route in &FLOW {
             routes.push(self.route_status(route).await.map_err(failed)?);
         }
-        let mut stream = self
-            .bus
-            .context
-            .get_stream(flow::STREAM)
-            .await
-            .map_err(request)
-            .map_err(failed)?;
-        let state = stream.info().await.map_err(request).map_err(failed)?.state.clone();
+        let papers = self.bus.context.get_stream(flow::STREAM).await;
+        let state = papers.map_err(request).map_err(failed)?.cached_info().state.clone();
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             routes,
             dead_letters: dead_letters::count(&self.bus).await.map_err(failed)?,
             stream_messages: state.messages,
             stream_bytes: state.bytes,
+            streams: self.streams.iter().map(|storage| self.stream_status(storage)).collect(),
         }))
     }
 

@@ -31,10 +31,12 @@ use crate::admin::{self, Readiness};
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
+use crate::flow::StreamStorage;
 use crate::operations::Operations;
+use crate::storage::MEGABYTE;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, grpc, lifecycle, metrics, streams, telemetry};
+use crate::{dead_letters, grpc, lifecycle, metrics, stream_use, streams, telemetry};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +107,8 @@ pub struct Assembly {
     /// Held by parts that are not ready yet.
     pub readiness: Readiness,
     clock: Clock,
+    /// The streams that the process uses.
+    streams: Vec<&'static StreamStorage>,
     supervisor: Supervisor,
     routes: RoutesBuilder,
     names: Vec<&'static str>,
@@ -114,15 +118,23 @@ pub struct Assembly {
 
 impl Assembly {
     /// Connects the bus and makes its streams. Nothing is served yet.
-    pub async fn connect(config: &CommonConfig, process: &str, stop: CancellationToken) -> Result<Self, ServiceError> {
+    pub async fn connect(
+        config: &CommonConfig,
+        process: &'static str,
+        stop: CancellationToken,
+    ) -> Result<Self, ServiceError> {
         let clock = Clock::system();
         let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
         streams::ensure(&bus).await?;
+        let supervisor = Supervisor::new(stop.clone());
+        let looking = stream_use::watch(bus.clone(), process, stop.clone());
+        supervisor.tasks().run_infallible("use of the streams", looking);
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),
             clock,
-            supervisor: Supervisor::new(stop.clone()),
+            streams: stream_use::streams_of(process),
+            supervisor,
             stop,
             routes: RoutesBuilder::default(),
             names: Vec::new(),
@@ -245,7 +257,7 @@ impl Assembly {
     /// All gRPC services with operations, health and reflection, behind the token.
     async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
         self.routes
-            .add_service(OperationsServiceServer::new(Operations::new(self.bus.clone())));
+            .add_service(OperationsServiceServer::new(Operations::new(self.bus.clone(), self.streams.clone())));
         self.names
             .push(<OperationsServiceServer<Operations> as NamedService>::NAME);
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -384,7 +396,7 @@ where
         return complain(name, &mistakes.to_string());
     }
     if check_only {
-        return print("the configuration holds\n");
+        return print(&format!("the configuration holds\n{}", reserved(&common)));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -413,6 +425,12 @@ where
     let ended = assembly.run(common, grpc, admin).await;
     telemetry.shutdown();
     ended
+}
+
+/// What the streams reserve, which the server is asked for at the start.
+fn reserved(common: &CommonConfig) -> String {
+    let megabytes = common.bus.limits.total() / MEGABYTE;
+    format!("all streams together reserve {megabytes} MB on each nats-server (nats.*_mb): max_file_store must be at least that\n")
 }
 
 enum Arguments {
