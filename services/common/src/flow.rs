@@ -22,6 +22,40 @@ pub const DEAD_LETTER_STREAM: &str = "DEAD_LETTERS";
 /// Dead letters lie at `<prefix>.<consumer>`.
 pub const DEAD_LETTER_PREFIX: &str = "dead_letters";
 
+/// The one service that makes and changes streams, and makes room in them. Who may make a stream can have the server copy any
+/// other stream into it, so it is the one that holds the subscribers' data anyway.
+pub const STREAM_MAKER: &str = "notification";
+
+/// A bucket of state that one service keeps on the bus.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub description: &'static str,
+    /// The service that reads and writes it.
+    pub owner: &'static str,
+}
+
+/// The registry of papers.
+pub const PAPERS_BUCKET: &str = "ingest-papers";
+/// The states of sources.
+pub const SOURCES_BUCKET: &str = "ingest-sources";
+
+/// The buckets.
+pub const BUCKETS: [Bucket; 2] = [
+    Bucket {
+        name: PAPERS_BUCKET,
+        description: "The newest revision of each paper id",
+        owner: "ingest",
+    },
+    Bucket {
+        name: SOURCES_BUCKET,
+        description: "State of each source of papers",
+        owner: "ingest",
+    },
+];
+
 /// How the reader of a route consumes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consumption {
@@ -103,6 +137,12 @@ pub const LOGS: [Log; 3] = [
     Log { stream: DELIVERIES,  prefix: "deliveries",   message: "broadsheet.subscriptions.v1.DeliveryLogged",    owner: "notification" },
 ];
 
+/// Whether a process makes the streams: the service that does, or one that is no service by itself, such as all of them
+/// together.
+pub fn makes_streams(process: &str) -> bool {
+    process == STREAM_MAKER || !SERVICES.contains(&process)
+}
+
 /// The log that messages of a type lie in.
 ///
 /// # Panics
@@ -146,22 +186,17 @@ pub struct StreamStorage {
     pub used_by: &'static [&'static str],
 }
 
-/// The bucket of the registry of papers.
-pub const REGISTRY_BUCKET: &str = "ingest-papers";
-/// The bucket of the states of sources.
-pub const SOURCES_BUCKET: &str = "ingest-sources";
-
 /// Every stream and bucket there is.
 #[rustfmt::skip]
 pub const STORAGE: [StreamStorage; 8] = [
     StreamStorage { stream: SUBSCRIBERS,         setting: "nats.subscribers_mb",  when_full: WhenFull::RefuseNew,  used_by: &["notification"] },
     StreamStorage { stream: DELIVERIES,          setting: "nats.deliveries_mb",   when_full: WhenFull::DropOldest, used_by: &["notification"] },
-    StreamStorage { stream: "KV_ingest-papers",  setting: "nats.registry_mb",     when_full: WhenFull::RefuseNew,  used_by: &["ingest"] },
-    StreamStorage { stream: "KV_ingest-sources", setting: "nats.sources_mb",      when_full: WhenFull::RefuseNew,  used_by: &["ingest"] },
+    StreamStorage { stream: "KV_ingest-papers",  setting: "nats.registry_mb",     when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
+    StreamStorage { stream: "KV_ingest-sources", setting: "nats.sources_mb",      when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
     StreamStorage { stream: DEAD_LETTER_STREAM,  setting: "nats.dead_letters_mb", when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
     StreamStorage { stream: ADVISORY_STREAM,     setting: "nats.advisories_mb",   when_full: WhenFull::DropOldest, used_by: &["embedding", "indexing", "notification"] },
     StreamStorage { stream: STREAM,              setting: "nats.papers_mb",       when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
-    StreamStorage { stream: ATTENTION_STREAM,    setting: "nats.attention_mb",    when_full: WhenFull::DropOldest, used_by: &["ingest", "indexing"] },
+    StreamStorage { stream: ATTENTION_STREAM,    setting: "nats.attention_mb",    when_full: WhenFull::DropOldest, used_by: &["ingest", "indexing", "notification"] },
 ];
 
 /// The place of a stream in [`STORAGE`].
@@ -291,8 +326,8 @@ mod tests {
         let distinct = |names: Vec<&str>| names.into_iter().collect::<HashSet<_>>().len();
         assert_eq!(distinct(STORAGE.map(|one| one.stream).to_vec()), STORAGE.len());
         assert_eq!(distinct(STORAGE.map(|one| one.setting).to_vec()), STORAGE.len());
-        for bucket in [REGISTRY_BUCKET, SOURCES_BUCKET] {
-            storage_index(&format!("KV_{bucket}"));
+        for bucket in BUCKETS {
+            storage_index(&format!("KV_{}", bucket.name));
         }
         for route in FLOW {
             let storage = STORAGE[storage_index(stream_of(route.subject).expect("a stream"))];

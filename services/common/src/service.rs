@@ -31,7 +31,7 @@ use crate::admin::{self, Readiness};
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
-use crate::flow::StreamStorage;
+use crate::flow::{self, StreamStorage};
 use crate::operations::Operations;
 use crate::storage::MEGABYTE;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
@@ -129,6 +129,12 @@ impl Assembly {
         let supervisor = Supervisor::new(stop.clone());
         let looking = stream_use::watch(bus.clone(), process, stop.clone());
         supervisor.tasks().run_infallible("use of the streams", looking);
+        if flow::makes_streams(process) {
+            let trimming = stream_use::trim_papers(bus.clone(), stop.clone());
+            supervisor
+                .tasks()
+                .run_infallible("trimming of handled papers", trimming);
+        }
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),

@@ -68,30 +68,33 @@ impl StreamUse {
 /// How full the streams are. Clones share one memory.
 #[derive(Debug, Clone)]
 pub struct StoreUse {
-    limits: StreamLimits,
     seen: Arc<[SeenStream; STORAGE.len()]>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct SeenStream {
     messages: AtomicU64,
     bytes: AtomicU64,
+    limit: AtomicU64,
 }
 
 impl StoreUse {
     /// Before the first look, when all count as empty.
     pub fn new(limits: StreamLimits) -> Self {
-        Self {
-            limits,
-            seen: Arc::default(),
-        }
+        let seen = limits.0.map(|limit| SeenStream {
+            messages: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            limit: AtomicU64::new(limit),
+        });
+        Self { seen: Arc::new(seen) }
     }
 
     /// What a look found.
-    pub fn note(&self, stream: &str, messages: u64, bytes: u64) {
+    pub fn note(&self, stream: &str, messages: u64, bytes: u64, limit: u64) {
         let seen = &self.seen[storage_index(stream)];
         seen.messages.store(messages, Ordering::Relaxed);
         seen.bytes.store(bytes, Ordering::Relaxed);
+        seen.limit.store(limit, Ordering::Relaxed);
     }
 
     /// What was published since.
@@ -105,7 +108,8 @@ impl StoreUse {
     /// That the server refused a message because the stream is full.
     pub fn note_full(&self, stream: &str) {
         let seen = &self.seen[storage_index(stream)];
-        seen.bytes.fetch_max(self.limits.of(stream), Ordering::Relaxed);
+        let limit = seen.limit.load(Ordering::Relaxed);
+        seen.bytes.fetch_max(limit, Ordering::Relaxed);
     }
 
     /// How full a stream is.
@@ -115,7 +119,7 @@ impl StoreUse {
             storage: &STORAGE[index],
             messages: self.seen[index].messages.load(Ordering::Relaxed),
             bytes: self.seen[index].bytes.load(Ordering::Relaxed),
-            limit: self.limits.0[index],
+            limit: self.seen[index].limit.load(Ordering::Relaxed),
         }
     }
 
@@ -135,11 +139,11 @@ mod tests {
     fn a_stream_closes_before_it_is_full_and_opens_at_the_next_look() {
         let store = StoreUse::new(StreamLimits::uniform(1));
         let tenth = MEGABYTE / 10;
-        store.note(STREAM, 8, tenth * 8);
+        store.note(STREAM, 8, tenth * 8, MEGABYTE);
         assert!(store.closed().is_empty());
         store.add(STREAM, usize::try_from(tenth + 10).expect("small"));
         assert_eq!(store.closed()[0].storage.stream, STREAM);
-        store.note(STREAM, 5, tenth * 5);
+        store.note(STREAM, 5, tenth * 5, MEGABYTE);
         assert!(store.closed().is_empty());
         store.note_full(SUBSCRIBERS);
         assert!(store.of(SUBSCRIBERS).is_closed() && !store.of(STREAM).is_closed());

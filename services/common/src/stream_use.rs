@@ -51,8 +51,7 @@ pub(crate) async fn watch(bus: Bus, process: &'static str, stop: CancellationTok
     for storage in &streams {
         let labels = [storage.stream, storage.when_full.name()];
         BYTES.with_label_values(&labels);
-        let limit = bus.store().of(storage.stream).limit;
-        LIMIT.with_label_values(&labels).set(as_gauge(limit));
+        LIMIT.with_label_values(&labels);
     }
     let mut beat = tokio::time::interval(INTERVAL);
     loop {
@@ -73,11 +72,13 @@ async fn look(bus: &Bus, storage: &StreamStorage) -> Result<(), BusError> {
     let stream = bus.context.get_stream(storage.stream).await.map_err(request)?;
     let state = &stream.cached_info().state;
     let before = bus.store().of(storage.stream).is_closed();
-    bus.store().note(storage.stream, state.messages, state.bytes);
-    BYTES
-        .with_label_values(&[storage.stream, storage.when_full.name()])
-        .set(as_gauge(state.bytes));
+    // The limit is that of the server: another process may have made the stream, and with other settings.
+    let limit = u64::try_from(stream.cached_info().config.max_bytes).unwrap_or(u64::MAX);
+    bus.store().note(storage.stream, state.messages, state.bytes, limit);
     let now = bus.store().of(storage.stream);
+    let labels = [storage.stream, storage.when_full.name()];
+    BYTES.with_label_values(&labels).set(as_gauge(now.bytes));
+    LIMIT.with_label_values(&labels).set(as_gauge(now.limit));
     if now.is_closed() && !before {
         let (stream, setting, percent) = (storage.stream, storage.setting, now.percent());
         warn!(stream, setting, percent, "a stream is full and takes nothing new");
@@ -86,7 +87,7 @@ async fn look(bus: &Bus, storage: &StreamStorage) -> Result<(), BusError> {
 }
 
 /// Drops handled papers from the stream where it fills up, until the stop. Any number of replicas may do so.
-pub async fn trim_papers(bus: Bus, stop: CancellationToken) {
+pub(crate) async fn trim_papers(bus: Bus, stop: CancellationToken) {
     let mut beat = tokio::time::interval(INTERVAL);
     loop {
         tokio::select! {
@@ -102,7 +103,9 @@ pub async fn trim_papers(bus: Bus, stop: CancellationToken) {
 async fn trim_once(bus: &Bus) -> Result<(), BusError> {
     let stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
     let state = stream.cached_info().state.clone();
-    let limit = bus.store().of(flow::STREAM).limit;
+    let Ok(limit) = u64::try_from(stream.cached_info().config.max_bytes) else {
+        return Ok(());
+    };
     let Some(wanted) = first_kept(state.first_sequence, state.messages, state.bytes, limit) else {
         return Ok(());
     };

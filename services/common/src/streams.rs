@@ -13,7 +13,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tracing::{info, warn};
 
 use crate::bus::{Bus, BusError, is_full, request, server_error};
-use crate::flow::{self, Consumption, Route, STORAGE, StreamStorage, WhenFull, storage_index};
+use crate::flow::{self, BUCKETS, Bucket, Consumption, Route, STORAGE, StreamStorage, WhenFull, storage_index};
 use crate::storage::MEGABYTE;
 
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
@@ -82,17 +82,33 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
     make(bus, deliveries).await
 }
 
-/// Makes a bucket, or brings it up to date.
-pub async fn ensure_bucket(bus: &Bus, bucket: &str, description: &str) -> Result<kv::Store, BusError> {
-    let storage = &STORAGE[storage_index(&format!("KV_{bucket}"))];
+/// A bucket of the flow table, made or brought up to date.
+///
+/// # Panics
+/// When the table has no such bucket: a mistake in this program that its first test run shows.
+pub async fn bucket(bus: &Bus, name: &str) -> Result<kv::Store, BusError> {
+    let bucket = BUCKETS.iter().find(|bucket| bucket.name == name);
+    let bucket = bucket.unwrap_or_else(|| panic!("bucket {name} is not in the flow table"));
+    make_bucket(bus, bucket).await
+}
+
+async fn make_bucket(bus: &Bus, bucket: &Bucket) -> Result<kv::Store, BusError> {
+    let storage = &STORAGE[storage_index(&format!("KV_{}", bucket.name))];
     let config = kv::Config {
-        bucket: bucket.to_owned(),
-        description: description.to_owned(),
+        bucket: bucket.name.to_owned(),
+        description: bucket.description.to_owned(),
         history: 1,
-        max_bytes: as_limit(bus.store().of(storage.stream).limit),
+        max_bytes: as_limit(bus.config.limits.of(storage.stream)),
         num_replicas: bus.config.replicas,
         ..kv::Config::default()
     };
+    let known = bus.context.get_key_value(bucket.name).await.ok();
+    if let Some(known) = known {
+        let found = &known.stream.cached_info().config;
+        if found.max_bytes == config.max_bytes && found.num_replicas == config.num_replicas {
+            return Ok(known);
+        }
+    }
     match bus.context.create_or_update_key_value(config).await {
         Ok(bucket) => Ok(bucket),
         Err(error) => Err(setup_error(bus, storage, &error).await),
@@ -106,7 +122,7 @@ fn base(bus: &Bus, stream: &'static str) -> stream::Config {
         num_replicas: bus.config.replicas,
         storage: stream::StorageType::File,
         retention: stream::RetentionPolicy::Limits,
-        max_bytes: as_limit(bus.store().of(stream).limit),
+        max_bytes: as_limit(bus.config.limits.of(stream)),
         discard: match storage.when_full {
             WhenFull::DropOldest => stream::DiscardPolicy::Old,
             WhenFull::RefuseNew => stream::DiscardPolicy::New,
@@ -123,10 +139,36 @@ fn as_limit(bytes: u64) -> i64 {
 
 async fn make(bus: &Bus, config: stream::Config) -> Result<(), BusError> {
     let storage = &STORAGE[storage_index(&config.name)];
+    // Not even an update that changes nothing is taken by a server that has reserved more than it offers now, as one does that
+    // offers a part of the free disk.
+    if let Ok(found) = bus.context.get_stream(storage.stream).await
+        && is_as_wanted(&found.cached_info().config, &config)
+    {
+        return Ok(());
+    }
     match bus.context.create_or_update_stream(config).await {
         Ok(_) => Ok(()),
         Err(error) => Err(setup_error(bus, storage, &error).await),
     }
+}
+
+fn is_as_wanted(found: &stream::Config, wanted: &stream::Config) -> bool {
+    let so = stream::Config {
+        description: wanted.description.clone(),
+        subjects: wanted.subjects.clone(),
+        max_bytes: wanted.max_bytes,
+        max_age: wanted.max_age,
+        max_messages_per_subject: wanted.max_messages_per_subject,
+        discard: wanted.discard,
+        num_replicas: wanted.num_replicas,
+        storage: wanted.storage,
+        retention: wanted.retention,
+        compression: wanted.compression.clone(),
+        duplicate_window: wanted.duplicate_window,
+        allow_direct: wanted.allow_direct,
+        ..found.clone()
+    };
+    so == *found
 }
 
 /// Why a stream could not be made: what it lacks in room is told with what there is.

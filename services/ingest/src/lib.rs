@@ -73,8 +73,6 @@ pub async fn start(config: IngestConfig, assembly: &mut Assembly) -> Result<(), 
         .await
         .map_err(|error| ServiceError::start(NAME, error))?;
     let registry = Arc::new(registry);
-    let trimming = common::stream_use::trim_papers(assembly.bus.clone(), assembly.stop.clone());
-    assembly.tasks().run_infallible("trimming of handled papers", trimming);
     let service = grpc::IngestApi::new(Arc::clone(&registry), config.concurrency);
     assembly.add_grpc(IngestServiceServer::new(service));
     assembly.add_grpc(AttentionServiceServer::new(attention::AttentionApi::new(

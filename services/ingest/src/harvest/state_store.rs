@@ -43,7 +43,7 @@ pub struct SourceStateStore {
 impl SourceStateStore {
     /// Opens the bucket, making it at the first start.
     pub async fn open(bus: &Bus) -> Result<Self, StateStoreError> {
-        let bucket = streams::ensure_bucket(bus, SOURCES_BUCKET, "State of each source of papers").await;
+        let bucket = streams::bucket(bus, SOURCES_BUCKET).await;
         Ok(Self {
             bucket: bucket.map_err(failed)?,
         })

@@ -84,8 +84,7 @@ pub struct PaperRecords {
 impl PaperRecords {
     /// Opens the bucket, making it at the first start.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
-        let description = "The newest revision of each paper id";
-        let bucket = streams::ensure_bucket(bus, flow::REGISTRY_BUCKET, description).await?;
+        let bucket = streams::bucket(bus, flow::PAPERS_BUCKET).await?;
         Ok(Self { bucket })
     }
 

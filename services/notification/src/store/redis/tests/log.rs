@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::bus::Bus;
 use common::clock::Clock;
 use common::config::BusConfig;
+use common::storage::StreamLimits;
 use common::flow;
 use common::journal::Journal;
 use domain::preferences::Channels;
@@ -52,6 +53,7 @@ impl Bench {
             url: children.nats_url().expect("an address"),
             replicas: 1,
             max_age: Duration::from_hours(24),
+            limits: StreamLimits::uniform(64),
         };
         let bus = Bus::connect(config, "test", Clock::system())
             .await
