@@ -78,7 +78,9 @@ async fn readyz(State((readiness, bus)): State<(Readiness, Bus)>) -> (StatusCode
     };
     for full in bus.store().closed() {
         let (stream, setting, percent) = (full.storage.stream, full.storage.setting, full.percent());
-        text.push_str(&format!("stream {stream} is full ({percent} % of {setting}): what is new to it is refused\n"));
+        text.push_str(&format!(
+            "stream {stream} is full ({percent} % of {setting}): what is new to it is refused\n"
+        ));
     }
     (status, text)
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream;
-use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use prost::{Message, Name};
 use tokio::time::{Instant, sleep};
@@ -345,23 +345,23 @@ pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
         ErrorCode::STORAGE_RESOURCES_EXCEEDED,
         ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
     ];
-    server_error(error).is_some_and(|error| {
+    server_error(error).is_some_and(|(code, text)| {
         // The code of this one says only that the message was not stored.
-        ALL_STORAGE.contains(&error.error_code()) || error.to_string().contains("maximum bytes exceeded")
+        ALL_STORAGE.contains(&code) || text.contains("maximum bytes exceeded")
     })
 }
 
-/// What the server said, where an error came from it.
-pub(crate) fn server_error(error: &(dyn std::error::Error + 'static)) -> Option<jetstream::errors::Error> {
+/// Code and text of what the server said, where an error came from it.
+pub(crate) fn server_error(error: &(dyn std::error::Error + 'static)) -> Option<(ErrorCode, String)> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<jetstream::errors::Error>() {
-            return Some(found.clone());
-        }
-        if let Some(failure) = error.downcast_ref::<CreateStreamError>()
-            && let CreateStreamErrorKind::JetStream(found) = failure.kind()
-        {
-            return Some(found);
+        let setup = error.downcast_ref::<CreateStreamError>().map(CreateStreamError::kind);
+        let said = match setup {
+            Some(CreateStreamErrorKind::JetStream(said)) => Some(said),
+            _ => error.downcast_ref::<jetstream::Error>().cloned(),
+        };
+        if let Some(said) = said {
+            return Some((said.error_code(), said.to_string()));
         }
         next = error.source();
     }

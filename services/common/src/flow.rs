@@ -174,7 +174,7 @@ impl WhenFull {
 
 /// A stream, and what bounds it. The bytes are reserved on the server when the stream is made, so no stream can take room
 /// from another.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamStorage {
     /// Name of the stream; `KV_` and the name for a bucket.
     pub stream: &'static str,
@@ -331,11 +331,19 @@ mod tests {
         }
         for route in FLOW {
             let storage = STORAGE[storage_index(stream_of(route.subject).expect("a stream"))];
-            assert!(storage.used_by.contains(&route.from) && storage.used_by.contains(&route.to), "{}", route.subject);
+            assert!(
+                storage.used_by.contains(&route.from) && storage.used_by.contains(&route.to),
+                "{}",
+                route.subject
+            );
         }
         // Who has unsubscribed is never forgotten, and no work that is not done.
         for stream in [SUBSCRIBERS, STREAM, DEAD_LETTER_STREAM] {
-            assert_eq!(STORAGE[storage_index(stream)].when_full, WhenFull::RefuseNew, "{stream}");
+            assert_eq!(
+                STORAGE[storage_index(stream)].when_full,
+                WhenFull::RefuseNew,
+                "{stream}"
+            );
         }
         assert_eq!(stream_of("strangers.1"), None);
     }

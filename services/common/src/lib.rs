@@ -5,6 +5,7 @@
 //! `pipeline.rs`.
 
 pub mod admin;
+pub mod allowances;
 pub mod bus;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod dead_letters;
 pub mod flow;
 pub mod grpc;
 pub mod journal;
+pub mod kept_secret;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;

@@ -52,7 +52,8 @@ pub async fn run<M: Message + Name + Default>(
         start_time: time_of(since),
     };
     let subject = flow::subject_of::<M>();
-    let (waiting, mut messages) = streams::read_in_order(bus, flow::stream_of_message::<M>(), Some(subject), from).await?;
+    let (waiting, mut messages) =
+        streams::read_in_order(bus, flow::stream_of_message::<M>(), Some(subject), from).await?;
     let mut not_ready = Some(not_ready).filter(|_| waiting > 0);
     loop {
         let stored = tokio::select! {

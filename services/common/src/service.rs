@@ -262,8 +262,10 @@ impl Assembly {
 
     /// All gRPC services with operations, health and reflection, behind the token.
     async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
-        self.routes
-            .add_service(OperationsServiceServer::new(Operations::new(self.bus.clone(), self.streams.clone())));
+        self.routes.add_service(OperationsServiceServer::new(Operations::new(
+            self.bus.clone(),
+            self.streams.clone(),
+        )));
         self.names
             .push(<OperationsServiceServer<Operations> as NamedService>::NAME);
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -436,7 +438,9 @@ where
 /// What the streams reserve, which the server is asked for at the start.
 fn reserved(common: &CommonConfig) -> String {
     let megabytes = common.bus.limits.total() / MEGABYTE;
-    format!("all streams together reserve {megabytes} MB on each nats-server (nats.*_mb): max_file_store must be at least that\n")
+    format!(
+        "all streams together reserve {megabytes} MB on each nats-server (nats.*_mb): max_file_store must be at least that\n"
+    )
 }
 
 enum Arguments {

@@ -124,7 +124,10 @@ async fn trim_once(bus: &Bus) -> Result<(), BusError> {
     let first = wanted.min(handled.saturating_add(1));
     if first > state.first_sequence {
         let purged = stream.purge().sequence(first).await.map_err(request)?.purged;
-        info!(messages = purged, "dropped the oldest handled papers, to make room in the stream");
+        info!(
+            messages = purged,
+            "dropped the oldest handled papers, to make room in the stream"
+        );
     }
     Ok(())
 }

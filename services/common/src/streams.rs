@@ -173,7 +173,7 @@ fn is_as_wanted(found: &stream::Config, wanted: &stream::Config) -> bool {
 
 /// Why a stream could not be made: what it lacks in room is told with what there is.
 async fn setup_error(bus: &Bus, storage: &StreamStorage, error: &(dyn std::error::Error + 'static)) -> BusError {
-    let said = server_error(error).map(|error| error.to_string()).unwrap_or_default();
+    let said = server_error(error).map(|(_, said)| said).unwrap_or_default();
     // In a cluster no server is found that has the room.
     if !is_full(error) && !said.contains("insufficient storage") && !said.contains("max bytes") {
         return BusError::Setup {
@@ -199,7 +199,10 @@ async fn offered(bus: &Bus) -> String {
     };
     let reserved = account.reserved_storage / MEGABYTE;
     match account.limits.max_storage.and_then(|bytes| u64::try_from(bytes).ok()) {
-        Some(most) => format!("this account may have {} MB, of which {reserved} are reserved", most / MEGABYTE),
+        Some(most) => format!(
+            "this account may have {} MB, of which {reserved} are reserved",
+            most / MEGABYTE
+        ),
         None => format!("{reserved} MB are reserved so far"),
     }
 }

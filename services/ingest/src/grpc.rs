@@ -131,7 +131,11 @@ impl IngestService for IngestApi {
                     )
                 })?,
         };
-        let page = self.registry.page(after, size).await.map_err(|error| error.to_status())?;
+        let page = self
+            .registry
+            .page(after, size)
+            .await
+            .map_err(|error| error.to_status())?;
         let papers = page.records.into_iter().map(|record| AcceptedPaper {
             paper_id: record.id,
             revision: record.revision,

@@ -273,7 +273,7 @@ fn whole_seconds(time: Duration) -> u64 {
 }
 
 /// What counts as one client: an address, or for IPv6 the /64 network that a household gets.
-fn client_key(address: IpAddr) -> u128 {
+pub fn client_key(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits() & !u128::from(u64::MAX),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use common::clock::Clock;
-use common::grpc::{self, ChannelError, ServiceChannel};
+use common::grpc::{self, ServiceChannel};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::operations::v1::operations_service_client::OperationsServiceClient;
@@ -16,6 +16,7 @@ use crate::caching::{AnswerCache, SearchRequest, SharedAnswer};
 use crate::caller::Caller;
 use crate::config::WebConfig;
 use crate::page::PageRenderer;
+use crate::reader_ids::ReaderIds;
 
 /// Largest answer of the search service, in bytes: a list of a thousand papers with their abstracts exceeds tonic's default.
 const LARGEST_ANSWER: usize = 32 << 20;
@@ -30,6 +31,7 @@ pub struct AppState {
     pub channels: BackendChannels,
     pub pages: Arc<PageRenderer>,
     pub clock: Clock,
+    pub readers: ReaderIds,
     answers: AnswerCache,
 }
 
@@ -42,8 +44,11 @@ pub struct BackendChannels {
 
 impl AppState {
     /// Connects to a service when it is first needed.
-    pub fn new(config: &WebConfig, pages: Arc<PageRenderer>, clock: Clock) -> Result<Self, ChannelError> {
-        let channel = |url: &str| grpc::channel(url, config.token.as_deref());
+    ///
+    /// # Errors
+    /// An address, or the key of readers' cookies, cannot be used.
+    pub fn new(config: &WebConfig, pages: Arc<PageRenderer>, clock: Clock) -> Result<Self, String> {
+        let channel = |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| error.to_string());
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
             subscriptions: channel(&config.subscriptions_url)?,
@@ -59,6 +64,7 @@ impl AppState {
             operations: OperationsServiceClient::new(channels.intake.clone()),
             channels,
             pages,
+            readers: ReaderIds::new(&config.reader_ids, clock.clone())?,
             clock,
         })
     }

@@ -115,6 +115,7 @@ pub fn fill_in(
         ("indexing.folder", data.index()),
         ("notification.maildir", data.mail()),
         ("notification.state_folder", data.root().to_owned()),
+        ("web.state_folder", data.root().to_owned()),
     ] {
         settings.set_default(key, folder.display().to_string(), "the data folder");
     }

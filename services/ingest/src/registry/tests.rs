@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_nats::jetstream::kv;
 use common::clock::Clock;
 use common::config::BusConfig;
-use common::storage::StreamLimits;
 use common::flow;
+use common::storage::StreamLimits;
 use domain::Submission;
 use standalone::{Children, DataFolder, Programs, Toolbox};
 

@@ -15,6 +15,7 @@ use crate::caller::SiteSettings;
 use crate::config::WebConfig;
 use crate::limits::RateLimits;
 use crate::page::PageRenderer;
+use crate::reader_ids::ReaderIdSettings;
 
 /// Settings with services that nobody runs.
 fn unreachable() -> WebConfig {
@@ -42,6 +43,7 @@ fn unreachable() -> WebConfig {
             posts: 0,
             clients: 1,
         },
+        reader_ids: ReaderIdSettings::for_tests(),
     }
 }
 
