@@ -71,18 +71,16 @@ pub fn router(readiness: Readiness, bus: Bus) -> Router {
 
 /// A full stream is told, but takes no page down: only what needs room in it is refused.
 async fn readyz(State((readiness, bus)): State<(Readiness, Bus)>) -> (StatusCode, String) {
-    let (status, mut text) = if readiness.is_ready() {
-        (StatusCode::OK, "ready\n".to_owned())
+    let (status, word) = if readiness.is_ready() {
+        (StatusCode::OK, "ready")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n".to_owned())
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    for full in bus.store().closed() {
+    let full = bus.store().closed().into_iter().map(|full| {
         let (stream, setting, percent) = (full.storage.stream, full.storage.setting, full.percent());
-        text.push_str(&format!(
-            "stream {stream} is full ({percent} % of {setting}): what is new to it is refused\n"
-        ));
-    }
-    (status, text)
+        format!("stream {stream} is full ({percent} % of {setting}): what is new to it is refused\n")
+    });
+    (status, format!("{word}\n{}", full.collect::<String>()))
 }
 
 async fn metrics(State((readiness, bus)): State<(Readiness, Bus)>) -> impl IntoResponse {

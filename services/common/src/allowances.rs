@@ -105,9 +105,17 @@ mod tests {
         assert_eq!(taken(&[1, 1, 1]), [true, true, false], "two to each");
         assert_eq!(taken(&[2, 2, 3]), [true, false, false], "three to all");
         hands.advance(Duration::from_secs(20));
-        assert_eq!(taken(&[1, 2]), [false, true], "one to all came back, but not a whole one to the first");
+        assert_eq!(
+            taken(&[1, 2]),
+            [false, true],
+            "one to all came back, but not a whole one to the first"
+        );
         hands.advance(Duration::from_hours(1));
-        assert_eq!(taken(&[1, 1, 1]), [true, true, false], "never more than a minute's worth");
+        assert_eq!(
+            taken(&[1, 1, 1]),
+            [true, true, false],
+            "never more than a minute's worth"
+        );
     }
 
     #[test]

@@ -66,9 +66,13 @@ mod tests {
         assert_eq!(made.len(), LEAST_BYTES);
         fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("changed");
         assert_eq!(read_or_make(&path).expect("the same"), made);
-        let mode = fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, OWNER_ONLY);
-        assert_eq!(fs::read_dir(&folder).expect("there").count(), 1, "nothing is left beside it");
+        let permissions = fs::metadata(&path).expect("there").permissions();
+        assert_eq!(permissions.mode() & 0o777, OWNER_ONLY);
+        assert_eq!(
+            fs::read_dir(&folder).expect("there").count(),
+            1,
+            "nothing is left beside it"
+        );
         fs::write(&path, "short").expect("written");
         assert!(read_or_make(&path).expect_err("refused").contains("remove it"));
         fs::remove_dir_all(&folder).expect("removed");

@@ -68,23 +68,24 @@ fn sequence(id: &str) -> Result<u64, Status> {
     id.parse().map_err(|_| status::not_found("dead letter", id))
 }
 
-fn failed(error: BusError) -> Status {
-    status::of_bus(&error)
-}
-
 #[tonic::async_trait]
 impl OperationsService for Operations {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let mut routes = Vec::with_capacity(FLOW.len());
         for route in &FLOW {
-            routes.push(self.route_status(route).await.map_err(failed)?);
+            routes.push(self.route_status(route).await.map_err(status::of_bus)?);
         }
         let papers = self.bus.context.get_stream(flow::STREAM).await;
-        let state = papers.map_err(request).map_err(failed)?.cached_info().state.clone();
+        let state = papers
+            .map_err(request)
+            .map_err(status::of_bus)?
+            .cached_info()
+            .state
+            .clone();
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             routes,
-            dead_letters: dead_letters::count(&self.bus).await.map_err(failed)?,
+            dead_letters: dead_letters::count(&self.bus).await.map_err(status::of_bus)?,
             stream_messages: state.messages,
             stream_bytes: state.bytes,
             streams: self.streams.iter().map(|storage| self.stream_status(storage)).collect(),
@@ -103,7 +104,9 @@ impl OperationsService for Operations {
                 .parse()
                 .map_err(|_| status::invalid("page_token", "is not one that a response gave"))?,
         };
-        let mut letters = dead_letters::list(&self.bus, from, size + 1).await.map_err(failed)?;
+        let mut letters = dead_letters::list(&self.bus, from, size + 1)
+            .await
+            .map_err(status::of_bus)?;
         let next = if letters.len() > size {
             letters.pop().map(|letter| letter.id)
         } else {
@@ -123,7 +126,9 @@ impl OperationsService for Operations {
         request: Request<GetDeadLetterRequest>,
     ) -> Result<Response<GetDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        let letter = dead_letters::get(&self.bus, sequence(&id)?).await.map_err(failed)?;
+        let letter = dead_letters::get(&self.bus, sequence(&id)?)
+            .await
+            .map_err(status::of_bus)?;
         let letter = letter.ok_or_else(|| status::not_found("dead letter", &id))?;
         let payload_json = to_json(&letter.message_type, &letter.payload).unwrap_or_default();
         Ok(Response::new(GetDeadLetterResponse {
@@ -137,7 +142,10 @@ impl OperationsService for Operations {
         request: Request<ReplayDeadLetterRequest>,
     ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        if !dead_letters::replay(&self.bus, sequence(&id)?).await.map_err(failed)? {
+        if !dead_letters::replay(&self.bus, sequence(&id)?)
+            .await
+            .map_err(status::of_bus)?
+        {
             return Err(status::not_found("dead letter", &id));
         }
         Ok(Response::new(ReplayDeadLetterResponse {}))
@@ -150,7 +158,7 @@ impl OperationsService for Operations {
         let id = request.into_inner().id;
         if !dead_letters::drop_letter(&self.bus, sequence(&id)?)
             .await
-            .map_err(failed)?
+            .map_err(status::of_bus)?
         {
             return Err(status::not_found("dead letter", &id));
         }

@@ -63,7 +63,8 @@ pub fn unavailable(problem: impl std::fmt::Display) -> Status {
 }
 
 /// UNAVAILABLE for a fault of the bus, or RESOURCE_EXHAUSTED where a stream is full.
-pub fn of_bus(error: &BusError) -> Status {
+pub fn of_bus(error: impl std::borrow::Borrow<BusError>) -> Status {
+    let error = error.borrow();
     match error {
         BusError::Full { .. } => full(error),
         _ => unavailable(error),

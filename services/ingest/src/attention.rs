@@ -89,7 +89,7 @@ impl AttentionService for AttentionApi {
         self.bus
             .publish(&format!("attention:{event_id}"), &event)
             .await
-            .map_err(|error| status::of_bus(&error))?;
+            .map_err(status::of_bus)?;
         ATTENTION.with_label_values(&["recorded"]).inc();
         Ok(Response::new(RecordAttentionResponse {}))
     }

@@ -188,8 +188,10 @@ mod tests {
 
     #[test]
     fn cookies_come_back_whatever_the_ids_hold() {
-        let mut reader = ReaderCookies::default();
-        reader.signed_id = Some("0123.4567.a-b_c".to_owned());
+        let mut reader = ReaderCookies {
+            signed_id: Some("0123.4567.a-b_c".to_owned()),
+            ..ReaderCookies::default()
+        };
         for id in ["arxiv:hep-th/9901001", "own:a|b;c=\"ü\",%20", "arxiv:2402.14776"] {
             reader.save(id);
         }

@@ -61,8 +61,13 @@ impl ReaderIdSettings {
         let expected = "must be empty, or one or several keys of at least 32 characters, separated by commas";
         let keys = settings.get("web.cookie_key", expected, |value| {
             let keys = value.as_str()?.split(',').map(str::trim);
-            let keys: Vec<Vec<u8>> = keys.filter(|key| !key.is_empty()).map(|key| key.as_bytes().to_vec()).collect();
-            keys.iter().all(|key| key.len() >= kept_secret::LEAST_BYTES).then_some(CookieKeys(keys))
+            let keys: Vec<Vec<u8>> = keys
+                .filter(|key| !key.is_empty())
+                .map(|key| key.as_bytes().to_vec())
+                .collect();
+            keys.iter()
+                .all(|key| key.len() >= kept_secret::LEAST_BYTES)
+                .then_some(CookieKeys(keys))
         });
         Self {
             keys,
@@ -111,9 +116,9 @@ pub struct SignedReader {
 /// Whether what a reader does is recorded.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReaderStanding {
-    /// It is, under this id.
+    /// It is, under this id, as far as [`ReaderIds::may_record`] goes.
     Counts(String),
-    /// Not yet: the id was issued just now, or too much is recorded at this moment.
+    /// Not yet: the id was issued just now.
     Waits,
     /// There is no id, because there are too many new readers.
     NotAdmitted,
@@ -165,11 +170,16 @@ impl ReaderIds {
         };
         *cookie = Some(self.sign(reader));
         let counts = self.clock.now().duration_since(reader.issued) >= self.minimum_age;
-        if counts && (client.is_loopback() || self.votes.take(())) {
+        if counts {
             ReaderStanding::Counts(reader.id.simple().to_string())
         } else {
             ReaderStanding::Waits
         }
+    }
+
+    /// Whether one more act of a reader with a cookie is recorded in this minute.
+    pub fn may_record(&self, client: IpAddr) -> bool {
+        client.is_loopback() || self.votes.take(())
     }
 
     fn issue(&self, client: IpAddr) -> Option<SignedReader> {
@@ -286,7 +296,12 @@ mod tests {
             keys: CookieKeys(vec![vec![8; 32], settings.keys.0[0].clone()]),
             ..settings.clone()
         };
-        assert!(ReaderIds::new(&rotated, clock.clone()).expect("keys").check(&sound).is_some());
+        assert!(
+            ReaderIds::new(&rotated, clock.clone())
+                .expect("keys")
+                .check(&sound)
+                .is_some()
+        );
         let replaced = ReaderIdSettings {
             keys: CookieKeys(vec![vec![8; 32]]),
             ..settings
@@ -316,10 +331,12 @@ mod tests {
         assert_eq!(ids.standing(&mut known, stranger(1)), ReaderStanding::Waits);
         hands.advance(Duration::from_mins(10));
         let mut known = first;
-        for _ in 0..2 {
-            assert!(matches!(ids.standing(&mut known, stranger(1)), ReaderStanding::Counts(_)));
-        }
-        assert_eq!(ids.standing(&mut known, stranger(1)), ReaderStanding::Waits, "two votes of all");
+        assert!(matches!(
+            ids.standing(&mut known, stranger(1)),
+            ReaderStanding::Counts(_)
+        ));
+        let recorded = [stranger(1), stranger(2), stranger(3), LOCAL].map(|client| ids.may_record(client));
+        assert_eq!(recorded, [true, true, false, true], "two of all strangers");
     }
 
     #[test]

@@ -100,7 +100,8 @@ pub async fn vote(
             if let Err(error) = record_waiting(&app, &caller, &mut reader, &id).await {
                 return refused(&app, &error);
             }
-            reader_acted("vote", "recorded");
+            let recorded = !reader.waiting.contains(&fields.paper);
+            reader_acted("vote", if recorded { "recorded" } else { "waits" });
         }
         ReaderStanding::Waits => {
             reader.wait(&fields.paper);
@@ -118,17 +119,31 @@ async fn vote_by_mail(app: &AppState, caller: &Caller, fields: &ReactionFields) 
     record(app, caller, &fields.paper, AttentionKind::Vote, reader_id).await
 }
 
-/// Records the votes that wait, the newest first. Where ingest takes no more at this moment, the rest goes on waiting.
+/// Records the votes that wait, the newest first, which is known to be for a paper that exists. Where there are too many at
+/// this moment, the rest goes on waiting.
 async fn record_waiting(
     app: &AppState,
     caller: &Caller,
     reader: &mut ReaderCookies,
     reader_id: &str,
 ) -> Result<(), Status> {
+    let mut is_known = true;
     while let Some(paper) = reader.waiting.first() {
-        match record(app, caller, paper, AttentionKind::Vote, reader_id.to_owned()).await {
-            Err(error) if error.code() == Code::ResourceExhausted => return Ok(()),
-            recorded => recorded?,
+        let exists = if is_known {
+            Ok(())
+        } else {
+            check_exists(app, caller, paper).await
+        };
+        is_known = false;
+        match exists {
+            // What stands in a cookie may name anything.
+            Err(error) if matches!(error.code(), Code::NotFound | Code::InvalidArgument) => {}
+            Err(error) => return Err(error),
+            Ok(()) if !app.readers.may_record(caller.address()) => return Ok(()),
+            Ok(()) => match record(app, caller, paper, AttentionKind::Vote, reader_id.to_owned()).await {
+                Err(error) if error.code() == Code::ResourceExhausted => return Ok(()),
+                recorded => recorded?,
+            },
         }
         reader.waiting.remove(0);
     }
@@ -147,6 +162,7 @@ pub async fn save(
     }
     // The paper is saved in the browser; the record is only for the statistics.
     let outcome = match app.readers.standing(&mut reader.signed_id, caller.address()) {
+        ReaderStanding::Counts(_) if !app.readers.may_record(caller.address()) => "waits",
         ReaderStanding::Counts(id) => {
             let recorded = record(&app, &caller, &fields.paper, AttentionKind::Save, id).await;
             if let Err(error) = &recorded {
