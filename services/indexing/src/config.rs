@@ -11,6 +11,7 @@ use tracing::info;
 use crate::store::embedded::EmbeddedCollections;
 use crate::store::qdrant::{QdrantCollections, QdrantSettings};
 use crate::store::{Collections, StoreError};
+use crate::trending::AttentionMemory;
 
 /// Settings of the service.
 #[derive(Clone)]
@@ -25,6 +26,8 @@ pub struct IndexingConfig {
     pub token: Option<String>,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
+    /// What attention may take in memory.
+    pub attention: AttentionMemory,
 }
 
 /// What holds the catalogue.
@@ -52,6 +55,7 @@ impl IndexingConfig {
             embedding_url: settings.url("indexing.embedding_url", &["http://", "https://"]),
             ingest_url: settings.url("indexing.ingest_url", &["http://", "https://"]),
             token: common.grpc.token.clone(),
+            attention: AttentionMemory::of_bytes(settings.integer::<usize>("indexing.attention_mb", 8..=65_536) << 20),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {
                 if value.as_str() == Some("measured") {
                     return Some(None);
