@@ -62,20 +62,25 @@ impl Drop for NotReady {
 
 /// The routes of the operator's port.
 pub fn router(readiness: Readiness, bus: Bus) -> Router {
-    let numbers = get(metrics).with_state((readiness.clone(), bus));
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
-        .route("/metrics", numbers)
-        .with_state(readiness)
+        .route("/metrics", get(metrics))
+        .with_state((readiness, bus))
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str) {
-    if readiness.is_ready() {
-        (StatusCode::OK, "ready\n")
+/// A full stream is told, but takes no page down: only what needs room in it is refused.
+async fn readyz(State((readiness, bus)): State<(Readiness, Bus)>) -> (StatusCode, String) {
+    let (status, word) = if readiness.is_ready() {
+        (StatusCode::OK, "ready")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-    }
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+    };
+    let full = bus.store().closed().into_iter().map(|full| {
+        let (stream, setting, percent) = (full.storage.stream, full.storage.setting, full.percent());
+        format!("stream {stream} is full ({percent} % of {setting}): what is new to it is refused\n")
+    });
+    (status, format!("{word}\n{}", full.collect::<String>()))
 }
 
 async fn metrics(State((readiness, bus)): State<(Readiness, Bus)>) -> impl IntoResponse {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishErrorKind};
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use prost::{Message, Name};
 use tokio::time::{Instant, sleep};
@@ -15,6 +16,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::clock::Clock;
 use crate::config::BusConfig;
+use crate::storage::{MEGABYTE, StoreUse, StreamUse};
 use crate::{flow, telemetry};
 
 /// Oldest NATS server that keeps what we ask of it. Older ones ignore settings in silence.
@@ -22,7 +24,7 @@ pub const OLDEST_SERVER: (u32, u32) = (2, 11);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(30);
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A fault of the bus. All but the first two pass with time and are retried by callers.
+/// A fault of the bus. All but those of the setup pass with time and are retried by callers.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// Too old to be relied on.
@@ -44,6 +46,35 @@ pub enum BusError {
         name: String,
         /// Why.
         problem: String,
+    },
+    /// The server does not have the bytes that a stream reserves.
+    #[error(
+        "stream {stream} cannot reserve {megabytes} MB ({setting}) on nats-server ({problem}): all streams together need {total} MB, \
+         and {offered}; raise max_file_store of nats-server (by default 75 % of the free disk) or lower the nats.*_mb settings"
+    )]
+    NoRoom {
+        /// The stream.
+        stream: &'static str,
+        /// The setting of its limit.
+        setting: &'static str,
+        /// The limit.
+        megabytes: u64,
+        /// What all streams need.
+        total: u64,
+        /// What the server has.
+        offered: String,
+        /// What the server says.
+        problem: String,
+    },
+    /// At its limit, and nothing in it may be dropped.
+    #[error("stream {stream} is full; it takes no more until there is room in its {megabytes} MB ({setting})")]
+    Full {
+        /// The stream.
+        stream: &'static str,
+        /// The setting of its limit.
+        setting: &'static str,
+        /// The limit.
+        megabytes: u64,
     },
     /// Nobody answers.
     #[error("no nats-server answers at {url}: {problem}; check nats.url and that the server runs")]
@@ -90,6 +121,7 @@ pub struct Bus {
     pub(crate) client: async_nats::Client,
     pub(crate) context: jetstream::Context,
     pub(crate) config: BusConfig,
+    store: StoreUse,
     clock: Clock,
 }
 
@@ -106,6 +138,7 @@ impl Bus {
         Ok(Self {
             client,
             context,
+            store: StoreUse::new(config.limits),
             config,
             clock,
         })
@@ -121,9 +154,15 @@ impl Bus {
         &self.context
     }
 
-    /// Copies each bucket should have.
-    pub fn replicas(&self) -> usize {
-        self.config.replicas
+    /// How full the streams are, as far as this process knows.
+    pub fn store(&self) -> &StoreUse {
+        &self.store
+    }
+
+    /// Whether something may begin that ends in these streams; [`BusError::Full`] for the first of them that is full.
+    pub fn require_room(&self, streams: &[&str]) -> Result<(), BusError> {
+        let mut all = streams.iter().map(|stream| self.store.of(stream));
+        all.find(StreamUse::is_closed).map_or(Ok(()), |used| Err(full(&used)))
     }
 
     /// The clock of the process.
@@ -161,7 +200,8 @@ impl Bus {
     /// The message of a type that lies at a sequence of the stream. `None` where the stream keeps it no longer, or where
     /// another message lies there because the stream was made anew.
     pub async fn stored<M: Message + Name + Default>(&self, sequence: u64) -> Result<Option<M>, BusError> {
-        let stream = self.context.get_stream_no_info(flow::STREAM).await.map_err(request)?;
+        let stream = flow::stream_of_message::<M>();
+        let stream = self.context.get_stream_no_info(stream).await.map_err(request)?;
         let raw = match stream.get_raw_message(sequence).await {
             Ok(raw) => raw,
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
@@ -192,12 +232,29 @@ impl Bus {
     ) -> Result<bool, BusError> {
         let expected = async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
         headers.insert(expected, last.to_string().as_str());
+        let size = payload.len();
         let publishing = self.context.publish_with_headers(subject.to_owned(), headers, payload);
         match publishing.await.map_err(request)?.await {
-            Ok(_) => Ok(true),
+            Ok(_) => {
+                self.count(subject, size);
+                Ok(true)
+            }
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
-            Err(error) => Err(request(error)),
+            Err(error) => Err(self.refused(subject, &error).unwrap_or_else(|| request(error))),
         }
+    }
+
+    fn count(&self, subject: &str, bytes: usize) {
+        if let Some(stream) = flow::stream_of(subject) {
+            self.store.add(stream, bytes);
+        }
+    }
+
+    /// [`BusError::Full`] where that is why the server did not take a message.
+    fn refused(&self, subject: &str, error: &(dyn std::error::Error + 'static)) -> Option<BusError> {
+        let stream = flow::stream_of(subject).filter(|_| is_full(error))?;
+        self.store.note_full(stream);
+        Some(full(&self.store.of(stream)))
     }
 
     /// Publishes bytes under the same id until they are acknowledged or the deadline passes, and says at which sequence
@@ -220,9 +277,13 @@ impl Bus {
                 Ok(acknowledgement) => match acknowledgement.await {
                     Ok(stored) => {
                         debug!(subject, id, duplicate = stored.duplicate, "published");
+                        self.count(subject, payload.len());
                         return Ok(stored.sequence);
                     }
-                    Err(error) => error.to_string(),
+                    Err(error) => match self.refused(subject, &error) {
+                        Some(full) => return Err(full),
+                        None => error.to_string(),
+                    },
                 },
                 Err(error) => error.to_string(),
             };
@@ -267,6 +328,44 @@ async fn connect_within_deadline(url: &str, service: &str) -> Result<async_nats:
 fn is_new_enough(version: &str) -> bool {
     let mut parts = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST_SERVER
+}
+
+fn full(used: &StreamUse) -> BusError {
+    BusError::Full {
+        stream: used.storage.stream,
+        setting: used.storage.setting,
+        megabytes: used.limit / MEGABYTE,
+    }
+}
+
+/// Whether an error of the server says that a stream, or all storage, is full.
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    const ALL_STORAGE: [ErrorCode; 3] = [
+        ErrorCode::INSUFFICIENT_RESOURCES,
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+    ];
+    server_error(error).is_some_and(|(code, text)| {
+        // The code of this one says only that the message was not stored.
+        ALL_STORAGE.contains(&code) || text.contains("maximum bytes exceeded")
+    })
+}
+
+/// Code and text of what the server said, where an error came from it.
+pub(crate) fn server_error(error: &(dyn std::error::Error + 'static)) -> Option<(ErrorCode, String)> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let setup = error.downcast_ref::<CreateStreamError>().map(CreateStreamError::kind);
+        let said = match setup {
+            Some(CreateStreamErrorKind::JetStream(said)) => Some(said),
+            _ => error.downcast_ref::<jetstream::Error>().cloned(),
+        };
+        if let Some(said) = said {
+            return Some((said.error_code(), said.to_string()));
+        }
+        next = error.source();
+    }
+    None
 }
 
 pub(crate) fn request(error: impl std::fmt::Display) -> BusError {

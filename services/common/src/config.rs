@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use crate::flow;
 use crate::keys::{KeyFile, KeyRecord};
+use crate::storage::StreamLimits;
 use crate::tls::{ClientTls, ServerTls};
 
 mod transport;
@@ -25,6 +26,8 @@ pub const COMMON_DEFAULTS: &str = include_str!("defaults.toml");
 pub const ENVIRONMENT_PREFIX: &str = "BROADSHEET_";
 /// Exit status for mistakes in the configuration (`EX_USAGE` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 64;
+/// The highest limit of a stream, in megabytes: a petabyte.
+const MOST_MEGABYTES: u64 = 1 << 30;
 /// Sections beside those of the services: one file may configure all of them, and each reads its own.
 const SHARED_SECTIONS: [&str; 6] = ["nats", "grpc", "admin", "telemetry", "lifecycle", "up"];
 
@@ -368,6 +371,8 @@ pub struct BusConfig {
     pub replicas: usize,
     /// How long messages are kept.
     pub max_age: Duration,
+    /// How many bytes each stream may take.
+    pub limits: StreamLimits,
 }
 
 /// The gRPC server.
@@ -418,6 +423,7 @@ impl CommonConfig {
                 url: settings.url("nats.url", &["nats://", "tls://"]),
                 replicas: settings.integer("nats.replicas", 1..=5),
                 max_age: Duration::from_hours(24 * settings.number("nats.max_age_days", 1..=3650)),
+                limits: StreamLimits::from_settings(|setting| settings.number(setting, 1..=MOST_MEGABYTES)),
             },
             grpc,
             caller: caller.clone(),

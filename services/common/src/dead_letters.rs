@@ -130,7 +130,15 @@ pub(crate) async fn record_replayed(
         ..DeadLetter::default()
     };
     let subject = format!("{}.{consumer}.{}", flow::DEAD_LETTER_PREFIX, stored.sequence);
-    if bus.publish_first(&subject, letter.encode_to_vec().into()).await? {
+    let published = match bus.publish_first(&subject, letter.encode_to_vec().into()).await {
+        // The message stays where it is, and is come upon again at the next start; those behind it are not to wait.
+        Err(error @ BusError::Full { .. }) => {
+            tracing::error!(consumer, sequence = stored.sequence, reason = letter.reason, %error, "dead letter not recorded");
+            false
+        }
+        published => published?,
+    };
+    if published {
         tracing::error!(
             consumer,
             sequence = stored.sequence,

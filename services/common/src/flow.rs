@@ -7,10 +7,14 @@ use std::time::Duration;
 /// The services of the platform.
 pub const SERVICES: [&str; 5] = ["ingest", "embedding", "indexing", "notification", "web"];
 
-/// The one stream papers and attention travel on.
+/// The stream papers travel on.
 pub const STREAM: &str = "PAPERS";
-/// What the stream holds.
-pub const STREAM_SUBJECTS: [&str; 2] = ["papers.>", "attention.>"];
+/// What it holds.
+pub const STREAM_SUBJECTS: &str = "papers.>";
+/// The stream of attention, apart from papers, because strangers cause it.
+pub const ATTENTION_STREAM: &str = "ATTENTION";
+/// What it holds.
+pub const ATTENTION_SUBJECTS: &str = "attention.>";
 /// The stream that keeps the server's advisories about messages that were given up, while no worker looks.
 pub const ADVISORY_STREAM: &str = "DEAD_LETTER_ADVISORIES";
 /// The stream that keeps dead letters for operators.
@@ -22,6 +26,40 @@ pub const DEAD_LETTER_PREFIX: &str = "dead_letters";
 pub const AUDIT_STREAM: &str = "AUDIT";
 /// Audit entries lie at `<prefix>.<service>`.
 pub const AUDIT_PREFIX: &str = "audit";
+
+/// The one service that makes and changes streams, and makes room in them. Who may make a stream can have the server copy any
+/// other stream into it, so it is the one that holds the subscribers' data anyway.
+pub const STREAM_MAKER: &str = "notification";
+
+/// A bucket of state that one service keeps on the bus.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub description: &'static str,
+    /// The service that reads and writes it.
+    pub owner: &'static str,
+}
+
+/// The registry of papers.
+pub const PAPERS_BUCKET: &str = "ingest-papers";
+/// The states of sources.
+pub const SOURCES_BUCKET: &str = "ingest-sources";
+
+/// The buckets.
+pub const BUCKETS: [Bucket; 2] = [
+    Bucket {
+        name: PAPERS_BUCKET,
+        description: "The newest revision of each paper id",
+        owner: "ingest",
+    },
+    Bucket {
+        name: SOURCES_BUCKET,
+        description: "State of each source of papers",
+        owner: "ingest",
+    },
+];
 
 /// How the reader of a route consumes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +142,12 @@ pub const LOGS: [Log; 3] = [
     Log { stream: DELIVERIES,  prefix: "deliveries",   message: "broadsheet.subscriptions.v1.DeliveryLogged",    owner: "notification" },
 ];
 
+/// Whether a process makes the streams: the service that does, or one that is no service by itself, such as all of them
+/// together.
+pub fn makes_streams(process: &str) -> bool {
+    process == STREAM_MAKER || !SERVICES.contains(&process)
+}
+
 /// The log that messages of a type lie in.
 ///
 /// # Panics
@@ -112,6 +156,84 @@ pub fn log_of<M: prost::Name>() -> &'static Log {
     let name = M::full_name();
     let log = LOGS.iter().find(|log| log.message == name);
     log.unwrap_or_else(|| panic!("message {name} has no log in the flow table"))
+}
+
+/// What a stream does when its bytes are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It forgets the oldest messages: they are worth least, and their writers must not wait.
+    DropOldest,
+    /// It takes no more until there is room: nothing in it may be lost.
+    RefuseNew,
+}
+
+impl WhenFull {
+    /// Its label in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DropOldest => "drops_oldest",
+            Self::RefuseNew => "refuses_new",
+        }
+    }
+}
+
+/// A stream, and what bounds it. The bytes are reserved on the server when the stream is made, so no stream can take room
+/// from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamStorage {
+    /// Name of the stream; `KV_` and the name for a bucket.
+    pub stream: &'static str,
+    /// The setting of its limit, in megabytes.
+    pub setting: &'static str,
+    /// What happens at the limit.
+    pub when_full: WhenFull,
+    /// The services that read or write it.
+    pub used_by: &'static [&'static str],
+}
+
+/// Every stream and bucket there is.
+#[rustfmt::skip]
+pub const STORAGE: [StreamStorage; 9] = [
+    StreamStorage { stream: SUBSCRIBERS,         setting: "nats.subscribers_mb",  when_full: WhenFull::RefuseNew,  used_by: &["notification"] },
+    StreamStorage { stream: DELIVERIES,          setting: "nats.deliveries_mb",   when_full: WhenFull::DropOldest, used_by: &["notification"] },
+    StreamStorage { stream: "KV_ingest-papers",  setting: "nats.registry_mb",     when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
+    StreamStorage { stream: "KV_ingest-sources", setting: "nats.sources_mb",      when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
+    StreamStorage { stream: DEAD_LETTER_STREAM,  setting: "nats.dead_letters_mb", when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
+    StreamStorage { stream: ADVISORY_STREAM,     setting: "nats.advisories_mb",   when_full: WhenFull::DropOldest, used_by: &["embedding", "indexing", "notification"] },
+    StreamStorage { stream: AUDIT_STREAM,        setting: "nats.audit_mb",        when_full: WhenFull::DropOldest, used_by: &["ingest", "embedding", "indexing", "notification"] },
+    StreamStorage { stream: STREAM,              setting: "nats.papers_mb",       when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
+    StreamStorage { stream: ATTENTION_STREAM,    setting: "nats.attention_mb",    when_full: WhenFull::DropOldest, used_by: &["ingest", "indexing", "notification"] },
+];
+
+/// The place of a stream in [`STORAGE`].
+///
+/// # Panics
+/// When it is not there: a mistake in this program that its first test run shows.
+pub fn storage_index(stream: &str) -> usize {
+    let index = STORAGE.iter().position(|storage| storage.stream == stream);
+    index.unwrap_or_else(|| panic!("stream {stream} is not in the table of storage"))
+}
+
+/// The stream that messages on a subject lie in; `None` for a subject of nobody.
+pub fn stream_of(subject: &str) -> Option<&'static str> {
+    let prefix = subject.split('.').next().unwrap_or(subject);
+    let holds = |subjects: &str| subjects.strip_suffix(".>") == Some(prefix);
+    match prefix {
+        _ if holds(STREAM_SUBJECTS) => Some(STREAM),
+        _ if holds(ATTENTION_SUBJECTS) => Some(ATTENTION_STREAM),
+        DEAD_LETTER_PREFIX => Some(DEAD_LETTER_STREAM),
+        AUDIT_PREFIX => Some(AUDIT_STREAM),
+        _ => LOGS.iter().find(|log| log.prefix == prefix).map(|log| log.stream),
+    }
+}
+
+/// The stream that messages of a type of the flow lie in.
+///
+/// # Panics
+/// When the type is not in the table: a mistake in this program that its first test run shows.
+pub fn stream_of_message<M: prost::Name>() -> &'static str {
+    let subject = subject_of::<M>();
+    stream_of(subject).unwrap_or_else(|| panic!("subject {subject} lies in no stream"))
 }
 
 /// The subject messages of a type are published on.
@@ -180,12 +302,9 @@ mod tests {
     fn consumers_are_unique_and_subjects_lie_in_the_stream() {
         let mut consumers = HashSet::new();
         for route in FLOW {
-            assert!(
-                STREAM_SUBJECTS
-                    .iter()
-                    .any(|all| route.subject.starts_with(all.trim_end_matches('>')))
-            );
+            let stream = stream_of(route.subject).expect("a stream");
             if let Consumption::WorkQueue { consumer, .. } = route.consumption {
+                assert_eq!(stream, STREAM, "dead letters are made of messages in it");
                 assert!(consumers.insert(consumer), "{consumer} twice");
                 assert!(consumer.starts_with(route.to), "{consumer} is named after its service");
             }
@@ -202,9 +321,38 @@ mod tests {
         ];
         assert_eq!(prefixes.iter().collect::<HashSet<_>>().len(), LOGS.len());
         for log in LOGS {
-            let mut taken = STREAM_SUBJECTS.iter().map(|all| all.trim_end_matches(".>"));
-            assert!(!taken.any(|prefix| prefix == log.prefix), "{}", log.prefix);
+            for taken in [STREAM_SUBJECTS, ATTENTION_SUBJECTS] {
+                assert_ne!(taken.trim_end_matches(".>"), log.prefix);
+            }
+            assert_eq!(stream_of(&format!("{}.somebody", log.prefix)), Some(log.stream));
         }
+    }
+
+    #[test]
+    fn every_stream_has_one_limit_of_its_own() {
+        let distinct = |names: Vec<&str>| names.into_iter().collect::<HashSet<_>>().len();
+        assert_eq!(distinct(STORAGE.map(|one| one.stream).to_vec()), STORAGE.len());
+        assert_eq!(distinct(STORAGE.map(|one| one.setting).to_vec()), STORAGE.len());
+        for bucket in BUCKETS {
+            storage_index(&format!("KV_{}", bucket.name));
+        }
+        for route in FLOW {
+            let storage = STORAGE[storage_index(stream_of(route.subject).expect("a stream"))];
+            assert!(
+                storage.used_by.contains(&route.from) && storage.used_by.contains(&route.to),
+                "{}",
+                route.subject
+            );
+        }
+        // Who has unsubscribed is never forgotten, and no work that is not done.
+        for stream in [SUBSCRIBERS, STREAM, DEAD_LETTER_STREAM] {
+            assert_eq!(
+                STORAGE[storage_index(stream)].when_full,
+                WhenFull::RefuseNew,
+                "{stream}"
+            );
+        }
+        assert_eq!(stream_of("strangers.1"), None);
     }
 
     #[test]

@@ -82,6 +82,11 @@ impl Journal {
         Ok(Self { bus: bus.clone() })
     }
 
+    /// Whether a log takes things that are not in it yet; [`BusError::Full`] where it has only room for changes of the others.
+    pub fn require_room<M: Name>(&self) -> Result<(), BusError> {
+        self.bus.require_room(&[flow::log_of::<M>().stream])
+    }
+
     /// Puts the newest state of a thing and returns when the log has it: what the log holds then. `newest` is given what
     /// the log has and reads that state from the store; it is asked again when somebody else put something meanwhile. `None`
     /// puts nothing.

@@ -173,6 +173,7 @@ async fn look(bus: &Bus, consumers: &[&str]) -> Result<(), BusError> {
     Ok(())
 }
 
-fn as_gauge(count: u64) -> i64 {
+/// A count as the value of a gauge.
+pub(crate) fn as_gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

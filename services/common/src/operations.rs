@@ -7,25 +7,38 @@ use proto::operations::v1::operations_service_server::OperationsService;
 use proto::operations::v1::{
     DropDeadLetterRequest, DropDeadLetterResponse, GetDeadLetterRequest, GetDeadLetterResponse, GetStatusRequest,
     GetStatusResponse, ListAuditEntriesRequest, ListAuditEntriesResponse, ListDeadLettersRequest,
-    ListDeadLettersResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse, RouteStatus,
+    ListDeadLettersResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse, RouteStatus, StreamStatus,
 };
 use tonic::{Request, Response, Status};
 
 use crate::audit::{self, AuditStart};
 use crate::bus::{Bus, BusError, request};
-use crate::flow::{self, Consumption, FLOW, Route};
+use crate::flow::{self, Consumption, FLOW, Route, StreamStorage};
 use crate::streams::WorkConsumer;
 use crate::{dead_letters, status};
 
 /// Answers from the bus.
 pub struct Operations {
     bus: Bus,
+    streams: Vec<&'static StreamStorage>,
 }
 
 impl Operations {
-    /// Over a connected bus.
-    pub fn new(bus: Bus) -> Self {
-        Self { bus }
+    /// Over a connected bus, with the streams that the process uses.
+    pub(crate) fn new(bus: Bus, streams: Vec<&'static StreamStorage>) -> Self {
+        Self { bus, streams }
+    }
+
+    fn stream_status(&self, storage: &StreamStorage) -> StreamStatus {
+        let used = self.bus.store().of(storage.stream);
+        StreamStatus {
+            name: storage.stream.to_owned(),
+            messages: used.messages,
+            bytes: used.bytes,
+            limit_bytes: used.limit,
+            setting: storage.setting.to_owned(),
+            refuses_new: used.is_closed(),
+        }
     }
 
     async fn route_status(&self, route: &Route) -> Result<RouteStatus, BusError> {
@@ -56,31 +69,27 @@ fn sequence(id: &str) -> Result<u64, Status> {
     id.parse().map_err(|_| status::not_found("dead letter", id))
 }
 
-fn failed(error: BusError) -> Status {
-    status::unavailable(error)
-}
-
 #[tonic::async_trait]
 impl OperationsService for Operations {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
         let mut routes = Vec::with_capacity(FLOW.len());
         for route in &FLOW {
-            routes.push(self.route_status(route).await.map_err(failed)?);
+            routes.push(self.route_status(route).await.map_err(status::of_bus)?);
         }
-        let mut stream = self
-            .bus
-            .context
-            .get_stream(flow::STREAM)
-            .await
+        let papers = self.bus.context.get_stream(flow::STREAM).await;
+        let state = papers
             .map_err(request)
-            .map_err(failed)?;
-        let state = stream.info().await.map_err(request).map_err(failed)?.state.clone();
+            .map_err(status::of_bus)?
+            .cached_info()
+            .state
+            .clone();
         Ok(Response::new(GetStatusResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             routes,
-            dead_letters: dead_letters::count(&self.bus).await.map_err(failed)?,
+            dead_letters: dead_letters::count(&self.bus).await.map_err(status::of_bus)?,
             stream_messages: state.messages,
             stream_bytes: state.bytes,
+            streams: self.streams.iter().map(|storage| self.stream_status(storage)).collect(),
         }))
     }
 
@@ -96,7 +105,9 @@ impl OperationsService for Operations {
                 .parse()
                 .map_err(|_| status::invalid("page_token", "is not one that a response gave"))?,
         };
-        let mut letters = dead_letters::list(&self.bus, from, size + 1).await.map_err(failed)?;
+        let mut letters = dead_letters::list(&self.bus, from, size + 1)
+            .await
+            .map_err(status::of_bus)?;
         let next = if letters.len() > size {
             letters.pop().map(|letter| letter.id)
         } else {
@@ -116,7 +127,9 @@ impl OperationsService for Operations {
         request: Request<GetDeadLetterRequest>,
     ) -> Result<Response<GetDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        let letter = dead_letters::get(&self.bus, sequence(&id)?).await.map_err(failed)?;
+        let letter = dead_letters::get(&self.bus, sequence(&id)?)
+            .await
+            .map_err(status::of_bus)?;
         let letter = letter.ok_or_else(|| status::not_found("dead letter", &id))?;
         let payload_json = to_json(&letter.message_type, &letter.payload).unwrap_or_default();
         Ok(Response::new(GetDeadLetterResponse {
@@ -130,7 +143,10 @@ impl OperationsService for Operations {
         request: Request<ReplayDeadLetterRequest>,
     ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        if !dead_letters::replay(&self.bus, sequence(&id)?).await.map_err(failed)? {
+        if !dead_letters::replay(&self.bus, sequence(&id)?)
+            .await
+            .map_err(status::of_bus)?
+        {
             return Err(status::not_found("dead letter", &id));
         }
         Ok(Response::new(ReplayDeadLetterResponse {}))
@@ -143,7 +159,7 @@ impl OperationsService for Operations {
         let id = request.into_inner().id;
         if !dead_letters::drop_letter(&self.bus, sequence(&id)?)
             .await
-            .map_err(failed)?
+            .map_err(status::of_bus)?
         {
             return Err(status::not_found("dead letter", &id));
         }

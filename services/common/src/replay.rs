@@ -52,7 +52,8 @@ pub async fn run<M: Message + Name + Default>(
         start_time: time_of(since),
     };
     let subject = flow::subject_of::<M>();
-    let (waiting, mut messages) = streams::read_in_order(bus, flow::STREAM, Some(subject), from).await?;
+    let (waiting, mut messages) =
+        streams::read_in_order(bus, flow::stream_of_message::<M>(), Some(subject), from).await?;
     let mut not_ready = Some(not_ready).filter(|_| waiting > 0);
     loop {
         let stored = tokio::select! {
@@ -78,7 +79,8 @@ pub async fn follow<M: Message + Name + Default>(
     consumer: &'static str,
     after: Option<u64>,
 ) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
-    let mut stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
+    let name = flow::stream_of_message::<M>();
+    let mut stream = bus.context.get_stream(name).await.map_err(request)?;
     if let Some(after) = after {
         let state = &stream.info().await.map_err(request)?.state;
         if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
@@ -88,7 +90,7 @@ pub async fn follow<M: Message + Name + Default>(
     let from = after.map_or(DeliverPolicy::New, |after| DeliverPolicy::ByStartSequence {
         start_sequence: after.saturating_add(1),
     });
-    let (_, messages) = streams::read_in_order(bus, flow::STREAM, Some(flow::subject_of::<M>()), from).await?;
+    let (_, messages) = streams::read_in_order(bus, name, Some(flow::subject_of::<M>()), from).await?;
     let bus = bus.clone();
     let decoded = messages.filter_map(move |stored| {
         let bus = bus.clone();

@@ -29,11 +29,13 @@ use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
 use crate::connections::{ConnectionLimits, ConnectionTable};
+use crate::flow::{self, StreamStorage};
 use crate::keys::Keyring;
 use crate::operations::Operations;
+use crate::storage::MEGABYTE;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, grpc_limits, http_server, lifecycle, metrics, streams, telemetry, tls};
+use crate::{dead_letters, grpc_limits, http_server, lifecycle, metrics, stream_use, streams, telemetry, tls};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +108,8 @@ pub struct Assembly {
     /// Held by parts that are not ready yet.
     pub readiness: Readiness,
     clock: Clock,
+    /// The streams that the process uses.
+    streams: Vec<&'static StreamStorage>,
     supervisor: Supervisor,
     routes: RoutesBuilder,
     names: Vec<&'static str>,
@@ -128,10 +132,19 @@ impl Assembly {
             .tasks()
             .run_infallible("audit log", publisher.run(stop.clone()));
         follow_certificates(config, &clock, &supervisor.tasks());
+        let looking = stream_use::watch(bus.clone(), process, stop.clone());
+        supervisor.tasks().run_infallible("use of the streams", looking);
+        if flow::makes_streams(process) {
+            let trimming = stream_use::trim_papers(bus.clone(), stop.clone());
+            supervisor
+                .tasks()
+                .run_infallible("trimming of handled papers", trimming);
+        }
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),
             clock,
+            streams: stream_use::streams_of(process),
             supervisor,
             stop,
             routes: RoutesBuilder::default(),
@@ -254,8 +267,10 @@ impl Assembly {
 
     /// All gRPC services with operations, health and reflection, behind the guard.
     async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
-        self.routes
-            .add_service(OperationsServiceServer::new(Operations::new(self.bus.clone())));
+        self.routes.add_service(OperationsServiceServer::new(Operations::new(
+            self.bus.clone(),
+            self.streams.clone(),
+        )));
         self.names
             .push(<OperationsServiceServer<Operations> as NamedService>::NAME);
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -369,7 +384,7 @@ where
         return complain(name, &mistakes.to_string());
     }
     if check_only {
-        return print("the configuration holds\n");
+        return print(&format!("the configuration holds\n{}", reserved(&common)));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -398,6 +413,14 @@ where
     let ended = assembly.run(common, grpc, admin).await;
     telemetry.shutdown();
     ended
+}
+
+/// What the streams reserve, which the server is asked for at the start.
+fn reserved(common: &CommonConfig) -> String {
+    let megabytes = common.bus.limits.total() / MEGABYTE;
+    format!(
+        "all streams together reserve {megabytes} MB on each nats-server (nats.*_mb): max_file_store must be at least that\n"
+    )
 }
 
 enum Arguments {

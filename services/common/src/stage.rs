@@ -21,6 +21,8 @@ use crate::streams::{self, WorkConsumer};
 use crate::{tasks, telemetry};
 
 const PULL_EXPIRES: Duration = Duration::from_secs(20);
+/// Between two tries to publish into a full stream; well below every ack-wait.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of one message.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ async fn run_worker<S: Stage>(
         };
         match pulled {
             Ok(messages) if messages.is_empty() => {}
-            Ok(messages) => handle_batch(bus, stage, route, messages).await,
+            Ok(messages) => handle_batch(bus, stage, route, messages, shutdown).await,
             Err(problem) => {
                 warn!(subject = route.subject, problem, "pull failed, trying again");
                 tokio::select! {
@@ -183,7 +185,13 @@ impl Received {
     }
 }
 
-async fn handle_batch<S: Stage>(bus: &Bus, stage: &S, route: &Route, messages: Vec<jetstream::Message>) {
+async fn handle_batch<S: Stage>(
+    bus: &Bus,
+    stage: &S,
+    route: &Route,
+    messages: Vec<jetstream::Message>,
+    shutdown: &CancellationToken,
+) {
     let received: Vec<Received> = messages
         .into_iter()
         .map(|message| Received::new::<S>(message, route))
@@ -213,7 +221,7 @@ async fn handle_batch<S: Stage>(bus: &Bus, stage: &S, route: &Route, messages: V
     }
     let mut settling = Vec::with_capacity(decoded.len());
     for (one, outcome) in decoded.iter().zip(handled) {
-        settling.push(settle(bus, route, one, outcome).instrument(one.span.clone()));
+        settling.push(settle(bus, route, one, outcome, shutdown).instrument(one.span.clone()));
     }
     futures::future::join_all(settling).await;
 }
@@ -262,11 +270,17 @@ async fn with_progress<T>(received: &[Received], route: &Route, work: impl Futur
     }
 }
 
-async fn settle<Output: StageOutput>(bus: &Bus, route: &Route, one: &Received, outcome: Handled<Output>) {
+async fn settle<Output: StageOutput>(
+    bus: &Bus,
+    route: &Route,
+    one: &Received,
+    outcome: Handled<Output>,
+    shutdown: &CancellationToken,
+) {
     match outcome {
         Handled::Done(outputs) => {
             for (id, output) in outputs {
-                if let Err(error) = output.publish(bus, &id).await {
+                if let Err(error) = publish_with_room(bus, one, &id, &output, shutdown).await {
                     return retry(bus, route, one, &error.to_string()).await;
                 }
             }
@@ -278,6 +292,30 @@ async fn settle<Output: StageOutput>(bus: &Bus, route: &Route, one: &Received, o
         }
         Handled::Retry(reason) => retry(bus, route, one, &reason).await,
         Handled::Discard(reason) => terminate(bus, route, one, &reason).await,
+    }
+}
+
+/// Publishes, and waits where the stream is full: a message that went around again would become a dead letter for want of
+/// room. Its consumer takes no more meanwhile, and after the stop it is delivered again.
+async fn publish_with_room<Output: StageOutput>(
+    bus: &Bus,
+    one: &Received,
+    id: &str,
+    output: &Output,
+    shutdown: &CancellationToken,
+) -> Result<(), BusError> {
+    loop {
+        let published = output.publish(bus, id).await;
+        if !matches!(published, Err(BusError::Full { .. })) || shutdown.is_cancelled() {
+            return published;
+        }
+        if let Err(error) = one.message.ack_with(AckKind::Progress).await {
+            debug!(%error, "progress not reported");
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(ROOM_PAUSE) => {}
+        }
     }
 }
 

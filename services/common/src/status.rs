@@ -9,6 +9,11 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use tracing::{error, warn};
 
+use crate::bus::BusError;
+
+/// When to try again where a stream is full: an operator has to look, or work has to go on.
+const FULL_RETRY: Duration = Duration::from_mins(1);
+
 /// INVALID_ARGUMENT for one field.
 pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Status {
     invalid_fields([(field.into(), description.into())])
@@ -55,6 +60,21 @@ pub fn unavailable(problem: impl std::fmt::Display) -> Status {
         "something needed for this is unavailable; try again",
         details,
     )
+}
+
+/// UNAVAILABLE for a fault of the bus, or RESOURCE_EXHAUSTED where a stream is full.
+pub fn of_bus(error: impl std::borrow::Borrow<BusError>) -> Status {
+    let error = error.borrow();
+    match error {
+        BusError::Full { .. } => full(error),
+        _ => unavailable(error),
+    }
+}
+
+/// RESOURCE_EXHAUSTED: a stream is full, and takes nothing new until an operator or work that goes on makes room.
+pub fn full(problem: impl std::fmt::Display) -> Status {
+    warn!(%problem, "call refused, a stream is full");
+    exhausted(problem.to_string(), FULL_RETRY)
 }
 
 /// RESOURCE_EXHAUSTED: more was asked than fits now; the client may try again after the delay.

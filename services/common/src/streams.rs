@@ -6,64 +6,65 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::{consumer, stream};
+use async_nats::jetstream::{consumer, kv, stream};
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use tracing::warn;
+use futures::{StreamExt as _, TryStreamExt as _};
+use tracing::{info, warn};
 
-use crate::bus::{Bus, BusError, request};
-use crate::flow::{self, Consumption, Route};
+use crate::bus::{Bus, BusError, is_full, request, server_error};
+use crate::flow::{self, BUCKETS, Bucket, Consumption, Route, STORAGE, StreamStorage, WhenFull, storage_index};
+use crate::storage::MEGABYTE;
 
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
-/// Then the oldest entries go.
-const AUDIT_BYTES: i64 = 256 << 20;
 
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
 
 /// Makes the streams of the flow, or brings them up to date.
 pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
-    let base = base(bus);
     let papers = stream::Config {
-        name: flow::STREAM.to_owned(),
-        description: Some("papers and attention on their way through Broadsheet".to_owned()),
-        subjects: flow::STREAM_SUBJECTS.map(str::to_owned).to_vec(),
+        description: Some("papers on their way through Broadsheet".to_owned()),
+        subjects: vec![flow::STREAM_SUBJECTS.to_owned()],
         max_age: bus.config.max_age,
         compression: Some(stream::Compression::S2),
-        ..base.clone()
+        ..base(bus, flow::STREAM)
+    };
+    let attention = stream::Config {
+        description: Some("readers' attention to papers, and counts of other sites".to_owned()),
+        subjects: vec![flow::ATTENTION_SUBJECTS.to_owned()],
+        max_age: bus.config.max_age,
+        compression: Some(stream::Compression::S2),
+        ..base(bus, flow::ATTENTION_STREAM)
     };
     let advisories = stream::Config {
-        name: flow::ADVISORY_STREAM.to_owned(),
         description: Some("what the server said about messages that were given up".to_owned()),
         subjects: ["MAX_DELIVERIES", "MSG_TERMINATED"]
             .map(|kind| format!("$JS.EVENT.ADVISORY.CONSUMER.{kind}.{}.>", flow::STREAM))
             .to_vec(),
         max_age: DEAD_LETTER_AGE,
-        ..base.clone()
+        ..base(bus, flow::ADVISORY_STREAM)
     };
     let dead_letters = stream::Config {
-        name: flow::DEAD_LETTER_STREAM.to_owned(),
         description: Some("messages that could not be handled, with their reasons".to_owned()),
         subjects: vec![format!("{}.>", flow::DEAD_LETTER_PREFIX)],
         max_age: DEAD_LETTER_AGE,
-        ..base.clone()
+        ..base(bus, flow::DEAD_LETTER_STREAM)
     };
     let audit = stream::Config {
-        name: flow::AUDIT_STREAM.to_owned(),
         description: Some("calls that wrote or administered something".to_owned()),
         subjects: vec![format!("{}.*", flow::AUDIT_PREFIX)],
         max_age: AUDIT_AGE,
-        max_bytes: AUDIT_BYTES,
         compression: Some(stream::Compression::S2),
-        ..base
+        ..base(bus, flow::AUDIT_STREAM)
     };
-    for config in [papers, advisories, dead_letters, audit] {
+    // Papers first: until this release attention was theirs, and a subject belongs to one stream.
+    for config in [papers, attention, advisories, dead_letters, audit] {
         make(bus, config).await?;
     }
-    Ok(())
+    move_attention(bus).await
 }
 
 /// Makes the streams of the logs; that of deliveries keeps them for so long.
@@ -73,42 +74,168 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
         logs.map(|log| format!("{}.*", log.prefix)).collect()
     };
     let subscribers = stream::Config {
-        name: flow::SUBSCRIBERS.to_owned(),
         description: Some("the newest state of each subscriber and of each suppressed address".to_owned()),
         subjects: subjects(flow::SUBSCRIBERS),
         max_messages_per_subject: 1,
-        ..base(bus)
+        ..base(bus, flow::SUBSCRIBERS)
     };
     let deliveries = stream::Config {
-        name: flow::DELIVERIES.to_owned(),
         description: Some("how digests ended, and the papers in them".to_owned()),
         subjects: subjects(flow::DELIVERIES),
         max_age: deliveries_age,
         compression: Some(stream::Compression::S2),
-        ..base(bus)
+        ..base(bus, flow::DELIVERIES)
     };
     make(bus, subscribers).await?;
     make(bus, deliveries).await
 }
 
-fn base(bus: &Bus) -> stream::Config {
+/// A bucket of the flow table, made or brought up to date.
+///
+/// # Panics
+/// When the table has no such bucket: a mistake in this program that its first test run shows.
+pub async fn bucket(bus: &Bus, name: &str) -> Result<kv::Store, BusError> {
+    let bucket = BUCKETS.iter().find(|bucket| bucket.name == name);
+    let bucket = bucket.unwrap_or_else(|| panic!("bucket {name} is not in the flow table"));
+    make_bucket(bus, bucket).await
+}
+
+async fn make_bucket(bus: &Bus, bucket: &Bucket) -> Result<kv::Store, BusError> {
+    let storage = &STORAGE[storage_index(&format!("KV_{}", bucket.name))];
+    let config = kv::Config {
+        bucket: bucket.name.to_owned(),
+        description: bucket.description.to_owned(),
+        history: 1,
+        max_bytes: as_limit(bus.config.limits.of(storage.stream)),
+        num_replicas: bus.config.replicas,
+        ..kv::Config::default()
+    };
+    let known = bus.context.get_key_value(bucket.name).await.ok();
+    if let Some(known) = known {
+        let found = &known.stream.cached_info().config;
+        if found.max_bytes == config.max_bytes && found.num_replicas == config.num_replicas {
+            return Ok(known);
+        }
+    }
+    match bus.context.create_or_update_key_value(config).await {
+        Ok(bucket) => Ok(bucket),
+        Err(error) => Err(setup_error(bus, storage, &error).await),
+    }
+}
+
+fn base(bus: &Bus, stream: &'static str) -> stream::Config {
+    let storage = &STORAGE[storage_index(stream)];
     stream::Config {
+        name: stream.to_owned(),
         num_replicas: bus.config.replicas,
         storage: stream::StorageType::File,
         retention: stream::RetentionPolicy::Limits,
+        max_bytes: as_limit(bus.config.limits.of(stream)),
+        discard: match storage.when_full {
+            WhenFull::DropOldest => stream::DiscardPolicy::Old,
+            WhenFull::RefuseNew => stream::DiscardPolicy::New,
+        },
         duplicate_window: DEDUPLICATION_WINDOW,
         allow_direct: true,
         ..stream::Config::default()
     }
 }
 
+fn as_limit(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 async fn make(bus: &Bus, config: stream::Config) -> Result<(), BusError> {
-    let name = config.name.clone();
-    let made = bus.context.create_or_update_stream(config).await;
-    made.map(drop).map_err(|error| BusError::Setup {
-        name,
-        problem: error.to_string(),
-    })
+    let storage = &STORAGE[storage_index(&config.name)];
+    // Not even an update that changes nothing is taken by a server that has reserved more than it offers now, as one does that
+    // offers a part of the free disk.
+    if let Ok(found) = bus.context.get_stream(storage.stream).await
+        && is_as_wanted(&found.cached_info().config, &config)
+    {
+        return Ok(());
+    }
+    match bus.context.create_or_update_stream(config).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(setup_error(bus, storage, &error).await),
+    }
+}
+
+fn is_as_wanted(found: &stream::Config, wanted: &stream::Config) -> bool {
+    let so = stream::Config {
+        description: wanted.description.clone(),
+        subjects: wanted.subjects.clone(),
+        max_bytes: wanted.max_bytes,
+        max_age: wanted.max_age,
+        max_messages_per_subject: wanted.max_messages_per_subject,
+        discard: wanted.discard,
+        num_replicas: wanted.num_replicas,
+        storage: wanted.storage,
+        retention: wanted.retention,
+        compression: wanted.compression.clone(),
+        duplicate_window: wanted.duplicate_window,
+        allow_direct: wanted.allow_direct,
+        ..found.clone()
+    };
+    so == *found
+}
+
+/// Why a stream could not be made: what it lacks in room is told with what there is.
+async fn setup_error(bus: &Bus, storage: &StreamStorage, error: &(dyn std::error::Error + 'static)) -> BusError {
+    let said = server_error(error).map(|(_, said)| said).unwrap_or_default();
+    // In a cluster no server is found that has the room.
+    if !is_full(error) && !said.contains("insufficient storage") && !said.contains("max bytes") {
+        return BusError::Setup {
+            name: storage.stream.to_owned(),
+            problem: error.to_string(),
+        };
+    }
+    let limits = bus.config.limits;
+    BusError::NoRoom {
+        stream: storage.stream,
+        setting: storage.setting,
+        megabytes: limits.of(storage.stream) / MEGABYTE,
+        total: limits.total() / MEGABYTE,
+        offered: offered(bus).await,
+        problem: said,
+    }
+}
+
+/// What the server lets this account have. It tells a limit of the account, but not `max_file_store`.
+async fn offered(bus: &Bus) -> String {
+    let Ok(account) = bus.context.query_account().await else {
+        return "what the server offers is not known".to_owned();
+    };
+    let reserved = account.reserved_storage / MEGABYTE;
+    match account.limits.max_storage.and_then(|bytes| u64::try_from(bytes).ok()) {
+        Some(most) => format!(
+            "this account may have {} MB, of which {reserved} are reserved",
+            most / MEGABYTE
+        ),
+        None => format!("{reserved} MB are reserved so far"),
+    }
+}
+
+/// Releases up to 0.1 kept attention in the stream of papers. It is copied and then removed there; a copy that is made twice
+/// has the id of the first.
+async fn move_attention(bus: &Bus) -> Result<(), BusError> {
+    let papers = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
+    let of_attention = papers.info_with_subjects(flow::ATTENTION_SUBJECTS).await;
+    let subjects: Vec<_> = of_attention.map_err(request)?.try_collect().await.map_err(request)?;
+    let found: usize = subjects.iter().map(|(_, messages)| messages).sum();
+    if found == 0 {
+        return Ok(());
+    }
+    let reading = read_in_order(bus, flow::STREAM, Some(flow::ATTENTION_SUBJECTS), DeliverPolicy::All).await?;
+    let mut copied = reading.1.take(found);
+    while let Some(stored) = copied.next().await {
+        let headers = stored.headers.unwrap_or_default();
+        let own = headers.get(async_nats::header::NATS_MESSAGE_ID);
+        let id = own.map_or_else(|| format!("moved:{}", stored.sequence), ToString::to_string);
+        bus.publish_raw(&stored.subject, &id, headers, stored.payload).await?;
+    }
+    papers.purge().filter(flow::ATTENTION_SUBJECTS).await.map_err(request)?;
+    info!(messages = found, "attention has a stream of its own now");
+    Ok(())
 }
 
 /// The durable consumer of a route.

@@ -12,6 +12,7 @@ use tracing::info;
 use crate::store::embedded::EmbeddedCollections;
 use crate::store::qdrant::{QdrantAccess, QdrantCollections, QdrantSettings};
 use crate::store::{Collections, StoreError};
+use crate::trending::AttentionMemory;
 
 /// The files of certificates for Qdrant.
 const QDRANT_TLS: TlsKeys = TlsKeys {
@@ -33,6 +34,8 @@ pub struct IndexingConfig {
     pub caller: CallerConfig,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
+    /// What attention may take in memory.
+    pub attention: AttentionMemory,
 }
 
 /// What holds the catalogue.
@@ -62,6 +65,7 @@ impl IndexingConfig {
             embedding_url: settings.grpc_url("indexing.embedding_url"),
             ingest_url: settings.grpc_url("indexing.ingest_url"),
             caller: common.caller.clone(),
+            attention: AttentionMemory::of_bytes(settings.integer::<usize>("indexing.attention_mb", 8..=65_536) << 20),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {
                 if value.as_str() == Some("measured") {
                     return Some(None);

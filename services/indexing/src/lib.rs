@@ -43,7 +43,7 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         channel.map_err(|error| ServiceError::start(NAME, error))
     };
     config.location.follow_certificates(assembly.clock(), &assembly.tasks());
-    let trending = Arc::new(TrendingPapers::new(assembly.clock()));
+    let trending = Arc::new(TrendingPapers::new(config.attention, assembly.clock()));
     let opening = Opening {
         encoders: Encoders::new(connect(&config.embedding_url)?),
         registry: RegistryClient::new(connect(&config.ingest_url)?, assembly.clock()),

@@ -65,6 +65,30 @@ pub static PAPERS_WITH_ATTENTION: LazyLock<IntGauge> = LazyLock::new(|| {
     )
 });
 
+/// Readers of whom an act is remembered.
+pub static ATTENTION_READERS: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge(
+        "broadsheet_indexing_attention_readers",
+        "Readers of whom an act of attention is remembered.",
+    )
+});
+
+/// What the acts and their readers take.
+pub static ATTENTION_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge(
+        "broadsheet_indexing_attention_bytes",
+        "Memory that acts of attention and their readers take, as estimated.",
+    )
+});
+
+/// Readers that were forgotten.
+pub static READERS_FORGOTTEN: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "broadsheet_indexing_readers_forgotten_total",
+        "Readers that were forgotten, the least known first, because attention took too much memory.",
+    )
+});
+
 /// When the newest act of attention happened; how old it is is the time now less this.
 pub static ATTENTION_LAST: LazyLock<IntGauge> = LazyLock::new(|| {
     gauge(
@@ -84,6 +108,9 @@ pub fn register_metrics() {
     }
     LazyLock::force(&PAPERS_WITH_ATTENTION);
     LazyLock::force(&ATTENTION_LAST);
+    LazyLock::force(&ATTENTION_READERS);
+    LazyLock::force(&ATTENTION_BYTES);
+    LazyLock::force(&READERS_FORGOTTEN);
     for outcome in ["written", "stale", "withdrawn", "refused"] {
         PAPERS.with_label_values(&[outcome]);
     }

@@ -25,15 +25,13 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 pub use self::leaderboard::Leaderboard;
-use crate::metrics::PAPERS_WITH_ATTENTION;
+use crate::metrics::{ATTENTION_BYTES, ATTENTION_READERS, PAPERS_WITH_ATTENTION, READERS_FORGOTTEN};
 use crate::store::{Store, StoreError};
 
-/// Most acts that are remembered, some 200 bytes each; above it the oldest days are forgotten.
-const MOST_ACTS: usize = 1_000_000;
-/// Most reports of counts elsewhere that are remembered, some 40 bytes each; above it the oldest days are forgotten.
-const MOST_REPORTS: usize = 1_000_000;
-/// Ids of acts that are remembered, to count an act once.
-const REMEMBERED_EVENTS: usize = 1_000_000;
+/// Bytes of a report of a count elsewhere, about.
+const REPORT_BYTES: usize = 64;
+/// Bytes of a remembered id of an act, with its place in the table and in the order.
+const EVENT_ID_BYTES: usize = 64;
 /// A leaderboard is made again at most this often, however many acts come in.
 const FRESH: Duration = Duration::from_secs(1);
 /// A leaderboard is made again after this time even if nothing came in, because scores decay.
@@ -52,13 +50,37 @@ pub enum AttentionOutcome {
     Added(RecordOutcome),
     /// The same act was read before.
     Repeated,
-    /// There is no room for more today.
+    /// There is no room for more reports today.
     NoRoom,
+}
+
+/// How much memory attention may take. Of acts those of the least known readers are forgotten first, of reports the oldest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionMemory {
+    /// Bytes of acts and their readers.
+    acts: usize,
+    /// Most reports of counts elsewhere.
+    reports: usize,
+    /// Most ids of acts, to count an act once.
+    event_ids: usize,
+}
+
+impl AttentionMemory {
+    /// Of so many bytes in all: an eighth for reports, another for the ids of acts, the rest for acts.
+    pub fn of_bytes(bytes: usize) -> Self {
+        let eighth = bytes / 8;
+        Self {
+            acts: bytes - 2 * eighth,
+            reports: (eighth / REPORT_BYTES).max(1),
+            event_ids: (eighth / EVENT_ID_BYTES).max(1),
+        }
+    }
 }
 
 /// What is trending.
 pub struct TrendingPapers {
     clock: Clock,
+    memory: AttentionMemory,
     attention: Arc<RwLock<RecordedAttention>>,
     topics: Lock<HashMap<PaperId, CachedTopic>>,
     /// One for each window.
@@ -88,41 +110,39 @@ struct CachedLeaderboard {
 
 impl TrendingPapers {
     /// Without any attention yet.
-    pub fn new(clock: Clock) -> Self {
+    pub fn new(memory: AttentionMemory, clock: Clock) -> Self {
         let attention = RecordedAttention {
             tracker: AttentionTracker::default(),
-            events: LruCache::new(REMEMBERED_EVENTS),
+            events: LruCache::new(memory.event_ids),
             version: 0,
         };
         Self {
             clock,
+            memory,
             attention: Arc::new(RwLock::new(attention)),
             topics: Lock::default(),
             leaderboards: std::array::from_fn(|_| Mutex::default()),
         }
     }
 
-    /// Adds an act, once however often it is delivered.
-    pub fn record(&self, event_id: &str, act: &AttentionEvent, now: Timestamp) -> AttentionOutcome {
+    /// Adds an act, once however often it is delivered, and forgets the least known readers where it takes too much memory.
+    pub fn record(&self, event_id: &str, act: &AttentionEvent) -> AttentionOutcome {
         let attention = &mut *write(&self.attention);
         let id = Uuid::new_v5(&Uuid::NAMESPACE_OID, event_id.as_bytes());
         if attention.events.insert(id, ()).is_some() {
             return AttentionOutcome::Repeated;
         }
-        while attention.tracker.events() >= MOST_ACTS {
-            if !attention.tracker.forget_oldest_day(now) {
-                return AttentionOutcome::NoRoom;
-            }
-        }
         let added = attention.tracker.add(act);
+        let forgotten = attention.tracker.make_room(self.memory.acts);
+        READERS_FORGOTTEN.inc_by(u64::try_from(forgotten).unwrap_or(u64::MAX));
         attention.note(added)
     }
 
     /// Adds a report. It needs no id, because the same one again changes nothing.
     pub fn report(&self, report: &SignalReport, now: Timestamp) -> AttentionOutcome {
         let attention = &mut *write(&self.attention);
-        while attention.tracker.reports() >= MOST_REPORTS {
-            if !attention.tracker.forget_oldest_day(now) {
+        while attention.tracker.reports() >= self.memory.reports {
+            if !attention.tracker.forget_oldest_reports(now) {
                 return AttentionOutcome::NoRoom;
             }
         }
@@ -222,7 +242,10 @@ impl CachedTopic {
 }
 
 fn count(tracker: &AttentionTracker) {
-    PAPERS_WITH_ATTENTION.set(i64::try_from(tracker.len()).unwrap_or(i64::MAX));
+    let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    PAPERS_WITH_ATTENTION.set(gauge(tracker.len()));
+    ATTENTION_READERS.set(gauge(tracker.readers()));
+    ATTENTION_BYTES.set(gauge(tracker.bytes()));
 }
 
 fn read(attention: &RwLock<RecordedAttention>) -> RwLockReadGuard<'_, RecordedAttention> {
@@ -252,19 +275,16 @@ mod tests {
     fn the_same_act_counts_once_and_what_is_old_is_forgotten() {
         let then: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
         let (clock, _) = Clock::manual(then);
-        let trending = TrendingPapers::new(clock);
+        let trending = TrendingPapers::new(AttentionMemory::of_bytes(1 << 20), clock);
         assert_eq!(
-            trending.record("e1", &act("ada", then), then),
+            trending.record("e1", &act("ada", then)),
             AttentionOutcome::Added(RecordOutcome::Counted)
         );
         // Delivered again, even with another time, it does not make the vote new again.
         let later = then + jiff::SignedDuration::from_hours(5);
+        assert_eq!(trending.record("e1", &act("ada", later)), AttentionOutcome::Repeated);
         assert_eq!(
-            trending.record("e1", &act("ada", later), later),
-            AttentionOutcome::Repeated
-        );
-        assert_eq!(
-            trending.record("e2", &act("ada", then), later),
+            trending.record("e2", &act("ada", then)),
             AttentionOutcome::Added(RecordOutcome::Unchanged)
         );
         let scores = |now| {
@@ -278,8 +298,34 @@ mod tests {
         trending.forget(month_later);
         assert!(scores(month_later).is_empty());
         assert_eq!(
-            trending.record("e3", &act("bob", then), month_later),
+            trending.record("e3", &act("bob", then)),
             AttentionOutcome::Added(RecordOutcome::TooOld)
         );
+    }
+
+    #[test]
+    fn memory_is_bounded_and_real_readers_keep_their_standing() {
+        let begin: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a time");
+        let (clock, _) = Clock::manual(begin);
+        let trending = TrendingPapers::new(AttentionMemory::of_bytes(200_000), clock);
+        for day in 0..6 {
+            let at = begin - jiff::SignedDuration::from_hours(24 * (day + 1));
+            trending.record(&format!("ada:{day}"), &act("ada", at));
+        }
+        for stranger in 0..2_000 {
+            let recorded = trending.record(&format!("e{stranger}"), &act(&format!("stranger-{stranger}"), begin));
+            assert_eq!(recorded, AttentionOutcome::Added(RecordOutcome::Counted));
+            let attention = read(&trending.attention);
+            assert!(attention.tracker.bytes() <= 150_000 && attention.events.len() <= 390);
+        }
+        // Ada's next vote still counts in full: 6 beside what a crowd of strangers may add to that.
+        trending.record("ada:again", &act("ada", begin));
+        let score = read(&trending.attention)
+            .tracker
+            .papers(TrendingWindow::Day, begin)
+            .next()
+            .expect("the paper")
+            .score();
+        assert!(score > 6.0 && score < 1.5 * 6.0 + 6.0, "{score}");
     }
 }

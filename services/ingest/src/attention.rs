@@ -2,6 +2,9 @@
 
 pub mod signals;
 
+use std::time::Duration;
+
+use common::allowances::{Allowances, PerMinute};
 use common::bus::Bus;
 use common::status;
 use domain::PaperId;
@@ -15,17 +18,26 @@ use proto::convert::to_wire_time;
 use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, Status};
 
+use crate::metrics::ATTENTION;
+
 const MAX_ID_BYTES: usize = 128;
+/// Readers that are remembered for the limit of each; some 64 bytes a reader.
+const KNOWN_READERS: usize = 50_000;
+/// When to try again after too much.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The service.
 pub struct AttentionApi {
     bus: Bus,
+    /// By the hash of a reader's id, so that long ids take no more memory.
+    allowances: Allowances<u128>,
 }
 
 impl AttentionApi {
-    /// Over a connected bus.
-    pub fn new(bus: Bus) -> Self {
-        Self { bus }
+    /// Over a connected bus; records so many acts.
+    pub fn new(bus: Bus, per_minute: PerMinute) -> Self {
+        let allowances = Allowances::new(per_minute, KNOWN_READERS, bus.clock().clone());
+        Self { bus, allowances }
     }
 }
 
@@ -51,6 +63,12 @@ impl AttentionService for AttentionApi {
                 return Err(status::invalid(field, description));
             }
         }
+        let reader = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, request.reader_id.as_bytes());
+        if !self.allowances.take(reader.as_u128()) {
+            ATTENTION.with_label_values(&["refused"]).inc();
+            let problem = "there is too much attention at once, of this reader or of all; try again later";
+            return Err(status::exhausted(problem, RETRY));
+        }
         let event_id = if request.event_id.is_empty() {
             let day = now.as_second() / 86_400;
             hex(&Sha256::digest(format!(
@@ -71,7 +89,8 @@ impl AttentionService for AttentionApi {
         self.bus
             .publish(&format!("attention:{event_id}"), &event)
             .await
-            .map_err(status::unavailable)?;
+            .map_err(status::of_bus)?;
+        ATTENTION.with_label_values(&["recorded"]).inc();
         Ok(Response::new(RecordAttentionResponse {}))
     }
 

@@ -61,7 +61,7 @@ impl IngestService for IngestApi {
                     .into_iter()
                     .map(|v| (format!("paper.{}", v.field), v.description)),
             )),
-            Err(SubmissionFailure::Unavailable(error)) => Err(status::unavailable(error)),
+            Err(SubmissionFailure::Unavailable(error)) => Err(error.to_status()),
         }
     }
 
@@ -102,7 +102,7 @@ impl IngestService for IngestApi {
         }
         let withdrawn = self.registry.withdraw(id, &domain::text::one_line(&reason)).await;
         let (id, revision) = withdrawn
-            .map_err(status::unavailable)?
+            .map_err(|error| error.to_status())?
             .ok_or_else(|| status::not_found("paper", &paper_id))?;
         PAPERS.with_label_values(&["withdrawn"]).inc();
         Ok(Response::new(WithdrawPaperResponse {
@@ -131,7 +131,11 @@ impl IngestService for IngestApi {
                     )
                 })?,
         };
-        let page = self.registry.page(after, size).await.map_err(status::unavailable)?;
+        let page = self
+            .registry
+            .page(after, size)
+            .await
+            .map_err(|error| error.to_status())?;
         let papers = page.records.into_iter().map(|record| AcceptedPaper {
             paper_id: record.id,
             revision: record.revision,
@@ -163,7 +167,7 @@ impl IngestService for IngestApi {
         });
         let results = results.buffered(self.concurrency).try_collect().await;
         Ok(Response::new(ResendPapersResponse {
-            results: results.map_err(status::unavailable)?,
+            results: results.map_err(|error: RegistryError| error.to_status())?,
         }))
     }
 }

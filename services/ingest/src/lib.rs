@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::allowances::PerMinute;
 use common::config::{CommonConfig, Settings};
 use common::service::{Assembly, ServiceError};
 use proto::attention::v1::attention_service_server::AttentionServiceServer;
@@ -45,6 +46,8 @@ pub struct IngestConfig {
     pub sources: harvest::SourcesConfig,
     /// How long a replica that reads a source may send no heartbeat before another takes over.
     pub source_lease: Duration,
+    /// Acts of attention that are recorded.
+    pub attention: PerMinute,
 }
 
 impl IngestConfig {
@@ -62,6 +65,10 @@ impl IngestConfig {
             concurrency: settings.integer("ingest.concurrency", 1..=1024),
             sources,
             source_lease: Duration::from_millis(settings.number("ingest.source_lease_ms", 500..=600_000)),
+            attention: PerMinute {
+                each: settings.integer("ingest.attention_per_minute_per_reader", 0..=1_000_000),
+                all: settings.integer("ingest.attention_per_minute", 0..=1_000_000),
+            },
         }
     }
 }
@@ -77,6 +84,7 @@ pub async fn start(config: IngestConfig, assembly: &mut Assembly) -> Result<(), 
     assembly.add_grpc(IngestServiceServer::new(service));
     assembly.add_grpc(AttentionServiceServer::new(attention::AttentionApi::new(
         assembly.bus.clone(),
+        config.attention,
     )));
     harvest::start(
         config.sources,

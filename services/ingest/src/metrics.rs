@@ -94,12 +94,24 @@ pub static SOURCE_SUCCESS: LazyLock<GaugeVec> = LazyLock::new(|| {
     )
 });
 
+/// Acts of attention by whether they were recorded.
+pub static ATTENTION: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "broadsheet_ingest_attention_total",
+        "Acts of readers (clicks, reads, saves, votes), recorded or refused because there were too many.",
+        &["outcome"],
+    )
+});
+
 /// Registers every series that needs no source.
 pub fn register_metrics() {
     LazyLock::force(&POSSIBLE_MATCHES);
     let submitted = ["accepted", "unchanged", "duplicate", "rejected", "failed", "withdrawn"];
     for outcome in submitted.into_iter().chain(["resent", "not_resent"]) {
         PAPERS.with_label_values(&[outcome]);
+    }
+    for outcome in ["recorded", "refused"] {
+        ATTENTION.with_label_values(&[outcome]);
     }
     for outcome in ["accepted", "rejected", "failed"] {
         SIGNALS.with_label_values(&[outcome]);

@@ -16,20 +16,24 @@ mod work_store;
 #[cfg(test)]
 pub mod tests;
 
-use common::bus::{Bus, BusError};
+use common::bus::{self, Bus, BusError};
 use common::clock::Clock;
+use common::{flow, status};
 use domain::submission::text_fingerprint;
 use domain::{Paper, PaperId};
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
 use proto::papers::v1::{PaperAccepted, PaperWithdrawn};
 use tokio::sync::{Mutex, MutexGuard};
+use tonic::Status;
 use uuid::Uuid;
 
 use records::{PaperRecord, PaperRecords, VersionedRecord, hash_of};
 use work_store::WorkStore;
 
 const SHARDS: usize = 256;
+/// Where an accepted paper needs room.
+const STREAMS: [&str; 2] = [flow::STREAM, "KV_ingest-papers"];
 /// How often a change is tried again because other replicas change the same paper at the same moment.
 const ATTEMPTS: usize = 16;
 
@@ -64,6 +68,9 @@ pub enum RegistryError {
     /// The bucket.
     #[error("the registry of papers does not answer: {0}")]
     Bucket(String),
+    /// The bucket is at its limit.
+    #[error("the registry of papers is full; it takes no more until its limit is raised (nats.registry_mb)")]
+    Full,
     /// Something that this release cannot read.
     #[error("{what} in the registry cannot be read: {problem}; another release may have written it")]
     Unreadable {
@@ -78,6 +85,15 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// What a caller is told.
+    pub fn to_status(&self) -> Status {
+        match self {
+            Self::Bus(error) => status::of_bus(error),
+            Self::Full => status::full(self),
+            Self::Bucket(_) | Self::Unreadable { .. } | Self::Contended(_) => status::unavailable(self),
+        }
+    }
+
     fn unreadable(what: impl Into<String>, problem: impl std::fmt::Display) -> Self {
         Self::Unreadable {
             what: what.into(),
@@ -285,6 +301,7 @@ impl Registry {
             return Ok(false);
         };
         event.resend_id = resend_id;
+        self.bus.require_room(&STREAMS)?;
         self.bus.publish(&message_id, &event).await?;
         Ok(true)
     }
@@ -300,6 +317,7 @@ impl Registry {
     }
 
     async fn publish(&self, paper: &Paper) -> Result<u64, RegistryError> {
+        self.bus.require_room(&STREAMS)?;
         let message_id = format!("accepted:{}:{}:{}", paper.id, paper.revision, paper.content_hash);
         let event = PaperAccepted {
             paper: Some(paper.into()),
@@ -374,6 +392,14 @@ fn shard_of(key: &str) -> usize {
 
 fn unavailable(error: impl std::fmt::Display) -> RegistryError {
     RegistryError::Bucket(error.to_string())
+}
+
+/// Why a bucket did not take an entry.
+fn unwritten(error: &(dyn std::error::Error + 'static)) -> RegistryError {
+    if bus::is_full(error) {
+        return RegistryError::Full;
+    }
+    unavailable(error)
 }
 
 /// An id as it was stored.

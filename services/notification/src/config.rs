@@ -1,9 +1,10 @@
 //! The settings of the service.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::kept_secret;
 use common::tls::ClientTls;
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
@@ -122,7 +123,7 @@ impl NotificationConfig {
         if self.state_folder.as_os_str().is_empty() {
             return Err("notification.token_key is empty; make one with openssl rand -hex 32".to_owned());
         }
-        kept_secret(&self.state_folder.join("token.key"))
+        kept_secret::read_or_make(&self.state_folder.join("token.key"))
     }
 }
 
@@ -168,26 +169,4 @@ fn token_key(settings: &mut Settings) -> String {
             .filter(|key| key.is_empty() || key.len() >= 32)
             .map(str::to_owned)
     })
-}
-
-/// The secret in a file, which is made where there is none.
-fn kept_secret(path: &Path) -> Result<Vec<u8>, String> {
-    let problem = |error: std::io::Error| format!("{}: {error}", path.display());
-    match std::fs::read(path) {
-        Ok(key) if key.len() >= 32 => return Ok(key),
-        Ok(_) => {
-            return Err(format!(
-                "{} is shorter than 32 bytes; remove it to have a new one made",
-                path.display()
-            ));
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(problem(error)),
-    }
-    let key: [u8; 32] = rand::random();
-    let fresh = path.with_extension("new");
-    std::fs::write(&fresh, key)
-        .and_then(|()| std::fs::rename(&fresh, path))
-        .map_err(problem)?;
-    Ok(key.to_vec())
 }

@@ -126,7 +126,10 @@ fn refused(violations: Vec<Violation>) -> Status {
 }
 
 fn unavailable(error: StoreError) -> Status {
-    status::unavailable(error)
+    match &error {
+        StoreError::Log(error) => status::of_bus(error),
+        _ => status::unavailable(error),
+    }
 }
 
 fn digest_failed(error: DigestError) -> Status {

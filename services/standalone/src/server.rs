@@ -14,8 +14,9 @@ use tokio::net::TcpStream;
 
 use crate::data_folder::DataFolder;
 
-/// Bytes that the streams of one machine may take together.
-const MAX_FILE_STORE: u64 = 16 << 30;
+/// Bytes that the streams of one machine may reserve together: more than anybody does. Each stream has a limit of its own, and
+/// below the sum of those that there were the server would refuse to lower any.
+const MAX_FILE_STORE: u64 = 1 << 40;
 
 /// How often JetStream forces its files to disk. Acknowledgements do not wait for the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

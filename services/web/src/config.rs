@@ -8,6 +8,7 @@ use common::config::{CallerConfig, CommonConfig, Settings};
 use crate::caching::CacheSettings;
 use crate::caller::{self, Network, SiteSettings, TrustedProxies};
 use crate::limits::RateLimits;
+use crate::reader_ids::ReaderIdSettings;
 
 /// Settings of the service.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct WebConfig {
     pub cache: CacheSettings,
     /// How many requests one client may make.
     pub rates: RateLimits,
+    /// Who counts as a reader.
+    pub reader_ids: ReaderIdSettings,
 }
 
 impl WebConfig {
@@ -43,6 +46,7 @@ impl WebConfig {
             attention_url: settings.grpc_url("web.attention_url"),
             caller: common.caller.clone(),
             site: read_site(settings),
+            reader_ids: ReaderIdSettings::read(settings),
             cache: CacheSettings {
                 fresh: Duration::from_millis(settings.integer("web.fresh_milliseconds", 0..=60_000)),
                 stale: Duration::from_secs(settings.integer("web.stale_seconds", 0..=86_400)),

@@ -1,5 +1,6 @@
-//! What the browser tells of a reader: an opaque id, saved papers and voted papers. All of it lives in cookies, because this
-//! service stores nothing; none is set before a reader presses a button.
+//! What the browser tells of a reader: a signed id, saved papers, voted papers, and votes that are not recorded yet. All of it
+//! lives in cookies, because this service stores nothing; none is set before a reader presses a button. Nothing here checks
+//! the id; [`crate::reader_ids`] does.
 
 use std::convert::Infallible;
 
@@ -7,17 +8,23 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use uuid::Uuid;
 
 const READER: &str = "reader";
 const SAVED: &str = "saved";
 const VOTED: &str = "voted";
+const WAITING: &str = "waiting";
+/// Every cookie of ours; each of them makes a page personal.
+pub const COOKIES: [&str; 4] = [READER, SAVED, VOTED, WAITING];
 /// Between ids; escaped where it occurs in one.
 const SEPARATOR: char = '|';
 /// Longest value; browsers keep 4,096 bytes of name, value and attributes.
 const MAX_BYTES: usize = 3_900;
 /// Most ids in a cookie, so that one call looks all of them up.
 const MAX_IDS: usize = 200;
+/// Longest signed id that is looked at.
+const LONGEST_SIGNED_ID: usize = 128;
+/// Most votes that wait to be recorded; one press of a button may record all of them.
+const MAX_WAITING: usize = 5;
 const ONE_YEAR_SECONDS: u64 = 31_536_000;
 /// Characters of an id that a cookie holds unescaped.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -30,12 +37,14 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 /// The cookies of a reader.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReaderCookies {
-    /// Opaque; absent for readers who have never pressed a button.
-    pub id: Option<Uuid>,
+    /// The signed id as the browser sent it, unchecked; absent for readers who have never pressed a button.
+    pub signed_id: Option<String>,
     /// Saved papers, newest first.
     pub saved: Vec<String>,
     /// Papers voted for, newest first.
     pub voted: Vec<String>,
+    /// Those of them whose votes are not recorded yet.
+    pub waiting: Vec<String>,
 }
 
 impl ReaderCookies {
@@ -51,9 +60,13 @@ impl ReaderCookies {
             .filter_map(|one| one.trim().split_once('='))
         {
             match name {
-                READER => reader.id = Uuid::try_parse(value).ok(),
+                READER => reader.signed_id = signed_id(value),
                 SAVED => reader.saved = ids(value),
                 VOTED => reader.voted = ids(value),
+                WAITING => {
+                    reader.waiting = ids(value);
+                    reader.waiting.truncate(MAX_WAITING);
+                }
                 _ => {}
             }
         }
@@ -75,15 +88,21 @@ impl ReaderCookies {
         put(&mut self.voted, paper);
     }
 
-    /// The id, created if there is none yet.
-    pub fn ensure_id(&mut self) -> String {
-        self.id.get_or_insert_with(Uuid::new_v4).simple().to_string()
+    /// Keeps a vote until it can be recorded. Of too many the oldest are dropped.
+    pub fn wait(&mut self, paper: &str) {
+        put(&mut self.waiting, paper);
+        self.waiting.truncate(MAX_WAITING);
     }
 
     /// Sets all cookies. Where the papers exceed what browsers keep, the oldest are dropped.
     pub fn set(&self, headers: &mut HeaderMap, security: CookieSecurity) {
-        let id = self.id.map(|id| id.simple().to_string()).unwrap_or_default();
-        for (name, value) in [(READER, id), (SAVED, cookie(&self.saved)), (VOTED, cookie(&self.voted))] {
+        let values = [
+            self.signed_id.clone().unwrap_or_default(),
+            cookie(&self.saved),
+            cookie(&self.voted),
+            cookie(&self.waiting),
+        ];
+        for (name, value) in COOKIES.into_iter().zip(values) {
             let age = if value.is_empty() { 0 } else { ONE_YEAR_SECONDS };
             let secure = match security {
                 CookieSecurity::Https => "; Secure",
@@ -118,6 +137,13 @@ fn put(list: &mut Vec<String>, paper: &str) {
     list.retain(|id| id != paper);
     list.insert(0, paper.to_owned());
     list.truncate(MAX_IDS);
+}
+
+/// What may stand in a cookie without being quoted, so that it can be sent back.
+fn signed_id(value: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let sound = !value.is_empty() && value.len() <= LONGEST_SIGNED_ID && value.bytes().all(allowed);
+    sound.then(|| value.to_owned())
 }
 
 fn ids(value: &str) -> Vec<String> {
@@ -162,12 +188,18 @@ mod tests {
 
     #[test]
     fn cookies_come_back_whatever_the_ids_hold() {
-        let mut reader = ReaderCookies::default();
-        reader.ensure_id();
+        let mut reader = ReaderCookies {
+            signed_id: Some("0123.4567.a-b_c".to_owned()),
+            ..ReaderCookies::default()
+        };
         for id in ["arxiv:hep-th/9901001", "own:a|b;c=\"ü\",%20", "arxiv:2402.14776"] {
             reader.save(id);
         }
-        reader.vote("doi:10.1145/3292500");
+        for number in 0..10 {
+            reader.vote(&format!("doi:10.1145/{number}"));
+            reader.wait(&format!("doi:10.1145/{number}"));
+        }
+        assert_eq!((reader.voted.len(), reader.waiting.len()), (10, MAX_WAITING));
         assert_eq!(round_trip(&reader), reader);
         assert_eq!(reader.saved[0], "arxiv:2402.14776");
         reader.save("arxiv:hep-th/9901001");
@@ -192,10 +224,10 @@ mod tests {
     #[test]
     fn damaged_cookies_are_ignored() {
         let mut headers = HeaderMap::new();
-        let line = "reader=nobody; saved=%FF|arxiv:2402.14776|no-scheme||own:<b>; other=1; voted";
+        let line = "reader=\"nobody\"; saved=%FF|arxiv:2402.14776|no-scheme||own:<b>; other=1; voted";
         headers.insert(header::COOKIE, line.parse().expect("a header"));
         let reader = ReaderCookies::read(&headers);
-        assert_eq!((reader.id, reader.voted.len()), (None, 0));
+        assert_eq!((reader.signed_id, reader.voted.len()), (None, 0));
         assert_eq!(reader.saved, ["arxiv:2402.14776", "own:<b>"]);
     }
 }

@@ -11,7 +11,7 @@
 //! one reader sees it; its title and abstract are HTML made by `paper::latex` (accents, emphasis, inline formulas; anything
 //! unknown stays readable, and everything is escaped). A part of a page that is unavailable says so; the page is 503 only if
 //! its main content is missing. Saved papers and votes are in cookies, because this service stores nothing; a vote is recorded
-//! under the opaque id of that cookie, and merely viewing a page records nothing. Style and script are files whose addresses
+//! under the signed id of a cookie ([`reader_ids`]), and merely viewing a page records nothing. Style and script are files whose addresses
 //! contain a hash of their content; the content security policy allows nothing inline. The script does what the forms do,
 //! without a reload, and fetches results from the same address as the search page.
 
@@ -27,6 +27,7 @@ mod limits;
 mod metrics;
 mod page;
 mod paper;
+mod reader_ids;
 mod reading;
 mod same_site;
 mod state;

@@ -51,6 +51,13 @@ static RATE_LIMITED: LazyLock<IntCounterVec> = LazyLock::new(|| {
         &["budget"],
     )
 });
+static READER_ACTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "broadsheet_web_reader_acts_total",
+        "Votes and saves of readers with cookies, by whether they were recorded.",
+        &["kind", "outcome"],
+    )
+});
 static RENDERED: LazyLock<HistogramVec> = LazyLock::new(|| {
     histograms(
         "broadsheet_web_render_seconds",
@@ -72,9 +79,19 @@ pub fn register_metrics(routes: &[&str], budgets: &[&str]) {
             CACHE_LOOKUPS.with_label_values(&[cache, outcome]);
         }
     }
+    for kind in ["vote", "save"] {
+        for outcome in ["recorded", "waits", "not_admitted", "failed"] {
+            READER_ACTS.with_label_values(&[kind, outcome]);
+        }
+    }
     for budget in budgets {
         RATE_LIMITED.with_label_values(&[*budget]);
     }
+}
+
+/// Counts a vote or save of a reader with a cookie, and whether it was recorded.
+pub fn reader_acted(kind: &str, outcome: &str) {
+    READER_ACTS.with_label_values(&[kind, outcome]).inc();
 }
 
 /// Counts a lookup in a cache.

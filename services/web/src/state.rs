@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use common::clock::Clock;
-use common::grpc::{self, ChannelError, ServiceChannel};
+use common::grpc::{self, ServiceChannel};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
 use proto::operations::v1::operations_service_client::OperationsServiceClient;
@@ -18,6 +18,7 @@ use crate::caller::Caller;
 use crate::config::WebConfig;
 use crate::limits::RateLimiter;
 use crate::page::PageRenderer;
+use crate::reader_ids::ReaderIds;
 
 /// Largest answer of the search service, in bytes: a list of a thousand papers with their abstracts exceeds tonic's default.
 const LARGEST_ANSWER: usize = 32 << 20;
@@ -33,6 +34,7 @@ pub struct AppState {
     pub pages: Arc<PageRenderer>,
     pub limiter: Arc<RateLimiter>,
     pub clock: Clock,
+    pub readers: ReaderIds,
     answers: AnswerCache,
 }
 
@@ -45,13 +47,16 @@ pub struct BackendChannels {
 
 impl AppState {
     /// Connects to a service when it is first needed.
+    ///
+    /// # Errors
+    /// An address, or the key of readers' cookies, cannot be used.
     pub fn new(
         config: &WebConfig,
         pages: Arc<PageRenderer>,
         limiter: Arc<RateLimiter>,
         clock: Clock,
-    ) -> Result<Self, ChannelError> {
-        let channel = |url: &str| grpc::connect(url, &config.caller);
+    ) -> Result<Self, String> {
+        let channel = |url: &str| grpc::connect(url, &config.caller).map_err(|error| error.to_string());
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
             subscriptions: channel(&config.subscriptions_url)?,
@@ -68,6 +73,7 @@ impl AppState {
             channels,
             pages,
             limiter,
+            readers: ReaderIds::new(&config.reader_ids, clock.clone())?,
             clock,
         })
     }

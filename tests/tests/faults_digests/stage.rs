@@ -9,6 +9,7 @@ use common::bus::Bus;
 use common::clock::Clock;
 use common::config::BusConfig;
 use common::grpc::{ServiceChannel, channel};
+use common::storage::StreamLimits;
 use common::streams;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -415,6 +416,7 @@ async fn publish_papers(nats: u16) {
         url: format!("nats://127.0.0.1:{nats}"),
         replicas: 1,
         max_age: Duration::from_hours(24),
+        limits: StreamLimits::uniform(64),
     };
     let bus = Bus::connect(config, "faults", Clock::system()).await.unwrap();
     streams::ensure(&bus).await.unwrap();

@@ -1,9 +1,10 @@
-//! `status`: the state of the platform: its index, its routes, its dead letters.
+//! `status`: the state of the platform: its index, its routes, its dead letters, how full its streams are.
 
+use common::storage::MEGABYTE;
 use proto::index::v1::index_admin_service_client::IndexAdminServiceClient;
 use proto::index::v1::{GetIndexStatusRequest, GetIndexStatusResponse};
 use proto::operations::v1::operations_service_client::OperationsServiceClient;
-use proto::operations::v1::{GetStatusRequest, GetStatusResponse};
+use proto::operations::v1::{GetStatusRequest, GetStatusResponse, StreamStatus};
 use serde_json::{Value, json};
 
 use crate::error::CommandError;
@@ -43,11 +44,19 @@ fn to_json(flow: &GetStatusResponse, index: &GetIndexStatusResponse) -> Value {
         "version": flow.version,
         "routes": routes,
         "dead_letters": flow.dead_letters,
+        "streams": flow.streams.iter().map(stream_json).collect::<Vec<_>>(),
         "stream": { "messages": flow.stream_messages, "bytes": flow.stream_bytes },
         "index": {
             "store": index.store, "collection": index.collection, "encoder": index.encoder_id,
             "dimension": index.dimension, "papers": index.papers, "withdrawn": index.withdrawn,
         },
+    })
+}
+
+fn stream_json(stream: &StreamStatus) -> Value {
+    json!({
+        "name": stream.name, "messages": stream.messages, "bytes": stream.bytes, "limit_bytes": stream.limit_bytes,
+        "setting": stream.setting, "refuses_new": stream.refuses_new,
     })
 }
 
@@ -76,6 +85,25 @@ fn show(flow: &GetStatusResponse, index: &GetIndexStatusResponse) {
             figure(route.pending),
             figure(route.in_flight),
             figure(route.redelivered)
+        );
+    }
+    println!(
+        "\n{:<24} {:>10} {:>9} {:>9} {:>5}",
+        "stream", "messages", "MB", "limit MB", "used"
+    );
+    for stream in &flow.streams {
+        let percent = stream.bytes.saturating_mul(100) / stream.limit_bytes.max(1);
+        let full = if stream.refuses_new {
+            format!("  full: refuses what is new ({})", stream.setting)
+        } else {
+            String::new()
+        };
+        println!(
+            "{:<24} {:>10} {:>9} {:>9} {percent:>3} %{full}",
+            stream.name,
+            stream.messages,
+            stream.bytes / MEGABYTE,
+            stream.limit_bytes / MEGABYTE
         );
     }
 }

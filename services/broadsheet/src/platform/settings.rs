@@ -120,6 +120,7 @@ pub fn fill_in(settings: &mut Settings, children: &Children, data: &DataFolder, 
         ("indexing.folder", data.index()),
         ("notification.maildir", data.mail()),
         ("notification.state_folder", data.root().to_owned()),
+        ("web.state_folder", data.root().to_owned()),
     ] {
         settings.set_default(key, folder.display().to_string(), "the data folder");
     }

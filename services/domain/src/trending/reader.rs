@@ -75,6 +75,25 @@ impl ReaderHistory {
         self.days.values().map(HashMap::len).sum()
     }
 
+    /// Days on which the reader was seen.
+    pub fn days(&self) -> usize {
+        self.days.len()
+    }
+
+    /// Each of them.
+    pub fn all_days(&self) -> Vec<i64> {
+        self.days.keys().copied().collect()
+    }
+
+    /// When the reader was seen last, in milliseconds since the epoch: the newest event, or the last day where all of its
+    /// events were repeated later.
+    pub fn last_seen(&self) -> i64 {
+        let last = self.days.last_key_value();
+        last.map_or(i64::MIN, |(day, events)| {
+            events.values().copied().max().unwrap_or(day * 86_400_000)
+        })
+    }
+
     /// The days whose weights may change when this event is added: its own, that of the event it repeats, and, where its day is
     /// new, the days after it, because the reader is better known on them. `None` where the event changes nothing.
     pub fn affected_days(&self, target: &Target, at: i64, day: i64) -> Option<Vec<i64>> {

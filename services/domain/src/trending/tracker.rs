@@ -1,11 +1,11 @@
 //! The attention that every paper got lately.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::reader::{ReaderHistory, ReaderTrust, WeightedEvent};
+use super::reader::{KNOWN_DAYS, ReaderHistory, ReaderTrust, WeightedEvent};
 use super::signals::{SIGNALS_FLOOR, SIGNALS_SHARE, SignalReport, SignalTotals, Signals};
 use super::{AttentionEvent, DOUBTFUL_SHARE, MEMORY_DAYS, NEW_FLOOR, RecordOutcome, SEEN_FLOOR, TrendingWindow};
 use crate::PaperId;
@@ -13,6 +13,14 @@ use crate::PaperId;
 const DAY_SECONDS: i64 = 86_400;
 /// Distance from the landmark, in half-lives, at which it is moved: well before a double overflows.
 const MAX_HALF_LIVES: f64 = 400.0;
+/// About what a reader takes: the entry, its rank, the id, and a node with room for eleven days.
+const READER_BYTES: usize = 850;
+/// About what a day of a reader takes, with room for three events and a share of a further node.
+const DAY_BYTES: usize = 200;
+/// About what an event takes.
+const EVENT_BYTES: usize = 56;
+/// About what a paper with events takes: its id and its sums.
+const PAPER_BYTES: usize = 512;
 
 /// Attention to one paper in one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,21 +51,45 @@ struct DecayedSums {
     readers: [u32; 4],
 }
 
+/// Who is forgotten first where there is no more room: who was seen on the fewest days, and of those who was seen longest ago.
+/// So no reader is forgotten for the sake of one who is less known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ReaderRank {
+    days: usize,
+    last_seen: i64,
+    reader: Arc<str>,
+}
+
+impl ReaderRank {
+    fn new(reader: &Arc<str>, history: &ReaderHistory) -> Self {
+        Self {
+            days: history.days().min(KNOWN_DAYS),
+            last_seen: history.last_seen(),
+            reader: Arc::clone(reader),
+        }
+    }
+}
+
 /// All attention events and signal reports that are remembered, and the attention score of each paper.
 #[derive(Debug, Default, Clone)]
 pub struct AttentionTracker {
     papers: HashMap<Arc<PaperId>, DecayedSums>,
-    readers: HashMap<String, ReaderHistory>,
+    readers: HashMap<Arc<str>, ReaderHistory>,
+    /// One for each reader.
+    ranks: BTreeSet<ReaderRank>,
     signals: Signals,
     /// The moment the sums are relative to, in milliseconds since the epoch.
     landmark: i64,
     /// The first UTC day that is remembered.
     first_day: i64,
+    /// Of all readers together.
     events: usize,
+    /// The same.
+    days: usize,
 }
 
 impl AttentionTracker {
-    /// Records an event. The order of events makes no difference.
+    /// Records an event. The order of events makes no difference, as long as there is room for all of them.
     pub fn add(&mut self, event: &AttentionEvent) -> RecordOutcome {
         let (at, day) = (event.at.as_millisecond(), day_of(event.at));
         if day < self.first_day {
@@ -69,16 +101,14 @@ impl AttentionTracker {
         self.renormalise(at);
         let known = self.papers.get_key_value(&event.paper).map(|(id, _)| Arc::clone(id));
         let target = (known.unwrap_or_else(|| Arc::new(event.paper.clone())), event.kind);
-        let mut reader = self.readers.remove(&event.reader).unwrap_or_default();
+        let (id, mut reader) = self.take_reader(&event.reader);
         let affected = reader.affected_days(&target, at, day);
         if let Some(days) = &affected {
-            self.events -= reader.events();
             self.count(&reader.weighted(days), Sign::Minus);
             reader.add(target, at, day);
             self.count(&reader.weighted(days), Sign::Plus);
-            self.events += reader.events();
         }
-        self.readers.insert(event.reader.clone(), reader);
+        self.put_reader(id, reader);
         match affected {
             Some(_) => RecordOutcome::Counted,
             None => RecordOutcome::Unchanged,
@@ -98,17 +128,73 @@ impl AttentionTracker {
         self.forget_before(day_of(now) - (MEMORY_DAYS - 1));
     }
 
-    /// Forgets the oldest day before today, to make room; false where there is none.
-    pub fn forget_oldest_day(&mut self, now: Timestamp) -> bool {
-        let of_reports = self.signals.oldest().map(|at| at.div_euclid(DAY_SECONDS * 1_000));
-        let of_acts = self.readers.values().filter_map(ReaderHistory::oldest_day).min();
-        match of_reports.into_iter().chain(of_acts).min() {
-            Some(oldest) if oldest < day_of(now) => {
-                self.forget_before(oldest + 1);
-                true
+    /// Forgets the oldest day of reports before today, to make room for others; false where there is none. Events stay.
+    pub fn forget_oldest_reports(&mut self, now: Timestamp) -> bool {
+        let oldest = self.signals.oldest().map(|at| at.div_euclid(DAY_SECONDS * 1_000));
+        let Some(oldest) = oldest.filter(|oldest| *oldest < day_of(now)) else {
+            return false;
+        };
+        self.signals.forget_before((oldest + 1) * DAY_SECONDS * 1_000);
+        true
+    }
+
+    /// Forgets readers with all their events until the rest takes at most so many bytes: those who are least known first, and of
+    /// equals who was seen longest ago. Returns how many.
+    pub fn make_room(&mut self, bytes: usize) -> usize {
+        let mut forgotten = 0;
+        while self.bytes() > bytes
+            && let Some(least) = self.ranks.pop_first()
+        {
+            self.ranks.insert(least.clone());
+            let (_, reader) = self.take_reader(&least.reader);
+            let events = reader.weighted(&reader.all_days());
+            self.count(&events, Sign::Minus);
+            for event in &events {
+                if self
+                    .papers
+                    .get(&event.target.0)
+                    .is_some_and(|sums| sums.readers == [0; 4])
+                {
+                    self.papers.remove(&event.target.0);
+                }
             }
-            _ => false,
+            forgotten += 1;
         }
+        forgotten
+    }
+
+    /// Bytes that events and their readers take, as estimated; reports are apart.
+    pub fn bytes(&self) -> usize {
+        self.readers.len() * READER_BYTES
+            + self.days * DAY_BYTES
+            + self.events * EVENT_BYTES
+            + self.papers.len() * PAPER_BYTES
+    }
+
+    /// Readers of whom an event is remembered.
+    pub fn readers(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// A reader's history, taken out; empty for one who is not known. [`Self::put_reader`] puts it back.
+    fn take_reader(&mut self, reader: &str) -> (Arc<str>, ReaderHistory) {
+        let Some((id, history)) = self.readers.remove_entry(reader) else {
+            return (Arc::from(reader), ReaderHistory::default());
+        };
+        self.ranks.remove(&ReaderRank::new(&id, &history));
+        self.events -= history.events();
+        self.days -= history.days();
+        (id, history)
+    }
+
+    fn put_reader(&mut self, id: Arc<str>, history: ReaderHistory) {
+        if history.is_empty() {
+            return;
+        }
+        self.events += history.events();
+        self.days += history.days();
+        self.ranks.insert(ReaderRank::new(&id, &history));
+        self.readers.insert(id, history);
     }
 
     fn forget_before(&mut self, day: i64) {
@@ -116,19 +202,18 @@ impl AttentionTracker {
             return;
         }
         self.first_day = day;
-        let mut readers = std::mem::take(&mut self.readers);
-        for reader in readers.values_mut() {
-            self.events -= reader.events();
+        let readers = std::mem::take(&mut self.readers);
+        self.ranks.clear();
+        (self.events, self.days) = (0, 0);
+        for (id, mut reader) in readers {
             while reader.oldest_day().is_some_and(|oldest| oldest < day) {
                 let days = reader.oldest_days();
                 self.count(&reader.weighted(&days), Sign::Minus);
                 reader.forget_oldest();
                 self.count(&reader.weighted(&days), Sign::Plus);
             }
-            self.events += reader.events();
+            self.put_reader(id, reader);
         }
-        readers.retain(|_, reader| !reader.is_empty());
-        self.readers = readers;
         self.papers.retain(|_, sums| sums.readers != [0; 4]);
         self.signals.forget_before(day * DAY_SECONDS * 1_000);
     }
@@ -269,3 +354,6 @@ impl DecayedSums {
 fn day_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(DAY_SECONDS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ fn record(trending: &TrendingPapers, item: &ReplayedMessage<AttentionRecorded>) 
         let now = trending.clock.now();
         let act = events::act(&item.message, now)?;
         ATTENTION_LAST.set(ATTENTION_LAST.get().max(act.at.as_second()));
-        Ok(trending.record(&item.message.event_id, &act, now))
+        Ok(trending.record(&item.message.event_id, &act))
     })
 }
 

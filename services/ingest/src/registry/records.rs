@@ -9,15 +9,15 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::kv;
 use common::bus::Bus;
+use common::{flow, streams};
 use domain::PaperId;
 use domain::identity::hex;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{RegistryError, parse_stored_id, unavailable};
+use super::{RegistryError, parse_stored_id, unavailable, unwritten};
 
-const BUCKET: &str = "ingest-papers";
 /// Concurrent look-ups of one page.
 const LOOK_UPS: usize = 64;
 /// The least number of records fetched at once, so that a page with many aliases is not fetched one by one.
@@ -84,14 +84,7 @@ pub struct PaperRecords {
 impl PaperRecords {
     /// Opens the bucket, making it at the first start.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
-        let config = kv::Config {
-            bucket: BUCKET.to_owned(),
-            description: "The newest revision of each paper id".to_owned(),
-            history: 1,
-            num_replicas: bus.replicas(),
-            ..kv::Config::default()
-        };
-        let bucket = bus.jetstream().create_key_value(config).await.map_err(unavailable)?;
+        let bucket = streams::bucket(bus, flow::PAPERS_BUCKET).await?;
         Ok(Self { bucket })
     }
 
@@ -129,14 +122,14 @@ impl PaperRecords {
                 return match self.bucket.update(later_key(&hash), value, *entry).await {
                     Ok(_) => Ok(true),
                     Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
-                    Err(error) => Err(unavailable(error)),
+                    Err(error) => Err(unwritten(&error)),
                 };
             }
         };
         match self.bucket.create(key, value).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(unwritten(&error)),
         }
     }
 
@@ -153,7 +146,7 @@ impl PaperRecords {
             .put(text_key(fingerprint), value)
             .await
             .map(drop)
-            .map_err(unavailable)
+            .map_err(|error| unwritten(&error))
     }
 
     /// At most `size` papers from where an earlier page ended; 0 is the beginning.

@@ -7,6 +7,7 @@ use async_nats::jetstream::kv;
 use common::clock::Clock;
 use common::config::BusConfig;
 use common::flow;
+use common::storage::StreamLimits;
 use domain::Submission;
 use standalone::{Children, DataFolder, Programs, Toolbox};
 
@@ -36,6 +37,7 @@ impl RegistryFixture {
             url: children.nats_url().unwrap(),
             replicas: 1,
             max_age: Duration::from_hours(24),
+            limits: StreamLimits::uniform(64),
         };
         let bus = Bus::connect(config, "test", Clock::system()).await.unwrap();
         common::streams::ensure(&bus).await.unwrap();

@@ -10,7 +10,7 @@ use domain::identity::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::work::Work;
-use super::{RegistryError, hash_of, parse_stored_id, unavailable};
+use super::{RegistryError, hash_of, parse_stored_id, unavailable, unwritten};
 
 /// The store.
 pub struct WorkStore {
@@ -42,7 +42,7 @@ impl WorkStore {
         match self.bucket.update(work_key(id), value, over).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(unwritten(&error)),
         }
     }
 
@@ -60,7 +60,7 @@ impl WorkStore {
             Err(error) if error.kind() == kv::CreateErrorKind::AlreadyExists => {
                 Ok(self.paper_of(key).await?.unwrap_or_else(|| id.clone()))
             }
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(unwritten(&error)),
         }
     }
 }

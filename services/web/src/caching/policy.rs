@@ -3,6 +3,8 @@
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, header};
 
+use crate::cookies::COOKIES;
+
 /// Lists that look the same to everybody.
 const LIST: &str = "public, max-age=10, stale-while-revalidate=60";
 /// Polled by programs.
@@ -44,8 +46,6 @@ const SHARED: &[(&str, &str)] = &[
 ];
 /// A reader's own digests, cached by that reader alone.
 const PRIVATE: &[&str] = &["/feeds/digest.atom", "/feeds/digest.json"];
-/// Cookies that make a page personal.
-const COOKIES: [&str; 2] = ["reader", "saved"];
 
 /// Who may cache a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ mod tests {
         );
         assert_eq!(of("/", &[("cookie", "theme=dark; reader=x")]), CachePolicy::Private);
         assert_eq!(
-            of("/", &[("cookie", "a=b"), ("cookie", "saved=")]),
+            of("/", &[("cookie", "a=b"), ("cookie", "voted=")]),
             CachePolicy::Private,
             "two lines"
         );

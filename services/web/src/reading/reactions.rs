@@ -1,6 +1,7 @@
 //! The buttons beside a paper: vote for it, save it, or see fewer like it. GET asks, POST acts.
 //!
-//! A reader is identified by the token of a mail, or by an opaque id in a cookie that the first button sets.
+//! A reader is identified by the token of a mail, or by a signed id in a cookie that the first button sets and that counts some
+//! minutes later.
 
 use std::sync::Arc;
 
@@ -16,8 +17,10 @@ use tonic::{Code, Status};
 
 use crate::caller::Caller;
 use crate::cookies::{CookieSecurity, ReaderCookies};
+use crate::metrics::reader_acted;
 use crate::page::{PageForm, PageQuery};
 use crate::paper::path_of;
+use crate::reader_ids::ReaderStanding;
 use crate::state::AppState;
 
 /// Longest address to return to.
@@ -75,36 +78,79 @@ pub async fn not_interested_page(
     confirm_page(&app, &NOT_INTERESTED, &fields)
 }
 
-/// Records a vote, by the token of a mail or else by the cookie, under an opaque id.
+/// Records a vote, by the token of a mail, or else by the signed id of the cookie once that counts.
 pub async fn vote(
     State(app): State<Arc<AppState>>,
     caller: Caller,
     mut reader: ReaderCookies,
     PageForm(fields): PageForm<ReactionFields>,
 ) -> Response {
-    let is_from_mail = !fields.token.is_empty();
-    let reader_id = if is_from_mail {
-        react(&app, &caller, &fields, Reaction::Vote).await
-    } else {
-        check_exists(&app, &caller, &fields.paper)
-            .await
-            .map(|()| reader.ensure_id())
-    };
-    let recorded = match reader_id {
-        Ok(reader_id) => record(&app, &caller, &fields.paper, AttentionKind::Vote, reader_id).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = recorded {
+    if !fields.token.is_empty() {
+        return match vote_by_mail(&app, &caller, &fields).await {
+            Ok(()) => app.pages.message(StatusCode::OK, VOTE.done, VOTE.thanks),
+            Err(error) => refused(&app, &error),
+        };
+    }
+    if let Err(error) = check_exists(&app, &caller, &fields.paper).await {
         return refused(&app, &error);
     }
-    if is_from_mail {
-        return app.pages.message(StatusCode::OK, VOTE.done, VOTE.thanks);
+    match app.readers.standing(&mut reader.signed_id, caller.address()) {
+        ReaderStanding::Counts(id) => {
+            reader.wait(&fields.paper);
+            if let Err(error) = record_waiting(&app, &caller, &mut reader, &id).await {
+                return refused(&app, &error);
+            }
+            let recorded = !reader.waiting.contains(&fields.paper);
+            reader_acted("vote", if recorded { "recorded" } else { "waits" });
+        }
+        ReaderStanding::Waits => {
+            reader.wait(&fields.paper);
+            reader_acted("vote", "waits");
+        }
+        // Shown to its sender alone: there is nobody that it could be recorded for.
+        ReaderStanding::NotAdmitted => reader_acted("vote", "not_admitted"),
     }
     reader.vote(&fields.paper);
     back(&reader, &caller, &fields)
 }
 
-/// Saves a paper, and records the act.
+async fn vote_by_mail(app: &AppState, caller: &Caller, fields: &ReactionFields) -> Result<(), Status> {
+    let reader_id = react(app, caller, fields, Reaction::Vote).await?;
+    record(app, caller, &fields.paper, AttentionKind::Vote, reader_id).await
+}
+
+/// Records the votes that wait, the newest first, which is known to be for a paper that exists. Where there are too many at
+/// this moment, the rest goes on waiting.
+async fn record_waiting(
+    app: &AppState,
+    caller: &Caller,
+    reader: &mut ReaderCookies,
+    reader_id: &str,
+) -> Result<(), Status> {
+    let mut is_known = true;
+    while let Some(paper) = reader.waiting.first() {
+        let exists = if is_known {
+            Ok(())
+        } else {
+            check_exists(app, caller, paper).await
+        };
+        is_known = false;
+        match exists {
+            // What stands in a cookie may name anything.
+            Err(error) if matches!(error.code(), Code::NotFound | Code::InvalidArgument) => {}
+            Err(error) => return Err(error),
+            Ok(()) if !app.readers.may_record(caller.address()) => return Ok(()),
+            Ok(()) => match record(app, caller, paper, AttentionKind::Vote, reader_id.to_owned()).await {
+                Err(error) if error.code() == Code::ResourceExhausted => return Ok(()),
+                recorded => recorded?,
+            },
+        }
+        reader.waiting.remove(0);
+    }
+    Ok(())
+}
+
+/// Saves a paper, and records the act of a reader who counts.
 pub async fn save(
     State(app): State<Arc<AppState>>,
     caller: Caller,
@@ -114,11 +160,20 @@ pub async fn save(
     if let Err(error) = check_exists(&app, &caller, &fields.paper).await {
         return refused(&app, &error);
     }
-    let reader_id = reader.ensure_id();
     // The paper is saved in the browser; the record is only for the statistics.
-    if let Err(error) = record(&app, &caller, &fields.paper, AttentionKind::Save, reader_id).await {
-        tracing::warn!(code = ?error.code(), message = error.message(), "cannot record a save");
-    }
+    let outcome = match app.readers.standing(&mut reader.signed_id, caller.address()) {
+        ReaderStanding::Counts(_) if !app.readers.may_record(caller.address()) => "waits",
+        ReaderStanding::Counts(id) => {
+            let recorded = record(&app, &caller, &fields.paper, AttentionKind::Save, id).await;
+            if let Err(error) = &recorded {
+                tracing::warn!(code = ?error.code(), message = error.message(), "cannot record a save");
+            }
+            if recorded.is_ok() { "recorded" } else { "failed" }
+        }
+        ReaderStanding::Waits => "waits",
+        ReaderStanding::NotAdmitted => "not_admitted",
+    };
+    reader_acted("save", outcome);
     reader.save(&fields.paper);
     back(&reader, &caller, &fields)
 }

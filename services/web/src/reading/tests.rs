@@ -16,6 +16,7 @@ use crate::caller::{SiteSettings, TrustedProxies};
 use crate::config::WebConfig;
 use crate::limits::{RateLimiter, RateLimits};
 use crate::page::PageRenderer;
+use crate::reader_ids::ReaderIdSettings;
 
 /// Settings with services that nobody runs.
 fn unreachable() -> WebConfig {
@@ -45,6 +46,7 @@ fn unreachable() -> WebConfig {
             text: 0,
             clients: 1,
         },
+        reader_ids: ReaderIdSettings::for_tests(),
     }
 }
 

@@ -8,7 +8,7 @@ const say = (text) => {
 
 // Votes and saves: the form is sent as it is; a redirect means that it was accepted.
 const ACTS = {
-  "/vote": { next: "/vote", done: true, word: "Voted", name: "Voted for", said: "Vote counted." },
+  "/vote": { next: "/vote", done: true, word: "Voted", name: "Voted for", said: "Vote noted." },
   "/save": { next: "/unsave", done: true, word: "Saved", name: "Saved:", said: "Saved." },
   "/unsave": { next: "/save", done: false, word: "Save", name: "Save", said: "Removed." },
 };

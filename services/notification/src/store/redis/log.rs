@@ -47,6 +47,12 @@ impl SubscriberLog {
         self.journal.as_ref()
     }
 
+    /// Whether the log takes new subscribers: what room is left when it is almost full is for those it has.
+    pub fn require_room(&self) -> Result<(), StoreError> {
+        let room = self.journal.as_ref().map(Journal::require_room::<SubscriberLogged>);
+        Ok(room.unwrap_or(Ok(()))?)
+    }
+
     /// The clock of the process.
     pub fn clock(&self) -> &Clock {
         &self.clock

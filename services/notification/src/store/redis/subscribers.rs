@@ -62,6 +62,7 @@ impl SubscriberStore for RedisSubscribers {
     }
 
     async fn reserve_id(&self, email: &EmailAddress, fresh: &str) -> Result<String, StoreError> {
+        self.log.require_room()?;
         let key = keys::email(&email.key());
         let mut command = redis::cmd("SET");
         command.arg(&key).arg(fresh).arg("NX");

@@ -7,6 +7,7 @@ use common::clock::Clock;
 use common::config::BusConfig;
 use common::flow;
 use common::journal::Journal;
+use common::storage::StreamLimits;
 use common::tls::ClientTls;
 use domain::preferences::Channels;
 use futures::StreamExt as _;
@@ -53,6 +54,7 @@ impl Bench {
             url: children.nats_url().expect("an address"),
             replicas: 1,
             max_age: Duration::from_hours(24),
+            limits: StreamLimits::uniform(64),
         };
         let bus = Bus::connect(config, "test", Clock::system())
             .await
