@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::limits::client_key;
+use common::connections::client_key;
 
 /// What the signature is for, so that no other of the same key will do.
 const PURPOSE: &[u8] = b"broadsheet reader cookie\n";
