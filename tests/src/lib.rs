@@ -8,6 +8,7 @@
 
 pub mod certificates;
 pub mod data;
+pub mod dns;
 pub mod feeds;
 pub mod killable;
 pub mod mail;
