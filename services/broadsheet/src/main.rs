@@ -197,7 +197,6 @@ async fn run(command: Command, clock: Clock) -> Result<(), CommandError> {
         Command::Eval { args } => Box::pin(eval::run(args, clock)).await,
         Command::Fetch { into, model, install } => commands::fetch::run(into, model, install).await,
         Command::Keys { command } => keys::run(command, &clock),
-    },
         Command::Mail { command } => mail::run(command, &clock).await,
         Command::SupervisedChild { .. } => Ok(()),
         Command::Client(command) => commands::run(*command, &clock).await,

@@ -83,7 +83,11 @@ impl FeedbackHandler {
         let ended = self.subscriptions.unsubscribe(&id).await?;
         let kind = ReportKind::Unsubscription;
         FEEDBACK.with_label_values(&[kind.name()]).inc();
-        info!(subscriber = id, known = ended.is_some(), "an unsubscription by mail is handled");
+        info!(
+            subscriber = id,
+            known = ended.is_some(),
+            "an unsubscription by mail is handled"
+        );
         Ok(Some(FeedbackResult {
             kind,
             suppressed: ended.is_some(),

@@ -178,7 +178,9 @@ async fn hard_bounces_and_complaints_end_a_subscription() {
 
 /// As Gmail sends it, from whichever account reads the digest.
 fn unsubscription(to: &str) -> String {
-    format!("From: Ada <ada@elsewhere.example>\r\nTo: {to}\r\nSubject: unsubscribe\r\n\r\nThis message was generated.\r\n")
+    format!(
+        "From: Ada <ada@elsewhere.example>\r\nTo: {to}\r\nSubject: unsubscribe\r\n\r\nThis message was generated.\r\n"
+    )
 }
 
 #[tokio::test]
@@ -201,7 +203,11 @@ async fn a_mail_to_the_address_that_unsubscribes_ends_a_subscription() {
     for message in [
         unsubscription(&format!("bounces+{tag}@example.org")),
         unsubscription(&format!("<Bounces+{}@example.org>, x@example.org", tag.to_uppercase())),
-        unsubscription("unsubscribe@lists.example").replacen("To:", &format!("X-Original-To: bounces+{tag}@a.b\r\nTo:"), 1),
+        unsubscription("unsubscribe@lists.example").replacen(
+            "To:",
+            &format!("X-Original-To: bounces+{tag}@a.b\r\nTo:"),
+            1,
+        ),
         // What it says is nobody's business.
         ARF.replacen("abuse@example.org", &format!("bounces+{tag}@example.org"), 1),
     ] {
@@ -210,7 +216,11 @@ async fn a_mail_to_the_address_that_unsubscribes_ends_a_subscription() {
             let result = handle(&handler, &message).await;
             assert_eq!(result.kind, ReportKind::Unsubscription, "{message}");
             assert_eq!(result.subscriber.as_deref(), Some(ADA), "{message}");
-            assert_eq!(service.again(ADA).await.state, SubscriberState::Unsubscribed, "{message}");
+            assert_eq!(
+                service.again(ADA).await.state,
+                SubscriberState::Unsubscribed,
+                "{message}"
+            );
         }
     }
     let nobody = format!("bounces+{}@example.org", service.tokens.unsubscribe_tag("nobody"));

@@ -18,7 +18,9 @@ pub async fn report(service: &Notification, request: ReportFeedbackRequest) -> R
         }
         Some(Wire::Message(message)) => {
             let taken = feedback.handle_message(&message).await.map_err(unavailable)?;
-            taken.ok_or_else(|| status::invalid("message", "is neither a bounce nor a complaint nor an unsubscription"))?
+            taken.ok_or_else(|| {
+                status::invalid("message", "is neither a bounce nor a complaint nor an unsubscription")
+            })?
         }
         Some(Wire::Feedback(fields)) => feedback.handle(&in_fields(fields)?).await.map_err(unavailable)?,
         None => return Err(status::invalid("report", "is missing; give the message or its fields")),
@@ -36,7 +38,8 @@ fn in_fields(fields: Fields) -> Result<FeedbackReport, Status> {
         FeedbackKind::SoftBounce => ReportKind::SoftBounce,
         FeedbackKind::Complaint => ReportKind::Complaint,
         FeedbackKind::Unsubscription => {
-            let problem = "is UNSUBSCRIPTION, which only a message can be: its address proves it; call Unsubscribe instead";
+            let problem =
+                "is UNSUBSCRIPTION, which only a message can be: its address proves it; call Unsubscribe instead";
             return Err(status::invalid("feedback.kind", problem));
         }
         FeedbackKind::Unspecified => return Err(status::invalid("feedback.kind", "is missing")),

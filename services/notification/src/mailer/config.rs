@@ -119,10 +119,12 @@ impl MailerConfig {
 
     fn signer(&self) -> Result<Option<DkimSigner>, String> {
         let keys: Vec<DkimKey> = self.dkim.iter().map(DkimKey::read).collect::<Result<_, _>>()?;
-        if let [DkimKeySettings {
-            algorithm: DkimAlgorithm::Ed25519,
-            ..
-        }] = self.dkim.as_slice()
+        if let [
+            DkimKeySettings {
+                algorithm: DkimAlgorithm::Ed25519,
+                ..
+            },
+        ] = self.dkim.as_slice()
         {
             warn!(
                 "mails are signed with Ed25519 alone, which Gmail, Microsoft and Yahoo may take for no signature; set \
@@ -145,7 +147,8 @@ impl MailerConfig {
     /// The mail server, where one is named.
     pub fn server(&self) -> Result<Option<SmtpServer>, String> {
         let url = self.smtp.as_ref();
-        url.map(|url| SmtpServer::new(url, &self.trust.certificates()?)).transpose()
+        url.map(|url| SmtpServer::new(url, &self.trust.certificates()?))
+            .transpose()
     }
 
     /// A mail server where one is named, else a maildir. The tasks keep the connections to the mail server.
@@ -179,7 +182,12 @@ fn bounce_address(text: &str) -> Option<Address> {
     const ID: &str = "0123456789abcdef0123456789abcdef";
     const SERIAL: &str = ".confirm.1234567890123";
     const MAX_CHARS: usize = MAX_LOCAL_CHARS - "+".len() - ID.len() - SERIAL.len();
-    const { assert!(UNSUBSCRIBE_TAG_CHARS <= SERIAL.len(), "a tag is no longer than a serial") };
+    const {
+        assert!(
+            UNSUBSCRIBE_TAG_CHARS <= SERIAL.len(),
+            "a tag is no longer than a serial"
+        )
+    };
     let address: Address = text.parse().ok()?;
     (address.user().len() <= MAX_CHARS).then_some(address)
 }
@@ -232,7 +240,10 @@ fn dkim_key(settings: &mut Settings, algorithm: DkimAlgorithm, domain: &str) -> 
             None
         }
         (false, true) => {
-            settings.problem(selector, &format!("must name the key's DNS record, because {key_file} is set"));
+            settings.problem(
+                selector,
+                &format!("must name the key's DNS record, because {key_file} is set"),
+            );
             None
         }
     }

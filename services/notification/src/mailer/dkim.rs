@@ -244,9 +244,8 @@ fn key_pair(algorithm: DkimAlgorithm, der: &PrivateKeyDer<'_>) -> Result<DkimKey
                 return Err("is no Ed25519 key; make one with openssl genpkey -algorithm ed25519".to_owned());
             };
             let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der());
-            let problem = |error| {
-                format!("is no Ed25519 key ({error}); make one with openssl genpkey -algorithm ed25519")
-            };
+            let problem =
+                |error| format!("is no Ed25519 key ({error}); make one with openssl genpkey -algorithm ed25519");
             pair.map(DkimKeyPair::Ed25519).map_err(problem)
         }
         DkimAlgorithm::Rsa => {
@@ -398,7 +397,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for mode in [0o640, 0o604, 0o660, 0o644] {
             let error = refusal(DkimAlgorithm::Rsa, written(folder.path(), "", mode));
-            assert!(error.contains("chmod 600") && error.contains("dkim.pem"), "{mode:o}: {error}");
+            assert!(
+                error.contains("chmod 600") && error.contains("dkim.pem"),
+                "{mode:o}: {error}"
+            );
         }
     }
 
@@ -423,9 +425,15 @@ mod tests {
             file: written(folder.path(), pem, 0o600),
         });
         let key = key.expect("a key");
-        assert_eq!(STANDARD.encode(key.public_key()), "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+        assert_eq!(
+            STANDARD.encode(key.public_key()),
+            "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+        );
         let signer = DkimSigner::new(vec![key]).expect("a signer");
-        let headers = [("From", "a@example.org".to_owned()), ("List-Id", "<l.example.org>".to_owned())];
+        let headers = [
+            ("From", "a@example.org".to_owned()),
+            ("List-Id", "<l.example.org>".to_owned()),
+        ];
         let [(name, value)] = &signer.sign(&headers, "Hello\r\n")[..] else {
             panic!("one signature")
         };

@@ -126,7 +126,10 @@ impl MessageBuilder {
             ("Message-ID", mail.message_id.clone()),
             ("MIME-Version", "1.0".to_owned()),
             ("Auto-Submitted", "auto-generated".to_owned()),
-            ("Feedback-ID", format!("{}:broadsheet:{}", mail.kind.name(), self.feedback_sender)),
+            (
+                "Feedback-ID",
+                format!("{}:broadsheet:{}", mail.kind.name(), self.feedback_sender),
+            ),
         ]);
         if let Some(url) = &mail.list_unsubscribe_url {
             headers.extend([

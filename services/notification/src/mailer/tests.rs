@@ -401,7 +401,10 @@ fn headers(message: &message::Message<'_>) -> Vec<(String, String)> {
     let text = message.to_text();
     let (head, _) = text.split_once("\r\n\r\n").expect("a head");
     let unfolded = head.replace("\r\n ", " ");
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let header = |line: &str| {
+        line.split_once(": ")
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
     unfolded.split("\r\n").filter_map(header).collect()
 }
 
@@ -428,8 +431,14 @@ fn a_digest_says_where_to_unsubscribe_and_complain() {
     assert_eq!(value(&found, "List-Id").as_deref(), Some("<digests.example.org>"));
     assert_eq!(value(&found, "Precedence").as_deref(), Some("bulk"));
     assert_eq!(value(&found, "Auto-Submitted").as_deref(), Some("auto-generated"));
-    assert_eq!(value(&found, "CFBL-Address").as_deref(), Some("bounces99@in.example.org; report=arf"));
-    assert_eq!(value(&found, "CFBL-Feedback-ID"), Some(format!("{ID}.1772400000000@example.org")));
+    assert_eq!(
+        value(&found, "CFBL-Address").as_deref(),
+        Some("bounces99@in.example.org; report=arf")
+    );
+    assert_eq!(
+        value(&found, "CFBL-Feedback-ID"),
+        Some(format!("{ID}.1772400000000@example.org"))
+    );
 }
 
 #[test]
@@ -447,7 +456,10 @@ fn a_feedback_id_names_the_sender_and_no_reader() {
     let (kind, sender) = digest.split_once(":broadsheet:").expect("three parts");
     assert_eq!((kind, sender.len()), ("digest", 12));
     for other in [MailKind::Confirmation, MailKind::Notice] {
-        assert_eq!(id(other, "<a.1@example.org>"), format!("{}:broadsheet:{sender}", other.name()));
+        assert_eq!(
+            id(other, "<a.1@example.org>"),
+            format!("{}:broadsheet:{sender}", other.name())
+        );
     }
 }
 
@@ -459,7 +471,10 @@ fn nothing_is_asked_for_by_mail_where_nobody_reads_it() {
     let builder = builder_with_answers("bounces@in.example.org", false);
     let found = headers(&builder.build(&mail()).expect("a mail"));
     assert!(value(&found, "List-Unsubscribe").is_some_and(|value| value.contains("mailto:")));
-    assert_eq!((value(&found, "CFBL-Address"), value(&found, "CFBL-Feedback-ID")), (None, None));
+    assert_eq!(
+        (value(&found, "CFBL-Address"), value(&found, "CFBL-Feedback-ID")),
+        (None, None)
+    );
     let confirmation = EncodedMail {
         list_unsubscribe_url: None,
         kind: MailKind::Confirmation,

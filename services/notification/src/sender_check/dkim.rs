@@ -1,8 +1,8 @@
 //! Whether the published keys are those that mails are signed with.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 
 use super::dns::DnsSource;
 use super::finding::{DnsRecord, SenderFinding};
@@ -50,10 +50,16 @@ async fn check_key(dns: &dyn DnsSource, settings: &DkimKeySettings) -> SenderFin
     let check = check_name(settings.algorithm);
     let own = match DkimKey::read(settings) {
         Ok(key) => key.public_key(),
-        Err(problem) => return SenderFinding::fail(check, problem, "mails cannot be signed; the platform does not start"),
+        Err(problem) => {
+            return SenderFinding::fail(check, problem, "mails cannot be signed; the platform does not start");
+        }
     };
     let name = settings.record_name();
-    let own_record = format!("v=DKIM1; k={}; p={}", settings.algorithm.key_type(), STANDARD.encode(&own));
+    let own_record = format!(
+        "v=DKIM1; k={}; p={}",
+        settings.algorithm.key_type(),
+        STANDARD.encode(&own)
+    );
     let record = DnsRecord::text(&name, &own_record);
     let texts = match dns.texts(&name).await {
         Ok(texts) => texts,
@@ -61,10 +67,18 @@ async fn check_key(dns: &dyn DnsSource, settings: &DkimKeySettings) -> SenderFin
     };
     let fail = |found: String, advice: &str| SenderFinding::fail(check, found, advice).publishing(record.clone());
     let text = match texts.as_slice() {
-        [] => return fail(format!("nothing is published at {name}"), "publish the public key of the configured key"),
+        [] => {
+            return fail(
+                format!("nothing is published at {name}"),
+                "publish the public key of the configured key",
+            );
+        }
         [text] => text,
         _ => {
-            let found = format!("{} texts are published at {name}; receivers take any one of them", texts.len());
+            let found = format!(
+                "{} texts are published at {name}; receivers take any one of them",
+                texts.len()
+            );
             return fail(found, "publish this one alone");
         }
     };
@@ -76,7 +90,10 @@ async fn check_key(dns: &dyn DnsSource, settings: &DkimKeySettings) -> SenderFin
             "remove t=y; receivers may treat mails as if they were not signed",
         )
         .publishing(record),
-        Err(problem) => fail(format!("{name}: {problem}"), "publish the public key of the configured key"),
+        Err(problem) => fail(
+            format!("{name}: {problem}"),
+            "publish the public key of the configured key",
+        ),
     }
 }
 
@@ -95,7 +112,10 @@ fn compare(text: &str, algorithm: DkimAlgorithm, own: &[u8]) -> Result<KeyUse, S
     }
     let kind = tags.get("k").unwrap_or("rsa");
     if !kind.eq_ignore_ascii_case(algorithm.key_type()) {
-        return Err(format!("the key is of type {kind}, the configured one is {}", algorithm.key_type()));
+        return Err(format!(
+            "the key is of type {kind}, the configured one is {}",
+            algorithm.key_type()
+        ));
     }
     if !tags.allows("h", "sha256") {
         return Err("the record does not allow SHA-256 (h=)".to_owned());
@@ -103,11 +123,17 @@ fn compare(text: &str, algorithm: DkimAlgorithm, own: &[u8]) -> Result<KeyUse, S
     if !(tags.allows("s", "email") || tags.allows("s", "*")) {
         return Err("the record does not allow mail (s=)".to_owned());
     }
-    let published: String = tags.get("p").ok_or("the record holds no key (p=)")?.split_ascii_whitespace().collect();
+    let published: String = tags
+        .get("p")
+        .ok_or("the record holds no key (p=)")?
+        .split_ascii_whitespace()
+        .collect();
     if published.is_empty() {
         return Err("the key is revoked (p= is empty)".to_owned());
     }
-    let published = LENIENT.decode(&published).map_err(|_| "the key is not base64".to_owned())?;
+    let published = LENIENT
+        .decode(&published)
+        .map_err(|_| "the key is not base64".to_owned())?;
     if !is_same_key(&published, algorithm, own) {
         return Err("another key is published than the configured one".to_owned());
     }

@@ -191,9 +191,24 @@ mod tests {
             (ABOVE, "relay.example", sibling, FindingLevel::Ok),
             (OWN, "relay.example", sibling, FindingLevel::Fail),
             ("", "mail.example.org", own, FindingLevel::Fail),
-            ("_dmarc.mail.example.org TXT v=DMARC1; p=none", "mail.example.org", own, FindingLevel::Warn),
-            ("_dmarc.mail.example.org TXT v=DMARC1; p=drop", "mail.example.org", own, FindingLevel::Fail),
-            ("_dmarc.mail.example.org TXT spf2.0", "mail.example.org", own, FindingLevel::Fail),
+            (
+                "_dmarc.mail.example.org TXT v=DMARC1; p=none",
+                "mail.example.org",
+                own,
+                FindingLevel::Warn,
+            ),
+            (
+                "_dmarc.mail.example.org TXT v=DMARC1; p=drop",
+                "mail.example.org",
+                own,
+                FindingLevel::Fail,
+            ),
+            (
+                "_dmarc.mail.example.org TXT spf2.0",
+                "mail.example.org",
+                own,
+                FindingLevel::Fail,
+            ),
         ] {
             let (level, found) = level(zone, envelope, signatures).await;
             assert_eq!(level, expected, "{zone} {envelope} {signatures:?}: {found}");

@@ -58,11 +58,14 @@ impl DnsResolver {
                 let config = ResolverConfig::from_name_servers(vec![server]);
                 TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             }
-            None => TokioResolver::builder_tokio()
-                .map_err(|error| format!("the DNS servers of this machine are not known ({error}); name one with --dns"))?,
+            None => TokioResolver::builder_tokio().map_err(|error| {
+                format!("the DNS servers of this machine are not known ({error}); name one with --dns")
+            })?,
         };
         set_options(builder.options_mut());
-        let resolver = builder.build().map_err(|error| format!("DNS cannot be asked: {error}"))?;
+        let resolver = builder
+            .build()
+            .map_err(|error| format!("DNS cannot be asked: {error}"))?;
         Ok(Self(resolver))
     }
 

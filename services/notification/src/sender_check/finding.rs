@@ -66,7 +66,11 @@ impl SenderFinding {
 
     /// DNS gave no answer.
     pub fn unanswered(check: &'static str, failure: impl ToString) -> Self {
-        Self::fail(check, failure.to_string(), "check that the DNS servers of the domain answer, and try again")
+        Self::fail(
+            check,
+            failure.to_string(),
+            "check that the DNS servers of the domain answer, and try again",
+        )
     }
 
     /// With a record to publish.

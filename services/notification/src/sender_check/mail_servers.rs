@@ -24,7 +24,9 @@ async fn check_domain(dns: &dyn DnsSource, domain: &str) -> Result<SenderFinding
         let found = addresses(dns, domain).await?;
         if found.is_empty() {
             let found = format!("{domain} has no mail server, so no bounce arrives and receivers may refuse its mails");
-            return Ok(SenderFinding::fail(CHECK, found, "publish the mail server that takes bounces").publishing(record));
+            return Ok(
+                SenderFinding::fail(CHECK, found, "publish the mail server that takes bounces").publishing(record),
+            );
         }
         let found = format!("{domain} has no MX record; bounces go to its own address");
         return Ok(SenderFinding::warn(CHECK, found, "publish the mail server that takes bounces").publishing(record));

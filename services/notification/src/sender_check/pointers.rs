@@ -13,7 +13,11 @@ const MAX_NAMES: usize = 10;
 pub async fn check(dns: &dyn DnsSource, host: &str, addresses: &[IpAddr]) -> Vec<SenderFinding> {
     if addresses.is_empty() {
         let advice = "not checked: the name of the sending host's address; name the address with --ip";
-        return vec![SenderFinding::warn(CHECK, "the sending host's address is not known", advice)];
+        return vec![SenderFinding::warn(
+            CHECK,
+            "the sending host's address is not known",
+            advice,
+        )];
     }
     let mut findings = Vec::new();
     for ip in addresses {
@@ -36,7 +40,8 @@ async fn check_address(dns: &dyn DnsSource, host: &str, ip: IpAddr) -> Result<Se
         let found = format!("{ip} has the name {name}, which does not lead back to it");
         SenderFinding::fail(CHECK, found, "publish the address of that name").publishing(forward(name))
     } else {
-        let advice = "have the owner of the address (the hosting provider) publish its name, and publish the name's address";
+        let advice =
+            "have the owner of the address (the hosting provider) publish its name, and publish the name's address";
         SenderFinding::fail(CHECK, format!("{ip} has no name"), advice)
             .publishing(DnsRecord::new(&reverse_name(ip), "PTR", format!("{host}.")))
             .publishing(forward(host))

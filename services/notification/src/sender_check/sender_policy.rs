@@ -28,11 +28,15 @@ pub async fn check(dns: &dyn DnsSource, sender: &SenderIdentity, addresses: &[Ip
     let record = match records.as_slice() {
         [] => {
             let found = format!("{domain} has no SPF record");
-            return SenderFinding::fail(CHECK, found, "publish which addresses may send for the domain").publishing(fresh);
+            return SenderFinding::fail(CHECK, found, "publish which addresses may send for the domain")
+                .publishing(fresh);
         }
         [record] => record,
         _ => {
-            let found = format!("{domain} has {} SPF records; receivers ignore all of them", records.len());
+            let found = format!(
+                "{domain} has {} SPF records; receivers ignore all of them",
+                records.len()
+            );
             return SenderFinding::fail(CHECK, found, "publish one record");
         }
     };
@@ -61,13 +65,7 @@ pub async fn check(dns: &dyn DnsSource, sender: &SenderIdentity, addresses: &[Ip
     summary(domain, record, addresses, stranger.lookups, &stranger.result)
 }
 
-fn summary(
-    domain: &str,
-    record: &str,
-    addresses: &[IpAddr],
-    lookups: usize,
-    stranger: &SpfResult,
-) -> SenderFinding {
+fn summary(domain: &str, record: &str, addresses: &[IpAddr], lookups: usize, stranger: &SpfResult) -> SenderFinding {
     let found = format!("{domain}: {record} ({lookups} of {MAX_LOOKUPS} lookups)");
     if addresses.is_empty() {
         let advice = "not checked: whether the sending host's address passes; name it with --ip";

@@ -104,7 +104,12 @@ impl SpfEvaluation<'_> {
         let text = match found.as_slice() {
             [] => return Ok(SpfResult::None),
             [text] => text,
-            _ => return Err(permanent(format!("{domain} has {} SPF records; there may be one", found.len()))),
+            _ => {
+                return Err(permanent(format!(
+                    "{domain} has {} SPF records; there may be one",
+                    found.len()
+                )));
+            }
         };
         let record = SpfRecord::parse(text).map_err(|problem| permanent(format!("{domain}: {problem}")))?;
         for directive in &record.directives {
@@ -118,7 +123,9 @@ impl SpfEvaluation<'_> {
         self.count_lookup()?;
         let target = self.expand(redirect, domain)?;
         match Box::pin(self.check_host(&target)).await? {
-            SpfResult::None => Err(permanent(format!("{domain} redirects to {target}, which has no SPF record"))),
+            SpfResult::None => Err(permanent(format!(
+                "{domain} redirects to {target}, which has no SPF record"
+            ))),
             result => Ok(result),
         }
     }
@@ -152,7 +159,9 @@ impl SpfEvaluation<'_> {
         let target = self.expand(target, domain)?;
         match Box::pin(self.check_host(&target)).await? {
             SpfResult::Pass => Ok(true),
-            SpfResult::None => Err(permanent(format!("{domain} includes {target}, which has no SPF record"))),
+            SpfResult::None => Err(permanent(format!(
+                "{domain} includes {target}, which has no SPF record"
+            ))),
             _ => Ok(false),
         }
     }
@@ -223,7 +232,8 @@ impl SpfEvaluation<'_> {
     fn count_void<T>(&mut self, found: &[T]) -> Checked<()> {
         self.void_lookups += usize::from(found.is_empty());
         if self.void_lookups > MAX_VOID_LOOKUPS {
-            let problem = format!("names more than {MAX_VOID_LOOKUPS} things that do not exist, at which receivers give up");
+            let problem =
+                format!("names more than {MAX_VOID_LOOKUPS} things that do not exist, at which receivers give up");
             return Err(permanent(problem));
         }
         Ok(())

@@ -44,7 +44,10 @@ mod tests {
     #[test]
     fn tags_have_names_and_values() {
         let tags = TagList::parse(" v=DKIM1 ; k=rsa;p=ab=\n cd==; ").expect("sound");
-        assert_eq!((tags.get("v"), tags.get("p"), tags.get("x")), (Some("DKIM1"), Some("ab=\n cd=="), None));
+        assert_eq!(
+            (tags.get("v"), tags.get("p"), tags.get("x")),
+            (Some("DKIM1"), Some("ab=\n cd=="), None)
+        );
         assert_eq!(tags.first(), Some("v"));
         assert!(tags.allows("h", "sha256"));
         assert!(TagList::parse("h=sha1:sha256").is_ok_and(|tags| tags.allows("h", "SHA256")));

@@ -11,7 +11,11 @@ const CHECK: &str = "tls";
 pub async fn check(url: Option<&SmtpUrl>, server: Option<SmtpServer>, clock: &Clock) -> SenderFinding {
     let (Some(url), Some(server)) = (url, server) else {
         let advice = "set notification.smtp_url to send mails";
-        return SenderFinding::warn(CHECK, "no mail server is configured; mails are written to a folder", advice);
+        return SenderFinding::warn(
+            CHECK,
+            "no mail server is configured; mails are written to a folder",
+            advice,
+        );
     };
     let place = format!("{}:{}", url.host, url.port);
     let mut session = match server.connect(clock).await {
@@ -24,7 +28,11 @@ pub async fn check(url: Option<&SmtpUrl>, server: Option<SmtpServer>, clock: &Cl
     };
     let encrypted = session.connection.is_encrypted();
     session.end(clock).await;
-    let login = if url.credentials.is_some() { ", and the password is accepted" } else { "" };
+    let login = if url.credentials.is_some() {
+        ", and the password is accepted"
+    } else {
+        ""
+    };
     match (encrypted, url.tls) {
         (true, TlsDemand::IfOffered) => {
             let found = format!("{place} offers TLS with a valid certificate{login}");
@@ -34,12 +42,17 @@ pub async fn check(url: Option<&SmtpUrl>, server: Option<SmtpServer>, clock: &Cl
         }
         (true, _) => SenderFinding::ok(CHECK, format!("{place} speaks TLS with a valid certificate{login}")),
         (false, _) if url.is_loopback => {
-            let found = format!("{place} is this machine and answers without TLS{login}; what it does further on is its own");
+            let found =
+                format!("{place} is this machine and answers without TLS{login}; what it does further on is its own");
             SenderFinding::ok(CHECK, found)
         }
         (false, _) => {
             let found = format!("{place} answers, and mails go there in clear");
-            SenderFinding::fail(CHECK, found, "write smtps://… or ?tls=required in notification.smtp_url")
+            SenderFinding::fail(
+                CHECK,
+                found,
+                "write smtps://… or ?tls=required in notification.smtp_url",
+            )
         }
     }
 }

@@ -137,7 +137,10 @@ mod tests {
         let found = SmtpUrl::parse("smtp://mail.example.org?tls=required").expect("a server");
         assert_eq!((found.port, found.tls), (587, TlsDemand::Required));
         let found = SmtpUrl::parse("smtp://[::1]:2525").expect("a server");
-        assert_eq!((found.host.as_str(), found.port, found.is_loopback), ("::1", 2525, true));
+        assert_eq!(
+            (found.host.as_str(), found.port, found.is_loopback),
+            ("::1", 2525, true)
+        );
         for wrong in [
             "smtp://host?tls=maybe",
             "http://host",

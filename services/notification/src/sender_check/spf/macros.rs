@@ -105,7 +105,13 @@ fn transformed(value: &str, transformers: &str) -> Option<String> {
     if !delimiters.chars().all(|c| DELIMITERS.contains(&c)) {
         return None;
     }
-    let is_delimiter = |c: char| if delimiters.is_empty() { c == '.' } else { delimiters.contains(c) };
+    let is_delimiter = |c: char| {
+        if delimiters.is_empty() {
+            c == '.'
+        } else {
+            delimiters.contains(c)
+        }
+    };
     let mut parts: Vec<&str> = value.split(is_delimiter).collect();
     if reversed {
         parts.reverse();
@@ -156,8 +162,14 @@ mod tests {
             ("%{l1r-}", "strong"),
             ("%{ir}.%{v}._spf.%{d2}", "3.2.0.192.in-addr._spf.example.com"),
             ("%{lr-}.lp._spf.%{d2}", "bad.strong.lp._spf.example.com"),
-            ("%{ir}.%{v}.%{l1r-}.lp._spf.%{d2}", "3.2.0.192.in-addr.strong.lp._spf.example.com"),
-            ("%{d2}.trusted-domains.example.net", "example.com.trusted-domains.example.net"),
+            (
+                "%{ir}.%{v}.%{l1r-}.lp._spf.%{d2}",
+                "3.2.0.192.in-addr.strong.lp._spf.example.com",
+            ),
+            (
+                "%{d2}.trusted-domains.example.net",
+                "example.com.trusted-domains.example.net",
+            ),
             ("a%%b%_c%-d", "a%b c%20d"),
             ("%{S}", "strong-bad%40email.example.com"),
         ] {

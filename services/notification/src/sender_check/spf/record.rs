@@ -87,7 +87,10 @@ impl SpfRecord {
 fn modifier(term: &str) -> Option<(&str, &str)> {
     let (name, value) = term.split_once('=')?;
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    let is_name = starts && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    let is_name = starts
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
     is_name.then_some((name, value))
 }
 
@@ -172,10 +175,16 @@ mod tests {
         let record = SpfRecord::parse(record).expect("sound");
         let expected = [
             (SpfResult::Pass, SpfMechanism::Address(None, WHOLE)),
-            (SpfResult::Pass, SpfMechanism::MailServer(None, PrefixLengths { ipv4: 24, ..WHOLE })),
             (
                 SpfResult::Pass,
-                SpfMechanism::Address(Some("mail.example.org".to_owned()), PrefixLengths { ipv4: 28, ipv6: 64 }),
+                SpfMechanism::MailServer(None, PrefixLengths { ipv4: 24, ..WHOLE }),
+            ),
+            (
+                SpfResult::Pass,
+                SpfMechanism::Address(
+                    Some("mail.example.org".to_owned()),
+                    PrefixLengths { ipv4: 28, ipv6: 64 },
+                ),
             ),
             (SpfResult::Neutral, SpfMechanism::Ipv4(Ipv4Addr::new(192, 0, 2, 0), 24)),
             (
