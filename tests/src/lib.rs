@@ -8,6 +8,8 @@
 
 pub mod certificates;
 pub mod data;
+pub mod dkim;
+pub mod dns;
 pub mod feeds;
 pub mod killable;
 pub mod mail;
@@ -315,7 +317,7 @@ pub fn mails(folder: &Path) -> Vec<String> {
 }
 
 /// The same as they went over the wire.
-fn raw_mails(folder: &Path) -> Vec<String> {
+pub fn raw_mails(folder: &Path) -> Vec<String> {
     let Ok(files) = std::fs::read_dir(folder.join("mail/new")) else {
         return Vec::new();
     };

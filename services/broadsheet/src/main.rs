@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use common::clock::Clock;
 use standalone::PackageInstall;
 
-use crate::commands::{ClientCommand, eval, keys};
+use crate::commands::{ClientCommand, eval, keys, mail};
 use crate::error::CommandError;
 
 /// Broadsheet, the daily paper of papers.
@@ -179,6 +179,11 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
+    /// Check what receivers look at before they take mails of the configured sender
+    Mail {
+        #[command(subcommand)]
+        command: mail::MailCommand,
+    },
     /// Become a server that ends with its parent; used by `up` itself
     #[command(hide = true)]
     SupervisedChild {
@@ -226,6 +231,7 @@ async fn run(command: Command, clock: Clock) -> Result<(), CommandError> {
         Command::Eval { args } => Box::pin(eval::run(args, clock)).await,
         Command::Fetch { into, model, install } => commands::fetch::run(into, model, install).await,
         Command::Keys { command } => keys::run(command, &clock),
+        Command::Mail { command } => mail::run(command, &clock).await,
         Command::SupervisedChild { .. } => Ok(()),
         Command::Client(command) => commands::run(*command, &clock).await,
     }

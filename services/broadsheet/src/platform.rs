@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::CommandError;
 use crate::{StartArgs, client};
 use settings::ServiceConfigs;
-pub use settings::{DEFAULTS, check};
+pub use settings::{DEFAULTS, check, read_notification};
 
 /// A running platform.
 pub struct Platform {

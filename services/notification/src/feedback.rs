@@ -1,8 +1,9 @@
-//! Bounces of our mails and complaints about them, as messages in a maildir or through the API.
+//! What comes back for our mails, as messages in a maildir or through the API: bounces, complaints, unsubscriptions.
 //!
 //! An address that accepts no mail, one with too many soft bounces in a row, and a reader who complains get no more mail. A
 //! report names its mail by our Message-ID or return path, whose local parts hold the subscriber's id and the slot. Ids
-//! cannot be guessed, so nobody can make up a report about another reader's mail.
+//! cannot be guessed, so nobody can make up a report about another reader's mail. A mail to the address in a digest's
+//! List-Unsubscribe ends that reader's subscription, whatever it says and whoever sent it: the address carries a code.
 
 pub mod maildir;
 mod mime;
@@ -18,6 +19,7 @@ use crate::metrics::FEEDBACK;
 use crate::ports::{DeliveryLedger, StoreError};
 use crate::subscribers::Subscriptions;
 use crate::subscribers::suppressions::SuppressionCause;
+use crate::tokens::Tokens;
 pub use report::{FeedbackReport, ReportKind};
 use soft_bounces::SoftBounceLimit;
 
@@ -29,6 +31,7 @@ pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
 pub struct FeedbackHandler {
     subscriptions: Subscriptions,
     ledger: Arc<dyn DeliveryLedger>,
+    tokens: Arc<Tokens>,
     domain: String,
     soft_bounces: SoftBounceLimit,
 }
@@ -49,19 +52,51 @@ impl FeedbackHandler {
     pub fn new(
         subscriptions: Subscriptions,
         ledger: Arc<dyn DeliveryLedger>,
+        tokens: Arc<Tokens>,
         domain: &str,
         soft_bounces: SoftBounceLimit,
     ) -> Self {
         Self {
             subscriptions,
             ledger,
+            tokens,
             soft_bounces,
             domain: domain.to_ascii_lowercase(),
         }
     }
 
-    /// Handles a whole message. `None` where it is no report.
+    /// Handles a whole message. `None` where it is neither a report nor an unsubscription.
     pub async fn handle_message(&self, message: &[u8]) -> Result<Option<FeedbackResult>, StoreError> {
+        match self.handle_unsubscription(message).await? {
+            Some(result) => Ok(Some(result)),
+            None => self.handle_report(message).await,
+        }
+    }
+
+    /// Handles a message to an address that unsubscribes. `None` where it is none. Like every unsubscription it is taken
+    /// while the store does not answer.
+    pub async fn handle_unsubscription(&self, message: &[u8]) -> Result<Option<FeedbackResult>, StoreError> {
+        let tags = report::tags(message);
+        let Some(id) = tags.iter().find_map(|tag| self.tokens.unsubscribed_by(tag)) else {
+            return Ok(None);
+        };
+        let ended = self.subscriptions.unsubscribe(&id).await?;
+        let kind = ReportKind::Unsubscription;
+        FEEDBACK.with_label_values(&[kind.name()]).inc();
+        info!(
+            subscriber = id,
+            known = ended.is_some(),
+            "an unsubscription by mail is handled"
+        );
+        Ok(Some(FeedbackResult {
+            kind,
+            suppressed: ended.is_some(),
+            subscriber: ended.map(|ended| ended.id),
+        }))
+    }
+
+    /// Handles a message that may be a report. `None` where it is none.
+    pub async fn handle_report(&self, message: &[u8]) -> Result<Option<FeedbackResult>, StoreError> {
         let Some(report) = report::parse(message) else {
             FEEDBACK.with_label_values(&["not_a_report"]).inc();
             return Ok(None);
@@ -87,7 +122,7 @@ impl FeedbackHandler {
                 ReportKind::HardBounce => Some(SuppressionCause::Bounce),
                 ReportKind::Complaint => Some(SuppressionCause::Complaint),
                 ReportKind::SoftBounce if self.is_one_too_many(id, serial).await? => Some(SuppressionCause::Bounce),
-                ReportKind::SoftBounce | ReportKind::Rejection => None,
+                ReportKind::SoftBounce | ReportKind::Rejection | ReportKind::Unsubscription => None,
             };
             let is_open = subscriber.state.is_open();
             if let Some(cause) = cause.filter(|_| is_open) {

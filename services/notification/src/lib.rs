@@ -20,6 +20,7 @@ mod metrics;
 mod pipeline;
 mod ports;
 mod scheduler;
+pub mod sender_check;
 mod store;
 mod subscribers;
 #[cfg(test)]
@@ -72,6 +73,7 @@ pub async fn start(config: NotificationConfig, assembly: &mut Assembly) -> Resul
     let feedback = FeedbackHandler::new(
         needed.subscriptions.clone(),
         Arc::clone(&needed.ledger),
+        Arc::clone(&needed.tokens),
         domain,
         config.soft_bounces,
     );
@@ -106,6 +108,7 @@ fn dependencies(
     assembly: &Assembly,
 ) -> Result<DigestDependencies, String> {
     let key = config.secret()?;
+    let tokens = Arc::new(Tokens::new(&key));
     let clock = assembly.clock();
     Ok(DigestDependencies {
         subscriptions: Subscriptions::new(store.subscribers.clone(), clock.clone()),
@@ -114,10 +117,10 @@ fn dependencies(
         due_queue: store.due_queue.clone(),
         window: window.clone(),
         interests: Arc::new(interests(config, store, window, clock.clone())?),
-        transport: config.mail.transport(&clock, &assembly.tasks())?,
+        transport: config.mail.transport(&clock, &assembly.tasks(), &tokens)?,
         webhook_client: config.webhooks.client(clock.clone())?,
         mail_writer: Arc::new(MailWriter::new(config.templates.as_deref(), &config.imprint)?),
-        tokens: Arc::new(Tokens::new(&key)),
+        tokens,
         secrets: Arc::new(WebhookSecrets::new(&key)),
         clock,
         tasks: assembly.tasks(),

@@ -9,15 +9,17 @@
 
 pub mod body;
 pub mod config;
-mod dkim;
+pub mod dkim;
+pub mod domains;
 mod error_budget;
 mod headers;
 mod maildir;
 mod message;
+mod private_key_file;
 pub mod quoted_printable;
 mod rate_limit;
 mod reply;
-mod smtp;
+pub mod smtp;
 pub mod spans;
 
 use std::time::Duration;
@@ -41,6 +43,30 @@ pub struct Mail {
     pub message_id: String,
     /// Where one POST ends the subscription (RFC 8058).
     pub list_unsubscribe_url: Option<String>,
+    /// What it is for.
+    pub kind: MailKind,
+}
+
+/// What a mail is for. Providers count complaints by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailKind {
+    /// A digest.
+    Digest,
+    /// Asks for consent.
+    Confirmation,
+    /// Tells a reader of a change.
+    Notice,
+}
+
+impl MailKind {
+    /// As headers spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Digest => "digest",
+            Self::Confirmation => "confirmation",
+            Self::Notice => "notice",
+        }
+    }
 }
 
 /// A mail as it is sent, complete but for the sender: the body is encoded.
@@ -56,6 +82,8 @@ pub struct EncodedMail {
     pub message_id: String,
     /// Where one POST ends the subscription (RFC 8058).
     pub list_unsubscribe_url: Option<String>,
+    /// What it is for.
+    pub kind: MailKind,
 }
 
 impl From<Mail> for EncodedMail {
@@ -66,6 +94,7 @@ impl From<Mail> for EncodedMail {
             subject: mail.subject,
             message_id: mail.message_id,
             list_unsubscribe_url: mail.list_unsubscribe_url,
+            kind: mail.kind,
         }
     }
 }

@@ -46,7 +46,7 @@ use self::locale::Locale;
 use self::renderer::{DigestRenderer, RenderInput};
 use self::text::{single_line, truncated, truncated_line};
 use self::view::{PaperView, PersonalView, sentence_chars};
-use crate::mailer::{EncodedMail, Mail};
+use crate::mailer::{EncodedMail, Mail, MailKind};
 
 /// Most mail programs cut longer subjects; the count of papers stays visible this way.
 const SUBJECT_CHARS: usize = 90;
@@ -124,6 +124,7 @@ impl MailWriter {
             html: Some(self.render_html("confirmation", &context)?),
             message_id,
             list_unsubscribe_url: None,
+            kind: MailKind::Confirmation,
         })
     }
 
@@ -141,6 +142,7 @@ impl MailWriter {
             html,
             message_id: digest.message_id.clone(),
             list_unsubscribe_url: Some(digest.links.unsubscribe().to_owned()),
+            kind: MailKind::Digest,
         })
     }
 
@@ -168,6 +170,7 @@ impl MailWriter {
                 body,
                 message_id: digest.message_id.clone(),
                 list_unsubscribe_url: Some(digest.links.unsubscribe().to_owned()),
+                kind: MailKind::Digest,
             }),
             None => Ok(self.digest(digest)?.into()),
         }

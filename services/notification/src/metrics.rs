@@ -53,7 +53,7 @@ pub static FLOOR: LazyLock<GaugeVec> = LazyLock::new(|| {
 pub static FEEDBACK: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters(
         "broadsheet_notification_feedback_total",
-        "Bounces and complaints by kind.",
+        "Bounces, complaints and unsubscriptions by mail, by kind.",
         &["kind"],
     )
 });
@@ -146,7 +146,14 @@ pub fn register_metrics(channels: [&str; 2], empty_reasons: &[&str]) {
     for reason in empty_reasons {
         EMPTY_SLOTS.with_label_values(&[reason]);
     }
-    for kind in ["hard_bounce", "soft_bounce", "rejection", "complaint", "not_a_report"] {
+    for kind in [
+        "hard_bounce",
+        "soft_bounce",
+        "rejection",
+        "complaint",
+        "unsubscription",
+        "not_a_report",
+    ] {
         FEEDBACK.with_label_values(&[kind]);
     }
     for reason in ["gone", "disabled"] {

@@ -142,6 +142,7 @@ fn read(mail: &EncodedMail) -> Mail {
         html,
         message_id: mail.message_id.clone(),
         list_unsubscribe_url: mail.list_unsubscribe_url.clone(),
+        kind: mail.kind,
     }
 }
 

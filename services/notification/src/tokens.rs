@@ -2,11 +2,15 @@
 //!
 //! `base64url(scope "." subscriber "." expiry seconds) "." base64url(HMAC-SHA256 over the first part)`.
 
+mod unsubscribe_tag;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
+
+pub use unsubscribe_tag::UNSUBSCRIBE_TAG_CHARS;
 
 const CONFIRM_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
 const REACT_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 60);

@@ -3,7 +3,7 @@
 //!
 //! `just bench-mail` runs it. Every subscriber has one interest, a title of a paper, and all are due at the same minute.
 //! `SUBSCRIBERS` (20,000) and `PAPERS` (1,200) say how many, `WAYS` how the digests go: as mails that are signed in one way or
-//! another (`none,ed25519,rsa`; the keys are made by openssl), or to webhooks of one host (`webhook`). Numbers hold for
+//! another (`none,ed25519,rsa,both`; the keys are made by openssl), or to webhooks of one host (`webhook`). Numbers hold for
 //! everything between a slot and the sink: claiming, matching, composing, signing, handing over, recording. It measures; it
 //! never judges.
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         "| way | digests | seconds | per s | kB each | connections | RSS MB | platform ms each | stores ms each | sink ms each |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
-    let ways = std::env::var("WAYS").unwrap_or_else(|_| "none,ed25519,rsa,webhook".to_owned());
+    let ways = std::env::var("WAYS").unwrap_or_else(|_| "none,ed25519,rsa,both,webhook".to_owned());
     let (mut best, mut rss, mut rsa, mut webhook) = (0.0_f64, 0, f64::NAN, f64::NAN);
     for way in ways.split(',') {
         let protocol = if way == "webhook" {
@@ -145,13 +145,32 @@ fn settings(way: &str, folder: &Path, sink: &str) -> anyhow::Result<Vec<(&'stati
         ]);
     }
     let mut settings = vec![("BROADSHEET_NOTIFICATION__SMTP_URL", sink.to_owned())];
-    let algorithm: &[&str] = match way {
-        "none" => return Ok(settings),
-        "ed25519" => &["-algorithm", "ed25519"],
-        "rsa" => &["-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:2048"],
-        other => anyhow::bail!("WAYS holds {other}; allowed are none, ed25519, rsa and webhook"),
+    let (rsa, ed25519) = match way {
+        "none" => (false, false),
+        "ed25519" => (false, true),
+        "rsa" => (true, false),
+        "both" => (true, true),
+        other => anyhow::bail!("WAYS holds {other}; allowed are none, ed25519, rsa, both and webhook"),
     };
-    let file = folder.join(format!("{way}.pem"));
+    if rsa {
+        let file = key(folder, &["-algorithm", "rsa", "-pkeyopt", "rsa_keygen_bits:2048"])?;
+        settings.push(("BROADSHEET_NOTIFICATION__DKIM_RSA_KEY_FILE", file));
+        settings.push(("BROADSHEET_NOTIFICATION__DKIM_RSA_SELECTOR", "bench-rsa".to_owned()));
+    }
+    if ed25519 {
+        let file = key(folder, &["-algorithm", "ed25519"])?;
+        settings.push(("BROADSHEET_NOTIFICATION__DKIM_ED25519_KEY_FILE", file));
+        settings.push((
+            "BROADSHEET_NOTIFICATION__DKIM_ED25519_SELECTOR",
+            "bench-ed25519".to_owned(),
+        ));
+    }
+    Ok(settings)
+}
+
+/// A new private key.
+fn key(folder: &Path, algorithm: &[&str]) -> anyhow::Result<String> {
+    let file = folder.join(format!("{}.pem", algorithm[1]));
     let made = Command::new("openssl")
         .arg("genpkey")
         .args(algorithm)
@@ -163,9 +182,7 @@ fn settings(way: &str, folder: &Path, sink: &str) -> anyhow::Result<Vec<(&'stati
         made.context("openssl, which makes the keys")?.success(),
         "openssl made no key"
     );
-    settings.push(("BROADSHEET_NOTIFICATION__DKIM_KEY_FILE", file.display().to_string()));
-    settings.push(("BROADSHEET_NOTIFICATION__DKIM_SELECTOR", "bench".to_owned()));
-    Ok(settings)
+    Ok(file.display().to_string())
 }
 
 fn number(name: &str, default: usize) -> anyhow::Result<usize> {

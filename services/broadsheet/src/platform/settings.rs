@@ -1,6 +1,6 @@
 //! The configuration of every service in one process: their defaults, and what the platform fills in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::clock::Clock;
 use common::config::{COMMON_DEFAULTS, CommonConfig, Settings};
@@ -73,6 +73,15 @@ pub fn read(mut settings: Settings) -> Result<ServiceConfigs, CommandError> {
     };
     settings.finish().map_err(CommandError::config)?;
     Ok(configs)
+}
+
+/// What notification is configured with, for a command that needs no platform. Mistakes of other services do not matter.
+pub fn read_notification(config: Option<&Path>) -> Result<notification::NotificationConfig, CommandError> {
+    let mut settings = Settings::load(&DEFAULTS, config, std::env::vars());
+    let common = CommonConfig::read(&mut settings);
+    let notification = notification::NotificationConfig::read(&mut settings, &common);
+    settings.finish().map_err(CommandError::config)?;
+    Ok(notification)
 }
 
 /// Takes free ports, and refuses servers that others use.

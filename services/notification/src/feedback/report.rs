@@ -4,6 +4,10 @@ use super::mime::{MimePart, field_groups};
 
 /// A longer detail is cut.
 const MAX_DETAIL_CHARS: usize = 300;
+/// What is read of a message to learn whom it was sent to.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// A message to more recipients is none that a mail server sends.
+const MAX_RECIPIENTS: usize = 100;
 
 /// What a report says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum ReportKind {
     Rejection,
     /// The reader calls it spam.
     Complaint,
+    /// The reader wants no more, and says so by a mail to the address that unsubscribes; no report says it.
+    Unsubscription,
 }
 
 /// A report.
@@ -37,8 +43,21 @@ impl ReportKind {
             Self::SoftBounce => "soft_bounce",
             Self::Rejection => "rejection",
             Self::Complaint => "complaint",
+            Self::Unsubscription => "unsubscription",
         }
     }
+}
+
+/// What stands between plus and @ in the addresses that a message was sent to.
+pub fn tags(message: &[u8]) -> Vec<String> {
+    // The fields end long before this; what is behind them is not needed.
+    let head = String::from_utf8_lossy(&message[..message.len().min(MAX_HEAD_BYTES)]);
+    let addresses = return_paths(&MimePart::parse(&head));
+    let tag = |address: &String| {
+        let (left, _) = address.rsplit_once('@')?;
+        left.split_once('+').map(|(_, tag)| tag.to_owned())
+    };
+    addresses.iter().filter_map(tag).collect()
 }
 
 /// Parses a message. `None` where it is no report, or one of success, of a delay, or that a mail is no spam.
@@ -59,6 +78,8 @@ pub fn parse(message: &[u8]) -> Option<FeedbackReport> {
             "message/feedback-report" => finding = finding.or_else(|| complaint(&part.body, &mut mails)),
             "message/rfc822" | "message/global" | "message/rfc822-headers" | "text/rfc822-headers" | "text/rfc822" => {
                 let returned = MimePart::parse(&part.body);
+                // A report may be without the Message-ID where there is this one (RFC 9477, section 3.3).
+                quoted.extend(returned.all("cfbl-feedback-id").map(str::to_owned));
                 quoted.extend(returned.all("message-id").flat_map(message_ids));
                 quoted.extend(returned.all("return-path").map(str::to_owned));
             }
@@ -92,6 +113,7 @@ fn return_paths(top: &MimePart) -> Vec<String> {
         None => address.trim(),
     });
     bare.filter(|address| address.contains('+'))
+        .take(MAX_RECIPIENTS)
         .map(str::to_owned)
         .collect()
 }

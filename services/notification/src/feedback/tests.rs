@@ -121,6 +121,7 @@ fn handler(service: &TestService) -> FeedbackHandler {
     FeedbackHandler::new(
         service.subscriptions.clone(),
         Arc::clone(&service.ledger),
+        Arc::clone(&service.tokens),
         "Example.org",
         LIMIT,
     )
@@ -173,6 +174,71 @@ async fn hard_bounces_and_complaints_end_a_subscription() {
     assert_eq!(state, SubscriberState::Suppressed, "consent lifts no complaint");
     let nobody = handle(&handler, &hard.replace(ADA, "nobody")).await;
     assert_eq!(nobody.subscriber, None);
+}
+
+/// As Gmail sends it, from whichever account reads the digest.
+fn unsubscription(to: &str) -> String {
+    format!(
+        "From: Ada <ada@elsewhere.example>\r\nTo: {to}\r\nSubject: unsubscribe\r\n\r\nThis message was generated.\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_mail_to_the_address_that_unsubscribes_ends_a_subscription() {
+    let service = TestService::build();
+    let handler = handler(&service);
+    let tag = service.tokens.unsubscribe_tag(ADA);
+    let forged = format!("{ADA}.unsub.{}", "0".repeat(14));
+    for to in [
+        format!("bounces+{forged}@example.org"),
+        format!("bounces+{ADA}.1772400000000@example.org"),
+        format!("bounces+{ADA}@example.org"),
+        "bounces@example.org".to_owned(),
+    ] {
+        subscribe(&service).await;
+        let result = handler.handle_message(unsubscription(&to).as_bytes()).await;
+        assert_eq!(result.expect("the store answers"), None, "{to}");
+        assert_eq!(service.again(ADA).await.state, SubscriberState::Active, "{to}");
+    }
+    for message in [
+        unsubscription(&format!("bounces+{tag}@example.org")),
+        unsubscription(&format!("<Bounces+{}@example.org>, x@example.org", tag.to_uppercase())),
+        unsubscription("unsubscribe@lists.example").replacen(
+            "To:",
+            &format!("X-Original-To: bounces+{tag}@a.b\r\nTo:"),
+            1,
+        ),
+        // What it says is nobody's business.
+        ARF.replacen("abuse@example.org", &format!("bounces+{tag}@example.org"), 1),
+    ] {
+        subscribe(&service).await;
+        for _ in 0..2 {
+            let result = handle(&handler, &message).await;
+            assert_eq!(result.kind, ReportKind::Unsubscription, "{message}");
+            assert_eq!(result.subscriber.as_deref(), Some(ADA), "{message}");
+            assert_eq!(
+                service.again(ADA).await.state,
+                SubscriberState::Unsubscribed,
+                "{message}"
+            );
+        }
+    }
+    let nobody = format!("bounces+{}@example.org", service.tokens.unsubscribe_tag("nobody"));
+    let result = handle(&handler, &unsubscription(&nobody)).await;
+    assert_eq!((result.subscriber, result.suppressed), (None, false));
+}
+
+#[tokio::test]
+async fn a_complaint_may_name_its_mail_by_the_feedback_id_alone() {
+    let service = TestService::build();
+    let handler = handler(&service);
+    subscribe(&service).await;
+    let message = ARF.replace(
+        "Message-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>",
+        "CFBL-Feedback-ID: 0190a0b0c0d0e0f0.1772400000000@example.org",
+    );
+    let result = handle(&handler, &message).await;
+    assert_eq!((result.kind, result.suppressed), (ReportKind::Complaint, true));
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ pub async fn report(service: &Notification, request: ReportFeedbackRequest) -> R
         }
         Some(Wire::Message(message)) => {
             let taken = feedback.handle_message(&message).await.map_err(unavailable)?;
-            taken.ok_or_else(|| status::invalid("message", "is neither a bounce nor a complaint"))?
+            taken.ok_or_else(|| {
+                status::invalid("message", "is neither a bounce nor a complaint nor an unsubscription")
+            })?
         }
         Some(Wire::Feedback(fields)) => feedback.handle(&in_fields(fields)?).await.map_err(unavailable)?,
         None => return Err(status::invalid("report", "is missing; give the message or its fields")),
@@ -35,6 +37,11 @@ fn in_fields(fields: Fields) -> Result<FeedbackReport, Status> {
         FeedbackKind::HardBounce => ReportKind::HardBounce,
         FeedbackKind::SoftBounce => ReportKind::SoftBounce,
         FeedbackKind::Complaint => ReportKind::Complaint,
+        FeedbackKind::Unsubscription => {
+            let problem =
+                "is UNSUBSCRIPTION, which only a message can be: its address proves it; call Unsubscribe instead";
+            return Err(status::invalid("feedback.kind", problem));
+        }
         FeedbackKind::Unspecified => return Err(status::invalid("feedback.kind", "is missing")),
     };
     if fields.message_id.is_empty() {
@@ -52,5 +59,6 @@ fn to_wire(kind: ReportKind) -> FeedbackKind {
         ReportKind::HardBounce => FeedbackKind::HardBounce,
         ReportKind::SoftBounce | ReportKind::Rejection => FeedbackKind::SoftBounce,
         ReportKind::Complaint => FeedbackKind::Complaint,
+        ReportKind::Unsubscription => FeedbackKind::Unsubscription,
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn front_door(service: &TestService) -> Notification {
         feedback: FeedbackHandler::new(
             service.subscriptions.clone(),
             Arc::clone(&service.ledger),
+            Arc::clone(&service.tokens),
             "example.org",
             SoftBounceLimit {
                 max_in_row: 5,

@@ -1,6 +1,6 @@
 //! The settings of the mailer, and the transport that they describe.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::clock::Clock;
@@ -8,36 +8,60 @@ use common::config::Settings;
 use common::tasks::Tasks;
 use lettre::Address;
 use lettre::message::Mailbox;
+use tracing::warn;
 
 use super::Transport;
-use super::dkim::DkimSigner;
+use super::dkim::{DkimAlgorithm, DkimKey, DkimKeySettings, DkimSigner};
+use super::domains::is_related;
 use super::error_budget::ErrorBudget;
 use super::maildir::MaildirTransport;
-use super::message::MessageBuilder;
+use super::message::{AnswerMailbox, MAX_LOCAL_CHARS, MessageBuilder};
 use super::rate_limit::SendRateLimiter;
-use super::smtp::{SmtpPool, SmtpServer, SmtpTransport};
+use super::smtp::{SmtpPool, SmtpServer, SmtpTransport, SmtpUrl};
+use crate::tokens::{Tokens, UNSUBSCRIBE_TAG_CHARS};
 use crate::trust::TrustStore;
 
 /// The settings.
 #[derive(Debug, Clone)]
 pub struct MailerConfig {
-    smtp_url: Option<String>,
+    smtp: Option<SmtpUrl>,
     maildir: PathBuf,
     from: Mailbox,
     bounce_address: Option<Address>,
+    /// Whether what arrives at the bounce address is read.
+    reads_answers: bool,
     connections: usize,
     mails_per_second: u32,
     domain_mails_per_second: u32,
     error_budget_percent: usize,
-    dkim: Option<DkimSettings>,
+    /// At most one per algorithm.
+    dkim: Vec<DkimKeySettings>,
     trust: TrustStore,
 }
 
+/// A sender as receivers see it.
 #[derive(Debug, Clone)]
-struct DkimSettings {
-    selector: String,
-    domain: String,
-    key_file: PathBuf,
+pub struct SenderIdentity {
+    /// The address that readers see.
+    pub from: Address,
+    /// The return path.
+    pub envelope: Address,
+    /// The keys that sign.
+    pub dkim: Vec<DkimKeySettings>,
+    /// The mail server.
+    pub smtp: Option<SmtpUrl>,
+}
+
+impl SenderIdentity {
+    /// What the sending host is probably called: its name in our EHLO, the mail server's, or one within the sender's domain.
+    pub fn host_name(&self) -> String {
+        let url = self.smtp.as_ref();
+        let named = url.and_then(|url| url.client_name.clone());
+        let is_name = |url: &&SmtpUrl| !url.is_loopback && url.host.parse::<std::net::IpAddr>().is_err();
+        named
+            .or_else(|| url.filter(is_name).map(|url| url.host.clone()))
+            .unwrap_or_else(|| format!("mail.{}", self.from.domain()))
+    }
 }
 
 impl MailerConfig {
@@ -49,7 +73,7 @@ impl MailerConfig {
             |value| value.as_str()?.parse().ok(),
         );
         Self {
-            smtp_url: settings.optional_url("notification.smtp_url", &["smtp://", "smtps://"]),
+            smtp: smtp(settings),
             maildir: PathBuf::from(settings.text("notification.maildir")),
             bounce_address: bounce_address(&settings.get(
                 "notification.bounce_address",
@@ -59,6 +83,7 @@ impl MailerConfig {
                     (text.is_empty() || bounce_address(text).is_some()).then(|| text.to_owned())
                 },
             )),
+            reads_answers: !settings.text("notification.bounce_maildir").is_empty(),
             dkim: dkim(settings, from.email.domain()),
             from,
             trust,
@@ -74,18 +99,68 @@ impl MailerConfig {
         self.from.email.domain()
     }
 
+    /// The bounce address, where somebody reads what arrives there.
+    fn answer_mailbox(&self, tokens: &Arc<Tokens>) -> Option<AnswerMailbox> {
+        let address = self.bounce_address.clone().filter(|_| self.reads_answers)?;
+        Some(AnswerMailbox {
+            takes_complaints: self.may_take_complaints(&address),
+            address,
+            tokens: Arc::clone(tokens),
+        })
+    }
+
+    /// Receivers send complaints to an address whose domain is related to the sender's, and only of mails that this domain has
+    /// signed (RFC 9477, section 3.1).
+    fn may_take_complaints(&self, address: &Address) -> bool {
+        let from = self.from.email.domain();
+        let signs = self.dkim.iter().any(|key| is_related(&key.domain, from));
+        signs && is_related(address.domain(), from)
+    }
+
+    fn signer(&self) -> Result<Option<DkimSigner>, String> {
+        let keys: Vec<DkimKey> = self.dkim.iter().map(DkimKey::read).collect::<Result<_, _>>()?;
+        if let [
+            DkimKeySettings {
+                algorithm: DkimAlgorithm::Ed25519,
+                ..
+            },
+        ] = self.dkim.as_slice()
+        {
+            warn!(
+                "mails are signed with Ed25519 alone, which Gmail, Microsoft and Yahoo may take for no signature; set \
+                 notification.dkim_rsa_key_file and notification.dkim_rsa_selector too"
+            );
+        }
+        Ok(DkimSigner::new(keys))
+    }
+
+    /// The sender as receivers see it.
+    pub fn identity(&self) -> SenderIdentity {
+        SenderIdentity {
+            from: self.from.email.clone(),
+            envelope: self.bounce_address.clone().unwrap_or_else(|| self.from.email.clone()),
+            dkim: self.dkim.clone(),
+            smtp: self.smtp.clone(),
+        }
+    }
+
+    /// The mail server, where one is named.
+    pub fn server(&self) -> Result<Option<SmtpServer>, String> {
+        let url = self.smtp.as_ref();
+        url.map(|url| SmtpServer::new(url, &self.trust.certificates()?))
+            .transpose()
+    }
+
     /// A mail server where one is named, else a maildir. The tasks keep the connections to the mail server.
-    pub fn transport(&self, clock: &Clock, tasks: &Tasks) -> Result<Arc<dyn Transport>, String> {
-        let dkim = self.dkim.as_ref();
-        let dkim = dkim.map(|dkim| DkimSigner::read(&dkim.selector, &dkim.domain, &dkim.key_file));
+    pub fn transport(&self, clock: &Clock, tasks: &Tasks, tokens: &Arc<Tokens>) -> Result<Arc<dyn Transport>, String> {
         let builder = MessageBuilder::new(
             &self.from,
             self.bounce_address.clone(),
-            dkim.transpose()?,
+            self.answer_mailbox(tokens),
+            self.signer()?,
             clock.clone(),
         );
-        if let Some(url) = &self.smtp_url {
-            let server = SmtpServer::from_url(url, &self.trust.certificates()?)?;
+        if let Some(server) = self.server()? {
             return Ok(Arc::new(SmtpTransport::new(
                 builder,
                 SmtpPool::new(server, self.connections, clock.clone(), tasks),
@@ -102,37 +177,74 @@ impl MailerConfig {
     }
 }
 
-/// With `+<id>.<slot>` appended, the local part of an address still has at most 64 characters (RFC 5321).
+/// With `+<id>.<slot>` appended, or the tag of an unsubscription, the local part of an address is still not too long.
 fn bounce_address(text: &str) -> Option<Address> {
-    const MAX_CHARS: usize = 64 - "+0123456789abcdef0123456789abcdef.confirm.1234567890123".len();
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+    const SERIAL: &str = ".confirm.1234567890123";
+    const MAX_CHARS: usize = MAX_LOCAL_CHARS - "+".len() - ID.len() - SERIAL.len();
+    const {
+        assert!(
+            UNSUBSCRIBE_TAG_CHARS <= SERIAL.len(),
+            "a tag is no longer than a serial"
+        )
+    };
     let address: Address = text.parse().ok()?;
     (address.user().len() <= MAX_CHARS).then_some(address)
 }
 
-/// Signs when a key is named; then the selector is needed, and the domain is the sender's where none is named.
-fn dkim(settings: &mut Settings, sender: &str) -> Option<DkimSettings> {
-    let selector = settings.text("notification.dkim_selector");
-    let domain = settings.text("notification.dkim_domain");
-    let key_file = settings.text("notification.dkim_key_file");
-    if key_file.is_empty() {
-        if !selector.is_empty() {
-            settings.problem(
-                "notification.dkim_key_file",
-                "must name a file, because notification.dkim_selector is set",
-            );
+/// The mail server. Mistakes in its URL are found here and not at the first mail.
+fn smtp(settings: &mut Settings) -> Option<SmtpUrl> {
+    const KEY: &str = "notification.smtp_url";
+    let url = settings.optional_url(KEY, &["smtp://", "smtps://"])?;
+    match SmtpUrl::parse(&url) {
+        Ok(server) => Some(server),
+        Err(expected) => {
+            settings.problem(KEY, &expected);
+            None
         }
-        return None;
     }
-    if selector.is_empty() {
+}
+
+/// The keys that sign, RSA first: of several signatures some receivers look at the first alone. The domain is the sender's
+/// where none is named.
+fn dkim(settings: &mut Settings, sender: &str) -> Vec<DkimKeySettings> {
+    let domain = Some(settings.text("notification.dkim_domain")).filter(|domain| !domain.is_empty());
+    let domain = domain.unwrap_or_else(|| sender.to_owned());
+    let algorithms = [DkimAlgorithm::Rsa, DkimAlgorithm::Ed25519];
+    let keys = algorithms.map(|algorithm| dkim_key(settings, algorithm, &domain));
+    if let [Some(rsa), Some(ed25519)] = &keys
+        && rsa.selector == ed25519.selector
+    {
         settings.problem(
-            "notification.dkim_selector",
-            "must name the key's DNS record, because notification.dkim_key_file is set",
+            ed25519.algorithm.selector_setting(),
+            "must differ from notification.dkim_rsa_selector: a DNS record holds one key",
         );
-        return None;
     }
-    Some(DkimSettings {
-        selector,
-        domain: if domain.is_empty() { sender.to_owned() } else { domain },
-        key_file: Path::new(&key_file).to_owned(),
-    })
+    keys.into_iter().flatten().collect()
+}
+
+/// Signs when a key is named; then the selector is needed.
+fn dkim_key(settings: &mut Settings, algorithm: DkimAlgorithm, domain: &str) -> Option<DkimKeySettings> {
+    let (key_file, selector) = (algorithm.key_file_setting(), algorithm.selector_setting());
+    let key = DkimKeySettings {
+        algorithm,
+        selector: settings.text(selector),
+        domain: domain.to_owned(),
+        file: PathBuf::from(settings.text(key_file)),
+    };
+    match (key.file.as_os_str().is_empty(), key.selector.is_empty()) {
+        (true, true) => None,
+        (false, false) => Some(key),
+        (true, false) => {
+            settings.problem(key_file, &format!("must name a file, because {selector} is set"));
+            None
+        }
+        (false, true) => {
+            settings.problem(
+                selector,
+                &format!("must name the key's DNS record, because {key_file} is set"),
+            );
+            None
+        }
+    }
 }

@@ -1,26 +1,51 @@
-//! A mail as the bytes that go over the wire: the signature, the headers, the body.
+//! A mail as the bytes that go over the wire: the signatures, the headers, the body.
+//!
+//! Every mail says that no person wrote it (RFC 3834) and has a Feedback-ID, by which Gmail counts complaints; it names the
+//! sender and what the mail is for, and no reader. A digest is a list's mail: List-Id (RFC 2919), one-click unsubscribing
+//! (RFC 8058) with a mail address beside the URL, and Precedence for old auto-responders. Where complaints are read, mails say
+//! where they may be sent (RFC 9477). All of these are signed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use common::clock::Clock;
 use lettre::Address;
 use lettre::message::Mailbox;
+use ring::digest::{SHA256, digest};
 
 use super::body::MimeBody;
 use super::dkim::DkimSigner;
 use super::headers::header_text;
 use super::{EncodedMail, SendError};
+use crate::tokens::Tokens;
 
 /// The usual size of the headers.
-const HEADER_BYTES: usize = 2048;
+const HEADER_BYTES: usize = 4096;
+/// Headers of a mail, beside the signatures.
+const MAX_HEADERS: usize = 14;
+/// Longest part of an address before the @ (RFC 5321, section 4.5.3.1.1).
+pub const MAX_LOCAL_CHARS: usize = 64;
 
 /// Builds the messages of one sender.
 pub struct MessageBuilder {
     from: String,
     sender: Address,
     bounce_address: Option<Address>,
+    answers: Option<AnswerMailbox>,
     dkim: Option<DkimSigner>,
+    list_id: String,
+    feedback_sender: String,
     clock: Clock,
+}
+
+/// The mailbox in which what readers and providers answer by mail is read.
+pub struct AnswerMailbox {
+    /// Its address. It takes `<name>+<anything>@<host>`, too.
+    pub address: Address,
+    /// Whether receivers may send complaints there.
+    pub takes_complaints: bool,
+    /// Makes the addresses at which a mail ends a subscription.
+    pub tokens: Arc<Tokens>,
 }
 
 /// A mail, ready for the wire.
@@ -59,8 +84,14 @@ impl fmt::Display for Content<'_> {
 
 impl MessageBuilder {
     /// For a sender. Where the bounce address is `name@host`, each mail's return path is `name+<left side of its
-    /// Message-ID>@host`.
-    pub fn new(from: &Mailbox, bounce_address: Option<Address>, dkim: Option<DkimSigner>, clock: Clock) -> Self {
+    /// Message-ID>@host`. Without a mailbox that is read, no header asks for answers by mail.
+    pub fn new(
+        from: &Mailbox,
+        bounce_address: Option<Address>,
+        answers: Option<AnswerMailbox>,
+        dkim: Option<DkimSigner>,
+        clock: Clock,
+    ) -> Self {
         let name = from.name.as_deref().filter(|name| !name.is_ascii());
         let from_header = name.map_or_else(
             || from.to_string(),
@@ -70,7 +101,10 @@ impl MessageBuilder {
             from: from_header,
             sender: from.email.clone(),
             bounce_address,
+            answers,
             dkim,
+            list_id: format!("<digests.{}>", from.email.domain()),
+            feedback_sender: feedback_sender(from.email.domain()),
             clock,
         }
     }
@@ -83,26 +117,41 @@ impl MessageBuilder {
             .parse()
             .map_err(|error| refused(format!("{}: {error}", mail.to)))?;
         let date = self.clock.now().strftime("%a, %d %b %Y %H:%M:%S +0000").to_string();
-        let mut headers = vec![
+        let mut headers = Vec::with_capacity(MAX_HEADERS);
+        headers.extend([
             ("From", self.from.clone()),
             ("To", mail.to.clone()),
             ("Subject", header_text(&mail.subject, "Subject: ".len())),
             ("Date", date),
             ("Message-ID", mail.message_id.clone()),
             ("MIME-Version", "1.0".to_owned()),
-        ];
+            ("Auto-Submitted", "auto-generated".to_owned()),
+            (
+                "Feedback-ID",
+                format!("{}:broadsheet:{}", mail.kind.name(), self.feedback_sender),
+            ),
+        ]);
         if let Some(url) = &mail.list_unsubscribe_url {
-            headers.push(("List-Unsubscribe", format!("<{url}>")));
-            headers.push(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+            headers.extend([
+                ("List-Id", self.list_id.clone()),
+                ("List-Unsubscribe", self.list_unsubscribe(url, &mail.message_id)),
+                ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
+                ("Precedence", "bulk".to_owned()),
+            ]);
+        }
+        if let Some(mailbox) = self.answers.as_ref().filter(|mailbox| mailbox.takes_complaints) {
+            headers.extend([
+                ("CFBL-Address", format!("{}; report=arf", mailbox.address)),
+                ("CFBL-Feedback-ID", mail.message_id.trim_matches(['<', '>']).to_owned()),
+            ]);
         }
         if let Some((name, _)) = headers.iter().find(|(_, value)| !is_header(value)) {
             return Err(refused(format!("{name} holds a line end")));
         }
-        let signature = self.dkim.as_ref();
-        let signature = signature.map(|dkim| dkim.sign(&headers, mail.body.as_str()));
-        headers.push(("Auto-Submitted", "auto-generated".to_owned()));
+        let signer = self.dkim.as_ref();
+        let signatures = signer.map(|signer| signer.sign(&headers, mail.body.as_str()));
         let mut head = String::with_capacity(HEADER_BYTES);
-        for (name, value) in signature.into_iter().chain(headers) {
+        for (name, value) in signatures.into_iter().flatten().chain(headers) {
             for part in [name, ": ", &value, "\r\n"] {
                 head.push_str(part);
             }
@@ -117,6 +166,18 @@ impl MessageBuilder {
         })
     }
 
+    /// The URL first: clients try the first that they know, and a request is answered at once.
+    fn list_unsubscribe(&self, url: &str, message_id: &str) -> String {
+        let by_mail = self
+            .answers
+            .as_ref()
+            .and_then(|mailbox| mailbox.unsubscribe_address(message_id));
+        by_mail.map_or_else(
+            || format!("<{url}>"),
+            |address| format!("<{url}>,\r\n <mailto:{address}?subject=unsubscribe>"),
+        )
+    }
+
     fn return_path(&self, message_id: &str) -> Address {
         let own = || {
             let bounces = self.bounce_address.as_ref()?;
@@ -127,6 +188,22 @@ impl MessageBuilder {
             .or_else(|| self.bounce_address.clone())
             .unwrap_or_else(|| self.sender.clone())
     }
+}
+
+impl AnswerMailbox {
+    /// The address at which a mail ends the subscription of the reader whom a Message-ID names.
+    fn unsubscribe_address(&self, message_id: &str) -> Option<Address> {
+        let (subscriber, _) = message_id.trim_start_matches('<').split_once('.')?;
+        let user = format!("{}+{}", self.address.user(), self.tokens.unsubscribe_tag(subscriber));
+        let fits = user.len() <= MAX_LOCAL_CHARS;
+        fits.then(|| Address::new(user, self.address.domain()).ok()).flatten()
+    }
+}
+
+/// A sender's own part of a Feedback-ID: 5 to 15 characters, the same in all of its mails.
+fn feedback_sender(domain: &str) -> String {
+    let hash = digest(&SHA256, domain.to_ascii_lowercase().as_bytes());
+    hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A line end is only allowed where it folds a header.

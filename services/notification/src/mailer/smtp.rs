@@ -3,6 +3,7 @@
 //! It tries a mail once. When to try again is the caller's business.
 
 mod pool;
+mod server_url;
 mod session;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use super::rate_limit::SendRateLimiter;
 use super::{EncodedMail, SendError, Transport, spans};
 
 pub use pool::SmtpPool;
+pub use server_url::{SmtpUrl, TlsDemand};
 pub use session::SmtpServer;
 
 /// Sends mails through a mail server.

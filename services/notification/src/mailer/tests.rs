@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::testing::until;
+use crate::tokens::Tokens;
 use error_budget::ErrorBudget;
 use maildir::MaildirTransport;
-use message::MessageBuilder;
+use message::{AnswerMailbox, MessageBuilder};
 use rate_limit::SendRateLimiter;
-use smtp::{SmtpPool, SmtpServer, SmtpTransport};
+use smtp::{SmtpPool, SmtpServer, SmtpTransport, SmtpUrl};
 
 fn mail() -> EncodedMail {
     let mail = Mail {
@@ -28,6 +29,7 @@ fn mail() -> EncodedMail {
         html: Some("<p>rich</p>".into()),
         message_id: "<a.1@example.org>".into(),
         list_unsubscribe_url: Some(format!("https://example.org/unsubscribe?token={}", "x".repeat(150))),
+        kind: MailKind::Digest,
     };
     mail.into()
 }
@@ -36,7 +38,20 @@ fn builder(bounce_address: Option<&str>) -> MessageBuilder {
     let from: Mailbox = "B <b@example.org>".parse().expect("a mailbox");
     let bounce_address = bounce_address.map(|address| address.parse().expect("an address"));
     let (clock, _) = Clock::manual("2026-03-02T07:00:05Z".parse().expect("a time"));
-    MessageBuilder::new(&from, bounce_address, None, clock)
+    MessageBuilder::new(&from, bounce_address, None, None, clock)
+}
+
+/// With a mailbox in which answers are read.
+fn builder_with_answers(address: &str, takes_complaints: bool) -> MessageBuilder {
+    let from: Mailbox = "B <b@example.org>".parse().expect("a mailbox");
+    let address: lettre::Address = address.parse().expect("an address");
+    let (clock, _) = Clock::manual("2026-03-02T07:00:05Z".parse().expect("a time"));
+    let answers = AnswerMailbox {
+        address: address.clone(),
+        takes_complaints,
+        tokens: Arc::new(Tokens::new(b"secret")),
+    };
+    MessageBuilder::new(&from, Some(address), Some(answers), None, clock)
 }
 
 /// A transport of at most two connections, whose tasks run until the token is dropped.
@@ -51,7 +66,7 @@ impl TestTransport {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let stop = CancellationToken::new();
         let tasks = Supervisor::new(stop.clone()).tasks();
-        let server = SmtpServer::from_url(url, &[]).expect("a server");
+        let server = SmtpServer::new(&SmtpUrl::parse(url).expect("a URL"), &[]).expect("a server");
         let smtp = SmtpTransport::new(
             builder(None),
             SmtpPool::new(server, 2, clock.clone(), &tasks),
@@ -379,6 +394,96 @@ fn a_return_path_names_the_mail() {
     let message = builder.build(&mail).expect("a mail");
     assert_eq!(message.return_path.to_string(), "bounces+a.1@in.example.org");
     assert!(message.to_text().ends_with("\r\n") && message.to_text().is_ascii());
+}
+
+/// The value of each header of a mail, unfolded.
+fn headers(message: &message::Message<'_>) -> Vec<(String, String)> {
+    let text = message.to_text();
+    let (head, _) = text.split_once("\r\n\r\n").expect("a head");
+    let unfolded = head.replace("\r\n ", " ");
+    let header = |line: &str| {
+        line.split_once(": ")
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    unfolded.split("\r\n").filter_map(header).collect()
+}
+
+fn value(headers: &[(String, String)], name: &str) -> Option<String> {
+    let found = headers.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.clone())
+}
+
+#[test]
+fn a_digest_says_where_to_unsubscribe_and_complain() {
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+    let mail = EncodedMail {
+        message_id: format!("<{ID}.1772400000000@example.org>"),
+        ..mail()
+    };
+    let builder = builder_with_answers("bounces99@in.example.org", true);
+    let found = headers(&builder.build(&mail).expect("a mail"));
+    let tag = Tokens::new(b"secret").unsubscribe_tag(ID);
+    let url = mail.list_unsubscribe_url.as_ref().expect("a URL");
+    let address = format!("bounces99+{tag}@in.example.org");
+    assert!(address.find('@').is_some_and(|at| at <= 64), "{address}");
+    let expected = format!("<{url}>, <mailto:{address}?subject=unsubscribe>");
+    assert_eq!(value(&found, "List-Unsubscribe"), Some(expected));
+    assert_eq!(value(&found, "List-Id").as_deref(), Some("<digests.example.org>"));
+    assert_eq!(value(&found, "Precedence").as_deref(), Some("bulk"));
+    assert_eq!(value(&found, "Auto-Submitted").as_deref(), Some("auto-generated"));
+    assert_eq!(
+        value(&found, "CFBL-Address").as_deref(),
+        Some("bounces99@in.example.org; report=arf")
+    );
+    assert_eq!(
+        value(&found, "CFBL-Feedback-ID"),
+        Some(format!("{ID}.1772400000000@example.org"))
+    );
+}
+
+#[test]
+fn a_feedback_id_names_the_sender_and_no_reader() {
+    let id = |kind: MailKind, message_id: &str| {
+        let mail = EncodedMail {
+            kind,
+            message_id: message_id.to_owned(),
+            ..mail()
+        };
+        value(&headers(&builder(None).build(&mail).expect("a mail")), "Feedback-ID").expect("there")
+    };
+    let digest = id(MailKind::Digest, "<a.1@example.org>");
+    assert_eq!(digest, id(MailKind::Digest, "<b.2@example.org>"), "of another reader");
+    let (kind, sender) = digest.split_once(":broadsheet:").expect("three parts");
+    assert_eq!((kind, sender.len()), ("digest", 12));
+    for other in [MailKind::Confirmation, MailKind::Notice] {
+        assert_eq!(
+            id(other, "<a.1@example.org>"),
+            format!("{}:broadsheet:{sender}", other.name())
+        );
+    }
+}
+
+#[test]
+fn nothing_is_asked_for_by_mail_where_nobody_reads_it() {
+    let found = headers(&builder(Some("bounces@in.example.org")).build(&mail()).expect("a mail"));
+    assert!(value(&found, "List-Unsubscribe").is_some_and(|value| !value.contains("mailto:")));
+    assert_eq!(value(&found, "CFBL-Address"), None);
+    let builder = builder_with_answers("bounces@in.example.org", false);
+    let found = headers(&builder.build(&mail()).expect("a mail"));
+    assert!(value(&found, "List-Unsubscribe").is_some_and(|value| value.contains("mailto:")));
+    assert_eq!(
+        (value(&found, "CFBL-Address"), value(&found, "CFBL-Feedback-ID")),
+        (None, None)
+    );
+    let confirmation = EncodedMail {
+        list_unsubscribe_url: None,
+        kind: MailKind::Confirmation,
+        ..mail()
+    };
+    let found = headers(&builder.build(&confirmation).expect("a mail"));
+    for absent in ["List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Precedence"] {
+        assert_eq!(value(&found, absent), None, "{absent}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use minijinja::{Error, context};
 
 use super::text::{single_line, truncated_line};
 use super::{Links, Locale, MailWriter};
-use crate::mailer::Mail;
+use crate::mailer::{Mail, MailKind};
 
 /// Longer URLs are cut: whoever set one knows it by its beginning.
 const URL_CHARS: usize = 300;
@@ -72,6 +72,7 @@ impl MailWriter {
             html: Some(self.render_html("webhook", &context)?),
             message_id: notice.message_id.clone(),
             list_unsubscribe_url: None,
+            kind: MailKind::Notice,
         })
     }
 }

@@ -272,9 +272,7 @@ async fn close_idle(idle: Arc<IdleSessions>, clock: Clock, stop: CancellationTok
             .extract_if(.., |one| clock.elapsed(one.since) > MAX_IDLE)
             .collect();
         for mut one in expired {
-            let quit = one.session.0.connection.quit();
-            // It is closed either way.
-            let _ = clock.timeout(RESET_TIMEOUT, quit).await;
+            one.session.0.end(&clock).await;
         }
     }
 }
