@@ -30,10 +30,10 @@ use crate::admin::{self, Readiness};
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
+use crate::connections::{ConnectionLimits, ConnectionTable};
 use crate::operations::Operations;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::connections::{ConnectionLimits, ConnectionTable};
 use crate::{dead_letters, grpc, grpc_limits, http_server, lifecycle, metrics, streams, telemetry};
 
 /// What keeps a process from starting or makes it end.
@@ -80,7 +80,7 @@ impl ServiceError {
 const LAST_CALLS: Duration = Duration::from_secs(3);
 /// The same for the operator's port, once the rest has drained.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-/// Connections to the operator's port: probes, and those who read its numbers.
+/// Connections to the operator's port: operators, and those who read its numbers.
 const ADMIN_CONNECTIONS: usize = 128;
 
 /// A listener for HTTP, bound before anything else starts.
@@ -206,11 +206,13 @@ impl Assembly {
     /// it says "not ready" while the process drains, and its last numbers can still be read.
     pub async fn run(mut self, config: &CommonConfig, grpc: Bound, admin: Bound) -> Result<(), ServiceError> {
         let drained = CancellationToken::new();
-        let probes = ConnectionTable::new("admin", ConnectionLimits::new(ADMIN_CONNECTIONS), self.clock());
+        let operators = ConnectionTable::new("admin", ConnectionLimits::new(ADMIN_CONNECTIONS), self.clock());
         let answering = admin::router(self.readiness.clone(), self.bus.clone());
-        let answering = http_server::serve(admin.listener, answering, probes, drained.clone());
+        let answering = http_server::serve(admin.listener, answering, operators, drained.clone());
         // Not supervised: it has to outlive the supervisor, to say what became of the others.
-        let answering = Supervisor::new(drained.clone()).tasks().job("operator's port", answering);
+        let answering = Supervisor::new(drained.clone())
+            .tasks()
+            .job("operator's port", answering);
         let limits = ConnectionLimits::new(config.grpc.connections).keeping_idle_http2();
         let callers = ConnectionTable::new("grpc", limits, self.clock());
         let routes = self.finished_routes(config).await?;
@@ -333,13 +335,12 @@ async fn require_token(State(guard): State<TokenGuard>, request: axum::extract::
 }
 
 fn server_builder(config: &CommonConfig) -> Result<Server, ServiceError> {
-    let server = Server::builder()
-        .trace_fn(|request| {
-            let path = request.uri().path().trim_start_matches('/');
-            let span = info_span!("rpc", otel.name = path, otel.kind = "server");
-            telemetry::set_parent_from_http(&span, request.headers());
-            span
-        });
+    let server = Server::builder().trace_fn(|request| {
+        let path = request.uri().path().trim_start_matches('/');
+        let span = info_span!("rpc", otel.name = path, otel.kind = "server");
+        telemetry::set_parent_from_http(&span, request.headers());
+        span
+    });
     let Some((certificate, key)) = &config.grpc.tls else {
         return Ok(server);
     };

@@ -17,9 +17,9 @@ use crate::limits::SubscribeLimits;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreError, StoreRecovery, SubscriberStore};
 use crate::subscribers::{Subscriber, Subscriptions};
 use crate::tokens::{Scope, Tokens};
-use common::addresses::AllowedAddresses;
 use crate::webhooks::secrets::WebhookSecrets;
 use crate::webhooks::urls::AllowedSchemes;
+use common::addresses::AllowedAddresses;
 
 mod answers;
 mod deliveries;

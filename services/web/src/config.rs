@@ -109,14 +109,21 @@ mod tests {
         let mut settings = Settings::load(&[COMMON_DEFAULTS, crate::DEFAULTS], None, environment);
         let common = CommonConfig::read(&mut settings);
         WebConfig::read(&mut settings, &common);
-        settings.finish().err().map(|error| error.to_string()).unwrap_or_default()
+        settings
+            .finish()
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     }
 
     #[test]
     fn a_whole_private_network_is_trusted_only_with_a_secret() {
         assert_eq!(problems(&[]), "");
         let refusal = problems(&[("TRUSTED_PROXIES", "192.0.2.7, 10.0.0.0/8")]);
-        assert!(refusal.contains("web.trusted_proxies") && refusal.contains("web.proxy_secret"), "{refusal}");
+        assert!(
+            refusal.contains("web.trusted_proxies") && refusal.contains("web.proxy_secret"),
+            "{refusal}"
+        );
         let secret = ("PROXY_SECRET", "0123456789abcdef");
         assert_eq!(problems(&[("TRUSTED_PROXIES", "10.0.0.0/8"), secret]), "");
         let refusal = problems(&[("PROXY_SECRET", "too short")]);

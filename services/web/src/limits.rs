@@ -7,7 +7,6 @@
 
 mod buckets;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -299,7 +298,10 @@ fn too_many(pages: &PageRenderer, audience: Audience, budget: RequestBudget, wai
     let seconds = whole_seconds(wait);
     let unit = if seconds == 1 { "second" } else { "seconds" };
     let (title, cause) = match budget {
-        RequestBudget::Text => ("Too much text", "There was too much text in the requests from your address."),
+        RequestBudget::Text => (
+            "Too much text",
+            "There was too much text in the requests from your address.",
+        ),
         _ => ("Too many requests", "There were too many requests from your address."),
     };
     let text = format!("{cause} Please try again in {seconds} {unit}.");

@@ -57,7 +57,9 @@ async fn waits_for_the_rest(server: &str, host: &str, beginning: &[u8]) -> Optio
     let trickles = beginning.starts_with(b"GET");
     let ended = tokio::time::timeout(PATIENCE / 2, closed(connection, trickles)).await;
     let shown = String::from_utf8_lossy(beginning);
-    ended.is_err().then(|| format!("{server} waits for the rest of {shown:?}"))
+    ended
+        .is_err()
+        .then(|| format!("{server} waits for the rest of {shown:?}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +74,8 @@ async fn half_a_request_is_cut_off_on_every_server() {
     assert!(open.is_empty(), "{open:?}");
     let admin = platform.endpoint("admin");
     for server in SERVERS {
-        let series = format!("broadsheet_process_connections_closed_total{{reason=\"slow_request\",server=\"{server}\"}}");
+        let series =
+            format!("broadsheet_process_connections_closed_total{{reason=\"slow_request\",server=\"{server}\"}}");
         assert!(counted(&admin, &series) >= 2, "{server}");
     }
 }
@@ -94,7 +97,11 @@ async fn a_flood_of_one_client_keeps_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
     let platform = Platform::start_with(folder.path(), &LIMITS);
     let mut flood = Vec::new();
-    for (server, beginning) in [("web", BEGINNINGS[1]), ("admin", BEGINNINGS[1]), ("grpc", BEGINNINGS[2])] {
+    for (server, beginning) in [
+        ("web", BEGINNINGS[1]),
+        ("admin", BEGINNINGS[1]),
+        ("grpc", BEGINNINGS[2]),
+    ] {
         let host = host(&platform, server);
         let mut held = Vec::new();
         for _ in 0..FLOOD {

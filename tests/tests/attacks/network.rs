@@ -64,7 +64,9 @@ async fn a_proxy_with_a_secret_is_no_proxy_without_it() {
 fn a_whole_private_network_is_not_trusted() {
     for network in ["10.0.0.0/8", "192.168.0.0/16", "fc00::/7", "0.0.0.0/0"] {
         let mut check = Command::new(binaries().join("web"));
-        check.arg("--check-config").env("BROADSHEET_WEB__TRUSTED_PROXIES", network);
+        check
+            .arg("--check-config")
+            .env("BROADSHEET_WEB__TRUSTED_PROXIES", network);
         let checked = check.output().unwrap();
         let said = String::from_utf8(checked.stderr).unwrap();
         assert_eq!(checked.status.code(), Some(64), "{network}: {said}");
@@ -95,7 +97,14 @@ fn a_webhook_tells_nothing_of_names_inside() {
         assert_eq!(status, 200, "{page}");
         let (_, page) = get(&format!("{web}/preferences?token={manage}"));
         let start = page.find("id=\"webhook-status\">").unwrap();
-        let status = page[start..].split_once('>').unwrap().1.split('<').next().unwrap().to_owned();
+        let status = page[start..]
+            .split_once('>')
+            .unwrap()
+            .1
+            .split('<')
+            .next()
+            .unwrap()
+            .to_owned();
         for inside in ["127.0.0.1", "::1", "webhook_networks", "os error", "resolve", "lookup"] {
             assert!(!status.contains(inside), "{status}");
         }
@@ -113,7 +122,12 @@ fn a_feed_leads_nobody_into_a_private_network() {
     let inside = FeedServer::start(|_, _| Reply::ok("<feed/>"));
     let secret = inside.url("/latest/meta-data");
     let by_name = secret.replace("127.0.0.1", "localhost");
-    let targets = [secret, by_name, "http://10.0.0.1/".to_owned(), "http://[::ffff:169.254.169.254]/".to_owned()];
+    let targets = [
+        secret,
+        by_name,
+        "http://10.0.0.1/".to_owned(),
+        "http://[::ffff:169.254.169.254]/".to_owned(),
+    ];
     let mut sources = "[http]\ncontact = \"test@example.org\"\nattempts = 1\nproxy = \"none\"\n\
                        [http.default_host]\ninterval_milliseconds = 0\n"
         .to_owned();
@@ -147,10 +161,26 @@ fn browsers_are_told_to_come_by_https_alone() {
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
     for path in ["/", "/style.css", "/nothing-here", "/api/daily_papers"] {
         let answer = agent.get(format!("{web}{path}")).call().unwrap();
-        let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(header("strict-transport-security").as_deref(), Some("max-age=31536000"), "{path}");
-        assert_eq!(header("cross-origin-opener-policy").as_deref(), Some("same-origin"), "{path}");
-        assert!(header("permissions-policy").is_some_and(|policy| policy.contains("geolocation=()")), "{path}");
+        let header = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(
+            header("strict-transport-security").as_deref(),
+            Some("max-age=31536000"),
+            "{path}"
+        );
+        assert_eq!(
+            header("cross-origin-opener-policy").as_deref(),
+            Some("same-origin"),
+            "{path}"
+        );
+        assert!(
+            header("permissions-policy").is_some_and(|policy| policy.contains("geolocation=()")),
+            "{path}"
+        );
         assert_eq!(header("server"), None);
     }
 }

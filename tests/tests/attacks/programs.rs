@@ -52,13 +52,22 @@ fn a_batch_of_searches_costs_as_many_searches() {
     assert!((1..=12).contains(&wait), "{refused}");
 
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().http_status_as_error(false).build());
-    let page = agent.get(format!("{web}/search?q=owls")).header(STRANGER.0, STRANGER.1).call();
+    let page = agent
+        .get(format!("{web}/search?q=owls"))
+        .header(STRANGER.0, STRANGER.1)
+        .call();
     assert_eq!(page.unwrap().status(), 429, "the same budget as that of the page");
 
     // What costs nothing but itself counts as a call of the API: 16 of 40 are used, and then 1 of 24 for the request.
-    let lists: Vec<Value> = (0..16).map(|id| call(id, "get_paper", &json!({ "id": "x:1" }))).collect();
+    let lists: Vec<Value> = (0..16)
+        .map(|id| call(id, "get_paper", &json!({ "id": "x:1" })))
+        .collect();
     assert_eq!(batch(&web, &lists).0, 200);
     let (_, answers) = batch(&web, &lists);
-    let refused = answers.as_array().unwrap().iter().filter(|answer| answer["error"]["data"]["budget"] == "api");
+    let refused = answers
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|answer| answer["error"]["data"]["budget"] == "api");
     assert!((6..=8).contains(&refused.count()), "{answers}");
 }

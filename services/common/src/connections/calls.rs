@@ -28,7 +28,11 @@ const MESSAGE_HEADER: usize = 5;
 pub async fn watch_call(State(table): State<Arc<ConnectionTable>>, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let plain = extensions.get::<TcpConnectInfo>();
-    let encrypted = || extensions.get::<TlsConnectInfo<TcpConnectInfo>>().map(TlsConnectInfo::get_ref);
+    let encrypted = || {
+        extensions
+            .get::<TlsConnectInfo<TcpConnectInfo>>()
+            .map(TlsConnectInfo::get_ref)
+    };
     let peer = plain.or_else(encrypted).and_then(TcpConnectInfo::remote_addr);
     let active = peer.and_then(|peer| table.begin_request(peer));
     let request = request.map(|body| AnyBody::new(PromptBody::new(body)));
@@ -110,10 +114,7 @@ impl Body for PromptBody {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {

@@ -152,7 +152,12 @@ impl ConnectionTable {
             self.count_closed(CloseReason::Refused);
             return None;
         }
-        let state = Arc::new(ConnectionState::new(self.ticks.clone(), client, exempt, self.limits.idle_http2));
+        let state = Arc::new(ConnectionState::new(
+            self.ticks.clone(),
+            client,
+            exempt,
+            self.limits.idle_http2,
+        ));
         if let Some(earlier) = open.by_peer.insert(peer, Arc::clone(&state)) {
             // The port is used again before the end of the connection before was noticed.
             open.uncount(&earlier);
@@ -253,7 +258,9 @@ fn make_room_for(server: &str, connections: usize) {
     };
     let raised = soft >= hard || setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
     let limit = if raised { hard } else { soft };
-    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    let wanted = u64::try_from(connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHER_FILES);
     if limit < wanted {
         warn!(
             server,

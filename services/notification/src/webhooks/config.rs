@@ -9,11 +9,11 @@ use jiff::SignedDuration;
 use rustls::ClientConfig;
 
 use super::WebhookClient;
-use common::addresses::AllowedAddresses;
 use super::http::HttpWebhookClient;
 use super::urls::AllowedSchemes;
 use crate::subscribers::webhook::FailureTolerance;
 use crate::trust::TrustStore;
+use common::addresses::AllowedAddresses;
 
 /// The settings.
 #[derive(Debug, Clone)]

@@ -90,7 +90,8 @@ impl Service<Uri> for CheckedConnector {
             let default_port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
             let port = uri.port_u16().unwrap_or(default_port);
             let addresses = clock.timeout(TIMEOUT, allowed.lookup(&host, port)).await;
-            let addresses = addresses.unwrap_or_else(|| Err(AddressError::lookup(&host, io::ErrorKind::TimedOut.into())));
+            let addresses =
+                addresses.unwrap_or_else(|| Err(AddressError::lookup(&host, io::ErrorKind::TimedOut.into())));
             let addresses = addresses.map_err(WebhookConnectError::Address)?;
             let connection = clock.timeout(TIMEOUT, connect(&host, addresses)).await;
             connection.ok_or_else(|| WebhookConnectError::Late { host: host.clone() })?

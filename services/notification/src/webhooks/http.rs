@@ -22,11 +22,11 @@ use jiff::Timestamp;
 use rustls::ClientConfig;
 use tracing::info;
 
-use common::addresses::AllowedAddresses;
 use super::connector::{CheckedConnector, WebhookConnectError};
 use super::host_limiter::HostLimiter;
 use super::secrets::signatures;
 use super::{HostPermit, WebhookClient, WebhookError, WebhookRequest, spans};
+use common::addresses::AllowedAddresses;
 
 /// Digests come in bursts, in which a connection serves many; later the other side has closed it.
 const MAX_IDLE: Duration = Duration::from_secs(10);
@@ -150,7 +150,10 @@ fn retry_after(after: &str, now: Timestamp) -> Option<Duration> {
 
 /// Without a connection nothing was sent; with one, the webhook may have the request.
 fn no_response(error: &Error, url: &str) -> WebhookError {
-    let host = url.parse::<Uri>().ok().and_then(|url| url.authority().map(ToString::to_string));
+    let host = url
+        .parse::<Uri>()
+        .ok()
+        .and_then(|url| url.authority().map(ToString::to_string));
     let detail = chain(error);
     info!(host, detail, "a webhook cannot be called");
     let problem = kind_of_problem(error);
@@ -246,7 +249,11 @@ mod tests {
             address: [10, 0, 0, 1].into(),
         });
         assert!(inside.to_string().contains("10.0.0.1"), "{inside}");
-        assert_eq!(said(&unknown), said(&inside), "a name of our network is told from no other");
+        assert_eq!(
+            said(&unknown),
+            said(&inside),
+            "a name of our network is told from no other"
+        );
         let refused = WebhookConnectError::Socket {
             host: "a.example".to_owned(),
             error: io::ErrorKind::ConnectionRefused.into(),
@@ -264,7 +271,10 @@ mod tests {
         assert_eq!(outcome(410, &[]).0, "gone");
         assert_eq!(outcome(404, &[]).0, "404 Not Found");
         let redirected = outcome(302, &[("location", "http://10.0.0.1/")]).0;
-        assert!(redirected.contains("not followed") && !redirected.contains("10.0.0.1"), "{redirected}");
+        assert!(
+            redirected.contains("not followed") && !redirected.contains("10.0.0.1"),
+            "{redirected}"
+        );
         for (said, expected) in [
             ("120", Some(120)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),

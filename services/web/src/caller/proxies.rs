@@ -42,7 +42,7 @@ impl TrustedProxies {
     }
 
     /// Whether an address that a proxy reports is that of a further proxy before it. In a wide network it may be anybody's.
-    pub fn contain_hop(&self, address: IpAddr) -> bool {
+    pub fn contain_relay(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
             .any(|network| !network.is_wide() && network.contains(address))

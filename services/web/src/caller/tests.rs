@@ -51,7 +51,7 @@ fn the_address_is_the_last_that_is_no_trusted_proxy() {
 }
 
 #[test]
-fn a_neighbour_in_a_wide_network_forges_nobody_through_the_proxy() {
+fn a_neighbour_of_the_proxy_forges_nobody_through_it() {
     let wide = site("10.0.0.0/8");
     let headers = [("x-forwarded-for", "203.0.113.1, 10.9.9.9")];
     let through = caller(&wide, "10.1.2.3", &headers);
@@ -60,7 +60,10 @@ fn a_neighbour_in_a_wide_network_forges_nobody_through_the_proxy() {
 
 #[test]
 fn a_proxy_with_a_secret_is_believed_only_with_it() {
-    let proxies = TrustedProxies::new(networks("10.0.0.0/8").expect("a network"), Some("correct horse".to_owned()));
+    let proxies = TrustedProxies::new(
+        networks("10.0.0.0/8").expect("a network"),
+        Some("correct horse".to_owned()),
+    );
     let secret = SiteSettings {
         trusted_proxies: proxies,
         ..site("")
@@ -70,18 +73,41 @@ fn a_proxy_with_a_secret_is_believed_only_with_it() {
     let right = ("x-proxy-secret", "correct horse");
     assert_eq!(address("10.1.2.3", &[client, right]), "203.0.113.1");
     assert_eq!(address("10.1.2.3", &[client]), "10.1.2.3");
-    assert_eq!(address("10.1.2.3", &[client, ("x-proxy-secret", "correct")]), "10.1.2.3");
-    assert_eq!(address("10.1.2.3", &[client, ("x-proxy-secret", "guess"), right]), "10.1.2.3");
+    assert_eq!(
+        address("10.1.2.3", &[client, ("x-proxy-secret", "correct")]),
+        "10.1.2.3"
+    );
+    assert_eq!(
+        address("10.1.2.3", &[client, ("x-proxy-secret", "guess"), right]),
+        "10.1.2.3"
+    );
     assert_eq!(address("192.0.2.1", &[client, right]), "192.0.2.1", "from elsewhere");
 }
 
 #[test]
 fn whole_private_networks_are_wide() {
     let wide = |text: &str| Network::parse(text).expect("a network").is_wide();
-    for network in ["10.0.0.0/8", "10.0.0.0/9", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/0", "100.64.0.0/10", "fc00::/7", "::/0", "fd00:1::/48"] {
+    for network in [
+        "10.0.0.0/8",
+        "10.0.0.0/9",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "0.0.0.0/0",
+        "100.64.0.0/10",
+        "fc00::/7",
+        "::/0",
+        "fd00:1::/48",
+    ] {
         assert!(wide(network), "{network}");
     }
-    for network in ["127.0.0.0/8", "10.1.2.0/24", "10.1.0.0/17", "192.0.2.7", "::1", "fd00:1:2:3::/64"] {
+    for network in [
+        "127.0.0.0/8",
+        "10.1.2.0/24",
+        "10.1.0.0/17",
+        "192.0.2.7",
+        "::1",
+        "fd00:1:2:3::/64",
+    ] {
         assert!(!wide(network), "{network}");
     }
 }

@@ -38,12 +38,20 @@ fn one_client_takes_a_share_and_others_are_served() {
 fn a_proxy_may_have_all_and_a_full_table_refuses() {
     let limits = ConnectionLimits::new(16).exempting(|address| address.is_loopback());
     let (table, _) = table("proxy", limits);
-    let states: Vec<_> = (1..=16).map(|port| table.admit(peer(&format!("127.0.0.1:{port}"))).expect("admitted")).collect();
-    assert!(table.admit(peer("192.0.2.1:1")).is_none(), "idle connections of a proxy make no room");
+    let states: Vec<_> = (1..=16)
+        .map(|port| table.admit(peer(&format!("127.0.0.1:{port}"))).expect("admitted"))
+        .collect();
+    assert!(
+        table.admit(peer("192.0.2.1:1")).is_none(),
+        "idle connections of a proxy make no room"
+    );
     table.forget(peer("127.0.0.1:1"), &states[0]);
     table.forget(peer("127.0.0.1:1"), &states[0]);
     assert!(table.admit(peer("192.0.2.1:1")).is_some());
-    assert!(table.admit(peer("127.0.0.1:17")).is_some(), "a stranger's idle one makes room");
+    assert!(
+        table.admit(peer("127.0.0.1:17")).is_some(),
+        "a stranger's idle one makes room"
+    );
 }
 
 #[test]
@@ -65,18 +73,27 @@ fn who_never_asked_makes_room_first() {
 #[test]
 fn half_a_request_and_an_idle_connection_are_closed_in_time() {
     let (table, hand) = table("half", ConnectionLimits::new(64));
-    let [silent, half, busy, kept] = [1, 2, 3, 4].map(|port| table.admit(peer(&format!("192.0.2.1:{port}"))).expect("admitted"));
+    let [silent, half, busy, kept] =
+        [1, 2, 3, 4].map(|port| table.admit(peer(&format!("192.0.2.1:{port}"))).expect("admitted"));
     let _request = Arc::clone(&busy).begin();
     drop(Arc::clone(&kept).begin());
     hand.advance(Duration::from_secs(9));
     half.note_read();
     half.speaks(Protocol::Http1);
     table.close_overdue();
-    assert!([&silent, &half, &busy, &kept].iter().all(|state| reason(state).is_none()));
+    assert!(
+        [&silent, &half, &busy, &kept]
+            .iter()
+            .all(|state| reason(state).is_none())
+    );
     hand.advance(Duration::from_secs(2));
     table.close_overdue();
     assert_eq!(reason(&silent), Some(CloseReason::Slow));
-    assert_eq!(reason(&half), Some(CloseReason::Slow), "a byte now and then is not enough");
+    assert_eq!(
+        reason(&half),
+        Some(CloseReason::Slow),
+        "a byte now and then is not enough"
+    );
     assert_eq!(reason(&kept), None);
     kept.note_read();
     hand.advance(Duration::from_secs(11));
@@ -88,7 +105,7 @@ fn half_a_request_and_an_idle_connection_are_closed_in_time() {
 }
 
 #[test]
-fn idle_connections_end_and_those_of_grpc_live_while_they_answer() {
+fn idle_connections_end_but_those_of_grpc_that_answer_pings() {
     for (server, keeps) in [("pages", false), ("calls", true)] {
         let limits = ConnectionLimits::new(64);
         let limits = if keeps { limits.keeping_idle_http2() } else { limits };

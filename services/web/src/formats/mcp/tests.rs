@@ -127,7 +127,13 @@ fn a_caller_over_its_limits_is_told_when_to_try_again() {
     assert_eq!(error.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(error.retry_seconds(), Some(7));
     let object = error.object();
-    assert_eq!((&object["code"], &object["data"]["budget"]), (&json!(-32029), &json!("search")));
-    assert_eq!(error_document(error.status(), &json!(1), &error).headers()[header::RETRY_AFTER], "7");
+    assert_eq!(
+        (&object["code"], &object["data"]["budget"]),
+        (&json!(-32029), &json!("search"))
+    );
+    assert_eq!(
+        error_document(error.status(), &json!(1), &error).headers()[header::RETRY_AFTER],
+        "7"
+    );
     assert_eq!(McpError::parse_error().retry_seconds(), None);
 }
