@@ -80,7 +80,7 @@ impl ServiceError {
 const LAST_CALLS: Duration = Duration::from_secs(3);
 /// The same for the operator's port, once the rest has drained.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-/// Connections to the operator's port: operators, and those who read its numbers.
+/// Connections to the operator's port: probes of its readiness, and those who read its numbers.
 const ADMIN_CONNECTIONS: usize = 128;
 
 /// A listener for HTTP, bound before anything else starts.
