@@ -18,6 +18,11 @@ pub const DEAD_LETTER_STREAM: &str = "DEAD_LETTERS";
 /// Dead letters lie at `<prefix>.<consumer>`.
 pub const DEAD_LETTER_PREFIX: &str = "dead_letters";
 
+/// The stream that keeps which calls wrote or administered something.
+pub const AUDIT_STREAM: &str = "AUDIT";
+/// Audit entries lie at `<prefix>.<service>`.
+pub const AUDIT_PREFIX: &str = "audit";
+
 /// How the reader of a route consumes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consumption {

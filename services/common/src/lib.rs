@@ -4,8 +4,10 @@
 //! It knows no service and holds no rule of the business; what one message becomes is said in each service's
 //! `pipeline.rs`.
 
+pub mod access;
 pub mod addresses;
 pub mod admin;
+pub mod audit;
 pub mod bus;
 pub mod clock;
 pub mod config;
@@ -16,6 +18,7 @@ pub mod grpc;
 mod grpc_limits;
 mod http_server;
 pub mod journal;
+pub mod keys;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;

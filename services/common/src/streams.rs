@@ -17,6 +17,9 @@ use crate::flow::{self, Consumption, Route};
 
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
+const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
+/// Then the oldest entries go.
+const AUDIT_BYTES: i64 = 256 << 20;
 
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
@@ -46,9 +49,18 @@ pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
         description: Some("messages that could not be handled, with their reasons".to_owned()),
         subjects: vec![format!("{}.>", flow::DEAD_LETTER_PREFIX)],
         max_age: DEAD_LETTER_AGE,
+        ..base.clone()
+    };
+    let audit = stream::Config {
+        name: flow::AUDIT_STREAM.to_owned(),
+        description: Some("calls that wrote or administered something".to_owned()),
+        subjects: vec![format!("{}.*", flow::AUDIT_PREFIX)],
+        max_age: AUDIT_AGE,
+        max_bytes: AUDIT_BYTES,
+        compression: Some(stream::Compression::S2),
         ..base
     };
-    for config in [papers, advisories, dead_letters] {
+    for config in [papers, advisories, dead_letters, audit] {
         make(bus, config).await?;
     }
     Ok(())

@@ -51,7 +51,7 @@ impl AppState {
         limiter: Arc<RateLimiter>,
         clock: Clock,
     ) -> Result<Self, ChannelError> {
-        let channel = |url: &str| grpc::channel(url, config.token.as_deref());
+        let channel = |url: &str| grpc::channel(url, config.key.as_deref());
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
             subscriptions: channel(&config.subscriptions_url)?,
