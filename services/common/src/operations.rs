@@ -185,7 +185,7 @@ impl OperationsService for Operations {
                 )
             }
         };
-        let (audit_entries, next) = audit::list(&self.bus, start, size).await.map_err(failed)?;
+        let (audit_entries, next) = audit::list(&self.bus, start, size).await.map_err(status::unavailable)?;
         Ok(Response::new(ListAuditEntriesResponse {
             audit_entries,
             next_page_token: next.map(|sequence| sequence.to_string()).unwrap_or_default(),

@@ -81,7 +81,7 @@ impl ServiceError {
 const LAST_CALLS: Duration = Duration::from_secs(3);
 /// The same for the operator's port, once the rest has drained.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-/// Connections to the operator's port: probes, and those who read its numbers.
+/// Connections to the operator's port: probes of its readiness, and those who read its numbers.
 const ADMIN_CONNECTIONS: usize = 128;
 
 /// A listener for HTTP, bound before anything else starts.
@@ -207,8 +207,8 @@ impl Assembly {
         let stop = self.stop.clone();
         let table = ConnectionTable::new(server, limits, self.clock());
         self.task("http server", async move {
-            let served = http_server::serve(bound.listener, router, table, stop.clone());
-            until_cut(&stop, served.map(Ok::<(), Infallible>)).await
+            let serving = http_server::serve(bound.listener, router, table, stop.clone());
+            until_cut(&stop, serving.map(Ok::<(), Infallible>)).await
         });
     }
 
@@ -216,9 +216,9 @@ impl Assembly {
     /// it says "not ready" while the process drains, and its last numbers can still be read.
     pub async fn run(mut self, config: &CommonConfig, grpc: Bound, admin: Bound) -> Result<(), ServiceError> {
         let drained = CancellationToken::new();
-        let probes = ConnectionTable::new("admin", ConnectionLimits::new(ADMIN_CONNECTIONS), self.clock());
+        let operators = ConnectionTable::new("admin", ConnectionLimits::new(ADMIN_CONNECTIONS), self.clock());
         let answering = admin::router(self.readiness.clone(), self.bus.clone());
-        let answering = http_server::serve(admin.listener, answering, probes, drained.clone());
+        let answering = http_server::serve(admin.listener, answering, operators, drained.clone());
         // Not supervised: it has to outlive the supervisor, to say what became of the others.
         let answering = Supervisor::new(drained.clone())
             .tasks()

@@ -57,7 +57,7 @@ impl Caller {
         let proxies = &site.trusted_proxies;
         let behind_proxy = proxies.vouch(peer, headers);
         let address = if behind_proxy {
-            forwarded_for(headers, peer, |address| proxies.contain_hop(address))
+            forwarded_for(headers, peer, |address| proxies.contain_relay(address))
         } else {
             peer
         };

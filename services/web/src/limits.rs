@@ -7,7 +7,6 @@
 
 mod buckets;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName};
-use common::grpc::token_matches;
+use subtle::ConstantTimeEq as _;
 
 use super::network::Network;
 
@@ -42,7 +42,7 @@ impl TrustedProxies {
     }
 
     /// Whether an address that a proxy reports is that of a further proxy before it. In a wide network it may be anybody's.
-    pub fn contain_hop(&self, address: IpAddr) -> bool {
+    pub fn contain_relay(&self, address: IpAddr) -> bool {
         self.networks
             .iter()
             .any(|network| !network.is_wide() && network.contains(address))
@@ -52,7 +52,7 @@ impl TrustedProxies {
 fn carries(headers: &HeaderMap, secret: &str) -> bool {
     let mut sent = headers.get_all(PROXY_SECRET).iter();
     let first = sent.next();
-    sent.next().is_none() && first.is_some_and(|sent| token_matches(sent.as_bytes(), secret.as_bytes()))
+    sent.next().is_none() && first.is_some_and(|sent| sent.as_bytes().ct_eq(secret.as_bytes()).into())
 }
 
 impl fmt::Debug for TrustedProxies {

@@ -51,7 +51,7 @@ fn the_address_is_the_last_that_is_no_trusted_proxy() {
 }
 
 #[test]
-fn a_neighbour_in_a_wide_network_forges_nobody_through_the_proxy() {
+fn a_neighbour_of_the_proxy_forges_nobody_through_it() {
     let wide = site("10.0.0.0/8");
     let headers = [("x-forwarded-for", "203.0.113.1, 10.9.9.9")];
     let through = caller(&wide, "10.1.2.3", &headers);

@@ -105,7 +105,7 @@ fn half_a_request_and_an_idle_connection_are_closed_in_time() {
 }
 
 #[test]
-fn idle_connections_end_and_those_of_grpc_live_while_they_answer() {
+fn idle_connections_end_but_those_of_grpc_that_answer_pings() {
     for (server, keeps) in [("pages", false), ("calls", true)] {
         let limits = ConnectionLimits::new(64);
         let limits = if keeps { limits.keeping_idle_http2() } else { limits };
