@@ -145,3 +145,15 @@ bench-parsers:
 # Attack a running platform the way strangers on the internet would; the last line counts the attacks that were held off.
 attacks:
     tests/tools/attacks
+
+# Check who may do what on running services; the last line counts what was refused and what was allowed, as it has to be.
+permissions:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --workspace --locked
+    output="$(mktemp)"
+    trap 'rm -f "$output"' EXIT
+    status=0
+    cargo test --locked --package tests --test permissions -- --nocapture --test-threads=1 2>&1 | tee "$output" || status=$?
+    grep -o 'permissions: .*' "$output" | tail -n 1
+    exit "$status"

@@ -5,6 +5,7 @@
 
 #![allow(clippy::pedantic, reason = "generated code")]
 
+pub mod access;
 pub mod convert;
 
 pub use convert::ConvertError;

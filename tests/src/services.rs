@@ -17,8 +17,6 @@ use crate::{Ran, binaries, get, ran, until};
 
 /// The services, in the order a paper takes.
 pub const NAMES: [&str; 5] = ["ingest", "embedding", "indexing", "notification", "web"];
-/// What callers present, and the services to each other.
-pub const TOKEN: &str = "a token of the test";
 
 /// One service.
 pub struct Service {
@@ -38,7 +36,7 @@ pub struct Services {
     /// Where the pages are.
     pub web: String,
     servers: Option<Servers>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Services {
@@ -48,6 +46,7 @@ impl Services {
         let folder = tempfile::tempdir().unwrap();
         let ports = free_ports::<11>();
         let web = format!("127.0.0.1:{}", ports[10]);
+        make_keys(folder.path());
         let mut shared = settings(&servers, folder.path(), &ports, &web);
         shared.extend(environment.iter().map(|&(name, value)| (name, value.to_owned())));
         let running = NAMES.iter().enumerate().map(|(index, name)| {
@@ -58,12 +57,27 @@ impl Services {
             running: running.collect(),
             web: format!("http://{web}"),
             servers: Some(servers),
-            _folder: folder,
+            folder,
         };
         for service in &mut this.running {
             service.until_ready();
         }
         this
+    }
+
+    /// The key of the operator, which has every scope.
+    pub fn operator_key(&self) -> String {
+        self.key("operator")
+    }
+
+    /// The key of a service, or of the operator.
+    pub fn key(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name).join("grpc.key")).unwrap()
+    }
+
+    /// The file of all keys.
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.path().join("keys.toml")
     }
 
     /// One of them.
@@ -99,9 +113,15 @@ impl Service {
     fn spawn(name: &'static str, grpc: u16, admin: u16, settings: &[(&'static str, String)], folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
         let (grpc, admin) = (format!("127.0.0.1:{grpc}"), format!("127.0.0.1:{admin}"));
-        let process = Command::new(binaries().join(name))
+        let mut command = Command::new(binaries().join(name));
+        command
             .env_clear()
-            .envs(settings.iter().map(|(name, value)| (name, value)))
+            .envs(settings.iter().map(|(name, value)| (name, value)));
+        // Ingest and embedding call no other service and have no key.
+        if let Ok(key) = std::fs::read_to_string(folder.join(name).join("grpc.key")) {
+            command.env("BROADSHEET_GRPC__KEY", key);
+        }
+        let process = command
             .env("BROADSHEET_GRPC__LISTEN", &grpc)
             .env("BROADSHEET_ADMIN__LISTEN", &admin)
             .stdin(Stdio::null())
@@ -171,6 +191,19 @@ pub fn run(name: &str, environment: &[(&str, &str)]) -> Ran {
     ran(command.output().unwrap())
 }
 
+/// A key for each service that calls others and one for the operator, as an operator makes them.
+fn make_keys(folder: &Path) {
+    let mut command = Command::new(binaries().join("broadsheet"));
+    command
+        .env_clear()
+        .args(["keys", "init", "--output"])
+        .arg(folder)
+        .arg("--file")
+        .arg(folder.join("keys.toml"));
+    let ran = ran(command.output().unwrap());
+    assert_eq!(ran.status, 0, "{ran:?}");
+}
+
 fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(&'static str, String)> {
     let grpc = |name: &str| {
         let index = NAMES.iter().position(|known| *known == name).unwrap();
@@ -179,7 +212,7 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
     let model = Toolbox::from_env().model("potion-base-8M").unwrap();
     vec![
         ("BROADSHEET_NATS__URL", servers.nats()),
-        ("BROADSHEET_GRPC__TOKEN", TOKEN.to_owned()),
+        ("BROADSHEET_GRPC__KEYS", folder.join("keys.toml").display().to_string()),
         ("BROADSHEET_TELEMETRY__LOG_FORMAT", "json".to_owned()),
         ("BROADSHEET_EMBEDDING__MODEL", model.display().to_string()),
         (

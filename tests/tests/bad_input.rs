@@ -218,7 +218,7 @@ fn mistakes_of_a_service_come_all_at_once_with_their_origin() {
         "notification.retry_seconds",
         "1 to 3600",
         "smtp://",
-        "grpc.token",
+        "grpc.keys",
         "environment variable BROADSHEET_NOTIFICATION__RETRY_SECONDS",
     ] {
         assert!(refused.err.contains(expected), "{expected}: {refused:?}");

@@ -11,7 +11,7 @@ use proto::search::v1::SearchPapersRequest;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use proto::subscriptions::v1::{Interest, SubscribeRequest};
-use tests::services::{NAMES, Services, TOKEN};
+use tests::services::{NAMES, Services};
 use tests::smtp::SmtpServer;
 use tests::{eventually, get, post, token, until};
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,7 +29,7 @@ fn paper() -> PaperSubmission {
 }
 
 fn to(services: &Services, name: &str) -> ServiceChannel {
-    channel(&services.of(name).grpc, Some(TOKEN)).unwrap()
+    channel(&services.of(name).grpc, Some(&services.operator_key())).unwrap()
 }
 
 async fn send_digests(services: &Services) -> Vec<Delivery> {

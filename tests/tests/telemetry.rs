@@ -10,7 +10,7 @@ use proto::ingest::v1::{PaperSubmission, SubmitPaperRequest};
 use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceClient;
 use proto::subscriptions::v1::{Consent, Interest, SubscribeRequest};
 use tests::otlp::{Collector, Seen};
-use tests::services::{NAMES, Services, TOKEN};
+use tests::services::{NAMES, Services};
 use tests::smtp::SmtpServer;
 use tests::{eventually, get};
 
@@ -51,7 +51,7 @@ const QUESTION: [Name; 5] = [
 ];
 
 fn to(services: &Services, name: &str) -> ServiceChannel {
-    channel(&services.of(name).grpc, Some(TOKEN)).unwrap()
+    channel(&services.of(name).grpc, Some(&services.operator_key())).unwrap()
 }
 
 fn is(span: &Seen, (service, kind, name): Name) -> bool {
@@ -95,7 +95,7 @@ async fn submit(services: &Services) {
     let caller = format!("00-{TRACE}-{CALLER}-01").parse().unwrap();
     request.metadata_mut().insert("traceparent", caller);
     // A plain channel: ours would write a trace of its own.
-    let token = format!("Bearer {TOKEN}").parse().unwrap();
+    let token = format!("Bearer {}", services.operator_key()).parse().unwrap();
     request.metadata_mut().insert("authorization", token);
     let url = services.of("ingest").grpc.clone();
     let plain = tonic::transport::Endpoint::from_shared(url).unwrap().connect_lazy();

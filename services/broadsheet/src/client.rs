@@ -14,7 +14,16 @@ pub fn connect(connect: &ConnectArgs) -> Result<ServiceChannel, CommandError> {
         Some(url) => url.clone(),
         None => running(connect)?.grpc,
     };
-    channel(&url, connect.token.as_deref()).map_err(CommandError::data)
+    channel(&url, key(connect)?.as_deref()).map_err(CommandError::data)
+}
+
+fn key(connect: &ConnectArgs) -> Result<Option<String>, CommandError> {
+    let Some(file) = &connect.key_file else {
+        return Ok(connect.key.clone());
+    };
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| CommandError::data(format!("--key-file {}: {error}", file.display())))?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// The given data folder, or the user's default one.

@@ -1,5 +1,6 @@
 //! The commands, one file each; those that ask a running platform are chosen from here.
 
+pub mod audit;
 pub mod dead_letters;
 pub mod demo;
 pub mod digest;
@@ -7,6 +8,7 @@ pub mod eval;
 pub mod fetch;
 pub mod index;
 pub mod ingest;
+pub mod keys;
 pub mod search;
 pub mod signals;
 pub mod sources;
@@ -106,6 +108,13 @@ pub enum ClientCommand {
         #[command(subcommand)]
         command: index::IndexCommand,
     },
+    /// Show the audit log: which calls wrote or administered something
+    Audit {
+        #[command(flatten)]
+        connect: ConnectArgs,
+        #[command(flatten)]
+        args: audit::AuditArgs,
+    },
     /// Inspect, replay or drop messages that could not be processed
     DeadLetters {
         #[command(flatten)]
@@ -129,6 +138,7 @@ pub async fn run(command: ClientCommand, clock: &Clock) -> Result<(), CommandErr
         ClientCommand::Digest { connect, command } => digest::run(&connect, command).await,
         ClientCommand::Status { connect, json } => status::run(&connect, json).await,
         ClientCommand::Index { connect, command } => index::run(&connect, command, clock).await,
+        ClientCommand::Audit { connect, args } => audit::run(&connect, args, clock).await,
         ClientCommand::DeadLetters { connect, command } => dead_letters::run(&connect, command).await,
     }
 }

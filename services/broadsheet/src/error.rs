@@ -81,7 +81,10 @@ impl From<Status> for CommandError {
                     lines.join("\n")
                 })
             }
-            Code::Unauthenticated => Self::other(format!("{}; pass it with --token", status.message())),
+            Code::Unauthenticated => Self::other(format!(
+                "{}; pass it with --key or BROADSHEET_GRPC__KEY",
+                status.message()
+            )),
             _ => Self::other(status.message()),
         }
     }

@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use common::clock::Clock;
 use standalone::PackageInstall;
 
-use crate::commands::{ClientCommand, eval};
+use crate::commands::{ClientCommand, eval, keys};
 use crate::error::CommandError;
 
 /// Broadsheet, the daily paper of papers.
@@ -48,15 +48,24 @@ pub struct ConnectArgs {
     /// gRPC address of a platform that runs elsewhere, instead of a data folder
     #[arg(long, value_name = "URL", env = "BROADSHEET_ENDPOINT", global = true)]
     pub endpoint: Option<String>,
-    /// Bearer token, if the platform requires one
+    /// The key to present, if the platform requires one; see `broadsheet keys`
     #[arg(
         long,
-        value_name = "TOKEN",
-        env = "BROADSHEET_GRPC__TOKEN",
+        value_name = "KEY",
+        env = "BROADSHEET_GRPC__KEY",
         hide_env_values = true,
         global = true
     )]
-    pub token: Option<String>,
+    pub key: Option<String>,
+    /// File that holds the key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BROADSHEET_GRPC__KEY_FILE",
+        conflicts_with = "key",
+        global = true
+    )]
+    pub key_file: Option<PathBuf>,
 }
 
 /// How the platform is started.
@@ -131,6 +140,11 @@ enum Command {
         #[command(flatten)]
         install: InstallArgs,
     },
+    /// Make, list and revoke the keys that callers present
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
     /// Become a server that ends with its parent; used by `up` itself
     #[command(hide = true)]
     SupervisedChild {
@@ -177,6 +191,7 @@ async fn run(command: Command, clock: Clock) -> Result<(), CommandError> {
         Command::Demo { start, papers, once } => commands::demo::run(&start, papers, once, clock).await,
         Command::Eval { args } => Box::pin(eval::run(args, clock)).await,
         Command::Fetch { into, model, install } => commands::fetch::run(into, model, install).await,
+        Command::Keys { command } => keys::run(command, &clock),
         Command::SupervisedChild { .. } => Ok(()),
         Command::Client(command) => commands::run(*command, &clock).await,
     }

@@ -26,6 +26,8 @@ pub use settings::{DEFAULTS, check};
 pub struct Platform {
     /// Where it can be reached.
     pub endpoint: Endpoint,
+    /// The key that calls to it may present, where it requires one.
+    pub key: Option<String>,
     /// Cancel to stop it.
     pub stop: CancellationToken,
     running: Job<Result<(), ServiceError>>,
@@ -73,7 +75,10 @@ impl Platform {
             .await
             .map_err(CommandError::other)?;
         settings::fill_in(&mut settings, &children, &data, &grpc, tools.models);
-        let configs = settings::read(settings)?;
+        let process_key = settings::add_process_key(&mut settings, &clock);
+        let mut configs = settings::read(settings)?;
+        configs.common.grpc.process_key = process_key;
+        let key = configs.common.grpc.key.clone();
         let pages = web::bind(&configs.web).await.map_err(CommandError::other)?;
         let endpoint = endpoint_of([&grpc, &pages, &admin], &clock);
         match Box::pin(launch(configs, &children, stop.clone(), [grpc, admin, pages])).await {
@@ -81,6 +86,7 @@ impl Platform {
                 data.write_endpoint(&endpoint).map_err(CommandError::other)?;
                 Ok(Self {
                     endpoint,
+                    key,
                     stop,
                     running,
                     children,

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::{Table, Value};
 
 use crate::flow;
+use crate::keys::{KeyFile, KeyRecord};
 use crate::storage::StreamLimits;
 
 /// Defaults of the sections every service shares.
@@ -372,8 +373,12 @@ pub struct BusConfig {
 pub struct GrpcConfig {
     /// Address and port.
     pub listen: SocketAddr,
-    /// Token of callers that write or administer; `None` leaves that open, on loopback only.
-    pub token: Option<String>,
+    /// File of the keys that callers may present; `None` requires none, on loopback only.
+    pub keys: Option<PathBuf>,
+    /// The key that this process presents to other services.
+    pub key: Option<String>,
+    /// The record of `key` where it is made for this process alone.
+    pub process_key: Option<KeyRecord>,
     /// PEM files: certificate chain and key.
     pub tls: Option<(String, String)>,
 }
@@ -438,21 +443,39 @@ impl CommonConfig {
 
 fn read_grpc(settings: &mut Settings) -> GrpcConfig {
     let listen = settings.address("grpc.listen");
-    let token = Some(settings.text("grpc.token")).filter(|token| !token.is_empty());
-    if token.is_none() && !listen.ip().is_loopback() {
-        let expected = "must be set because grpc.listen is not a loopback address; make one with openssl rand -hex 32";
-        settings.problem("grpc.token", expected);
+    let keys = Some(settings.text("grpc.keys"))
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    match &keys {
+        Some(path) => {
+            if let Err(error) = KeyFile::read(path, false) {
+                settings.problem("grpc.keys", &format!("cannot be used: {error}"));
+            }
+        }
+        None if !listen.ip().is_loopback() => {
+            let expected = "must name a key file because grpc.listen is not a loopback address; make one with \
+                            broadsheet keys init";
+            settings.problem("grpc.keys", expected);
+        }
+        None => {}
     }
+    let key = Some(settings.text("grpc.key")).filter(|key| !key.is_empty());
     let certificate = settings.text("grpc.tls_certificate");
-    let key = settings.text("grpc.tls_key");
-    if certificate.is_empty() != key.is_empty() {
+    let tls_key = settings.text("grpc.tls_key");
+    if certificate.is_empty() != tls_key.is_empty() {
         settings.problem(
             "grpc.tls_key",
             "must be set together with grpc.tls_certificate, or neither",
         );
     }
-    let tls = (!certificate.is_empty() && !key.is_empty()).then_some((certificate, key));
-    GrpcConfig { listen, token, tls }
+    let tls = (!certificate.is_empty() && !tls_key.is_empty()).then_some((certificate, tls_key));
+    GrpcConfig {
+        listen,
+        keys,
+        key,
+        process_key: None,
+        tls,
+    }
 }
 
 fn is_secret(key: &str) -> bool {
@@ -521,7 +544,7 @@ mod tests {
         assert!(text.contains("4 mistakes"), "{text}");
         assert!(text.contains("nats.urrl = \"x\" (from environment variable BROADSHEET_NATS__URRL): is not a known key; did you mean nats.url?"), "{text}");
         assert!(text.contains("nats.replicas = \"many\" (from environment variable BROADSHEET_NATS__REPLICAS): must be a whole number from 1 to 5"), "{text}");
-        assert!(text.contains("grpc.token = (not shown)"), "{text}");
+        assert!(text.contains("grpc.keys = \"\""), "{text}");
         assert!(text.contains("nats.url = \"localhost\""), "{text}");
     }
 

@@ -56,6 +56,11 @@ pub const BUCKETS: [Bucket; 2] = [
     },
 ];
 
+/// The stream that keeps which calls wrote or administered something.
+pub const AUDIT_STREAM: &str = "AUDIT";
+/// Audit entries lie at `<prefix>.<service>`.
+pub const AUDIT_PREFIX: &str = "audit";
+
 /// How the reader of a route consumes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consumption {
@@ -188,13 +193,14 @@ pub struct StreamStorage {
 
 /// Every stream and bucket there is.
 #[rustfmt::skip]
-pub const STORAGE: [StreamStorage; 8] = [
+pub const STORAGE: [StreamStorage; 9] = [
     StreamStorage { stream: SUBSCRIBERS,         setting: "nats.subscribers_mb",  when_full: WhenFull::RefuseNew,  used_by: &["notification"] },
     StreamStorage { stream: DELIVERIES,          setting: "nats.deliveries_mb",   when_full: WhenFull::DropOldest, used_by: &["notification"] },
     StreamStorage { stream: "KV_ingest-papers",  setting: "nats.registry_mb",     when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
     StreamStorage { stream: "KV_ingest-sources", setting: "nats.sources_mb",      when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
     StreamStorage { stream: DEAD_LETTER_STREAM,  setting: "nats.dead_letters_mb", when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
     StreamStorage { stream: ADVISORY_STREAM,     setting: "nats.advisories_mb",   when_full: WhenFull::DropOldest, used_by: &["embedding", "indexing", "notification"] },
+    StreamStorage { stream: AUDIT_STREAM,        setting: "nats.audit_mb",        when_full: WhenFull::DropOldest, used_by: &["ingest", "embedding", "indexing", "notification"] },
     StreamStorage { stream: STREAM,              setting: "nats.papers_mb",       when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
     StreamStorage { stream: ATTENTION_STREAM,    setting: "nats.attention_mb",    when_full: WhenFull::DropOldest, used_by: &["ingest", "indexing", "notification"] },
 ];
@@ -216,6 +222,7 @@ pub fn stream_of(subject: &str) -> Option<&'static str> {
         _ if holds(STREAM_SUBJECTS) => Some(STREAM),
         _ if holds(ATTENTION_SUBJECTS) => Some(ATTENTION_STREAM),
         DEAD_LETTER_PREFIX => Some(DEAD_LETTER_STREAM),
+        AUDIT_PREFIX => Some(AUDIT_STREAM),
         _ => LOGS.iter().find(|log| log.prefix == prefix).map(|log| log.stream),
     }
 }

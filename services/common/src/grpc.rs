@@ -1,4 +1,4 @@
-//! How services speak gRPC: who may call what, and channels to each other that carry token and trace.
+//! How services speak gRPC: channels to each other that carry key and trace, and what a call says of its caller.
 //!
 //! It knows no method's meaning.
 
@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use subtle::ConstantTimeEq as _;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
@@ -14,23 +13,6 @@ use tower::Service;
 use tracing::{Instrument as _, info_span};
 
 use crate::{telemetry, waiting};
-
-/// Methods that need no token wherever they are served: health and reflection.
-const OPEN_PREFIXES: [&str; 3] = [
-    "/grpc.health.v1.Health/",
-    "/grpc.reflection.v1.ServerReflection/",
-    "/grpc.reflection.v1alpha.ServerReflection/",
-];
-
-/// Whether a method may be called without a token.
-pub fn is_open(path: &str) -> bool {
-    OPEN_PREFIXES.iter().any(|prefix| path.starts_with(prefix))
-}
-
-/// Compares a presented token with the expected one in a time that does not depend on where they differ.
-pub fn token_matches(presented: &[u8], expected: &[u8]) -> bool {
-    presented.ct_eq(expected).into()
-}
 
 /// How long a caller is still willing to wait, from its `grpc-timeout`. `None` when it did not say, or said it wrongly:
 /// gRPC wants a malformed timeout ignored.
@@ -52,7 +34,7 @@ pub fn time_left(metadata: &MetadataMap) -> Option<Duration> {
     }
 }
 
-/// A channel that presents the token, makes each call a span, and passes on the trace.
+/// A channel that presents a key, makes each call a span, and passes on the trace.
 #[derive(Debug, Clone)]
 pub struct ServiceChannel {
     channel: Channel,
@@ -89,7 +71,7 @@ pub struct ChannelError {
 }
 
 /// A channel that connects when it is first used and again whenever it must.
-pub fn channel(url: &str, token: Option<&str>) -> Result<ServiceChannel, ChannelError> {
+pub fn channel(url: &str, key: Option<&str>) -> Result<ServiceChannel, ChannelError> {
     let wrong = |problem: String| ChannelError {
         url: url.to_owned(),
         problem,
@@ -102,10 +84,10 @@ pub fn channel(url: &str, token: Option<&str>) -> Result<ServiceChannel, Channel
         .connect_timeout(Duration::from_secs(5))
         .http2_keep_alive_interval(Duration::from_secs(30))
         .tcp_nodelay(true);
-    let authorization = token
-        .map(|token| format!("Bearer {token}").parse())
+    let authorization = key
+        .map(|key| format!("Bearer {key}").parse())
         .transpose()
-        .map_err(|_| wrong("the token holds characters that a header cannot".to_owned()))?;
+        .map_err(|_| wrong("the key holds characters that a header cannot".to_owned()))?;
     Ok(ServiceChannel {
         channel: endpoint.connect_lazy(),
         authorization,
@@ -117,13 +99,6 @@ mod tests {
     use tonic::Request;
 
     use super::*;
-
-    #[test]
-    fn health_and_reflection_are_open_everywhere() {
-        assert!(is_open("/grpc.health.v1.Health/Check"));
-        assert!(!is_open("/grpc.health.v1.HealthX/Check"));
-        assert!(!is_open("/broadsheet.ingest.v1.IngestService/SubmitPapers"));
-    }
 
     #[tokio::test]
     async fn an_address_without_a_scheme_is_refused_by_name() {
@@ -150,12 +125,5 @@ mod tests {
             assert_eq!(left(malformed), None, "{malformed:?}");
         }
         assert_eq!(time_left(&MetadataMap::new()), None);
-    }
-
-    #[test]
-    fn tokens_match_whole() {
-        assert!(token_matches(b"abc", b"abc"));
-        assert!(!token_matches(b"abd", b"abc"));
-        assert!(!token_matches(b"ab", b"abc"));
     }
 }

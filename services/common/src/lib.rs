@@ -4,8 +4,10 @@
 //! It knows no service and holds no rule of the business; what one message becomes is said in each service's
 //! `pipeline.rs`.
 
+pub mod access;
 pub mod admin;
 pub mod allowances;
+pub mod audit;
 pub mod bus;
 pub mod clock;
 pub mod config;
@@ -14,6 +16,7 @@ pub mod flow;
 pub mod grpc;
 pub mod journal;
 pub mod kept_secret;
+pub mod keys;
 pub mod lifecycle;
 pub mod metrics;
 pub mod operations;

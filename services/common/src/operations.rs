@@ -6,11 +6,12 @@ use prost_reflect::{DescriptorPool, DynamicMessage};
 use proto::operations::v1::operations_service_server::OperationsService;
 use proto::operations::v1::{
     DropDeadLetterRequest, DropDeadLetterResponse, GetDeadLetterRequest, GetDeadLetterResponse, GetStatusRequest,
-    GetStatusResponse, ListDeadLettersRequest, ListDeadLettersResponse, ReplayDeadLetterRequest,
-    ReplayDeadLetterResponse, RouteStatus, StreamStatus,
+    GetStatusResponse, ListAuditEntriesRequest, ListAuditEntriesResponse, ListDeadLettersRequest,
+    ListDeadLettersResponse, ReplayDeadLetterRequest, ReplayDeadLetterResponse, RouteStatus, StreamStatus,
 };
 use tonic::{Request, Response, Status};
 
+use crate::audit::{self, AuditStart};
 use crate::bus::{Bus, BusError, request};
 use crate::flow::{self, Consumption, FLOW, Route, StreamStorage};
 use crate::streams::WorkConsumer;
@@ -163,6 +164,32 @@ impl OperationsService for Operations {
             return Err(status::not_found("dead letter", &id));
         }
         Ok(Response::new(DropDeadLetterResponse {}))
+    }
+
+    async fn list_audit_entries(
+        &self,
+        request: Request<ListAuditEntriesRequest>,
+    ) -> Result<Response<ListAuditEntriesResponse>, Status> {
+        let request = request.into_inner();
+        let size = status::page_size(request.page_size, 100, 1_000)?;
+        let start = match (request.page_token.as_str(), request.start_time) {
+            ("", None) => AuditStart::Oldest,
+            ("", Some(time)) => {
+                let time = proto::convert::from_wire_time("start_time", time);
+                AuditStart::Time(time.map_err(|error| status::invalid("start_time", error.to_string()))?)
+            }
+            (token, _) => {
+                let sequence = token.parse();
+                AuditStart::Sequence(
+                    sequence.map_err(|_| status::invalid("page_token", "is not one that a response gave"))?,
+                )
+            }
+        };
+        let (audit_entries, next) = audit::list(&self.bus, start, size).await.map_err(status::of_bus)?;
+        Ok(Response::new(ListAuditEntriesResponse {
+            audit_entries,
+            next_page_token: next.map(|sequence| sequence.to_string()).unwrap_or_default(),
+        }))
     }
 }
 

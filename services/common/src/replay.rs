@@ -126,7 +126,7 @@ fn contained<M>(
         .unwrap_or_else(|_| Err("handling it panicked; the log has the message".to_owned()))
 }
 
-fn time_of(timestamp: Timestamp) -> time::OffsetDateTime {
+pub(crate) fn time_of(timestamp: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp_nanos(timestamp.as_nanosecond())
         .unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }

@@ -13,13 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::middleware::Next;
-use axum::response::Response;
 use proto::operations::v1::operations_service_server::OperationsServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
@@ -27,16 +23,19 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tracing::{error, info, info_span, warn};
 
+use crate::access::{self, AccessGuard};
 use crate::admin::{self, Readiness};
+use crate::audit::AuditLog;
 use crate::bus::{Bus, BusError};
 use crate::clock::Clock;
 use crate::config::{COMMON_DEFAULTS, CommonConfig, EXIT_CONFIG, Settings};
 use crate::flow::{self, StreamStorage};
+use crate::keys::Keyring;
 use crate::operations::Operations;
 use crate::storage::MEGABYTE;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, grpc, lifecycle, metrics, stream_use, streams, telemetry};
+use crate::{dead_letters, lifecycle, metrics, stream_use, streams, telemetry};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +111,7 @@ pub struct Assembly {
     supervisor: Supervisor,
     routes: RoutesBuilder,
     names: Vec<&'static str>,
-    /// What the paths of calls that need no token begin with.
-    open: Vec<String>,
+    audit: AuditLog,
 }
 
 impl Assembly {
@@ -135,6 +133,10 @@ impl Assembly {
                 .tasks()
                 .run_infallible("trimming of handled papers", trimming);
         }
+        let (audit, publisher) = AuditLog::new(&bus, process);
+        supervisor
+            .tasks()
+            .run_infallible("audit log", publisher.run(stop.clone()));
         Ok(Self {
             bus,
             readiness: Readiness::new(stop.clone()),
@@ -144,7 +146,7 @@ impl Assembly {
             stop,
             routes: RoutesBuilder::default(),
             names: Vec::new(),
-            open: Vec::new(),
+            audit,
         })
     }
 
@@ -156,17 +158,6 @@ impl Assembly {
     /// What starts supervised tasks.
     pub fn tasks(&self) -> Tasks {
         self.supervisor.tasks()
-    }
-
-    /// Adds a gRPC service that may be called without a token: it reads what every visitor of the front page can read.
-    pub fn add_open_grpc<S>(&mut self, service: S)
-    where
-        S: tower::Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
-        S::Response: axum::response::IntoResponse,
-        S::Future: Send + 'static,
-    {
-        self.open.push(format!("/{}/", S::NAME));
-        self.add_grpc(service);
     }
 
     /// Adds a gRPC service, with health under its name.
@@ -260,7 +251,7 @@ impl Assembly {
         Ok(ended?)
     }
 
-    /// All gRPC services with operations, health and reflection, behind the token.
+    /// All gRPC services with operations, health and reflection, behind the guard.
     async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
         self.routes.add_service(OperationsServiceServer::new(Operations::new(
             self.bus.clone(),
@@ -292,18 +283,22 @@ impl Assembly {
                     .await;
             }
         });
+        let guard = AccessGuard::new(self.keyring(config)?, self.audit.clone());
         let routes = std::mem::take(&mut self.routes).routes();
-        let Some(token) = config.grpc.token.clone() else {
-            return Ok(routes);
-        };
-        let guard = TokenGuard {
-            authorization: format!("Bearer {token}").into(),
-            open: std::mem::take(&mut self.open).into(),
-        };
         let guarded = routes
             .into_axum_router()
-            .layer(axum::middleware::from_fn_with_state(guard, require_token));
+            .layer(axum::middleware::from_fn_with_state(guard, access::enforce));
         Ok(Routes::from(guarded))
+    }
+
+    /// The keys that callers may present, kept up to date; `None` where none is required.
+    fn keyring(&self, config: &CommonConfig) -> Result<Option<Keyring>, ServiceError> {
+        let Some(path) = &config.grpc.keys else { return Ok(None) };
+        let own = config.grpc.process_key.iter().cloned().collect();
+        let (keyring, watch) =
+            Keyring::open(path, own, self.clock()).map_err(|error| ServiceError::start("grpc.keys", error))?;
+        self.tasks().run_infallible("key file", watch.run(self.stop.clone()));
+        Ok(Some(keyring))
     }
 }
 
@@ -320,34 +315,6 @@ async fn until_cut<E>(stop: &CancellationToken, served: impl Future<Output = Res
             Ok(())
         }
     }
-}
-
-/// What calls need to be let through.
-#[derive(Clone)]
-struct TokenGuard {
-    authorization: Arc<str>,
-    open: Arc<[String]>,
-}
-
-/// Refuses calls without the token, except to what is open to every reader.
-async fn require_token(State(guard): State<TokenGuard>, request: axum::extract::Request, next: Next) -> Response {
-    let presented = request
-        .headers()
-        .get(http::header::AUTHORIZATION)
-        .map(http::HeaderValue::as_bytes);
-    let path = request.uri().path();
-    if grpc::is_open(path)
-        || guard.open.iter().any(|open| path.starts_with(open))
-        || presented.is_some_and(|presented| grpc::token_matches(presented, guard.authorization.as_bytes()))
-    {
-        return next.run(request).await;
-    }
-    let refusal = if presented.is_some() {
-        "the token is not the right one"
-    } else {
-        "a token is required"
-    };
-    Status::unauthenticated(format!("{refusal}; send `authorization: Bearer <grpc.token>`")).into_http()
 }
 
 fn server_builder(config: &CommonConfig) -> Result<Server, ServiceError> {

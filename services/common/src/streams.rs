@@ -18,6 +18,7 @@ use crate::storage::MEGABYTE;
 
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
+const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
 
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
@@ -52,8 +53,15 @@ pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
         max_age: DEAD_LETTER_AGE,
         ..base(bus, flow::DEAD_LETTER_STREAM)
     };
+    let audit = stream::Config {
+        description: Some("calls that wrote or administered something".to_owned()),
+        subjects: vec![format!("{}.*", flow::AUDIT_PREFIX)],
+        max_age: AUDIT_AGE,
+        compression: Some(stream::Compression::S2),
+        ..base(bus, flow::AUDIT_STREAM)
+    };
     // Papers first: until this release attention was theirs, and a subject belongs to one stream.
-    for config in [papers, attention, advisories, dead_letters] {
+    for config in [papers, attention, advisories, dead_letters, audit] {
         make(bus, config).await?;
     }
     move_attention(bus).await

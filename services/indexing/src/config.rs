@@ -23,7 +23,7 @@ pub struct IndexingConfig {
     /// Address of the ingest service, which has the registry of accepted papers.
     pub ingest_url: String,
     /// Token for both.
-    pub token: Option<String>,
+    pub key: Option<String>,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
     /// What attention may take in memory.
@@ -54,8 +54,8 @@ impl IndexingConfig {
             location: StoreLocation::read(settings),
             embedding_url: settings.url("indexing.embedding_url", &["http://", "https://"]),
             ingest_url: settings.url("indexing.ingest_url", &["http://", "https://"]),
-            token: common.grpc.token.clone(),
             attention: AttentionMemory::of_bytes(settings.integer::<usize>("indexing.attention_mb", 8..=65_536) << 20),
+            key: common.grpc.key.clone(),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {
                 if value.as_str() == Some("measured") {
                     return Some(None);

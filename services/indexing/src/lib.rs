@@ -40,7 +40,7 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
     let connect = |url: &str| {
-        let channel = channel(url, config.token.as_deref());
+        let channel = channel(url, config.key.as_deref());
         channel.map_err(|error| ServiceError::start(NAME, error))
     };
     let trending = Arc::new(TrendingPapers::new(config.attention, assembly.clock()));
@@ -54,7 +54,7 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         clock: assembly.clock(),
         tasks: assembly.tasks(),
     };
-    assembly.add_open_grpc(SearchServiceServer::new(grpc::SearchHandler {
+    assembly.add_grpc(SearchServiceServer::new(grpc::SearchHandler {
         indexing: Arc::clone(&opening.cell),
         bus: assembly.bus.clone(),
         clock: assembly.clock(),

@@ -20,7 +20,9 @@ pub struct NotificationConfig {
     pub(crate) embedding_url: String,
     pub(crate) indexing_url: Option<String>,
     pub(crate) limits: SubscribeLimits,
-    pub(crate) token: Option<String>,
+    pub(crate) key: Option<String>,
+    /// Whether callers have to present a key.
+    pub(crate) requires_key: bool,
     pub(crate) mail: mailer::config::MailerConfig,
     pub(crate) webhooks: webhooks::config::WebhooksConfig,
     pub(crate) soft_bounces: SoftBounceLimit,
@@ -68,7 +70,8 @@ impl NotificationConfig {
                 all: settings.integer("notification.subscribes_per_minute", 1..=1_000_000),
                 network: settings.integer("notification.subscribes_per_minute_per_network", 1..=1_000_000),
             },
-            token: common.grpc.token.clone(),
+            key: common.grpc.key.clone(),
+            requires_key: common.grpc.keys.is_some(),
             mail: mailer::config::MailerConfig::read(settings, connections, trust.clone()),
             webhooks: webhooks::config::WebhooksConfig::read(settings, trust),
             soft_bounces: SoftBounceLimit {

@@ -78,7 +78,7 @@ pub struct Notification {
 /// Whose `x-forwarded-for` is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forwarded {
-    /// That of every caller: each has presented the token.
+    /// That of every caller: each has presented a key.
     ByAll,
     /// That of callers on this machine.
     ByLoopback,

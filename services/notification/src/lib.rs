@@ -145,15 +145,15 @@ fn interests(
     window: &SharedWindow,
     clock: Clock,
 ) -> Result<InterestEmbedder, String> {
-    let token = config.token.as_deref();
+    let key = config.key.as_deref();
     let examples = match &config.indexing_url {
-        Some(url) => Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, token)?) as Arc<dyn ExampleSource>),
+        Some(url) => Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, key)?) as Arc<dyn ExampleSource>),
         None => None,
     };
     Ok(InterestEmbedder {
         store: store.subscribers.clone(),
         window: window.clone(),
-        encoder: Arc::new(RemoteEncoder::new(&config.embedding_url, token)?),
+        encoder: Arc::new(RemoteEncoder::new(&config.embedding_url, key)?),
         examples,
         clock,
     })
@@ -184,8 +184,8 @@ fn serve(
         feedback: feedback.clone(),
         defaults: Arc::new(config.defaults.clone()),
         limits: config.limits,
-        // Without a token only this machine can call, see `grpc.listen`.
-        forwarded: if config.token.is_some() {
+        // Where no key is required only this machine can call, see `grpc.listen`.
+        forwarded: if config.requires_key {
             Forwarded::ByAll
         } else {
             Forwarded::ByLoopback
@@ -200,7 +200,7 @@ fn serve(
 /// Fills the window with papers, and says what is trending among them.
 fn fill_window(config: &NotificationConfig, assembly: &mut Assembly, window: SharedWindow) -> Result<(), String> {
     let trending: Arc<dyn TrendingSource> = match &config.indexing_url {
-        Some(url) => Arc::new(TrendingIndex::new(url, config.token.as_deref())?),
+        Some(url) => Arc::new(TrendingIndex::new(url, config.key.as_deref())?),
         None => Arc::new(NothingTrending),
     };
     let following = trending::follow(

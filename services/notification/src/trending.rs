@@ -39,8 +39,8 @@ pub struct TrendingIndex(SearchServiceClient<ServiceChannel>);
 
 impl TrendingIndex {
     /// At an address.
-    pub fn new(url: &str, token: Option<&str>) -> Result<Self, String> {
-        let channel = channel(url, token).map_err(|error| error.to_string())?;
+    pub fn new(url: &str, key: Option<&str>) -> Result<Self, String> {
+        let channel = channel(url, key).map_err(|error| error.to_string())?;
         Ok(Self(SearchServiceClient::new(channel)))
     }
 }

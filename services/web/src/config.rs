@@ -21,8 +21,8 @@ pub struct WebConfig {
     pub subscriptions_url: String,
     /// gRPC address of ingest.
     pub attention_url: String,
-    /// Token for calls to these services.
-    pub token: Option<String>,
+    /// Key for calls to these services.
+    pub key: Option<String>,
     /// How readers reach this site, and through which proxies.
     pub site: SiteSettings,
     /// How long answers and pages are cached, and how many.
@@ -41,7 +41,7 @@ impl WebConfig {
             search_url: settings.url("web.search_url", &["http://", "https://"]),
             subscriptions_url: settings.url("web.subscriptions_url", &["http://", "https://"]),
             attention_url: settings.url("web.attention_url", &["http://", "https://"]),
-            token: common.grpc.token.clone(),
+            key: common.grpc.key.clone(),
             site: read_site(settings),
             reader_ids: ReaderIdSettings::read(settings),
             cache: CacheSettings {

@@ -48,7 +48,7 @@ impl AppState {
     /// # Errors
     /// An address, or the key of readers' cookies, cannot be used.
     pub fn new(config: &WebConfig, pages: Arc<PageRenderer>, clock: Clock) -> Result<Self, String> {
-        let channel = |url: &str| grpc::channel(url, config.token.as_deref()).map_err(|error| error.to_string());
+        let channel = |url: &str| grpc::channel(url, config.key.as_deref()).map_err(|error| error.to_string());
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
             subscriptions: channel(&config.subscriptions_url)?,

@@ -28,8 +28,7 @@ pub async fn run(start: &StartArgs, papers: Option<PathBuf>, once: bool, clock: 
     // The command prints what happens; the log is for what goes wrong.
     let platform = Platform::start(start, "warn", clock.clone()).await?;
     up::announce(&platform);
-    let token = std::env::var("BROADSHEET_GRPC__TOKEN").ok();
-    let channel = channel(&platform.endpoint.grpc, token.as_deref()).map_err(CommandError::other)?;
+    let channel = channel(&platform.endpoint.grpc, platform.key.as_deref()).map_err(CommandError::other)?;
     let source = if papers.is_some() { "file" } else { "sample" };
     let result = show(channel, reader, source, &clock).await;
     if once || result.is_err() {

@@ -62,8 +62,7 @@ pub async fn run(args: EvalArgs, clock: Clock) -> Result<(), CommandError> {
         install: args.install,
     };
     let platform = Platform::start_isolated(&start, "warn", clock.clone()).await?;
-    let token = std::env::var("BROADSHEET_GRPC__TOKEN").ok();
-    let report = match channel(&platform.endpoint.grpc, token.as_deref()) {
+    let report = match channel(&platform.endpoint.grpc, platform.key.as_deref()) {
         Ok(channel) => measure(channel, &set, &clock).await,
         Err(error) => Err(CommandError::other(error)),
     };

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use common::clock::Clock;
 use common::config::{COMMON_DEFAULTS, CommonConfig, Settings};
+use common::keys::{KeyRecord, new_key};
 use common::service::Bound;
+use proto::access::Scope;
 use standalone::{Children, DataFolder};
 
 use super::models::{self, ModelPair};
@@ -87,6 +90,16 @@ pub fn isolate(settings: &mut Settings) -> Result<(), CommandError> {
         settings.replace(key, "127.0.0.1:0");
     }
     Ok(())
+}
+
+/// Where callers have to present a key and none is configured for the services here, makes one that ends with the process.
+pub fn add_process_key(settings: &mut Settings, clock: &Clock) -> Option<KeyRecord> {
+    if !settings.is_set("grpc.keys") || settings.is_set("grpc.key") {
+        return None;
+    }
+    let (key, record) = new_key("up", &Scope::ALL, None, clock.now());
+    settings.set_default("grpc.key", key, "made for this process");
+    Some(record)
 }
 
 /// Fills in what each service would otherwise be configured with.

@@ -3,11 +3,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use common::status;
+use common::{access, status};
 use domain::preferences::Channels;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use proto::access::Scope as KeyScope;
 use proto::convert::to_wire_time;
 use proto::delivery::v1::delivery_service_server::DeliveryService;
 use proto::delivery::v1::{
@@ -123,6 +124,9 @@ impl DeliveryService for Notification {
         &self,
         request: Request<PreviewDigestRequest>,
     ) -> Result<Response<PreviewDigestResponse>, Status> {
+        if !request.get_ref().email.is_empty() {
+            access::require(&request, KeyScope::Operate, "a preview by address")?;
+        }
         Ok(Response::new(self.previewed(request.into_inner()).await?))
     }
 

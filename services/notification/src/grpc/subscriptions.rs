@@ -1,7 +1,8 @@
 //! SubscriptionService: who subscribes to what, by token or by an operator.
 
-use common::status;
+use common::{access, status};
 use domain::PaperId;
+use proto::access::Scope as KeyScope;
 use proto::convert::from_wire_time;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService;
 use proto::subscriptions::v1::{
@@ -142,7 +143,10 @@ fn ended(done: &str) -> Status {
 impl SubscriptionService for Notification {
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<SubscribeResponse>, Status> {
         let opt_in = match request.get_ref().consent() {
-            Consent::OnRecord => OptIn::OnRecord,
+            Consent::OnRecord => {
+                access::require(&request, KeyScope::Operate, "consent on record")?;
+                OptIn::OnRecord
+            }
             Consent::Unspecified | Consent::DoubleOptIn => OptIn::DoubleOptIn,
         };
         let email = address(&request.get_ref().email)?;

@@ -27,8 +27,8 @@ pub struct IndexedExamples {
 
 impl IndexedExamples {
     /// With the index and the embedding service at these addresses.
-    pub fn new(search: &str, embedding: &str, token: Option<&str>) -> Result<Self, String> {
-        let to = |url: &str| channel(url, token).map_err(|error| error.to_string());
+    pub fn new(search: &str, embedding: &str, key: Option<&str>) -> Result<Self, String> {
+        let to = |url: &str| channel(url, key).map_err(|error| error.to_string());
         Ok(Self {
             search: SearchServiceClient::new(to(search)?),
             embedding: EmbeddingServiceClient::new(to(embedding)?),
