@@ -231,6 +231,14 @@ impl Platform {
         url.split_once("://").unwrap().1.to_owned()
     }
 
+    /// Messages of papers and of attention that the bus has now.
+    pub fn messages(&self) -> u64 {
+        let status = self.must(&["status", "--json"]).json();
+        let streams = status["streams"].as_array().unwrap().iter();
+        let of_flow = streams.filter(|one| one["name"] == "PAPERS" || one["name"] == "ATTENTION");
+        of_flow.map(|one| one["messages"].as_u64().unwrap()).sum()
+    }
+
     /// Every mail it delivered into its maildir, whole.
     pub fn mails(&self) -> Vec<String> {
         mails(&self.folder)

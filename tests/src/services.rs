@@ -230,6 +230,7 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
         ),
         ("BROADSHEET_NOTIFICATION__PUBLIC_URL", format!("http://{web}")),
         ("BROADSHEET_NOTIFICATION__TOKEN_KEY", "0123456789abcdef".repeat(2)),
+        ("BROADSHEET_WEB__COOKIE_KEY", "0123456789abcdef".repeat(2)),
         ("BROADSHEET_WEB__LISTEN", web.to_owned()),
         ("BROADSHEET_WEB__SEARCH_URL", grpc("indexing")),
         ("BROADSHEET_WEB__SUBSCRIPTIONS_URL", grpc("notification")),

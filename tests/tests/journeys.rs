@@ -177,11 +177,7 @@ fn vote_links_in_mails_change_nothing_on_get() {
     preferences("pause", "Resume the digest");
     preferences("resume", "Pause the digest");
     assert_eq!(post(&format!("{web}/pause"), &[("token", &react)]).0, 400);
-    let recorded = || {
-        platform.must(&["status", "--json"]).json()["stream"]["messages"]
-            .as_u64()
-            .unwrap()
-    };
+    let recorded = || platform.messages();
     let before = recorded();
     let (status, page) = get(&format!("{web}/vote?token={react}&paper={paper}"));
     assert!(

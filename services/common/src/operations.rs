@@ -15,7 +15,7 @@ use crate::audit::{self, AuditStart};
 use crate::bus::{Bus, BusError, request};
 use crate::flow::{self, Consumption, FLOW, Route, StreamStorage};
 use crate::streams::WorkConsumer;
-use crate::{dead_letters, status};
+use crate::{dead_letters, status, stream_use};
 
 /// Answers from the bus.
 pub struct Operations {
@@ -76,6 +76,7 @@ impl OperationsService for Operations {
         for route in &FLOW {
             routes.push(self.route_status(route).await.map_err(status::of_bus)?);
         }
+        stream_use::look_at(&self.bus, &self.streams).await;
         let papers = self.bus.context.get_stream(flow::STREAM).await;
         let state = papers
             .map_err(request)
@@ -185,7 +186,7 @@ impl OperationsService for Operations {
                 )
             }
         };
-        let (audit_entries, next) = audit::list(&self.bus, start, size).await.map_err(status::unavailable)?;
+        let (audit_entries, next) = audit::list(&self.bus, start, size).await.map_err(status::of_bus)?;
         Ok(Response::new(ListAuditEntriesResponse {
             audit_entries,
             next_page_token: next.map(|sequence| sequence.to_string()).unwrap_or_default(),

@@ -59,11 +59,16 @@ pub(crate) async fn watch(bus: Bus, process: &'static str, stop: CancellationTok
             () = stop.cancelled() => return,
             _ = beat.tick() => {}
         }
-        for storage in &streams {
-            // A stream exists once its owner has run for the first time.
-            if let Err(error) = look(&bus, storage).await {
-                debug!(stream = storage.stream, %error, "cannot see how full the stream is");
-            }
+        look_at(&bus, &streams).await;
+    }
+}
+
+/// Looks at streams now.
+pub(crate) async fn look_at(bus: &Bus, streams: &[&'static StreamStorage]) {
+    for storage in streams {
+        // A stream exists once its owner has run for the first time.
+        if let Err(error) = look(bus, storage).await {
+            debug!(stream = storage.stream, %error, "cannot see how full the stream is");
         }
     }
 }

@@ -22,6 +22,8 @@ impl Platform {
         }
         command.env("BROADSHEET_TELEMETRY__LOG", "warn");
         command.env("BROADSHEET_EMBEDDING__MODEL", "static");
+        // Votes without cookies count at once.
+        command.env("BROADSHEET_WEB__READER_MINUTES", "0");
         command.env("QDRANT_URL", "");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let deadline = Instant::now() + Duration::from_mins(5);

@@ -38,8 +38,11 @@ impl Stage {
         let _ = std::fs::remove_dir_all(&screenshots);
         std::fs::create_dir_all(&screenshots).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        // Servers of webhooks are on this machine.
-        let inside = [("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8")];
+        // Servers of webhooks are on this machine, and a vote counts at once.
+        let inside = [
+            ("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8"),
+            ("BROADSHEET_WEB__READER_MINUTES", "0"),
+        ];
         let platform = Platform::start_with(folder.path(), &inside);
         let taken = platform.run_with_input(&["ingest", "-", "--wait", "--json"], &papers::lines());
         assert_eq!(taken.status, 0, "{taken:?}");
