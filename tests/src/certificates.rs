@@ -117,7 +117,7 @@ impl Certificates {
         }
     }
 
-    fn write(&self, files: &IdentityFiles, params: CertificateParams) {
+    fn write(&self, files: &IdentityFiles, params: &CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(&files.certificate, certificate.pem()).unwrap();

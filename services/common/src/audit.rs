@@ -209,8 +209,7 @@ impl Body for AuditedBody {
         let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
         let code = match &frame {
             Some(Ok(frame)) => frame.trailers_ref().and_then(status_in),
-            Some(Err(_)) => Some(Code::Unknown),
-            None => Some(Code::Unknown),
+            Some(Err(_)) | None => Some(Code::Unknown),
         };
         if let Some(code) = code
             && let Some(call) = self.call.take()

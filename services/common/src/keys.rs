@@ -3,7 +3,7 @@
 //! A key reads `bsk_<id>_<secret>`. The file has its id and the SHA-256 of its secret, which is 256 random bits: there is
 //! nothing to guess, so a slow hash would only cost time. It never holds a key in clear.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -142,7 +142,7 @@ impl KeyFile {
     }
 
     fn check(&self) -> Result<(), String> {
-        let mut ids = HashMap::new();
+        let mut ids = HashSet::new();
         for key in &self.keys {
             let is_hash = key.sha256.len() == 64 && key.sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
             if !is_hash {
@@ -151,7 +151,7 @@ impl KeyFile {
             if key.scopes.is_empty() {
                 return Err(format!("key {}: scopes is empty", key.id));
             }
-            if ids.insert(&key.id, ()).is_some() {
+            if !ids.insert(&key.id) {
                 return Err(format!("key {} is there twice", key.id));
             }
         }
