@@ -58,6 +58,15 @@ pub fn author_keys(name: &str) -> Vec<String> {
     keys
 }
 
+/// About how many tokens an encoder makes of a text with this many bytes, for what a text costs before it is split. English
+/// has a few more bytes in a token.
+pub fn estimated_tokens(bytes: usize) -> usize {
+    const BYTES_PER_TOKEN: usize = 3;
+    /// The special tokens that models put around a text.
+    const SPECIAL_TOKENS: usize = 2;
+    bytes / BYTES_PER_TOKEN + SPECIAL_TOKENS
+}
+
 /// The first characters of a value, for an error message.
 pub fn shorten(value: &str) -> String {
     const SHOWN: usize = 60;

@@ -50,6 +50,7 @@ impl WebConfig {
                 search: settings.integer("web.searches_per_minute", 0..=1_000_000),
                 api: settings.integer("web.api_per_minute", 0..=1_000_000),
                 posts: settings.integer("web.posts_per_minute", 0..=1_000_000),
+                text: settings.integer("web.text_tokens_per_minute", 0..=100_000_000),
                 clients: settings.integer("web.known_clients", 100..=10_000_000),
             },
         }

@@ -3,7 +3,7 @@
 //! GET never changes anything, because mail scanners follow links; every change is a POST.
 //!
 //! A request passes these layers in order: client identification ([`caller`]: address behind trusted proxies, request id, our
-//! own address), metrics and span, limits ([`limits`]: a token bucket per client and kind of request; the deadline), the
+//! own address), metrics and span, limits ([`limits`]: token buckets per client, for each kind of request and for text; the deadline), the
 //! same-site check for POST ([`same_site`]), the caches ([`caching`]), the handler. A handler calls other services with
 //! `caller.request(…)`, which carries address, id and deadline.
 //!
@@ -69,12 +69,13 @@ pub fn start(config: &WebConfig, bound: Bound, assembly: &mut Assembly) -> Resul
     metrics::register_metrics(&routes, &RequestBudget::ALL.map(RequestBudget::name));
     let clock = assembly.clock();
     let pages = Arc::new(PageRenderer::new(clock.clone()));
-    let app = AppState::new(config, Arc::clone(&pages), clock.clone());
+    let limiter = Arc::new(RateLimiter::new(config.rates, Arc::clone(&pages), clock.clone()));
+    let app = AppState::new(config, Arc::clone(&pages), Arc::clone(&limiter), clock.clone());
     let app = app.map_err(|error| ServiceError::start(NAME, error))?;
     tracing::info!(address = %bound.address, "serving pages");
     let middleware = Middleware {
         site: Arc::new(config.site.clone()),
-        limiter: Arc::new(RateLimiter::new(config.rates, Arc::clone(&pages), clock.clone())),
+        limiter,
         cache: Arc::new(PageCache::new(config.cache, clock)),
         pages,
     };

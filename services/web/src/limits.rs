@@ -1,7 +1,9 @@
-//! How many requests one client may make: a token bucket for each kind of request, and the longest address and body.
+//! How many requests one client may make and how much text it may send: a token bucket for each kind of request and one for
+//! text that has to be embedded, and the longest address and body.
 //!
-//! Callers on this machine are not limited; clients behind a trusted proxy count by the address the proxy reports. It never
-//! looks at what is asked for.
+//! The text of an address is charged here, before any cache, so that a refusal never becomes the answer to another client.
+//! Text in a body is charged by its handler, which knows what of it is embedded. Callers on this machine are not limited;
+//! clients behind a trusted proxy count by the address the proxy reports.
 
 mod buckets;
 
@@ -19,7 +21,8 @@ use crate::caller::Caller;
 use crate::error_response::{Audience, refuse};
 use crate::metrics;
 use crate::page::{PageRenderer, UNAVAILABLE};
-use buckets::{RateDecision, TokenBuckets};
+pub use buckets::RateDecision;
+use buckets::TokenBuckets;
 
 /// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 256 << 10;
@@ -39,7 +42,17 @@ const RETRY_SECONDS: u64 = 5;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Kinds of requests, each with a limit of its own.
+/// Routes whose addresses hold text that is embedded, in these parameters.
+const TEXT_ROUTES: [&str; 5] = [
+    "/search",
+    "/feeds/search.atom",
+    "/feeds/search.json",
+    "/api/papers/search",
+    "/subscribe",
+];
+const TEXT_PARAMETERS: [&str; 2] = ["q", "interest"];
+
+/// Kinds of requests, each with a limit of its own, and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequestBudget {
     /// Pages.
@@ -50,11 +63,13 @@ pub enum RequestBudget {
     Api,
     /// Forms.
     Posts,
+    /// Text to be embedded, in estimated tokens, whatever kind of request it is part of.
+    Text,
 }
 
 impl RequestBudget {
     /// Every budget.
-    pub const ALL: [Self; 4] = [Self::Pages, Self::Search, Self::Api, Self::Posts];
+    pub const ALL: [Self; 5] = [Self::Pages, Self::Search, Self::Api, Self::Posts, Self::Text];
 
     /// Its name in headers and metrics.
     pub fn name(self) -> &'static str {
@@ -63,6 +78,7 @@ impl RequestBudget {
             Self::Search => "search",
             Self::Api => "api",
             Self::Posts => "posts",
+            Self::Text => "text",
         }
     }
 
@@ -86,7 +102,7 @@ impl RequestBudget {
     }
 }
 
-/// Requests a minute of one client, by budget; 0 means no limit.
+/// Requests a minute of one client, by budget, and tokens of text; 0 means no limit.
 #[derive(Debug, Clone, Copy)]
 pub struct RateLimits {
     /// Pages.
@@ -97,6 +113,8 @@ pub struct RateLimits {
     pub api: u32,
     /// Forms.
     pub posts: u32,
+    /// Tokens of text.
+    pub text: u32,
     /// Most clients remembered at a time.
     pub clients: usize,
 }
@@ -108,11 +126,12 @@ impl RateLimits {
             RequestBudget::Search => self.search,
             RequestBudget::Api => self.api,
             RequestBudget::Posts => self.posts,
+            RequestBudget::Text => self.text,
         }
     }
 }
 
-/// Counts the requests of each client.
+/// Counts the requests and the text of each client.
 pub struct RateLimiter {
     rates: RateLimits,
     buckets: TokenBuckets,
@@ -138,21 +157,86 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request; `None` where nothing limits it.
-    fn count(&self, caller: &Caller, request: &Request, route: &str) -> Option<CountedRequest> {
-        if caller.address().is_loopback() {
+    /// Charges a caller for work that only its handler knows of, such as each call of a batch. A cost above the whole budget
+    /// is granted while the budget is full, and leaves a debt. Where nothing limits the caller, it is granted.
+    pub fn charge(&self, caller: &Caller, budget: RequestBudget, cost: u32) -> RateDecision {
+        let decision = self.count(caller, budget, cost).map(|counted| counted.decision);
+        if let Some(RateDecision::Refused { .. }) = decision {
+            metrics::rate_limited(budget.name());
+        }
+        decision.unwrap_or(RateDecision::UNLIMITED)
+    }
+
+    /// Charges a caller for texts that are to be embedded. One that nobody embeds is no reason to refuse, so each handler names
+    /// exactly those that are.
+    pub fn charge_text<'a>(&self, caller: &Caller, texts: impl IntoIterator<Item = &'a str>) -> RateDecision {
+        self.charge(caller, RequestBudget::Text, tokens_of(texts))
+    }
+
+    /// Counts work against a budget; `None` where nothing limits it.
+    fn count(&self, caller: &Caller, budget: RequestBudget, cost: u32) -> Option<CountedRequest> {
+        if caller.address().is_loopback() || cost == 0 {
             return None;
         }
-        let budget = RequestBudget::for_request(request, route)?;
         let per_minute = self.rates.per_minute(budget);
         (per_minute > 0).then(|| CountedRequest {
             budget,
             per_minute,
             decision: self
                 .buckets
-                .take(caller.address(), budget, per_minute, self.clock.instant()),
+                .take((caller.address(), budget), per_minute, cost, self.clock.instant()),
         })
     }
+
+    /// Counts a request and the text of its address; the response where either is too much.
+    fn admit(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        route: &str,
+        audience: Audience,
+    ) -> Result<Option<CountedRequest>, Box<Response>> {
+        let of_request = RequestBudget::for_request(request, route).map(|budget| (budget, 1));
+        let of_text = (RequestBudget::Text, text_of_address(request, route));
+        let mut counted = None;
+        for (budget, cost) in of_request.into_iter().chain([of_text]) {
+            let Some(one) = self.count(caller, budget, cost) else {
+                continue;
+            };
+            if let RateDecision::Refused { wait } = one.decision {
+                metrics::rate_limited(budget.name());
+                return Err(Box::new(self.refusal(audience, budget, wait)));
+            }
+            counted.get_or_insert(one);
+        }
+        Ok(counted)
+    }
+
+    /// The response to a request over a budget.
+    pub fn refusal(&self, audience: Audience, budget: RequestBudget, wait: Duration) -> Response {
+        let mut response = too_many(&self.pages, audience, budget, wait);
+        let per_minute = self.rates.per_minute(budget);
+        set_rate_headers(response.headers_mut(), budget, per_minute, 0, wait);
+        response
+    }
+}
+
+/// Estimated tokens of the text in an address that is embedded.
+fn text_of_address(request: &Request, route: &str) -> u32 {
+    let query = request.uri().query().unwrap_or_default();
+    if !TEXT_ROUTES.contains(&route) || query.is_empty() {
+        return 0;
+    }
+    let texts: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| TEXT_PARAMETERS.contains(&&**name))
+        .map(|(_, text)| text)
+        .collect();
+    tokens_of(texts.iter().map(|text| &**text))
+}
+
+fn tokens_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
+    let tokens = texts.into_iter().map(|text| domain::text::estimated_tokens(text.len()));
+    u32::try_from(tokens.sum::<usize>()).unwrap_or(u32::MAX)
 }
 
 /// Middleware: refuses requests over the limits, and ends those that take too long.
@@ -174,18 +258,10 @@ pub async fn enforce(
         .map_or("", MatchedPath::as_str);
     let calls_webhook = route.starts_with("/preferences/webhook");
     let timeout = if calls_webhook { WEBHOOK_TIMEOUT } else { TIMEOUT };
-    let counted = limiter.count(&caller, &request, route);
-    if let Some(CountedRequest {
-        budget,
-        per_minute,
-        decision: RateDecision::Refused { wait },
-    }) = counted
-    {
-        metrics::rate_limited(budget.name());
-        let mut response = too_many(&limiter.pages, audience, wait);
-        set_rate_headers(response.headers_mut(), budget, per_minute, 0, wait);
-        return response;
-    }
+    let counted = match limiter.admit(&caller, &request, route, audience) {
+        Ok(counted) => counted,
+        Err(refusal) => return *refusal,
+    };
     let Some(mut response) = limiter.clock.timeout(timeout, next.run(request)).await else {
         return timed_out(&limiter.pages, audience);
     };
@@ -219,17 +295,15 @@ fn too_large(pages: &PageRenderer, audience: Audience, request: &Request) -> Opt
     })
 }
 
-fn too_many(pages: &PageRenderer, audience: Audience, wait: Duration) -> Response {
+fn too_many(pages: &PageRenderer, audience: Audience, budget: RequestBudget, wait: Duration) -> Response {
     let seconds = whole_seconds(wait);
     let unit = if seconds == 1 { "second" } else { "seconds" };
-    let text = format!("There were too many requests from your address. Please try again in {seconds} {unit}.");
-    let mut response = refuse(
-        pages,
-        audience,
-        StatusCode::TOO_MANY_REQUESTS,
-        "Too many requests",
-        &text,
-    );
+    let (title, cause) = match budget {
+        RequestBudget::Text => ("Too much text", "There was too much text in the requests from your address."),
+        _ => ("Too many requests", "There were too many requests from your address."),
+    };
+    let text = format!("{cause} Please try again in {seconds} {unit}.");
+    let mut response = refuse(pages, audience, StatusCode::TOO_MANY_REQUESTS, title, &text);
     response
         .headers_mut()
         .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -268,7 +342,8 @@ fn set_rate_headers(headers: &mut HeaderMap, budget: RequestBudget, per_minute: 
     set(RATE_LIMIT, format!("\"{name}\";r={left};t={}", whole_seconds(reset)));
 }
 
-fn whole_seconds(time: Duration) -> u64 {
+/// A time in whole seconds, rounded up.
+pub fn whole_seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 

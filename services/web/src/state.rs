@@ -1,4 +1,5 @@
-//! What the handlers share: clients of the other services, cached answers of the search, the page renderer and the clock.
+//! What the handlers share: clients of the other services, cached answers of the search, the page renderer, the limits and the
+//! clock.
 //!
 //! It knows no route and no page.
 
@@ -15,6 +16,7 @@ use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceCl
 use crate::caching::{AnswerCache, SearchRequest, SharedAnswer};
 use crate::caller::Caller;
 use crate::config::WebConfig;
+use crate::limits::RateLimiter;
 use crate::page::PageRenderer;
 
 /// Largest answer of the search service, in bytes: a list of a thousand papers with their abstracts exceeds tonic's default.
@@ -29,6 +31,7 @@ pub struct AppState {
     pub operations: OperationsServiceClient<ServiceChannel>,
     pub channels: BackendChannels,
     pub pages: Arc<PageRenderer>,
+    pub limiter: Arc<RateLimiter>,
     pub clock: Clock,
     answers: AnswerCache,
 }
@@ -42,7 +45,12 @@ pub struct BackendChannels {
 
 impl AppState {
     /// Connects to a service when it is first needed.
-    pub fn new(config: &WebConfig, pages: Arc<PageRenderer>, clock: Clock) -> Result<Self, ChannelError> {
+    pub fn new(
+        config: &WebConfig,
+        pages: Arc<PageRenderer>,
+        limiter: Arc<RateLimiter>,
+        clock: Clock,
+    ) -> Result<Self, ChannelError> {
         let channel = |url: &str| grpc::channel(url, config.key.as_deref());
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
@@ -59,6 +67,7 @@ impl AppState {
             operations: OperationsServiceClient::new(channels.intake.clone()),
             channels,
             pages,
+            limiter,
             clock,
         })
     }

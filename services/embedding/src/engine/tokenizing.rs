@@ -10,17 +10,12 @@ use super::context::{EngineContext, RawText, TokenSequence};
 use super::error::TextError;
 use super::pending_request::QueuedText;
 use common::tasks::panic_message;
-use domain::bm25;
+use domain::{bm25, text};
 use encoder::{Model, TextKind};
-
-/// Bytes of text per token, for the estimate before a text is split; abstracts have a few more.
-const BYTES_PER_TOKEN: usize = 3;
-/// Special tokens that models put around a text.
-const SPECIAL_TOKENS: usize = 2;
 
 /// The estimated number of tokens of a text with this many bytes, before it is split.
 pub fn estimated_tokens(bytes: usize, max_tokens: usize) -> usize {
-    (bytes / BYTES_PER_TOKEN + SPECIAL_TOKENS).min(max_tokens.max(1))
+    text::estimated_tokens(bytes).min(max_tokens.max(1))
 }
 
 /// Works until the queue is closed and empty.

@@ -30,8 +30,17 @@ pub enum RateDecision {
     },
 }
 
+impl RateDecision {
+    /// The decision where nothing is limited.
+    pub const UNLIMITED: Self = Self::Granted {
+        left: u32::MAX,
+        full_in: Duration::ZERO,
+    };
+}
+
 #[derive(Debug, Clone, Copy)]
 struct TokenBucket {
+    /// Below zero after a cost above the whole bucket.
     tokens: f64,
     seen: Instant,
 }
@@ -45,8 +54,15 @@ impl TokenBuckets {
         Self(Mutex::new(LruCache::new(most * RequestBudget::ALL.len())))
     }
 
-    /// Takes a token for a request, if there is one.
-    pub fn take(&self, address: IpAddr, budget: RequestBudget, per_minute: u32, now: Instant) -> RateDecision {
+    /// Takes the tokens that something costs, if they are there. What costs more than the bucket holds is granted when it is
+    /// full, so that nothing is refused every time; the client pays for the rest by waiting longer.
+    pub fn take(
+        &self,
+        (address, budget): (IpAddr, RequestBudget),
+        per_minute: u32,
+        cost: u32,
+        now: Instant,
+    ) -> RateDecision {
         let full = f64::from(per_minute);
         let per_second = full / MINUTE_SECONDS;
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,19 +75,20 @@ impl TokenBuckets {
         let passed = now.saturating_duration_since(bucket.seen).as_secs_f64();
         bucket.tokens = (bucket.tokens + passed * per_second).min(full);
         bucket.seen = now;
-        if bucket.tokens < 1.0 {
+        let needed = f64::from(cost).min(full);
+        if bucket.tokens < needed {
             table.insert(key, bucket);
-            let wait = Duration::from_secs_f64((1.0 - bucket.tokens) / per_second);
+            let wait = Duration::from_secs_f64((needed - bucket.tokens) / per_second);
             return RateDecision::Refused { wait };
         }
-        bucket.tokens -= 1.0;
+        bucket.tokens -= f64::from(cost);
         table.insert(key, bucket);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "from 0 to the limit"
         )]
-        let left = bucket.tokens as u32;
+        let left = bucket.tokens.max(0.0) as u32;
         RateDecision::Granted {
             left,
             full_in: Duration::from_secs_f64((full - bucket.tokens) / per_second),
@@ -97,12 +114,8 @@ mod tests {
         let buckets = TokenBuckets::new(10);
         let start = Instant::now();
         let take = |after: f64| {
-            buckets.take(
-                address("192.0.2.1"),
-                RequestBudget::Pages,
-                6,
-                start + Duration::from_secs_f64(after),
-            )
+            let client = (address("192.0.2.1"), RequestBudget::Pages);
+            buckets.take(client, 6, 1, start + Duration::from_secs_f64(after))
         };
         for left in (0..6).rev() {
             let RateDecision::Granted { left: reported, .. } = take(0.0) else {
@@ -131,12 +144,29 @@ mod tests {
     }
 
     #[test]
+    fn work_costs_what_it_is_and_more_than_a_bucket_leaves_a_debt() {
+        let buckets = TokenBuckets::new(10);
+        let start = Instant::now();
+        let take = |cost: u32, after: u64| {
+            let client = (address("192.0.2.1"), RequestBudget::Text);
+            buckets.take(client, 60, cost, start + Duration::from_secs(after))
+        };
+        assert!(matches!(take(20, 0), RateDecision::Granted { left: 40, .. }));
+        let wait = Duration::from_secs(20);
+        assert_eq!(take(200, 0), RateDecision::Refused { wait }, "not full");
+        assert!(matches!(take(200, 20), RateDecision::Granted { left: 0, .. }));
+        let wait = Duration::from_secs(141);
+        assert_eq!(take(1, 20), RateDecision::Refused { wait }, "140 are owed");
+        assert!(matches!(take(1, 162), RateDecision::Granted { .. }));
+    }
+
+    #[test]
     fn clients_and_budgets_are_counted_apart() {
         let buckets = TokenBuckets::new(10);
         let now = Instant::now();
         let granted = |from: &str, budget| {
             matches!(
-                buckets.take(address(from), budget, 1, now),
+                buckets.take((address(from), budget), 1, 1, now),
                 RateDecision::Granted { .. }
             )
         };
@@ -154,8 +184,9 @@ mod tests {
         let buckets = TokenBuckets::new(5);
         let now = Instant::now();
         for last in 0..=255_u8 {
-            buckets.take(address(&format!("192.0.2.{last}")), RequestBudget::Pages, 1, now);
+            let client = (address(&format!("192.0.2.{last}")), RequestBudget::Pages);
+            buckets.take(client, 1, 1, now);
         }
-        assert_eq!(buckets.len(), 20);
+        assert_eq!(buckets.len(), 5 * RequestBudget::ALL.len());
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::caching::CacheSettings;
 use crate::caller::SiteSettings;
 use crate::config::WebConfig;
-use crate::limits::RateLimits;
+use crate::limits::{RateLimiter, RateLimits};
 use crate::page::PageRenderer;
 
 /// Settings with services that nobody runs.
@@ -40,6 +40,7 @@ fn unreachable() -> WebConfig {
             search: 0,
             api: 0,
             posts: 0,
+            text: 0,
             clients: 1,
         },
     }
@@ -49,7 +50,9 @@ fn unreachable() -> WebConfig {
 async fn page(path: &str, cookie: &str) -> (StatusCode, String) {
     let (clock, _) = Clock::manual(Timestamp::UNIX_EPOCH);
     let pages = Arc::new(PageRenderer::new(clock.clone()));
-    let app = AppState::new(&unreachable(), pages, clock).expect("addresses");
+    let config = unreachable();
+    let limiter = Arc::new(RateLimiter::new(config.rates, Arc::clone(&pages), clock.clone()));
+    let app = AppState::new(&config, pages, limiter, clock).expect("addresses");
     let request = Request::get(path).header(header::COOKIE, cookie).body(Body::empty());
     let router: Router = routes().with_state(Arc::new(app));
     let answer = router.oneshot(request.expect("a request")).await.expect("an answer");
