@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clock::Clock;
 use common::config::{CommonConfig, Settings};
@@ -19,6 +20,8 @@ pub struct IndexingConfig {
     pub location: StoreLocation,
     /// Address of the embedding service.
     pub embedding_url: String,
+    /// How long a search waits for the vectors of its query.
+    pub embed_timeout: Duration,
     /// Address of the ingest service, which has the registry of accepted papers.
     pub ingest_url: String,
     /// Token for both.
@@ -50,6 +53,7 @@ impl IndexingConfig {
         Self {
             location: StoreLocation::read(settings),
             embedding_url: settings.url("indexing.embedding_url", &["http://", "https://"]),
+            embed_timeout: Duration::from_millis(settings.integer("indexing.embed_timeout_ms", 10..=60_000)),
             ingest_url: settings.url("indexing.ingest_url", &["http://", "https://"]),
             key: common.grpc.key.clone(),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {

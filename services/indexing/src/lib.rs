@@ -45,7 +45,11 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
     };
     let trending = Arc::new(TrendingPapers::new(assembly.clock()));
     let opening = Opening {
-        encoders: Encoders::new(connect(&config.embedding_url)?),
+        encoders: Encoders::new(
+            connect(&config.embedding_url)?,
+            assembly.clock(),
+            config.embed_timeout,
+        ),
         registry: RegistryClient::new(connect(&config.ingest_url)?, assembly.clock()),
         config,
         trending: Arc::clone(&trending),

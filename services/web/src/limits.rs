@@ -42,15 +42,9 @@ const RETRY_SECONDS: u64 = 5;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Routes whose addresses hold text that is embedded, in these parameters.
-const TEXT_ROUTES: [&str; 5] = [
-    "/search",
-    "/feeds/search.atom",
-    "/feeds/search.json",
-    "/api/papers/search",
-    "/subscribe",
-];
-const TEXT_PARAMETERS: [&str; 2] = ["q", "interest"];
+/// Routes whose addresses hold text that is embedded, in this parameter. Their responses are cached for everybody.
+const TEXT_ROUTES: [&str; 4] = ["/search", "/feeds/search.atom", "/feeds/search.json", "/api/papers/search"];
+const TEXT_PARAMETER: &str = "q";
 
 /// Kinds of requests, each with a limit of its own, and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -228,7 +222,7 @@ fn text_of_address(request: &Request, route: &str) -> u32 {
         return 0;
     }
     let texts: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| TEXT_PARAMETERS.contains(&&**name))
+        .filter(|(name, _)| name == TEXT_PARAMETER)
         .map(|(_, text)| text)
         .collect();
     tokens_of(texts.iter().map(|text| &**text))
