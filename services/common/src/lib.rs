@@ -14,6 +14,7 @@ pub mod dead_letters;
 pub mod flow;
 pub mod grpc;
 pub mod journal;
+pub mod kept_secret;
 pub mod keys;
 pub mod lifecycle;
 pub mod metrics;

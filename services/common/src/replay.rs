@@ -71,24 +71,56 @@ pub async fn run<M: Message + Name + Default>(
     }
 }
 
-/// Follows the messages of a type from now on, or behind a sequence that an earlier message named. The stream ends with
-/// the connection. [`BusError::Forgotten`] when messages behind that sequence are gone, or the stream never came that far.
-pub async fn follow<M: Message + Name + Default>(
+/// Follows the messages of a type from now on. The stream ends with the connection.
+pub async fn follow<M: Message + Name + Default + 'static>(
     bus: &Bus,
     consumer: &'static str,
-    after: Option<u64>,
+) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
+    let from = DeliverPolicy::New;
+    let (_, messages) = streams::read_in_order(bus, flow::STREAM, Some(flow::subject_of::<M>()), from).await?;
+    Ok(decoded(bus, consumer, messages))
+}
+
+/// The messages of a type behind a sequence that an earlier message named, up to those that are there now.
+/// [`BusError::Forgotten`] when messages behind that sequence are gone, or the stream never came that far.
+pub async fn behind<M: Message + Name + Default + 'static>(
+    bus: &Bus,
+    consumer: &'static str,
+    after: u64,
 ) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
     let mut stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
-    if let Some(after) = after {
-        let state = &stream.info().await.map_err(request)?.state;
-        if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
-            return Err(BusError::Forgotten { place: after });
-        }
+    let state = &stream.info().await.map_err(request)?.state;
+    if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
+        return Err(BusError::Forgotten { place: after });
     }
-    let from = after.map_or(DeliverPolicy::New, |after| DeliverPolicy::ByStartSequence {
+    let from = DeliverPolicy::ByStartSequence {
         start_sequence: after.saturating_add(1),
+    };
+    let (waiting, messages) = streams::read_in_order(bus, flow::STREAM, Some(flow::subject_of::<M>()), from).await?;
+    if waiting == 0 {
+        return Ok(futures::stream::empty().boxed());
+    }
+    // Not `take_while`, which would wait for a message behind the last.
+    let there_now = futures::stream::unfold(Some(messages), async |messages| {
+        let mut messages = messages?;
+        let stored = messages.next().await?;
+        let rest = (stored.pending > 0).then_some(messages);
+        Some((stored, rest))
     });
-    let (_, messages) = streams::read_in_order(bus, flow::STREAM, Some(flow::subject_of::<M>()), from).await?;
+    Ok(decoded(bus, consumer, there_now.boxed()))
+}
+
+/// The sequence of the newest message of the flow, of whatever type.
+pub async fn newest(bus: &Bus) -> Result<u64, BusError> {
+    let stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
+    Ok(stream.cached_info().state.last_sequence)
+}
+
+fn decoded<M: Message + Name + Default + 'static>(
+    bus: &Bus,
+    consumer: &'static str,
+    messages: BoxStream<'static, StoredMessage>,
+) -> BoxStream<'static, FollowedMessage<M>> {
     let bus = bus.clone();
     let decoded = messages.filter_map(move |stored| {
         let bus = bus.clone();
@@ -106,7 +138,7 @@ pub async fn follow<M: Message + Name + Default>(
             }
         }
     });
-    Ok(decoded.boxed())
+    decoded.boxed()
 }
 
 fn decode<M: Message + Name + Default>(stored: &StoredMessage) -> Result<M, String> {

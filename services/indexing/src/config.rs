@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use common::clock::Clock;
 use common::config::{CommonConfig, Settings};
+use common::kept_secret::kept_secret;
 use common::tasks;
-use tracing::info;
+use jiff::SignedDuration;
+use tracing::{info, warn};
 
 use crate::store::embedded::EmbeddedCollections;
 use crate::store::qdrant::{QdrantCollections, QdrantSettings};
 use crate::store::{Collections, StoreError};
+use crate::watching::WatcherLimits;
 
 /// Settings of the service.
 #[derive(Clone)]
@@ -26,8 +29,21 @@ pub struct IndexingConfig {
     pub ingest_url: String,
     /// Token for both.
     pub key: Option<String>,
+    /// Who may watch papers, and for how long a watch may go on later.
+    pub watching: WatchSettings,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
+}
+
+/// Who may watch papers, and for how long a watch may go on later.
+#[derive(Clone)]
+pub struct WatchSettings {
+    /// How many may watch.
+    pub limits: WatcherLimits,
+    /// How far back a watch may go on.
+    pub replay: SignedDuration,
+    key: String,
+    state_folder: PathBuf,
 }
 
 /// What holds the catalogue.
@@ -56,6 +72,7 @@ impl IndexingConfig {
             embed_timeout: Duration::from_millis(settings.integer("indexing.embed_timeout_ms", 10..=60_000)),
             ingest_url: settings.url("indexing.ingest_url", &["http://", "https://"]),
             key: common.grpc.key.clone(),
+            watching: WatchSettings::read(settings),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {
                 if value.as_str() == Some("measured") {
                     return Some(None);
@@ -64,6 +81,39 @@ impl IndexingConfig {
                 (0.0..=10.0).contains(&number).then_some(Some(number))
             }),
         }
+    }
+}
+
+impl WatchSettings {
+    fn read(settings: &mut Settings) -> Self {
+        let expected = "must be empty or have 32 characters at least";
+        Self {
+            limits: WatcherLimits {
+                all: settings.integer("indexing.watchers", 1..=100_000),
+                per_client: settings.integer("indexing.watchers_per_client", 1..=100_000),
+            },
+            replay: SignedDuration::from_hours(settings.integer("indexing.watch_replay_hours", 1..=8_760)),
+            key: settings.get("indexing.resume_key", expected, |value| {
+                let key = value.as_str()?;
+                (key.is_empty() || key.len() >= 32).then(|| key.to_owned())
+            }),
+            state_folder: PathBuf::from(settings.text("indexing.state_folder")),
+        }
+    }
+
+    /// The secret that signs resume tokens: the configured one, one that is made once and kept, or one for this start alone.
+    ///
+    /// # Errors
+    /// The one that is kept cannot be used.
+    pub(crate) fn key(&self) -> Result<Vec<u8>, String> {
+        if !self.key.is_empty() {
+            return Ok(self.key.clone().into_bytes());
+        }
+        if self.state_folder.as_os_str().is_empty() {
+            warn!("indexing.resume_key is empty: watches cannot go on after a restart, or at another replica");
+            return Ok(rand::random::<[u8; 32]>().to_vec());
+        }
+        kept_secret(&self.state_folder.join("resume.key"))
     }
 }
 

@@ -16,6 +16,7 @@ mod state;
 pub mod store;
 mod trending;
 mod verify;
+mod watching;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::opening::Opening;
 use crate::state::IndexingCell;
 use crate::trending::TrendingPapers;
 use crate::verify::RegistryClient;
+use crate::watching::{PaperFeed, ResumeTokens};
 
 /// Name of the service.
 pub const NAME: &str = "indexing";
@@ -39,6 +41,7 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Adds the service to a process. It becomes ready once the catalogue is open and the attention of the last days is read.
 pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
+    let resume_key = config.watching.key().map_err(|error| ServiceError::start(NAME, error))?;
     let connect = |url: &str| {
         let channel = channel(url, config.key.as_deref());
         channel.map_err(|error| ServiceError::start(NAME, error))
@@ -58,11 +61,18 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         clock: assembly.clock(),
         tasks: assembly.tasks(),
     };
+    let watches = PaperFeed::new(
+        assembly.bus.clone(),
+        assembly.clock(),
+        assembly.tasks(),
+        ResumeTokens::new(&resume_key, opening.config.watching.replay),
+        opening.config.watching.limits,
+    );
+    assembly.tasks().run_infallible("watched papers", Arc::clone(&watches).read());
     assembly.add_grpc(SearchServiceServer::new(grpc::SearchHandler {
         indexing: Arc::clone(&opening.cell),
-        bus: assembly.bus.clone(),
+        watches,
         clock: assembly.clock(),
-        stop: assembly.stop.clone(),
         lists: search::pages::ResultLists::default(),
         trending_lists: search::pages::ResultLists::default(),
     }));

@@ -126,6 +126,7 @@ pub fn fill_in(
     }
     for (key, folder) in [
         ("indexing.folder", data.index()),
+        ("indexing.state_folder", data.root().to_owned()),
         ("notification.maildir", data.mail()),
         ("notification.state_folder", data.root().to_owned()),
     ] {

@@ -1,8 +1,6 @@
 //! Tool calls. A problem with the arguments is a tool result, so that the model sees it and can correct them; only a malformed
 //! call is a protocol error.
 
-use std::time::Duration;
-
 use jiff::civil::Date;
 use proto::papers::v1::Paper;
 use proto::search::v1::{
@@ -20,7 +18,6 @@ use super::tools::NAMES;
 use crate::caller::Caller;
 use crate::formats::lists;
 use crate::formats::paper::{PaperFormat, canonical_id, kind_of, text_of, without_illegal};
-use crate::limits::{RateDecision, whole_seconds};
 use crate::state::AppState;
 
 /// Papers in an answer by default.
@@ -50,10 +47,6 @@ pub async fn call(app: &AppState, caller: &Caller, params: &Value) -> Result<Val
     Ok(answer.unwrap_or_else(|problem| match problem {
         ToolError::Arguments(text) => error_result(&text),
         ToolError::Call(error) => call_failed(&error),
-        ToolError::Busy(wait) => error_result(&format!(
-            "there was too much text in the requests from your address; try again in {} s",
-            whole_seconds(wait)
-        )),
     }))
 }
 
@@ -61,8 +54,6 @@ pub async fn call(app: &AppState, caller: &Caller, params: &Value) -> Result<Val
 enum ToolError {
     Arguments(String),
     Call(Status),
-    /// The caller has sent too much text, and has to wait for so long.
-    Busy(Duration),
 }
 
 impl From<Status> for ToolError {
@@ -92,9 +83,6 @@ struct SearchArguments {
 
 async fn search(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value, ToolError> {
     let parsed: SearchArguments = parse(arguments)?;
-    if let RateDecision::Refused { wait } = app.limiter.charge_text(caller, [parsed.query.as_str()]) {
-        return Err(ToolError::Busy(wait));
-    }
     let request = SearchPapersRequest {
         query: parsed.query.trim().to_owned(),
         filter: Some(PaperFilter {
