@@ -1,6 +1,6 @@
 //! Replays: messages of the flow that every replica reads anew at its start, or follows from a place on.
 //!
-//! Nothing is acknowledged, so nothing is lost by a crash. A message that cannot be used becomes a dead letter, once
+//! Nothing is acknowledged, so nothing is lost by a crash. A message that a replay cannot use becomes a dead letter, once
 //! however many replicas come upon it, and the ones behind it are read all the same.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,18 +74,16 @@ pub async fn run<M: Message + Name + Default>(
 /// Follows the messages of a type from now on. The stream ends with the connection.
 pub async fn follow<M: Message + Name + Default + 'static>(
     bus: &Bus,
-    consumer: &'static str,
 ) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
     let from = DeliverPolicy::New;
     let (_, messages) = streams::read_in_order(bus, flow::STREAM, Some(flow::subject_of::<M>()), from).await?;
-    Ok(decoded(bus, consumer, messages))
+    Ok(decoded(messages))
 }
 
 /// The messages of a type behind a sequence that an earlier message named, up to those that are there now.
 /// [`BusError::Forgotten`] when messages behind that sequence are gone, or the stream never came that far.
 pub async fn behind<M: Message + Name + Default + 'static>(
     bus: &Bus,
-    consumer: &'static str,
     after: u64,
 ) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
     let mut stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
@@ -107,7 +105,7 @@ pub async fn behind<M: Message + Name + Default + 'static>(
         let rest = (stored.pending > 0).then_some(messages);
         Some((stored, rest))
     });
-    Ok(decoded(bus, consumer, there_now.boxed()))
+    Ok(decoded(there_now.boxed()))
 }
 
 /// The sequence of the newest message of the flow, of whatever type.
@@ -116,27 +114,14 @@ pub async fn newest(bus: &Bus) -> Result<u64, BusError> {
     Ok(stream.cached_info().state.last_sequence)
 }
 
+/// The messages of stored ones. One that does not decode is left out: whoever replays its type makes a dead letter of it.
 fn decoded<M: Message + Name + Default + 'static>(
-    bus: &Bus,
-    consumer: &'static str,
     messages: BoxStream<'static, StoredMessage>,
 ) -> BoxStream<'static, FollowedMessage<M>> {
-    let bus = bus.clone();
-    let decoded = messages.filter_map(move |stored| {
-        let bus = bus.clone();
-        async move {
-            let sequence = stored.sequence;
-            match decode(&stored) {
-                Ok(message) => Some(FollowedMessage { message, sequence }),
-                Err(reason) => {
-                    let recorded = dead_letters::record_replayed(&bus, consumer, &stored, reason).await;
-                    if let Err(error) = recorded {
-                        tracing::error!(%error, sequence, "a message that does not decode is not a dead letter either");
-                    }
-                    None
-                }
-            }
-        }
+    let decoded = messages.filter_map(|stored| {
+        let sequence = stored.sequence;
+        let message = decode(&stored).inspect_err(|reason| tracing::error!(sequence, reason, "left out"));
+        futures::future::ready(message.ok().map(|message| FollowedMessage { message, sequence }))
     });
     decoded.boxed()
 }

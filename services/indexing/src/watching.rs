@@ -35,8 +35,6 @@ use self::slots::WatcherSlots;
 use self::watcher::Watcher;
 use crate::scope::SearchScope;
 
-/// Names the reader in dead letters.
-const READER: &str = "indexing-watch";
 /// Papers that are kept for watchers that have not taken them yet.
 const BUFFERED: usize = 1_024;
 /// Answers to one watcher that are under way.
@@ -124,7 +122,7 @@ impl PaperFeed {
     }
 
     async fn read_once(&self) -> Result<(), BusError> {
-        let mut messages = replay::follow::<PaperIndexed>(&self.bus, READER).await?;
+        let mut messages = replay::follow::<PaperIndexed>(&self.bus).await?;
         self.is_reading.send_replace(true);
         while let Some(message) = messages.next().await {
             if let Some(paper) = read_paper(message, self.clock.now()) {
@@ -191,7 +189,7 @@ impl PaperFeed {
             let problem = format!("{REPLAYS} watches are reading what they missed, and no more may; try again later");
             status::exhausted(problem, RETRY_AFTER)
         })?;
-        let messages = replay::behind::<PaperIndexed>(&self.bus, READER, after).await;
+        let messages = replay::behind::<PaperIndexed>(&self.bus, after).await;
         let messages = messages.map_err(|error| match error {
             BusError::Forgotten { .. } => too_old(),
             error => status::unavailable(error),

@@ -221,7 +221,7 @@ mod tests {
         let accepted: Vec<bool> = results.iter().map(|one| one.refusal.is_empty()).collect();
         assert_eq!(accepted, [true, false, true]);
         assert!(!results[1].retry);
-        let mut stored = common::replay::behind::<SignalRecorded>(&fixture.bus, "test", 0)
+        let mut stored = common::replay::behind::<SignalRecorded>(&fixture.bus, 0)
             .await
             .expect("a stream");
         let first = stored.next().await.expect("the one that was stored");

@@ -27,10 +27,9 @@ pub trait SearchRequest: Message + Clone + Send + Sync + 'static {
     /// Its method.
     const METHOD: &'static str;
 
-    /// What the service says about an answer that is not as good as it could be; empty if it is.
-    fn notice(response: &Self::Response) -> &str {
-        let _ = response;
-        ""
+    /// What the service says about an answer that is not as good as it could be.
+    fn notice(_: &Self::Response) -> Option<&str> {
+        None
     }
 
     /// Sends it.
@@ -46,8 +45,8 @@ macro_rules! search_requests {
             type Response = wire::$response;
             const METHOD: &'static str = stringify!($method);
 
-            $(fn notice(response: &Self::Response) -> &str {
-                &response.$notice
+            $(fn notice(response: &Self::Response) -> Option<&str> {
+                Some(response.$notice.as_str()).filter(|notice| !notice.is_empty())
             })?
 
             async fn send(
@@ -115,7 +114,7 @@ impl AnswerCache {
             let answer = Box::pin(R::send(self.client.clone(), caller.request(request))).await?;
             let answer = answer.into_inner();
             let weight = answer.encoded_len();
-            let quality = if R::notice(&answer).is_empty() {
+            let quality = if R::notice(&answer).is_none() {
                 ValueQuality::Full
             } else {
                 ValueQuality::Degraded
@@ -135,8 +134,7 @@ impl AnswerCache {
         let answer: Arc<R::Response> = Arc::clone(&*value)
             .downcast()
             .map_err(|_| Status::internal("the answer to another request was cached"))?;
-        let notice = R::notice(&answer);
-        if !notice.is_empty() {
+        if let Some(notice) = R::notice(&answer) {
             caller.note_degraded(notice);
         }
         Ok(SharedAnswer(answer))
