@@ -88,7 +88,10 @@ impl MetricFamilies {
                 "expired_texts_total",
                 "Texts not embedded because their deadline had passed, by priority.",
             ),
-            failed: add.counters_by_priority("failed_texts_total", "Texts that the encoder failed to embed, by priority."),
+            failed: add.counters_by_priority(
+                "failed_texts_total",
+                "Texts that the encoder failed to embed, by priority.",
+            ),
             queue_tokens: add.gauges(
                 "queue_tokens",
                 "Tokens waiting for the encoder, by priority.",
@@ -127,7 +130,9 @@ impl MetricFamilies {
     pub fn of(&self, encoder_id: &str) -> Arc<EncoderMetrics> {
         let one = |counters: &IntCounterVec| counters.with_label_values(&[encoder_id]);
         let histogram = |histograms: &HistogramVec| histograms.with_label_values(&[encoder_id]);
-        let by_priority = |counters: &IntCounterVec| ByPriority::new(|priority| counters.with_label_values(&[encoder_id, priority.name()]));
+        let by_priority = |counters: &IntCounterVec| {
+            ByPriority::new(|priority| counters.with_label_values(&[encoder_id, priority.name()]))
+        };
         Arc::new(EncoderMetrics {
             texts: by_priority(&self.texts),
             tokens: one(&self.tokens),
@@ -137,8 +142,12 @@ impl MetricFamilies {
             refused: by_priority(&self.refused),
             expired: by_priority(&self.expired),
             failed: by_priority(&self.failed),
-            queue_tokens: ByPriority::new(|priority| self.queue_tokens.with_label_values(&[encoder_id, priority.name()])),
-            queue_seconds: ByPriority::new(|priority| self.queue_seconds.with_label_values(&[encoder_id, priority.name()])),
+            queue_tokens: ByPriority::new(|priority| {
+                self.queue_tokens.with_label_values(&[encoder_id, priority.name()])
+            }),
+            queue_seconds: ByPriority::new(|priority| {
+                self.queue_seconds.with_label_values(&[encoder_id, priority.name()])
+            }),
             batch_texts: histogram(&self.batch_texts),
             batch_tokens: histogram(&self.batch_tokens),
             batch_seconds: histogram(&self.batch_seconds),

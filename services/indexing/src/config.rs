@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::clock::Clock;
 use common::config::{CommonConfig, Settings};
-use common::kept_secret::kept_secret;
+use common::kept_secret;
 use common::tasks;
 use jiff::SignedDuration;
 use tracing::{info, warn};
@@ -113,7 +113,7 @@ impl WatchSettings {
             warn!("indexing.resume_key is empty: watches cannot go on after a restart, or at another replica");
             return Ok(rand::random::<[u8; 32]>().to_vec());
         }
-        kept_secret(&self.state_folder.join("resume.key"))
+        kept_secret::read_or_make(&self.state_folder.join("resume.key"))
     }
 }
 

@@ -12,8 +12,7 @@ use domain::{DenseVector, EncoderId, Paper, PaperVectors, bm25, text};
 use proto::embedding::v1::embed_result::Outcome;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{
-    EmbedBatchRequest, EmbedPriority, EmbedRequest, GetModelRequest, TextEmbedding, TextInput, TextKind,
-    TruncatePolicy,
+    EmbedBatchRequest, EmbedPriority, EmbedRequest, GetModelRequest, TextEmbedding, TextInput, TextKind, TruncatePolicy,
 };
 use tonic::{Code, Request, Status};
 

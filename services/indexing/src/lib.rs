@@ -41,18 +41,17 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Adds the service to a process. It becomes ready once the catalogue is open and the attention of the last days is read.
 pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
-    let resume_key = config.watching.key().map_err(|error| ServiceError::start(NAME, error))?;
+    let resume_key = config
+        .watching
+        .key()
+        .map_err(|error| ServiceError::start(NAME, error))?;
     let connect = |url: &str| {
         let channel = channel(url, config.key.as_deref());
         channel.map_err(|error| ServiceError::start(NAME, error))
     };
     let trending = Arc::new(TrendingPapers::new(assembly.clock()));
     let opening = Opening {
-        encoders: Encoders::new(
-            connect(&config.embedding_url)?,
-            assembly.clock(),
-            config.embed_timeout,
-        ),
+        encoders: Encoders::new(connect(&config.embedding_url)?, assembly.clock(), config.embed_timeout),
         registry: RegistryClient::new(connect(&config.ingest_url)?, assembly.clock()),
         config,
         trending: Arc::clone(&trending),
@@ -68,7 +67,9 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         ResumeTokens::new(&resume_key, opening.config.watching.replay),
         opening.config.watching.limits,
     );
-    assembly.tasks().run_infallible("watched papers", Arc::clone(&watches).read());
+    assembly
+        .tasks()
+        .run_infallible("watched papers", Arc::clone(&watches).read());
     assembly.add_grpc(SearchServiceServer::new(grpc::SearchHandler {
         indexing: Arc::clone(&opening.cell),
         watches,

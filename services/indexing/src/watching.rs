@@ -205,9 +205,7 @@ impl PaperFeed {
 
 fn bad_token(error: ResumeTokenError) -> Status {
     match error {
-        ResumeTokenError::Forged => {
-            status::invalid("resume_token", "is not one that a response to WatchPapers gave")
-        }
+        ResumeTokenError::Forged => status::invalid("resume_token", "is not one that a response to WatchPapers gave"),
         ResumeTokenError::TooOld => too_old(),
     }
 }
@@ -225,7 +223,9 @@ fn read_paper(message: FollowedMessage<PaperIndexed>, now: Timestamp) -> Option<
     let paper = Paper::try_from(message.paper.unwrap_or_default())
         .inspect_err(|problem| error!(sequence, %problem, "a message of papers.indexed holds no paper"))
         .ok()?;
-    let indexed = message.indexed_time.and_then(|time| from_wire_time("indexed_time", time).ok());
+    let indexed = message
+        .indexed_time
+        .and_then(|time| from_wire_time("indexed_time", time).ok());
     Some(WatchedPaper {
         sequence,
         indexed: indexed.unwrap_or(now),

@@ -6,6 +6,7 @@
 //! clients behind a trusted proxy count by the address the proxy reports.
 
 mod buckets;
+mod concurrency;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::metrics;
 use crate::page::{PageRenderer, UNAVAILABLE};
 pub use buckets::RateDecision;
 use buckets::TokenBuckets;
+use concurrency::ConcurrencyLimiter;
 
 /// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 256 << 10;
@@ -43,8 +45,23 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Routes whose addresses hold text that is embedded, in this parameter. Their responses are cached for everybody.
-const TEXT_ROUTES: [&str; 4] = ["/search", "/feeds/search.atom", "/feeds/search.json", "/api/papers/search"];
+const TEXT_ROUTES: [&str; 4] = [
+    "/search",
+    "/feeds/search.atom",
+    "/feeds/search.json",
+    "/api/papers/search",
+];
 const TEXT_PARAMETER: &str = "q";
+/// The other routes whose requests have text embedded.
+const OTHER_TEXT_ROUTES: [&str; 5] = [
+    "/mcp",
+    "/subscribe",
+    "/subscribe/preview",
+    "/preferences/preview",
+    "/confirm",
+];
+/// When to try again while as many requests of a client are answered as may be.
+const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 
 /// Kinds of requests, each with a limit of its own, and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,6 +126,8 @@ pub struct RateLimits {
     pub posts: u32,
     /// Tokens of text.
     pub text: u32,
+    /// Requests at a time that have text embedded.
+    pub concurrent: usize,
     /// Most clients remembered at a time.
     pub clients: usize,
 }
@@ -129,6 +148,7 @@ impl RateLimits {
 pub struct RateLimiter {
     rates: RateLimits,
     buckets: TokenBuckets,
+    concurrency: Arc<ConcurrencyLimiter>,
     pages: Arc<PageRenderer>,
     clock: Clock,
 }
@@ -146,6 +166,7 @@ impl RateLimiter {
         Self {
             rates,
             buckets: TokenBuckets::new(rates.clients),
+            concurrency: ConcurrencyLimiter::new(rates.concurrent),
             pages,
             clock,
         }
@@ -215,6 +236,19 @@ impl RateLimiter {
     }
 }
 
+impl RateLimiter {
+    /// The response to a client that has as many requests answered as may be.
+    fn refuse_concurrent(&self, audience: Audience) -> Response {
+        metrics::rate_limited(RequestBudget::Text.name());
+        let title = "Too many requests at a time";
+        let text = "There are too many requests from your address at the same time. Please try again in a moment.";
+        let mut response = refuse(&self.pages, audience, StatusCode::TOO_MANY_REQUESTS, title, text);
+        let seconds = HeaderValue::from(whole_seconds(CONCURRENCY_WAIT));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        response
+    }
+}
+
 /// Estimated tokens of the text in an address that is embedded.
 fn text_of_address(request: &Request, route: &str) -> u32 {
     let query = request.uri().query().unwrap_or_default();
@@ -256,6 +290,15 @@ pub async fn enforce(
         Ok(counted) => counted,
         Err(refusal) => return *refusal,
     };
+    let embeds = TEXT_ROUTES.contains(&route) || OTHER_TEXT_ROUTES.contains(&route);
+    let _answered = if embeds && !caller.address().is_loopback() {
+        let Some(answered) = limiter.concurrency.begin(caller.address()) else {
+            return limiter.refuse_concurrent(audience);
+        };
+        Some(answered)
+    } else {
+        None
+    };
     let Some(mut response) = limiter.clock.timeout(timeout, next.run(request)).await else {
         return timed_out(&limiter.pages, audience);
     };
@@ -293,7 +336,10 @@ fn too_many(pages: &PageRenderer, audience: Audience, budget: RequestBudget, wai
     let seconds = whole_seconds(wait);
     let unit = if seconds == 1 { "second" } else { "seconds" };
     let (title, cause) = match budget {
-        RequestBudget::Text => ("Too much text", "There was too much text in the requests from your address."),
+        RequestBudget::Text => (
+            "Too much text",
+            "There was too much text in the requests from your address.",
+        ),
         _ => ("Too many requests", "There were too many requests from your address."),
     };
     let text = format!("{cause} Please try again in {seconds} {unit}.");

@@ -8,7 +8,7 @@ use common::grpc::channel;
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{PaperSubmission, SubmitPaperRequest};
 use serde_json::json;
-use tests::services::{Services, TOKEN};
+use tests::services::Services;
 use tests::{Platform, counted, eventually, until};
 
 /// The client that sends all the text it can.
@@ -186,7 +186,9 @@ fn searches_go_on_while_one_client_sends_all_it_can() {
             let abuse = &abuse;
             scope.spawn(move || abuse(how));
         }
-        until("the abuse has begun", || (calls.load(Ordering::Relaxed) > 8).then_some(()));
+        until("the abuse has begun", || {
+            (calls.load(Ordering::Relaxed) > 8).then_some(())
+        });
         let answers = searches(&web);
         stop.store(true, Ordering::Relaxed);
         answers
@@ -228,7 +230,9 @@ fn previews_from_everywhere_take_no_encoder_from_searches() {
     };
     let (answers, busy) = thread::scope(|scope| {
         let abusers: Vec<_> = (0..16).map(|_| scope.spawn(abuse)).collect();
-        until("the abuse has begun", || (calls.load(Ordering::Relaxed) > 16).then_some(()));
+        until("the abuse has begun", || {
+            (calls.load(Ordering::Relaxed) > 16).then_some(())
+        });
         let answers = searches(&web);
         stop.store(true, Ordering::Relaxed);
         let busy: Vec<Page> = abusers.into_iter().map(|abuser| abuser.join().unwrap()).collect();
@@ -254,14 +258,19 @@ fn text_is_charged_to_who_sends_it() {
     let platform = Platform::start_with(folder.path(), &limits);
     let visitor = Visitor::new(&platform.endpoint("web"));
     // About 1,700 tokens each: two are granted, and a third is not.
-    let searches: Vec<Page> = (0..3).map(|number| visitor.search(ABUSER, &text(number, 5_000))).collect();
+    let searches: Vec<Page> = (0..3)
+        .map(|number| visitor.search(ABUSER, &text(number, 5_000)))
+        .collect();
     let statuses: Vec<u16> = searches.iter().map(|page| page.status).collect();
     assert_eq!(statuses, [200, 200, 429]);
     assert_eq!(searches[2].policy, "\"text\";q=4000;w=60");
     assert!(searches[2].retry_after.parse::<u64>().unwrap() > 0, "{searches:?}");
     assert!(searches[2].text.contains("too much text"), "{:?}", searches[2]);
     let same_address = visitor.search("198.51.100.8", &text(2, 5_000));
-    assert_eq!(same_address.status, 200, "the refusal is nobody else's answer: {same_address:?}");
+    assert_eq!(
+        same_address.status, 200,
+        "the refusal is nobody else's answer: {same_address:?}"
+    );
     let preview = visitor.preview(ABUSER, &long_interests(0, 10));
     assert_eq!(preview.status, 429, "one budget for all text: {preview:?}");
     assert!(preview.text.contains("id=\"preview\""), "{preview:?}");
@@ -284,13 +293,15 @@ async fn searches_go_on_without_the_encoder() {
         source: "test".to_owned(),
         ..PaperSubmission::default()
     };
-    let intake = channel(&services.of("ingest").grpc, Some(TOKEN)).unwrap();
+    let intake = channel(&services.of("ingest").grpc, Some(&services.operator_key())).unwrap();
     let request = SubmitPaperRequest { paper: Some(paper) };
     IngestServiceClient::new(intake).submit_paper(request).await.unwrap();
     let web = services.web.clone();
     let read = async |path: &'static str| {
         let web = web.clone();
-        tokio::task::spawn_blocking(move || Visitor::new(&web).get("127.0.0.1", path)).await.unwrap()
+        tokio::task::spawn_blocking(move || Visitor::new(&web).get("127.0.0.1", path))
+            .await
+            .unwrap()
     };
     eventually("the paper is found by meaning", async || {
         let page = read("/search?q=whales").await;
@@ -308,11 +319,20 @@ async fn searches_go_on_without_the_encoder() {
     assert!(page.text.contains("from orbit"), "{page:?}");
     let api = read("/api/papers/search?q=whales+counted").await;
     assert_eq!(api.status, 200, "{api:?}");
-    assert!(api.text.contains("from orbit") && api.warning.contains(NOTICE), "{api:?}");
+    assert!(
+        api.text.contains("from orbit") && api.warning.contains(NOTICE),
+        "{api:?}"
+    );
     let feed = read("/feeds/search.atom?q=whales+from+orbit").await;
     assert_eq!(feed.status, 200, "{feed:?}");
-    assert!(feed.text.contains("from orbit") && feed.text.contains(NOTICE), "{feed:?}");
+    assert!(
+        feed.text.contains("from orbit") && feed.text.contains(NOTICE),
+        "{feed:?}"
+    );
     let tool = tokio::task::spawn_blocking(move || Visitor::new(&web).tool("127.0.0.1", "whales by orbit"));
     let tool = tool.await.unwrap();
-    assert!(tool.text.contains("from orbit") && tool.text.contains(NOTICE), "{tool:?}");
+    assert!(
+        tool.text.contains("from orbit") && tool.text.contains(NOTICE),
+        "{tool:?}"
+    );
 }

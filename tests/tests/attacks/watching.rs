@@ -71,14 +71,20 @@ async fn watchers_make_no_consumers_and_are_counted() {
     assert_eq!(consumers(&servers).await, before, "one reader for all of them");
     let refused = watch(&client, "192.0.2.1", "").await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
-    assert!(common::status::retry_delay(&refused).unwrap() > Duration::ZERO, "{refused:?}");
+    assert!(
+        common::status::retry_delay(&refused).unwrap() > Duration::ZERO,
+        "{refused:?}"
+    );
 
     add(&platform, "one");
     for watching in open.iter_mut().chain([&mut first]) {
         assert_eq!(next(watching).await.paper.unwrap().title, "Paper one");
     }
     drop(first);
-    eventually("a place is free again", async || watch(&client, "192.0.2.1", "").await.ok()).await;
+    eventually("a place is free again", async || {
+        watch(&client, "192.0.2.1", "").await.ok()
+    })
+    .await;
     assert_eq!(platform.stop(), 0);
     servers.stop().await;
 }
@@ -95,7 +101,11 @@ async fn forged_resume_tokens_replay_nothing() {
     add(&platform, "two");
     next(&mut watching).await;
     let mut resumed = watch(&client, "192.0.2.1", &token).await.unwrap();
-    assert_eq!(next(&mut resumed).await.paper.unwrap().title, "Paper two", "its own token");
+    assert_eq!(
+        next(&mut resumed).await.paper.unwrap().title,
+        "Paper two",
+        "its own token"
+    );
 
     let before = consumers(&servers).await;
     let mut altered = URL_SAFE_NO_PAD.decode(&token).unwrap();

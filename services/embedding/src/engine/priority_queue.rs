@@ -90,11 +90,7 @@ impl<T> PriorityQueue<T> {
 
     /// Takes the next batch. An entry for which the filter returns `None` is left out and costs the batch nothing. `None`
     /// when nothing is left that may be taken.
-    pub fn take(
-        &mut self,
-        best_effort: BestEffortTurn,
-        mut filter: impl FnMut(T) -> Option<T>,
-    ) -> Option<Batch<T>> {
+    pub fn take(&mut self, best_effort: BestEffortTurn, mut filter: impl FnMut(T) -> Option<T>) -> Option<Batch<T>> {
         while let Some(priority) = self.next(best_effort) {
             let budget = self.budget_of(priority);
             let batch = take_from(self.queues.of_mut(priority), priority, budget, &mut filter);
@@ -234,7 +230,10 @@ mod tests {
     fn queries_overtake_bulk_in_batches_of_their_own() {
         let mut queue = queue_of(&[(Bulk, 8), (Interactive, 8), (Bulk, 8), (Interactive, 8)]);
         let first = queue.take(BestEffortTurn::Allowed, Some).expect("a batch");
-        assert_eq!((first.priority, first.tokens, first.entries), (Interactive, 16, vec![1, 3]));
+        assert_eq!(
+            (first.priority, first.tokens, first.entries),
+            (Interactive, 16, vec![1, 3])
+        );
         assert_eq!(drain(&mut queue), [[0, 2]]);
     }
 
@@ -286,7 +285,10 @@ mod tests {
             .map(|batch| batch.priority)
             .collect();
         let turns: Vec<usize> = (0..order.len()).filter(|i| order[*i] == Priority::BestEffort).collect();
-        let last_query = order.iter().rposition(|priority| *priority == Interactive).expect("queries");
+        let last_query = order
+            .iter()
+            .rposition(|priority| *priority == Interactive)
+            .expect("queries");
         // Two of the twenty bulk batches had their turn among the queries.
         assert_eq!((turns, last_query), (vec![28, 37], 21));
     }

@@ -128,7 +128,9 @@ async fn texts_of_strangers_do_not_displace_cached_queries() {
     let engine = start_engine(Arc::new(FakeModel::default()), cache);
     submit(&engine, Query, "a").answer().await.expect("vectors");
     for number in 0..20 {
-        let mut pending = engine.submit(vec![best_effort(&format!("#{number}"))], None).expect("capacity");
+        let mut pending = engine
+            .submit(vec![best_effort(&format!("#{number}"))], None)
+            .expect("capacity");
         pending.remove(0).answer().await.expect("vectors");
     }
     let again = submit(&engine, Query, "a").answer().await.expect("vectors");

@@ -330,7 +330,11 @@ mod tests {
         };
         let found = cache.get("key", |_| true, degraded).await.expect("a value");
         assert_eq!(*found.value, 1);
-        assert_eq!(get(&cache, "key", Ok(2)).await, Ok((1, None)), "for those who ask at the same moment");
+        assert_eq!(
+            get(&cache, "key", Ok(2)).await,
+            Ok((1, None)),
+            "for those who ask at the same moment"
+        );
         hand.advance(DEGRADED_LIFETIME);
         assert_eq!(get(&cache, "key", Ok(2)).await, Ok((2, None)));
         hand.advance(DEGRADED_LIFETIME);

@@ -82,8 +82,13 @@ impl StoredResponse {
     /// The same with a notice of the service about its content, which nobody else keeps.
     #[must_use]
     pub fn degraded(mut self, notice: &str) -> Self {
-        self.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        set(&mut self.headers, WARNING, &format!("199 - \"{}\"", notice.replace(['"', '\\'], "'")));
+        self.headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        set(
+            &mut self.headers,
+            WARNING,
+            &format!("199 - \"{}\"", notice.replace(['"', '\\'], "'")),
+        );
         self
     }
 

@@ -79,7 +79,14 @@ pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Respons
         Ok(preview) => {
             let wait = preview.wait();
             let (status, preview) = (preview.status(), preview.value);
-            (SubscribePage { status, preview, ..page }, wait)
+            (
+                SubscribePage {
+                    status,
+                    preview,
+                    ..page
+                },
+                wait,
+            )
         }
         Err(problems) => (page.refused(problems), None),
     };

@@ -57,7 +57,9 @@ async fn strangers_wait_for_the_encoder_and_subscribers_do_not() {
     let service = service();
     let reader = service.reader(ADA, &["cats"]).await;
     *service.encoder.busy.lock().expect("unpoisoned") = Some(Duration::from_secs(7));
-    let refusal = ask(&service, of_nobody(in_words(&["cats"], 1))).await.expect_err("busy");
+    let refusal = ask(&service, of_nobody(in_words(&["cats"], 1)))
+        .await
+        .expect_err("busy");
     let wait = status::retry_delay(&refusal);
     assert_eq!(
         (refusal.code(), wait),
@@ -70,7 +72,9 @@ async fn strangers_wait_for_the_encoder_and_subscribers_do_not() {
     let answer = ask(&service, of_reader).await.expect("composed");
     assert_eq!(ids(&answer), ["x:a"]);
     *service.encoder.busy.lock().expect("unpoisoned") = None;
-    ask(&service, of_nobody(in_words(&["cats"], 1))).await.expect("composed");
+    ask(&service, of_nobody(in_words(&["cats"], 1)))
+        .await
+        .expect("composed");
 }
 
 #[tokio::test]
