@@ -299,6 +299,8 @@ fn over(command: &mut Command, folder: &Path) {
     }
     // The cheap model, where the model is not what is tested.
     command.env("BROADSHEET_EMBEDDING__MODEL", "static");
+    // On a busy machine a query may take longer than a reader would wait.
+    command.env("BROADSHEET_INDEXING__EMBED_TIMEOUT_MS", "10000");
     // A server that other tests use is not shared: each platform has a catalogue of its own.
     command.env("QDRANT_URL", "");
 }

@@ -221,6 +221,9 @@ fn settings(servers: &Servers, folder: &Path, ports: &[u16], web: &str) -> Vec<(
         ),
         ("BROADSHEET_INDEXING__EMBEDDING_URL", grpc("embedding")),
         ("BROADSHEET_INDEXING__INGEST_URL", grpc("ingest")),
+        // On a busy machine a query may take longer than a reader would wait.
+        ("BROADSHEET_INDEXING__EMBED_TIMEOUT_MS", "10000".to_owned()),
+        ("BROADSHEET_INDEXING__RESUME_KEY", "fedcba9876543210".repeat(2)),
         ("BROADSHEET_NOTIFICATION__REDIS_URL", servers.redis()),
         ("BROADSHEET_NOTIFICATION__EMBEDDING_URL", grpc("embedding")),
         ("BROADSHEET_NOTIFICATION__INDEXING_URL", grpc("indexing")),

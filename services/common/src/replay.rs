@@ -1,6 +1,6 @@
 //! Replays: messages of the flow that every replica reads anew at its start, or follows from a place on.
 //!
-//! Nothing is acknowledged, so nothing is lost by a crash. A message that cannot be used becomes a dead letter, once
+//! Nothing is acknowledged, so nothing is lost by a crash. A message that a replay cannot use becomes a dead letter, once
 //! however many replicas come upon it, and the ones behind it are read all the same.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -72,43 +72,65 @@ pub async fn run<M: Message + Name + Default>(
     }
 }
 
-/// Follows the messages of a type from now on, or behind a sequence that an earlier message named. The stream ends with
-/// the connection. [`BusError::Forgotten`] when messages behind that sequence are gone, or the stream never came that far.
-pub async fn follow<M: Message + Name + Default>(
+/// Follows the messages of a type from now on. The stream ends with the connection.
+pub async fn follow<M: Message + Name + Default + 'static>(
     bus: &Bus,
-    consumer: &'static str,
-    after: Option<u64>,
 ) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
-    let name = flow::stream_of_message::<M>();
-    let mut stream = bus.context.get_stream(name).await.map_err(request)?;
-    if let Some(after) = after {
-        let state = &stream.info().await.map_err(request)?.state;
-        if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
-            return Err(BusError::Forgotten { place: after });
-        }
+    let from = DeliverPolicy::New;
+    let (_, messages) =
+        streams::read_in_order(bus, flow::stream_of_message::<M>(), Some(flow::subject_of::<M>()), from).await?;
+    Ok(decoded(messages))
+}
+
+/// The messages of a type behind a sequence that an earlier message named, up to those that are there now.
+/// [`BusError::Forgotten`] when messages behind that sequence are gone, or the stream never came that far.
+pub async fn behind<M: Message + Name + Default + 'static>(
+    bus: &Bus,
+    after: u64,
+) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
+    let mut stream = bus
+        .context
+        .get_stream(flow::stream_of_message::<M>())
+        .await
+        .map_err(request)?;
+    let state = &stream.info().await.map_err(request)?.state;
+    if after.saturating_add(1) < state.first_sequence || after > state.last_sequence {
+        return Err(BusError::Forgotten { place: after });
     }
-    let from = after.map_or(DeliverPolicy::New, |after| DeliverPolicy::ByStartSequence {
+    let from = DeliverPolicy::ByStartSequence {
         start_sequence: after.saturating_add(1),
+    };
+    let (waiting, messages) =
+        streams::read_in_order(bus, flow::stream_of_message::<M>(), Some(flow::subject_of::<M>()), from).await?;
+    if waiting == 0 {
+        return Ok(futures::stream::empty().boxed());
+    }
+    // Not `take_while`, which would wait for a message behind the last.
+    let there_now = futures::stream::unfold(Some(messages), async |messages| {
+        let mut messages = messages?;
+        let stored = messages.next().await?;
+        let rest = (stored.pending > 0).then_some(messages);
+        Some((stored, rest))
     });
-    let (_, messages) = streams::read_in_order(bus, name, Some(flow::subject_of::<M>()), from).await?;
-    let bus = bus.clone();
-    let decoded = messages.filter_map(move |stored| {
-        let bus = bus.clone();
-        async move {
-            let sequence = stored.sequence;
-            match decode(&stored) {
-                Ok(message) => Some(FollowedMessage { message, sequence }),
-                Err(reason) => {
-                    let recorded = dead_letters::record_replayed(&bus, consumer, &stored, reason).await;
-                    if let Err(error) = recorded {
-                        tracing::error!(%error, sequence, "a message that does not decode is not a dead letter either");
-                    }
-                    None
-                }
-            }
-        }
+    Ok(decoded(there_now.boxed()))
+}
+
+/// The sequence of the newest message of the stream of papers, of whatever type.
+pub async fn newest(bus: &Bus) -> Result<u64, BusError> {
+    let stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
+    Ok(stream.cached_info().state.last_sequence)
+}
+
+/// The messages of stored ones. One that does not decode is left out: whoever replays its type makes a dead letter of it.
+fn decoded<M: Message + Name + Default + 'static>(
+    messages: BoxStream<'static, StoredMessage>,
+) -> BoxStream<'static, FollowedMessage<M>> {
+    let decoded = messages.filter_map(|stored| {
+        let sequence = stored.sequence;
+        let message = decode(&stored).inspect_err(|reason| tracing::error!(sequence, reason, "left out"));
+        futures::future::ready(message.ok().map(|message| FollowedMessage { message, sequence }))
     });
-    Ok(decoded.boxed())
+    decoded.boxed()
 }
 
 fn decode<M: Message + Name + Default>(stored: &StoredMessage) -> Result<M, String> {

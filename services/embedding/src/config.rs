@@ -52,8 +52,9 @@ impl EmbeddingConfig {
             threads: settings.integer("embedding.threads", 0..=1024),
             tokenizer_threads: settings.integer("embedding.tokenizer_threads", 0..=1024),
             capacity: QueueCapacity {
-                queries: settings.integer("embedding.waiting_query_tokens", 512..=1 << 30),
-                documents: settings.integer("embedding.waiting_document_tokens", 512..=1 << 30),
+                interactive: settings.integer("embedding.waiting_query_tokens", 512..=1 << 30),
+                bulk: settings.integer("embedding.waiting_document_tokens", 512..=1 << 30),
+                best_effort: settings.integer("embedding.waiting_best_effort_tokens", 512..=1 << 30),
             },
             query_cache: settings.integer("embedding.query_cache", 0..=1 << 20),
         };

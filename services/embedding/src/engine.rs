@@ -1,18 +1,20 @@
 //! Schedules texts onto the model: in which order, in which batches, on which threads, and which not at all.
 //!
-//! A text is admitted or refused, split into tokens on a tokenizer thread, queued by its kind, and computed in a micro-batch
-//! by the next free compute thread. Nothing waits for a batch to fill. Callers wait asynchronously and may give up at any
+//! A text is admitted or refused, split into tokens on a tokenizer thread, queued by its priority, and computed in a
+//! micro-batch by the next free compute thread. Nothing waits for a batch to fill. Callers wait asynchronously and may give up at any
 //! time. The engine knows neither the bus nor gRPC.
 //!
-//! Scheduling: what waits for the encoder is bounded in tokens, separately for queries and documents. Texts over gRPC that do
-//! not fit are refused with RESOURCE_EXHAUSTED and a time to retry, in the same way for single calls, batches and streams.
-//! Papers from the stream are bounded by the pull and never refused.
+//! Scheduling: what waits for the encoder is bounded in tokens, separately for each priority: interactive (queries), bulk
+//! (papers, and interests of subscribers) and best effort (texts of people whom nobody knows). Texts over gRPC that do not
+//! fit, or would not be computed before their deadline, are refused with RESOURCE_EXHAUSTED and a time to retry, in the same
+//! way for single calls, batches and streams. Papers from the stream are bounded by the pull and never refused.
 //!
-//! A tokeniser thread splits admitted texts into tokens, queries first, and puts them into the priority queue of their kind.
-//! The inference threads, one per core, take one micro-batch at a time: at most 512 tokens, or 256 tokens of documents while
-//! queries arrive, and queries before documents. Nothing waits for a batch to fill, so a query waits for at most the current
-//! micro-batch; a single query on an idle machine is split over all cores. After eight batches of queries in a row, waiting
-//! documents get one.
+//! A tokeniser thread splits admitted texts into tokens, the most urgent first, and puts them into the queue of their
+//! priority. The inference threads, one per core, take one micro-batch at a time, the most urgent first: at most 512 tokens,
+//! 256 tokens of bulk work while queries arrive, and 128 tokens of best-effort work. Nothing waits for a batch to fill, so a
+//! query waits for at most the current micro-batch; a single query on an idle machine is split over all cores. After eight
+//! interactive batches in a row, waiting bulk work gets one, and after eight of those in a row best-effort work, which never
+//! comes before a query and occupies at most half of the threads.
 //!
 //! Texts whose caller has gone away or whose deadline has passed are skipped and counted. A panic in the model fails only the
 //! text that causes it.
@@ -46,6 +48,7 @@ pub use pending_answer::PendingAnswer;
 pub use threads::ThreadFailure;
 
 use crate::metrics::{CacheLookup, MetricFamilies};
+use crate::priority::{ByPriority, Priority};
 use admission::{Admission, QueuePermit};
 use context::{EngineContext, RawText};
 use encoder::{Model, ModelDescription, TextKind};
@@ -53,6 +56,9 @@ use pending_request::{PendingRequest, QueuedText};
 use query_cache::QueryCache;
 use threads::EngineThreads;
 use tokenizing::estimated_tokens;
+
+/// Best-effort texts that are cached, as a share of the queries.
+const BEST_EFFORT_CACHE_SHARE: usize = 8;
 
 /// How an engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +78,8 @@ pub struct EngineConfig {
 pub struct InputText {
     /// Whether it is a query or a document.
     pub kind: TextKind,
+    /// How urgent it is.
+    pub priority: Priority,
     /// The text itself.
     pub content: String,
     /// The part of the content that is the title, whose terms weigh more; empty when there is none.
@@ -117,6 +125,8 @@ struct EngineCore {
     config: EngineConfig,
     admission: Arc<Admission>,
     cache: Arc<QueryCache>,
+    /// The same for best-effort texts, so that those of strangers do not displace the queries of readers.
+    best_effort_cache: Arc<QueryCache>,
     context: Arc<EngineContext>,
     threads: EngineThreads,
 }
@@ -148,6 +158,7 @@ impl Engine {
             config,
             admission,
             cache: Arc::new(QueryCache::new(config.query_cache)),
+            best_effort_cache: Arc::new(QueryCache::new(config.query_cache / BEST_EFFORT_CACHE_SHARE)),
             context,
             threads,
         })))
@@ -181,33 +192,55 @@ impl Engine {
     }
 
     /// Queues texts, either all or none; the answers are awaited one by one. A text that was not computed by the deadline
-    /// never is.
+    /// never is, so one that will not be is refused at once.
     pub fn submit(&self, texts: Vec<InputText>, deadline: Option<Instant>) -> Result<Vec<PendingAnswer>, SubmitError> {
         let submitted_texts = self.look_up(texts);
-        let reserve = |kind| {
-            let permit = self.0.admission.reserve(kind, cost_of(&submitted_texts, kind));
+        let permits = ByPriority::try_new(|priority| {
+            let cost = cost_of(&submitted_texts, priority);
+            let permit = match self.too_late(priority, cost, deadline) {
+                Some(full) => Err(full),
+                None => self.0.admission.reserve(priority, cost),
+            };
             permit.map_err(|full| self.refuse(full, &submitted_texts))
-        };
-        let permits = QueuePermits {
-            queries: reserve(TextKind::Query)?,
-            documents: reserve(TextKind::Document)?,
-        };
+        })?;
         Ok(self.queue(submitted_texts, deadline, permits))
     }
 
     /// Queues texts however many wait, for a caller that limits their number itself.
     pub fn submit_unlimited(&self, texts: Vec<InputText>) -> Vec<PendingAnswer> {
         let submitted_texts = self.look_up(texts);
-        let reserve = |kind| {
-            self.0
-                .admission
-                .reserve_unlimited(kind, cost_of(&submitted_texts, kind))
-        };
-        let permits = QueuePermits {
-            queries: reserve(TextKind::Query),
-            documents: reserve(TextKind::Document),
-        };
+        let permits = ByPriority::new(|priority| {
+            let cost = cost_of(&submitted_texts, priority);
+            self.0.admission.reserve_unlimited(priority, cost)
+        });
         self.queue(submitted_texts, None, permits)
+    }
+
+    /// More waits before texts of this priority than is computed until their deadline.
+    fn too_late(&self, priority: Priority, cost: usize, deadline: Option<Instant>) -> Option<QueueFull> {
+        let (deadline, tokens_per_second) = (deadline?, self.tokens_per_second()?);
+        let more_urgent = Priority::ALL.iter().take_while(|one| **one != priority);
+        let before = more_urgent.chain([&priority]).map(|one| self.0.admission.waiting(*one));
+        let waiting: usize = before.sum();
+        let left = deadline.saturating_duration_since(self.0.context.clock.instant());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive number, and a saturated one is as good"
+        )]
+        let capacity = (left.as_secs_f64() * tokens_per_second) as usize;
+        (cost > 0 && waiting > capacity).then_some(QueueFull {
+            priority,
+            waiting,
+            capacity,
+        })
+    }
+
+    fn cache_of(&self, priority: Priority) -> &Arc<QueryCache> {
+        match priority {
+            Priority::BestEffort => &self.0.best_effort_cache,
+            Priority::Interactive | Priority::Bulk => &self.0.cache,
+        }
     }
 
     /// The vectors of a paper, from an embedded document.
@@ -225,11 +258,12 @@ impl Engine {
         let mut submitted_texts = Vec::with_capacity(texts.len());
         for text in texts {
             let cost = estimated_tokens(text.content.len(), max_tokens);
-            if !self.0.cache.accepts(text.kind, &text.content) {
+            let cache = self.cache_of(text.priority);
+            if !cache.accepts(text.kind, &text.content) {
                 submitted_texts.push(SubmittedText::Queue(text, cost, CachePolicy::Skip));
                 continue;
             }
-            let found = self.0.cache.get(&text.content);
+            let found = cache.get(&text.content);
             let lookup = if found.is_some() {
                 CacheLookup::Hit
             } else {
@@ -251,7 +285,7 @@ impl Engine {
         &self,
         submitted_texts: Vec<SubmittedText>,
         deadline: Option<Instant>,
-        mut permits: QueuePermits,
+        mut permits: ByPriority<QueuePermit>,
     ) -> Vec<PendingAnswer> {
         let submitted = self.0.context.clock.instant();
         let mut answers = Vec::with_capacity(submitted_texts.len());
@@ -264,15 +298,17 @@ impl Engine {
                 }
                 SubmittedText::Queue(text, cost, policy) => (text, cost, policy),
             };
-            let cache = (policy == CachePolicy::Store).then(|| (Arc::clone(&self.0.cache), text.content.clone()));
+            let cache = self.cache_of(text.priority);
+            let cache = (policy == CachePolicy::Store).then(|| (Arc::clone(cache), text.content.clone()));
             let (reply, answer) = oneshot::channel();
             let until = deadline.map(|deadline| (self.0.context.clock.clone(), deadline));
             answers.push(PendingAnswer::waiting(answer, until, cache));
             let request = PendingRequest {
                 kind: text.kind,
+                priority: text.priority,
                 deadline,
                 submitted,
-                permit: permits.take(text.kind, cost),
+                permit: permits.of_mut(text.priority).split(cost),
                 reply,
             };
             let payload = RawText {
@@ -280,15 +316,15 @@ impl Engine {
                 title: text.title,
                 truncate: text.truncate,
             };
-            queued.push((text.kind, cost, QueuedText { request, payload }));
+            queued.push((text.priority, cost, QueuedText { request, payload }));
         }
         self.0.context.raw.push(queued);
         answers
     }
 
     fn refuse(&self, full: QueueFull, submitted_texts: &[SubmittedText]) -> SubmitError {
-        let texts = submitted_texts.iter().filter(|one| one.cost(full.kind) > 0).count();
-        self.0.context.metrics.refused(full.kind, texts);
+        let texts = submitted_texts.iter().filter(|one| one.cost(full.priority) > 0).count();
+        self.0.context.metrics.refused(full.priority, texts);
         let seconds = match self.tokens_per_second() {
             Some(tokens_per_second) => (full.waiting as f64 / tokens_per_second).clamp(0.1, 30.0),
             None => 1.0,
@@ -316,30 +352,14 @@ enum CachePolicy {
 }
 
 impl SubmittedText {
-    fn cost(&self, kind: TextKind) -> usize {
+    fn cost(&self, priority: Priority) -> usize {
         match self {
-            Self::Queue(text, cost, _) if text.kind == kind => *cost,
+            Self::Queue(text, cost, _) if text.priority == priority => *cost,
             _ => 0,
         }
     }
 }
 
-fn cost_of(submitted_texts: &[SubmittedText], kind: TextKind) -> usize {
-    submitted_texts.iter().map(|text| text.cost(kind)).sum()
-}
-
-/// The permits of texts that are queued together.
-struct QueuePermits {
-    queries: QueuePermit,
-    documents: QueuePermit,
-}
-
-impl QueuePermits {
-    fn take(&mut self, kind: TextKind, tokens: usize) -> QueuePermit {
-        let permit = match kind {
-            TextKind::Query => &mut self.queries,
-            TextKind::Document => &mut self.documents,
-        };
-        permit.split(tokens)
-    }
+fn cost_of(submitted_texts: &[SubmittedText], priority: Priority) -> usize {
+    submitted_texts.iter().map(|text| text.cost(priority)).sum()
 }

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod grpc;
 pub mod metrics;
 mod pipeline;
+pub mod priority;
 #[cfg(test)]
 mod testing;
 

@@ -10,7 +10,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use encoder::TextKind;
+use crate::priority::{ByPriority, Priority};
 
 /// The metrics of this process, in the default registry.
 static REGISTERED: LazyLock<MetricFamilies> = LazyLock::new(|| MetricFamilies::new(prometheus::default_registry()));
@@ -39,16 +39,16 @@ pub struct MetricFamilies {
 /// The metrics of one encoder.
 #[derive(Debug)]
 pub struct EncoderMetrics {
-    texts: ByKind<IntCounter>,
+    texts: ByPriority<IntCounter>,
     tokens: IntCounter,
     truncated: IntCounter,
     unknown: IntCounter,
-    dropped: ByKind<IntCounter>,
-    refused: ByKind<IntCounter>,
-    expired: ByKind<IntCounter>,
-    failed: ByKind<IntCounter>,
-    queue_tokens: ByKind<IntGauge>,
-    queue_seconds: ByKind<Histogram>,
+    dropped: ByPriority<IntCounter>,
+    refused: ByPriority<IntCounter>,
+    expired: ByPriority<IntCounter>,
+    failed: ByPriority<IntCounter>,
+    queue_tokens: ByPriority<IntGauge>,
+    queue_seconds: ByPriority<Histogram>,
     batch_texts: Histogram,
     batch_tokens: Histogram,
     batch_seconds: Histogram,
@@ -66,7 +66,7 @@ impl MetricFamilies {
     pub fn new(registry: &Registry) -> Self {
         let add = Registrar(registry);
         Self {
-            texts: add.counters_by_kind("texts_total", "Texts embedded, by kind."),
+            texts: add.counters_by_priority("texts_total", "Texts embedded, by priority."),
             tokens: add.counters("tokens_total", "Tokens embedded."),
             truncated: add.counters(
                 "truncated_texts_total",
@@ -76,27 +76,30 @@ impl MetricFamilies {
                 "unknown_texts_total",
                 "Texts without any token that the encoder knows; their dense vector is zero.",
             ),
-            dropped: add.counters_by_kind(
+            dropped: add.counters_by_priority(
                 "dropped_texts_total",
-                "Texts not embedded because their caller was gone, by kind.",
+                "Texts not embedded because their caller was gone, by priority.",
             ),
-            refused: add.counters_by_kind(
+            refused: add.counters_by_priority(
                 "refused_texts_total",
-                "Texts refused because the queue was full, by kind.",
+                "Texts refused because the queue was full or they would have been late, by priority.",
             ),
-            expired: add.counters_by_kind(
+            expired: add.counters_by_priority(
                 "expired_texts_total",
-                "Texts not embedded because their deadline had passed, by kind.",
+                "Texts not embedded because their deadline had passed, by priority.",
             ),
-            failed: add.counters_by_kind("failed_texts_total", "Texts that the encoder failed to embed, by kind."),
+            failed: add.counters_by_priority(
+                "failed_texts_total",
+                "Texts that the encoder failed to embed, by priority.",
+            ),
             queue_tokens: add.gauges(
                 "queue_tokens",
-                "Tokens waiting for the encoder, by kind.",
-                &["encoder_id", "kind"],
+                "Tokens waiting for the encoder, by priority.",
+                &["encoder_id", "priority"],
             ),
-            queue_seconds: add.histograms_by_kind(
+            queue_seconds: add.histograms_by_priority(
                 "queue_seconds",
-                "Time that texts waited for the encoder, by kind.",
+                "Time that texts waited for the encoder, by priority.",
                 seconds(),
             ),
             batch_texts: add.histograms("batch_texts", "Texts per batch.", powers_of_two(1.0, 9)),
@@ -127,18 +130,24 @@ impl MetricFamilies {
     pub fn of(&self, encoder_id: &str) -> Arc<EncoderMetrics> {
         let one = |counters: &IntCounterVec| counters.with_label_values(&[encoder_id]);
         let histogram = |histograms: &HistogramVec| histograms.with_label_values(&[encoder_id]);
-        let by_kind = |counters: &IntCounterVec| ByKind::new(|kind| counters.with_label_values(&[encoder_id, kind]));
+        let by_priority = |counters: &IntCounterVec| {
+            ByPriority::new(|priority| counters.with_label_values(&[encoder_id, priority.name()]))
+        };
         Arc::new(EncoderMetrics {
-            texts: by_kind(&self.texts),
+            texts: by_priority(&self.texts),
             tokens: one(&self.tokens),
             truncated: one(&self.truncated),
             unknown: one(&self.unknown),
-            dropped: by_kind(&self.dropped),
-            refused: by_kind(&self.refused),
-            expired: by_kind(&self.expired),
-            failed: by_kind(&self.failed),
-            queue_tokens: ByKind::new(|kind| self.queue_tokens.with_label_values(&[encoder_id, kind])),
-            queue_seconds: ByKind::new(|kind| self.queue_seconds.with_label_values(&[encoder_id, kind])),
+            dropped: by_priority(&self.dropped),
+            refused: by_priority(&self.refused),
+            expired: by_priority(&self.expired),
+            failed: by_priority(&self.failed),
+            queue_tokens: ByPriority::new(|priority| {
+                self.queue_tokens.with_label_values(&[encoder_id, priority.name()])
+            }),
+            queue_seconds: ByPriority::new(|priority| {
+                self.queue_seconds.with_label_values(&[encoder_id, priority.name()])
+            }),
             batch_texts: histogram(&self.batch_texts),
             batch_tokens: histogram(&self.batch_tokens),
             batch_seconds: histogram(&self.batch_seconds),
@@ -154,9 +163,9 @@ impl EncoderMetrics {
         MetricFamilies::unregistered().of("unregistered")
     }
 
-    /// The gauges of the waiting tokens of queries and of documents, in this order.
-    pub fn queue_gauges(&self) -> [IntGauge; 2] {
-        [self.queue_tokens.queries.clone(), self.queue_tokens.documents.clone()]
+    /// The gauges of the waiting tokens.
+    pub fn queue_gauges(&self) -> ByPriority<IntGauge> {
+        self.queue_tokens.clone()
     }
 
     /// Records a computed batch.
@@ -167,32 +176,32 @@ impl EncoderMetrics {
     }
 
     /// Records an embedded text and how long it had waited.
-    pub fn encoded(&self, kind: TextKind, tokens: u32, waited: Duration, traits: TextTraits) {
-        self.texts.of(kind).inc();
+    pub fn encoded(&self, priority: Priority, tokens: u32, waited: Duration, traits: TextTraits) {
+        self.texts.of(priority).inc();
         self.tokens.inc_by(u64::from(tokens));
         self.truncated.inc_by(u64::from(traits.truncated));
         self.unknown.inc_by(u64::from(traits.unknown));
-        self.queue_seconds.of(kind).observe(waited.as_secs_f64());
+        self.queue_seconds.of(priority).observe(waited.as_secs_f64());
     }
 
     /// Records a text whose caller was gone.
-    pub fn dropped(&self, kind: TextKind) {
-        self.dropped.of(kind).inc();
+    pub fn dropped(&self, priority: Priority) {
+        self.dropped.of(priority).inc();
     }
 
     /// Records texts that were refused because the queue was full.
-    pub fn refused(&self, kind: TextKind, texts: usize) {
-        self.refused.of(kind).inc_by(texts as u64);
+    pub fn refused(&self, priority: Priority, texts: usize) {
+        self.refused.of(priority).inc_by(texts as u64);
     }
 
     /// Records a text whose deadline had passed.
-    pub fn expired(&self, kind: TextKind) {
-        self.expired.of(kind).inc();
+    pub fn expired(&self, priority: Priority) {
+        self.expired.of(priority).inc();
     }
 
     /// Records a text that could not be embedded.
-    pub fn failed(&self, kind: TextKind) {
-        self.failed.of(kind).inc();
+    pub fn failed(&self, priority: Priority) {
+        self.failed.of(priority).inc();
     }
 
     /// Records that a query was looked up in the cache.
@@ -200,29 +209,6 @@ impl EncoderMetrics {
         match lookup {
             CacheLookup::Hit => self.cache_hits.inc(),
             CacheLookup::Miss => self.cache_misses.inc(),
-        }
-    }
-}
-
-/// One metric per kind of text.
-#[derive(Debug)]
-struct ByKind<M> {
-    queries: M,
-    documents: M,
-}
-
-impl<M> ByKind<M> {
-    fn new(of_kind: impl Fn(&str) -> M) -> Self {
-        Self {
-            queries: of_kind("query"),
-            documents: of_kind("document"),
-        }
-    }
-
-    fn of(&self, kind: TextKind) -> &M {
-        match kind {
-            TextKind::Query => &self.queries,
-            TextKind::Document => &self.documents,
         }
     }
 }
@@ -253,8 +239,8 @@ impl Registrar<'_> {
         self.add(IntCounterVec::new(opts(noun, help), &["encoder_id"]))
     }
 
-    fn counters_by_kind(&self, noun: &str, help: &str) -> IntCounterVec {
-        self.add(IntCounterVec::new(opts(noun, help), &["encoder_id", "kind"]))
+    fn counters_by_priority(&self, noun: &str, help: &str) -> IntCounterVec {
+        self.add(IntCounterVec::new(opts(noun, help), &["encoder_id", "priority"]))
     }
 
     fn gauges(&self, noun: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
@@ -266,9 +252,9 @@ impl Registrar<'_> {
         self.add(HistogramVec::new(opts, &["encoder_id"]))
     }
 
-    fn histograms_by_kind(&self, noun: &str, help: &str, buckets: Vec<f64>) -> HistogramVec {
+    fn histograms_by_priority(&self, noun: &str, help: &str, buckets: Vec<f64>) -> HistogramVec {
         let opts = HistogramOpts::from(opts(noun, help)).buckets(buckets);
-        self.add(HistogramVec::new(opts, &["encoder_id", "kind"]))
+        self.add(HistogramVec::new(opts, &["encoder_id", "priority"]))
     }
 
     fn add<C: Collector + Clone + 'static>(&self, metric: prometheus::Result<C>) -> C {
@@ -299,12 +285,12 @@ fn powers_of_two(first: f64, count: usize) -> Vec<f64> {
 mod reading {
     //! Reads counters, for tests.
 
-    use super::{EncoderMetrics, TextKind};
+    use super::{EncoderMetrics, Priority};
 
     impl EncoderMetrics {
-        /// Dropped, refused, expired and failed texts of a kind.
-        pub fn not_computed(&self, kind: TextKind) -> [u64; 4] {
-            [&self.dropped, &self.refused, &self.expired, &self.failed].map(|counters| counters.of(kind).get())
+        /// Dropped, refused, expired and failed texts of a priority.
+        pub fn not_computed(&self, priority: Priority) -> [u64; 4] {
+            [&self.dropped, &self.refused, &self.expired, &self.failed].map(|counters| counters.of(priority).get())
         }
 
         /// Hits and misses.
@@ -347,14 +333,14 @@ mod tests {
             let name = format!("broadsheet_embedding_{noun}");
             assert!(names.contains(&name.as_str()), "{name} is missing from {names:?}");
         }
-        let has_kind = |family: &&prometheus::proto::MetricFamily| {
+        let has_priority = |family: &&prometheus::proto::MetricFamily| {
             let labels = family.get_metric()[0].get_label();
-            labels.iter().any(|label| label.name() == "kind")
+            labels.iter().any(|label| label.name() == "priority")
         };
-        let by_kind: Vec<_> = families.iter().filter(has_kind).collect();
-        assert_eq!(by_kind.len(), 7);
-        for family in by_kind {
-            assert_eq!(family.get_metric().len(), 2, "{}", family.name());
+        let by_priority: Vec<_> = families.iter().filter(has_priority).collect();
+        assert_eq!(by_priority.len(), 7);
+        for family in by_priority {
+            assert_eq!(family.get_metric().len(), 3, "{}", family.name());
         }
     }
 
@@ -362,11 +348,11 @@ mod tests {
     fn each_encoder_has_its_own_series() {
         let families = MetricFamilies::unregistered();
         let (first, second) = (families.of("a@1"), families.of("b@2"));
-        first.failed(TextKind::Document);
+        first.failed(Priority::Bulk);
         families.show_model("a@1", "1", "static", "f32");
         families.show_model("b@2", "2", "bert", "i16");
-        assert_eq!(first.not_computed(TextKind::Document), [0, 0, 0, 1]);
-        assert_eq!(second.not_computed(TextKind::Document), [0, 0, 0, 0]);
+        assert_eq!(first.not_computed(Priority::Bulk), [0, 0, 0, 1]);
+        assert_eq!(second.not_computed(Priority::Bulk), [0, 0, 0, 0]);
         assert_eq!(families.model.collect()[0].get_metric().len(), 2);
     }
 }

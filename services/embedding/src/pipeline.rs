@@ -9,6 +9,7 @@ use domain::document::document_text;
 use proto::papers::v1::{PaperAccepted, PaperEmbedded};
 
 use crate::engine::{EmbeddedText, Engine, InputText, PendingAnswer, TextError, Truncate};
+use crate::priority::Priority;
 use encoder::TextKind;
 
 /// How long the encoder should need for one batch: well below the time after which the server redelivers messages, long
@@ -110,6 +111,7 @@ fn parse(event: PaperAccepted) -> Result<AcceptedPaper, String> {
 fn text(paper: &Paper) -> InputText {
     InputText {
         kind: TextKind::Document,
+        priority: Priority::Bulk,
         content: document_text(paper),
         title: paper.title.clone(),
         truncate: Truncate::Report,

@@ -11,6 +11,7 @@ use encoder::{Model, TextKind};
 
 use crate::engine::{EmbeddedText, Engine, EngineConfig, InputText, QueueCapacity, Truncate};
 use crate::metrics::MetricFamilies;
+use crate::priority::Priority;
 
 pub use fake_model::{FakeModel, ModelCall, ModelControl};
 
@@ -48,10 +49,11 @@ pub fn embedded(tokens: u32) -> EmbeddedText {
     }
 }
 
-/// A text without a title that may be truncated.
+/// A text of the usual priority without a title that may be truncated.
 pub fn text(kind: TextKind, content: &str) -> InputText {
     InputText {
         kind,
+        priority: Priority::usual(kind),
         content: content.to_owned(),
         title: String::new(),
         truncate: Truncate::Report,
@@ -64,8 +66,9 @@ pub fn config(threads: usize) -> EngineConfig {
         threads,
         tokenizer_threads: 1,
         capacity: QueueCapacity {
-            queries: 10_000,
-            documents: 10_000,
+            interactive: 10_000,
+            bulk: 10_000,
+            best_effort: 10_000,
         },
         query_cache: 0,
     }

@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clock::Clock;
 use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::kept_secret;
 use common::tasks::{self, Tasks};
 use common::tls::{self, ClientTls};
-use tracing::info;
+use jiff::SignedDuration;
+use tracing::{info, warn};
 
 use crate::store::embedded::EmbeddedCollections;
 use crate::store::qdrant::{QdrantAccess, QdrantCollections, QdrantSettings};
 use crate::store::{Collections, StoreError};
 use crate::trending::AttentionMemory;
+use crate::watching::WatcherLimits;
 
 /// The files of certificates for Qdrant.
 const QDRANT_TLS: TlsKeys = TlsKeys {
@@ -28,14 +32,29 @@ pub struct IndexingConfig {
     pub location: StoreLocation,
     /// Address of the embedding service.
     pub embedding_url: String,
+    /// How long a search waits for the vectors of its query.
+    pub embed_timeout: Duration,
     /// Address of the ingest service, which has the registry of accepted papers.
     pub ingest_url: String,
     /// How both are called.
     pub caller: CallerConfig,
+    /// Who may watch papers, and for how long a watch may go on later.
+    pub watching: WatchSettings,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
     /// What attention may take in memory.
     pub attention: AttentionMemory,
+}
+
+/// Who may watch papers, and for how long a watch may go on later.
+#[derive(Clone)]
+pub struct WatchSettings {
+    /// How many may watch.
+    pub limits: WatcherLimits,
+    /// How far back a watch may go on.
+    pub replay: SignedDuration,
+    key: String,
+    state_folder: PathBuf,
 }
 
 /// What holds the catalogue.
@@ -63,8 +82,10 @@ impl IndexingConfig {
         Self {
             location: StoreLocation::read(settings),
             embedding_url: settings.grpc_url("indexing.embedding_url"),
+            embed_timeout: Duration::from_millis(settings.integer("indexing.embed_timeout_ms", 10..=60_000)),
             ingest_url: settings.grpc_url("indexing.ingest_url"),
             caller: common.caller.clone(),
+            watching: WatchSettings::read(settings),
             attention: AttentionMemory::of_bytes(settings.integer::<usize>("indexing.attention_mb", 8..=65_536) << 20),
             dense_weight: settings.get("indexing.dense_weight", expected, |value| {
                 if value.as_str() == Some("measured") {
@@ -74,6 +95,39 @@ impl IndexingConfig {
                 (0.0..=10.0).contains(&number).then_some(Some(number))
             }),
         }
+    }
+}
+
+impl WatchSettings {
+    fn read(settings: &mut Settings) -> Self {
+        let expected = "must be empty or have 32 characters at least";
+        Self {
+            limits: WatcherLimits {
+                all: settings.integer("indexing.watchers", 1..=100_000),
+                per_client: settings.integer("indexing.watchers_per_client", 1..=100_000),
+            },
+            replay: SignedDuration::from_hours(settings.integer("indexing.watch_replay_hours", 1..=8_760)),
+            key: settings.get("indexing.resume_key", expected, |value| {
+                let key = value.as_str()?;
+                (key.is_empty() || key.len() >= 32).then(|| key.to_owned())
+            }),
+            state_folder: PathBuf::from(settings.text("indexing.state_folder")),
+        }
+    }
+
+    /// The secret that signs resume tokens: the configured one, one that is made once and kept, or one for this start alone.
+    ///
+    /// # Errors
+    /// The one that is kept cannot be used.
+    pub(crate) fn key(&self) -> Result<Vec<u8>, String> {
+        if !self.key.is_empty() {
+            return Ok(self.key.clone().into_bytes());
+        }
+        if self.state_folder.as_os_str().is_empty() {
+            warn!("indexing.resume_key is empty: watches cannot go on after a restart, or at another replica");
+            return Ok(rand::random::<[u8; 32]>().to_vec());
+        }
+        kept_secret::read_or_make(&self.state_folder.join("resume.key"))
     }
 }
 

@@ -3,21 +3,29 @@
 //! It keeps nothing and decides nothing: its caller decides whether a search goes on without dense vectors.
 
 use std::fmt::Display;
+use std::time::Duration;
 
+use common::clock::Clock;
 use common::grpc::ServiceChannel;
 use domain::document::document_text;
-use domain::{DenseVector, EncoderId, Paper, PaperVectors, bm25};
+use domain::{DenseVector, EncoderId, Paper, PaperVectors, bm25, text};
 use proto::embedding::v1::embed_result::Outcome;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
 use proto::embedding::v1::{
-    EmbedBatchRequest, EmbedRequest, GetModelRequest, TextEmbedding, TextInput, TextKind, TruncatePolicy,
+    EmbedBatchRequest, EmbedPriority, EmbedRequest, GetModelRequest, TextEmbedding, TextInput, TextKind, TruncatePolicy,
 };
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
+
+/// Most tokens of a query for which others wait, as estimated: about three hundred characters. A longer one is embedded with
+/// what is left, because whole pages of text in a search box are rare, and many of them would keep everybody waiting.
+const MAX_INTERACTIVE_TOKENS: usize = 100;
 
 /// The embedding service.
 #[derive(Clone)]
 pub struct Encoders {
     client: EmbeddingServiceClient<ServiceChannel>,
+    clock: Clock,
+    query_timeout: Duration,
 }
 
 /// An encoder the service offers.
@@ -54,10 +62,12 @@ impl EncodersError {
 }
 
 impl Encoders {
-    /// Over a channel to the service.
-    pub fn new(channel: ServiceChannel) -> Self {
+    /// Over a channel to the service. Queries are given up after the timeout.
+    pub fn new(channel: ServiceChannel, clock: Clock, query_timeout: Duration) -> Self {
         Self {
             client: EmbeddingServiceClient::new(channel),
+            clock,
+            query_timeout,
         }
     }
 
@@ -87,19 +97,24 @@ impl Encoders {
         Ok(answer.map_err(EncodersError::Unavailable)?.into_inner())
     }
 
-    /// Dense vectors of queries, in their order.
+    /// Dense vectors of queries, in their order. [`EncodersError::Unavailable`] when they cannot be had in time.
     pub async fn queries(&self, encoder: &EncoderId, texts: Vec<String>) -> Result<Vec<DenseVector>, EncodersError> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         let requested = texts.len();
-        let request = EmbedRequest {
+        let mut request = Request::new(EmbedRequest {
+            priority: priority(&texts).into(),
             texts,
             kind: TextKind::Query.into(),
             truncate: TruncatePolicy::Report.into(),
             encoder_id: encoder.to_string(),
-        };
-        let answer = self.client.clone().embed(request).await;
+        });
+        request.set_timeout(self.query_timeout);
+        let mut client = self.client.clone();
+        // The timeout of the request does not count the time to connect.
+        let answer = self.clock.timeout(self.query_timeout, client.embed(request)).await;
+        let answer = answer.unwrap_or_else(|| Err(Status::deadline_exceeded("no answer in time")));
         let answer = answer.map_err(|status| failed(encoder, status))?.into_inner();
         check(encoder, &answer.encoder_id, requested, answer.embeddings.len())?;
         let dense = |one: TextEmbedding| DenseVector::new(one.dense).map_err(unsound);
@@ -119,6 +134,7 @@ impl Encoders {
             content: document_text(paper),
             kind: TextKind::Document.into(),
             truncate: TruncatePolicy::Report.into(),
+            priority: EmbedPriority::Bulk.into(),
         });
         let request = EmbedBatchRequest {
             texts: texts.collect(),
@@ -140,6 +156,15 @@ impl Encoders {
                 None => Err(unsound("a text without an outcome")),
             });
         Ok(results.collect())
+    }
+}
+
+fn priority(texts: &[String]) -> EmbedPriority {
+    let tokens = texts.iter().map(|one| text::estimated_tokens(one.len()));
+    if tokens.sum::<usize>() > MAX_INTERACTIVE_TOKENS {
+        EmbedPriority::BestEffort
+    } else {
+        EmbedPriority::Interactive
     }
 }
 

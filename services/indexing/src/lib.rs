@@ -16,6 +16,7 @@ mod state;
 pub mod store;
 mod trending;
 mod verify;
+mod watching;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::opening::Opening;
 use crate::state::IndexingCell;
 use crate::trending::TrendingPapers;
 use crate::verify::RegistryClient;
+use crate::watching::{PaperFeed, ResumeTokens};
 
 /// Name of the service.
 pub const NAME: &str = "indexing";
@@ -38,6 +40,10 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Adds the service to a process. It becomes ready once the catalogue is open and the attention of the last days is read.
 pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
+    let resume_key = config
+        .watching
+        .key()
+        .map_err(|error| ServiceError::start(NAME, error))?;
     let connect = |url: &str| {
         let channel = common::grpc::connect(url, &config.caller);
         channel.map_err(|error| ServiceError::start(NAME, error))
@@ -45,7 +51,7 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
     config.location.follow_certificates(assembly.clock(), &assembly.tasks());
     let trending = Arc::new(TrendingPapers::new(config.attention, assembly.clock()));
     let opening = Opening {
-        encoders: Encoders::new(connect(&config.embedding_url)?),
+        encoders: Encoders::new(connect(&config.embedding_url)?, assembly.clock(), config.embed_timeout),
         registry: RegistryClient::new(connect(&config.ingest_url)?, assembly.clock()),
         config,
         trending: Arc::clone(&trending),
@@ -54,11 +60,20 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         clock: assembly.clock(),
         tasks: assembly.tasks(),
     };
+    let watches = PaperFeed::new(
+        assembly.bus.clone(),
+        assembly.clock(),
+        assembly.tasks(),
+        ResumeTokens::new(&resume_key, opening.config.watching.replay),
+        opening.config.watching.limits,
+    );
+    assembly
+        .tasks()
+        .run_infallible("watched papers", Arc::clone(&watches).read());
     assembly.add_grpc(SearchServiceServer::new(grpc::SearchHandler {
         indexing: Arc::clone(&opening.cell),
-        bus: assembly.bus.clone(),
+        watches,
         clock: assembly.clock(),
-        stop: assembly.stop.clone(),
         lists: search::pages::ResultLists::default(),
         trending_lists: search::pages::ResultLists::default(),
     }));

@@ -23,11 +23,13 @@ pub static SEARCH_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
     )
 });
 
-/// Searches for which there was no model.
-pub static SEARCHES_BY_WORDS_ALONE: LazyLock<IntCounter> = LazyLock::new(|| {
-    counter(
+/// Searches whose words had no vectors, by reason.
+pub static SEARCHES_BY_WORDS_ALONE: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
         "broadsheet_indexing_searches_by_words_alone_total",
-        "Searches without dense vectors, because no embedding service offers the encoder of the index.",
+        "Searches without dense vectors, by reason: no embedding service offers the encoder of the index (not_offered), or none \
+         embedded the query in time (unavailable).",
+        &["reason"],
     )
 });
 
@@ -115,6 +117,8 @@ pub fn register_metrics() {
         PAPERS.with_label_values(&[outcome]);
     }
     LazyLock::force(&SEARCH_SECONDS);
-    LazyLock::force(&SEARCHES_BY_WORDS_ALONE);
+    for reason in ["not_offered", "unavailable"] {
+        SEARCHES_BY_WORDS_ALONE.with_label_values(&[reason]);
+    }
     LazyLock::force(&REBUILD_PAPERS);
 }

@@ -116,6 +116,12 @@ pub enum DigestError {
     /// Interests cannot be embedded.
     #[error("{0}")]
     Embedding(String),
+    /// More is being embedded than fits now.
+    #[error("more is being embedded than fits now; try again in {} s", retry_after.as_secs().max(1))]
+    Busy {
+        /// When it should fit.
+        retry_after: Duration,
+    },
     /// A mail that belongs to no digest, such as a confirmation, was not taken by the mail server.
     #[error("mail is not sent: {0}")]
     Mail(#[from] SendError),
@@ -340,8 +346,10 @@ impl Digests {
     }
 
     /// The digest that somebody with these preferences would get now; a subscriber, where one is given. Records nothing.
+    /// [`DigestError::Busy`] when the encoder has no time for it.
     pub async fn sample(&self, known: Option<&Subscriber>, preferences: Preferences) -> Result<Digest, DigestError> {
-        let open = self.planner.plan_sample(known, preferences, self.clock.now()).await?;
+        let mut open = self.planner.plan_sample(known, preferences, self.clock.now()).await?;
+        self.composer.embed_sample(&mut open).await?;
         self.composed(open).await
     }
 

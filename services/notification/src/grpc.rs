@@ -135,6 +135,7 @@ fn unavailable(error: StoreError) -> Status {
 fn digest_failed(error: DigestError) -> Status {
     match error {
         DigestError::Template(_) => status::internal(error),
+        DigestError::Busy { retry_after } => status::exhausted(error.to_string(), retry_after),
         other => status::unavailable(other),
     }
 }

@@ -14,13 +14,14 @@ use async_trait::async_trait;
 use common::clock::Clock;
 use domain::preferences::vector::interest_vector;
 use domain::{DenseVector, EncoderId, Int8Vector, Interest, PaperId};
+use proto::embedding::v1::EmbedPriority;
 use tracing::warn;
 
 pub use catalogue::IndexedExamples;
 pub use embedding::RemoteEncoder;
 
 use crate::ports::{InterestVectors, StoreError, SubscriberStore};
-use crate::subscribers::Subscriber;
+use crate::subscribers::{Subscriber, SubscriberState};
 use crate::window::{SharedWindow, Window};
 
 /// How long a change of interests waits for their vectors.
@@ -30,7 +31,31 @@ const PREPARE_TIMEOUT: Duration = Duration::from_secs(2);
 #[async_trait]
 pub trait InterestEncoder: Send + Sync {
     /// The encoder, and one vector per text.
-    async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String>;
+    async fn embed(
+        &self,
+        texts: &[String],
+        priority: EmbedPriority,
+    ) -> Result<(EncoderId, Vec<DenseVector>), EmbedFailure>;
+}
+
+/// Why texts have no vectors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmbedFailure {
+    /// More is being embedded than fits now.
+    #[error("more is being embedded than fits now; try again in {} s", retry_after.as_secs().max(1))]
+    Busy {
+        /// When it should fit.
+        retry_after: Duration,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<String> for EmbedFailure {
+    fn from(problem: String) -> Self {
+        Self::Failed(problem)
+    }
 }
 
 /// Example papers that are not in the window.
@@ -39,7 +64,12 @@ pub trait ExampleSource: Send + Sync {
     /// Those of these papers that are known.
     async fn known(&self, ids: &[PaperId]) -> Result<HashSet<PaperId>, String>;
     /// The vectors of those of these papers that are known, by an encoder.
-    async fn vectors(&self, ids: &[PaperId], encoder: &EncoderId) -> Result<HashMap<PaperId, DenseVector>, String>;
+    async fn vectors(
+        &self,
+        ids: &[PaperId],
+        encoder: &EncoderId,
+        priority: EmbedPriority,
+    ) -> Result<HashMap<PaperId, DenseVector>, EmbedFailure>;
 }
 
 /// Embeds interests.
@@ -79,7 +109,7 @@ impl InterestEmbedder {
         let embedded = self
             .embed(&[subscriber], wanted)
             .await
-            .map_err(InterestError::Embedding)?;
+            .map_err(|failure| InterestError::Embedding(failure.to_string()))?;
         let Some(vectors) = embedded.into_iter().next() else {
             return Err(InterestError::Embedding("no vectors came back".to_owned()));
         };
@@ -114,11 +144,17 @@ impl InterestEmbedder {
         );
     }
 
-    /// Embeds the interests of several subscribers, with one call for all words and one for all papers.
-    pub async fn embed(&self, of: &[&Subscriber], wanted: &EncoderId) -> Result<Vec<InterestVectors>, String> {
+    /// Embeds the interests of several subscribers, with one call for all words and one for all papers. Where one of them has
+    /// not confirmed, or is nobody we know, it is done with what the encoder has left.
+    pub async fn embed(&self, of: &[&Subscriber], wanted: &EncoderId) -> Result<Vec<InterestVectors>, EmbedFailure> {
         let interests: Vec<&Interest> = of.iter().flat_map(|one| &one.preferences.interests).collect();
-        let (encoder, words) = self.words(&interests, wanted).await?;
-        let examples = self.papers(&interests, &encoder).await?;
+        let priority = if of.iter().any(|one| one.state == SubscriberState::Pending) {
+            EmbedPriority::BestEffort
+        } else {
+            EmbedPriority::Bulk
+        };
+        let (encoder, words) = self.words(&interests, wanted, priority).await?;
+        let examples = self.papers(&interests, &encoder, priority).await?;
         let dimension = words.iter().chain(examples.values()).map(DenseVector::dimension).next();
         let dimension = dimension.or_else(|| self.window().dimension(&encoder));
         let mut word_vectors = words.into_iter();
@@ -135,7 +171,7 @@ impl InterestEmbedder {
             let vector = match (vector, dimension) {
                 (Some(vector), _) => vector,
                 (None, Some(dimension)) => DenseVector::new(vec![0.0; dimension]).map_err(|error| error.to_string())?,
-                (None, None) => return Err("no example paper is known yet".to_owned()),
+                (None, None) => return Err(EmbedFailure::Failed("no example paper is known yet".to_owned())),
             };
             vectors.push(Int8Vector::quantise(&vector));
         }
@@ -167,20 +203,30 @@ impl InterestEmbedder {
         self.examples.is_some()
     }
 
-    async fn words(&self, of: &[&Interest], wanted: &EncoderId) -> Result<(EncoderId, Vec<DenseVector>), String> {
+    async fn words(
+        &self,
+        of: &[&Interest],
+        wanted: &EncoderId,
+        priority: EmbedPriority,
+    ) -> Result<(EncoderId, Vec<DenseVector>), EmbedFailure> {
         let in_words = of.iter().filter(|interest| !interest.words.is_empty());
         let texts: Vec<String> = in_words.map(|interest| interest.words.clone()).collect();
         if texts.is_empty() {
             return Ok((wanted.clone(), Vec::new()));
         }
-        let (encoder, vectors) = self.encoder.embed(&texts).await?;
+        let (encoder, vectors) = self.encoder.embed(&texts, priority).await?;
         if vectors.len() != texts.len() {
-            return Err(format!("{} vectors for {} texts", vectors.len(), texts.len()));
+            return Err(format!("{} vectors for {} texts", vectors.len(), texts.len()).into());
         }
         Ok((encoder, vectors))
     }
 
-    async fn papers(&self, of: &[&Interest], encoder: &EncoderId) -> Result<HashMap<PaperId, DenseVector>, String> {
+    async fn papers(
+        &self,
+        of: &[&Interest],
+        encoder: &EncoderId,
+        priority: EmbedPriority,
+    ) -> Result<HashMap<PaperId, DenseVector>, EmbedFailure> {
         let ids: HashSet<&PaperId> = of.iter().flat_map(|one| one.like.iter().chain(&one.unlike)).collect();
         let mut found = HashMap::with_capacity(ids.len());
         let mut missing = Vec::new();
@@ -195,7 +241,7 @@ impl InterestEmbedder {
         }
         if let (false, Some(examples)) = (missing.is_empty(), &self.examples) {
             missing.sort();
-            found.extend(examples.vectors(&missing, encoder).await?);
+            found.extend(examples.vectors(&missing, encoder, priority).await?);
         }
         Ok(found)
     }

@@ -18,13 +18,14 @@ use domain::schedule::Schedule;
 use domain::selection::floor::CALIBRATION_QUERIES;
 use domain::{DenseVector, EmailAddress, EncoderId, Interest, Paper, PaperId, PaperVectors, Preferences, SparseVector};
 use jiff::{SignedDuration, Timestamp};
+use proto::embedding::v1::EmbedPriority;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::digests::{
     DeliveryOutcome, Digest, DigestDependencies, DigestSettings, DigestTrigger, Digests, SettledDigest,
 };
-use crate::interests::{InterestEmbedder, InterestEncoder};
+use crate::interests::{EmbedFailure, InterestEmbedder, InterestEncoder};
 use crate::mailer::{EncodedMail, Mail, SendError, Transport};
 use crate::mails::MailWriter;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
@@ -169,6 +170,8 @@ pub struct FakeEncoder {
     pub calls: AtomicUsize,
     pub name: Mutex<String>,
     pub broken: Mutex<Option<String>>,
+    /// When it has room for texts of people whom nobody knows again.
+    pub busy: Mutex<Option<Duration>>,
     /// A word that it cannot embed.
     pub chokes_on: Mutex<Option<String>>,
     /// Whom it unsubscribes while it works.
@@ -177,7 +180,11 @@ pub struct FakeEncoder {
 
 #[async_trait]
 impl InterestEncoder for FakeEncoder {
-    async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
+    async fn embed(
+        &self,
+        texts: &[String],
+        priority: EmbedPriority,
+    ) -> Result<(EncoderId, Vec<DenseVector>), EmbedFailure> {
         if texts.first().is_some_and(|text| text == CALIBRATION_QUERIES[0]) {
             let encoder = EncoderId::parse(&self.name.lock().expect("unpoisoned")).expect("an encoder id");
             return Ok((encoder, texts.iter().map(|text| vector(text)).collect()));
@@ -188,11 +195,16 @@ impl InterestEncoder for FakeEncoder {
             subscriptions.unsubscribe(&id).await.expect("unsubscribed");
         }
         if let Some(problem) = self.broken.lock().expect("unpoisoned").clone() {
-            return Err(problem);
+            return Err(EmbedFailure::Failed(problem));
+        }
+        if priority == EmbedPriority::BestEffort
+            && let Some(retry_after) = *self.busy.lock().expect("unpoisoned")
+        {
+            return Err(EmbedFailure::Busy { retry_after });
         }
         let bad = self.chokes_on.lock().expect("unpoisoned").clone();
         if let Some(bad) = bad.filter(|bad| texts.contains(bad)) {
-            return Err(format!("{bad} is no text"));
+            return Err(EmbedFailure::Failed(format!("{bad} is no text")));
         }
         let encoder = EncoderId::parse(&self.name.lock().expect("unpoisoned")).expect("an encoder id");
         Ok((encoder, texts.iter().map(|text| vector(text)).collect()))
@@ -322,6 +334,7 @@ impl TestService {
             calls: AtomicUsize::new(0),
             name: Mutex::new("test@1".to_owned()),
             broken: Mutex::default(),
+            busy: Mutex::default(),
             chokes_on: Mutex::default(),
             unsubscribes: Mutex::default(),
         });

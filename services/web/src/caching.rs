@@ -6,7 +6,8 @@
 //! concurrent requests one computes the response. Responses to addresses with a token, or to readers with cookies, are never
 //! cached as pages; such readers still use the first cache. While search is down, entries up to `web.stale_seconds` old are
 //! served: pages with a notice, feeds and the API with `Warning` and `Age`; anything else gets 503 with `Retry-After`. ETags
-//! are hashes of the content, so an unchanged list costs a feed reader a 304.
+//! are hashes of the content, so an unchanged list costs a feed reader a 304. An answer with a notice, such as a search by words
+//! alone, is kept for a moment only, here and by nobody else; feeds and the API carry the notice in `Warning`.
 
 mod answers;
 mod cache;
@@ -23,7 +24,7 @@ use axum::response::Response;
 use common::clock::Clock;
 
 pub use answers::{AnswerCache, SearchRequest, SharedAnswer};
-use cache::{Cache, CacheLookup};
+use cache::{Cache, CacheLookup, ComputedValue, ValueQuality};
 use policy::CachePolicy;
 use stored_response::StoredResponse;
 
@@ -67,18 +68,24 @@ pub async fn cache_responses(
     let conditions = RequestConditions::new(&request);
     let lifetime = match policy {
         CachePolicy::Shared(lifetime) => lifetime,
-        CachePolicy::Private => return revalidated(next.run(conditions.as_get(request)).await, &conditions).await,
+        CachePolicy::Private => {
+            return revalidated(next.run(conditions.as_get(request)).await, &caller, &conditions).await;
+        }
         CachePolicy::Uncached => return uncached(next.run(conditions.as_get(request)).await),
     };
     let key = format!("{} {} {}", caller.base(), conditions.accept(), request.uri());
     let respond = async || {
         let response = next.run(conditions.as_get(request)).await;
         let stored = StoredResponse::read(response, Some(lifetime), caller.staleness()).await;
-        let weight = stored.weight();
-        if stored.is_success() {
-            Ok((stored, weight))
+        let (value, quality) = match caller.degradation() {
+            Some(notice) => (stored.degraded(notice), ValueQuality::Degraded),
+            None => (stored, ValueQuality::Full),
+        };
+        let weight = value.weight();
+        if value.is_success() {
+            Ok(ComputedValue { value, weight, quality })
         } else {
-            Err(stored)
+            Err(value)
         }
     };
     match cache.0.get(key, StoredResponse::is_outage, respond).await {
@@ -103,8 +110,13 @@ pub async fn cache_responses(
 }
 
 /// A response that only the reader's browser may cache, and must revalidate each time.
-async fn revalidated(response: Response, conditions: &RequestConditions) -> Response {
-    StoredResponse::read(response, None, None).await.answer(conditions)
+async fn revalidated(response: Response, caller: &Caller, conditions: &RequestConditions) -> Response {
+    let stored = StoredResponse::read(response, None, None).await;
+    let stored = match caller.degradation() {
+        Some(notice) => stored.degraded(notice),
+        None => stored,
+    };
+    stored.answer(conditions)
 }
 
 /// A response that nobody caches, unless it says otherwise itself.

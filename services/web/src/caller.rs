@@ -8,8 +8,8 @@ mod proxies;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -48,6 +48,8 @@ pub struct Caller {
     call_timeout: Duration,
     /// Age in seconds of the oldest stale answer used for this request; zero if all were fresh.
     stale_seconds: Arc<AtomicU64>,
+    /// What is said about the first answer used for this request that is not as good as it could be.
+    notice: Arc<OnceLock<String>>,
 }
 
 impl Caller {
@@ -72,6 +74,7 @@ impl Caller {
             has_public_url: site.public_url.is_some(),
             call_timeout: site.call_timeout,
             stale_seconds: Arc::default(),
+            notice: Arc::default(),
         }
     }
 
@@ -84,6 +87,17 @@ impl Caller {
     pub fn staleness(&self) -> Option<Duration> {
         let seconds = self.stale_seconds.load(Ordering::Relaxed);
         (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    /// Notes that the response uses an answer that is not as good as it could be, and what the service says about it.
+    pub fn note_degraded(&self, notice: &str) {
+        // The first one stands.
+        let _ = self.notice.set(notice.to_owned());
+    }
+
+    /// What is said about an answer used for this request that is not as good as it could be.
+    pub fn degradation(&self) -> Option<&str> {
+        self.notice.get().map(String::as_str)
     }
 
     /// The address the request came from, as seen by the outermost trusted proxy.

@@ -58,6 +58,7 @@ impl WebConfig {
                 api: settings.integer("web.api_per_minute", 0..=1_000_000),
                 posts: settings.integer("web.posts_per_minute", 0..=1_000_000),
                 text: settings.integer("web.text_tokens_per_minute", 0..=100_000_000),
+                concurrent: settings.integer("web.searches_at_a_time", 0..=100_000),
                 clients: settings.integer("web.known_clients", 100..=10_000_000),
             },
         }

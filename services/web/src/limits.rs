@@ -6,6 +6,7 @@
 //! clients behind a trusted proxy count by the address the proxy reports.
 
 mod buckets;
+mod concurrency;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::metrics;
 use crate::page::{PageRenderer, UNAVAILABLE};
 pub use buckets::RateDecision;
 use buckets::TokenBuckets;
+use concurrency::ConcurrencyLimiter;
 
 /// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 256 << 10;
@@ -41,15 +43,24 @@ const RETRY_SECONDS: u64 = 5;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Routes whose addresses hold text that is embedded, in these parameters.
-const TEXT_ROUTES: [&str; 5] = [
+/// Routes whose addresses hold text that is embedded, in this parameter. Their responses are cached for everybody.
+const TEXT_ROUTES: [&str; 4] = [
     "/search",
     "/feeds/search.atom",
     "/feeds/search.json",
     "/api/papers/search",
-    "/subscribe",
 ];
-const TEXT_PARAMETERS: [&str; 2] = ["q", "interest"];
+const TEXT_PARAMETER: &str = "q";
+/// The other routes whose requests have text embedded.
+const OTHER_TEXT_ROUTES: [&str; 5] = [
+    "/mcp",
+    "/subscribe",
+    "/subscribe/preview",
+    "/preferences/preview",
+    "/confirm",
+];
+/// When to try again while as many requests of a client are answered as may be.
+const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
 
 /// Kinds of requests, each with a limit of its own, and text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +125,8 @@ pub struct RateLimits {
     pub posts: u32,
     /// Tokens of text.
     pub text: u32,
+    /// Requests at a time that have text embedded.
+    pub concurrent: usize,
     /// Most clients remembered at a time.
     pub clients: usize,
 }
@@ -134,6 +147,7 @@ impl RateLimits {
 pub struct RateLimiter {
     rates: RateLimits,
     buckets: TokenBuckets,
+    concurrency: Arc<ConcurrencyLimiter>,
     pages: Arc<PageRenderer>,
     clock: Clock,
 }
@@ -151,6 +165,7 @@ impl RateLimiter {
         Self {
             rates,
             buckets: TokenBuckets::new(rates.clients),
+            concurrency: ConcurrencyLimiter::new(rates.concurrent),
             pages,
             clock,
         }
@@ -220,6 +235,19 @@ impl RateLimiter {
     }
 }
 
+impl RateLimiter {
+    /// The response to a client that has as many requests answered as may be.
+    fn refuse_concurrent(&self, audience: Audience) -> Response {
+        metrics::rate_limited(RequestBudget::Text.name());
+        let title = "Too many requests at a time";
+        let text = "There are too many requests from your address at the same time. Please try again in a moment.";
+        let mut response = refuse(&self.pages, audience, StatusCode::TOO_MANY_REQUESTS, title, text);
+        let seconds = HeaderValue::from(whole_seconds(CONCURRENCY_WAIT));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        response
+    }
+}
+
 /// Estimated tokens of the text in an address that is embedded.
 fn text_of_address(request: &Request, route: &str) -> u32 {
     let query = request.uri().query().unwrap_or_default();
@@ -227,7 +255,7 @@ fn text_of_address(request: &Request, route: &str) -> u32 {
         return 0;
     }
     let texts: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
-        .filter(|(name, _)| TEXT_PARAMETERS.contains(&&**name))
+        .filter(|(name, _)| name == TEXT_PARAMETER)
         .map(|(_, text)| text)
         .collect();
     tokens_of(texts.iter().map(|text| &**text))
@@ -260,6 +288,15 @@ pub async fn enforce(
     let counted = match limiter.admit(&caller, &request, route, audience) {
         Ok(counted) => counted,
         Err(refusal) => return *refusal,
+    };
+    let embeds = TEXT_ROUTES.contains(&route) || OTHER_TEXT_ROUTES.contains(&route);
+    let _answered = if embeds && !caller.address().is_loopback() {
+        let Some(answered) = limiter.concurrency.begin(caller.address()) else {
+            return limiter.refuse_concurrent(audience);
+        };
+        Some(answered)
+    } else {
+        None
     };
     let Some(mut response) = limiter.clock.timeout(timeout, next.run(request)).await else {
         return timed_out(&limiter.pages, audience);

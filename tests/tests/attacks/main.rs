@@ -15,3 +15,4 @@ mod reader_tokens;
 mod storage;
 mod transport;
 mod votes;
+mod watching;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proto::search::v1::{PaperFilter, WatchPapersRequest, WatchPapersResponse};
 use serde_json::json;
 use tests::PATIENCE;
-use tonic::{Code, Streaming};
+use tonic::Streaming;
 
 use super::{Library, list, name};
 
@@ -89,11 +89,10 @@ async fn tokens_that_no_watch_gave_are_refused() {
         };
         library.client().watch_papers(request).await.unwrap_err()
     };
-    for token in ["x", "!", "AAAA", &URL_SAFE_NO_PAD.encode("papers x")] {
+    let unsigned = URL_SAFE_NO_PAD.encode("papers 1");
+    for token in ["x", "!", "AAAA", &unsigned] {
         super::refusals::blames(&refused(token).await, "resume_token", "a response to WatchPapers");
     }
-    let beyond = refused(&URL_SAFE_NO_PAD.encode("papers 999999")).await;
-    assert_eq!(beyond.code(), Code::OutOfRange, "{beyond:?}");
     let filter = PaperFilter {
         sources: list(&[""]),
         ..PaperFilter::default()

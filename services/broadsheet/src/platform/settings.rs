@@ -127,6 +127,7 @@ pub fn fill_in(settings: &mut Settings, children: &Children, data: &DataFolder, 
     }
     for (key, folder) in [
         ("indexing.folder", data.index()),
+        ("indexing.state_folder", data.root().to_owned()),
         ("notification.maildir", data.mail()),
         ("notification.state_folder", data.root().to_owned()),
         ("web.state_folder", data.root().to_owned()),

@@ -24,8 +24,9 @@ const CONFIG: EngineConfig = EngineConfig {
     threads: 0,
     tokenizer_threads: 0,
     capacity: QueueCapacity {
-        queries: 16_384,
-        documents: 131_072,
+        interactive: 16_384,
+        bulk: 131_072,
+        best_effort: 8_192,
     },
     query_cache: 0,
 };

@@ -15,7 +15,8 @@ use super::error::TextError;
 use super::pending_request::QueuedText;
 use super::work_queue::OtherThreads;
 use crate::metrics::TextTraits;
-use encoder::{TextKind, Workspace};
+use crate::priority::Priority;
+use encoder::Workspace;
 
 /// Works until the queue is closed and empty.
 pub fn run(context: &EngineContext) {
@@ -28,13 +29,14 @@ pub fn run(context: &EngineContext) {
         .tokenized
         .take(|text| text.if_wanted(context.clock.instant(), &context.metrics))
     {
-        let single_query = work.batch.kind == TextKind::Query && work.batch.entries.len() == 1;
+        let single_query = work.batch.priority == Priority::Interactive && work.batch.entries.len() == 1;
         let mode = if single_query && work.others == OtherThreads::Idle {
             ComputeMode::Split
         } else {
             ComputeMode::Packed
         };
         worker.compute(work.batch.entries, mode);
+        context.tokenized.done(work.batch.priority);
     }
 }
 
@@ -123,7 +125,7 @@ impl BatchWorker<'_> {
                 truncated: embedded.truncated,
                 unknown: embedded.dense.is_zero(),
             };
-            metrics.encoded(request.kind, embedded.tokens, embedded.queue_time, traits);
+            metrics.encoded(request.priority, embedded.tokens, embedded.queue_time, traits);
             request.answer(Ok(embedded));
         }
     }

@@ -15,10 +15,11 @@ use super::{EngineConfig, Truncate};
 use crate::metrics::EncoderMetrics;
 
 /// The most tokens in a batch. Abstracts keep the encoder's kernels busy with half of that, so more would only make others
-/// wait; short queries gain from being packed together.
+/// wait; short queries gain from being packed together. What is done with what is left makes nobody wait for long.
 const BUDGET: BatchBudget = BatchBudget {
     full: 512,
     beside_queries: 256,
+    best_effort: 128,
 };
 
 /// A text as it was submitted.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::vectors::VectorError;
 
 use super::admission::QueueFull;
-use encoder::{EncodeError, TextKind, ThreadPoolError, TokenizeError};
+use encoder::{EncodeError, ThreadPoolError, TokenizeError};
 
 /// A text that was not embedded.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -51,12 +51,12 @@ impl From<EncodeError> for TextError {
     }
 }
 
-/// Texts that were refused because the queue is full.
+/// Texts that were refused because more waits than may, or than is computed before their deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} tokens of {} are waiting, and at most {} may wait; try again in {} ms, or send fewer texts at once",
+    "{} tokens are waiting with the priority {}, and at most {} may wait; try again in {} ms, or send fewer texts at once",
     full.waiting,
-    noun(full.kind),
+    full.priority.name(),
     full.capacity,
     retry_after.as_millis()
 )]
@@ -65,13 +65,6 @@ pub struct SubmitError {
     pub full: QueueFull,
     /// After how long the queue should have capacity again.
     pub retry_after: Duration,
-}
-
-fn noun(kind: TextKind) -> &'static str {
-    match kind {
-        TextKind::Query => "queries",
-        TextKind::Document => "documents",
-    }
 }
 
 /// An engine that cannot start.

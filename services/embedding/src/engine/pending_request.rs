@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::admission::QueuePermit;
 use super::{EmbeddedText, TextError};
 use crate::metrics::EncoderMetrics;
+use crate::priority::Priority;
 use encoder::TextKind;
 
 /// What is known about a waiting text, apart from the text itself.
@@ -16,6 +17,8 @@ use encoder::TextKind;
 pub struct PendingRequest {
     /// Whether the text is a query or a document.
     pub kind: TextKind,
+    /// How urgent it is.
+    pub priority: Priority,
     /// When the answer is no longer wanted.
     pub deadline: Option<Instant>,
     /// When the text was submitted.
@@ -38,14 +41,14 @@ pub struct QueuedText<P> {
 impl<P> QueuedText<P> {
     /// Returns the text if its answer is still wanted; else counts it, after answering one whose deadline has passed.
     pub fn if_wanted(self, now: Instant, metrics: &EncoderMetrics) -> Option<Self> {
-        let kind = self.request.kind;
+        let priority = self.request.priority;
         if self.request.deadline.is_some_and(|deadline| deadline <= now) {
-            metrics.expired(kind);
+            metrics.expired(priority);
             self.request.answer(Err(TextError::Deadline));
             return None;
         }
         if self.request.reply.is_closed() {
-            metrics.dropped(kind);
+            metrics.dropped(priority);
             return None;
         }
         Some(self)
@@ -71,7 +74,7 @@ impl PendingRequest {
 
     /// Ends the request because the text cannot be embedded.
     pub fn fail(self, error: TextError, metrics: &EncoderMetrics) {
-        metrics.failed(self.kind);
+        metrics.failed(self.priority);
         self.answer(Err(error));
     }
 }
@@ -84,15 +87,17 @@ mod tests {
     fn queued(deadline: Option<Instant>) -> (QueuedText<()>, oneshot::Receiver<Result<EmbeddedText, TextError>>) {
         let (reply, answer) = oneshot::channel();
         let capacity = QueueCapacity {
-            queries: 1,
-            documents: 1,
+            interactive: 1,
+            bulk: 1,
+            best_effort: 1,
         };
         let admission = Admission::new(capacity, EncoderMetrics::unregistered().queue_gauges());
         let request = PendingRequest {
             kind: TextKind::Query,
+            priority: Priority::Interactive,
             deadline,
             submitted: Instant::now(),
-            permit: admission.reserve(TextKind::Query, 1).expect("a permit"),
+            permit: admission.reserve(Priority::Interactive, 1).expect("a permit"),
             reply,
         };
         (QueuedText { request, payload: () }, answer)
@@ -107,7 +112,7 @@ mod tests {
         let text = text.if_wanted(now, &metrics);
         assert!(text.expect("wanted").if_wanted(deadline, &metrics).is_none());
         assert!(matches!(answer.try_recv(), Ok(Err(TextError::Deadline))));
-        assert_eq!(metrics.not_computed(TextKind::Query), [0, 0, 1, 0]);
+        assert_eq!(metrics.not_computed(Priority::Interactive), [0, 0, 1, 0]);
     }
 
     #[test]
@@ -117,6 +122,6 @@ mod tests {
         let text = text.if_wanted(Instant::now(), &metrics).expect("wanted");
         drop(answer);
         assert!(text.if_wanted(Instant::now(), &metrics).is_none());
-        assert_eq!(metrics.not_computed(TextKind::Query), [1, 0, 0, 0]);
+        assert_eq!(metrics.not_computed(Priority::Interactive), [1, 0, 0, 0]);
     }
 }

@@ -53,8 +53,8 @@ async fn until_threads_sleep(engine: &Engine, count: usize) {
     .await;
 }
 
-fn not_computed(engine: &Engine, kind: TextKind) -> [u64; 4] {
-    engine.0.context.metrics.not_computed(kind)
+fn not_computed(engine: &Engine, priority: Priority) -> [u64; 4] {
+    engine.0.context.metrics.not_computed(priority)
 }
 
 #[tokio::test]
@@ -84,6 +84,86 @@ async fn queries_overtake_documents_that_wait() {
     }
 }
 
+fn best_effort(content: &str) -> InputText {
+    InputText {
+        priority: Priority::BestEffort,
+        ..text(Query, content)
+    }
+}
+
+#[tokio::test]
+async fn texts_of_strangers_wait_for_all_others_and_fill_no_queue_but_their_own() {
+    let capacity = QueueCapacity {
+        interactive: 10_000,
+        bulk: 10_000,
+        best_effort: 2,
+    };
+    let (engine, mut control) = gated(EngineConfig { capacity, ..config(1) });
+    let first = submit(&engine, Document, "#1");
+    assert_eq!(control.next_call().await, ModelCall::Batch(vec![1]));
+    let mut strangers = engine.submit(vec![best_effort("#2")], None).expect("capacity");
+    let Err(refusal) = engine.submit(vec![best_effort("#3")], None) else {
+        panic!("must be refused");
+    };
+    assert_eq!(refusal.full.priority, Priority::BestEffort);
+    let paper = submit(&engine, Document, "#4");
+    let query = submit(&engine, Query, "#5");
+    until_tokenized(&engine, 3).await;
+    control.release();
+    for number in [5, 4, 2] {
+        assert_eq!(control.release_next().await, ModelCall::Batch(vec![number]));
+    }
+    for pending in [first, paper, query, strangers.remove(0)] {
+        pending.answer().await.expect("vectors");
+    }
+    assert_eq!(not_computed(&engine, Priority::BestEffort), [0, 1, 0, 0]);
+}
+
+#[tokio::test]
+async fn texts_of_strangers_do_not_displace_cached_queries() {
+    let cache = EngineConfig {
+        query_cache: BEST_EFFORT_CACHE_SHARE,
+        ..config(1)
+    };
+    let engine = start_engine(Arc::new(FakeModel::default()), cache);
+    submit(&engine, Query, "a").answer().await.expect("vectors");
+    for number in 0..20 {
+        let mut pending = engine
+            .submit(vec![best_effort(&format!("#{number}"))], None)
+            .expect("capacity");
+        pending.remove(0).answer().await.expect("vectors");
+    }
+    let again = submit(&engine, Query, "a").answer().await.expect("vectors");
+    assert!(again.cached);
+    let mut pending = engine.submit(vec![best_effort("#19")], None).expect("capacity");
+    assert!(pending.remove(0).answer().await.expect("vectors").cached);
+}
+
+#[tokio::test]
+async fn a_text_that_would_be_late_is_refused_at_once() {
+    let (engine, mut control, clock, hand) = timed();
+    let first = submit(&engine, Query, "#1");
+    assert_eq!(control.next_call().await, ModelCall::Batch(vec![1]));
+    hand.advance(Duration::from_secs(1));
+    control.release();
+    first.answer().await.expect("vectors");
+    assert_eq!(engine.tokens_per_second(), Some(1.0));
+    let waiting = submit(&engine, Query, "#2 a b c d");
+    assert_eq!(control.next_call().await, ModelCall::Batch(vec![2]));
+    let behind = submit(&engine, Query, "#3 a b c d");
+    until_tokenized(&engine, 1).await;
+    let within = |seconds| Some(clock.instant() + Duration::from_secs(seconds));
+    let late = engine.submit(vec![text(Query, "#4")], within(4));
+    let Err(refusal) = late else { panic!("must be refused") };
+    assert_eq!((refusal.full.waiting, refusal.full.capacity), (5, 4));
+    let in_time = engine.submit(vec![text(Query, "#5")], within(60)).expect("time enough");
+    control.release();
+    assert_eq!(control.release_next().await, ModelCall::Batch(vec![3, 5]));
+    for pending in [waiting, behind].into_iter().chain(in_time) {
+        pending.answer().await.expect("vectors");
+    }
+}
+
 #[tokio::test]
 async fn texts_whose_caller_went_away_are_not_computed() {
     let (engine, mut control) = gated(config(1));
@@ -97,7 +177,7 @@ async fn texts_whose_caller_went_away_are_not_computed() {
     assert_eq!(control.release_next().await, ModelCall::Batch(vec![3]));
     first.answer().await.expect("vectors");
     last.answer().await.expect("vectors");
-    assert_eq!(not_computed(&engine, Document), [1, 0, 0, 0]);
+    assert_eq!(not_computed(&engine, Priority::Bulk), [1, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -108,7 +188,7 @@ async fn texts_past_their_deadline_are_not_computed() {
     assert_eq!(control.release_next().await, ModelCall::Batch(vec![2]));
     assert!(matches!(late.answer().await, Err(TextError::Deadline)));
     after.answer().await.expect("vectors");
-    assert_eq!(not_computed(&engine, Query), [0, 0, 1, 0]);
+    assert_eq!(not_computed(&engine, Priority::Interactive), [0, 0, 1, 0]);
 }
 
 #[tokio::test]
@@ -124,7 +204,7 @@ async fn a_caller_is_answered_at_its_deadline_on_a_busy_model() {
     control.release();
     assert_eq!(busy.answer().await.expect("vectors").compute_time, HOUR);
     until_threads_sleep(&engine, 1).await;
-    assert_eq!(not_computed(&engine, Document), [0, 0, 1, 0]);
+    assert_eq!(not_computed(&engine, Priority::Bulk), [0, 0, 1, 0]);
 }
 
 #[tokio::test]
@@ -142,7 +222,7 @@ async fn a_text_at_fault_fails_alone() {
             _ => matches!(error, TextError::Tokenize(_)),
         };
         assert!(expected, "{fault}: {error:?}");
-        assert_eq!(not_computed(&engine, Document), [0, 0, 0, 1]);
+        assert_eq!(not_computed(&engine, Priority::Bulk), [0, 0, 0, 1]);
         // The threads go on.
         submit(&engine, Query, "c").answer().await.expect("vectors");
     }
@@ -170,8 +250,9 @@ async fn only_a_single_query_is_split_over_idle_threads() {
 #[tokio::test]
 async fn a_full_queue_refuses_all_texts_of_a_call_until_later() {
     let capacity = QueueCapacity {
-        queries: 10_000,
-        documents: 10,
+        interactive: 10_000,
+        bulk: 10,
+        best_effort: 10,
     };
     let (engine, mut control) = gated(EngineConfig { capacity, ..config(1) });
     let first = submit(&engine, Document, "#1");
@@ -181,9 +262,9 @@ async fn a_full_queue_refuses_all_texts_of_a_call_until_later() {
     let Err(refusal) = engine.submit(both.clone(), None) else {
         panic!("must be refused");
     };
-    assert_eq!((refusal.full.kind, refusal.full.capacity), (Document, 10));
+    assert_eq!((refusal.full.priority, refusal.full.capacity), (Priority::Bulk, 10));
     assert_eq!(refusal.retry_after, Duration::from_secs(1));
-    assert_eq!(not_computed(&engine, Document), [0, 1, 0, 0]);
+    assert_eq!(not_computed(&engine, Priority::Bulk), [0, 1, 0, 0]);
     let unlimited = engine.submit_unlimited(vec![text(Document, "#5")]);
     until_tokenized(&engine, 2).await;
     control.release();
@@ -197,7 +278,7 @@ async fn a_full_queue_refuses_all_texts_of_a_call_until_later() {
     for answer in answers(both).await {
         answer.expect("vectors");
     }
-    assert_eq!(engine.0.admission.waiting(Query), 0);
+    assert_eq!(engine.0.admission.waiting(Priority::Interactive), 0);
 }
 
 #[tokio::test]
@@ -288,7 +369,10 @@ async fn many_callers_on_many_threads_all_get_their_own_answer() {
     }
     callers.join_all().await;
     drop(engine);
-    assert_eq!(metrics.queue_gauges().map(|gauge| gauge.get()), [0, 0]);
+    assert_eq!(
+        Priority::ALL.map(|priority| metrics.queue_gauges().of(priority).get()),
+        [0; 3]
+    );
 }
 
 #[test]

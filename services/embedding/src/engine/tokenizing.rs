@@ -35,12 +35,13 @@ pub fn run(context: &EngineContext) {
                         request,
                         payload: sequence,
                     };
-                    sequences.push((text.request.kind, cost, text));
+                    sequences.push((text.request.priority, cost, text));
                 }
                 Err(error) => request.fail(error, &context.metrics),
             }
         }
         context.tokenized.push(sequences);
+        context.raw.done(work.batch.priority);
     }
 }
 

@@ -1,11 +1,12 @@
-//! A priority queue that threads share: they sleep until there is work, and each takes a whole batch.
+//! A priority queue that threads share: they sleep until there is work, and each takes a whole batch. At most half of them do
+//! best-effort work at a time, so that a query finds one that does not.
 //!
 //! It knows nothing about texts and models, never holds its lock while work is done, and starts no thread.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::priority_queue::{Batch, BatchBudget, PriorityQueue};
-use encoder::TextKind;
+use super::priority_queue::{Batch, BatchBudget, BestEffortTurn, PriorityQueue};
+use crate::priority::Priority;
 
 /// The shared queue.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct WorkQueue<T> {
 struct QueueState<T> {
     entries: PriorityQueue<T>,
     sleeping: usize,
+    /// Threads that do best-effort work.
+    best_effort: usize,
     closed: bool,
 }
 
@@ -47,6 +50,7 @@ impl<T> WorkQueue<T> {
             state: Mutex::new(QueueState {
                 entries: PriorityQueue::new(budget),
                 sleeping: 0,
+                best_effort: 0,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -54,12 +58,12 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Adds entries with their kinds and costs in tokens, all at once, so that they can be taken together.
-    pub fn push(&self, entries: impl IntoIterator<Item = (TextKind, usize, T)>) {
+    /// Adds entries with their priorities and costs in tokens, all at once, so that they can be taken together.
+    pub fn push(&self, entries: impl IntoIterator<Item = (Priority, usize, T)>) {
         let mut state = self.lock();
         let mut count = 0;
-        for (kind, tokens, entry) in entries {
-            state.entries.push(kind, tokens, entry);
+        for (priority, tokens, entry) in entries {
+            state.entries.push(priority, tokens, entry);
             count += 1;
         }
         drop(state);
@@ -70,12 +74,18 @@ impl<T> WorkQueue<T> {
         }
     }
 
-    /// Sleeps until there is a batch; see [`PriorityQueue::take`] for the filter. `None` after
-    /// [`WorkQueue::close`], once everything was taken.
+    /// Sleeps until there is a batch; see [`PriorityQueue::take`] for the filter. The thread calls [`WorkQueue::done`] before
+    /// it takes another. `None` after [`WorkQueue::close`], once nothing is left for this thread.
     pub fn take(&self, mut filter: impl FnMut(T) -> Option<T>) -> Option<WorkBatch<T>> {
         let mut state = self.lock();
         loop {
-            if let Some(batch) = state.entries.take(&mut filter) {
+            let best_effort = if state.best_effort < (self.threads / 2).max(1) {
+                BestEffortTurn::Allowed
+            } else {
+                BestEffortTurn::Held
+            };
+            if let Some(batch) = state.entries.take(best_effort, &mut filter) {
+                state.best_effort += usize::from(batch.priority == Priority::BestEffort);
                 let idle = self.threads > 1 && state.sleeping == self.threads - 1 && state.entries.is_empty();
                 let others = if idle { OtherThreads::Idle } else { OtherThreads::Busy };
                 return Some(WorkBatch { batch, others });
@@ -86,6 +96,13 @@ impl<T> WorkQueue<T> {
             state.sleeping += 1;
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.sleeping -= 1;
+        }
+    }
+
+    /// Says that the batch a thread has taken is done. Work that was held for it is taken by the same thread next.
+    pub fn done(&self, priority: Priority) {
+        if priority == Priority::BestEffort {
+            self.lock().best_effort -= 1;
         }
     }
 
@@ -119,7 +136,7 @@ mod tests {
     use std::sync::mpsc::{Sender, channel};
     use std::thread;
 
-    use TextKind::{Document, Query};
+    use Priority::{BestEffort, Bulk, Interactive};
 
     use super::*;
     use crate::testing::{TIME_LIMIT, block_until};
@@ -128,6 +145,7 @@ mod tests {
         let budget = BatchBudget {
             full: 10,
             beside_queries: 5,
+            best_effort: 2,
         };
         WorkQueue::new(budget, threads)
     }
@@ -135,7 +153,7 @@ mod tests {
     #[test]
     fn a_closed_queue_gives_what_is_left_and_ends() {
         let queue = queue(1);
-        queue.push([(Document, 6, 1), (Document, 6, 2)]);
+        queue.push([(Bulk, 6, 1), (Bulk, 6, 2)]);
         queue.close();
         let taken: Vec<Vec<u32>> = std::iter::from_fn(|| queue.take(Some))
             .map(|work| work.batch.entries)
@@ -169,17 +187,17 @@ mod tests {
     fn a_thread_learns_whether_the_others_can_help() {
         let queue = Arc::new(queue(2));
         let (sender, taken) = channel();
-        queue.push([(Query, 1, 1)]);
+        queue.push([(Interactive, 1, 1)]);
         assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Busy);
         take_elsewhere(&queue, &sender);
         block_until("the other thread sleeps", || queue.sleeping() == 1);
         // Added without waking the other thread, so that this thread takes it.
-        queue.lock().entries.push(Query, 1, 2);
+        queue.lock().entries.push(Interactive, 1, 2);
         assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Idle);
         {
             let mut state = queue.lock();
-            state.entries.push(Query, 9, 3);
-            state.entries.push(Query, 9, 4);
+            state.entries.push(Interactive, 9, 3);
+            state.entries.push(Interactive, 9, 4);
         }
         assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Busy);
         queue.changed.notify_all();
@@ -187,9 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn half_of_the_threads_are_kept_for_others_than_best_effort() {
+        let queue = queue(2);
+        queue.push([(BestEffort, 2, 1), (BestEffort, 2, 2), (Bulk, 2, 3)]);
+        let entries = || queue.take(Some).map(|work| work.batch.entries);
+        assert_eq!(entries(), Some(vec![3]));
+        assert_eq!(entries(), Some(vec![1]));
+        queue.push([(Interactive, 2, 4)]);
+        assert_eq!(entries(), Some(vec![4]));
+        queue.close();
+        assert_eq!(entries(), None, "held for the thread that does such work");
+        queue.done(BestEffort);
+        assert_eq!(entries(), Some(vec![2]));
+    }
+
+    #[test]
     fn one_thread_has_no_others() {
         let queue = queue(1);
-        queue.push([(Query, 1, 1)]);
+        queue.push([(Interactive, 1, 1)]);
         assert_eq!(queue.take(Some).expect("work").others, OtherThreads::Busy);
     }
 }

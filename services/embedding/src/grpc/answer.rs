@@ -38,7 +38,7 @@ pub fn status(field: &str, error: TextError) -> Status {
     }
 }
 
-/// The status of texts that were refused because the queue is full.
+/// The status of texts that were refused because too much waits.
 pub fn queue_full(error: SubmitError) -> Status {
     status::exhausted(error.to_string(), error.retry_after)
 }
@@ -77,8 +77,9 @@ pub fn model(engine: &Engine, encoders: &EncoderSet) -> GetModelResponse {
         max_texts: as_u32(MAX_TEXTS),
         max_text_bytes: as_u32(MAX_TEXT_BYTES),
         max_stream_texts: as_u32(MAX_STREAM_TEXTS),
-        max_waiting_query_tokens: capacity.queries as u64,
-        max_waiting_document_tokens: capacity.documents as u64,
+        max_waiting_query_tokens: capacity.interactive as u64,
+        max_waiting_document_tokens: capacity.bulk as u64,
+        max_waiting_best_effort_tokens: capacity.best_effort as u64,
         encoder_ids: encoders.ids(),
     }
 }

@@ -1,16 +1,18 @@
 //! Validates requests against the contract, field by field. It never changes a text.
 
 use common::status;
-use proto::embedding::v1::{EmbedRequest, TextInput, TextKind as WireKind, TruncatePolicy};
+use proto::embedding::v1::{EmbedPriority, EmbedRequest, TextInput, TextKind as WireKind, TruncatePolicy};
 use tonic::Status;
 
 use super::{MAX_TEXT_BYTES, MAX_TEXTS};
 use crate::engine::{InputText, Truncate};
+use crate::priority::Priority;
 use encoder::TextKind;
 
 /// The texts of an Embed request.
 pub fn texts(request: EmbedRequest) -> Result<Vec<InputText>, Status> {
     let kind = kind(request.kind)?;
+    let priority = priority(request.priority, kind)?;
     let truncate = truncate(request.truncate)?;
     check_count(request.texts.len())?;
     for (index, content) in request.texts.iter().enumerate() {
@@ -18,6 +20,7 @@ pub fn texts(request: EmbedRequest) -> Result<Vec<InputText>, Status> {
     }
     let text = |content| InputText {
         kind,
+        priority,
         content,
         title: String::new(),
         truncate,
@@ -28,10 +31,12 @@ pub fn texts(request: EmbedRequest) -> Result<Vec<InputText>, Status> {
 /// One text of a request with several.
 pub fn text(input: TextInput) -> Result<InputText, Status> {
     let kind = kind(input.kind)?;
+    let priority = priority(input.priority, kind)?;
     let truncate = truncate(input.truncate)?;
     check_content("content", &input.content)?;
     Ok(InputText {
         kind,
+        priority,
         content: input.content,
         title: String::new(),
         truncate,
@@ -67,6 +72,22 @@ fn kind(number: i32) -> Result<TextKind, Status> {
         Ok(WireKind::Unspecified) | Err(_) => Err(status::invalid(
             "kind",
             format!("is {number}; allowed are TEXT_KIND_QUERY (1) and TEXT_KIND_DOCUMENT (2)"),
+        )),
+    }
+}
+
+fn priority(number: i32, kind: TextKind) -> Result<Priority, Status> {
+    match EmbedPriority::try_from(number) {
+        Ok(EmbedPriority::Unspecified) => Ok(Priority::usual(kind)),
+        Ok(EmbedPriority::Interactive) => Ok(Priority::Interactive),
+        Ok(EmbedPriority::Bulk) => Ok(Priority::Bulk),
+        Ok(EmbedPriority::BestEffort) => Ok(Priority::BestEffort),
+        Err(_) => Err(status::invalid(
+            "priority",
+            format!(
+                "is {number}; allowed are EMBED_PRIORITY_INTERACTIVE (1), EMBED_PRIORITY_BULK (2) and \
+                 EMBED_PRIORITY_BEST_EFFORT (3)"
+            ),
         )),
     }
 }

@@ -19,9 +19,9 @@ use tonic::transport::{Channel, Server};
 use super::*;
 use crate::engine::{EngineConfig, QueueCapacity};
 use crate::metrics::{EncoderMetrics, MetricFamilies};
+use crate::priority::Priority;
 use crate::testing::{FakeModel, ModelCall, ModelControl, config, wait_until};
 use common::clock::ManualClock;
-use encoder::TextKind;
 
 struct TestService {
     channel: Channel,
@@ -44,8 +44,9 @@ async fn serve_two() -> (TestService, ModelControl) {
     let families = MetricFamilies::unregistered();
     let (model, control) = FakeModel::gated("next");
     let capacity = QueueCapacity {
-        queries: 7,
-        documents: 4,
+        interactive: 7,
+        bulk: 4,
+        best_effort: 5,
     };
     let second = EngineConfig { capacity, ..config(1) };
     let start = |model, config| Engine::start(model, config, Clock::system(), &families).expect("an engine");
@@ -100,7 +101,8 @@ async fn fill(service: &TestService, control: &mut ModelControl, encoder_id: &'s
 }
 
 async fn until_documents_wait(service: &TestService, tokens: i64) {
-    let [_, documents] = service.metrics.queue_gauges();
+    let gauges = service.metrics.queue_gauges();
+    let documents = gauges.of(Priority::Bulk);
     wait_until("documents wait", || documents.get() >= tokens).await;
 }
 
@@ -116,7 +118,7 @@ fn input(content: &str) -> TextInput {
     TextInput {
         content: content.to_owned(),
         kind: WireKind::Document.into(),
-        truncate: TruncatePolicy::Unspecified.into(),
+        ..TextInput::default()
     }
 }
 
@@ -181,6 +183,13 @@ async fn invalid_requests_are_refused_with_their_field() {
                 ..request(WireKind::Query, &["a"])
             },
             "kind",
+        ),
+        (
+            EmbedRequest {
+                priority: 7,
+                ..request(WireKind::Query, &["a"])
+            },
+            "priority",
         ),
         (
             EmbedRequest {
@@ -320,8 +329,9 @@ async fn one_bad_text_does_not_end_a_stream() {
 async fn overload_is_refused_alike_in_every_kind_of_call() {
     let (model, mut control) = FakeModel::gated("fake");
     let capacity = QueueCapacity {
-        queries: 10_000,
-        documents: 4,
+        interactive: 10_000,
+        bulk: 4,
+        best_effort: 10_000,
     };
     let config = EngineConfig { capacity, ..config(1) };
     let mut service = serve(model, config, Clock::system()).await;
@@ -348,7 +358,7 @@ async fn overload_is_refused_alike_in_every_kind_of_call() {
     assert_eq!((Code::from(error(&result).code), delay), expected);
 
     finish(&control, calls).await;
-    assert_eq!(service.metrics.not_computed(TextKind::Document), [0, 3, 0, 0]);
+    assert_eq!(service.metrics.not_computed(Priority::Bulk), [0, 3, 0, 0]);
 }
 
 const HOUR: Duration = Duration::from_hours(1);

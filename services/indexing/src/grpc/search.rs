@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::bus::Bus;
 use common::clock::Clock;
 use common::status;
 use domain::trending::TrendingScore;
@@ -17,7 +16,6 @@ use proto::search::v1::{
     ListSimilarPapersResponse, ListTrendingPapersRequest, ListTrendingPapersResponse, SearchPapersRequest,
     SearchPapersResponse, SearchResult, WatchPapersRequest, WatchPapersResponse,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::{ResponseStream, bad_page_token, opened, results, search_failed, store_failed, trending, watch};
@@ -28,13 +26,13 @@ use crate::search::pages::{PageToken, ResultList, ResultLists, ResultPage, finge
 use crate::search::plan::SearchPlan;
 use crate::state::{IndexingCell, IndexingState};
 use crate::store::{Facet, FacetCount, ListPosition, Store};
+use crate::watching::PaperFeed;
 
 /// SearchService.
 pub struct SearchHandler {
     pub indexing: IndexingCell,
-    pub bus: Bus,
+    pub watches: Arc<PaperFeed>,
     pub clock: Clock,
-    pub stop: CancellationToken,
     pub lists: ResultLists,
     pub trending_lists: ResultLists<TrendingScore>,
 }
@@ -255,7 +253,7 @@ impl SearchService for SearchHandler {
         &self,
         request: Request<WatchPapersRequest>,
     ) -> Result<Response<Self::WatchPapersStream>, Status> {
-        let responses = watch::watch(self, request.into_inner()).await?;
+        let responses = watch::watch(self, request).await?;
         Ok(Response::new(responses))
     }
 }

@@ -1,67 +1,38 @@
-//! WatchPapers: papers that a filter lets pass, as they become searchable.
-//!
-//! `WatchPapers` follows `papers.indexed` in the stream. Its resume token is a position there, so a watcher misses nothing
-//! over restarts of either side, as far back as the stream reaches.
+//! WatchPapers: papers that a filter lets pass, as they become searchable; see [`crate::watching`].
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::bus::BusError;
-use common::{replay, status};
-use domain::Paper;
-use futures::StreamExt as _;
-use proto::papers::v1::PaperIndexed;
+use std::net::IpAddr;
+
+use futures::{FutureExt as _, StreamExt as _};
 use proto::search::v1::{WatchPapersRequest, WatchPapersResponse};
-use tonic::Status;
-use tracing::error;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Status};
 
 use super::{ResponseStream, SearchHandler};
 use crate::scope::SearchScope;
+use crate::watching::WatchedPapers;
 
-/// Names the reader in dead letters.
-const READER: &str = "indexing-watch";
-
-/// Follows the stream from the resume token, or from now on.
+/// Follows the papers from the resume token, or from now on.
 pub async fn watch(
     handler: &SearchHandler,
-    request: WatchPapersRequest,
+    request: Request<WatchPapersRequest>,
 ) -> Result<ResponseStream<WatchPapersResponse>, Status> {
-    let after = match request.resume_token.as_str() {
-        "" => None,
-        token => Some(
-            sequence(token)
-                .ok_or_else(|| status::invalid("resume_token", "is not one that a response to WatchPapers gave"))?,
-        ),
-    };
-    let scope = SearchScope::read(request.filter)?;
-    let followed = replay::follow::<PaperIndexed>(&handler.bus, READER, after).await;
-    let followed = followed.map_err(|error| match error {
-        BusError::Forgotten { .. } => Status::out_of_range(
-            "resume_token lies further back than the platform remembers; list the papers and watch from now on",
-        ),
-        error => status::unavailable(error),
-    })?;
-    let responses = followed.filter_map(move |followed| {
-        let response = response(followed.message, followed.sequence, &scope);
-        futures::future::ready(response.map(Ok))
-    });
-    Ok(responses.take_until(handler.stop.clone().cancelled_owned()).boxed())
+    let client = client(&request);
+    let WatchPapersRequest { resume_token, filter } = request.into_inner();
+    let scope = SearchScope::read(filter)?;
+    let WatchedPapers { papers, end } = handler.watches.watch(client, &resume_token, scope).await?;
+    let end = end.into_stream().filter_map(|end| async { end.ok().map(Err) });
+    Ok(ReceiverStream::new(papers).map(Ok).chain(end).boxed())
 }
 
-/// The response for a paper in the scope. A message that holds no paper was published by a broken indexing service: it is an
-/// error in the log, and the watcher goes on behind it.
-fn response(indexed: PaperIndexed, sequence: u64, scope: &SearchScope) -> Option<WatchPapersResponse> {
-    let paper = Paper::try_from(indexed.paper.unwrap_or_default())
-        .inspect_err(|problem| error!(sequence, %problem, "a message of papers.indexed holds no paper"))
-        .ok()?;
-    scope.lets_pass(&paper).then(|| WatchPapersResponse {
-        paper: Some((&paper).into()),
-        resume_token: URL_SAFE_NO_PAD.encode(format!("papers {sequence}")),
-    })
-}
-
-fn sequence(token: &str) -> Option<u64> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    text.strip_prefix("papers ")?.parse().ok()
+/// From where a call comes; none for this machine itself. What a proxy on this machine says about its caller counts.
+fn client<T>(request: &Request<T>) -> Option<IpAddr> {
+    let peer = request.remote_addr().map(|peer| peer.ip().to_canonical());
+    if let Some(peer) = peer.filter(|peer| !peer.is_loopback()) {
+        return Some(peer);
+    }
+    let forwarded = request.metadata().get("x-forwarded-for")?.to_str().ok()?;
+    // What precedes the last address was said by the caller.
+    forwarded.rsplit(',').next()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -69,11 +40,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resume_tokens_of_other_calls_are_refused() {
-        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        assert_eq!(sequence(&encode("papers 12")), Some(12));
-        for wrong in ["", "AAAA", &encode("papers x"), &encode("12")] {
-            assert_eq!(sequence(wrong), None, "{wrong}");
-        }
+    fn callers_are_told_apart_by_what_a_proxy_here_says() {
+        let from = |forwarded: &str| {
+            let mut request = Request::new(());
+            request
+                .metadata_mut()
+                .insert("x-forwarded-for", forwarded.parse().expect("a value"));
+            client(&request)
+        };
+        assert_eq!(client(&Request::new(())), None);
+        assert_eq!(from("192.0.2.7"), Some("192.0.2.7".parse().expect("an address")));
+        assert_eq!(from("198.51.100.1, 192.0.2.7"), from("192.0.2.7"));
+        assert_eq!(from("nonsense"), None);
     }
 }

@@ -17,8 +17,11 @@ use crate::metrics::SEARCHES_BY_WORDS_ALONE;
 use crate::store::{IndexedPaper, LegHits, LegKey, LegName, LegQuery};
 
 /// The notice where there is no model for the collection.
-const WORDS_ALONE: &str = "searching by words alone: the model of this index is not available, and the index for the new \
-                           model is being built";
+const NO_MODEL: &str = "searching by words alone: the model of this index is not available, and the index for the new \
+                        model is being built";
+/// The notice where the query is not embedded in time.
+const NOT_EMBEDDED: &str = "searching by words alone: the meaning of the query could not be computed in time; search again \
+                            in a moment for better results";
 
 /// The operands of a query, numbered in the order of the query.
 #[derive(Default)]
@@ -85,7 +88,7 @@ impl QueryOperands {
     }
 
     /// The operands with the vectors of their words and papers, and a notice for the reader. Where nobody offers the
-    /// collection's encoder, they search by words.
+    /// collection's encoder, or embeds the words in time, they search by words.
     pub async fn with_vectors(
         &self,
         encoders: &Encoders,
@@ -97,11 +100,7 @@ impl QueryOperands {
             let texts = self.words.iter().map(|(_, words)| words.clone()).collect();
             match encoders.queries(&index.encoder, texts).await {
                 Ok(vectors) => dense.extend(self.words.iter().map(|(number, _)| *number).zip(vectors)),
-                Err(EncodersError::NotOffered(_)) => {
-                    SEARCHES_BY_WORDS_ALONE.inc();
-                    notice = WORDS_ALONE;
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => notice = without_vectors(error)?,
             }
         }
         for (number, words) in &self.words {
@@ -186,6 +185,25 @@ impl OperandHits {
     }
 }
 
+/// The notice for a search whose words have no vectors. It fails only where the words themselves are refused: whatever else
+/// is wrong with the encoder, words find most of what is looked for.
+fn without_vectors(error: EncodersError) -> Result<&'static str, SearchError> {
+    let (reason, notice) = match error {
+        EncodersError::Refused(_) => return Err(error.into()),
+        EncodersError::NotOffered(_) => ("not_offered", NO_MODEL),
+        EncodersError::Unavailable(status) => {
+            tracing::debug!(code = ?status.code(), message = status.message(), "a query is not embedded");
+            ("unavailable", NOT_EMBEDDED)
+        }
+        EncodersError::Unsound(problem) => {
+            tracing::warn!(problem, "the answer to a query makes no sense");
+            ("unavailable", NOT_EMBEDDED)
+        }
+    };
+    SEARCHES_BY_WORDS_ALONE.with_label_values(&[reason]).inc();
+    Ok(notice)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +257,19 @@ mod tests {
         assert_eq!(legs(&operand(0, true), true), [Dense, Feedback]);
         assert_eq!(legs(&operand(0, false), false), [Sparse, Dense]);
         assert_eq!(legs(&operand(0, true), false), [Sparse, Dense, Feedback]);
+    }
+
+    #[test]
+    fn only_words_that_are_refused_fail_a_search() {
+        let busy = EncodersError::Unavailable(tonic::Status::resource_exhausted("full"));
+        assert_eq!(without_vectors(busy).expect("a notice"), NOT_EMBEDDED);
+        let down = EncodersError::Unavailable(tonic::Status::unavailable("down"));
+        assert_eq!(without_vectors(down).expect("a notice"), NOT_EMBEDDED);
+        let unsound = EncodersError::Unsound("one value".to_owned());
+        assert_eq!(without_vectors(unsound).expect("a notice"), NOT_EMBEDDED);
+        let replaced = EncodersError::NotOffered(domain::EncoderId::parse("a@1").expect("an id"));
+        assert_eq!(without_vectors(replaced).expect("a notice"), NO_MODEL);
+        assert!(without_vectors(EncodersError::Refused("long".to_owned())).is_err());
     }
 
     #[test]

@@ -221,12 +221,12 @@ mod tests {
         let accepted: Vec<bool> = results.iter().map(|one| one.refusal.is_empty()).collect();
         assert_eq!(accepted, [true, false, true]);
         assert!(!results[1].retry);
-        let mut stored = common::replay::follow::<SignalRecorded>(&fixture.bus, "test", Some(0))
+        let mut stored = common::replay::behind::<SignalRecorded>(&fixture.bus, 0)
             .await
             .expect("a stream");
         let first = stored.next().await.expect("the one that was stored");
         assert_eq!(first.message.count, report().count);
-        assert!(futures::poll!(stored.next()).is_pending(), "there is no second one");
+        assert!(stored.next().await.is_none(), "there is no second one");
         for count in [0, MAX_REPORTS + 1] {
             let reports = vec![report(); count];
             let refused = record(&fixture.bus, RecordSignalsRequest { reports }).await;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use common::clock::Clock;
 use domain::selection::floor::CALIBRATION_QUERIES;
 use domain::{DenseVector, EncoderId};
+use proto::embedding::v1::EmbedPriority;
 use tokio::sync::Mutex;
 use tracing::warn;
 
@@ -70,8 +71,9 @@ impl Calibration {
 
     async fn embed(&self, wanted: &EncoderId) -> Result<Vec<DenseVector>, String> {
         let texts = CALIBRATION_QUERIES.map(str::to_owned);
-        let answer = tokio::time::timeout(TIMEOUT, self.encoder.embed(&texts)).await;
-        let (encoder, vectors) = answer.map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))??;
+        let answer = tokio::time::timeout(TIMEOUT, self.encoder.embed(&texts, EmbedPriority::Bulk)).await;
+        let answer = answer.map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))?;
+        let (encoder, vectors) = answer.map_err(|failure| failure.to_string())?;
         if encoder != *wanted {
             return Err(format!("embedding has {encoder} now"));
         }
@@ -87,14 +89,19 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::interests::EmbedFailure;
 
     struct Flaky(AtomicUsize);
 
     #[async_trait]
     impl InterestEncoder for Flaky {
-        async fn embed(&self, texts: &[String]) -> Result<(EncoderId, Vec<DenseVector>), String> {
+        async fn embed(
+            &self,
+            texts: &[String],
+            _: EmbedPriority,
+        ) -> Result<(EncoderId, Vec<DenseVector>), EmbedFailure> {
             match self.0.fetch_add(1, Ordering::Relaxed) {
-                0 => Err("busy".to_owned()),
+                0 => Err(EmbedFailure::Failed("broken".to_owned())),
                 _ => Ok((id(), vec![DenseVector::new(vec![1.0]).expect("a vector"); texts.len()])),
             }
         }

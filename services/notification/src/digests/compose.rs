@@ -16,7 +16,7 @@ use super::DigestError;
 use super::calibration::Calibration;
 use super::choose::{self, DigestReader, EmptyReason};
 use super::plan::{Draft, DraftDecision, OpenDigest};
-use crate::interests::InterestEmbedder;
+use crate::interests::{EmbedFailure, InterestEmbedder};
 use crate::ports::{InterestVectors, SubscriberProfile, SubscriberStore};
 use crate::subscribers::Subscriber;
 use crate::window::{SharedWindow, WindowSnapshot};
@@ -74,6 +74,24 @@ impl Composer {
         tasks::blocking(move || batch.choose()).await
     }
 
+    /// Embeds the interests of a digest that is only looked at, unless it has their vectors. Such a digest is not put off
+    /// until the encoder has time: whoever looks at it is told when it will.
+    pub async fn embed_sample(&self, open: &mut OpenDigest) -> Result<(), DigestError> {
+        let reader = &open.profile.subscriber;
+        let Some(wanted) = self.window.read().encoder().cloned() else {
+            return Ok(());
+        };
+        if reader.preferences.interests.is_empty() {
+            return Ok(());
+        }
+        match self.interests.embed(&[reader], &wanted).await {
+            Ok(mut vectors) => open.profile.vectors = vectors.pop(),
+            Err(EmbedFailure::Busy { retry_after }) => return Err(DigestError::Busy { retry_after }),
+            Err(EmbedFailure::Failed(problem)) => return Err(DigestError::Embedding(problem)),
+        }
+        Ok(())
+    }
+
     /// The vectors of the interests of each of these readers, in order; none where the window is empty.
     async fn vectors(&self, of: &mut [&mut SubscriberProfile]) -> Option<Vec<ReaderVectors>> {
         // Whose vectors the window's newest paper has.
@@ -95,11 +113,13 @@ impl Composer {
     async fn embed(&self, of: &[&Subscriber], wanted: &EncoderId) -> Vec<ReaderVectors> {
         let made = match self.interests.embed(of, wanted).await {
             Ok(made) => made.into_iter().map(Ok).collect(),
-            Err(problem) if of.len() == 1 => vec![Err(problem)],
+            Err(failure) if of.len() == 1 => vec![Err(failure.to_string())],
             Err(_) => {
                 let mut made = Vec::with_capacity(of.len());
                 for one in of {
-                    made.push(self.interests.embed(&[*one], wanted).await.map(|mut all| all.remove(0)));
+                    let vectors = self.interests.embed(&[*one], wanted).await;
+                    let vectors = vectors.map(|mut all| all.remove(0));
+                    made.push(vectors.map_err(|failure| failure.to_string()));
                 }
                 made
             }

@@ -8,14 +8,15 @@ use common::grpc::{ServiceChannel, connect};
 use domain::document::document_text;
 use domain::{DenseVector, EncoderId, Paper, PaperId};
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
-use proto::embedding::v1::{EmbedRequest, TextKind};
+use proto::embedding::v1::{EmbedPriority, EmbedRequest, TextKind};
 use proto::search::v1::BatchGetPapersRequest;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use tonic::Status;
 
-use super::ExampleSource;
+use super::embedding::{failure, texts_per_call};
+use super::{EmbedFailure, ExampleSource};
 
-/// Papers of one request, and texts of one, at most.
+/// Papers of one request, at most.
 const BATCH: usize = 256;
 /// The longest text that is embedded, in bytes.
 const MAX_TEXT_BYTES: usize = 32_768;
@@ -45,29 +46,26 @@ impl IndexedExamples {
         papers.collect::<Result<_, _>>().map_err(|error| error.to_string())
     }
 
-    async fn embed(&self, papers: &[Paper], encoder: &EncoderId) -> Result<Vec<DenseVector>, String> {
+    async fn embed(
+        &self,
+        papers: &[Paper],
+        encoder: &EncoderId,
+        priority: EmbedPriority,
+    ) -> Result<Vec<DenseVector>, EmbedFailure> {
         let request = EmbedRequest {
             texts: papers.iter().map(|paper| truncated(document_text(paper))).collect(),
             kind: TextKind::Document.into(),
             encoder_id: encoder.to_string(),
+            priority: priority.into(),
             ..EmbedRequest::default()
         };
-        let response = self
-            .embedding
-            .clone()
-            .embed(request)
-            .await
-            .map_err(message)?
-            .into_inner();
-        if response.embeddings.len() != papers.len() {
-            return Err(format!(
-                "{} vectors for {} papers",
-                response.embeddings.len(),
-                papers.len()
-            ));
+        let response = self.embedding.clone().embed(request).await.map_err(failure)?;
+        let embeddings = response.into_inner().embeddings;
+        if embeddings.len() != papers.len() {
+            return Err(format!("{} vectors for {} papers", embeddings.len(), papers.len()).into());
         }
-        let vectors = response.embeddings.into_iter().map(|one| DenseVector::new(one.dense));
-        vectors.collect::<Result<_, _>>().map_err(|error| error.to_string())
+        let vectors: Result<_, _> = embeddings.into_iter().map(|one| DenseVector::new(one.dense)).collect();
+        Ok(vectors.map_err(|error| error.to_string())?)
     }
 }
 
@@ -81,14 +79,19 @@ impl ExampleSource for IndexedExamples {
         Ok(known)
     }
 
-    async fn vectors(&self, ids: &[PaperId], encoder: &EncoderId) -> Result<HashMap<PaperId, DenseVector>, String> {
+    async fn vectors(
+        &self,
+        ids: &[PaperId],
+        encoder: &EncoderId,
+        priority: EmbedPriority,
+    ) -> Result<HashMap<PaperId, DenseVector>, EmbedFailure> {
         let mut found = HashMap::with_capacity(ids.len());
-        for ids in ids.chunks(BATCH) {
+        for ids in ids.chunks(texts_per_call(priority)) {
             let papers = self.papers(ids).await?;
             if papers.is_empty() {
                 continue;
             }
-            let vectors = self.embed(&papers, encoder).await?;
+            let vectors = self.embed(&papers, encoder, priority).await?;
             found.extend(papers.into_iter().map(|paper| paper.id).zip(vectors));
         }
         Ok(found)

@@ -16,7 +16,12 @@ impl ExampleSource for KnownPapers {
         Ok(ids.iter().filter(|id| self.0.contains_key(*id)).cloned().collect())
     }
 
-    async fn vectors(&self, ids: &[PaperId], _: &EncoderId) -> Result<HashMap<PaperId, DenseVector>, String> {
+    async fn vectors(
+        &self,
+        ids: &[PaperId],
+        _: &EncoderId,
+        _: EmbedPriority,
+    ) -> Result<HashMap<PaperId, DenseVector>, EmbedFailure> {
         let known = ids.iter().filter_map(|id| Some((id.clone(), self.0.get(id)?.clone())));
         Ok(known.collect())
     }

@@ -13,7 +13,7 @@ use proto::search::v1 as wire;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use tonic::{Code, Request, Response, Status};
 
-use super::cache::{Cache, CacheLookup};
+use super::cache::{Cache, CacheLookup, ComputedValue, ValueQuality};
 use super::{ANSWERS_BYTES, CacheSettings};
 use crate::caller::Caller;
 use crate::metrics;
@@ -27,6 +27,11 @@ pub trait SearchRequest: Message + Clone + Send + Sync + 'static {
     /// Its method.
     const METHOD: &'static str;
 
+    /// What the service says about an answer that is not as good as it could be.
+    fn notice(_: &Self::Response) -> Option<&str> {
+        None
+    }
+
     /// Sends it.
     fn send(
         client: SearchClient,
@@ -35,10 +40,14 @@ pub trait SearchRequest: Message + Clone + Send + Sync + 'static {
 }
 
 macro_rules! search_requests {
-    ($($request:ident => $response:ident by $method:ident),* $(,)?) => {$(
+    ($($request:ident => $response:ident by $method:ident $(, with $notice:ident)?);* $(;)?) => {$(
         impl SearchRequest for wire::$request {
             type Response = wire::$response;
             const METHOD: &'static str = stringify!($method);
+
+            $(fn notice(response: &Self::Response) -> Option<&str> {
+                Some(response.$notice.as_str()).filter(|notice| !notice.is_empty())
+            })?
 
             async fn send(
                 mut client: SearchClient,
@@ -51,13 +60,13 @@ macro_rules! search_requests {
 }
 
 search_requests! {
-    SearchPapersRequest => SearchPapersResponse by search_papers,
-    ListSimilarPapersRequest => ListSimilarPapersResponse by list_similar_papers,
-    GetPaperRequest => GetPaperResponse by get_paper,
-    BatchGetPapersRequest => BatchGetPapersResponse by batch_get_papers,
-    ListPapersRequest => ListPapersResponse by list_papers,
-    ListTrendingPapersRequest => ListTrendingPapersResponse by list_trending_papers,
-    CountFacetsRequest => CountFacetsResponse by count_facets,
+    SearchPapersRequest => SearchPapersResponse by search_papers, with notice;
+    ListSimilarPapersRequest => ListSimilarPapersResponse by list_similar_papers;
+    GetPaperRequest => GetPaperResponse by get_paper;
+    BatchGetPapersRequest => BatchGetPapersResponse by batch_get_papers;
+    ListPapersRequest => ListPapersResponse by list_papers;
+    ListTrendingPapersRequest => ListTrendingPapersResponse by list_trending_papers;
+    CountFacetsRequest => CountFacetsResponse by count_facets;
 }
 
 /// An answer that other callers may be reading too.
@@ -88,7 +97,7 @@ impl AnswerCache {
     }
 
     /// The answer to a request, at most as old as the settings allow. While the service is down an older one is returned,
-    /// and the caller's page will say so.
+    /// and the caller's page will say so. One that is not as good as it could be is kept for a moment only.
     ///
     /// # Errors
     /// What the service answered.
@@ -105,8 +114,13 @@ impl AnswerCache {
             let answer = Box::pin(R::send(self.client.clone(), caller.request(request))).await?;
             let answer = answer.into_inner();
             let weight = answer.encoded_len();
-            let answer: Arc<dyn Any + Send + Sync> = Arc::new(answer);
-            Ok((answer, weight))
+            let quality = if R::notice(&answer).is_none() {
+                ValueQuality::Full
+            } else {
+                ValueQuality::Degraded
+            };
+            let value: Arc<dyn Any + Send + Sync> = Arc::new(answer);
+            Ok(ComputedValue { value, weight, quality })
         };
         let CacheLookup { value, stale, is_new } = self.cache.get(key, is_outage, call).await?;
         match stale {
@@ -117,10 +131,13 @@ impl AnswerCache {
             None => metrics::cache_lookup("answers", if is_new { "miss" } else { "hit" }),
         }
         // The method is part of the key, so the answer always has this type.
-        let answer = Arc::clone(&*value).downcast();
-        answer
-            .map(SharedAnswer)
-            .map_err(|_| Status::internal("the answer to another request was cached"))
+        let answer: Arc<R::Response> = Arc::clone(&*value)
+            .downcast()
+            .map_err(|_| Status::internal("the answer to another request was cached"))?;
+        if let Some(notice) = R::notice(&answer) {
+            caller.note_degraded(notice);
+        }
+        Ok(SharedAnswer(answer))
     }
 }
 

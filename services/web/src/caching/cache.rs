@@ -15,6 +15,8 @@ use super::CacheSettings;
 
 /// For how long a failure is handed to everyone waiting for it, rather than repeated by each.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
+/// For how long a value counts as fresh that would be better if it were computed at another time.
+const DEGRADED_LIFETIME: Duration = Duration::from_millis(250);
 /// Most keys, whatever they weigh.
 const MAX_KEYS: usize = 4_096;
 
@@ -39,8 +41,33 @@ struct CacheSlot<V, E> {
 }
 
 struct CachedValue<V, E> {
-    computed: Option<(Instant, Arc<V>)>,
+    computed: Option<TimedValue<V>>,
     failed: Option<(Instant, E)>,
+}
+
+struct TimedValue<V> {
+    computed: Instant,
+    quality: ValueQuality,
+    value: Arc<V>,
+}
+
+/// Whether a value is as good as it can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueQuality {
+    /// It is.
+    Full,
+    /// Something was missing while it was computed, so it is soon computed again.
+    Degraded,
+}
+
+/// A value just computed.
+pub struct ComputedValue<V> {
+    /// The value.
+    pub value: V,
+    /// Its share of the weight of the cache.
+    pub weight: usize,
+    /// Whether it is as good as it can be.
+    pub quality: ValueQuality,
 }
 
 /// A value from the cache.
@@ -68,8 +95,7 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Cache<K, V, E> {
         }
     }
 
-    /// The value for a key, computed if there is no fresh one. `compute` returns it with its weight; `is_outage` tells
-    /// temporary failures, which an older value bridges, from refusals, which are the answer.
+    /// The value for a key, computed if there is no fresh one. `is_outage` tells temporary failures, which an older value bridges, from refusals, which are the answer.
     ///
     /// # Errors
     /// The error of `compute`, now or within the last second.
@@ -77,7 +103,7 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Cache<K, V, E> {
         &self,
         key: K,
         is_outage: impl Fn(&E) -> bool,
-        compute: impl AsyncFnOnce() -> Result<(V, usize), E>,
+        compute: impl AsyncFnOnce() -> Result<ComputedValue<V>, E>,
     ) -> Result<CacheLookup<V>, E> {
         let slot = self.slot(&key);
         let mut cached = waiting(slot.value.lock()).await;
@@ -97,9 +123,13 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Cache<K, V, E> {
             compute().await
         };
         match result {
-            Ok((value, weight)) => {
+            Ok(ComputedValue { value, weight, quality }) => {
                 let value = Arc::new(value);
-                cached.computed = Some((self.clock.instant(), Arc::clone(&value)));
+                cached.computed = Some(TimedValue {
+                    computed: self.clock.instant(),
+                    quality,
+                    value: Arc::clone(&value),
+                });
                 cached.failed = None;
                 self.add_weight(&key, &slot, weight);
                 Ok(CacheLookup {
@@ -119,9 +149,13 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Cache<K, V, E> {
     }
 
     fn fresh(&self, cached: &CachedValue<V, E>) -> Option<CacheLookup<V>> {
-        let (when, value) = cached.computed.as_ref()?;
-        (self.clock.elapsed(*when) < self.fresh).then(|| CacheLookup {
-            value: Arc::clone(value),
+        let found = cached.computed.as_ref()?;
+        let lifetime = match found.quality {
+            ValueQuality::Full => self.fresh,
+            ValueQuality::Degraded => self.fresh.min(DEGRADED_LIFETIME),
+        };
+        (self.clock.elapsed(found.computed) < lifetime).then(|| CacheLookup {
+            value: Arc::clone(&found.value),
             stale: None,
             is_new: false,
         })
@@ -133,10 +167,10 @@ impl<K: Hash + Eq + Clone, V, E: Clone> Cache<K, V, E> {
     }
 
     fn stale(&self, cached: &CachedValue<V, E>) -> Option<CacheLookup<V>> {
-        let (when, value) = cached.computed.as_ref()?;
-        let age = self.clock.elapsed(*when);
+        let found = cached.computed.as_ref()?;
+        let age = self.clock.elapsed(found.computed);
         (age < self.stale).then(|| CacheLookup {
-            value: Arc::clone(value),
+            value: Arc::clone(&found.value),
             stale: Some(age),
             is_new: false,
         })
@@ -210,12 +244,20 @@ mod tests {
         (Cache::new(settings, max_weight, clock), hand)
     }
 
+    fn full(value: u32, weight: usize) -> ComputedValue<u32> {
+        ComputedValue {
+            value,
+            weight,
+            quality: ValueQuality::Full,
+        }
+    }
+
     async fn get(
         cache: &Cache<&'static str, u32, String>,
         key: &'static str,
         computed: Result<u32, &str>,
     ) -> Result<(u32, Option<Duration>), String> {
-        let computed = computed.map(|value| (value, 10)).map_err(str::to_owned);
+        let computed = computed.map(|value| full(value, 10)).map_err(str::to_owned);
         let found = cache.get(key, |error| error == "down", async || computed).await?;
         Ok((*found.value, found.stale))
     }
@@ -228,7 +270,7 @@ mod tests {
             let compute = async || {
                 count.fetch_add(1, Ordering::SeqCst);
                 tokio::task::yield_now().await;
-                Ok((7, 1))
+                Ok(full(7, 1))
             };
             *cache.get("key", |_| true, compute).await.expect("a value").value
         });
@@ -275,6 +317,28 @@ mod tests {
         assert_eq!(get(&cache, "key", Ok(2)).await, Ok((1, None)));
         hand.advance(Duration::from_mins(1));
         assert_eq!(get(&cache, "key", Ok(2)).await, Ok((2, None)));
+    }
+
+    #[tokio::test]
+    async fn a_degraded_value_is_soon_computed_again() {
+        let (cache, hand) = cache(HOUR, 100);
+        let degraded = async || {
+            Ok(ComputedValue {
+                quality: ValueQuality::Degraded,
+                ..full(1, 1)
+            })
+        };
+        let found = cache.get("key", |_| true, degraded).await.expect("a value");
+        assert_eq!(*found.value, 1);
+        assert_eq!(
+            get(&cache, "key", Ok(2)).await,
+            Ok((1, None)),
+            "for those who ask at the same moment"
+        );
+        hand.advance(DEGRADED_LIFETIME);
+        assert_eq!(get(&cache, "key", Ok(2)).await, Ok((2, None)));
+        hand.advance(DEGRADED_LIFETIME);
+        assert_eq!(get(&cache, "key", Ok(3)).await, Ok((2, None)), "a full one is kept");
     }
 
     #[tokio::test]

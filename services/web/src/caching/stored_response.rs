@@ -79,6 +79,19 @@ impl StoredResponse {
         Self::new(self.status, headers, body)
     }
 
+    /// The same with a notice of the service about its content, which nobody else keeps.
+    #[must_use]
+    pub fn degraded(mut self, notice: &str) -> Self {
+        self.headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        set(
+            &mut self.headers,
+            WARNING,
+            &format!("199 - \"{}\"", notice.replace(['"', '\\'], "'")),
+        );
+        self
+    }
+
     /// Whether other readers may get it.
     pub fn is_success(&self) -> bool {
         self.status == StatusCode::OK && !self.headers.contains_key(header::SET_COOKIE)

@@ -263,7 +263,10 @@ pub async fn search(
     let address = [("q", query.q.as_str()), ("sort", query.sort.as_str())];
     let feed = PaperFeed {
         title: format!("Broadsheet: {}", query.q.trim()),
-        subtitle: "Results of a search.".to_owned(),
+        subtitle: match answer.notice.as_str() {
+            "" => "Results of a search.".to_owned(),
+            notice => format!("Results of a search. Note: {notice}."),
+        },
         entries: answer.results.iter().filter_map(entry).collect(),
         next_page: answer.next_page_token.clone(),
     };

@@ -44,6 +44,7 @@ fn unreachable() -> WebConfig {
             api: 0,
             posts: 0,
             text: 0,
+            concurrent: 0,
             clients: 1,
         },
         reader_ids: ReaderIdSettings::for_tests(),

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use crate::caller::Caller;
+use crate::limits::RateDecision;
 use crate::state::AppState;
 
 /// The services and templates, and the caller of this request.
@@ -21,6 +23,14 @@ impl SubscriberContext {
     /// A gRPC request on the caller's behalf, so that rate limits count for the caller and not for this service.
     pub fn request<T>(&self, message: T) -> tonic::Request<T> {
         self.caller.request(message)
+    }
+
+    /// Charges the caller for texts that are to be embedded; the time to wait where they are too much.
+    pub fn charge_text<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<(), Duration> {
+        match self.app.limiter.charge_text(&self.caller, texts) {
+            RateDecision::Granted { .. } => Ok(()),
+            RateDecision::Refused { wait } => Err(wait),
+        }
     }
 }
 

@@ -108,15 +108,20 @@ pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Respons
     };
     let form = FormState::from_preferences(&saved).with(&posted);
     let parsed = ParsedPreferences::parse(&form);
-    let page = match preview::digest_preview(&ctx, &parsed, posted.token()).await {
-        Ok(preview) => PreferencesPage {
-            preview,
-            form: Some(form),
-            ..PreferencesPage::default()
-        },
-        Err(problems) => PreferencesPage::refused(Some(form), problems),
+    let (page, wait) = match preview::digest_preview(&ctx, &parsed, posted.token()).await {
+        Ok(preview) => {
+            let wait = preview.wait();
+            let page = PreferencesPage {
+                status: preview.status(),
+                preview: preview.value,
+                form: Some(form),
+                ..PreferencesPage::default()
+            };
+            (page, wait)
+        }
+        Err(problems) => (PreferencesPage::refused(Some(form), problems), None),
     };
-    show_again(&ctx, &posted, page).await
+    preview::with_wait(show_again(&ctx, &posted, page).await, wait)
 }
 
 /// Saves what was changed, and nothing else.

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use proto::delivery::v1::{Digest, DigestPaper, PreviewDigestRequest};
@@ -15,10 +17,65 @@ use super::parsing::ParsedPreferences;
 use super::problems::FormProblems;
 use super::wording;
 use crate::cookies::ReaderCookies;
+use crate::limits::whole_seconds;
 use crate::paper::PaperView;
 
 /// How long a page waits for a preview nobody asked for.
 const QUICK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// When to try again while too many previews are made, if the service does not say.
+const BUSY_SECONDS: u64 = 60;
+
+/// A preview for a page.
+#[derive(Debug)]
+pub struct PreviewSection {
+    /// What the template shows.
+    pub value: Value,
+    /// When to try again, where there is no preview because too many are made.
+    busy: Option<Duration>,
+}
+
+impl PreviewSection {
+    fn shown(value: Value) -> Self {
+        Self { value, busy: None }
+    }
+
+    /// Says when to try again.
+    fn busy(wait: Duration) -> Self {
+        let seconds = whole_seconds(wait).max(1);
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        let sentence = format!(
+            "Too many previews are being made right now, or there was too much text from your network. Try again in {seconds} \
+             {unit}; you can go on without it."
+        );
+        Self {
+            value: context! { unavailable => sentence },
+            busy: Some(Duration::from_secs(seconds)),
+        }
+    }
+
+    /// The status of a page whose purpose is the preview.
+    pub fn status(&self) -> StatusCode {
+        match self.busy {
+            Some(_) => StatusCode::TOO_MANY_REQUESTS,
+            None => StatusCode::OK,
+        }
+    }
+
+    /// How long to wait before trying again.
+    pub fn wait(&self) -> Option<Duration> {
+        self.busy
+    }
+}
+
+/// A page with a preview, with how long to wait where there is none.
+pub fn with_wait(mut response: Response, wait: Option<Duration>) -> Response {
+    if let Some(wait) = wait {
+        let seconds = HeaderValue::from(whole_seconds(wait));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
 
 /// A paper of a digest, as pages show it.
 #[derive(Debug, Clone, Serialize)]
@@ -41,14 +98,18 @@ impl DigestPaperView {
     }
 }
 
-/// The preview for a form, or what is wrong with the form.
+/// The preview for a form, or what is wrong with the form. It costs the caller what its text costs.
 pub async fn digest_preview(
     ctx: &SubscriberContext,
     parsed: &ParsedPreferences,
     token: &str,
-) -> Result<Value, FormProblems> {
+) -> Result<PreviewSection, FormProblems> {
     if !parsed.problems.is_empty() {
         return Err(parsed.problems.clone());
+    }
+    let interests = parsed.preferences.interests.iter();
+    if let Err(wait) = ctx.charge_text(interests.map(|interest| interest.text.as_str())) {
+        return Ok(PreviewSection::busy(wait));
     }
     let request = PreviewDigestRequest {
         preferences: Some(parsed.to_preview()),
@@ -56,7 +117,7 @@ pub async fn digest_preview(
         ..PreviewDigestRequest::default()
     };
     match request_preview(ctx, request, &parsed.preferences).await {
-        Ok(preview) => Ok(preview),
+        Ok(preview) => Ok(PreviewSection::shown(preview)),
         Err(error) => match FormProblems::from_status(&error, &parsed.origins) {
             Some(problems) => Err(problems),
             None => Ok(unavailable(&error)),
@@ -68,7 +129,7 @@ pub async fn digest_preview(
 pub async fn quick_preview(ctx: &SubscriberContext, parsed: &ParsedPreferences) -> Result<Value, FormProblems> {
     let preview = digest_preview(ctx, parsed, "");
     let preview = ctx.app.clock.timeout(QUICK_TIMEOUT, preview).await;
-    preview.unwrap_or(Ok(Value::UNDEFINED))
+    preview.map_or(Ok(Value::UNDEFINED), |made| made.map(|preview| preview.value))
 }
 
 /// Shown instead of a preview until the form is corrected.
@@ -103,11 +164,12 @@ async fn request_preview(
     })
 }
 
-fn unavailable(error: &Status) -> Value {
+fn unavailable(error: &Status) -> PreviewSection {
+    if error.code() == Code::ResourceExhausted {
+        let wait = common::status::retry_delay(error).unwrap_or(Duration::from_secs(BUSY_SECONDS));
+        return PreviewSection::busy(wait);
+    }
     tracing::warn!(code = ?error.code(), message = error.message(), "cannot make a preview");
-    let sentence = match error.code() {
-        Code::ResourceExhausted => "Too many previews are being made right now. Try again in a minute.",
-        _ => "The preview is not available at the moment. You can go on without it.",
-    };
-    context! { unavailable => sentence }
+    let sentence = "The preview is not available at the moment. You can go on without it.";
+    PreviewSection::shown(context! { unavailable => sentence })
 }

@@ -75,11 +75,22 @@ pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Respons
     let parsed = ParsedPreferences::parse(&form);
     let preview = preview::digest_preview(&ctx, &parsed, "").await;
     let page = SubscribePage::new(form, parsed);
-    let page = match preview {
-        Ok(preview) => SubscribePage { preview, ..page },
-        Err(problems) => page.refused(problems),
+    let (page, wait) = match preview {
+        Ok(preview) => {
+            let wait = preview.wait();
+            let (status, preview) = (preview.status(), preview.value);
+            (
+                SubscribePage {
+                    status,
+                    preview,
+                    ..page
+                },
+                wait,
+            )
+        }
+        Err(problems) => (page.refused(problems), None),
     };
-    page.render(&ctx).await
+    preview::with_wait(page.render(&ctx).await, wait)
 }
 
 /// Subscribes.

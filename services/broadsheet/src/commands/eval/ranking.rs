@@ -126,6 +126,10 @@ async fn run_query(
                     ..SearchPapersRequest::default()
                 };
                 let page = search.search_papers(request).await?.into_inner();
+                // A ranking by words alone would be taken for one of the model.
+                if !page.notice.is_empty() {
+                    return Err(CommandError::unavailable(page.notice));
+                }
                 (page.results, page.next_page_token)
             }
             QueryInput::Like(paper) => {

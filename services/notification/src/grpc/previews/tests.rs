@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proto::delivery::v1::delivery_service_server::DeliveryService as _;
 use proto::subscriptions::v1::{Exclusions, Format, Schedule};
 use tonic::{Code, Request};
@@ -48,6 +50,31 @@ fn like(id: &str) -> Interest {
         like_paper_ids: vec![id.to_owned()],
         ..Interest::default()
     }
+}
+
+#[tokio::test]
+async fn strangers_wait_for_the_encoder_and_subscribers_do_not() {
+    let service = service();
+    let reader = service.reader(ADA, &["cats"]).await;
+    *service.encoder.busy.lock().expect("unpoisoned") = Some(Duration::from_secs(7));
+    let refusal = ask(&service, of_nobody(in_words(&["cats"], 1)))
+        .await
+        .expect_err("busy");
+    let wait = status::retry_delay(&refusal);
+    assert_eq!(
+        (refusal.code(), wait),
+        (Code::ResourceExhausted, Some(Duration::from_secs(7)))
+    );
+    let of_reader = PreviewDigestRequest {
+        token: service.tokens.issue(Scope::Manage, &reader.id, service.clock.now()),
+        ..of_nobody(in_words(&["dogs"], 1))
+    };
+    let answer = ask(&service, of_reader).await.expect("composed");
+    assert_eq!(ids(&answer), ["x:a"]);
+    *service.encoder.busy.lock().expect("unpoisoned") = None;
+    ask(&service, of_nobody(in_words(&["cats"], 1)))
+        .await
+        .expect("composed");
 }
 
 #[tokio::test]
