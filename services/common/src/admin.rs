@@ -61,7 +61,7 @@ impl Drop for NotReady {
 }
 
 /// The routes of the operator's port.
-pub fn router(readiness: Readiness, bus: Bus) -> Router {
+pub fn router(readiness: Readiness, bus: Option<Bus>) -> Router {
     let numbers = get(metrics).with_state((readiness.clone(), bus));
     Router::new()
         .route("/livez", get(async || "alive\n"))
@@ -78,9 +78,12 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, &'static str
     }
 }
 
-async fn metrics(State((readiness, bus)): State<(Readiness, Bus)>) -> impl IntoResponse {
+async fn metrics(State((readiness, bus)): State<(Readiness, Option<Bus>)>) -> impl IntoResponse {
     READY.set(i64::from(readiness.is_ready()));
-    BUS_CONNECTED.set(i64::from(bus.is_connected()));
+    // Without a bus the metric is not there: a zero would say that one is missed.
+    if let Some(bus) = bus {
+        BUS_CONNECTED.set(i64::from(bus.is_connected()));
+    }
     let text = prometheus::TextEncoder::new().encode_to_string(&prometheus::gather());
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),

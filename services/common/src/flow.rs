@@ -23,6 +23,53 @@ pub const AUDIT_STREAM: &str = "AUDIT";
 /// Audit entries lie at `<prefix>.<service>`.
 pub const AUDIT_PREFIX: &str = "audit";
 
+/// The one service that makes and changes streams, handles dead letters and shows the audit log. Who may make a stream can have the server copy any
+/// other stream into it, so it is the one that holds the subscribers' data anyway.
+pub const STREAM_MAKER: &str = "notification";
+
+/// The service that reads its events back from [`STREAM`] by their place. A place says nothing of a subject, so it may read the
+/// whole stream; all that is in there began with it.
+pub const EVENT_KEEPER: &str = "ingest";
+
+/// A bucket of state that one service keeps on the bus.
+#[derive(Debug, Clone, Copy)]
+pub struct Bucket {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub description: &'static str,
+    /// The service that reads and writes it.
+    pub owner: &'static str,
+}
+
+/// The registry of papers.
+pub const PAPERS_BUCKET: &str = "ingest-papers";
+/// The states of sources.
+pub const SOURCES_BUCKET: &str = "ingest-sources";
+
+/// The buckets.
+pub const BUCKETS: [Bucket; 2] = [
+    Bucket {
+        name: PAPERS_BUCKET,
+        description: "The newest revision of each paper id",
+        owner: "ingest",
+    },
+    Bucket {
+        name: SOURCES_BUCKET,
+        description: "State of each source of papers",
+        owner: "ingest",
+    },
+];
+
+/// Those who replay or follow subjects: names in dead letters, and the service of each.
+pub const READERS: [(&str, &str); 5] = [
+    ("indexing-attention", "indexing"),
+    ("indexing-signals", "indexing"),
+    ("indexing-watch", "indexing"),
+    ("notification-indexed", "notification"),
+    ("notification-withdrawn", "notification"),
+];
+
 /// How the reader of a route consumes its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consumption {
@@ -104,6 +151,23 @@ pub const LOGS: [Log; 3] = [
     Log { stream: DELIVERIES,  prefix: "deliveries",   message: "broadsheet.subscriptions.v1.DeliveryLogged",    owner: "notification" },
 ];
 
+/// Whether a service has anything to do with the bus.
+pub fn uses_bus(service: &str) -> bool {
+    let on_a_route = FLOW.iter().any(|route| route.from == service || route.to == service);
+    on_a_route || LOGS.iter().any(|log| log.owner == service) || BUCKETS.iter().any(|bucket| bucket.owner == service)
+}
+
+/// Whether a process has anything to do with the bus: all but services that have no place in these tables.
+pub fn process_uses_bus(process: &str) -> bool {
+    uses_bus(process) || !SERVICES.contains(&process)
+}
+
+/// Whether a process makes the streams: the service that does, or one that is no service by itself, such as all of them
+/// together.
+pub fn makes_streams(process: &str) -> bool {
+    process == STREAM_MAKER || !SERVICES.contains(&process)
+}
+
 /// The log that messages of a type lie in.
 ///
 /// # Panics
@@ -134,6 +198,17 @@ pub fn work_route<M: prost::Name>(to: &str) -> Option<&'static Route> {
     })
 }
 
+/// The durable consumer with which a service collects the advisories about its own consumers.
+pub fn collector_of(service: &str) -> String {
+    format!("dead-letters-{service}")
+}
+
+/// The route that a durable consumer works on.
+pub fn route_of_consumer(name: &str) -> Option<&'static Route> {
+    let is_it = |route: &&Route| matches!(route.consumption, Consumption::WorkQueue { consumer, .. } if consumer == name);
+    FLOW.iter().find(is_it)
+}
+
 /// Durable consumers of a service.
 pub fn consumers_of(service: &str) -> Vec<&'static str> {
     let of_service = FLOW.iter().filter(|route| route.to == service);
@@ -143,6 +218,14 @@ pub fn consumers_of(service: &str) -> Vec<&'static str> {
             Consumption::Replay => None,
         })
         .collect()
+}
+
+/// Checks that a reader has a name that its dead letters may be recorded under.
+///
+/// # Panics
+/// When the table does not have it: a mistake in this program that its first test run shows.
+pub(crate) fn assert_reader(name: &str) {
+    assert!(READERS.iter().any(|(reader, _)| *reader == name), "reader {name} is not in the flow table");
 }
 
 /// How long to wait before the next delivery, after `deliveries` of them failed: 1 s, 4 s, 16 s, then 1 min.

@@ -48,6 +48,7 @@ pub async fn run<M: Message + Name + Default>(
     stop: &CancellationToken,
     mut handle: impl FnMut(ReplayedMessage<M>) -> Result<(), String>,
 ) -> Result<(), BusError> {
+    flow::assert_reader(consumer);
     let from = DeliverPolicy::ByStartTime {
         start_time: time_of(since),
     };
@@ -78,6 +79,7 @@ pub async fn follow<M: Message + Name + Default>(
     consumer: &'static str,
     after: Option<u64>,
 ) -> Result<BoxStream<'static, FollowedMessage<M>>, BusError> {
+    flow::assert_reader(consumer);
     let mut stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
     if let Some(after) = after {
         let state = &stream.info().await.map_err(request)?.state;

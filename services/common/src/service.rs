@@ -33,7 +33,7 @@ use crate::keys::Keyring;
 use crate::operations::Operations;
 use crate::tasks::{Supervisor, TaskFailure, Tasks};
 use crate::telemetry::Telemetry;
-use crate::{dead_letters, lifecycle, metrics, streams, telemetry};
+use crate::{dead_letters, flow, lifecycle, metrics, streams, telemetry};
 
 /// What keeps a process from starting or makes it end.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +97,8 @@ pub async fn bind(address: SocketAddr, key: &'static str) -> Result<Bound, Servi
 
 /// What services add themselves to.
 pub struct Assembly {
-    /// The bus.
-    pub bus: Bus,
+    /// `None` in the process of a service that has nothing to do with the bus.
+    bus: Option<Bus>,
     /// Cancelled at the stop.
     pub stop: CancellationToken,
     /// Held by parts that are not ready yet.
@@ -111,17 +111,22 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Connects the bus and makes its streams. Nothing is served yet.
+    /// Connects the bus, where the flow table has a use for it in this process, and sees to its streams. Nothing is served yet.
     pub async fn connect(
         config: &CommonConfig,
         process: &'static str,
         stop: CancellationToken,
     ) -> Result<Self, ServiceError> {
         let clock = Clock::system();
-        let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
-        streams::ensure(&bus).await?;
+        let bus = if flow::process_uses_bus(process) {
+            let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
+            streams::ensure(&bus).await?;
+            Some(bus)
+        } else {
+            None
+        };
         let supervisor = Supervisor::new(stop.clone());
-        let (audit, publisher) = AuditLog::new(&bus, process);
+        let (audit, publisher) = AuditLog::new(bus.as_ref(), process, &clock);
         supervisor
             .tasks()
             .run_infallible("audit log", publisher.run(stop.clone()));
@@ -135,6 +140,14 @@ impl Assembly {
             names: Vec::new(),
             audit,
         })
+    }
+
+    /// The bus.
+    ///
+    /// # Panics
+    /// In the process of a service that has no place in the flow table: a mistake in this program that its first test run shows.
+    pub fn bus(&self) -> &Bus {
+        self.bus.as_ref().expect("a service with a place in the flow table")
     }
 
     /// The clock of the process.
@@ -170,7 +183,7 @@ impl Assembly {
 
     /// Runs a stage of the flow.
     pub fn stage<S: crate::stage::Stage>(&mut self, stage: S) {
-        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        let (bus, stop) = (self.bus().clone(), self.stop.clone());
         self.task(
             std::any::type_name::<S>(),
             crate::stage::run(bus, Arc::new(stage), stop),
@@ -179,10 +192,10 @@ impl Assembly {
 
     /// Collects the dead letters of a service, and keeps the metrics of its consumers.
     pub fn collect_dead_letters(&mut self, service: &'static str) {
-        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        let (bus, stop) = (self.bus().clone(), self.stop.clone());
         self.tasks()
             .run_infallible("metrics of the flow", metrics::watch(bus, service, stop));
-        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        let (bus, stop) = (self.bus().clone(), self.stop.clone());
         self.task("collection of dead letters", dead_letters::collect(bus, service, stop));
     }
 
@@ -232,7 +245,9 @@ impl Assembly {
 
     async fn until_stopped(self) -> Result<(), ServiceError> {
         let ended = self.supervisor.run().await;
-        if let Err(error) = self.bus.client.flush().await {
+        if let Some(bus) = &self.bus
+            && let Err(error) = bus.client.flush().await
+        {
             tracing::debug!(%error, "bus not flushed");
         }
         Ok(ended?)
@@ -240,10 +255,9 @@ impl Assembly {
 
     /// All gRPC services with operations, health and reflection, behind the guard.
     async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
-        self.routes
-            .add_service(OperationsServiceServer::new(Operations::new(self.bus.clone())));
-        self.names
-            .push(<OperationsServiceServer<Operations> as NamedService>::NAME);
+        if let Some(bus) = self.bus.clone() {
+            self.add_grpc(OperationsServiceServer::new(Operations::new(bus)));
+        }
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in &self.names {
             health

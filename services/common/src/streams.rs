@@ -1,20 +1,26 @@
-//! Makes streams and consumers as the flow table wants them, and brings existing ones up to date.
+//! Makes streams, buckets and consumers as the flow table wants them, and brings existing ones up to date.
 //!
-//! It never deletes a stream or a consumer: what an older release left behind is for an operator to judge.
+//! Streams and buckets are made by one service, see [`flow::STREAM_MAKER`]; the others wait for them. It never deletes a stream or
+//! a consumer: what an older release left behind is for an operator to judge.
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::{consumer, stream};
+use async_nats::jetstream::{consumer, kv, stream};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use tracing::warn;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::bus::{Bus, BusError, request};
-use crate::flow::{self, Consumption, Route};
+use crate::flow::{self, BUCKETS, Bucket, Consumption, Route};
 
+/// How long a process waits for a stream that another one makes.
+const STREAM_DEADLINE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(250);
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
@@ -24,8 +30,25 @@ const AUDIT_BYTES: i64 = 256 << 20;
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
 
-/// Makes the streams of the flow, or brings them up to date.
+/// Makes the streams of the flow and the buckets, or brings them up to date; or waits until they are there.
 pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
+    if bus.makes_streams() {
+        for config in flow_streams(bus) {
+            make(bus, config).await?;
+        }
+        for bucket in &BUCKETS {
+            make_bucket(bus, bucket).await?;
+        }
+        return Ok(());
+    }
+    for config in flow_streams(bus) {
+        until_made(bus, &config.name).await?;
+    }
+    Ok(())
+}
+
+/// The streams that messages of the flow, dead letters, their advisories and audit entries lie in.
+fn flow_streams(bus: &Bus) -> [stream::Config; 4] {
     let base = base(bus);
     let papers = stream::Config {
         name: flow::STREAM.to_owned(),
@@ -60,10 +83,61 @@ pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
         compression: Some(stream::Compression::S2),
         ..base
     };
-    for config in [papers, advisories, dead_letters, audit] {
-        make(bus, config).await?;
+    [papers, advisories, dead_letters, audit]
+}
+
+/// A bucket of the flow table, made or waited for.
+///
+/// # Panics
+/// When the table has no such bucket: a mistake in this program that its first test run shows.
+pub async fn bucket(bus: &Bus, name: &str) -> Result<kv::Store, BusError> {
+    let bucket = BUCKETS.iter().find(|bucket| bucket.name == name);
+    let bucket = bucket.unwrap_or_else(|| panic!("bucket {name} is not in the flow table"));
+    if bus.makes_streams() {
+        return make_bucket(bus, bucket).await;
     }
-    Ok(())
+    until_made(bus, &format!("KV_{name}")).await?;
+    bus.context.get_key_value(name).await.map_err(request)
+}
+
+async fn make_bucket(bus: &Bus, bucket: &Bucket) -> Result<kv::Store, BusError> {
+    let config = kv::Config {
+        bucket: bucket.name.to_owned(),
+        description: bucket.description.to_owned(),
+        history: 1,
+        num_replicas: bus.config.replicas,
+        ..kv::Config::default()
+    };
+    let made = bus.context.create_key_value(config).await;
+    made.map_err(|error| BusError::Setup {
+        name: bucket.name.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+/// Waits for a stream that another process makes.
+async fn until_made(bus: &Bus, name: &str) -> Result<(), BusError> {
+    let deadline = Instant::now() + STREAM_DEADLINE;
+    let mut waiting = false;
+    loop {
+        let Err(error) = bus.context.get_stream(name).await else {
+            return Ok(());
+        };
+        if Instant::now() > deadline {
+            return Err(BusError::Setup {
+                name: name.to_owned(),
+                problem: format!(
+                    "it is not there ({error}); {} makes the streams, so it must run and be allowed to",
+                    flow::STREAM_MAKER
+                ),
+            });
+        }
+        if !waiting {
+            info!(stream = name, maker = flow::STREAM_MAKER, %error, "waiting until a stream is made");
+            waiting = true;
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// Makes the streams of the logs; that of deliveries keeps them for so long.
@@ -148,11 +222,8 @@ pub(crate) async fn durable(
         name: name.to_owned(),
         problem,
     };
-    let stream = bus
-        .context
-        .get_stream(stream)
-        .await
-        .map_err(|error| setup(error.to_string()))?;
+    let stream = bus.context.get_stream_no_info(stream).await;
+    let stream = stream.map_err(|error| setup(error.to_string()))?;
     stream
         .create_consumer(config)
         .await
@@ -178,7 +249,9 @@ pub(crate) async fn read_in_order(
     subject: Option<&str>,
     from: DeliverPolicy,
 ) -> Result<(u64, BoxStream<'static, StoredMessage>), BusError> {
+    // The server's permissions look at the subject of the request, which has the filter only beside a name.
     let config = consumer::pull::OrderedConfig {
+        name: Some(format!("{}-{}", bus.process, Uuid::new_v4().simple())),
         filter_subject: subject.unwrap_or_default().to_owned(),
         deliver_policy: from,
         ..consumer::pull::OrderedConfig::default()

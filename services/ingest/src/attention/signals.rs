@@ -221,7 +221,7 @@ mod tests {
         let accepted: Vec<bool> = results.iter().map(|one| one.refusal.is_empty()).collect();
         assert_eq!(accepted, [true, false, true]);
         assert!(!results[1].retry);
-        let mut stored = common::replay::follow::<SignalRecorded>(&fixture.bus, "test", Some(0))
+        let mut stored = common::replay::follow::<SignalRecorded>(&fixture.bus, "indexing-signals", Some(0))
             .await
             .expect("a stream");
         let first = stored.next().await.expect("the one that was stored");
