@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod index;
 pub mod ingest;
 pub mod keys;
+pub mod nats;
 pub mod search;
 pub mod signals;
 pub mod sources;

@@ -205,7 +205,8 @@ pub fn collector_of(service: &str) -> String {
 
 /// The route that a durable consumer works on.
 pub fn route_of_consumer(name: &str) -> Option<&'static Route> {
-    let is_it = |route: &&Route| matches!(route.consumption, Consumption::WorkQueue { consumer, .. } if consumer == name);
+    let is_it =
+        |route: &&Route| matches!(route.consumption, Consumption::WorkQueue { consumer, .. } if consumer == name);
     FLOW.iter().find(is_it)
 }
 
@@ -225,7 +226,10 @@ pub fn consumers_of(service: &str) -> Vec<&'static str> {
 /// # Panics
 /// When the table does not have it: a mistake in this program that its first test run shows.
 pub(crate) fn assert_reader(name: &str) {
-    assert!(READERS.iter().any(|(reader, _)| *reader == name), "reader {name} is not in the flow table");
+    assert!(
+        READERS.iter().any(|(reader, _)| *reader == name),
+        "reader {name} is not in the flow table"
+    );
 }
 
 /// How long to wait before the next delivery, after `deliveries` of them failed: 1 s, 4 s, 16 s, then 1 min.

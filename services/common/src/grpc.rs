@@ -12,6 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 use tracing::{Instrument as _, info_span};
 
+use crate::config::without_userinfo;
 use crate::{telemetry, waiting};
 
 /// How long a caller is still willing to wait, from its `grpc-timeout`. `None` when it did not say, or said it wrongly:
@@ -73,7 +74,7 @@ pub struct ChannelError {
 /// A channel that connects when it is first used and again whenever it must.
 pub fn channel(url: &str, key: Option<&str>) -> Result<ServiceChannel, ChannelError> {
     let wrong = |problem: String| ChannelError {
-        url: url.to_owned(),
+        url: without_userinfo(url),
         problem,
     };
     if !url.starts_with("http://") && !url.starts_with("https://") {

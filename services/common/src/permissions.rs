@@ -36,7 +36,11 @@ pub struct BusPermissions {
 
 /// What each service may do; those that need no bus are not in it.
 pub fn all() -> Vec<BusPermissions> {
-    SERVICES.into_iter().filter(|service| flow::uses_bus(service)).map(of).collect()
+    SERVICES
+        .into_iter()
+        .filter(|service| flow::uses_bus(service))
+        .map(of)
+        .collect()
 }
 
 /// What one service may do.
@@ -174,7 +178,12 @@ impl BusPermissions {
         for request in ["STREAM.INFO", "STREAM.MSG.GET", "STREAM.MSG.DELETE", "STREAM.PURGE"] {
             self.request(&format!("{request}.{stream}"));
         }
-        for request in ["CONSUMER.CREATE", "CONSUMER.INFO", "CONSUMER.MSG.NEXT", "CONSUMER.DELETE"] {
+        for request in [
+            "CONSUMER.CREATE",
+            "CONSUMER.INFO",
+            "CONSUMER.MSG.NEXT",
+            "CONSUMER.DELETE",
+        ] {
             self.request(&format!("{request}.{stream}.*"));
         }
     }
@@ -212,7 +221,10 @@ pub fn nats_config() -> String {
     }
     let variable = password_variable(OPERATOR);
     // Writing to a text cannot fail.
-    let _ = write!(text, "    # A person who backs up, restores or looks at streams.\n    {{ user: {OPERATOR}, password: ${variable} }}\n  ]\n}}\n");
+    let _ = write!(
+        text,
+        "    # A person who backs up, restores or looks at streams.\n    {{ user: {OPERATOR}, password: ${variable} }}\n  ]\n}}\n"
+    );
     text
 }
 
@@ -223,7 +235,10 @@ pub fn password_variable(user: &str) -> String {
 
 fn user(text: &mut String, permissions: &BusPermissions) {
     let list = |subjects: &BTreeSet<String>| {
-        let quoted: Vec<String> = subjects.iter().map(|subject| format!("          \"{subject}\"\n")).collect();
+        let quoted: Vec<String> = subjects
+            .iter()
+            .map(|subject| format!("          \"{subject}\"\n"))
+            .collect();
         quoted.concat()
     };
     let BusPermissions {
@@ -260,13 +275,28 @@ mod tests {
             let named = |what: &str| permissions.publish.iter().any(|subject| subject.contains(what));
             let owner = permissions.user == "notification";
             assert_eq!(named("SUBSCRIBERS") || named("subscribers."), owner, "{permissions:?}");
-            assert_eq!(named("STREAM.CREATE") || named("STREAM.UPDATE"), owner, "{permissions:?}");
+            assert_eq!(
+                named("STREAM.CREATE") || named("STREAM.UPDATE"),
+                owner,
+                "{permissions:?}"
+            );
             // A wildcard in place of a stream would reach every stream.
-            for subject in permissions.publish.iter().filter(|subject| subject.starts_with("$JS.API.")) {
-                let stream = streams().into_iter().any(|stream| subject.split('.').any(|token| token == stream));
+            for subject in permissions
+                .publish
+                .iter()
+                .filter(|subject| subject.starts_with("$JS.API."))
+            {
+                let stream = streams()
+                    .into_iter()
+                    .any(|stream| subject.split('.').any(|token| token == stream));
                 assert!(stream || subject == "$JS.API.INFO", "{subject}");
             }
-            assert!(permissions.subscribe.iter().all(|subject| subject.starts_with("_INBOX_")));
+            assert!(
+                permissions
+                    .subscribe
+                    .iter()
+                    .all(|subject| subject.starts_with("_INBOX_"))
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::clock::Clock;
-use common::config::{CommonConfig, Settings};
+use common::config::{CommonConfig, Secret, Settings, without_userinfo};
 use common::tasks;
 use tracing::info;
 
@@ -22,7 +22,7 @@ pub struct IndexingConfig {
     /// Address of the ingest service, which has the registry of accepted papers.
     pub ingest_url: String,
     /// Token for both.
-    pub key: Option<String>,
+    pub key: Option<Secret>,
     /// Weight of the dense leg; `None` is what was measured for the encoder.
     pub dense_weight: Option<f64>,
 }
@@ -103,7 +103,7 @@ impl StoreLocation {
             Self::Qdrant { url, api_key, settings } => {
                 let clock = clock.clone();
                 let opened = QdrantCollections::connect(url, api_key.as_deref(), settings.clone(), clock).await?;
-                info!(url, "the catalogue is in Qdrant");
+                info!(url = without_userinfo(url), "the catalogue is in Qdrant");
                 Ok(Arc::new(opened))
             }
         }

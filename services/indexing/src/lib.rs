@@ -19,6 +19,7 @@ mod verify;
 
 use std::sync::Arc;
 
+use common::config::Secret;
 use common::grpc::channel;
 use common::service::{Assembly, ServiceError};
 use proto::index::v1::index_admin_service_server::IndexAdminServiceServer;
@@ -40,7 +41,7 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
     let connect = |url: &str| {
-        let channel = channel(url, config.key.as_deref());
+        let channel = channel(url, config.key.as_ref().map(Secret::expose));
         channel.map_err(|error| ServiceError::start(NAME, error))
     };
     let trending = Arc::new(TrendingPapers::new(assembly.clock()));
@@ -50,13 +51,13 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         config,
         trending: Arc::clone(&trending),
         cell: IndexingCell::default(),
-        bus: assembly.bus.clone(),
+        bus: assembly.bus().clone(),
         clock: assembly.clock(),
         tasks: assembly.tasks(),
     };
     assembly.add_grpc(SearchServiceServer::new(grpc::SearchHandler {
         indexing: Arc::clone(&opening.cell),
-        bus: assembly.bus.clone(),
+        bus: assembly.bus().clone(),
         clock: assembly.clock(),
         stop: assembly.stop.clone(),
         lists: search::pages::ResultLists::default(),

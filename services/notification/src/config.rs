@@ -1,9 +1,11 @@
 //! The settings of the service.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::config::{CommonConfig, Settings};
+use common::config::{CommonConfig, Secret, Settings};
 use domain::schedule::Schedule;
 use jiff::SignedDuration;
 
@@ -12,14 +14,14 @@ use crate::limits::SubscribeLimits;
 use crate::trust::TrustStore;
 use crate::{mailer, webhooks};
 
-/// Settings of the service.
-#[derive(Debug, Clone)]
+/// Settings of the service. Not to be printed: some are secrets.
+#[derive(Clone)]
 pub struct NotificationConfig {
     pub(crate) redis_url: String,
     pub(crate) embedding_url: String,
     pub(crate) indexing_url: Option<String>,
     pub(crate) limits: SubscribeLimits,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<Secret>,
     /// Whether callers have to present a key.
     pub(crate) requires_key: bool,
     pub(crate) mail: mailer::config::MailerConfig,
@@ -176,7 +178,11 @@ fn kept_secret(path: &Path) -> Result<Vec<u8>, String> {
     }
     let key: [u8; 32] = rand::random();
     let fresh = path.with_extension("new");
-    std::fs::write(&fresh, key)
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(&fresh)
+        .and_then(|mut file| file.write_all(&key))
         .and_then(|()| std::fs::rename(&fresh, path))
         .map_err(problem)?;
     Ok(key.to_vec())

@@ -33,6 +33,7 @@ mod window;
 use std::sync::Arc;
 
 use common::clock::Clock;
+use common::config::Secret;
 use common::journal::Journal;
 use common::service::{Assembly, ServiceError};
 use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
@@ -88,7 +89,7 @@ fn failed(problem: String) -> ServiceError {
 /// The store, brought up to its log: whom a lost Redis has forgotten must not be mailed, or subscribed, anew.
 async fn open_store(config: &NotificationConfig, assembly: &Assembly) -> Result<RedisStore, ServiceError> {
     let times = StoreTimes::new(config.lease, config.window);
-    let log = Journal::open(&assembly.bus, times.retention.unsigned_abs()).await?;
+    let log = Journal::open(assembly.bus(), times.retention.unsigned_abs()).await?;
     let (clock, tasks) = (assembly.clock(), assembly.tasks());
     let store = RedisStore::connect(&config.redis_url, Some(log), times, clock, &tasks).await;
     let store = store.map_err(|error| failed(error.to_string()))?;
@@ -145,7 +146,7 @@ fn interests(
     window: &SharedWindow,
     clock: Clock,
 ) -> Result<InterestEmbedder, String> {
-    let key = config.key.as_deref();
+    let key = config.key.as_ref().map(Secret::expose);
     let examples = match &config.indexing_url {
         Some(url) => Some(Arc::new(IndexedExamples::new(url, &config.embedding_url, key)?) as Arc<dyn ExampleSource>),
         None => None,
@@ -200,7 +201,7 @@ fn serve(
 /// Fills the window with papers, and says what is trending among them.
 fn fill_window(config: &NotificationConfig, assembly: &mut Assembly, window: SharedWindow) -> Result<(), String> {
     let trending: Arc<dyn TrendingSource> = match &config.indexing_url {
-        Some(url) => Arc::new(TrendingIndex::new(url, config.key.as_deref())?),
+        Some(url) => Arc::new(TrendingIndex::new(url, config.key.as_ref().map(Secret::expose))?),
         None => Arc::new(NothingTrending),
     };
     let following = trending::follow(
@@ -213,7 +214,7 @@ fn fill_window(config: &NotificationConfig, assembly: &mut Assembly, window: Sha
     assembly.tasks().run_infallible("trending", following);
     let not_ready = [assembly.readiness.ticket(), assembly.readiness.ticket()];
     let filling = pipeline::fill(
-        assembly.bus.clone(),
+        assembly.bus().clone(),
         window,
         config.window,
         not_ready,

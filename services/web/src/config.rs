@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::config::{CommonConfig, Settings};
+use common::config::{CommonConfig, Secret, Settings};
 
 use crate::caching::CacheSettings;
 use crate::caller::{self, SiteSettings};
@@ -21,7 +21,7 @@ pub struct WebConfig {
     /// gRPC address of ingest.
     pub attention_url: String,
     /// Key for calls to these services.
-    pub key: Option<String>,
+    pub key: Option<Secret>,
     /// How readers reach this site, and through which proxies.
     pub site: SiteSettings,
     /// How long answers and pages are cached, and how many.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use common::clock::Clock;
+use common::config::Secret;
 use common::grpc::{self, ChannelError, ServiceChannel};
 use proto::attention::v1::attention_service_client::AttentionServiceClient;
 use proto::delivery::v1::delivery_service_client::DeliveryServiceClient;
@@ -43,7 +44,7 @@ pub struct BackendChannels {
 impl AppState {
     /// Connects to a service when it is first needed.
     pub fn new(config: &WebConfig, pages: Arc<PageRenderer>, clock: Clock) -> Result<Self, ChannelError> {
-        let channel = |url: &str| grpc::channel(url, config.key.as_deref());
+        let channel = |url: &str| grpc::channel(url, config.key.as_ref().map(Secret::expose));
         let channels = BackendChannels {
             search: channel(&config.search_url)?,
             subscriptions: channel(&config.subscriptions_url)?,

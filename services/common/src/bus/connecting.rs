@@ -17,10 +17,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Connects, or says why not: at once where the server refuses us, else after the deadline.
-pub(super) async fn connect_within_deadline(
-    config: &BusConfig,
-    process: &str,
-) -> Result<async_nats::Client, BusError> {
+pub(super) async fn connect_within_deadline(config: &BusConfig, process: &str) -> Result<async_nats::Client, BusError> {
     warn_of_clear_text(config);
     let deadline = Instant::now() + CONNECT_DEADLINE;
     let mut waiting = false;
@@ -135,8 +132,8 @@ fn warn_of_clear_text(config: &BusConfig) {
         host == "localhost" || host.parse().is_ok_and(is_loopback)
     };
     for server in config.servers() {
-        let in_the_clear = url::Url::parse(server)
-            .is_ok_and(|url| url.scheme() == "nats" && !url.host_str().is_some_and(local));
+        let in_the_clear =
+            url::Url::parse(server).is_ok_and(|url| url.scheme() == "nats" && !url.host_str().is_some_and(local));
         if in_the_clear {
             warn!(
                 server,
@@ -154,7 +151,9 @@ fn report(event: &Event) {
         Event::ClientError(error) => warn!(%error, "the connection to nats-server has a problem"),
         Event::Disconnected => warn!("the connection to nats-server is lost; it is sought again"),
         Event::Connected => info!("connected to nats-server"),
-        Event::SlowConsumer(subscription) => warn!(subscription, "messages of nats-server came faster than they were read"),
+        Event::SlowConsumer(subscription) => {
+            warn!(subscription, "messages of nats-server came faster than they were read")
+        }
         other => tracing::debug!(%other, "the connection to nats-server changed"),
     }
 }

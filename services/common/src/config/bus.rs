@@ -178,7 +178,11 @@ fn read_login(settings: &mut Settings, in_url: BusLogin) -> BusLogin {
 }
 
 fn read_tls(settings: &mut Settings) -> BusTls {
-    let mut path = |key: &str| Some(settings.text(key)).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let mut path = |key: &str| {
+        Some(settings.text(key))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
     let ca_file = path("nats.ca_file");
     let certificate = path("nats.tls_certificate");
     let key = path("nats.tls_key");
@@ -192,10 +196,16 @@ fn read_tls(settings: &mut Settings) -> BusTls {
     if let Some(key) = &key
         && let Err(error) = PrivateKeyDer::from_pem_file(key)
     {
-        settings.problem("nats.tls_key", &format!("must be a PEM file with a private key: {error}"));
+        settings.problem(
+            "nats.tls_key",
+            &format!("must be a PEM file with a private key: {error}"),
+        );
     }
     if certificate.is_some() != key.is_some() {
-        settings.problem("nats.tls_key", "must be set together with nats.tls_certificate, or neither");
+        settings.problem(
+            "nats.tls_key",
+            "must be set together with nats.tls_certificate, or neither",
+        );
     }
     BusTls {
         ca_file,
@@ -251,21 +261,32 @@ mod tests {
 
     #[test]
     fn one_way_to_log_in_is_allowed_and_it_must_be_whole() {
-        let both = read(&[("URL", "nats://a:hunter2@one"), ("USER", "b"), ("PASSWORD", "hunter3")]).expect_err("two ways");
-        assert!(both.contains("nats.url = \"nats://***@one\"") && both.contains("one way too many"), "{both}");
+        let both =
+            read(&[("URL", "nats://a:hunter2@one"), ("USER", "b"), ("PASSWORD", "hunter3")]).expect_err("two ways");
+        assert!(
+            both.contains("nats.url = \"nats://***@one\"") && both.contains("one way too many"),
+            "{both}"
+        );
         assert!(!both.contains("hunter"), "{both}");
         for (given, missing) in [("USER", "nats.password"), ("PASSWORD", "nats.user")] {
             let half = read(&[(given, "x")]).expect_err("half a login");
             assert!(half.contains(&format!("{missing} = ")), "{half}");
         }
         let seed = read(&[("NKEY_SEED", "SUhunter2")]).expect_err("no seed");
-        assert!(seed.contains("nats.nkey_seed = (not shown)") && !seed.contains("hunter2"), "{seed}");
+        assert!(
+            seed.contains("nats.nkey_seed = (not shown)") && !seed.contains("hunter2"),
+            "{seed}"
+        );
     }
 
     #[test]
     fn tls_files_that_cannot_work_are_refused() {
-        let wrong = read(&[("CA_FILE", "/nowhere/ca.pem"), ("TLS_CERTIFICATE", "/nowhere/own.pem")]).expect_err("no files");
+        let wrong =
+            read(&[("CA_FILE", "/nowhere/ca.pem"), ("TLS_CERTIFICATE", "/nowhere/own.pem")]).expect_err("no files");
         assert!(wrong.contains("3 mistakes"), "{wrong}");
-        assert!(wrong.contains("nats.tls_key") && wrong.contains("/nowhere/ca.pem"), "{wrong}");
+        assert!(
+            wrong.contains("nats.tls_key") && wrong.contains("/nowhere/ca.pem"),
+            "{wrong}"
+        );
     }
 }

@@ -107,7 +107,9 @@ pub(crate) fn read_file(path: &Path) -> Result<String, SecretFileError> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(wrong(format!("is larger than {MOST_BYTES} bytes; it must hold the secret alone")));
+        return Err(wrong(format!(
+            "is larger than {MOST_BYTES} bytes; it must hold the secret alone"
+        )));
     }
     let text = String::from_utf8(bytes).map_err(|_| wrong("is not text in UTF-8".to_owned()))?;
     let secret = text.trim_end_matches(['\r', '\n']);

@@ -309,8 +309,10 @@ impl Settings {
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => {
-                self.problems
-                    .push(file_problem(format!("is not TOML: {}", place_and_message(&text, &error))));
+                self.problems.push(file_problem(format!(
+                    "is not TOML: {}",
+                    place_and_message(&text, &error)
+                )));
                 return;
             }
         };

@@ -6,11 +6,11 @@
 
 use async_nats::jetstream::kv;
 use common::bus::Bus;
+use common::{flow, streams};
 use futures::{Stream, StreamExt as _};
 
 use super::state::SourceState;
 
-const BUCKET: &str = "ingest-sources";
 /// How often a change is tried again because others change the same source at the same moment.
 const ATTEMPTS: usize = 32;
 
@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum StateStoreError {
     /// The bucket does not answer.
-    #[error("the bucket {BUCKET} does not answer: {0}")]
+    #[error("the bucket of sources does not answer: {0}")]
     Bucket(String),
     /// A state that this release cannot read.
     #[error("the stored state of source {name} cannot be read: {problem}; another release may have written it")]
@@ -40,16 +40,9 @@ pub struct SourceStateStore {
 }
 
 impl SourceStateStore {
-    /// Opens the bucket, making it at the first start.
+    /// Opens the bucket, once it is there.
     pub async fn open(bus: &Bus) -> Result<Self, StateStoreError> {
-        let config = kv::Config {
-            bucket: BUCKET.to_owned(),
-            description: "State of each source of papers".to_owned(),
-            history: 1,
-            num_replicas: bus.replicas(),
-            ..kv::Config::default()
-        };
-        let bucket = bus.jetstream().create_key_value(config).await.map_err(failed)?;
+        let bucket = streams::bucket(bus, flow::SOURCES_BUCKET).await.map_err(failed)?;
         Ok(Self { bucket })
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::kv;
 use common::bus::Bus;
+use common::{flow, streams};
 use domain::PaperId;
 use domain::identity::hex;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -17,7 +18,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::{RegistryError, parse_stored_id, unavailable};
 
-const BUCKET: &str = "ingest-papers";
 /// Concurrent look-ups of one page.
 const LOOK_UPS: usize = 64;
 /// The least number of records fetched at once, so that a page with many aliases is not fetched one by one.
@@ -82,16 +82,9 @@ pub struct PaperRecords {
 }
 
 impl PaperRecords {
-    /// Opens the bucket, making it at the first start.
+    /// Opens the bucket, once it is there.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
-        let config = kv::Config {
-            bucket: BUCKET.to_owned(),
-            description: "The newest revision of each paper id".to_owned(),
-            history: 1,
-            num_replicas: bus.replicas(),
-            ..kv::Config::default()
-        };
-        let bucket = bus.jetstream().create_key_value(config).await.map_err(unavailable)?;
+        let bucket = streams::bucket(bus, flow::PAPERS_BUCKET).await?;
         Ok(Self { bucket })
     }
 

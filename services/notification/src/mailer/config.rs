@@ -18,8 +18,8 @@ use super::rate_limit::SendRateLimiter;
 use super::smtp::{SmtpPool, SmtpServer, SmtpTransport};
 use crate::trust::TrustStore;
 
-/// The settings.
-#[derive(Debug, Clone)]
+/// The settings. Not to be printed: the address of the mail server may hold a password.
+#[derive(Clone)]
 pub struct MailerConfig {
     smtp_url: Option<String>,
     maildir: PathBuf,

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use common::clock::Clock;
+use common::config::without_userinfo;
 use qdrant_client::{Qdrant, QdrantError};
 use tonic::Code;
 
@@ -36,7 +37,7 @@ impl QdrantServer {
     /// Prepares connections; none is made yet.
     pub fn new(url: &str, api_key: Option<&str>, timeout: Duration, clock: Clock) -> Result<Self, StoreError> {
         Ok(Self {
-            url: url.to_owned(),
+            url: without_userinfo(url),
             reads: ServerConnection::new(url, api_key, timeout)?,
             writes: ServerConnection::new(url, api_key, timeout * QdrantSettings::WRITES)?,
             clock,
@@ -142,7 +143,7 @@ impl ServerConnection {
             .skip_compatibility_check();
         settings.api_key = api_key.map(str::to_owned);
         let client = settings.build().map_err(|error| StoreError::Unusable {
-            place: url.to_owned(),
+            place: without_userinfo(url),
             problem: error.to_string(),
         })?;
         Ok(Self { client, limit })
