@@ -11,6 +11,7 @@ pub mod data;
 pub mod feeds;
 pub mod killable;
 pub mod mail;
+pub mod nats;
 pub mod otlp;
 pub mod prometheus;
 pub mod proxy;

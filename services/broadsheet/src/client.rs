@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use common::config::Secret;
 use common::grpc::{ServiceChannel, channel};
 use standalone::{DataFolder, Endpoint};
 
@@ -21,9 +22,8 @@ fn key(connect: &ConnectArgs) -> Result<Option<String>, CommandError> {
     let Some(file) = &connect.key_file else {
         return Ok(connect.key.clone());
     };
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| CommandError::data(format!("--key-file {}: {error}", file.display())))?;
-    Ok(Some(text.trim().to_owned()))
+    let key = Secret::from_file(file).map_err(|error| CommandError::data(format!("--key-file {error}")))?;
+    Ok(Some(key.expose().to_owned()))
 }
 
 /// The given data folder, or the user's default one.

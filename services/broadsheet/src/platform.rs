@@ -10,6 +10,7 @@ mod tools;
 use std::future::Future;
 
 use common::clock::Clock;
+use common::config::Secret;
 use common::lifecycle;
 use common::service::{Assembly, Bound, ServiceError, bind};
 use common::tasks::{Job, Supervisor};
@@ -27,7 +28,7 @@ pub struct Platform {
     /// Where it can be reached.
     pub endpoint: Endpoint,
     /// The key that calls to it may present, where it requires one.
-    pub key: Option<String>,
+    pub key: Option<Secret>,
     /// Cancel to stop it.
     pub stop: CancellationToken,
     running: Job<Result<(), ServiceError>>,

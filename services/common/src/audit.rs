@@ -132,8 +132,7 @@ impl AuditPublisher {
         let subject = format!("{}.{}", flow::AUDIT_PREFIX, entry.service);
         let id = uuid::Uuid::new_v4().simple().to_string();
         let Some(bus) = &self.bus else { return };
-        let published = bus
-            .publish_raw(&subject, &id, HeaderMap::new(), entry.encode_to_vec().into());
+        let published = bus.publish_raw(&subject, &id, HeaderMap::new(), entry.encode_to_vec().into());
         if let Err(error) = published.await {
             warn!(%error, "audit entry not published; it is in this log");
             DROPPED.inc();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use self::bus::{BusConfig, BusLogin, BusTls};
 pub use self::secret::{Secret, SecretFileError, without_userinfo};
-pub use self::settings::{ConfigError, ConfigProblem, ENVIRONMENT_PREFIX, Settings};
+pub use self::settings::{ConfigError, ConfigProblem, ENVIRONMENT_PREFIX, Settings, place_and_message};
 use crate::keys::{KeyFile, KeyRecord};
 
 /// Defaults of the sections every service shares.

@@ -4,7 +4,7 @@
 //! replays on its own.
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy};
+use async_nats::jetstream::consumer::{self, AckPolicy};
 use futures::StreamExt as _;
 use prost::Message as _;
 use proto::operations::v1::{DeadLetter, Header};
@@ -114,15 +114,7 @@ async fn original(bus: &Bus, advisory: &Advisory) -> Result<Option<StoredMessage
     let Some(route) = flow::route_of_consumer(&advisory.consumer) else {
         return Ok(None);
     };
-    let from = DeliverPolicy::ByStartSequence {
-        start_sequence: advisory.stream_seq,
-    };
-    let (waiting, mut messages) = streams::read_in_order(bus, flow::STREAM, Some(route.subject), from).await?;
-    if waiting == 0 {
-        return Ok(None);
-    }
-    let first = messages.next().await;
-    Ok(first.filter(|first| first.sequence == advisory.stream_seq))
+    streams::read_one(bus, flow::STREAM, route.subject, advisory.stream_seq).await
 }
 
 /// Records a message that a replay could not use, unless it is on record already: every replica comes upon it, and again

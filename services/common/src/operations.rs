@@ -110,7 +110,9 @@ impl OperationsService for Operations {
                 .parse()
                 .map_err(|_| status::invalid("page_token", "is not one that a response gave"))?,
         };
-        let mut letters = dead_letters::list(self.operator_bus()?, from, size + 1).await.map_err(failed)?;
+        let mut letters = dead_letters::list(self.operator_bus()?, from, size + 1)
+            .await
+            .map_err(failed)?;
         let next = if letters.len() > size {
             letters.pop().map(|letter| letter.id)
         } else {
@@ -130,7 +132,9 @@ impl OperationsService for Operations {
         request: Request<GetDeadLetterRequest>,
     ) -> Result<Response<GetDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        let letter = dead_letters::get(self.operator_bus()?, sequence(&id)?).await.map_err(failed)?;
+        let letter = dead_letters::get(self.operator_bus()?, sequence(&id)?)
+            .await
+            .map_err(failed)?;
         let letter = letter.ok_or_else(|| status::not_found("dead letter", &id))?;
         let payload_json = to_json(&letter.message_type, &letter.payload).unwrap_or_default();
         Ok(Response::new(GetDeadLetterResponse {
@@ -144,7 +148,10 @@ impl OperationsService for Operations {
         request: Request<ReplayDeadLetterRequest>,
     ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        if !dead_letters::replay(self.operator_bus()?, sequence(&id)?).await.map_err(failed)? {
+        if !dead_letters::replay(self.operator_bus()?, sequence(&id)?)
+            .await
+            .map_err(failed)?
+        {
             return Err(status::not_found("dead letter", &id));
         }
         Ok(Response::new(ReplayDeadLetterResponse {}))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::{consumer, kv, stream};
+use async_nats::jetstream::{self, consumer, kv, stream};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -21,6 +21,8 @@ use crate::flow::{self, BUCKETS, Bucket, Consumption, Route};
 /// How long a process waits for a stream that another one makes.
 const STREAM_DEADLINE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long the server keeps a reader that disappeared.
+const READER_FORGOTTEN: Duration = Duration::from_secs(30);
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
@@ -251,7 +253,7 @@ pub(crate) async fn read_in_order(
 ) -> Result<(u64, BoxStream<'static, StoredMessage>), BusError> {
     // The server's permissions look at the subject of the request, which has the filter only beside a name.
     let config = consumer::pull::OrderedConfig {
-        name: Some(format!("{}-{}", bus.process, Uuid::new_v4().simple())),
+        name: Some(reader_name(bus)),
         filter_subject: subject.unwrap_or_default().to_owned(),
         deliver_policy: from,
         ..consumer::pull::OrderedConfig::default()
@@ -260,18 +262,61 @@ pub(crate) async fn read_in_order(
     let mut consumer = stream.create_consumer(config).await.map_err(request)?;
     let pending = consumer.info().await.map_err(request)?.num_pending;
     let messages = consumer.messages().await.map_err(request)?;
-    let stored = messages.filter_map(|message| async move {
+    let messages = messages.filter_map(|message| async move {
         let message = message
             .inspect_err(|error| warn!(%error, "reading a stream in order failed for a moment"))
             .ok()?;
-        let info = message.info().ok()?;
-        Some(StoredMessage {
-            sequence: info.stream_sequence,
-            pending: info.pending,
-            subject: message.subject.to_string(),
-            payload: message.payload.clone(),
-            headers: message.headers.clone(),
-        })
+        stored(&message)
     });
-    Ok((pending, stored.boxed()))
+    Ok((pending, messages.boxed()))
+}
+
+/// The message of a subject at a sequence; `None` where the stream has none there.
+pub(crate) async fn read_one(
+    bus: &Bus,
+    stream: &str,
+    subject: &str,
+    sequence: u64,
+) -> Result<Option<StoredMessage>, BusError> {
+    let name = reader_name(bus);
+    let config = consumer::pull::Config {
+        name: Some(name.clone()),
+        filter_subject: subject.to_owned(),
+        deliver_policy: DeliverPolicy::ByStartSequence {
+            start_sequence: sequence,
+        },
+        ack_policy: consumer::AckPolicy::None,
+        inactive_threshold: READER_FORGOTTEN,
+        memory_storage: true,
+        num_replicas: 1,
+        ..consumer::pull::Config::default()
+    };
+    let stream = bus.context.get_stream_no_info(stream).await.map_err(request)?;
+    let reader = stream.create_consumer(config).await.map_err(request)?;
+    let first = if reader.cached_info().num_pending > 0 {
+        let mut messages = reader.fetch().max_messages(1).messages().await.map_err(request)?;
+        messages.next().await.transpose().map_err(request)?
+    } else {
+        None
+    };
+    // Otherwise the server drops it later by itself.
+    let _ = stream.delete_consumer(&name).await;
+    let stored = first.as_ref().and_then(stored);
+    Ok(stored.filter(|stored| stored.sequence == sequence))
+}
+
+/// A name that no other reader has.
+fn reader_name(bus: &Bus) -> String {
+    format!("{}-{}", bus.process, Uuid::new_v4().simple())
+}
+
+fn stored(message: &jetstream::Message) -> Option<StoredMessage> {
+    let info = message.info().ok()?;
+    Some(StoredMessage {
+        sequence: info.stream_sequence,
+        pending: info.pending,
+        subject: message.subject.to_string(),
+        payload: message.payload.clone(),
+        headers: message.headers.clone(),
+    })
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::clock::Clock;
+use common::config::Secret;
 use common::grpc::{ServiceChannel, channel};
 use proto::subscriptions::v1::{Consent, Interest, SubscribeRequest};
 
@@ -28,7 +29,8 @@ pub async fn run(start: &StartArgs, papers: Option<PathBuf>, once: bool, clock: 
     // The command prints what happens; the log is for what goes wrong.
     let platform = Platform::start(start, "warn", clock.clone()).await?;
     up::announce(&platform);
-    let channel = channel(&platform.endpoint.grpc, platform.key.as_deref()).map_err(CommandError::other)?;
+    let channel =
+        channel(&platform.endpoint.grpc, platform.key.as_ref().map(Secret::expose)).map_err(CommandError::other)?;
     let source = if papers.is_some() { "file" } else { "sample" };
     let result = show(channel, reader, source, &clock).await;
     if once || result.is_err() {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use common::clock::Clock;
+use common::config::Secret;
 use common::grpc::{ServiceChannel, channel};
 use proto::embedding::v1::GetModelRequest;
 use proto::embedding::v1::embedding_service_client::EmbeddingServiceClient;
@@ -62,7 +63,7 @@ pub async fn run(args: EvalArgs, clock: Clock) -> Result<(), CommandError> {
         install: args.install,
     };
     let platform = Platform::start_isolated(&start, "warn", clock.clone()).await?;
-    let report = match channel(&platform.endpoint.grpc, platform.key.as_deref()) {
+    let report = match channel(&platform.endpoint.grpc, platform.key.as_ref().map(Secret::expose)) {
         Ok(channel) => measure(channel, &set, &clock).await,
         Err(error) => Err(CommandError::other(error)),
     };

@@ -39,6 +39,11 @@ impl Secret {
         }
     }
 
+    /// From a file, which holds it alone.
+    pub fn from_file(path: &Path) -> Result<Self, SecretFileError> {
+        Ok(Self::new(read_file(path)?).with_file(Some(path.to_owned())))
+    }
+
     /// With the file that it was read from.
     pub(crate) fn with_file(mut self, file: Option<PathBuf>) -> Self {
         self.file = file;

@@ -433,7 +433,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// Where a file is wrong and why, without the line itself, which may hold a secret.
-fn place_and_message(text: &str, error: &toml::de::Error) -> String {
+pub fn place_and_message(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     before.map_or_else(
         || error.message().to_owned(),
