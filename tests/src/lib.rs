@@ -13,6 +13,7 @@ pub mod dns;
 pub mod feeds;
 pub mod killable;
 pub mod mail;
+pub mod nats;
 pub mod otlp;
 pub mod prometheus;
 pub mod proxy;

@@ -6,6 +6,14 @@ use standalone::{Children, DataFolder, Programs, Toolbox};
 
 use crate::Platform;
 
+/// A connection to NATS as the user that a URL names.
+pub async fn nats_client(url: &str) -> async_nats::Client {
+    let (login, address) = url.strip_prefix("nats://").unwrap().rsplit_once('@').unwrap();
+    let (user, password) = login.split_once(':').unwrap();
+    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+    options.connect(address).await.unwrap()
+}
+
 /// The servers, over a folder of their own.
 pub struct Servers {
     /// Where they are.
@@ -30,12 +38,17 @@ impl Servers {
         Self { children, folder }
     }
 
-    /// `nats://…`
+    /// `nats://user:password@…`
     pub fn nats(&self) -> String {
         self.children.nats_url().unwrap()
     }
 
-    /// `redis://…`
+    /// A connection to NATS.
+    pub async fn nats_client(&self) -> async_nats::Client {
+        nats_client(&self.nats()).await
+    }
+
+    /// `redis://:password@…`
     pub fn redis(&self) -> String {
         self.children.redis_url().unwrap()
     }

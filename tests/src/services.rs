@@ -42,6 +42,14 @@ pub struct Services {
 impl Services {
     /// Starts servers and services, and returns when every service says it is ready.
     pub async fn start(environment: &[(&'static str, &str)]) -> Self {
+        Self::start_each(environment, |_| Vec::new()).await
+    }
+
+    /// The same with settings of each service's own, which win.
+    pub async fn start_each(
+        environment: &[(&'static str, &str)],
+        own: impl Fn(&'static str) -> Vec<(&'static str, String)>,
+    ) -> Self {
         let servers = Servers::start().await;
         let folder = tempfile::tempdir().unwrap();
         let ports = free_ports::<11>();
@@ -51,7 +59,8 @@ impl Services {
         shared.extend(environment.iter().map(|&(name, value)| (name, value.to_owned())));
         let running = NAMES.iter().enumerate().map(|(index, name)| {
             let (grpc, admin) = (ports[2 * index], ports[2 * index + 1]);
-            Service::spawn(name, grpc, admin, &shared, folder.path())
+            let settings: Vec<_> = shared.iter().cloned().chain(own(name)).collect();
+            Service::spawn(name, grpc, admin, &settings, folder.path())
         });
         let mut this = Self {
             running: running.collect(),

@@ -44,7 +44,7 @@ async fn what_cannot_be_handled_is_kept_read_replayed_and_dropped() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     let running = servers.platform(folder.path()).await;
-    let stream = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    let stream = jetstream::new(servers.nats_client().await);
     for payload in [b"no message at all".to_vec(), nameless()] {
         let stored = stream.publish("papers.accepted", payload.into()).await.unwrap();
         stored.await.unwrap();
@@ -80,7 +80,7 @@ async fn a_message_given_up_without_workers_becomes_a_dead_letter() {
     // The first start makes the consumers.
     assert_eq!(servers.platform(folder.path()).await.stop(), 0);
 
-    let context = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    let context = jetstream::new(servers.nats_client().await);
     let stored = context.publish("papers.accepted", nameless().into()).await.unwrap();
     stored.await.unwrap();
     let stream = context.get_stream("PAPERS").await.unwrap();
@@ -110,7 +110,7 @@ async fn what_a_replay_cannot_use_is_a_dead_letter_once() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
     let running = servers.platform(folder.path()).await;
-    let stream = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    let stream = jetstream::new(servers.nats_client().await);
     for subject in ["papers.indexed", "attention.recorded"] {
         let stored = stream.publish(subject, "no message at all".into()).await.unwrap();
         stored.await.unwrap();

@@ -122,7 +122,7 @@ async fn kill_at_the_mail(platform: Platform, folder: &Path, reader: String) {
 async fn papers_and_digests_survive_a_kill_between_any_two_stages() {
     let servers = Servers::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let nats = async_nats::connect(servers.nats()).await.unwrap();
+    let nats = servers.nats_client().await;
     let mut acknowledged = BTreeSet::new();
     let mut kills = 0;
     for (round, subject) in STRIKES.into_iter().enumerate() {

@@ -75,7 +75,11 @@ fn known() -> BTreeSet<String> {
         } else if let Some((key, _)) = line.split_once(" = ")
             && !key.starts_with('#')
         {
-            known.insert(format!("BROADSHEET_{section}__{}", key.to_uppercase()));
+            let setting = format!("BROADSHEET_{section}__{}", key.to_uppercase());
+            if line.ends_with("# secret") {
+                known.insert(format!("{setting}_FILE"));
+            }
+            known.insert(setting);
         }
     }
     known

@@ -323,11 +323,12 @@ async fn an_emptied_redis_is_filled_again_under_a_running_platform() {
     }
     platform.must(&["digest", "send", "--now"]);
     platform.must(&["subscribers", "suppress", "eve@example.org"]);
-    let mut redis = TcpStream::connect(servers.redis().replace("redis://", "")).unwrap();
-    redis.write_all(b"FLUSHALL\r\n").unwrap();
-    let mut answer = String::new();
-    BufReader::new(redis).read_line(&mut answer).unwrap();
-    assert_eq!(answer.trim(), "+OK");
+    let url = servers.redis().replace("redis://:", "");
+    let (password, address) = url.split_once('@').unwrap();
+    let mut redis = TcpStream::connect(address).unwrap();
+    write!(redis, "AUTH {password}\r\nFLUSHALL\r\n").unwrap();
+    let answers: Vec<String> = BufReader::new(redis).lines().take(2).map(Result::unwrap).collect();
+    assert_eq!(answers, ["+OK", "+OK"]);
     eventually("everybody is there again", async || {
         let shown = platform.run(&["subscribers", "show", "ada@example.org", "--json"]);
         (shown.status == 0).then_some(())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use common::clock::Clock;
-use common::config::CallerConfig;
+use common::config::{CallerConfig, Secret};
 use common::grpc::{self, ServiceChannel};
 use common::tls::{ClientTls, TlsFiles};
 use standalone::{DataFolder, Endpoint};
@@ -37,13 +37,12 @@ fn caller(connect: &ConnectArgs) -> Result<CallerConfig, CommandError> {
     })
 }
 
-fn key(connect: &ConnectArgs) -> Result<Option<String>, CommandError> {
+fn key(connect: &ConnectArgs) -> Result<Option<Secret>, CommandError> {
     let Some(file) = &connect.key_file else {
-        return Ok(connect.key.clone());
+        return Ok(connect.key.clone().map(Secret::new));
     };
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| CommandError::data(format!("--key-file {}: {error}", file.display())))?;
-    Ok(Some(text.trim().to_owned()))
+    let key = Secret::from_file(file).map_err(|error| CommandError::data(format!("--key-file {error}")))?;
+    Ok(Some(key))
 }
 
 /// The given data folder, or the user's default one.

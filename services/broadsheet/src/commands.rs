@@ -10,6 +10,7 @@ pub mod index;
 pub mod ingest;
 pub mod keys;
 pub mod mail;
+pub mod nats;
 pub mod search;
 pub mod signals;
 pub mod sources;

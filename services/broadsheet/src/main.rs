@@ -23,7 +23,8 @@ use clap::{Args, Parser, Subcommand};
 use common::clock::Clock;
 use standalone::PackageInstall;
 
-use crate::commands::{ClientCommand, eval, keys, mail};
+use crate::commands::nats::NatsCommand;
+use crate::commands::{ClientCommand, eval, keys, mail, nats};
 use crate::error::CommandError;
 
 /// Broadsheet, the daily paper of papers.
@@ -184,6 +185,11 @@ enum Command {
         #[command(subcommand)]
         command: mail::MailCommand,
     },
+    /// What to tell nats-server about the platform: the rights of each service
+    Nats {
+        #[command(subcommand)]
+        command: NatsCommand,
+    },
     /// Become a server that ends with its parent; used by `up` itself
     #[command(hide = true)]
     SupervisedChild {
@@ -232,6 +238,7 @@ async fn run(command: Command, clock: Clock) -> Result<(), CommandError> {
         Command::Fetch { into, model, install } => commands::fetch::run(into, model, install).await,
         Command::Keys { command } => keys::run(command, &clock),
         Command::Mail { command } => mail::run(command, &clock).await,
+        Command::Nats { command } => nats::run(&command),
         Command::SupervisedChild { .. } => Ok(()),
         Command::Client(command) => commands::run(*command, &clock).await,
     }

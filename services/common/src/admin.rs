@@ -61,7 +61,7 @@ impl Drop for NotReady {
 }
 
 /// The routes of the operator's port.
-pub fn router(readiness: Readiness, bus: Bus) -> Router {
+pub fn router(readiness: Readiness, bus: Option<Bus>) -> Router {
     Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(readyz))
@@ -70,22 +70,26 @@ pub fn router(readiness: Readiness, bus: Bus) -> Router {
 }
 
 /// A full stream is told, but takes no page down: only what needs room in it is refused.
-async fn readyz(State((readiness, bus)): State<(Readiness, Bus)>) -> (StatusCode, String) {
+async fn readyz(State((readiness, bus)): State<(Readiness, Option<Bus>)>) -> (StatusCode, String) {
     let (status, word) = if readiness.is_ready() {
         (StatusCode::OK, "ready")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    let full = bus.store().closed().into_iter().map(|full| {
+    let full = bus.map(|bus| bus.store().closed()).unwrap_or_default();
+    let full = full.into_iter().map(|full| {
         let (stream, setting, percent) = (full.storage.stream, full.storage.setting, full.percent());
         format!("stream {stream} is full ({percent} % of {setting}): what is new to it is refused\n")
     });
     (status, format!("{word}\n{}", full.collect::<String>()))
 }
 
-async fn metrics(State((readiness, bus)): State<(Readiness, Bus)>) -> impl IntoResponse {
+async fn metrics(State((readiness, bus)): State<(Readiness, Option<Bus>)>) -> impl IntoResponse {
     READY.set(i64::from(readiness.is_ready()));
-    BUS_CONNECTED.set(i64::from(bus.is_connected()));
+    // Without a bus the metric is not there: a zero would say that one is missed.
+    if let Some(bus) = bus {
+        BUS_CONNECTED.set(i64::from(bus.is_connected()));
+    }
     let text = prometheus::TextEncoder::new().encode_to_string(&prometheus::gather());
     match text {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),

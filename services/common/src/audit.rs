@@ -47,27 +47,27 @@ pub struct AuditLog {
     clock: Clock,
 }
 
-/// Publishes what an [`AuditLog`] takes.
+/// Publishes what an [`AuditLog`] takes. A process without a bus has its entries in its log alone.
 pub struct AuditPublisher {
     entries: mpsc::Receiver<AuditEntry>,
-    bus: Bus,
+    bus: Option<Bus>,
 }
 
 impl AuditLog {
     /// The audit log of a process, and what publishes its entries.
-    pub fn new(bus: &Bus, service: &'static str) -> (Self, AuditPublisher) {
+    pub fn new(bus: Option<&Bus>, service: &'static str, clock: &Clock) -> (Self, AuditPublisher) {
         LazyLock::force(&DROPPED);
         let (sender, entries) = mpsc::channel(WAITING);
         let log = Self {
             entries: sender,
             service,
-            clock: bus.clock().clone(),
+            clock: clock.clone(),
         };
         (
             log,
             AuditPublisher {
                 entries,
-                bus: bus.clone(),
+                bus: bus.cloned(),
             },
         )
     }
@@ -134,9 +134,8 @@ impl AuditPublisher {
     async fn publish(&self, entry: AuditEntry) {
         let subject = format!("{}.{}", flow::AUDIT_PREFIX, entry.service);
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let published = self
-            .bus
-            .publish_raw(&subject, &id, HeaderMap::new(), entry.encode_to_vec().into());
+        let Some(bus) = &self.bus else { return };
+        let published = bus.publish_raw(&subject, &id, HeaderMap::new(), entry.encode_to_vec().into());
         if let Err(error) = published.await {
             warn!(%error, "audit entry not published; it is in this log");
             DROPPED.inc();

@@ -3,6 +3,10 @@
 //! It never decides what a message means, and never drops one in silence: a publish returns after the stream's
 //! acknowledgement, or fails.
 
+mod connecting;
+
+pub(crate) use self::connecting::inbox_prefix;
+
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -21,7 +25,6 @@ use crate::{flow, telemetry};
 
 /// Oldest NATS server that keeps what we ask of it. Older ones ignore settings in silence.
 pub const OLDEST_SERVER: (u32, u32) = (2, 11);
-const CONNECT_DEADLINE: Duration = Duration::from_secs(30);
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A fault of the bus. All but those of the setup pass with time and are retried by callers.
@@ -38,6 +41,19 @@ pub enum BusError {
         url: String,
         /// Its version.
         found: String,
+    },
+    /// Who we are is not known there, or not believed.
+    #[error(
+        "nats-server at {url} refuses {login}: {problem}; check nats.user and nats.password, nats.nkey_seed or \
+         nats.credentials, and what nats-server knows of them"
+    )]
+    Refused {
+        /// Where.
+        url: String,
+        /// As whom we came.
+        login: String,
+        /// Why.
+        problem: String,
     },
     /// Cannot be made as the table wants it.
     #[error("stream or consumer {name} cannot be set up: {problem}")]
@@ -122,14 +138,15 @@ pub struct Bus {
     pub(crate) context: jetstream::Context,
     pub(crate) config: BusConfig,
     store: StoreUse,
+    pub(crate) process: String,
     clock: Clock,
 }
 
 impl Bus {
-    /// Connects, waiting for the server up to 30 s, and refuses one that is too old. The streams are
-    /// [`crate::streams::ensure`]'s.
-    pub async fn connect(config: BusConfig, service: &str, clock: Clock) -> Result<Self, BusError> {
-        let client = connect_within_deadline(&config.url, service).await?;
+    /// Connects, waiting for the server up to 30 s, and refuses one that is too old. A server that refuses us is not asked
+    /// again. The streams are [`crate::streams::ensure`]'s.
+    pub async fn connect(config: BusConfig, process: &str, clock: Clock) -> Result<Self, BusError> {
+        let client = connecting::connect_within_deadline(&config, process).await?;
         let found = client.server_info().version;
         if !is_new_enough(&found) {
             return Err(BusError::ServerTooOld { url: config.url, found });
@@ -140,8 +157,14 @@ impl Bus {
             context,
             store: StoreUse::new(config.limits),
             config,
+            process: process.to_owned(),
             clock,
         })
+    }
+
+    /// Whether this process makes the streams, and handles dead letters: see [`flow::STREAM_MAKER`].
+    pub fn makes_streams(&self) -> bool {
+        flow::makes_streams(&self.process)
     }
 
     /// Whether there is a connection now. One that was lost is sought again by itself.
@@ -300,27 +323,6 @@ impl Bus {
             );
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
-        }
-    }
-}
-
-async fn connect_within_deadline(url: &str, service: &str) -> Result<async_nats::Client, BusError> {
-    let deadline = Instant::now() + CONNECT_DEADLINE;
-    loop {
-        let servers: Vec<&str> = url.split(',').map(str::trim).collect();
-        let options = async_nats::ConnectOptions::new().name(format!("broadsheet-{service}"));
-        match options.connect(servers).await {
-            Ok(client) => return Ok(client),
-            Err(error) if Instant::now() > deadline => {
-                return Err(BusError::Connect {
-                    url: url.to_owned(),
-                    problem: error.to_string(),
-                });
-            }
-            Err(error) => {
-                warn!(url, %error, "nats-server does not answer yet");
-                sleep(Duration::from_millis(500)).await;
-            }
         }
     }
 }

@@ -34,7 +34,7 @@ pub async fn collect(bus: Bus, service: &str, shutdown: CancellationToken) -> Re
     }
     let kinds = ["MAX_DELIVERIES", "MSG_TERMINATED"];
     let subject = |kind, consumer| format!("$JS.EVENT.ADVISORY.CONSUMER.{kind}.{}.{consumer}", flow::STREAM);
-    let name = format!("dead-letters-{service}");
+    let name = flow::collector_of(service);
     let config = consumer::pull::Config {
         durable_name: Some(name.clone()),
         filter_subjects: consumers
@@ -74,8 +74,7 @@ async fn record_given_up(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
             return Ok(());
         }
     };
-    let stream = bus.context.get_stream(flow::STREAM).await.map_err(request)?;
-    let original = stream.get_raw_message(advisory.stream_seq).await;
+    let original = original(bus, &advisory).await?;
     let mut letter = DeadLetter {
         consumer: advisory.consumer.clone(),
         deliveries: advisory.deliveries,
@@ -89,13 +88,13 @@ async fn record_given_up(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
         ..DeadLetter::default()
     };
     match original {
-        Ok(original) => {
-            letter.subject = original.subject.to_string();
-            letter.message_type = message_type(&letter.subject);
-            letter.headers = headers_of(&original.headers);
+        Some(original) => {
+            letter.message_type = message_type(&original.subject);
+            letter.headers = original.headers.as_ref().map(headers_of).unwrap_or_default();
             letter.payload = original.payload.to_vec();
+            letter.subject = original.subject;
         }
-        Err(error) => letter.reason = format!("{}; the message itself is gone: {error}", letter.reason),
+        None => letter.reason = format!("{}; the message itself is gone", letter.reason),
     }
     let id = format!("dead:{}:{}", letter.consumer, letter.stream_sequence);
     let subject = format!("{}.{}", flow::DEAD_LETTER_PREFIX, letter.consumer);
@@ -107,6 +106,15 @@ async fn record_given_up(bus: &Bus, payload: &[u8]) -> Result<(), BusError> {
         "dead letter recorded"
     );
     Ok(())
+}
+
+/// The message that was given up, where the stream still has it. Read as the consumer reads: with its subject, so that a
+/// service needs no right to read any other.
+async fn original(bus: &Bus, advisory: &Advisory) -> Result<Option<StoredMessage>, BusError> {
+    let Some(route) = flow::route_of_consumer(&advisory.consumer) else {
+        return Ok(None);
+    };
+    streams::read_one(bus, flow::STREAM, route.subject, advisory.stream_seq).await
 }
 
 /// Records a message that a replay could not use, unless it is on record already: every replica comes upon it, and again

@@ -27,9 +27,13 @@ pub const AUDIT_STREAM: &str = "AUDIT";
 /// Audit entries lie at `<prefix>.<service>`.
 pub const AUDIT_PREFIX: &str = "audit";
 
-/// The one service that makes and changes streams, and makes room in them. Who may make a stream can have the server copy any
-/// other stream into it, so it is the one that holds the subscribers' data anyway.
+/// The one service that makes and changes streams and makes room in them, handles dead letters and shows the audit log. Who may
+/// make a stream can have the server copy any other stream into it, so it is the one that holds the subscribers' data anyway.
 pub const STREAM_MAKER: &str = "notification";
+
+/// The service that reads its events back from [`STREAM`] by their place. A place says nothing of a subject, so it may read the
+/// whole stream; all that is in there began with it.
+pub const EVENT_KEEPER: &str = "ingest";
 
 /// A bucket of state that one service keeps on the bus.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +63,14 @@ pub const BUCKETS: [Bucket; 2] = [
         description: "State of each source of papers",
         owner: "ingest",
     },
+];
+
+/// Those who replay subjects: names in dead letters, and the service of each.
+pub const READERS: [(&str, &str); 4] = [
+    ("indexing-attention", "indexing"),
+    ("indexing-signals", "indexing"),
+    ("notification-indexed", "notification"),
+    ("notification-withdrawn", "notification"),
 ];
 
 /// How the reader of a route consumes its messages.
@@ -141,6 +153,17 @@ pub const LOGS: [Log; 3] = [
     Log { stream: SUBSCRIBERS, prefix: "suppressions", message: "broadsheet.subscriptions.v1.SuppressionLogged", owner: "notification" },
     Log { stream: DELIVERIES,  prefix: "deliveries",   message: "broadsheet.subscriptions.v1.DeliveryLogged",    owner: "notification" },
 ];
+
+/// Whether a service has anything to do with the bus.
+pub fn uses_bus(service: &str) -> bool {
+    let on_a_route = FLOW.iter().any(|route| route.from == service || route.to == service);
+    on_a_route || LOGS.iter().any(|log| log.owner == service) || BUCKETS.iter().any(|bucket| bucket.owner == service)
+}
+
+/// Whether a process has anything to do with the bus: all but services that have no place in these tables.
+pub fn process_uses_bus(process: &str) -> bool {
+    uses_bus(process) || !SERVICES.contains(&process)
+}
 
 /// Whether a process makes the streams: the service that does, or one that is no service by itself, such as all of them
 /// together.
@@ -256,6 +279,18 @@ pub fn work_route<M: prost::Name>(to: &str) -> Option<&'static Route> {
     })
 }
 
+/// The durable consumer with which a service collects the advisories about its own consumers.
+pub fn collector_of(service: &str) -> String {
+    format!("dead-letters-{service}")
+}
+
+/// The route that a durable consumer works on.
+pub fn route_of_consumer(name: &str) -> Option<&'static Route> {
+    let is_it =
+        |route: &&Route| matches!(route.consumption, Consumption::WorkQueue { consumer, .. } if consumer == name);
+    FLOW.iter().find(is_it)
+}
+
 /// Durable consumers of a service.
 pub fn consumers_of(service: &str) -> Vec<&'static str> {
     let of_service = FLOW.iter().filter(|route| route.to == service);
@@ -265,6 +300,17 @@ pub fn consumers_of(service: &str) -> Vec<&'static str> {
             Consumption::Replay => None,
         })
         .collect()
+}
+
+/// Checks that a reader has a name that its dead letters may be recorded under.
+///
+/// # Panics
+/// When the table does not have it: a mistake in this program that its first test run shows.
+pub(crate) fn assert_reader(name: &str) {
+    assert!(
+        READERS.iter().any(|(reader, _)| *reader == name),
+        "reader {name} is not in the flow table"
+    );
 }
 
 /// How long to wait before the next delivery, after `deliveries` of them failed: 1 s, 4 s, 16 s, then 1 min.

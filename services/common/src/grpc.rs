@@ -91,7 +91,10 @@ pub fn channel(url: &str, key: Option<&str>) -> Result<ServiceChannel, ChannelEr
 /// The address is not one, or leads to another host without TLS and that is not allowed.
 pub fn connect(url: &str, caller: &CallerConfig) -> Result<ServiceChannel, ChannelError> {
     let wrong = |problem: &str| ChannelError::new(url, problem);
-    let authorization = caller.key.as_deref().map(|key| format!("Bearer {key}").parse());
+    let authorization = caller
+        .key
+        .as_ref()
+        .map(|key| format!("Bearer {}", key.expose()).parse());
     let mut authorization: Option<http::HeaderValue> = authorization
         .transpose()
         .map_err(|_| wrong("the key holds characters that a header cannot"))?;

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock::Clock;
+use crate::config::place_and_message;
 
 const PREFIX: &str = "bsk";
 /// Largest key file, in bytes.
@@ -136,7 +137,7 @@ impl KeyFile {
         if text.len() as u64 > LARGEST_FILE {
             return Err(failed(format!("is larger than {LARGEST_FILE} bytes")));
         }
-        let file: Self = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let file: Self = toml::from_str(&text).map_err(|error| failed(place_and_message(&text, &error)))?;
         file.check().map_err(failed)?;
         Ok(file)
     }

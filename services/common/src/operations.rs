@@ -1,4 +1,4 @@
-//! OperationsService: how the flow stands, and the dead letters, as every service can tell from the bus.
+//! OperationsService: how the flow stands, as every service on the bus can tell; dead letters and the audit log, which one of them handles.
 //!
 //! It never touches a store of a service.
 
@@ -69,6 +69,20 @@ fn sequence(id: &str) -> Result<u64, Status> {
     id.parse().map_err(|_| status::not_found("dead letter", id))
 }
 
+impl Operations {
+    /// Dead letters hold messages of every route, and go back on any of them; the audit log is of all services: not each of them
+    /// has the rights for that.
+    fn operator_bus(&self) -> Result<&Bus, Status> {
+        if self.bus.makes_streams() {
+            return Ok(&self.bus);
+        }
+        Err(Status::unimplemented(format!(
+            "dead letters and the audit log are with {}; call it there",
+            flow::STREAM_MAKER
+        )))
+    }
+}
+
 #[tonic::async_trait]
 impl OperationsService for Operations {
     async fn get_status(&self, _: Request<GetStatusRequest>) -> Result<Response<GetStatusResponse>, Status> {
@@ -106,7 +120,7 @@ impl OperationsService for Operations {
                 .parse()
                 .map_err(|_| status::invalid("page_token", "is not one that a response gave"))?,
         };
-        let mut letters = dead_letters::list(&self.bus, from, size + 1)
+        let mut letters = dead_letters::list(self.operator_bus()?, from, size + 1)
             .await
             .map_err(status::of_bus)?;
         let next = if letters.len() > size {
@@ -128,7 +142,7 @@ impl OperationsService for Operations {
         request: Request<GetDeadLetterRequest>,
     ) -> Result<Response<GetDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        let letter = dead_letters::get(&self.bus, sequence(&id)?)
+        let letter = dead_letters::get(self.operator_bus()?, sequence(&id)?)
             .await
             .map_err(status::of_bus)?;
         let letter = letter.ok_or_else(|| status::not_found("dead letter", &id))?;
@@ -144,7 +158,7 @@ impl OperationsService for Operations {
         request: Request<ReplayDeadLetterRequest>,
     ) -> Result<Response<ReplayDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        if !dead_letters::replay(&self.bus, sequence(&id)?)
+        if !dead_letters::replay(self.operator_bus()?, sequence(&id)?)
             .await
             .map_err(status::of_bus)?
         {
@@ -158,7 +172,7 @@ impl OperationsService for Operations {
         request: Request<DropDeadLetterRequest>,
     ) -> Result<Response<DropDeadLetterResponse>, Status> {
         let id = request.into_inner().id;
-        if !dead_letters::drop_letter(&self.bus, sequence(&id)?)
+        if !dead_letters::drop_letter(self.operator_bus()?, sequence(&id)?)
             .await
             .map_err(status::of_bus)?
         {
@@ -186,7 +200,9 @@ impl OperationsService for Operations {
                 )
             }
         };
-        let (audit_entries, next) = audit::list(&self.bus, start, size).await.map_err(status::of_bus)?;
+        let (audit_entries, next) = audit::list(self.operator_bus()?, start, size)
+            .await
+            .map_err(status::of_bus)?;
         Ok(Response::new(ListAuditEntriesResponse {
             audit_entries,
             next_page_token: next.map(|sequence| sequence.to_string()).unwrap_or_default(),

@@ -48,6 +48,7 @@ pub async fn run<M: Message + Name + Default>(
     stop: &CancellationToken,
     mut handle: impl FnMut(ReplayedMessage<M>) -> Result<(), String>,
 ) -> Result<(), BusError> {
+    flow::assert_reader(consumer);
     let from = DeliverPolicy::ByStartTime {
         start_time: time_of(since),
     };

@@ -101,8 +101,8 @@ pub async fn bind(address: SocketAddr, key: &'static str) -> Result<Bound, Servi
 
 /// What services add themselves to.
 pub struct Assembly {
-    /// The bus.
-    pub bus: Bus,
+    /// `None` in the process of a service that has nothing to do with the bus.
+    bus: Option<Bus>,
     /// Cancelled at the stop.
     pub stop: CancellationToken,
     /// Held by parts that are not ready yet.
@@ -117,28 +117,28 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Connects the bus and makes its streams. Nothing is served yet.
+    /// Connects the bus, where the flow table has a use for it in this process, and sees to its streams. Nothing is served yet.
     pub async fn connect(
         config: &CommonConfig,
         process: &'static str,
         stop: CancellationToken,
     ) -> Result<Self, ServiceError> {
         let clock = Clock::system();
-        let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
-        streams::ensure(&bus).await?;
+        let bus = if flow::process_uses_bus(process) {
+            let bus = Bus::connect(config.bus.clone(), process, clock.clone()).await?;
+            streams::ensure(&bus).await?;
+            Some(bus)
+        } else {
+            None
+        };
         let supervisor = Supervisor::new(stop.clone());
-        let (audit, publisher) = AuditLog::new(&bus, process);
+        let (audit, publisher) = AuditLog::new(bus.as_ref(), process, &clock);
         supervisor
             .tasks()
             .run_infallible("audit log", publisher.run(stop.clone()));
         follow_certificates(config, &clock, &supervisor.tasks());
-        let looking = stream_use::watch(bus.clone(), process, stop.clone());
-        supervisor.tasks().run_infallible("use of the streams", looking);
-        if flow::makes_streams(process) {
-            let trimming = stream_use::trim_papers(bus.clone(), stop.clone());
-            supervisor
-                .tasks()
-                .run_infallible("trimming of handled papers", trimming);
+        if let Some(bus) = &bus {
+            watch_streams(bus, process, &supervisor.tasks(), &stop);
         }
         Ok(Self {
             bus,
@@ -151,6 +151,14 @@ impl Assembly {
             names: Vec::new(),
             audit,
         })
+    }
+
+    /// The bus.
+    ///
+    /// # Panics
+    /// In the process of a service that has no place in the flow table: a mistake in this program that its first test run shows.
+    pub fn bus(&self) -> &Bus {
+        self.bus.as_ref().expect("a service with a place in the flow table")
     }
 
     /// The clock of the process.
@@ -186,7 +194,7 @@ impl Assembly {
 
     /// Runs a stage of the flow.
     pub fn stage<S: crate::stage::Stage>(&mut self, stage: S) {
-        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        let (bus, stop) = (self.bus().clone(), self.stop.clone());
         self.task(
             std::any::type_name::<S>(),
             crate::stage::run(bus, Arc::new(stage), stop),
@@ -195,10 +203,10 @@ impl Assembly {
 
     /// Collects the dead letters of a service, and keeps the metrics of its consumers.
     pub fn collect_dead_letters(&mut self, service: &'static str) {
-        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        let (bus, stop) = (self.bus().clone(), self.stop.clone());
         self.tasks()
             .run_infallible("metrics of the flow", metrics::watch(bus, service, stop));
-        let (bus, stop) = (self.bus.clone(), self.stop.clone());
+        let (bus, stop) = (self.bus().clone(), self.stop.clone());
         self.task("collection of dead letters", dead_letters::collect(bus, service, stop));
     }
 
@@ -259,7 +267,9 @@ impl Assembly {
 
     async fn until_stopped(self) -> Result<(), ServiceError> {
         let ended = self.supervisor.run().await;
-        if let Err(error) = self.bus.client.flush().await {
+        if let Some(bus) = &self.bus
+            && let Err(error) = bus.client.flush().await
+        {
             tracing::debug!(%error, "bus not flushed");
         }
         Ok(ended?)
@@ -267,12 +277,9 @@ impl Assembly {
 
     /// All gRPC services with operations, health and reflection, behind the guard.
     async fn finished_routes(&mut self, config: &CommonConfig) -> Result<Routes, ServiceError> {
-        self.routes.add_service(OperationsServiceServer::new(Operations::new(
-            self.bus.clone(),
-            self.streams.clone(),
-        )));
-        self.names
-            .push(<OperationsServiceServer<Operations> as NamedService>::NAME);
+        if let Some(bus) = self.bus.clone() {
+            self.add_grpc(OperationsServiceServer::new(Operations::new(bus, self.streams.clone())));
+        }
         let (health, health_service) = tonic_health::server::health_reporter();
         for name in &self.names {
             health
@@ -323,6 +330,16 @@ fn follow_certificates(config: &CommonConfig, clock: &Clock, tasks: &Tasks) {
         tls::follow_server(server, "grpc_server", clock.clone(), tasks);
     }
     tls::follow_client(&config.caller.tls, "grpc_client", clock.clone(), tasks);
+}
+
+/// Looks how full the streams are, and makes room in them where that is this process' part.
+fn watch_streams(bus: &Bus, process: &'static str, tasks: &Tasks, stop: &CancellationToken) {
+    let looking = stream_use::watch(bus.clone(), process, stop.clone());
+    tasks.run_infallible("use of the streams", looking);
+    if flow::makes_streams(process) {
+        let trimming = stream_use::trim_papers(bus.clone(), stop.clone());
+        tasks.run_infallible("trimming of handled papers", trimming);
+    }
 }
 
 /// Serves until it ends by itself, or [`LAST_CALLS`] after the stop.

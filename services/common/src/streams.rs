@@ -1,21 +1,29 @@
-//! Makes streams and consumers as the flow table wants them, and brings existing ones up to date.
+//! Makes streams, buckets and consumers as the flow table wants them, and brings existing ones up to date.
 //!
-//! It never deletes a stream or a consumer: what an older release left behind is for an operator to judge.
+//! Streams and buckets are made by one service, see [`flow::STREAM_MAKER`]; the others wait for them. It never deletes a stream or
+//! a consumer: what an older release left behind is for an operator to judge.
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::{consumer, kv, stream};
+use async_nats::jetstream::{self, consumer, kv, stream};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::bus::{Bus, BusError, is_full, request, server_error};
 use crate::flow::{self, BUCKETS, Bucket, Consumption, Route, STORAGE, StreamStorage, WhenFull, storage_index};
 use crate::storage::MEGABYTE;
 
+/// How long a process waits for a stream that another one makes.
+const STREAM_DEADLINE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(250);
+/// How long the server keeps a reader that disappeared.
+const READER_FORGOTTEN: Duration = Duration::from_secs(30);
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
@@ -23,8 +31,26 @@ const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
 
-/// Makes the streams of the flow, or brings them up to date.
+/// Makes the streams of the flow and the buckets, or brings them up to date; or waits until they are there.
 pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
+    if bus.makes_streams() {
+        for config in flow_streams(bus) {
+            make(bus, config).await?;
+        }
+        for bucket in &BUCKETS {
+            make_bucket(bus, bucket).await?;
+        }
+        return move_attention(bus).await;
+    }
+    for config in flow_streams(bus) {
+        until_made(bus, &config.name).await?;
+    }
+    Ok(())
+}
+
+/// The streams that messages of the flow, dead letters, their advisories and audit entries lie in. Papers are first: until this
+/// release attention was theirs, and a subject belongs to one stream.
+fn flow_streams(bus: &Bus) -> [stream::Config; 5] {
     let papers = stream::Config {
         description: Some("papers on their way through Broadsheet".to_owned()),
         subjects: vec![flow::STREAM_SUBJECTS.to_owned()],
@@ -60,11 +86,32 @@ pub async fn ensure(bus: &Bus) -> Result<(), BusError> {
         compression: Some(stream::Compression::S2),
         ..base(bus, flow::AUDIT_STREAM)
     };
-    // Papers first: until this release attention was theirs, and a subject belongs to one stream.
-    for config in [papers, attention, advisories, dead_letters, audit] {
-        make(bus, config).await?;
+    [papers, attention, advisories, dead_letters, audit]
+}
+
+/// Waits for a stream that another process makes.
+async fn until_made(bus: &Bus, name: &str) -> Result<(), BusError> {
+    let deadline = Instant::now() + STREAM_DEADLINE;
+    let mut waiting = false;
+    loop {
+        let Err(error) = bus.context.get_stream(name).await else {
+            return Ok(());
+        };
+        if Instant::now() > deadline {
+            return Err(BusError::Setup {
+                name: name.to_owned(),
+                problem: format!(
+                    "it is not there ({error}); {} makes the streams, so it must run and be allowed to",
+                    flow::STREAM_MAKER
+                ),
+            });
+        }
+        if !waiting {
+            info!(stream = name, maker = flow::STREAM_MAKER, %error, "waiting until a stream is made");
+            waiting = true;
+        }
+        sleep(PAUSE).await;
     }
-    move_attention(bus).await
 }
 
 /// Makes the streams of the logs; that of deliveries keeps them for so long.
@@ -90,14 +137,18 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
     make(bus, deliveries).await
 }
 
-/// A bucket of the flow table, made or brought up to date.
+/// A bucket of the flow table, made and brought up to date, or waited for.
 ///
 /// # Panics
 /// When the table has no such bucket: a mistake in this program that its first test run shows.
 pub async fn bucket(bus: &Bus, name: &str) -> Result<kv::Store, BusError> {
     let bucket = BUCKETS.iter().find(|bucket| bucket.name == name);
     let bucket = bucket.unwrap_or_else(|| panic!("bucket {name} is not in the flow table"));
-    make_bucket(bus, bucket).await
+    if bus.makes_streams() {
+        return make_bucket(bus, bucket).await;
+    }
+    until_made(bus, &format!("KV_{name}")).await?;
+    bus.context.get_key_value(name).await.map_err(request)
 }
 
 async fn make_bucket(bus: &Bus, bucket: &Bucket) -> Result<kv::Store, BusError> {
@@ -275,11 +326,8 @@ pub(crate) async fn durable(
         name: name.to_owned(),
         problem,
     };
-    let stream = bus
-        .context
-        .get_stream(stream)
-        .await
-        .map_err(|error| setup(error.to_string()))?;
+    let stream = bus.context.get_stream_no_info(stream).await;
+    let stream = stream.map_err(|error| setup(error.to_string()))?;
     stream
         .create_consumer(config)
         .await
@@ -305,7 +353,9 @@ pub(crate) async fn read_in_order(
     subject: Option<&str>,
     from: DeliverPolicy,
 ) -> Result<(u64, BoxStream<'static, StoredMessage>), BusError> {
+    // The server's permissions look at the subject of the request, which has the filter only beside a name.
     let config = consumer::pull::OrderedConfig {
+        name: Some(reader_name(bus)),
         filter_subject: subject.unwrap_or_default().to_owned(),
         deliver_policy: from,
         ..consumer::pull::OrderedConfig::default()
@@ -314,18 +364,61 @@ pub(crate) async fn read_in_order(
     let mut consumer = stream.create_consumer(config).await.map_err(request)?;
     let pending = consumer.info().await.map_err(request)?.num_pending;
     let messages = consumer.messages().await.map_err(request)?;
-    let stored = messages.filter_map(|message| async move {
+    let messages = messages.filter_map(|message| async move {
         let message = message
             .inspect_err(|error| warn!(%error, "reading a stream in order failed for a moment"))
             .ok()?;
-        let info = message.info().ok()?;
-        Some(StoredMessage {
-            sequence: info.stream_sequence,
-            pending: info.pending,
-            subject: message.subject.to_string(),
-            payload: message.payload.clone(),
-            headers: message.headers.clone(),
-        })
+        stored(&message)
     });
-    Ok((pending, stored.boxed()))
+    Ok((pending, messages.boxed()))
+}
+
+/// The message of a subject at a sequence; `None` where the stream has none there.
+pub(crate) async fn read_one(
+    bus: &Bus,
+    stream: &str,
+    subject: &str,
+    sequence: u64,
+) -> Result<Option<StoredMessage>, BusError> {
+    let name = reader_name(bus);
+    let config = consumer::pull::Config {
+        name: Some(name.clone()),
+        filter_subject: subject.to_owned(),
+        deliver_policy: DeliverPolicy::ByStartSequence {
+            start_sequence: sequence,
+        },
+        ack_policy: consumer::AckPolicy::None,
+        inactive_threshold: READER_FORGOTTEN,
+        memory_storage: true,
+        num_replicas: 1,
+        ..consumer::pull::Config::default()
+    };
+    let stream = bus.context.get_stream_no_info(stream).await.map_err(request)?;
+    let reader = stream.create_consumer(config).await.map_err(request)?;
+    let first = if reader.cached_info().num_pending > 0 {
+        let mut messages = reader.fetch().max_messages(1).messages().await.map_err(request)?;
+        messages.next().await.transpose().map_err(request)?
+    } else {
+        None
+    };
+    // Otherwise the server drops it later by itself.
+    let _ = stream.delete_consumer(&name).await;
+    let stored = first.as_ref().and_then(stored);
+    Ok(stored.filter(|stored| stored.sequence == sequence))
+}
+
+/// A name that no other reader has.
+fn reader_name(bus: &Bus) -> String {
+    format!("{}-{}", bus.process, Uuid::new_v4().simple())
+}
+
+fn stored(message: &jetstream::Message) -> Option<StoredMessage> {
+    let info = message.info().ok()?;
+    Some(StoredMessage {
+        sequence: info.stream_sequence,
+        pending: info.pending,
+        subject: message.subject.to_string(),
+        payload: message.payload.clone(),
+        headers: message.headers.clone(),
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::Clock;
-use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::config::{CallerConfig, CommonConfig, Secret, Settings, TlsKeys, without_userinfo};
 use common::kept_secret;
 use common::tasks::{self, Tasks};
 use common::tls::{self, ClientTls};
@@ -189,7 +189,7 @@ impl StoreLocation {
                     tls,
                 };
                 let opened = QdrantCollections::connect(&access, settings.clone(), clock.clone()).await?;
-                info!(url, "the catalogue is in Qdrant");
+                info!(url = without_userinfo(url), "the catalogue is in Qdrant");
                 Ok(Arc::new(opened))
             }
         }

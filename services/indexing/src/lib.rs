@@ -56,12 +56,12 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         config,
         trending: Arc::clone(&trending),
         cell: IndexingCell::default(),
-        bus: assembly.bus.clone(),
+        bus: assembly.bus().clone(),
         clock: assembly.clock(),
         tasks: assembly.tasks(),
     };
     let watches = PaperFeed::new(
-        assembly.bus.clone(),
+        assembly.bus().clone(),
         assembly.clock(),
         assembly.tasks(),
         ResumeTokens::new(&resume_key, opening.config.watching.replay),

@@ -58,7 +58,7 @@ pub async fn start(
 ) -> Result<(), ServiceError> {
     let failed = |error: &dyn std::fmt::Display| ServiceError::start(NAME, error);
     let clock = assembly.clock();
-    let store = SourceStateStore::open(&assembly.bus)
+    let store = SourceStateStore::open(assembly.bus())
         .await
         .map_err(|error| failed(&error))?;
     let mut configured = BTreeMap::new();
@@ -67,7 +67,7 @@ pub async fn start(
         let client = SourceClient::new(&config.http, clock.clone()).map_err(|error| failed(&error))?;
         let ingester = PageIngester {
             registry,
-            bus: assembly.bus.clone(),
+            bus: assembly.bus().clone(),
             concurrency,
             clock: clock.clone(),
         };

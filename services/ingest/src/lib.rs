@@ -76,14 +76,14 @@ impl IngestConfig {
 /// Adds the service to a process.
 pub async fn start(config: IngestConfig, assembly: &mut Assembly) -> Result<(), ServiceError> {
     metrics::register_metrics();
-    let registry = registry::Registry::open(&assembly.bus)
+    let registry = registry::Registry::open(assembly.bus())
         .await
         .map_err(|error| ServiceError::start(NAME, error))?;
     let registry = Arc::new(registry);
     let service = grpc::IngestApi::new(Arc::clone(&registry), config.concurrency);
     assembly.add_grpc(IngestServiceServer::new(service));
     assembly.add_grpc(AttentionServiceServer::new(attention::AttentionApi::new(
-        assembly.bus.clone(),
+        assembly.bus().clone(),
         config.attention,
     )));
     harvest::start(

@@ -142,7 +142,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Opens the bucket, making it at the first start. Times are those of the bus's clock.
+    /// Opens the bucket, once it is there. Times are those of the bus's clock.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
         let records = PaperRecords::open(bus).await?;
         let works = WorkStore::new(records.bucket());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
+use common::config::{CallerConfig, CommonConfig, Secret, Settings, TlsKeys};
 use common::kept_secret;
 use common::tls::ClientTls;
 use domain::schedule::Schedule;
@@ -21,8 +21,8 @@ const REDIS_TLS: TlsKeys = TlsKeys {
     key: "notification.redis_client_key",
 };
 
-/// Settings of the service.
-#[derive(Debug, Clone)]
+/// Settings of the service. Not to be printed: some are secrets.
+#[derive(Clone)]
 pub struct NotificationConfig {
     pub(crate) redis_url: String,
     pub(crate) redis_tls: ClientTls,

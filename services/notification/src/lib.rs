@@ -34,6 +34,7 @@ mod window;
 use std::sync::Arc;
 
 use common::clock::Clock;
+use common::config::Secret;
 use common::journal::Journal;
 use common::service::{Assembly, ServiceError};
 use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
@@ -90,7 +91,7 @@ fn failed(problem: String) -> ServiceError {
 /// The store, brought up to its log: whom a lost Redis has forgotten must not be mailed, or subscribed, anew.
 async fn open_store(config: &NotificationConfig, assembly: &Assembly) -> Result<RedisStore, ServiceError> {
     let times = StoreTimes::new(config.lease, config.window);
-    let log = Journal::open(&assembly.bus, times.retention.unsigned_abs()).await?;
+    let log = Journal::open(assembly.bus(), times.retention.unsigned_abs()).await?;
     let (clock, tasks) = (assembly.clock(), assembly.tasks());
     let (url, tls) = (&config.redis_url, &config.redis_tls);
     let store = RedisStore::connect(url, tls, Some(log), times, clock, &tasks).await;
@@ -219,7 +220,7 @@ fn fill_window(config: &NotificationConfig, assembly: &mut Assembly, window: Sha
     assembly.tasks().run_infallible("trending", following);
     let not_ready = [assembly.readiness.ticket(), assembly.readiness.ticket()];
     let filling = pipeline::fill(
-        assembly.bus.clone(),
+        assembly.bus().clone(),
         window,
         config.window,
         not_ready,

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::data_folder::DataFolder;
-use crate::server::{ServerKind, SyncInterval, free_port};
+use crate::server::{NATS_USER, ServerKind, ServerPassword, SyncInterval, free_port};
 use crate::supervisor::{ChildCommand, ChildSupervisor};
 
 /// Recovering a large store takes a while.
@@ -82,6 +82,7 @@ impl Programs {
 struct RunningServer {
     server: ServerKind,
     port: u16,
+    password: ServerPassword,
     supervisor: ChildSupervisor,
 }
 
@@ -130,22 +131,29 @@ impl Children {
         Ok(children)
     }
 
-    /// `nats://127.0.0.1:PORT`, where NATS is a child. The same for as long as it is supervised.
+    /// `nats://USER:PASSWORD@127.0.0.1:PORT`, where NATS is a child. The same for as long as it is supervised.
     pub fn nats_url(&self) -> Option<String> {
-        self.port(ServerKind::Nats)
-            .map(|port| format!("nats://127.0.0.1:{port}"))
+        let nats = self.running(ServerKind::Nats)?;
+        let (port, password) = (nats.port, nats.password.expose());
+        Some(format!("nats://{NATS_USER}:{password}@127.0.0.1:{port}"))
     }
 
-    /// `redis://127.0.0.1:PORT`, where Redis is a child. The same for as long as it is supervised.
+    /// `redis://:PASSWORD@127.0.0.1:PORT`, where Redis is a child. The same for as long as it is supervised.
     pub fn redis_url(&self) -> Option<String> {
-        self.port(ServerKind::Redis)
-            .map(|port| format!("redis://127.0.0.1:{port}"))
+        let redis = self.running(ServerKind::Redis)?;
+        Some(format!("redis://:{}@127.0.0.1:{}", redis.password.expose(), redis.port))
     }
 
     /// `http://127.0.0.1:PORT`, its gRPC port, where Qdrant is a child. The same for as long as it is supervised.
     pub fn qdrant_url(&self) -> Option<String> {
-        self.port(ServerKind::Qdrant)
-            .map(|port| format!("http://127.0.0.1:{port}"))
+        let qdrant = self.running(ServerKind::Qdrant)?;
+        Some(format!("http://127.0.0.1:{}", qdrant.port))
+    }
+
+    /// What Qdrant wants of its clients, where it is a child.
+    pub fn qdrant_api_key(&self) -> Option<String> {
+        let qdrant = self.running(ServerKind::Qdrant)?;
+        Some(qdrant.password.expose().to_owned())
     }
 
     /// Ends all servers and waits until they are gone; one that does not end within two seconds is killed.
@@ -175,11 +183,8 @@ impl Children {
         }
     }
 
-    fn port(&self, server: ServerKind) -> Option<u16> {
-        self.running
-            .iter()
-            .find(|running| running.server == server)
-            .map(|running| running.port)
+    fn running(&self, server: ServerKind) -> Option<&RunningServer> {
+        self.running.iter().find(|running| running.server == server)
     }
 }
 
@@ -230,12 +235,13 @@ async fn start_once(
     let folder = server.folder(data);
     fs::create_dir_all(&folder).map_err(prepare)?;
     let port = free_port().map_err(prepare)?;
+    let password = ServerPassword::random();
     let log = server.log_file(data);
     let command = ChildCommand {
         name,
         program: std::path::absolute(program).map_err(prepare)?,
         folder,
-        arguments: server.arguments(data, port, sync).map_err(prepare)?,
+        arguments: server.arguments(data, port, sync, &password).map_err(prepare)?,
         launcher: launcher.map(Path::to_owned),
         log_file: log.clone(),
         pid_file: server.pid_file(data),
@@ -244,7 +250,7 @@ async fn start_once(
     let supervisor = ChildSupervisor::start(command).map_err(prepare)?;
     let outcome = tokio::select! {
         death = supervisor.ended() => Err(SuperviseError::Died { server: name, death, tail: tail(&log), log }),
-        () = until_ready(server, port) => Ok(()),
+        () = until_ready(server, port, &password) => Ok(()),
         () = sleep(READY_DEADLINE) => {
             Err(SuperviseError::NotReady { server: name, seconds: READY_DEADLINE.as_secs(), tail: tail(&log), log })
         }
@@ -258,13 +264,17 @@ async fn start_once(
     Ok(RunningServer {
         server,
         port,
+        password,
         supervisor,
     })
 }
 
-async fn until_ready(server: ServerKind, port: u16) {
+async fn until_ready(server: ServerKind, port: u16, password: &ServerPassword) {
     let mut pause = Duration::from_millis(10);
-    while !timeout(GREETING_DEADLINE, server.is_ready(port)).await.unwrap_or(false) {
+    while !timeout(GREETING_DEADLINE, server.is_ready(port, password))
+        .await
+        .unwrap_or(false)
+    {
         // A server that is starting has no other way to call us.
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(250));

@@ -1,11 +1,14 @@
 //! What differs between the servers: their arguments, and how each one shows that it is ready.
 //!
-//! Nothing is started here. All listen on loopback alone, without passwords: the machine is the boundary.
+//! Nothing is started here. All listen on loopback alone and want a password, which is made for each start: other users of the
+//! machine can reach loopback, too.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -34,6 +37,30 @@ impl SyncInterval {
             Self::EverySecond => "1s",
             Self::Always => "always",
         }
+    }
+}
+
+/// The user of the platform in NATS.
+pub(crate) const NATS_USER: &str = "broadsheet";
+
+/// What a server wants of its clients; `{:?}` does not show it.
+#[derive(Clone)]
+pub(crate) struct ServerPassword(String);
+
+impl ServerPassword {
+    /// One that nobody can guess. It begins with a letter, because nats-server takes some texts with a digit for numbers.
+    pub fn random() -> Self {
+        Self(format!("p{:032x}", rand::random::<u128>()))
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ServerPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(not shown)")
     }
 }
 
@@ -75,14 +102,24 @@ impl ServerKind {
     /// Writes the configuration where the server wants a file, and returns the arguments.
     ///
     /// The arguments name the data folder, which is how a server left over by a crash is recognised.
-    pub fn arguments(self, data: &DataFolder, port: u16, sync: SyncInterval) -> io::Result<Vec<OsString>> {
+    pub fn arguments(
+        self,
+        data: &DataFolder,
+        port: u16,
+        sync: SyncInterval,
+        password: &ServerPassword,
+    ) -> io::Result<Vec<OsString>> {
         match self {
             Self::Nats => {
                 let config_file = data.nats().join("nats.conf");
-                fs::write(&config_file, nats_config(&data.nats().join("store"), port, sync)?)?;
+                let config = nats_config(&data.nats().join("store"), port, sync, password)?;
+                write_private(&config_file, &config)?;
                 Ok(vec!["-c".into(), config_file.into()])
             }
             Self::Redis => {
+                // Arguments can be seen by every user of the machine.
+                let config_file = data.redis().join("password.conf");
+                write_private(&config_file, &format!("requirepass {}\n", password.expose()))?;
                 let port = port.to_string();
                 let mut arguments: Vec<OsString> =
                     vec!["--port".into(), port.into(), "--dir".into(), data.redis().into()];
@@ -101,22 +138,26 @@ impl ServerKind {
                 arguments.extend(["--save", "", "--set-proc-title", "no"].map(OsString::from));
                 // A subscriber's hash with its vector stays compact.
                 arguments.extend(["--hash-max-listpack-value", "2048"].map(OsString::from));
+                arguments.extend(["--include".into(), config_file.into()]);
                 Ok(arguments)
             }
             Self::Qdrant => {
                 let config_file = data.qdrant().join("config.yaml");
-                fs::write(&config_file, qdrant_config(&data.qdrant(), free_port()?, port))?;
+                write_private(
+                    &config_file,
+                    &qdrant_config(&data.qdrant(), free_port()?, port, password),
+                )?;
                 Ok(vec!["--config-path".into(), config_file.into()])
             }
         }
     }
 
     /// Whether the server on this port answers as a ready one.
-    pub async fn is_ready(self, port: u16) -> bool {
-        self.greet(port).await.unwrap_or(false)
+    pub async fn is_ready(self, port: u16, password: &ServerPassword) -> bool {
+        self.greet(port, password).await.unwrap_or(false)
     }
 
-    async fn greet(self, port: u16) -> io::Result<bool> {
+    async fn greet(self, port: u16, password: &ServerPassword) -> io::Result<bool> {
         let mut stream = TcpStream::connect(loopback(port)).await?;
         let mut answer = [0; 5];
         match self {
@@ -127,7 +168,12 @@ impl ServerKind {
             }
             // While the append-only file is read the answer is -LOADING.
             Self::Redis => {
-                stream.write_all(b"PING\r\n").await?;
+                let greeting = format!("AUTH {}\r\nPING\r\n", password.expose());
+                stream.write_all(greeting.as_bytes()).await?;
+                stream.read_exact(&mut answer).await?;
+                if &answer != b"+OK\r\n" {
+                    return Ok(false);
+                }
                 stream.read_exact(&mut answer).await?;
                 Ok(&answer == b"+PONG")
             }
@@ -138,7 +184,7 @@ impl ServerKind {
 }
 
 /// The configuration format is a superset of JSON, which takes care of odd characters in paths.
-fn nats_config(store: &Path, port: u16, sync: SyncInterval) -> io::Result<String> {
+fn nats_config(store: &Path, port: u16, sync: SyncInterval, password: &ServerPassword) -> io::Result<String> {
     let Some(store) = store.to_str() else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -148,6 +194,7 @@ fn nats_config(store: &Path, port: u16, sync: SyncInterval) -> io::Result<String
     let config = json!({
         "server_name": "broadsheet",
         "listen": loopback(port).to_string(),
+        "authorization": { "user": NATS_USER, "password": password.expose() },
         // The default of two minutes is what a power cut would take.
         "jetstream": { "store_dir": store, "sync_interval": sync.as_setting(), "max_file_store": MAX_FILE_STORE },
     });
@@ -155,13 +202,24 @@ fn nats_config(store: &Path, port: u16, sync: SyncInterval) -> io::Result<String
 }
 
 /// JSON is YAML too, which takes care of odd characters in paths.
-fn qdrant_config(folder: &Path, http_port: u16, grpc_port: u16) -> String {
+fn qdrant_config(folder: &Path, http_port: u16, grpc_port: u16, password: &ServerPassword) -> String {
     let config = json!({
         "storage": { "storage_path": folder.join("storage"), "snapshots_path": folder.join("snapshots") },
-        "service": { "host": Ipv4Addr::LOCALHOST, "http_port": http_port, "grpc_port": grpc_port },
+        "service": {
+            "host": Ipv4Addr::LOCALHOST, "http_port": http_port, "grpc_port": grpc_port, "api_key": password.expose(),
+        },
         "telemetry_disabled": true,
     });
     format!("{config:#}\n")
+}
+
+/// Writes a file that only its owner can read.
+fn write_private(path: &Path, content: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // One that an earlier release left keeps the mode it had.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(content.as_bytes())
 }
 
 /// A loopback port that nobody listens on.
@@ -189,10 +247,17 @@ mod tests {
 
     #[test]
     fn the_nats_configuration_quotes_its_path() {
-        let config = nats_config(Path::new("/data/a \"b\"/nats"), 20_001, SyncInterval::Always).unwrap();
+        let config = nats_config(
+            Path::new("/data/a \"b\"/nats"),
+            20_001,
+            SyncInterval::Always,
+            &ServerPassword("secret".to_owned()),
+        )
+        .unwrap();
         let read: serde_json::Value = serde_json::from_str(&config).unwrap();
         assert_eq!(read["jetstream"]["store_dir"], "/data/a \"b\"/nats");
         assert_eq!(read["listen"], "127.0.0.1:20001");
         assert_eq!(read["jetstream"]["sync_interval"], "always");
+        assert_eq!(read["authorization"]["password"], "secret");
     }
 }

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -40,13 +41,20 @@ async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     panic!("never happened: {what}");
 }
 
-/// Sends a line where one is given and returns the first line of the answer.
+/// Sends a line where one is given, to Redis with its password before it, and returns the first line of the answer.
 fn ask(url: &str, line: &str) -> Option<String> {
-    let address = url.split_once("://").unwrap().1;
+    let (password, address) = url.split_once("://").unwrap().1.rsplit_once('@').unwrap();
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(line.as_bytes()).ok()?;
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
     let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer).ok()?;
+    if let Some(password) = password.strip_prefix(':') {
+        stream.write_all(format!("AUTH {password}\r\n").as_bytes()).ok()?;
+        answers.read_line(&mut answer).ok()?;
+        assert_eq!(answer, "+OK\r\n");
+        answer.clear();
+    }
+    stream.write_all(line.as_bytes()).ok()?;
+    answers.read_line(&mut answer).ok()?;
     (!answer.is_empty()).then(|| answer.trim_end().to_owned())
 }
 
@@ -89,6 +97,39 @@ async fn servers_answer_survive_a_kill_and_end() {
     }
     assert!(ask(&nats, "").is_none());
     assert!(!data.root().join("nats.pid").exists());
+}
+
+/// The first line that a server answers to somebody without a password.
+fn stranger(url: &str, lines: &str) -> String {
+    let address = url.rsplit_once('@').unwrap().1;
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(lines.as_bytes()).unwrap();
+    let mut answers = BufReader::new(stream).lines().map_while(Result::ok);
+    answers.find(|line| !line.starts_with("INFO ")).unwrap()
+}
+
+#[tokio::test]
+async fn strangers_on_the_machine_are_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let data = DataFolder::open(temporary.path()).unwrap();
+    let children = Children::start(&data, programs(), None).await.unwrap();
+    let (nats, redis) = (children.nats_url().unwrap(), children.redis_url().unwrap());
+    let refused = stranger(&nats, "CONNECT {\"verbose\":false}\r\nPING\r\n");
+    assert_eq!(refused, "-ERR 'Authorization Violation'");
+    assert!(stranger(&redis, "KEYS *\r\n").starts_with("-NOAUTH"));
+    let password = redis.rsplit_once('@').unwrap().0.rsplit_once(':').unwrap().1.to_owned();
+    assert!(!format!("{children:?}").contains(&password));
+    for file in ["nats/nats.conf", "redis/password.conf"] {
+        let mode = std::fs::metadata(data.root().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    let pid = pid_in(&data.root().join("redis.pid")).unwrap();
+    let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(
+        !arguments.contains(&password),
+        "every user of the machine sees arguments"
+    );
+    children.stop().await;
 }
 
 #[tokio::test]

@@ -412,12 +412,8 @@ fn nats_arguments(port: u16, folder: &Path) -> Vec<OsString> {
 
 /// Twenty papers, as indexing publishes them.
 async fn publish_papers(nats: u16) {
-    let config = BusConfig {
-        url: format!("nats://127.0.0.1:{nats}"),
-        replicas: 1,
-        max_age: Duration::from_hours(24),
-        limits: StreamLimits::uniform(64),
-    };
+    let url = format!("nats://127.0.0.1:{nats}");
+    let config = BusConfig::new(&url, 1, Duration::from_hours(24), StreamLimits::uniform(64)).unwrap();
     let bus = Bus::connect(config, "faults", Clock::system()).await.unwrap();
     streams::ensure(&bus).await.unwrap();
     for number in 0..20 {

@@ -116,6 +116,7 @@ pub fn fill_in(settings: &mut Settings, children: &Children, data: &DataFolder, 
         ("nats.url", children.nats_url()),
         ("notification.redis_url", children.redis_url()),
         ("indexing.qdrant_url", children.qdrant_url()),
+        ("indexing.qdrant_api_key", children.qdrant_api_key()),
     ] {
         if let Some(url) = url {
             settings.set_default(key, url, "a server started by this process");
@@ -133,5 +134,29 @@ pub fn fill_in(settings: &mut Settings, children: &Children, data: &DataFolder, 
         ("web.state_folder", data.root().to_owned()),
     ] {
         settings.set_default(key, folder.display().to_string(), "the data folder");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Named like secrets, but the names of files.
+    const FILES: [&str; 2] = ["grpc.tls_key", "nats.tls_key"];
+
+    #[test]
+    fn what_is_named_like_a_secret_is_marked_as_one() {
+        let settings = Settings::load(&DEFAULTS, None, []);
+        let secrets: Vec<&str> = settings.secrets().collect();
+        let words = ["password", "token", "key", "secret", "seed", "credentials"];
+        let named = |key: &&str| words.iter().any(|word| key.ends_with(word));
+        let unmarked = |key: &&str| !secrets.contains(key) && !FILES.contains(key);
+        let missing: Vec<&str> = settings.keys().filter(named).filter(unmarked).collect();
+        assert_eq!(
+            missing,
+            Vec::<&str>::new(),
+            "end their lines in the defaults with `# secret`"
+        );
+        assert!(secrets.contains(&"notification.redis_url"), "it may hold a password");
     }
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Settings;
+use super::{Secret, Settings};
 use crate::clock::Clock;
 use crate::tls::{self, ClientTls, ServerTls, TlsFileError, TlsFiles, TlsPart};
 
@@ -14,7 +14,7 @@ const ALLOW_PLAINTEXT: &str = "grpc.allow_plaintext";
 #[derive(Debug, Clone, Default)]
 pub struct CallerConfig {
     /// The key that it presents.
-    pub key: Option<String>,
+    pub key: Option<Secret>,
     /// Whom it trusts, and its certificate.
     pub tls: ClientTls,
     /// Whether it may call without TLS on other hosts.
@@ -25,12 +25,12 @@ impl CallerConfig {
     /// Presents this key, and has no other settings.
     pub fn with_key(key: Option<&str>) -> Self {
         Self {
-            key: key.map(str::to_owned),
+            key: key.map(Secret::new),
             ..Self::default()
         }
     }
 
-    pub(super) fn read(settings: &mut Settings, key: Option<String>) -> Self {
+    pub(super) fn read(settings: &mut Settings, key: Option<Secret>) -> Self {
         let keys = TlsKeys {
             authorities: "grpc.tls_ca",
             certificate: "grpc.tls_client_certificate",

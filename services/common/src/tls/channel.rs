@@ -21,6 +21,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
 use super::client::ClientTls;
+use crate::config::without_userinfo;
 
 /// For the lookup, the connection and the handshake together, where nothing else is said.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,7 +45,7 @@ impl ChannelError {
     /// With what is wrong.
     pub fn new(url: &str, problem: impl Into<String>) -> Self {
         Self {
-            url: url.to_owned(),
+            url: without_userinfo(url),
             problem: problem.into(),
         }
     }

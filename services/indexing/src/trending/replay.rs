@@ -24,14 +24,14 @@ const SIGNAL_READER: &str = "indexing-signals";
 
 /// Starts the two replays, and the sweep of what they have read. The process is ready once both have caught up.
 pub fn start(assembly: &mut Assembly, trending: &Arc<TrendingPapers>) {
-    let (bus, clock, stop) = (assembly.bus.clone(), assembly.clock(), assembly.stop.clone());
+    let (bus, clock, stop) = (assembly.bus().clone(), assembly.clock(), assembly.stop.clone());
     let (not_ready, filled) = (assembly.readiness.ticket(), Arc::clone(trending));
     assembly.task("replay of attention", async move {
         let since = AttentionTracker::remembered_since(clock.now());
         let handle = |item| record(&filled, &item);
         replay::run(&bus, ATTENTION_READER, since, not_ready, &stop, handle).await
     });
-    let (bus, clock, stop) = (assembly.bus.clone(), assembly.clock(), assembly.stop.clone());
+    let (bus, clock, stop) = (assembly.bus().clone(), assembly.clock(), assembly.stop.clone());
     let (not_ready, filled) = (assembly.readiness.ticket(), Arc::clone(trending));
     assembly.task("replay of signals", async move {
         let since = AttentionTracker::remembered_since(clock.now());

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use common::config::{Secret, place_and_message};
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -82,7 +83,7 @@ pub fn read(path: &Path) -> Result<SourcesConfig, SourcesConfigError> {
 /// Reads the text of the file.
 fn parse(text: &str) -> Result<SourcesConfig, SourcesConfigError> {
     let file: SourcesFile =
-        toml::from_str(text).map_err(|error| SourcesConfigError(vec![error.to_string().trim().to_owned()]))?;
+        toml::from_str(text).map_err(|error| SourcesConfigError(vec![place_and_message(text, &error)]))?;
     let mut problems: Vec<String> = file
         .http
         .problems()
@@ -106,6 +107,20 @@ fn parse(text: &str) -> Result<SourcesConfig, SourcesConfigError> {
     })
 }
 
+/// Replaces the file that holds a key by the key.
+fn read_api_key(table: &mut toml::Table) -> Result<(), String> {
+    let Some(file) = table.remove("api_key_file") else {
+        return Ok(());
+    };
+    if table.contains_key("api_key") {
+        return Err("api_key is set both directly and by api_key_file; only one of them can be".to_owned());
+    }
+    let file = file.as_str().ok_or("api_key_file must be the name of a file")?;
+    let key = Secret::from_file(Path::new(file)).map_err(|error| format!("api_key_file: {error}"))?;
+    table.insert("api_key".to_owned(), key.expose().into());
+    Ok(())
+}
+
 /// One table; nothing where it is not enabled.
 fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<ScheduledSource>, Vec<String>> {
     let fingerprint = fingerprint_of(&table);
@@ -121,6 +136,9 @@ fn scheduled(name: &str, mut table: toml::Table) -> Result<Option<ScheduledSourc
     let interval = setting(&mut table, "interval", &mut problems, duration);
     let jitter = setting(&mut table, "jitter", &mut problems, share);
     let first_run = setting(&mut table, "begin", &mut problems, first_run);
+    if let Err(problem) = read_api_key(&mut table) {
+        problems.push(problem);
+    }
     match SourceConfig::read(name, table) {
         Ok(source) if problems.is_empty() => {
             let default = SignedDuration::try_from(source.kind().default_interval()).unwrap_or(LONGEST_INTERVAL);

@@ -6,8 +6,7 @@
 
 use async_nats::jetstream::kv;
 use common::bus::Bus;
-use common::flow::SOURCES_BUCKET;
-use common::streams;
+use common::{flow, streams};
 use futures::{Stream, StreamExt as _};
 
 use super::state::SourceState;
@@ -19,7 +18,7 @@ const ATTEMPTS: usize = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum StateStoreError {
     /// The bucket does not answer.
-    #[error("the bucket {SOURCES_BUCKET} does not answer: {0}")]
+    #[error("the bucket of sources does not answer: {0}")]
     Bucket(String),
     /// A state that this release cannot read.
     #[error("the stored state of source {name} cannot be read: {problem}; another release may have written it")]
@@ -41,12 +40,10 @@ pub struct SourceStateStore {
 }
 
 impl SourceStateStore {
-    /// Opens the bucket, making it at the first start.
+    /// Opens the bucket, once it is there.
     pub async fn open(bus: &Bus) -> Result<Self, StateStoreError> {
-        let bucket = streams::bucket(bus, SOURCES_BUCKET).await;
-        Ok(Self {
-            bucket: bucket.map_err(failed)?,
-        })
+        let bucket = streams::bucket(bus, flow::SOURCES_BUCKET).await.map_err(failed)?;
+        Ok(Self { bucket })
     }
 
     /// The state of a source; the default for one that was never stored.

@@ -82,7 +82,7 @@ pub struct PaperRecords {
 }
 
 impl PaperRecords {
-    /// Opens the bucket, making it at the first start.
+    /// Opens the bucket, once it is there.
     pub async fn open(bus: &Bus) -> Result<Self, RegistryError> {
         let bucket = streams::bucket(bus, flow::PAPERS_BUCKET).await?;
         Ok(Self { bucket })

@@ -33,12 +33,13 @@ impl RegistryFixture {
         };
         let data = DataFolder::open(folder.path()).unwrap();
         let children = Children::start(&data, programs, None).await.unwrap();
-        let config = BusConfig {
-            url: children.nats_url().unwrap(),
-            replicas: 1,
-            max_age: Duration::from_hours(24),
-            limits: StreamLimits::uniform(64),
-        };
+        let config = BusConfig::new(
+            &children.nats_url().unwrap(),
+            1,
+            Duration::from_hours(24),
+            StreamLimits::uniform(64),
+        )
+        .unwrap();
         let bus = Bus::connect(config, "test", Clock::system()).await.unwrap();
         common::streams::ensure(&bus).await.unwrap();
         Self {

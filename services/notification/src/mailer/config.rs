@@ -21,8 +21,8 @@ use super::smtp::{SmtpPool, SmtpServer, SmtpTransport, SmtpUrl};
 use crate::tokens::{Tokens, UNSUBSCRIBE_TAG_CHARS};
 use crate::trust::TrustStore;
 
-/// The settings.
-#[derive(Debug, Clone)]
+/// The settings. Not to be printed: the address of the mail server may hold a password.
+#[derive(Clone)]
 pub struct MailerConfig {
     smtp: Option<SmtpUrl>,
     maildir: PathBuf,

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use common::clock::Clock;
+use common::config::without_userinfo;
 use tonic::{Code, Status};
 
 use super::client::{QdrantAccess, QdrantCalls};
@@ -36,7 +37,7 @@ impl QdrantServer {
     /// Prepares connections; none is made yet.
     pub fn new(access: &QdrantAccess<'_>, timeout: Duration, clock: Clock) -> Result<Self, StoreError> {
         Ok(Self {
-            url: access.url.to_owned(),
+            url: without_userinfo(access.url),
             reads: ServerConnection::new(access, timeout)?,
             writes: ServerConnection::new(access, timeout * QdrantSettings::WRITES)?,
             clock,
@@ -135,7 +136,7 @@ impl ServerConnection {
     /// of one whose other end has vanished.
     fn new(access: &QdrantAccess<'_>, limit: Duration) -> Result<Self, StoreError> {
         let calls = QdrantCalls::new(access, limit.mul_f32(0.45)).map_err(|problem| StoreError::Unusable {
-            place: access.url.to_owned(),
+            place: without_userinfo(access.url),
             problem,
         })?;
         Ok(Self { calls, limit })

@@ -50,12 +50,8 @@ impl Bench {
         };
         let data = DataFolder::open(folder.path()).expect("a data folder");
         let children = Children::start(&data, programs, None).await.expect("nats starts");
-        let config = BusConfig {
-            url: children.nats_url().expect("an address"),
-            replicas: 1,
-            max_age: Duration::from_hours(24),
-            limits: StreamLimits::uniform(64),
-        };
+        let url = children.nats_url().expect("an address");
+        let config = BusConfig::new(&url, 1, Duration::from_hours(24), StreamLimits::uniform(64)).expect("a URL");
         let bus = Bus::connect(config, "test", Clock::system())
             .await
             .expect("nats answers");
