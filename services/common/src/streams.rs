@@ -16,6 +16,8 @@ use crate::bus::{Bus, BusError, request};
 use crate::flow::{self, Consumption, Route};
 
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
+/// Entries of one thing in a log of states: the newest, and replaced ones whose erasing failed.
+const MAX_LOGGED_STATES: i64 = 4;
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 
 /// A durable pull consumer.
@@ -64,7 +66,9 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
         name: flow::SUBSCRIBERS.to_owned(),
         description: Some("the newest state of each subscriber and of each suppressed address".to_owned()),
         subjects: subjects(flow::SUBSCRIBERS),
-        max_messages_per_subject: 1,
+        // The newest entry is the one that counts. The others are erased by whoever replaces them: dropped by the server their
+        // bytes would stay in its files.
+        max_messages_per_subject: MAX_LOGGED_STATES,
         ..base(bus)
     };
     let deliveries = stream::Config {

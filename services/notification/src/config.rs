@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 
 use crate::feedback::soft_bounces::SoftBounceLimit;
 use crate::limits::SubscribeLimits;
+use crate::signing_keys::SigningKeys;
 use crate::trust::TrustStore;
 use crate::{mailer, webhooks};
 
@@ -28,7 +29,7 @@ pub struct NotificationConfig {
     pub(crate) imprint: String,
     pub(crate) bounce_maildir: Option<PathBuf>,
     pub(crate) public_url: Option<String>,
-    token_key: String,
+    token_keys: Vec<String>,
     state_folder: PathBuf,
     pub(crate) defaults: SubscriptionDefaults,
     /// Papers that are older than this are in no digest.
@@ -78,7 +79,7 @@ impl NotificationConfig {
             imprint: settings.text("notification.imprint"),
             bounce_maildir: folder(settings, "notification.bounce_maildir"),
             public_url: settings.optional_url("notification.public_url", &["http://", "https://"]),
-            token_key: token_key(settings),
+            token_keys: token_keys(settings),
             state_folder: PathBuf::from(settings.text("notification.state_folder")),
             defaults: SubscriptionDefaults::read(settings),
             window: hours(24 * settings.integer::<i64>("notification.window_days", 1..=365)),
@@ -98,18 +99,21 @@ impl NotificationConfig {
         self
     }
 
-    /// The secret that signs links and requests: the configured one, or one that is made once and kept.
+    /// The keys that sign links and requests: the configured ones, or one that is made once and kept.
     ///
     /// # Errors
     /// There is none and nowhere to keep one, or the one that is kept cannot be used.
-    pub(crate) fn secret(&self) -> Result<Vec<u8>, String> {
-        if !self.token_key.is_empty() {
-            return Ok(self.token_key.clone().into_bytes());
+    pub(crate) fn signing_keys(&self) -> Result<SigningKeys, String> {
+        let configured = self.token_keys.iter().map(|key| key.clone().into_bytes());
+        if let Some(keys) = SigningKeys::new(configured.collect()) {
+            return Ok(keys);
         }
+        let missing = || "notification.token_key is empty; make one with openssl rand -hex 32".to_owned();
         if self.state_folder.as_os_str().is_empty() {
-            return Err("notification.token_key is empty; make one with openssl rand -hex 32".to_owned());
+            return Err(missing());
         }
-        kept_secret(&self.state_folder.join("token.key"))
+        let kept = kept_secret(&self.state_folder.join("token.key"))?;
+        SigningKeys::new(vec![kept]).ok_or_else(missing)
     }
 }
 
@@ -147,13 +151,20 @@ fn folder(settings: &mut Settings, key: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-fn token_key(settings: &mut Settings) -> String {
-    let expected = "must be empty or have 32 characters at least";
+/// Most keys; each link of a forger is checked with all of them.
+const MAX_TOKEN_KEYS: usize = 8;
+
+fn token_keys(settings: &mut Settings) -> Vec<String> {
+    let expected = "must be empty, or 1 to 8 keys of 32 characters at least: a list, or text with commas between them";
     settings.get("notification.token_key", expected, |value| {
-        value
-            .as_str()
-            .filter(|key| key.is_empty() || key.len() >= 32)
-            .map(str::to_owned)
+        let keys: Vec<&str> = match value {
+            toml::Value::String(text) if text.is_empty() => Vec::new(),
+            toml::Value::String(text) => text.split(',').map(str::trim).collect(),
+            toml::Value::Array(list) => list.iter().map(toml::Value::as_str).collect::<Option<_>>()?,
+            _ => return None,
+        };
+        let sound = keys.len() <= MAX_TOKEN_KEYS && keys.iter().all(|key| key.len() >= 32);
+        sound.then(|| keys.into_iter().map(str::to_owned).collect())
     })
 }
 

@@ -14,12 +14,14 @@ mod grpc;
 mod housekeeping;
 mod interests;
 mod limits;
+mod mail_ids;
 mod mailer;
 mod mails;
 mod metrics;
 mod pipeline;
 mod ports;
 mod scheduler;
+mod signing_keys;
 mod store;
 mod subscribers;
 #[cfg(test)]
@@ -45,10 +47,11 @@ use crate::digests::{DigestDependencies, DigestSettings, Digests, EmptyReason};
 use crate::feedback::FeedbackHandler;
 use crate::grpc::{Forwarded, Notification};
 use crate::interests::{ExampleSource, IndexedExamples, InterestEmbedder, RemoteEncoder};
+use crate::mail_ids::MailIds;
 use crate::mails::MailWriter;
 use crate::ports::{RecoveryExtent, StoreRecovery as _, StoreTimes};
 use crate::scheduler::{Scheduler, SendingPace};
-use crate::store::redis::{RedisStore, reconciler};
+use crate::store::redis::{RedisStore, erasure, reconciler};
 use crate::subscribers::{Channel, Subscriptions};
 use crate::tokens::Tokens;
 use crate::trending::{NothingTrending, TrendingIndex, TrendingSource};
@@ -68,12 +71,12 @@ pub async fn start(config: NotificationConfig, assembly: &mut Assembly) -> Resul
     let window = SharedWindow::default();
     let needed = dependencies(&config, &store, &window, assembly).map_err(failed)?;
     let digests = Arc::new(Digests::new(needed.clone(), digest_settings(&config).map_err(failed)?));
-    let domain = config.mail.domain();
     let feedback = FeedbackHandler::new(
         needed.subscriptions.clone(),
         Arc::clone(&needed.ledger),
-        domain,
+        Arc::clone(&needed.mail_ids),
         config.soft_bounces,
+        assembly.clock(),
     );
     serve(&config, assembly, &store, &needed, &digests, &feedback);
     fill_window(&config, assembly, window).map_err(failed)?;
@@ -104,7 +107,8 @@ fn dependencies(
     window: &SharedWindow,
     assembly: &Assembly,
 ) -> Result<DigestDependencies, String> {
-    let key = config.secret()?;
+    let keys = config.signing_keys()?;
+    let mail_ids = Arc::new(MailIds::new(keys.clone(), config.mail.domain()));
     let clock = assembly.clock();
     Ok(DigestDependencies {
         subscriptions: Subscriptions::new(store.subscribers.clone(), clock.clone()),
@@ -113,11 +117,12 @@ fn dependencies(
         due_queue: store.due_queue.clone(),
         window: window.clone(),
         interests: Arc::new(interests(config, store, window, clock.clone())?),
-        transport: config.mail.transport(&clock, &assembly.tasks())?,
+        transport: config.mail.transport(&mail_ids, &clock, &assembly.tasks())?,
         webhook_client: config.webhooks.client(clock.clone())?,
         mail_writer: Arc::new(MailWriter::new(config.templates.as_deref(), &config.imprint)?),
-        tokens: Arc::new(Tokens::new(&key)),
-        secrets: Arc::new(WebhookSecrets::new(&key)),
+        tokens: Arc::new(Tokens::new(keys.clone())),
+        secrets: Arc::new(WebhookSecrets::new(keys)),
+        mail_ids,
         clock,
         tasks: assembly.tasks(),
     })
@@ -129,7 +134,6 @@ fn digest_settings(config: &NotificationConfig) -> Result<DigestSettings, String
         public_url.ok_or("notification.public_url is empty; set it to the address at which readers find the pages")?;
     Ok(DigestSettings {
         public_url: public_url.trim_end_matches('/').to_owned(),
-        mail_domain: config.mail.domain().to_owned(),
         first_pause: config.first_pause,
         expire: config.expire,
         connections: config.connections,
@@ -239,6 +243,8 @@ fn run_tasks(
     }
     let reconciling = reconciler::run(Arc::clone(&store.recovery), clock.clone(), stop.clone());
     tasks.run_infallible("reconciler of redis and its log", reconciling);
+    let erasing = erasure::run(Arc::clone(&store.erasure), stop.clone());
+    tasks.run_infallible("erasure of deleted subscribers", erasing);
     let housekeeping = housekeeping::run(
         needed.subscriptions,
         store.due_queue.clone(),

@@ -25,8 +25,10 @@ use crate::digests::{
 };
 use crate::interests::{InterestEmbedder, InterestEncoder};
 use crate::mailer::{EncodedMail, Mail, SendError, Transport};
+use crate::mail_ids::MailIds;
 use crate::mails::MailWriter;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
+use crate::signing_keys::SigningKeys;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::subscribers::deliveries::DeliveryHistory;
@@ -324,7 +326,7 @@ impl TestService {
             unsubscribes: Mutex::default(),
         });
         let webhook = Arc::<FakeWebhook>::default();
-        let tokens = Arc::new(Tokens::new(b"secret"));
+        let tokens = Arc::new(Tokens::new(SigningKeys::single(b"secret")));
         let interests = Arc::new(InterestEmbedder {
             store: Arc::clone(&store.store),
             window: window.clone(),
@@ -343,7 +345,8 @@ impl TestService {
             webhook_client: Arc::clone(&webhook) as Arc<dyn WebhookClient>,
             mail_writer: Arc::new(MailWriter::new(None, "").expect("the templates render")),
             tokens: Arc::clone(&tokens),
-            secrets: Arc::new(WebhookSecrets::new(b"secret")),
+            secrets: Arc::new(WebhookSecrets::new(SigningKeys::single(b"secret"))),
+            mail_ids: Arc::new(mail_ids()),
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
@@ -482,7 +485,6 @@ impl TestService {
 fn settings() -> DigestSettings {
     DigestSettings {
         public_url: "https://example.org".to_owned(),
-        mail_domain: "example.org".to_owned(),
         first_pause: SignedDuration::from_mins(1),
         expire: SignedDuration::from_hours(12),
         connections: 16,
@@ -510,8 +512,16 @@ pub fn subscriber(email: &str) -> Subscriber {
         consent: None,
         webhook: None,
         pause_reason: String::new(),
+        link_epoch: 0,
+        pseudonym: String::new(),
+        votes: Vec::new(),
         version: 1,
     }
+}
+
+/// Names of mails of example.org.
+pub fn mail_ids() -> MailIds {
+    MailIds::new(SigningKeys::single(b"secret"), "example.org")
 }
 
 /// Leases of a minute, a window of a week.

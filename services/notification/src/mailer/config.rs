@@ -13,9 +13,10 @@ use super::Transport;
 use super::dkim::DkimSigner;
 use super::error_budget::ErrorBudget;
 use super::maildir::MaildirTransport;
-use super::message::MessageBuilder;
+use super::message::{MessageBuilder, ReturnPaths};
 use super::rate_limit::SendRateLimiter;
 use super::smtp::{SmtpPool, SmtpServer, SmtpTransport};
+use crate::mail_ids::{MAX_BOUNCE_USER_CHARS, MailIds};
 use crate::trust::TrustStore;
 
 /// The settings.
@@ -53,7 +54,7 @@ impl MailerConfig {
             maildir: PathBuf::from(settings.text("notification.maildir")),
             bounce_address: bounce_address(&settings.get(
                 "notification.bounce_address",
-                "must be empty or an address such as bounces@example.org, of at most 9 characters before the @",
+                "must be empty or an address such as bounces@example.org, of at most 15 characters before the @",
                 |value| {
                     let text = value.as_str()?;
                     (text.is_empty() || bounce_address(text).is_some()).then(|| text.to_owned())
@@ -75,12 +76,20 @@ impl MailerConfig {
     }
 
     /// A mail server where one is named, else a maildir. The tasks keep the connections to the mail server.
-    pub fn transport(&self, clock: &Clock, tasks: &Tasks) -> Result<Arc<dyn Transport>, String> {
+    pub fn transport(
+        &self,
+        mail_ids: &Arc<MailIds>,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Result<Arc<dyn Transport>, String> {
         let dkim = self.dkim.as_ref();
         let dkim = dkim.map(|dkim| DkimSigner::read(&dkim.selector, &dkim.domain, &dkim.key_file));
         let builder = MessageBuilder::new(
             &self.from,
-            self.bounce_address.clone(),
+            self.bounce_address.clone().map(|address| ReturnPaths {
+                address,
+                ids: Arc::clone(mail_ids),
+            }),
             dkim.transpose()?,
             clock.clone(),
         );
@@ -102,11 +111,10 @@ impl MailerConfig {
     }
 }
 
-/// With `+<id>.<slot>` appended, the local part of an address still has at most 64 characters (RFC 5321).
+/// With what names a mail appended, the local part of an address still has at most 64 characters (RFC 5321).
 fn bounce_address(text: &str) -> Option<Address> {
-    const MAX_CHARS: usize = 64 - "+0123456789abcdef0123456789abcdef.confirm.1234567890123".len();
     let address: Address = text.parse().ok()?;
-    (address.user().len() <= MAX_CHARS).then_some(address)
+    (address.user().len() <= MAX_BOUNCE_USER_CHARS).then_some(address)
 }
 
 /// Signs when a key is named; then the selector is needed, and the domain is the sender's where none is named.

@@ -1,6 +1,7 @@
 //! A mail as the bytes that go over the wire: the signature, the headers, the body.
 
 use std::fmt;
+use std::sync::Arc;
 
 use common::clock::Clock;
 use lettre::Address;
@@ -10,6 +11,7 @@ use super::body::MimeBody;
 use super::dkim::DkimSigner;
 use super::headers::header_text;
 use super::{EncodedMail, SendError};
+use crate::mail_ids::MailIds;
 
 /// The usual size of the headers.
 const HEADER_BYTES: usize = 2048;
@@ -18,9 +20,24 @@ const HEADER_BYTES: usize = 2048;
 pub struct MessageBuilder {
     from: String,
     sender: Address,
-    bounce_address: Option<Address>,
+    return_paths: Option<ReturnPaths>,
     dkim: Option<DkimSigner>,
     clock: Clock,
+}
+
+/// Gives each mail a return path of its own, so that a bounce proves which mail it is about.
+pub struct ReturnPaths {
+    /// Where bounces go.
+    pub address: Address,
+    /// Names mails.
+    pub ids: Arc<MailIds>,
+}
+
+impl ReturnPaths {
+    fn of(&self, message_id: &str) -> Address {
+        let own = self.ids.return_path(&self.address, message_id);
+        own.unwrap_or_else(|| self.address.clone())
+    }
 }
 
 /// A mail, ready for the wire.
@@ -58,9 +75,8 @@ impl fmt::Display for Content<'_> {
 }
 
 impl MessageBuilder {
-    /// For a sender. Where the bounce address is `name@host`, each mail's return path is `name+<left side of its
-    /// Message-ID>@host`.
-    pub fn new(from: &Mailbox, bounce_address: Option<Address>, dkim: Option<DkimSigner>, clock: Clock) -> Self {
+    /// For a sender. Without return paths bounces go to the sender.
+    pub fn new(from: &Mailbox, return_paths: Option<ReturnPaths>, dkim: Option<DkimSigner>, clock: Clock) -> Self {
         let name = from.name.as_deref().filter(|name| !name.is_ascii());
         let from_header = name.map_or_else(
             || from.to_string(),
@@ -69,7 +85,7 @@ impl MessageBuilder {
         Self {
             from: from_header,
             sender: from.email.clone(),
-            bounce_address,
+            return_paths,
             dkim,
             clock,
         }
@@ -110,22 +126,14 @@ impl MessageBuilder {
         head.push_str(mail.body.headers());
         head.push_str("\r\n");
         Ok(Message {
-            return_path: self.return_path(&mail.message_id),
+            return_path: self
+                .return_paths
+                .as_ref()
+                .map_or_else(|| self.sender.clone(), |paths| paths.of(&mail.message_id)),
             to,
             head,
             body: &mail.body,
         })
-    }
-
-    fn return_path(&self, message_id: &str) -> Address {
-        let own = || {
-            let bounces = self.bounce_address.as_ref()?;
-            let (left, _) = message_id.trim_start_matches('<').split_once('@')?;
-            Address::new(format!("{}+{left}", bounces.user()), bounces.domain()).ok()
-        };
-        own()
-            .or_else(|| self.bounce_address.clone())
-            .unwrap_or_else(|| self.sender.clone())
     }
 }
 

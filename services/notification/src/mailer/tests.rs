@@ -16,7 +16,7 @@ use super::*;
 use crate::testing::until;
 use error_budget::ErrorBudget;
 use maildir::MaildirTransport;
-use message::MessageBuilder;
+use message::{MessageBuilder, ReturnPaths};
 use rate_limit::SendRateLimiter;
 use smtp::{SmtpPool, SmtpServer, SmtpTransport};
 
@@ -34,9 +34,12 @@ fn mail() -> EncodedMail {
 
 fn builder(bounce_address: Option<&str>) -> MessageBuilder {
     let from: Mailbox = "B <b@example.org>".parse().expect("a mailbox");
-    let bounce_address = bounce_address.map(|address| address.parse().expect("an address"));
+    let return_paths = bounce_address.map(|address| ReturnPaths {
+        address: address.parse().expect("an address"),
+        ids: Arc::new(crate::testing::mail_ids()),
+    });
     let (clock, _) = Clock::manual("2026-03-02T07:00:05Z".parse().expect("a time"));
-    MessageBuilder::new(&from, bounce_address, None, clock)
+    MessageBuilder::new(&from, return_paths, None, clock)
 }
 
 /// A transport of at most two connections, whose tasks run until the token is dropped.
@@ -374,10 +377,15 @@ async fn idle_sessions_are_asked_first_and_closed_in_the_end() {
 
 #[test]
 fn a_return_path_names_the_mail() {
-    let mail = mail();
+    let (ids, id) = (crate::testing::mail_ids(), "0190a0b0c0d0e0f00190a0b0c0d0e0f0");
+    let mail = EncodedMail {
+        message_id: ids.message_id(id, "1772400000000"),
+        ..mail()
+    };
     let builder = builder(Some("bounces@in.example.org"));
     let message = builder.build(&mail).expect("a mail");
-    assert_eq!(message.return_path.to_string(), "bounces+a.1@in.example.org");
+    let named = ids.read_return_path(message.return_path.as_ref()).expect("a mail of ours");
+    assert_eq!(named.subscriber, id);
     assert!(message.to_text().ends_with("\r\n") && message.to_text().is_ascii());
 }
 

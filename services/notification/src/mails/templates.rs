@@ -10,7 +10,10 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 
 use super::locale;
 
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 15] = [
+    ("account/subject.txt", include_str!("../templates/account/subject.txt")),
+    ("account/body.txt", include_str!("../templates/account/body.txt")),
+    ("account/body.html", include_str!("../templates/account/body.html")),
     ("layout/body.html", include_str!("../templates/layout/body.html")),
     (
         "confirmation/subject.txt",
