@@ -60,6 +60,13 @@ impl NotificationConfig {
     pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
         let trust = TrustStore::read(settings);
         let connections = settings.integer("notification.connections", 1..=1000);
+        let mail = mailer::config::MailerConfig::read(settings, connections, trust.clone());
+        let bounce_maildir = folder(settings, "notification.bounce_maildir");
+        if bounce_maildir.is_some() && !mail.has_bounce_address() {
+            let expected =
+                "must be set, because notification.bounce_maildir is: only reports to return paths are believed";
+            settings.problem("notification.bounce_address", expected);
+        }
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
             embedding_url: settings.url("notification.embedding_url", &["http://", "https://"]),
@@ -69,7 +76,7 @@ impl NotificationConfig {
                 network: settings.integer("notification.subscribes_per_minute_per_network", 1..=1_000_000),
             },
             token: common.grpc.token.clone(),
-            mail: mailer::config::MailerConfig::read(settings, connections, trust.clone()),
+            mail,
             webhooks: webhooks::config::WebhooksConfig::read(settings, trust),
             soft_bounces: SoftBounceLimit {
                 max_in_row: settings.integer("notification.soft_bounces", 0..=100),
@@ -77,7 +84,7 @@ impl NotificationConfig {
             },
             templates: folder(settings, "notification.templates"),
             imprint: settings.text("notification.imprint"),
-            bounce_maildir: folder(settings, "notification.bounce_maildir"),
+            bounce_maildir,
             public_url: settings.optional_url("notification.public_url", &["http://", "https://"]),
             token_keys: token_keys(settings),
             state_folder: PathBuf::from(settings.text("notification.state_folder")),
@@ -104,16 +111,14 @@ impl NotificationConfig {
     /// # Errors
     /// There is none and nowhere to keep one, or the one that is kept cannot be used.
     pub(crate) fn signing_keys(&self) -> Result<SigningKeys, String> {
-        let configured = self.token_keys.iter().map(|key| key.clone().into_bytes());
-        if let Some(keys) = SigningKeys::new(configured.collect()) {
+        if let Some(keys) = SigningKeys::new(&self.token_keys) {
             return Ok(keys);
         }
-        let missing = || "notification.token_key is empty; make one with openssl rand -hex 32".to_owned();
         if self.state_folder.as_os_str().is_empty() {
-            return Err(missing());
+            return Err("notification.token_key is empty; make one with openssl rand -hex 32".to_owned());
         }
         let kept = kept_secret(&self.state_folder.join("token.key"))?;
-        SigningKeys::new(vec![kept]).ok_or_else(missing)
+        Ok(SigningKeys::single(&kept))
     }
 }
 

@@ -101,7 +101,9 @@ impl Notification {
     async fn holder(&self, claim: &TokenClaim) -> Result<Subscriber, Status> {
         let found = self.subscriptions.get(&claim.subscriber).await.map_err(unavailable)?;
         let known = found.ok_or_else(|| status::not_found("subscription", "of this link"))?;
-        claim.check_epoch(known.link_epoch).map_err(|error| refused_token(&error))?;
+        claim
+            .check_epoch(known.link_epoch)
+            .map_err(|error| refused_token(&error))?;
         Ok(known)
     }
 

@@ -89,8 +89,8 @@ impl MailIds {
         let (id, rest) = packed.split_first_chunk::<ID_BYTES>()?;
         let (moment, code) = rest.split_first_chunk::<6>()?;
         let id = uuid::Uuid::from_bytes(*id).simple().to_string();
-        let [a, b, c, d, e, f] = *moment;
-        let serial = unpacked_serial(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))?;
+        let moment = moment.iter().fold(0, |moment, byte| (moment << 8) | u64::from(*byte));
+        let serial = unpacked_serial(moment)?;
         self.reference(CodePurpose::ReturnPath, &id, &serial, code)
     }
 
@@ -162,7 +162,6 @@ mod tests {
     const EVE: &str = "0190a0b0c0d0e0f00190a0b0c0d0e0f1";
 
     fn ids(keys: &[&str]) -> MailIds {
-        let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
         MailIds::new(SigningKeys::new(keys).expect("a key"), "Example.org")
     }
 
@@ -195,10 +194,16 @@ mod tests {
     #[test]
     fn nothing_of_one_name_makes_another() {
         let own = ids(&["secret"]);
-        let (of_ada, of_eve) = (own.message_id(ADA, "1772400000000"), own.message_id(EVE, "1772400000000"));
+        let (of_ada, of_eve) = (
+            own.message_id(ADA, "1772400000000"),
+            own.message_id(EVE, "1772400000000"),
+        );
         let path = own.return_path(&bounces(), &of_ada).expect("a return path").to_string();
         let stranger = ids(&["other"]);
-        let forged = stranger.return_path(&bounces(), &of_ada).expect("a return path").to_string();
+        let forged = stranger
+            .return_path(&bounces(), &of_ada)
+            .expect("a return path")
+            .to_string();
         // The code of another reader's mail, and that of another mail.
         let eves = own.return_path(&bounces(), &of_eve).expect("a return path").to_string();
         let local = |path: &str| path.split_once('+').expect("a plus").1[..PACKED_CHARS].to_owned();
@@ -234,7 +239,8 @@ mod tests {
     fn an_earlier_key_still_reads() {
         let path = {
             let old = ids(&["old"]);
-            old.return_path(&bounces(), &old.message_id(ADA, "1")).expect("a return path")
+            old.return_path(&bounces(), &old.message_id(ADA, "1"))
+                .expect("a return path")
         };
         assert!(ids(&["fresh", "old"]).read_return_path(path.as_ref()).is_some());
         assert!(ids(&["fresh"]).read_return_path(path.as_ref()).is_none());

@@ -10,8 +10,8 @@ pub struct SigningKeys(Vec<Hmac<Sha256>>);
 
 impl SigningKeys {
     /// From secrets, the newest first; none where there is no secret.
-    pub fn new(secrets: Vec<Vec<u8>>) -> Option<Self> {
-        let keys: Vec<Hmac<Sha256>> = secrets.iter().map(|secret| keyed(secret)).collect();
+    pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Option<Self> {
+        let keys: Vec<Hmac<Sha256>> = secrets.into_iter().map(|secret| keyed(secret.as_ref())).collect();
         (!keys.is_empty()).then_some(Self(keys))
     }
 

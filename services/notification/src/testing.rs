@@ -24,8 +24,8 @@ use crate::digests::{
     DeliveryOutcome, Digest, DigestDependencies, DigestSettings, DigestTrigger, Digests, SettledDigest,
 };
 use crate::interests::{InterestEmbedder, InterestEncoder};
-use crate::mailer::{EncodedMail, Mail, SendError, Transport};
 use crate::mail_ids::MailIds;
+use crate::mailer::{EncodedMail, Mail, SendError, Transport};
 use crate::mails::MailWriter;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
 use crate::signing_keys::SigningKeys;

@@ -127,7 +127,11 @@ impl Tokens {
         let (claim, expiry) = parsed(&claim).ok_or(TokenError::Forged)?;
         if !allowed.contains(&claim.scope) {
             let opens = ENDING.contains(&claim.scope) && allowed == [Scope::Account];
-            return Err(if opens { TokenError::NeedsAccount } else { TokenError::Scope });
+            return Err(if opens {
+                TokenError::NeedsAccount
+            } else {
+                TokenError::Scope
+            });
         }
         if expiry != 0 && now.as_second() > expiry {
             return Err(TokenError::Expired);
@@ -209,8 +213,7 @@ mod tests {
     }
 
     fn tokens(keys: &[&str]) -> Tokens {
-        let keys = keys.iter().map(|key| key.as_bytes().to_vec());
-        Tokens::new(SigningKeys::new(keys.collect()).expect("a key"))
+        Tokens::new(SigningKeys::new(keys).expect("a key"))
     }
 
     fn id(claim: Result<TokenClaim, TokenError>) -> Result<String, TokenError> {

@@ -28,6 +28,8 @@ pub struct WebConfig {
     pub cache: CacheSettings,
     /// How many requests one client may make.
     pub rates: RateLimits,
+    /// Days for which backups may hold what readers delete; 0 without backups.
+    pub backup_days: u32,
 }
 
 impl WebConfig {
@@ -52,6 +54,7 @@ impl WebConfig {
                 posts: settings.integer("web.posts_per_minute", 0..=1_000_000),
                 clients: settings.integer("web.known_clients", 100..=10_000_000),
             },
+            backup_days: settings.integer("web.backup_days", 0..=3_650),
         }
     }
 }

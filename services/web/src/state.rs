@@ -30,6 +30,8 @@ pub struct AppState {
     pub channels: BackendChannels,
     pub pages: Arc<PageRenderer>,
     pub clock: Clock,
+    /// Days for which backups may hold what readers delete; 0 without backups.
+    pub backup_days: u32,
     answers: AnswerCache,
 }
 
@@ -60,6 +62,7 @@ impl AppState {
             channels,
             pages,
             clock,
+            backup_days: config.backup_days,
         })
     }
 

@@ -189,7 +189,11 @@ async fn a_report_without_our_return_path_changes_nothing() {
     }
     service.at(15 * 24 * 60);
     let late = handle(&handler, &hard).await;
-    assert_eq!((late.subscriber, late.suppressed), (None, false), "a bounce of long ago");
+    assert_eq!(
+        (late.subscriber, late.suppressed),
+        (None, false),
+        "a bounce of long ago"
+    );
     assert_eq!(service.again(ADA).await.state, SubscriberState::Active);
     let complaint = handle(&handler, &proven(ARF)).await;
     assert!(complaint.suppressed, "readers complain late");

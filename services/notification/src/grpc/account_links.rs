@@ -45,9 +45,10 @@ impl Notification {
             Scope::Preferences => LinkScope::Preferences,
             _ => LinkScope::Confirm,
         };
+        // It does not expire, so whoever holds a forwarded digest gets none.
         let feed_token = match scope {
-            LinkScope::Confirm => String::new(),
-            _ => self.tokens.issue(Scope::Feed, known.link_holder(), self.clock.now()),
+            LinkScope::Account => self.tokens.issue(Scope::Feed, known.link_holder(), self.clock.now()),
+            _ => String::new(),
         };
         Ok(GetSubscriptionResponse {
             subscription: Some(self.shown(&known.id).await?),
@@ -109,14 +110,23 @@ impl Notification {
                 return Err(Status::failed_precondition(format!("this subscription {problem}")));
             }
             SubscriberState::Suppressed => {
-                let problem = "this address gets no mail, because mail to it bounced or was reported as spam; ask the operator";
+                let problem =
+                    "this address gets no mail, because mail to it bounced or was reported as spam; ask the operator";
                 return Err(Status::failed_precondition(problem));
             }
             SubscriberState::Active | SubscriberState::Paused | SubscriberState::Unsubscribed => {}
         }
         let email = address(&known.email).map_err(status::internal)?;
-        if self.subscriptions.suppression(&email).await.map_err(unavailable)?.is_some() {
-            return Err(Status::failed_precondition("this address gets no mail; ask the operator"));
+        if self
+            .subscriptions
+            .suppression(&email)
+            .await
+            .map_err(unavailable)?
+            .is_some()
+        {
+            return Err(Status::failed_precondition(
+                "this address gets no mail; ask the operator",
+            ));
         }
         let bucket = TokenBucket {
             name: format!("account_links:{}", known.id),

@@ -11,8 +11,8 @@ use proto::subscriptions::v1::{
     GetSubscriptionResponse, ImportSubscribersRequest, ListSubscribersRequest, ListSubscribersResponse,
     ListSuppressionsRequest, ListSuppressionsResponse, PauseSubscriptionRequest, PauseSubscriptionResponse,
     ReactToPaperRequest, ReactToPaperResponse, Reaction, RebuildSubscribersRequest, RemoveWebhookRequest,
-    RequestAccountLinkRequest, RequestAccountLinkResponse, RevokeLinksRequest, RevokeLinksResponse,
-    RemoveWebhookResponse, ResumeSubscriptionRequest, ResumeSubscriptionResponse, RotateWebhookSecretRequest,
+    RemoveWebhookResponse, RequestAccountLinkRequest, RequestAccountLinkResponse, ResumeSubscriptionRequest,
+    ResumeSubscriptionResponse, RevokeLinksRequest, RevokeLinksResponse, RotateWebhookSecretRequest,
     RotateWebhookSecretResponse, SetWebhookRequest, SetWebhookResponse, SubscribeRequest, SubscribeResponse,
     Subscription, SuppressAddressRequest, SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse,
     UnsuppressAddressRequest, UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse,
@@ -61,7 +61,11 @@ impl Notification {
     async fn end(&self, token: &str) -> Result<Subscriber, Status> {
         // Not looked for in Redis first: an unsubscription is taken while Redis does not answer, too.
         let claim = self.claim(&ENDING, token)?;
-        let ended = self.subscriptions.unsubscribe(&claim.subscriber).await.map_err(unavailable)?;
+        let ended = self
+            .subscriptions
+            .unsubscribe(&claim.subscriber)
+            .await
+            .map_err(unavailable)?;
         ended.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 

@@ -14,9 +14,9 @@ use tonic::Request;
 
 use super::*;
 use crate::feedback::soft_bounces::SoftBounceLimit;
+use crate::signing_keys::SigningKeys;
 use crate::subscribers::Channel;
 use crate::subscribers::deliveries::DeliveryStage;
-use crate::signing_keys::SigningKeys;
 use crate::testing::{TestService, mail_ids};
 use crate::tokens::LinkHolder;
 use tonic::Code;
@@ -98,9 +98,14 @@ async fn a_reader_confirms_reads_and_leaves_through_links() {
             .await
             .expect("confirmed")
             .into_inner();
-        let managed = service.tokens.check(&[Scope::Preferences], &confirmed.token, service.now);
+        let managed = service
+            .tokens
+            .check(&[Scope::Preferences], &confirmed.token, service.now);
         let subscription = confirmed.subscription.expect("a subscription");
-        assert_eq!(managed.map(|claim| claim.subscriber).as_ref(), Ok(&subscription.subscriber_id));
+        assert_eq!(
+            managed.map(|claim| claim.subscriber).as_ref(),
+            Ok(&subscription.subscriber_id)
+        );
         assert_eq!(subscription.state(), SubscriptionState::Active);
         assert!(subscription.next_due_time.is_some() && subscription.confirmed_time.is_some());
     }

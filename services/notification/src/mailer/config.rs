@@ -70,6 +70,11 @@ impl MailerConfig {
         }
     }
 
+    /// Whether bounces have an address of their own.
+    pub fn has_bounce_address(&self) -> bool {
+        self.bounce_address.is_some()
+    }
+
     /// The domain of the sender, which Message-IDs end with.
     pub fn domain(&self) -> &str {
         self.from.email.domain()

@@ -384,7 +384,9 @@ fn a_return_path_names_the_mail() {
     };
     let builder = builder(Some("bounces@in.example.org"));
     let message = builder.build(&mail).expect("a mail");
-    let named = ids.read_return_path(message.return_path.as_ref()).expect("a mail of ours");
+    let named = ids
+        .read_return_path(message.return_path.as_ref())
+        .expect("a mail of ours");
     assert_eq!(named.subscriber, id);
     assert!(message.to_text().ends_with("\r\n") && message.to_text().is_ascii());
 }

@@ -49,7 +49,11 @@ mod tests {
             });
             let mail = mail.expect("a mail");
             let html = mail.html.expect("HTML");
-            for text in ["ada@example.org", "https://example.org/preferences?token=a.b", "1 Example Street"] {
+            for text in [
+                "ada@example.org",
+                "https://example.org/preferences?token=a.b",
+                "1 Example Street",
+            ] {
                 assert!(mail.text.contains(text) && html.contains(text), "{language}: {text}");
             }
             assert_eq!(mail.list_unsubscribe_url, None);

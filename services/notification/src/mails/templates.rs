@@ -11,9 +11,6 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 use super::locale;
 
 const BUILT_IN: [(&str, &str); 15] = [
-    ("account/subject.txt", include_str!("../templates/account/subject.txt")),
-    ("account/body.txt", include_str!("../templates/account/body.txt")),
-    ("account/body.html", include_str!("../templates/account/body.html")),
     ("layout/body.html", include_str!("../templates/layout/body.html")),
     (
         "confirmation/subject.txt",
@@ -35,6 +32,9 @@ const BUILT_IN: [(&str, &str); 15] = [
     ("webhook/subject.txt", include_str!("../templates/webhook/subject.txt")),
     ("webhook/body.txt", include_str!("../templates/webhook/body.txt")),
     ("webhook/body.html", include_str!("../templates/webhook/body.html")),
+    ("account/subject.txt", include_str!("../templates/account/subject.txt")),
+    ("account/body.txt", include_str!("../templates/account/body.txt")),
+    ("account/body.html", include_str!("../templates/account/body.html")),
 ];
 
 /// The templates, and whether all of them are built in.

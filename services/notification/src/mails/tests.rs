@@ -1,6 +1,6 @@
 use super::*;
-use crate::testing::entry;
 use crate::signing_keys::SigningKeys;
+use crate::testing::entry;
 use crate::tokens::{LinkHolder, Scope, Tokens};
 use domain::schedule::Schedule;
 use domain::{Interest, Link, LinkKind};

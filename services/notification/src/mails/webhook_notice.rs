@@ -135,7 +135,11 @@ mod tests {
         for language in ["en", "de", "fr", "es"] {
             for mail in mails(language) {
                 let html = mail.html.expect("HTML");
-                for text in ["500 Internal Server Error", "/preferences?token=PREFERENCES#webhook", "2026"] {
+                for text in [
+                    "500 Internal Server Error",
+                    "/preferences?token=PREFERENCES#webhook",
+                    "2026",
+                ] {
                     assert!(mail.text.contains(text) && html.contains(text), "{language}: {text}");
                 }
                 assert!(mail.text.contains("papers?a=1&b=<2>"), "{}", mail.text);

@@ -85,10 +85,7 @@ mod tests {
 
     #[test]
     fn names_and_subscribers_have_different_secrets() {
-        let keys = |keys: &[&str]| {
-            let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
-            WebhookSecrets::new(SigningKeys::new(keys).expect("a key"))
-        };
+        let keys = |keys: &[&str]| WebhookSecrets::new(SigningKeys::new(keys).expect("a key"));
         let secrets = keys(&["platform"]);
         let encoded = |subscriber: &str, name: &str| secrets.secret(subscriber, name).encoded();
         assert!(encoded("ada", "1").starts_with("whsec_") && encoded("ada", "1").len() == 50);
@@ -101,6 +98,9 @@ mod tests {
             .all("ada", "1")
             .map(|secret| secret.encoded())
             .collect();
-        assert_eq!(all, [keys(&["fresh"]).secret("ada", "1").encoded(), encoded("ada", "1")]);
+        assert_eq!(
+            all,
+            [keys(&["fresh"]).secret("ada", "1").encoded(), encoded("ada", "1")]
+        );
     }
 }

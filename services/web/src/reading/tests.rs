@@ -42,6 +42,7 @@ fn unreachable() -> WebConfig {
             posts: 0,
             clients: 1,
         },
+        backup_days: 30,
     }
 }
 

@@ -3,9 +3,9 @@ use proto::subscriptions::v1::{Exclusions, Format, Schedule};
 use tonic::{Code, Request};
 
 use super::*;
-use crate::tokens::Scope;
 use crate::grpc::tests::{front_door, holder};
 use crate::testing::TestService;
+use crate::tokens::Scope;
 
 const ADA: &str = "ada@example.org";
 

@@ -58,7 +58,7 @@ impl FileErasure {
     }
 
     /// Erases the entries of the log.
-    async fn erase_from_log(&self) -> Result<(), StoreError> {
+    pub async fn erase_from_log(&self) -> Result<(), StoreError> {
         for id in self.members(keys::TO_ERASE).await? {
             self.log.erase(&id).await?;
             let mut moved = redis::cmd("SMOVE");
@@ -115,7 +115,10 @@ impl FileErasure {
         let mut done = redis::cmd("SREM");
         done.arg(keys::TO_REWRITE).arg(&running.without);
         self.connection().ask::<()>(&done).await?;
-        info!(subscribers = running.without.len(), "deleted subscribers are erased from the files of redis");
+        info!(
+            subscribers = running.without.len(),
+            "deleted subscribers are erased from the files of redis"
+        );
         Ok(true)
     }
 

@@ -231,13 +231,7 @@ fn fields(of: &Subscriber) -> Fields {
                 .map_or(Vec::new(), |epoch| epoch.to_string().into_bytes()),
         ),
         ("pseudonym", of.pseudonym.clone().into_bytes()),
-        (
-            "votes",
-            wire::VoteRecords {
-                votes: write_votes(of),
-            }
-            .encode_to_vec(),
-        ),
+        ("votes", wire::VoteRecords { votes: write_votes(of) }.encode_to_vec()),
     ]
 }
 
