@@ -11,7 +11,7 @@
 It offers PIPELINING where it is started with --pipelining.
 
 Prints one JSON object a line: {"port": N} when it is ready, then {"to": …, "answer": …} for each recipient it refuses and
-{"to": …, "answer": …, "mail": …, "tls": …} for each mail that came whole, read by Python's own parser. An answer of null is
+{"from": …, "to": …, "answer": …, "mail": …, "tls": …} for each mail that came whole, read by Python's own parser. An answer of null is
 a connection it closed. {"command": "AUTH", "tls": …} is a password that came. It keeps and delivers nothing, listens on loopback alone, and ends when standard input closes.
 """
 
@@ -80,7 +80,7 @@ class Answers:
         if drop:
             server.transport.abort()
         mail = read(envelope.original_content)
-        say(to=address, answer=None if drop else TAKEN, mail=mail, tls=encrypted(server))
+        say(**{"from": envelope.mail_from}, to=address, answer=None if drop else TAKEN, mail=mail, tls=encrypted(server))
         return TAKEN
 
 

@@ -245,6 +245,25 @@ impl Platform {
         mails(&self.folder)
     }
 
+    /// The token of a link to the account of an address, which the platform has mailed.
+    pub fn account_token(&self, email: &str) -> String {
+        let to = format!("To: {email}\r\n");
+        let links = || {
+            let mails = self.mails().into_iter();
+            let accounts = mails.filter(|mail| mail.contains(&to) && mail.contains("valid for one hour"));
+            accounts.map(|mail| token(&mail, "preferences")).collect::<Vec<_>>()
+        };
+        let known = links();
+        let (status, page) = post(&format!("{}/account", self.endpoint("web")), &[("email", email)]);
+        assert_eq!(status, 200, "{page}");
+        until("a link to the account is mailed", || {
+            let now = links();
+            // Two of the same second are the same.
+            let fresh = now.iter().find(|link| !known.contains(link)).or(now.first()).cloned();
+            fresh.filter(|_| now.len() > known.len())
+        })
+    }
+
     /// The HTML part of the digest that it delivered to an address.
     pub fn digest_of(&self, email: &str) -> String {
         let to = format!("To: {email}\r\n");

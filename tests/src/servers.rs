@@ -66,9 +66,30 @@ impl Servers {
         starting.await.unwrap()
     }
 
+    /// Names of the files of both that hold a text, in their folder.
+    pub fn files_with(&self, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        search(self.folder.path(), text.as_bytes(), &mut found);
+        found
+    }
+
     /// Ends both.
     pub async fn stop(self) {
         self.children.stop().await;
         drop(self.folder);
+    }
+}
+
+/// Files come and go while servers write.
+fn search(folder: &Path, text: &[u8], found: &mut Vec<String>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        if path.is_dir() {
+            search(&path, text, found);
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && bytes.windows(text.len()).any(|part| part == text)
+        {
+            found.push(path.display().to_string());
+        }
     }
 }

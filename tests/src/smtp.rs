@@ -20,6 +20,8 @@ pub struct SmtpServer {
 /// What it did at one attempt to hand over a mail.
 #[derive(Debug)]
 pub struct Answered {
+    /// The return path; empty where the mail did not get that far.
+    pub from: String,
     /// The recipient.
     pub to: String,
     /// Its answer; `None` where it hung up instead.
@@ -156,6 +158,7 @@ impl Drop for SmtpServer {
 
 fn answered(event: &Value) -> Answered {
     Answered {
+        from: event["from"].as_str().unwrap_or_default().to_owned(),
         to: event["to"].as_str().unwrap().to_owned(),
         answer: event["answer"].as_str().map(str::to_owned),
         mail: event.get("mail").map(mail),

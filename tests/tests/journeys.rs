@@ -157,7 +157,7 @@ fn vote_links_in_mails_change_nothing_on_get() {
     platform.must(&["subscribe", "ada@example.org", "--confirm"]);
     platform.must(&["digest", "send", "--to", "ada@example.org", "--now"]);
     let mail = &platform.mails()[0];
-    let (react, manage) = (token(mail, "vote"), token(mail, "unsubscribe"));
+    let (react, manage) = (token(mail, "vote"), token(mail, "preferences"));
     let web = platform.endpoint("web");
     let paper = "arxiv:2402.14776";
     let (status, feed) = get(&format!("{web}/feeds/digest.atom?token={manage}"));

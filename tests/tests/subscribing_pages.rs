@@ -64,10 +64,9 @@ impl Site {
         token(mail.unwrap_or_else(|| panic!("no mail to {email}")), "confirm")
     }
 
-    fn export(&self, token: &str) -> Value {
-        let (status, json) = self.get(&format!("/preferences/export?token={token}"));
-        assert_eq!(status, 200, "{json}");
-        serde_json::from_str(&json).unwrap()
+    /// What is held about Ada.
+    fn export(&self) -> Value {
+        self.platform.must(&["subscribers", "export", "ada@example.org"]).json()
     }
 
     fn preferences(&self, token: &str) -> String {
@@ -114,7 +113,7 @@ fn previewed(page: &str) -> Vec<String> {
 
 /// A token as the platform signs it, with an end of our own.
 fn signed(scope: &str, subscriber: &str, expiry: i64) -> String {
-    let claim = URL_SAFE_NO_PAD.encode(format!("{scope}.{subscriber}.{expiry}"));
+    let claim = URL_SAFE_NO_PAD.encode(format!("{scope}.{subscriber}.{expiry}.0"));
     let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
     let signature = mac.chain_update(claim.as_bytes()).finalize().into_bytes();
     format!("{claim}.{}", URL_SAFE_NO_PAD.encode(signature))
@@ -185,7 +184,7 @@ fn a_reader_subscribes_changes_everything_and_is_deleted() {
     ];
     let mut asked = edited.to_vec();
     asked.push(("token", &manage));
-    let before = site.export(&manage);
+    let before = site.export();
     let (status, preview) = site.post("/preferences/preview", &asked);
     assert!(
         status == 200 && preview.contains("<pre class=\"mail-text\""),
@@ -195,14 +194,14 @@ fn a_reader_subscribes_changes_everything_and_is_deleted() {
         preview.contains("Sleepy consensus") && preview.contains("value=\"weekdays\" checked"),
         "{preview}"
     );
-    assert_eq!(site.export(&manage), before, "a preview saves nothing");
+    assert_eq!(site.export(), before, "a preview saves nothing");
 
     let (status, saved) = save(&site, &page, &edited);
     assert!(
         status == 200 && saved.contains("Your changes have been saved.") && saved.contains("Next"),
         "{saved}"
     );
-    let wants = site.export(&manage)["preferences"].clone();
+    let wants = site.export()["preferences"].clone();
     assert_eq!(wants["interests"].as_array().unwrap().len(), 2);
     assert_eq!(
         (&wants["interests"][0]["words"], &wants["interests"][0]["weight"]),
@@ -238,16 +237,25 @@ fn a_reader_subscribes_changes_everything_and_is_deleted() {
 
     let (status, page) = site.get(&format!("/preferences/delete?token={manage}"));
     assert!(
+        status == 200 && page.contains("Mail me a link") && !page.contains("2 interests"),
+        "{page}"
+    );
+    let account = site.platform.account_token("ada@example.org");
+    let (status, page) = site.get(&format!("/preferences/delete?token={account}"));
+    assert!(
         status == 200 && page.contains("2 interests") && page.contains("one digest record"),
         "{page}"
     );
-    assert_eq!(site.export(&manage)["state"], "active", "GET changed something");
-    let (status, page) = site.post("/preferences/delete", &[("token", &manage)]);
+    assert!(page.contains("for up to 30 more days"), "what backups hold: {page}");
+    let (status, json) = site.get(&format!("/preferences/export?token={account}"));
+    assert!(status == 200 && json.contains("ada@example.org"), "{json}");
+    assert_eq!(site.export()["state"], "active", "GET changed something");
+    let (status, page) = site.post("/preferences/delete", &[("token", &account)]);
     assert!(
         status == 200 && page.contains("Everything has been deleted") && page.contains("ada@example.org"),
         "{page}"
     );
-    let (status, page) = site.post("/preferences/delete", &[("token", &manage)]);
+    let (status, page) = site.post("/preferences/delete", &[("token", &account)]);
     assert!(
         status == 404 && page.contains("data of this subscription has been deleted"),
         "{page}"
@@ -327,11 +335,7 @@ fn mistakes_stand_beside_their_fields_and_nothing_typed_is_lost() {
         page.contains("name=\"paper_count\" type=\"number\" min=\"1\" max=\"50\" value=\"3\""),
         "{page}"
     );
-    assert_eq!(
-        site.export(&manage)["preferences"]["paper_count"],
-        10,
-        "and nothing is saved"
-    );
+    assert_eq!(site.export()["preferences"]["paper_count"], 10, "and nothing is saved");
     let (status, page) = site.post("/pause", &[("token", &manage), ("until", "2001-01-01")]);
     assert!(status == 400 && wrong(&page, "until").contains("2001-01-01"), "{page}");
     assert_eq!(site.get(&format!("/subscribe?interest={long}")).0, 400, "over-long");
@@ -372,7 +376,7 @@ fn who_was_overtaken_is_asked_before_anything_is_overwritten() {
     assert!(elsewhere.1.contains("saved"), "{elsewhere:?}");
     let (status, _) = save(&site, &opened, &[("paper_count", "5"), ("interest.0.words", "lakes")]);
     assert_eq!(status, 200, "another field");
-    let wants = || site.export(&manage)["preferences"].clone();
+    let wants = || site.export()["preferences"].clone();
     assert_eq!(
         (&wants()["interests"][0]["words"], &wants()["paper_count"]),
         (&"mountains".into(), &5.into())
@@ -395,11 +399,11 @@ fn who_was_overtaken_is_asked_before_anything_is_overwritten() {
 fn links_that_open_nothing_say_what_to_do() {
     let site = Site::open(&[("BROADSHEET_NOTIFICATION__TOKEN_KEY", KEY)]);
     let manage = site.reader("ada@example.org", &[]);
-    let id = site.export(&manage)["subscriber_id"].as_str().unwrap().to_owned();
+    let id = site.export()["subscriber_id"].as_str().unwrap().to_owned();
     let expired = signed("confirm", &id, 1_700_000_000);
     let react = signed("react", &id, 4_000_000_000);
-    let nobody = signed("manage", "nobody", 0);
-    assert_eq!(signed("manage", &id, 0), manage, "the test signs as the platform does");
+    let nobody = signed("account", "nobody", 4_000_000_000);
+    site.preferences(&signed("preferences", &id, 4_000_000_000));
     let (status, page) = site.get(&format!("/confirm?token={expired}"));
     assert!(
         status == 400 && page.contains("expired") && page.contains("href=\"/subscribe\""),
@@ -451,7 +455,7 @@ fn links_that_open_nothing_say_what_to_do() {
             );
         }
     }
-    assert_eq!(site.export(&manage)["state"], "active");
+    assert_eq!(site.export()["state"], "active");
 }
 
 #[test]
@@ -488,13 +492,12 @@ fn whoever_follows_every_link_of_a_mail_changes_nothing() {
         1
     );
 
-    let (_, page) = site.post("/confirm", &[("token", &site.confirmation("ada@example.org"))]);
-    let manage = token(&page, "preferences");
+    site.post("/confirm", &[("token", &site.confirmation("ada@example.org"))]);
     site.platform
         .must(&["digest", "send", "--to", "ada@example.org", "--now"]);
     let mails = site.platform.mails();
     let digest = mails.iter().find(|mail| mail.contains("/vote?token=")).unwrap();
-    let (before, held) = (site.messages(), site.export(&manage));
+    let (before, held) = (site.messages(), site.export());
     let followed = links(digest);
     assert!(followed.len() > 4, "{followed:?}");
     for link in &followed {
@@ -508,7 +511,7 @@ fn whoever_follows_every_link_of_a_mail_changes_nothing() {
             }
         }
     }
-    assert_eq!((site.messages(), site.export(&manage)), (before, held));
+    assert_eq!((site.messages(), site.export()), (before, held));
 }
 
 #[test]
@@ -523,16 +526,16 @@ fn less_of_it_is_offered_and_leaving_is_one_step() {
     );
     let (status, page) = site.post("/weekly", &[("token", &manage)]);
     assert!(status == 200 && page.contains("once a week"), "{page}");
-    assert_eq!(site.export(&manage)["preferences"]["frequency"], "weekly");
+    assert_eq!(site.export()["preferences"]["frequency"], "weekly");
     let (status, _) = site.post("/pause", &[("token", &manage), ("weeks", "4")]);
-    assert_eq!((status, &site.export(&manage)["state"]), (200, &"paused".into()));
+    assert_eq!((status, &site.export()["state"]), (200, &"paused".into()));
     // Mail programs post multipart forms (RFC 8058, section 3.2).
     let parts = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n";
     let answer = ureq::post(format!("{}{url}", site.web))
         .content_type("multipart/form-data; boundary=b")
         .send(parts);
     assert_eq!(answer.unwrap().status(), 200);
-    assert_eq!(site.export(&manage)["state"], "unsubscribed");
+    assert_eq!(site.export()["state"], "unsubscribed");
     assert_eq!(
         site.post(&url, &[("List-Unsubscribe", "One-Click")]).0,
         200,
@@ -548,7 +551,8 @@ fn less_of_it_is_offered_and_leaving_is_one_step() {
 #[test]
 fn pages_behind_tokens_are_not_cached_and_papers_are_escaped() {
     let site = Site::open(&[]);
-    let manage = site.reader("ada@example.org", &[("interests", "<i>hedgehogs</i>\"'>")]);
+    site.reader("ada@example.org", &[("interests", "<i>hedgehogs</i>\"'>")]);
+    let manage = site.platform.account_token("ada@example.org");
     for address in [
         "/preferences",
         "/preferences/delete",

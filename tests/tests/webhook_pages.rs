@@ -5,7 +5,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::webhooks::WebhookServer;
-use tests::{Platform, get, post, token, until};
+use tests::{Platform, get, post, until};
 
 const PAPERS: &str = "{\"id\":\"p1\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
 const ADA: &str = "ada@example.org";
@@ -26,13 +26,13 @@ impl Site {
         let taken = platform.run_with_input(&["ingest", "-", "--wait", "--source", "test"], PAPERS);
         assert_eq!(taken.status, 0, "{taken:?}");
         platform.must(&["subscribe", ADA, "--confirm"]);
-        let preview = until("the paper is in the window", || {
+        until("the paper is in the window", || {
             let preview = platform.must(&["digest", "preview", ADA]).out;
-            preview.contains("Lakes").then_some(preview)
+            preview.contains("Lakes").then_some(())
         });
         Self {
             web: platform.endpoint("web"),
-            token: token(&preview, "preferences"),
+            token: platform.account_token(ADA),
             platform,
             _folder: folder,
         }

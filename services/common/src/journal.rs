@@ -3,16 +3,22 @@
 //! Whoever changed the store puts what the store holds *now* into the log, and only where nobody put something meanwhile.
 //! So the newest state is the last one in the log, however many change the same thing at the same time. It decides nothing
 //! about what it keeps.
+//!
+//! What a newer entry replaces is erased: overwritten in the files of the server. A server that drops an old entry by itself
+//! leaves its bytes in the file until it tidies up, which may be never, so the streams leave room for a few entries of a
+//! thing and the replaced one is erased here.
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use async_nats::jetstream::stream::Stream;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use prost::{Message, Name};
+use tracing::warn;
 
 use crate::bus::{Bus, BusError, request};
 use crate::{flow, streams};
@@ -105,6 +111,7 @@ impl Journal {
                 return Ok(logged);
             };
             if self.put_over(key, &message, last).await? {
+                self.erase_replaced::<M>(last).await;
                 return Ok(Some(message));
             }
         }
@@ -132,11 +139,41 @@ impl Journal {
             .map(drop)
     }
 
-    /// Takes every entry of a thing out of the log.
+    /// Erases every entry of a thing but the newest, from the files, too.
+    pub async fn erase_earlier<M: Name>(&self, key: &str) -> Result<(), BusError> {
+        let (stream, subject) = (self.stream::<M>().await?, subject::<M>(key));
+        let newest = match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(newest) => newest.sequence,
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(()),
+            Err(error) => return Err(request(error)),
+        };
+        loop {
+            let first = stream.get_first_raw_message_by_subject(&subject, 1).await;
+            let first = first.map_err(request)?.sequence;
+            if first >= newest {
+                return Ok(());
+            }
+            erase(&stream, first).await?;
+        }
+    }
+
+    /// Erases every entry of a thing, from the files, too.
     pub async fn forget<M: Name>(&self, key: &str) -> Result<(), BusError> {
-        let log = flow::log_of::<M>();
-        let stream = self.bus.context.get_stream_no_info(log.stream).await.map_err(request)?;
-        stream
+        let (stream, subject) = (self.stream::<M>().await?, subject::<M>(key));
+        loop {
+            match stream.get_last_raw_message_by_subject(&subject).await {
+                Ok(last) => erase(&stream, last.sequence).await?,
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => return Ok(()),
+                Err(error) => return Err(request(error)),
+            }
+        }
+    }
+
+    /// Takes every entry of a thing out of the log, of whatever number. Their bytes stay in the files until the server tidies
+    /// up, or drops them with their age.
+    pub async fn discard<M: Name>(&self, key: &str) -> Result<(), BusError> {
+        self.stream::<M>()
+            .await?
             .purge()
             .filter(subject::<M>(key))
             .await
@@ -192,13 +229,28 @@ impl Journal {
 
     /// The place of the newest entry of a thing, 0 without one, and the entry.
     async fn last<M: Message + Name + Default>(&self, key: &str) -> Result<(u64, Option<M>), BusError> {
-        let log = flow::log_of::<M>();
-        let stream = self.bus.context.get_stream_no_info(log.stream).await.map_err(request)?;
+        let stream = self.stream::<M>().await?;
         // Asked of the stream's leader: a replica may lag behind.
         match stream.get_last_raw_message_by_subject(&subject::<M>(key)).await {
             Ok(raw) => Ok((raw.sequence, Some(decode(&raw.subject, raw.sequence, raw.payload)?))),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok((0, None)),
             Err(error) => Err(request(error)),
+        }
+    }
+
+    async fn stream<M: Name>(&self) -> Result<Stream<()>, BusError> {
+        let name = flow::log_of::<M>().stream;
+        self.bus.context.get_stream_no_info(name).await.map_err(request)
+    }
+
+    /// Erases the entry that another one has replaced. Where that fails it is left to [`Self::erase_earlier`].
+    async fn erase_replaced<M: Name>(&self, sequence: u64) {
+        if sequence == 0 {
+            return;
+        }
+        let erased = async { erase(&self.stream::<M>().await?, sequence).await };
+        if let Err(error) = erased.await {
+            warn!(%error, sequence, "a replaced entry of a log is not erased yet");
         }
     }
 
@@ -210,6 +262,11 @@ impl Journal {
             .publish_behind(&subject, last, content_type::<M>(), payload)
             .await
     }
+}
+
+/// Overwrites an entry in the file and takes it out of the stream.
+async fn erase(stream: &Stream<()>, sequence: u64) -> Result<(), BusError> {
+    stream.delete_message(sequence).await.map(drop).map_err(request)
 }
 
 fn decode<M: Message + Default>(subject: &str, sequence: u64, payload: bytes::Bytes) -> Result<M, BusError> {

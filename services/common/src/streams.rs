@@ -25,6 +25,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// How long the server keeps a reader that disappeared.
 const READER_FORGOTTEN: Duration = Duration::from_secs(30);
 const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(2);
+/// Entries of one thing in a log of states: the newest, and replaced ones whose erasing failed.
+const MAX_LOGGED_STATES: i64 = 4;
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
 
@@ -123,7 +125,9 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
     let subscribers = stream::Config {
         description: Some("the newest state of each subscriber and of each suppressed address".to_owned()),
         subjects: subjects(flow::SUBSCRIBERS),
-        max_messages_per_subject: 1,
+        // The newest entry is the one that counts. The others are erased by whoever replaces them: dropped by the server their
+        // bytes would stay in its files.
+        max_messages_per_subject: MAX_LOGGED_STATES,
         ..base(bus, flow::SUBSCRIBERS)
     };
     let deliveries = stream::Config {

@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 
 use crate::feedback::soft_bounces::SoftBounceLimit;
 use crate::limits::SubscribeLimits;
+use crate::signing_keys::SigningKeys;
 use crate::trust::TrustStore;
 use crate::{mailer, webhooks};
 
@@ -40,7 +41,7 @@ pub struct NotificationConfig {
     pub(crate) imprint: String,
     pub(crate) bounce_maildir: Option<PathBuf>,
     pub(crate) public_url: Option<String>,
-    token_key: String,
+    token_keys: Vec<String>,
     state_folder: PathBuf,
     pub(crate) defaults: SubscriptionDefaults,
     /// Papers that are older than this are in no digest.
@@ -71,6 +72,13 @@ impl NotificationConfig {
     pub fn read(settings: &mut Settings, common: &CommonConfig) -> Self {
         let trust = TrustStore::read(settings);
         let connections = settings.integer("notification.connections", 1..=1000);
+        let mail = mailer::config::MailerConfig::read(settings, connections, trust.clone());
+        let bounce_maildir = folder(settings, "notification.bounce_maildir");
+        if bounce_maildir.is_some() && !mail.has_bounce_address() {
+            let expected =
+                "must be set, because notification.bounce_maildir is: only reports to return paths are believed";
+            settings.problem("notification.bounce_address", expected);
+        }
         Self {
             redis_url: settings.url("notification.redis_url", &["redis://", "rediss://"]),
             redis_tls: settings.store_tls(&REDIS_TLS, "notification.redis_url", "rediss://"),
@@ -82,7 +90,7 @@ impl NotificationConfig {
             },
             caller: common.caller.clone(),
             requires_key: common.grpc.keys.is_some(),
-            mail: mailer::config::MailerConfig::read(settings, connections, trust.clone()),
+            mail,
             webhooks: webhooks::config::WebhooksConfig::read(settings, trust),
             soft_bounces: SoftBounceLimit {
                 max_in_row: settings.integer("notification.soft_bounces", 0..=100),
@@ -90,9 +98,9 @@ impl NotificationConfig {
             },
             templates: folder(settings, "notification.templates"),
             imprint: settings.text("notification.imprint"),
-            bounce_maildir: folder(settings, "notification.bounce_maildir"),
+            bounce_maildir,
             public_url: settings.optional_url("notification.public_url", &["http://", "https://"]),
-            token_key: token_key(settings),
+            token_keys: token_keys(settings),
             state_folder: PathBuf::from(settings.text("notification.state_folder")),
             defaults: SubscriptionDefaults::read(settings),
             window: hours(24 * settings.integer::<i64>("notification.window_days", 1..=365)),
@@ -112,18 +120,19 @@ impl NotificationConfig {
         self
     }
 
-    /// The secret that signs links and requests: the configured one, or one that is made once and kept.
+    /// The keys that sign links and requests: the configured ones, or one that is made once and kept.
     ///
     /// # Errors
     /// There is none and nowhere to keep one, or the one that is kept cannot be used.
-    pub(crate) fn secret(&self) -> Result<Vec<u8>, String> {
-        if !self.token_key.is_empty() {
-            return Ok(self.token_key.clone().into_bytes());
+    pub(crate) fn signing_keys(&self) -> Result<SigningKeys, String> {
+        if let Some(keys) = SigningKeys::new(&self.token_keys) {
+            return Ok(keys);
         }
         if self.state_folder.as_os_str().is_empty() {
             return Err("notification.token_key is empty; make one with openssl rand -hex 32".to_owned());
         }
-        kept_secret::read_or_make(&self.state_folder.join("token.key"))
+        let kept = kept_secret::read_or_make(&self.state_folder.join("token.key"))?;
+        Ok(SigningKeys::single(&kept))
     }
 }
 
@@ -161,12 +170,19 @@ fn folder(settings: &mut Settings, key: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-fn token_key(settings: &mut Settings) -> String {
-    let expected = "must be empty or have 32 characters at least";
+/// Most keys; each link of a forger is checked with all of them.
+const MAX_TOKEN_KEYS: usize = 8;
+
+fn token_keys(settings: &mut Settings) -> Vec<String> {
+    let expected = "must be empty, or 1 to 8 keys of 32 characters at least: a list, or text with commas between them";
     settings.get("notification.token_key", expected, |value| {
-        value
-            .as_str()
-            .filter(|key| key.is_empty() || key.len() >= 32)
-            .map(str::to_owned)
+        let keys: Vec<&str> = match value {
+            toml::Value::String(text) if text.is_empty() => Vec::new(),
+            toml::Value::String(text) => text.split(',').map(str::trim).collect(),
+            toml::Value::Array(list) => list.iter().map(toml::Value::as_str).collect::<Option<_>>()?,
+            _ => return None,
+        };
+        let sound = keys.len() <= MAX_TOKEN_KEYS && keys.iter().all(|key| key.len() >= 32);
+        sound.then(|| keys.into_iter().map(str::to_owned).collect())
     })
 }

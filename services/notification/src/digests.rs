@@ -46,6 +46,7 @@ use self::plan::{OpenDigest, PlannedDigest, Planner};
 use self::settle::{Settler, outcome};
 use self::webhook_notices::WebhookNotices;
 use crate::interests::InterestEmbedder;
+use crate::mail_ids::MailIds;
 use crate::mailer::{Mail, SendError, Transport};
 use crate::mails::MailWriter;
 use crate::ports::{DeliveryLedger, DueQueue, StoreError, SubscriberStore};
@@ -170,6 +171,8 @@ pub struct DigestDependencies {
     pub tokens: Arc<Tokens>,
     /// Signs requests to webhooks.
     pub secrets: Arc<WebhookSecrets>,
+    /// Names mails.
+    pub mail_ids: Arc<MailIds>,
     /// Tells the time.
     pub clock: Clock,
     /// Starts what goes on after a call.
@@ -181,8 +184,6 @@ pub struct DigestDependencies {
 pub struct DigestSettings {
     /// What links begin with.
     pub public_url: String,
-    /// What Message-IDs end with.
-    pub mail_domain: String,
     /// Before the second attempt; doubles after that.
     pub first_pause: SignedDuration,
     /// Digests whose turn comes later than this after their slot are not sent.
@@ -329,6 +330,11 @@ impl Digests {
         self.deliverer.webhook.challenge(of, webhook).await
     }
 
+    /// Mails a link to the account of a subscriber.
+    pub async fn send_account_link(&self, subscriber: &Subscriber) -> Result<(), DigestError> {
+        self.deliverer.mail.send_account_link(subscriber).await
+    }
+
     /// What tells readers whose webhook went out of use.
     pub fn webhook_notices(&self) -> &WebhookNotices {
         &self.deliverer.webhook.notices
@@ -402,7 +408,7 @@ fn deliverer(needed: DigestDependencies, settings: DigestSettings, settler: Sett
         writer: needed.mail_writer,
         tokens: Arc::clone(&needed.tokens),
         public_url: settings.public_url.clone(),
-        mail_domain: settings.mail_domain,
+        mail_ids: needed.mail_ids,
         send_timeout: settings.send_timeout,
         permits: Arc::new(Semaphore::new(settings.connections)),
     });

@@ -1,9 +1,14 @@
 //! What comes back for our mails, as messages in a maildir or through the API: bounces, complaints, unsubscriptions.
 //!
 //! An address that accepts no mail, one with too many soft bounces in a row, and a reader who complains get no more mail. A
-//! report names its mail by our Message-ID or return path, whose local parts hold the subscriber's id and the slot. Ids
-//! cannot be guessed, so nobody can make up a report about another reader's mail. A mail to the address in a digest's
-//! List-Unsubscribe ends that reader's subscription, whatever it says and whoever sent it: the address carries a code.
+//! mail to the address in a digest's List-Unsubscribe ends that reader's subscription, whatever it says and whoever sent it:
+//! the address carries a code.
+//!
+//! Anybody can send us a message that looks like a report, so it must name a return path that we gave a mail
+//! ([`crate::mail_ids`]): as its recipient, as the sender that it reports, or in the mail that it quotes. A Message-ID, which
+//! replies and archives quote, is no proof; from an operator, who is known, it is enough. A bounce about a mail of long ago
+//! is not believed either. Who is handed a whole mail with all headers could still forge one, and can end the subscription
+//! with its List-Unsubscribe in any case.
 
 pub mod maildir;
 mod mime;
@@ -12,10 +17,12 @@ pub mod soft_bounces;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use common::clock::Clock;
+use jiff::SignedDuration;
 use tracing::{info, warn};
 
-use crate::metrics::FEEDBACK;
+use crate::mail_ids::{MailIds, MailReference};
+use crate::metrics::{FEEDBACK, FEEDBACK_UNPROVEN};
 use crate::ports::{DeliveryLedger, StoreError};
 use crate::subscribers::Subscriptions;
 use crate::subscribers::suppressions::SuppressionCause;
@@ -26,14 +33,27 @@ use soft_bounces::SoftBounceLimit;
 /// A longer message is cut; reports are a few kilobytes and may quote the mail.
 pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
 
+/// Mail servers give up after five days; a digest may be sent a week after its slot.
+const MAX_BOUNCE_AGE: SignedDuration = SignedDuration::from_hours(24 * 14);
+
 /// Handles reports.
 #[derive(Clone)]
 pub struct FeedbackHandler {
     subscriptions: Subscriptions,
     ledger: Arc<dyn DeliveryLedger>,
     tokens: Arc<Tokens>,
-    domain: String,
+    mail_ids: Arc<MailIds>,
     soft_bounces: SoftBounceLimit,
+    clock: Clock,
+}
+
+/// From whom a report comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportSource {
+    /// From whoever sent a message.
+    Message,
+    /// From an operator's program, in fields.
+    Operator,
 }
 
 /// What a report led to.
@@ -48,20 +68,22 @@ pub struct FeedbackResult {
 }
 
 impl FeedbackHandler {
-    /// For mails whose Message-IDs end with `domain`.
+    /// For mails with such names.
     pub fn new(
         subscriptions: Subscriptions,
         ledger: Arc<dyn DeliveryLedger>,
         tokens: Arc<Tokens>,
-        domain: &str,
+        mail_ids: Arc<MailIds>,
         soft_bounces: SoftBounceLimit,
+        clock: Clock,
     ) -> Self {
         Self {
             subscriptions,
             ledger,
             tokens,
+            mail_ids,
             soft_bounces,
-            domain: domain.to_ascii_lowercase(),
+            clock,
         }
     }
 
@@ -101,27 +123,35 @@ impl FeedbackHandler {
             FEEDBACK.with_label_values(&["not_a_report"]).inc();
             return Ok(None);
         };
-        self.handle(&report).await.map(Some)
+        self.handle(&report, ReportSource::Message).await.map(Some)
     }
 
     /// Handles a report. The same one again changes nothing.
-    pub async fn handle(&self, report: &FeedbackReport) -> Result<FeedbackResult, StoreError> {
+    pub async fn handle(&self, report: &FeedbackReport, from: ReportSource) -> Result<FeedbackResult, StoreError> {
         FEEDBACK.with_label_values(&[report.kind.name()]).inc();
         let mut result = FeedbackResult {
             kind: report.kind,
             subscriber: None,
             suppressed: false,
         };
-        for (id, serial) in report.mails.iter().filter_map(|mail| id_and_serial(mail, &self.domain)) {
-            let Some(subscriber) = self.subscriptions.get(id).await? else {
-                continue;
-            };
+        let mut named = report.mails.iter().filter_map(|mail| self.mail(mail, from));
+        let Some(mail) = named.find(|mail| self.is_believable(report.kind, mail)) else {
+            FEEDBACK_UNPROVEN.inc();
+            warn!(
+                kind = report.kind.name(),
+                detail = report.detail,
+                "a report does not prove that it is about a mail of ours; nothing follows from it"
+            );
+            return Ok(result);
+        };
+        let id = mail.subscriber.as_str();
+        if let Some(subscriber) = self.subscriptions.get(id).await? {
             result.subscriber = Some(subscriber.id.clone());
             // New consent lifts a suppression by a bounce, but never one by a complaint.
             let cause = match report.kind {
                 ReportKind::HardBounce => Some(SuppressionCause::Bounce),
                 ReportKind::Complaint => Some(SuppressionCause::Complaint),
-                ReportKind::SoftBounce if self.is_one_too_many(id, serial).await? => Some(SuppressionCause::Bounce),
+                ReportKind::SoftBounce if self.is_one_too_many(&mail).await? => Some(SuppressionCause::Bounce),
                 ReportKind::SoftBounce | ReportKind::Rejection | ReportKind::Unsubscription => None,
             };
             let is_open = subscriber.state.is_open();
@@ -129,51 +159,41 @@ impl FeedbackHandler {
                 self.subscriptions.suppress(id, cause).await?;
                 result.suppressed = true;
             }
-            info!(
-                subscriber = id,
-                kind = report.kind.name(),
-                detail = report.detail,
-                suppressed = result.suppressed,
-                "a report is handled"
-            );
-            return Ok(result);
         }
-        warn!(
+        info!(
+            subscriber = id,
             kind = report.kind.name(),
             detail = report.detail,
-            "a report names no mail of ours"
+            suppressed = result.suppressed,
+            "a report is handled"
         );
         Ok(result)
     }
 
+    fn mail(&self, named: &str, from: ReportSource) -> Option<MailReference> {
+        let by_operator = || {
+            let trusted = from == ReportSource::Operator;
+            trusted.then(|| self.mail_ids.read_message_id(named)).flatten()
+        };
+        self.mail_ids.read_return_path(named).or_else(by_operator)
+    }
+
+    fn is_believable(&self, kind: ReportKind, mail: &MailReference) -> bool {
+        kind == ReportKind::Complaint || self.clock.now().duration_since(mail.time) <= MAX_BOUNCE_AGE
+    }
+
     /// Whether one more soft bounce is too many. Only digests count.
-    async fn is_one_too_many(&self, id: &str, serial: &str) -> Result<bool, StoreError> {
-        let slot = serial
-            .parse()
-            .ok()
-            .and_then(|slot| Timestamp::from_millisecond(slot).ok());
-        match slot {
+    async fn is_one_too_many(&self, mail: &MailReference) -> Result<bool, StoreError> {
+        match mail.slot {
             Some(slot) => {
                 let within = self.soft_bounces.within;
+                let id = &mail.subscriber;
                 let mailed = self.ledger.record_soft_bounce(id, slot, within).await?;
                 Ok(self.soft_bounces.is_reached(&mailed, slot))
             }
             None => Ok(false),
         }
     }
-}
-
-/// The subscriber's id and the serial of the mail in a Message-ID or a return path.
-fn id_and_serial<'a>(mail: &'a str, domain: &str) -> Option<(&'a str, &'a str)> {
-    let (left, host) = mail.trim_matches(['<', '>', ' ']).rsplit_once('@')?;
-    // A return path has both after the plus sign, at whatever host receives bounces.
-    let left = match left.split_once('+') {
-        Some((_, mail)) => mail,
-        None if host.eq_ignore_ascii_case(domain) => left,
-        None => return None,
-    };
-    let (id, serial) = left.split_once('.')?;
-    (!id.is_empty()).then_some((id, serial))
 }
 
 #[cfg(test)]

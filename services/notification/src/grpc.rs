@@ -16,11 +16,12 @@ use crate::interests::InterestEmbedder;
 use crate::limits::SubscribeLimits;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreError, StoreRecovery, SubscriberStore};
 use crate::subscribers::{Subscriber, Subscriptions};
-use crate::tokens::{Scope, Tokens};
+use crate::tokens::{Scope, TokenClaim, TokenError, Tokens};
 use crate::webhooks::secrets::WebhookSecrets;
 use crate::webhooks::urls::AllowedSchemes;
 use common::addresses::AllowedAddresses;
 
+mod account_links;
 mod answers;
 mod deliveries;
 mod export;
@@ -86,14 +87,24 @@ pub enum Forwarded {
 
 impl Notification {
     async fn by_token(&self, scopes: &[Scope], token: &str) -> Result<Subscriber, Status> {
-        let id = self.id_of(scopes, token)?;
-        let found = self.subscriptions.get(&id).await.map_err(unavailable)?;
-        found.ok_or_else(|| status::not_found("subscription", "of this link"))
+        let claim = self.claim(scopes, token)?;
+        self.holder(&claim).await
     }
 
-    fn id_of(&self, scopes: &[Scope], token: &str) -> Result<String, Status> {
-        let id = self.tokens.check(scopes, token, self.clock.now());
-        id.map_err(|error| status::invalid("token", error.to_string()))
+    /// What a token says, which was not revoked as far as it tells by itself.
+    fn claim(&self, scopes: &[Scope], token: &str) -> Result<TokenClaim, Status> {
+        let claim = self.tokens.check(scopes, token, self.clock.now());
+        claim.map_err(|error| refused_token(&error))
+    }
+
+    /// The subscriber of a token that was not revoked.
+    async fn holder(&self, claim: &TokenClaim) -> Result<Subscriber, Status> {
+        let found = self.subscriptions.get(&claim.subscriber).await.map_err(unavailable)?;
+        let known = found.ok_or_else(|| status::not_found("subscription", "of this link"))?;
+        claim
+            .check_epoch(known.link_epoch)
+            .map_err(|error| refused_token(&error))?;
+        Ok(known)
     }
 
     async fn by_email(&self, email: &str) -> Result<Subscriber, Status> {
@@ -119,6 +130,10 @@ impl Notification {
 
 fn address(email: &str) -> Result<EmailAddress, Status> {
     EmailAddress::parse(email).map_err(|error| status::invalid("email", error.to_string()))
+}
+
+fn refused_token(error: &TokenError) -> Status {
+    status::invalid("token", error.to_string())
 }
 
 fn refused(violations: Vec<Violation>) -> Status {

@@ -14,6 +14,7 @@ mod grpc;
 mod housekeeping;
 mod interests;
 mod limits;
+mod mail_ids;
 mod mailer;
 mod mails;
 mod metrics;
@@ -21,6 +22,7 @@ mod pipeline;
 mod ports;
 mod scheduler;
 pub mod sender_check;
+mod signing_keys;
 mod store;
 mod subscribers;
 #[cfg(test)]
@@ -47,10 +49,11 @@ use crate::digests::{DigestDependencies, DigestSettings, Digests, EmptyReason};
 use crate::feedback::FeedbackHandler;
 use crate::grpc::{Forwarded, Notification};
 use crate::interests::{ExampleSource, IndexedExamples, InterestEmbedder, RemoteEncoder};
+use crate::mail_ids::MailIds;
 use crate::mails::MailWriter;
 use crate::ports::{RecoveryExtent, StoreRecovery as _, StoreTimes};
 use crate::scheduler::{Scheduler, SendingPace};
-use crate::store::redis::{RedisStore, reconciler};
+use crate::store::redis::{RedisStore, erasure, reconciler};
 use crate::subscribers::{Channel, Subscriptions};
 use crate::tokens::Tokens;
 use crate::trending::{NothingTrending, TrendingIndex, TrendingSource};
@@ -70,13 +73,13 @@ pub async fn start(config: NotificationConfig, assembly: &mut Assembly) -> Resul
     let window = SharedWindow::default();
     let needed = dependencies(&config, &store, &window, assembly).map_err(failed)?;
     let digests = Arc::new(Digests::new(needed.clone(), digest_settings(&config).map_err(failed)?));
-    let domain = config.mail.domain();
     let feedback = FeedbackHandler::new(
         needed.subscriptions.clone(),
         Arc::clone(&needed.ledger),
         Arc::clone(&needed.tokens),
-        domain,
+        Arc::clone(&needed.mail_ids),
         config.soft_bounces,
+        assembly.clock(),
     );
     serve(&config, assembly, &store, &needed, &digests, &feedback);
     fill_window(&config, assembly, window).map_err(failed)?;
@@ -108,8 +111,9 @@ fn dependencies(
     window: &SharedWindow,
     assembly: &Assembly,
 ) -> Result<DigestDependencies, String> {
-    let key = config.secret()?;
-    let tokens = Arc::new(Tokens::new(&key));
+    let keys = config.signing_keys()?;
+    let tokens = Arc::new(Tokens::new(keys.clone()));
+    let mail_ids = Arc::new(MailIds::new(keys.clone(), config.mail.domain()));
     let clock = assembly.clock();
     Ok(DigestDependencies {
         subscriptions: Subscriptions::new(store.subscribers.clone(), clock.clone()),
@@ -118,11 +122,12 @@ fn dependencies(
         due_queue: store.due_queue.clone(),
         window: window.clone(),
         interests: Arc::new(interests(config, store, window, clock.clone())?),
-        transport: config.mail.transport(&clock, &assembly.tasks(), &tokens)?,
+        transport: config.mail.transport(&tokens, &mail_ids, &clock, &assembly.tasks())?,
         webhook_client: config.webhooks.client(clock.clone())?,
         mail_writer: Arc::new(MailWriter::new(config.templates.as_deref(), &config.imprint)?),
         tokens,
-        secrets: Arc::new(WebhookSecrets::new(&key)),
+        secrets: Arc::new(WebhookSecrets::new(keys)),
+        mail_ids,
         clock,
         tasks: assembly.tasks(),
     })
@@ -134,7 +139,6 @@ fn digest_settings(config: &NotificationConfig) -> Result<DigestSettings, String
         public_url.ok_or("notification.public_url is empty; set it to the address at which readers find the pages")?;
     Ok(DigestSettings {
         public_url: public_url.trim_end_matches('/').to_owned(),
-        mail_domain: config.mail.domain().to_owned(),
         first_pause: config.first_pause,
         expire: config.expire,
         connections: config.connections,
@@ -246,6 +250,8 @@ fn run_tasks(
     }
     let reconciling = reconciler::run(Arc::clone(&store.recovery), clock.clone(), stop.clone());
     tasks.run_infallible("reconciler of redis and its log", reconciling);
+    let erasing = erasure::run(Arc::clone(&store.erasure), stop.clone());
+    tasks.run_infallible("erasure of deleted subscribers", erasing);
     let housekeeping = housekeeping::run(
         needed.subscriptions,
         store.due_queue.clone(),

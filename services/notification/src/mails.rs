@@ -17,6 +17,7 @@
 //! page on this site ([`domain::pages`]); its page at the source is a separate link.
 
 mod abstract_cache;
+mod account_link;
 mod fragments;
 mod highlight_terms;
 mod link_targets;
@@ -37,6 +38,7 @@ use domain::{Paper, Preferences};
 use jiff::civil::Date;
 use minijinja::{Environment, Error, Value, context};
 
+pub use account_link::AccountLinkMail;
 pub use links::Links;
 pub use webhook_notice::{RemainingChannel, WebhookEnd, WebhookNotice};
 

@@ -58,6 +58,22 @@ pub static FEEDBACK: LazyLock<IntCounterVec> = LazyLock::new(|| {
     )
 });
 
+/// Reports that did not prove to be about a mail of ours.
+pub static FEEDBACK_UNPROVEN: LazyLock<IntCounter> = LazyLock::new(|| {
+    counter(
+        "broadsheet_notification_feedback_unproven_total",
+        "Bounces and complaints that changed nothing because they name no return path of ours: forged, or of long ago.",
+    )
+});
+
+/// Deleted subscribers whose data is not out of the files of NATS and Redis yet.
+pub static ERASURES_PENDING: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge(
+        "broadsheet_notification_erasures_pending",
+        "Deleted subscribers whose data may still lie in files of NATS and Redis, as of the last check.",
+    )
+});
+
 /// What Redis had lost and got back from the log.
 pub static RESTORED: LazyLock<IntCounter> = LazyLock::new(|| {
     counter(
@@ -166,7 +182,8 @@ pub fn register_metrics(channels: [&str; 2], empty_reasons: &[&str]) {
     LazyLock::force(&SENDING_PAUSED);
     // It has answered before this service could start.
     REDIS_ANSWERS.set(1);
-    for counter in [&RESTORED, &UNLOGGED, &SUBSCRIBE_REQUESTS_LIMITED] {
+    LazyLock::force(&ERASURES_PENDING);
+    for counter in [&RESTORED, &UNLOGGED, &SUBSCRIBE_REQUESTS_LIMITED, &FEEDBACK_UNPROVEN] {
         LazyLock::force(counter);
     }
 }

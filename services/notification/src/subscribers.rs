@@ -20,6 +20,11 @@ pub use channel::Channel;
 pub use subscriptions::Subscriptions;
 use webhook::WebhookRegistration;
 
+use crate::tokens::LinkHolder;
+
+/// Votes that are kept of a reader: more than a reader gives while they count for trending.
+const MAX_VOTES: usize = 200;
+
 /// The state of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriberState {
@@ -66,8 +71,23 @@ pub struct Subscriber {
     pub webhook: Option<WebhookRegistration>,
     /// Why the platform paused the subscription; empty where it did not.
     pub pause_reason: String,
+    /// Grows when earlier links are revoked.
+    pub link_epoch: u64,
+    /// Under which votes are recorded: random, and nowhere else. Empty before the first vote.
+    pub pseudonym: String,
+    /// The newest votes, oldest first.
+    pub votes: Vec<ReaderVote>,
     /// Grows with every change.
     pub version: u64,
+}
+
+/// A vote of a reader for a paper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderVote {
+    /// The paper.
+    pub paper: PaperId,
+    /// When it was given first.
+    pub time: Timestamp,
 }
 
 /// How consent was given.
@@ -135,6 +155,36 @@ impl Subscriber {
         if self.state == SubscriberState::Paused && !self.pause_reason.is_empty() {
             self.state = SubscriberState::Active;
         }
+    }
+
+    /// Whose links, as of now.
+    pub fn link_holder(&self) -> LinkHolder<'_> {
+        LinkHolder {
+            id: &self.id,
+            epoch: self.link_epoch,
+        }
+    }
+
+    /// Whose links, as of the epoch in which the subscription is once it is confirmed: one that has ended begins a new one.
+    pub fn confirmation_holder(&self) -> LinkHolder<'_> {
+        LinkHolder {
+            id: &self.id,
+            epoch: self.link_epoch + u64::from(!self.state.is_open()),
+        }
+    }
+
+    /// Keeps a vote among the newest; one for the same paper was counted already.
+    pub fn add_vote(&mut self, paper: &PaperId, now: Timestamp) {
+        if self.votes.iter().any(|vote| vote.paper == *paper) {
+            return;
+        }
+        if self.votes.len() >= MAX_VOTES {
+            self.votes.remove(0);
+        }
+        self.votes.push(ReaderVote {
+            paper: paper.clone(),
+            time: now,
+        });
     }
 
     /// Ends a subscription that has not ended yet.

@@ -26,9 +26,11 @@ use crate::digests::{
     DeliveryOutcome, Digest, DigestDependencies, DigestSettings, DigestTrigger, Digests, SettledDigest,
 };
 use crate::interests::{EmbedFailure, InterestEmbedder, InterestEncoder};
+use crate::mail_ids::MailIds;
 use crate::mailer::{EncodedMail, Mail, SendError, Transport};
 use crate::mails::MailWriter;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
+use crate::signing_keys::SigningKeys;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
 use crate::subscribers::deliveries::DeliveryHistory;
@@ -339,7 +341,7 @@ impl TestService {
             unsubscribes: Mutex::default(),
         });
         let webhook = Arc::<FakeWebhook>::default();
-        let tokens = Arc::new(Tokens::new(b"secret"));
+        let tokens = Arc::new(Tokens::new(SigningKeys::single(b"secret")));
         let interests = Arc::new(InterestEmbedder {
             store: Arc::clone(&store.store),
             window: window.clone(),
@@ -358,7 +360,8 @@ impl TestService {
             webhook_client: Arc::clone(&webhook) as Arc<dyn WebhookClient>,
             mail_writer: Arc::new(MailWriter::new(None, "").expect("the templates render")),
             tokens: Arc::clone(&tokens),
-            secrets: Arc::new(WebhookSecrets::new(b"secret")),
+            secrets: Arc::new(WebhookSecrets::new(SigningKeys::single(b"secret"))),
+            mail_ids: Arc::new(mail_ids()),
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
@@ -497,7 +500,6 @@ impl TestService {
 fn settings() -> DigestSettings {
     DigestSettings {
         public_url: "https://example.org".to_owned(),
-        mail_domain: "example.org".to_owned(),
         first_pause: SignedDuration::from_mins(1),
         expire: SignedDuration::from_hours(12),
         connections: 16,
@@ -525,8 +527,16 @@ pub fn subscriber(email: &str) -> Subscriber {
         consent: None,
         webhook: None,
         pause_reason: String::new(),
+        link_epoch: 0,
+        pseudonym: String::new(),
+        votes: Vec::new(),
         version: 1,
     }
+}
+
+/// Names of mails of example.org.
+pub fn mail_ids() -> MailIds {
+    MailIds::new(SigningKeys::single(b"secret"), "example.org")
 }
 
 /// Leases of a minute, a window of a week.

@@ -33,6 +33,8 @@ pub struct WebConfig {
     pub rates: RateLimits,
     /// Who counts as a reader.
     pub reader_ids: ReaderIdSettings,
+    /// Days for which backups may hold what readers delete; 0 without backups.
+    pub backup_days: u32,
 }
 
 impl WebConfig {
@@ -61,6 +63,7 @@ impl WebConfig {
                 concurrent: settings.integer("web.searches_at_a_time", 0..=100_000),
                 clients: settings.integer("web.known_clients", 100..=10_000_000),
             },
+            backup_days: settings.integer("web.backup_days", 0..=3_650),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct AppState {
     pub limiter: Arc<RateLimiter>,
     pub clock: Clock,
     pub readers: ReaderIds,
+    /// Days for which backups may hold what readers delete; 0 without backups.
+    pub backup_days: u32,
     answers: AnswerCache,
 }
 
@@ -75,6 +77,7 @@ impl AppState {
             limiter,
             readers: ReaderIds::new(&config.reader_ids, clock.clone())?,
             clock,
+            backup_days: config.backup_days,
         })
     }
 

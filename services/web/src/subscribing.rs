@@ -3,12 +3,16 @@
 //! Nothing here is cached, and pages with a token are not indexed: their address opens a subscription. (The referrer policy
 //! of all pages keeps it from other sites.)
 //!
+//! What a link allows differs (see the service's `LinkScope`): the links in mails see and change preferences, or only end the
+//! subscription; exporting, deleting and webhooks take a link that [`account`] has mailed.
+//!
 //! The forms are the same page with and without scripts. Input is kept as typed; parsing turns it into a request and remembers
 //! the field of each interest, so that violations appear beside their fields. A preview is the same form posted to another
 //! address; the script only uses its `#preview`. Saving sends the groups of fields that differ from what the form had shown,
 //! by marks that the form carries: two people who change different things both succeed, and a conflicting change asks.
 //! Unsubscribing accepts any body, because mail programs may post `multipart/form-data` (RFC 8058).
 
+mod account;
 mod choices;
 mod confirm;
 mod context;
@@ -50,10 +54,12 @@ pub const ROUTES: &[&str] = &[
     "/preferences/preview",
     "/preferences/export",
     "/preferences/delete",
+    "/preferences/revoke",
     "/preferences/webhook",
     "/preferences/webhook/verify",
     "/preferences/webhook/rotate",
     "/preferences/webhook/remove",
+    "/account",
     "/unsubscribe",
     "/pause",
     "/resume",
@@ -74,10 +80,12 @@ pub fn routes() -> Router<Arc<AppState>> {
             "/preferences/delete",
             get(personal_data::delete_page).post(personal_data::delete),
         )
+        .route("/preferences/revoke", post(account::revoke))
         .route("/preferences/webhook", post(webhook::set))
         .route("/preferences/webhook/verify", post(webhook::verify))
         .route("/preferences/webhook/rotate", post(webhook::rotate))
         .route("/preferences/webhook/remove", post(webhook::remove))
+        .route("/account", get(account::page).post(account::request))
         .route("/unsubscribe", get(unsubscribe::page).post(unsubscribe::unsubscribe))
         .route("/pause", post(pause::pause))
         .route("/resume", post(pause::resume))

@@ -151,7 +151,7 @@ fn a_subscriber_reads_digests_as_a_feed_that_nobody_else_keeps() {
     fill(&platform);
     platform.must(&["subscribe", "ada@example.org", "--confirm"]);
     platform.must(&["digest", "send", "--to", "ada@example.org", "--now"]);
-    let manage = token(&platform.mails()[0], "unsubscribe");
+    let manage = token(&platform.mails()[0], "preferences");
     let url = format!("{}/feeds/digest.atom?token={manage}", platform.endpoint("web"));
     let atom = get(&url, &[]);
     let feed = client(&["feed"], &atom.body);

@@ -14,7 +14,8 @@ use proto::subscriptions::v1::subscription_service_client::SubscriptionServiceCl
 use proto::subscriptions::v1::{
     DeleteSubscriptionRequest, ExportSubscriptionRequest, GetSubscriberRequest, GetSubscriberTokenRequest,
     ListSubscribersRequest, ListSuppressionsRequest, PauseSubscriptionRequest, RebuildSubscribersRequest,
-    ResumeSubscriptionRequest, SubscriptionState, SuppressAddressRequest, SuppressionReason, UnsuppressAddressRequest,
+    ResumeSubscriptionRequest, RevokeLinksRequest, SubscriptionState, SuppressAddressRequest, SuppressionReason,
+    UnsuppressAddressRequest,
 };
 use serde_json::json;
 
@@ -91,6 +92,11 @@ pub enum SubscribersCommand {
         #[command(subcommand)]
         command: webhook::WebhookCommand,
     },
+    /// Revoke all links of a subscriber but those that unsubscribe, such as after mails got into wrong hands
+    RevokeLinks {
+        /// E-mail address
+        email: String,
+    },
     /// Delete everything about a subscriber; of a suppressed address, a hash is kept
     Delete {
         /// E-mail address
@@ -142,6 +148,7 @@ pub async fn run(connect: &ConnectArgs, command: SubscribersCommand) -> Result<(
         SubscribersCommand::Pause { email, until } => pause(service, email, until).await,
         SubscribersCommand::Resume { email } => resume(service, email).await,
         SubscribersCommand::Webhook { command } => webhook::run(service, command).await,
+        SubscribersCommand::RevokeLinks { email } => revoke_links(service, email).await,
         SubscribersCommand::Delete { email } => delete(service, email).await,
     }
 }
@@ -186,6 +193,13 @@ async fn resume(service: &mut SubscriptionsClient, email: String) -> Result<(), 
     let token = token(service, email.clone()).await?;
     service.resume_subscription(ResumeSubscriptionRequest { token }).await?;
     println!("{email} gets digests again.");
+    Ok(())
+}
+
+async fn revoke_links(service: &mut SubscriptionsClient, email: String) -> Result<(), CommandError> {
+    let token = token(service, email.clone()).await?;
+    service.revoke_links(RevokeLinksRequest { token }).await?;
+    println!("Earlier links of {email} are revoked; those that unsubscribe still do.");
     Ok(())
 }
 

@@ -257,6 +257,9 @@ fn nobody(preferences: Preferences, now: Timestamp) -> Subscriber {
         consent: None,
         webhook: None,
         pause_reason: String::new(),
+        link_epoch: 0,
+        pseudonym: String::new(),
+        votes: Vec::new(),
         version: 0,
     }
 }

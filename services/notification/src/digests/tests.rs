@@ -32,7 +32,7 @@ async fn of_many_deliverers_one_sends() {
     };
     assert_eq!(
         mail.message_id,
-        format!("<{ADA}.{}@example.org>", later.slot.as_millisecond())
+        crate::testing::mail_ids().message_id(ADA, &later.slot.as_millisecond().to_string())
     );
     assert!(
         mail.text.contains("because you follow “cats” (match 0.80)"),

@@ -117,7 +117,12 @@ impl WebhookNotices {
         let streak = webhook.failure_streak.filter(|_| !gone);
         let since = streak.map_or(webhook.since, |streak| streak.since);
         let paused = subscriber.takes_nothing();
-        let links = Links::new(&self.mail.public_url, &self.mail.tokens, &subscriber.id, webhook.since);
+        let links = Links::new(
+            &self.mail.public_url,
+            &self.mail.tokens,
+            subscriber.link_holder(),
+            webhook.since,
+        );
         let serial = format!("webhook.{}", webhook.since.as_millisecond());
         self.mail.writer.webhook_notice(&WebhookNotice {
             email: &subscriber.email,

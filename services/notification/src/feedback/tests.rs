@@ -1,20 +1,28 @@
 use super::*;
 use crate::subscribers::SubscriberState;
-use crate::testing::TestService;
+use crate::testing::{TestService, mail_ids};
 use jiff::SignedDuration;
 
-const ADA: &str = "0190a0b0c0d0e0f0";
+const ADA: &str = "0190a0b0c0d0e0f00190a0b0c0d0e0f0";
+const SERIAL: &str = "1772400000000";
 const LIMIT: SoftBounceLimit = SoftBounceLimit {
     max_in_row: 3,
     within: SignedDuration::from_hours(24 * 14),
 };
 
 fn return_path() -> String {
-    format!("bounces+{ADA}.1772400000000@example.org")
+    let bounces = "bounces@example.org".parse().expect("an address");
+    let path = mail_ids().return_path(&bounces, &message_id());
+    path.expect("a return path").to_string()
 }
 
 fn message_id() -> String {
-    format!("<{ADA}.1772400000000@example.org>")
+    mail_ids().message_id(ADA, SERIAL)
+}
+
+/// A report that names its mail by our return path, too.
+fn proven(message: &str) -> String {
+    format!("X-Original-To: {}\n{message}", return_path())
 }
 
 /// As Postfix writes it.
@@ -39,11 +47,11 @@ fn postfix(action: &str, status: &str, diagnostic: &str) -> String {
 }
 
 /// As Exchange writes it: nested, its own address as the recipient, the mail quoted whole.
-const EXCHANGE: &str = "From: <postmaster@contoso.example>\nTo: <digest@example.org>\nContent-Type: multipart/report; report-type=delivery-status;\n boundary=\"_outer_\"\nIn-Reply-To: <0190a0b0c0d0e0f0.1772400000000@example.org>\n\n--_outer_\nContent-Type: multipart/alternative; boundary=\"_inner_\"\n\n--_inner_\nContent-Type: text/plain; charset=\"us-ascii\"\n\nDelivery has failed to these recipients.\n--_inner_\nContent-Type: text/html\n\n<p>Delivery has failed</p>\n--_inner_--\n\n--_outer_\nContent-Type: message/delivery-status\n\nReporting-MTA: dns;EX01.contoso.example\nReceived-From-MTA: dns;mail.example.org\n\nFinal-Recipient: rfc822;ada@contoso.example\nAction: failed\nStatus: 5.1.10\nDiagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient ada@contoso.example not\n found by SMTP address lookup\n\n--_outer_\nContent-Type: message/rfc822\n\nFrom: Broadsheet <digest@example.org>\nMessage-ID:\n <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHello\n--_outer_--\n";
+const EXCHANGE: &str = "From: <postmaster@contoso.example>\nTo: <digest@example.org>\nContent-Type: multipart/report; report-type=delivery-status;\n boundary=\"_outer_\"\nIn-Reply-To: <0190a0b0c0d0e0f00190a0b0c0d0e0f0.1772400000000@example.org>\n\n--_outer_\nContent-Type: multipart/alternative; boundary=\"_inner_\"\n\n--_inner_\nContent-Type: text/plain; charset=\"us-ascii\"\n\nDelivery has failed to these recipients.\n--_inner_\nContent-Type: text/html\n\n<p>Delivery has failed</p>\n--_inner_--\n\n--_outer_\nContent-Type: message/delivery-status\n\nReporting-MTA: dns;EX01.contoso.example\nReceived-From-MTA: dns;mail.example.org\n\nFinal-Recipient: rfc822;ada@contoso.example\nAction: failed\nStatus: 5.1.10\nDiagnostic-Code: smtp;550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient ada@contoso.example not\n found by SMTP address lookup\n\n--_outer_\nContent-Type: message/rfc822\n\nFrom: Broadsheet <digest@example.org>\nMessage-ID:\n <0190a0b0c0d0e0f00190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHello\n--_outer_--\n";
 
-const EXIM: &str = "From: Mail Delivery System <Mailer-Daemon@host.example>\nTo: digest@example.org\nX-Failed-Recipients: ada@example.net\nSubject: Mail delivery failed: returning message to sender\n\nThis message was created automatically by mail delivery software.\n\n  ada@example.net\n    host mail.example.net [192.0.2.1]\n    SMTP error from remote mail server after RCPT TO:<ada@example.net>:\n    550 5.1.1 User unknown\n\n------ This is a copy of the message, including all the headers. ------\n\nMessage-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n";
+const EXIM: &str = "From: Mail Delivery System <Mailer-Daemon@host.example>\nTo: digest@example.org\nX-Failed-Recipients: ada@example.net\nSubject: Mail delivery failed: returning message to sender\n\nThis message was created automatically by mail delivery software.\n\n  ada@example.net\n    host mail.example.net [192.0.2.1]\n    SMTP error from remote mail server after RCPT TO:<ada@example.net>:\n    550 5.1.1 User unknown\n\n------ This is a copy of the message, including all the headers. ------\n\nMessage-ID: <0190a0b0c0d0e0f00190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n";
 
-const ARF: &str = "From: <abusedesk@example.com>\nTo: <abuse@example.org>\nSubject: FW: Cats\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=feedback-report;\n     boundary=\"part1_13d.2e68ed54_boundary\"\n\n--part1_13d.2e68ed54_boundary\nContent-Type: text/plain; charset=\"US-ASCII\"\n\nThis is an email abuse report.\n--part1_13d.2e68ed54_boundary\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n\n--part1_13d.2e68ed54_boundary\nContent-Type: message/rfc822\nContent-Disposition: inline\n\nFrom: <digest@example.org>\nMessage-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHi\n--part1_13d.2e68ed54_boundary--\n";
+const ARF: &str = "From: <abusedesk@example.com>\nTo: <abuse@example.org>\nSubject: FW: Cats\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=feedback-report;\n     boundary=\"part1_13d.2e68ed54_boundary\"\n\n--part1_13d.2e68ed54_boundary\nContent-Type: text/plain; charset=\"US-ASCII\"\n\nThis is an email abuse report.\n--part1_13d.2e68ed54_boundary\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 1\n\n--part1_13d.2e68ed54_boundary\nContent-Type: message/rfc822\nContent-Disposition: inline\n\nFrom: <digest@example.org>\nMessage-ID: <0190a0b0c0d0e0f00190a0b0c0d0e0f0.1772400000000@example.org>\nSubject: Cats\n\nHi\n--part1_13d.2e68ed54_boundary--\n";
 
 fn kind(message: &str) -> Option<ReportKind> {
     report::parse(message.as_bytes()).map(|report| report.kind)
@@ -101,29 +109,14 @@ fn reports_of_real_mail_servers_are_understood() {
     assert_eq!(kind(&encoded), Some(ReportKind::Complaint));
 }
 
-#[test]
-fn a_return_path_or_message_id_names_the_mail() {
-    for (mail, expected) in [
-        (return_path(), Some(ADA)),
-        (message_id(), Some(ADA)),
-        ("bounces+0190a0b0c0d0e0f0.confirm.1@other.example".to_owned(), Some(ADA)),
-        ("<0190a0b0c0d0e0f0.1@other.example>".to_owned(), None),
-        ("<x@example.org>".to_owned(), None),
-        ("<.1@example.org>".to_owned(), None),
-        ("nothing".to_owned(), None),
-    ] {
-        let found = id_and_serial(&mail, "example.org").map(|(id, _)| id);
-        assert_eq!(found, expected, "{mail}");
-    }
-}
-
 fn handler(service: &TestService) -> FeedbackHandler {
     FeedbackHandler::new(
         service.subscriptions.clone(),
         Arc::clone(&service.ledger),
         Arc::clone(&service.tokens),
-        "Example.org",
+        Arc::new(mail_ids()),
         LIMIT,
+        service.clock.clone(),
     )
 }
 
@@ -147,14 +140,14 @@ async fn hard_bounces_and_complaints_end_a_subscription() {
     let soft = postfix("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full");
     let hard = postfix("failed", "5.1.1", "smtp; 550 5.1.1 no such user");
     for (message, ends) in [
-        (soft.as_str(), false),
-        (hard.as_str(), true),
-        (EXCHANGE, true),
-        (EXIM, true),
-        (ARF, true),
+        (soft.clone(), false),
+        (hard.clone(), true),
+        (proven(EXCHANGE), true),
+        (proven(EXIM), true),
+        (proven(ARF), true),
     ] {
         subscribe(&service).await;
-        let result = handle(&handler, message).await;
+        let result = handle(&handler, &message).await;
         assert_eq!(
             (result.subscriber.as_deref(), result.suppressed),
             (Some(ADA), ends),
@@ -166,14 +159,45 @@ async fn hard_bounces_and_complaints_end_a_subscription() {
             SubscriberState::Active
         };
         assert_eq!(service.again(ADA).await.state, state, "{message}");
-        let again = handle(&handler, message).await;
+        let again = handle(&handler, &message).await;
         assert!(!again.suppressed, "it was already");
     }
     subscribe(&service).await;
     let state = service.again(ADA).await.state;
     assert_eq!(state, SubscriberState::Suppressed, "consent lifts no complaint");
-    let nobody = handle(&handler, &hard.replace(ADA, "nobody")).await;
-    assert_eq!(nobody.subscriber, None);
+}
+
+#[tokio::test]
+async fn a_report_without_our_return_path_changes_nothing() {
+    let service = TestService::build();
+    let handler = handler(&service);
+    subscribe(&service).await;
+    let hard = postfix("failed", "5.1.1", "smtp; 550 5.1.1 no such user");
+    let bare = |path: &str| hard.replace(&return_path(), path);
+    let strange = MailIds::new(crate::signing_keys::SigningKeys::single(b"other"), "example.org");
+    let bounces = "bounces@example.org".parse().expect("an address");
+    let strange = strange.return_path(&bounces, &message_id()).expect("a return path");
+    for message in [
+        EXCHANGE.to_owned(),
+        EXIM.to_owned(),
+        ARF.to_owned(),
+        bare("bounces@example.org"),
+        bare(&format!("bounces+{ADA}.{SERIAL}@example.org")),
+        bare(strange.as_ref()),
+    ] {
+        let result = handle(&handler, &message).await;
+        assert_eq!((result.subscriber, result.suppressed), (None, false), "{message}");
+    }
+    service.at(15 * 24 * 60);
+    let late = handle(&handler, &hard).await;
+    assert_eq!(
+        (late.subscriber, late.suppressed),
+        (None, false),
+        "a bounce of long ago"
+    );
+    assert_eq!(service.again(ADA).await.state, SubscriberState::Active);
+    let complaint = handle(&handler, &proven(ARF)).await;
+    assert!(complaint.suppressed, "readers complain late");
 }
 
 /// As Gmail sends it, from whichever account reads the digest.
@@ -257,7 +281,8 @@ async fn soft_bounces_in_a_row_end_a_subscription() {
             mails: vec![message_id.to_owned()],
             detail: String::new(),
         };
-        let result = handler.handle(&report).await.expect("the store answers");
+        let result = handler.handle(&report, ReportSource::Operator).await;
+        let result = result.expect("the store answers");
         result.suppressed
     };
     for day in 0..2 {
@@ -273,7 +298,7 @@ async fn soft_bounces_in_a_row_end_a_subscription() {
             assert!(!ends_with(ReportKind::SoftBounce, &message_id).await, "{day}");
         }
     }
-    let never_sent = format!("<{ADA}.confirm.1@example.org>");
+    let never_sent = mail_ids().message_id(ADA, &format!("confirm.{SERIAL}"));
     assert!(!ends_with(ReportKind::SoftBounce, &never_sent).await);
     assert!(ends_with(ReportKind::SoftBounce, &digest(8).await).await);
     let address = domain::EmailAddress::parse("ada@example.net").expect("an address");

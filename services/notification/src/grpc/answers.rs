@@ -48,7 +48,8 @@ pub fn to_wire(subscriber: &Subscriber, due: Option<Timestamp>) -> Subscription 
     }
 }
 
-fn to_wire_state(state: SubscriberState) -> SubscriptionState {
+/// A state on the wire.
+pub fn to_wire_state(state: SubscriberState) -> SubscriptionState {
     match state {
         SubscriberState::Pending => SubscriptionState::Pending,
         SubscriberState::Active => SubscriptionState::Active,

@@ -25,7 +25,7 @@ use super::{Notification, digest_failed, unavailable};
 use crate::digests::{DeliveryOutcome, Digest, DigestPaper, DigestTrigger, DraftDecision, Drafts, SettledDigest};
 use crate::subscribers::deliveries::{DeliveryRecord, DeliveryStage, Pick};
 use crate::subscribers::{Channel, SubscriberState};
-use crate::tokens::Scope;
+use crate::tokens::READING;
 
 /// Subscribers whose digests are made together.
 const CHUNK: usize = 512;
@@ -224,7 +224,7 @@ impl DeliveryService for Notification {
                 return Err(status::invalid("digest_count", problem));
             }
         };
-        let subscriber = self.by_token(&[Scope::Manage], &request.token).await?;
+        let subscriber = self.by_token(&READING, &request.token).await?;
         let (mut digests, mut before) = (Vec::new(), None);
         loop {
             let records = self.records(&subscriber.id, before, count).await?;

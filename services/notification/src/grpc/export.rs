@@ -19,7 +19,7 @@ use crate::subscribers::{Channel, OptIn, Subscriber, SubscriberState};
 const DELIVERIES_AT_ONCE: usize = 500;
 
 impl Notification {
-    /// State, preferences, consent, deliveries, papers sent.
+    /// State, preferences, consent, deliveries, papers sent, votes.
     pub(super) async fn export(&self, of: &Subscriber) -> Result<Value, Status> {
         let address = EmailAddress::parse(&of.email).map_err(status::internal)?;
         let suppression = self.subscriptions.suppression(&address).await.map_err(unavailable)?;
@@ -48,6 +48,11 @@ impl Notification {
             "interests_embedded_by": vectors.map(|(encoder, _)| encoder.to_string()),
             "deliveries": deliveries,
             "papers_sent": sent(&deliveries),
+            "pseudonym": of.pseudonym,
+            "votes": of.votes.iter().map(|vote| json!({
+                "paper": vote.paper.to_string(),
+                "time": vote.time,
+            })).collect::<Vec<_>>(),
         }))
     }
 

@@ -6,7 +6,7 @@ use proto::delivery::v1::{Feedback as Fields, FeedbackKind, ReportFeedbackReques
 use tonic::Status;
 
 use super::{Notification, unavailable};
-use crate::feedback::{FeedbackReport, MAX_MESSAGE_BYTES, ReportKind};
+use crate::feedback::{FeedbackReport, MAX_MESSAGE_BYTES, ReportKind, ReportSource};
 
 /// Takes a report in.
 pub async fn report(service: &Notification, request: ReportFeedbackRequest) -> Result<ReportFeedbackResponse, Status> {
@@ -22,7 +22,10 @@ pub async fn report(service: &Notification, request: ReportFeedbackRequest) -> R
                 status::invalid("message", "is neither a bounce nor a complaint nor an unsubscription")
             })?
         }
-        Some(Wire::Feedback(fields)) => feedback.handle(&in_fields(fields)?).await.map_err(unavailable)?,
+        Some(Wire::Feedback(fields)) => {
+            let handled = feedback.handle(&in_fields(fields)?, ReportSource::Operator).await;
+            handled.map_err(unavailable)?
+        }
         None => return Err(status::invalid("report", "is missing; give the message or its fields")),
     };
     Ok(ReportFeedbackResponse {

@@ -12,7 +12,7 @@ use super::deliveries::to_wire;
 use super::{Notification, digest_failed, refused};
 use crate::digests::{Digest, EmptyReason};
 use crate::subscribers::Subscriber;
-use crate::tokens::Scope;
+use crate::tokens::MANAGING;
 
 impl Notification {
     pub(super) async fn previewed(&self, request: PreviewDigestRequest) -> Result<PreviewDigestResponse, Status> {
@@ -27,14 +27,14 @@ impl Notification {
                 (String::new(), digest.map_err(digest_failed)?)
             }
             ("", _, Some(preferences)) => {
-                let known = self.by_token(&[Scope::Manage], &token).await?;
+                let known = self.by_token(&MANAGING, &token).await?;
                 let wanted = self.unsaved(preferences).await?;
                 let digest = self.digests.sample(Some(&known), wanted).await;
                 (known.email, digest.map_err(digest_failed)?)
             }
             (_, "", None) => self.current(self.by_email(&email).await?).await?,
             ("", _, None) => {
-                let known = self.by_token(&[Scope::Manage], &token).await?;
+                let known = self.by_token(&MANAGING, &token).await?;
                 self.current(known).await?
             }
             (_, _, preferences) => {

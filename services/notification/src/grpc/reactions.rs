@@ -12,8 +12,8 @@ const MATCHED: f32 = 0.3;
 
 impl Notification {
     /// Turns the interests that matched a paper away from it. Of a reader without interests the paper itself is kept as
-    /// unwanted. The oldest example makes room where there are too many.
-    pub(super) async fn not_interested(&self, of: &Subscriber, paper: &PaperId) -> Result<(), Status> {
+    /// unwanted. The oldest example makes room where there are too many. Answers the reader's pseudonym.
+    pub(super) async fn not_interested(&self, of: &Subscriber, paper: &PaperId) -> Result<Option<String>, Status> {
         let matched = self.matched(of, paper).await?;
         let interests = of.preferences.interests.clone();
         let turn = |known: &mut Subscriber, _| {
@@ -27,11 +27,12 @@ impl Notification {
                 turn_away(&mut known.preferences, &all, paper);
             }
         };
-        let changed = self.subscriptions.change(&of.id, turn).await.map_err(unavailable)?;
-        if let Some(changed) = changed {
+        let pseudonym = self.subscriptions.under_pseudonym(&of.id, turn).await;
+        let pseudonym = pseudonym.map_err(unavailable)?;
+        if let Some(changed) = self.subscriptions.get(&of.id).await.map_err(unavailable)? {
             self.interests.prepare(&changed).await;
         }
-        Ok(())
+        Ok(pseudonym)
     }
 
     /// The places of the interests that matched a paper: all, where that cannot be known.

@@ -12,7 +12,8 @@ use proto::subscriptions::v1::{
     GetSubscriptionResponse, ImportSubscribersRequest, ListSubscribersRequest, ListSubscribersResponse,
     ListSuppressionsRequest, ListSuppressionsResponse, PauseSubscriptionRequest, PauseSubscriptionResponse,
     ReactToPaperRequest, ReactToPaperResponse, Reaction, RebuildSubscribersRequest, RemoveWebhookRequest,
-    RemoveWebhookResponse, ResumeSubscriptionRequest, ResumeSubscriptionResponse, RotateWebhookSecretRequest,
+    RemoveWebhookResponse, RequestAccountLinkRequest, RequestAccountLinkResponse, ResumeSubscriptionRequest,
+    ResumeSubscriptionResponse, RevokeLinksRequest, RevokeLinksResponse, RotateWebhookSecretRequest,
     RotateWebhookSecretResponse, SetWebhookRequest, SetWebhookResponse, SubscribeRequest, SubscribeResponse,
     Subscription, SuppressAddressRequest, SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse,
     UnsuppressAddressRequest, UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse,
@@ -27,7 +28,7 @@ use crate::metrics::SUBSCRIBE_REQUESTS_LIMITED;
 use crate::subscribers::subscriptions::SubscribeOutcome;
 use crate::subscribers::webhook::to_wire as to_wire_webhook;
 use crate::subscribers::{OptIn, Subscriber, SubscriberState};
-use crate::tokens::Scope;
+use crate::tokens::{ENDING, MANAGING, Scope};
 
 impl Notification {
     async fn send_confirmation(&self, id: &str) -> Result<(), Status> {
@@ -60,13 +61,17 @@ impl Notification {
 
     async fn end(&self, token: &str) -> Result<Subscriber, Status> {
         // Not looked for in Redis first: an unsubscription is taken while Redis does not answer, too.
-        let id = self.id_of(&[Scope::Manage], token)?;
-        let ended = self.subscriptions.unsubscribe(&id).await.map_err(unavailable)?;
+        let claim = self.claim(&ENDING, token)?;
+        let ended = self
+            .subscriptions
+            .unsubscribe(&claim.subscriber)
+            .await
+            .map_err(unavailable)?;
         ended.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 
     async fn update(&self, request: UpdateSubscriptionRequest) -> Result<Subscription, Status> {
-        let known = self.by_token(&[Scope::Manage], &request.token).await?;
+        let known = self.by_token(&MANAGING, &request.token).await?;
         let paths = request.update_mask.unwrap_or_default().paths;
         check_mask(&paths)?;
         let given = request.subscription.unwrap_or_default();
@@ -83,7 +88,7 @@ impl Notification {
     }
 
     async fn pause(&self, request: PauseSubscriptionRequest) -> Result<Subscription, Status> {
-        let known = self.by_token(&[Scope::Manage], &request.token).await?;
+        let known = self.by_token(&MANAGING, &request.token).await?;
         let now = self.clock.now();
         let until = request
             .until_time
@@ -104,7 +109,7 @@ impl Notification {
     }
 
     async fn resume(&self, token: &str) -> Result<Subscription, Status> {
-        let known = self.by_token(&[Scope::Manage], token).await?;
+        let known = self.by_token(&MANAGING, token).await?;
         if known.takes_nothing() {
             return Err(Status::failed_precondition(
                 "the webhook is the only way on which digests come, and it takes none; verify it, or choose mail",
@@ -118,18 +123,23 @@ impl Notification {
     }
 
     async fn react(&self, request: ReactToPaperRequest) -> Result<String, Status> {
-        let reader = self.by_token(&[Scope::React, Scope::Manage], &request.token).await?;
+        let scopes = [Scope::React, Scope::Preferences, Scope::Account];
+        let reader = self.by_token(&scopes, &request.token).await?;
         let paper = PaperId::parse(&request.paper_id);
         let paper = paper.map_err(|error| status::invalid("paper_id", error.to_string()))?;
-        match request.reaction() {
-            Reaction::Vote => {}
+        let pseudonym = match request.reaction() {
+            Reaction::Vote => {
+                let voted = self.subscriptions.vote(&reader.id, &paper).await;
+                voted.map_err(unavailable)?
+            }
             Reaction::NotInterested => self.not_interested(&reader, &paper).await?,
             Reaction::Unspecified => {
                 let problem = format!("is {}; allowed are VOTE and NOT_INTERESTED", request.reaction);
                 return Err(status::invalid("reaction", problem));
             }
-        }
-        Ok(reader.id)
+        };
+        // None where the reader was deleted meanwhile.
+        pseudonym.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 }
 
@@ -200,9 +210,11 @@ impl SubscriptionService for Notification {
             ));
         };
         self.interests.prepare(&confirmed).await;
+        let token = |scope| self.tokens.issue(scope, confirmed.link_holder(), self.clock.now());
         Ok(Response::new(ConfirmSubscriptionResponse {
             subscription: Some(self.shown(&known.id).await?),
-            token: self.tokens.issue(Scope::Manage, &known.id, self.clock.now()),
+            token: token(Scope::Preferences),
+            feed_token: token(Scope::Feed),
         }))
     }
 
@@ -217,11 +229,24 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<GetSubscriptionRequest>,
     ) -> Result<Response<GetSubscriptionResponse>, Status> {
-        let scopes = [Scope::Confirm, Scope::Manage];
-        let subscriber = self.by_token(&scopes, &request.into_inner().token).await?;
-        Ok(Response::new(GetSubscriptionResponse {
-            subscription: Some(self.shown(&subscriber.id).await?),
-        }))
+        Ok(Response::new(self.opened(&request.into_inner().token).await?))
+    }
+
+    async fn request_account_link(
+        &self,
+        request: Request<RequestAccountLinkRequest>,
+    ) -> Result<Response<RequestAccountLinkResponse>, Status> {
+        self.admit(&request).await?;
+        self.mail_account_link(request.into_inner()).await?;
+        Ok(Response::new(RequestAccountLinkResponse {}))
+    }
+
+    async fn revoke_links(
+        &self,
+        request: Request<RevokeLinksRequest>,
+    ) -> Result<Response<RevokeLinksResponse>, Status> {
+        let token = self.revoke(&request.into_inner().token).await?;
+        Ok(Response::new(RevokeLinksResponse { token }))
     }
 
     async fn update_subscription(
@@ -252,7 +277,7 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<DeleteSubscriptionRequest>,
     ) -> Result<Response<DeleteSubscriptionResponse>, Status> {
-        let known = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
+        let known = self.by_token(&[Scope::Account], &request.into_inner().token).await?;
         let email = address(&known.email).map_err(status::internal)?;
         let suppression = self.subscriptions.suppression(&email).await.map_err(unavailable)?;
         self.subscriptions.forget(&known).await.map_err(unavailable)?;
@@ -265,7 +290,7 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<ExportSubscriptionRequest>,
     ) -> Result<Response<ExportSubscriptionResponse>, Status> {
-        let known = self.by_token(&[Scope::Manage], &request.into_inner().token).await?;
+        let known = self.by_token(&[Scope::Account], &request.into_inner().token).await?;
         let json = self.export(&known).await?.to_string();
         Ok(Response::new(ExportSubscriptionResponse { json }))
     }
@@ -328,7 +353,8 @@ impl SubscriptionService for Notification {
         request: Request<GetSubscriberTokenRequest>,
     ) -> Result<Response<GetSubscriberTokenResponse>, Status> {
         let subscriber = self.by_email(&request.into_inner().email).await?;
-        let token = self.tokens.issue(Scope::Manage, &subscriber.id, self.clock.now());
+        let holder = subscriber.link_holder();
+        let token = self.tokens.issue(Scope::Account, holder, self.clock.now());
         Ok(Response::new(GetSubscriberTokenResponse { token }))
     }
 

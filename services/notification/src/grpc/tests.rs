@@ -14,9 +14,11 @@ use tonic::Request;
 
 use super::*;
 use crate::feedback::soft_bounces::SoftBounceLimit;
+use crate::signing_keys::SigningKeys;
 use crate::subscribers::Channel;
 use crate::subscribers::deliveries::DeliveryStage;
-use crate::testing::TestService;
+use crate::testing::{TestService, mail_ids};
+use crate::tokens::LinkHolder;
 use tonic::Code;
 
 const ADA: &str = "ada@example.org";
@@ -39,18 +41,19 @@ pub(super) fn front_door(service: &TestService) -> Notification {
         },
         forwarded: Forwarded::ByLoopback,
         tokens: Arc::clone(&service.tokens),
-        secrets: Arc::new(WebhookSecrets::new(b"secret")),
+        secrets: Arc::new(WebhookSecrets::new(SigningKeys::single(b"secret"))),
         schemes: AllowedSchemes::HttpsOnly,
         allowed: AllowedAddresses::parse("").expect("no network"),
         feedback: FeedbackHandler::new(
             service.subscriptions.clone(),
             Arc::clone(&service.ledger),
             Arc::clone(&service.tokens),
-            "example.org",
+            Arc::new(mail_ids()),
             SoftBounceLimit {
                 max_in_row: 5,
                 within: SignedDuration::from_hours(24 * 14),
             },
+            service.clock.clone(),
         ),
         defaults: Arc::new(SubscriptionDefaults {
             time: "07:00".to_owned(),
@@ -65,6 +68,10 @@ fn wish(email: &str) -> Request<SubscribeRequest> {
         email: email.to_owned(),
         ..SubscribeRequest::default()
     })
+}
+
+pub(super) fn holder(id: &str) -> LinkHolder<'_> {
+    LinkHolder { id, epoch: 0 }
 }
 
 fn token_in(mail: &crate::mailer::Mail) -> String {
@@ -92,9 +99,14 @@ async fn a_reader_confirms_reads_and_leaves_through_links() {
             .await
             .expect("confirmed")
             .into_inner();
-        let managed = service.tokens.check(&[Scope::Manage], &confirmed.token, service.now);
+        let managed = service
+            .tokens
+            .check(&[Scope::Preferences], &confirmed.token, service.now);
         let subscription = confirmed.subscription.expect("a subscription");
-        assert_eq!(managed, Ok(subscription.subscriber_id.clone()));
+        assert_eq!(
+            managed.map(|claim| claim.subscriber).as_ref(),
+            Ok(&subscription.subscriber_id)
+        );
         assert_eq!(subscription.state(), SubscriptionState::Active);
         assert!(subscription.next_due_time.is_some() && subscription.confirmed_time.is_some());
     }
@@ -244,7 +256,7 @@ async fn bad_requests_name_the_field_and_unknown_addresses_themselves() {
         (unknown.code(), unknown.message().contains(ADA)),
         (Code::NotFound, true)
     );
-    let nobody = service.tokens.issue(Scope::Manage, "nobody", service.now);
+    let nobody = service.tokens.issue(Scope::Unsubscribe, holder("nobody"), service.now);
     let request = Request::new(UnsubscribeRequest { token: nobody });
     assert_eq!(
         door.unsubscribe(request).await.expect_err("unknown").code(),
@@ -291,7 +303,7 @@ async fn feedback_in_fields_suppresses_and_names_what_is_missing() {
             })),
         })
     };
-    let message_id = format!("<{}.1@example.org>", ada.id);
+    let message_id = mail_ids().message_id(&ada.id, "1");
     let taken = door
         .report_feedback(report(FeedbackKind::Complaint, &message_id))
         .await
@@ -440,7 +452,7 @@ async fn the_newest_digests_are_there_for_feeds() {
     let withdrawn = domain::PaperId::parse("x:a").expect("an id");
     service.window.write().withdraw(withdrawn, 9);
     let door = front_door(&service);
-    let token = service.tokens.issue(Scope::Manage, "ada", service.now);
+    let token = service.tokens.issue(Scope::Preferences, holder("ada"), service.now);
     let latest = async |digest_count| {
         let token = token.clone();
         let request = GetLatestDigestRequest { token, digest_count };

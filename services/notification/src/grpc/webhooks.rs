@@ -40,7 +40,7 @@ impl Notification {
             DeliveryChannel::Mail => Channels::Mail,
             DeliveryChannel::MailAndWebhook => Channels::Both,
         };
-        let known = self.by_token(&[Scope::Manage], &request.token).await?;
+        let known = self.by_token(&[Scope::Account], &request.token).await?;
         if matches!(known.state, SubscriberState::Unsubscribed | SubscriberState::Suppressed) {
             return Err(Status::failed_precondition(
                 "this subscription has ended; subscribe again first",
@@ -73,7 +73,7 @@ impl Notification {
     }
 
     pub(super) async fn remove_webhook(&self, token: &str) -> Result<Subscription, Status> {
-        let known = self.by_token(&[Scope::Manage], token).await?;
+        let known = self.by_token(&[Scope::Account], token).await?;
         let removed = self.subscriptions.remove_webhook(&known.id).await;
         removed.map_err(unavailable)?;
         self.shown(&known.id).await
@@ -131,7 +131,7 @@ impl Notification {
     }
 
     async fn with_webhook(&self, token: &str) -> Result<(Subscriber, WebhookRegistration), Status> {
-        let known = self.by_token(&[Scope::Manage], token).await?;
+        let known = self.by_token(&[Scope::Account], token).await?;
         match known.webhook.clone() {
             Some(webhook) => Ok((known, webhook)),
             None => Err(Status::failed_precondition(

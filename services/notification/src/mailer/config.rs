@@ -15,10 +15,11 @@ use super::dkim::{DkimAlgorithm, DkimKey, DkimKeySettings, DkimSigner};
 use super::domains::is_related;
 use super::error_budget::ErrorBudget;
 use super::maildir::MaildirTransport;
-use super::message::{AnswerMailbox, MAX_LOCAL_CHARS, MessageBuilder};
+use super::message::{AnswerMailbox, MessageBuilder, ReturnPaths};
 use super::rate_limit::SendRateLimiter;
 use super::smtp::{SmtpPool, SmtpServer, SmtpTransport, SmtpUrl};
-use crate::tokens::{Tokens, UNSUBSCRIBE_TAG_CHARS};
+use crate::mail_ids::{MAX_BOUNCE_USER_CHARS, MailIds};
+use crate::tokens::Tokens;
 use crate::trust::TrustStore;
 
 /// The settings. Not to be printed: the address of the mail server may hold a password.
@@ -77,7 +78,7 @@ impl MailerConfig {
             maildir: PathBuf::from(settings.text("notification.maildir")),
             bounce_address: bounce_address(&settings.get(
                 "notification.bounce_address",
-                "must be empty or an address such as bounces@example.org, of at most 9 characters before the @",
+                "must be empty or an address such as bounces@example.org, of at most 15 characters before the @",
                 |value| {
                     let text = value.as_str()?;
                     (text.is_empty() || bounce_address(text).is_some()).then(|| text.to_owned())
@@ -92,6 +93,11 @@ impl MailerConfig {
             domain_mails_per_second: settings.integer("notification.domain_mails_per_second", 0..=100_000),
             error_budget_percent: settings.integer("notification.error_budget_percent", 0..=100),
         }
+    }
+
+    /// Whether bounces have an address of their own.
+    pub fn has_bounce_address(&self) -> bool {
+        self.bounce_address.is_some()
     }
 
     /// The domain of the sender, which Message-IDs end with.
@@ -152,10 +158,19 @@ impl MailerConfig {
     }
 
     /// A mail server where one is named, else a maildir. The tasks keep the connections to the mail server.
-    pub fn transport(&self, clock: &Clock, tasks: &Tasks, tokens: &Arc<Tokens>) -> Result<Arc<dyn Transport>, String> {
+    pub fn transport(
+        &self,
+        tokens: &Arc<Tokens>,
+        mail_ids: &Arc<MailIds>,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Result<Arc<dyn Transport>, String> {
         let builder = MessageBuilder::new(
             &self.from,
-            self.bounce_address.clone(),
+            self.bounce_address.clone().map(|address| ReturnPaths {
+                address,
+                ids: Arc::clone(mail_ids),
+            }),
             self.answer_mailbox(tokens),
             self.signer()?,
             clock.clone(),
@@ -177,19 +192,10 @@ impl MailerConfig {
     }
 }
 
-/// With `+<id>.<slot>` appended, or the tag of an unsubscription, the local part of an address is still not too long.
+/// With what names a mail appended, the local part of an address still has at most 64 characters (RFC 5321).
 fn bounce_address(text: &str) -> Option<Address> {
-    const ID: &str = "0123456789abcdef0123456789abcdef";
-    const SERIAL: &str = ".confirm.1234567890123";
-    const MAX_CHARS: usize = MAX_LOCAL_CHARS - "+".len() - ID.len() - SERIAL.len();
-    const {
-        assert!(
-            UNSUBSCRIBE_TAG_CHARS <= SERIAL.len(),
-            "a tag is no longer than a serial"
-        )
-    };
     let address: Address = text.parse().ok()?;
-    (address.user().len() <= MAX_CHARS).then_some(address)
+    (address.user().len() <= MAX_BOUNCE_USER_CHARS).then_some(address)
 }
 
 /// The mail server. Mistakes in its URL are found here and not at the first mail.

@@ -17,6 +17,7 @@ use super::body::MimeBody;
 use super::dkim::DkimSigner;
 use super::headers::header_text;
 use super::{EncodedMail, SendError};
+use crate::mail_ids::MailIds;
 use crate::tokens::Tokens;
 
 /// The usual size of the headers.
@@ -30,7 +31,7 @@ pub const MAX_LOCAL_CHARS: usize = 64;
 pub struct MessageBuilder {
     from: String,
     sender: Address,
-    bounce_address: Option<Address>,
+    return_paths: Option<ReturnPaths>,
     answers: Option<AnswerMailbox>,
     dkim: Option<DkimSigner>,
     list_id: String,
@@ -46,6 +47,21 @@ pub struct AnswerMailbox {
     pub takes_complaints: bool,
     /// Makes the addresses at which a mail ends a subscription.
     pub tokens: Arc<Tokens>,
+}
+
+/// Gives each mail a return path of its own, so that a bounce proves which mail it is about.
+pub struct ReturnPaths {
+    /// Where bounces go.
+    pub address: Address,
+    /// Names mails.
+    pub ids: Arc<MailIds>,
+}
+
+impl ReturnPaths {
+    fn of(&self, message_id: &str) -> Address {
+        let own = self.ids.return_path(&self.address, message_id);
+        own.unwrap_or_else(|| self.address.clone())
+    }
 }
 
 /// A mail, ready for the wire.
@@ -83,11 +99,11 @@ impl fmt::Display for Content<'_> {
 }
 
 impl MessageBuilder {
-    /// For a sender. Where the bounce address is `name@host`, each mail's return path is `name+<left side of its
-    /// Message-ID>@host`. Without a mailbox that is read, no header asks for answers by mail.
+    /// For a sender. Without return paths bounces go to the sender; without a mailbox that is read, no header asks for answers
+    /// by mail.
     pub fn new(
         from: &Mailbox,
-        bounce_address: Option<Address>,
+        return_paths: Option<ReturnPaths>,
         answers: Option<AnswerMailbox>,
         dkim: Option<DkimSigner>,
         clock: Clock,
@@ -100,7 +116,7 @@ impl MessageBuilder {
         Self {
             from: from_header,
             sender: from.email.clone(),
-            bounce_address,
+            return_paths,
             answers,
             dkim,
             list_id: format!("<digests.{}>", from.email.domain()),
@@ -159,7 +175,10 @@ impl MessageBuilder {
         head.push_str(mail.body.headers());
         head.push_str("\r\n");
         Ok(Message {
-            return_path: self.return_path(&mail.message_id),
+            return_path: self
+                .return_paths
+                .as_ref()
+                .map_or_else(|| self.sender.clone(), |paths| paths.of(&mail.message_id)),
             to,
             head,
             body: &mail.body,
@@ -176,17 +195,6 @@ impl MessageBuilder {
             || format!("<{url}>"),
             |address| format!("<{url}>,\r\n <mailto:{address}?subject=unsubscribe>"),
         )
-    }
-
-    fn return_path(&self, message_id: &str) -> Address {
-        let own = || {
-            let bounces = self.bounce_address.as_ref()?;
-            let (left, _) = message_id.trim_start_matches('<').split_once('@')?;
-            Address::new(format!("{}+{left}", bounces.user()), bounces.domain()).ok()
-        };
-        own()
-            .or_else(|| self.bounce_address.clone())
-            .unwrap_or_else(|| self.sender.clone())
     }
 }
 

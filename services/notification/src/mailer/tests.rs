@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::signing_keys::SigningKeys;
 use crate::testing::until;
 use crate::tokens::Tokens;
 use error_budget::ErrorBudget;
 use maildir::MaildirTransport;
-use message::{AnswerMailbox, MessageBuilder};
+use message::{AnswerMailbox, MessageBuilder, ReturnPaths};
 use rate_limit::SendRateLimiter;
 use smtp::{SmtpPool, SmtpServer, SmtpTransport, SmtpUrl};
 
@@ -36,9 +37,12 @@ fn mail() -> EncodedMail {
 
 fn builder(bounce_address: Option<&str>) -> MessageBuilder {
     let from: Mailbox = "B <b@example.org>".parse().expect("a mailbox");
-    let bounce_address = bounce_address.map(|address| address.parse().expect("an address"));
+    let return_paths = bounce_address.map(|address| ReturnPaths {
+        address: address.parse().expect("an address"),
+        ids: Arc::new(crate::testing::mail_ids()),
+    });
     let (clock, _) = Clock::manual("2026-03-02T07:00:05Z".parse().expect("a time"));
-    MessageBuilder::new(&from, bounce_address, None, None, clock)
+    MessageBuilder::new(&from, return_paths, None, None, clock)
 }
 
 /// With a mailbox in which answers are read.
@@ -49,9 +53,13 @@ fn builder_with_answers(address: &str, takes_complaints: bool) -> MessageBuilder
     let answers = AnswerMailbox {
         address: address.clone(),
         takes_complaints,
-        tokens: Arc::new(Tokens::new(b"secret")),
+        tokens: Arc::new(Tokens::new(SigningKeys::single(b"secret"))),
     };
-    MessageBuilder::new(&from, Some(address), Some(answers), None, clock)
+    let return_paths = ReturnPaths {
+        address,
+        ids: Arc::new(crate::testing::mail_ids()),
+    };
+    MessageBuilder::new(&from, Some(return_paths), Some(answers), None, clock)
 }
 
 /// A transport of at most two connections, whose tasks run until the token is dropped.
@@ -389,10 +397,17 @@ async fn idle_sessions_are_asked_first_and_closed_in_the_end() {
 
 #[test]
 fn a_return_path_names_the_mail() {
-    let mail = mail();
+    let (ids, id) = (crate::testing::mail_ids(), "0190a0b0c0d0e0f00190a0b0c0d0e0f0");
+    let mail = EncodedMail {
+        message_id: ids.message_id(id, "1772400000000"),
+        ..mail()
+    };
     let builder = builder(Some("bounces@in.example.org"));
     let message = builder.build(&mail).expect("a mail");
-    assert_eq!(message.return_path.to_string(), "bounces+a.1@in.example.org");
+    let named = ids
+        .read_return_path(message.return_path.as_ref())
+        .expect("a mail of ours");
+    assert_eq!(named.subscriber, id);
     assert!(message.to_text().ends_with("\r\n") && message.to_text().is_ascii());
 }
 

@@ -15,8 +15,10 @@ pub enum Placeholder {
     Date,
     /// The reader's address.
     Email,
-    /// The token that manages the subscription.
-    ManageToken,
+    /// The token that sees and changes the subscription.
+    PreferencesToken,
+    /// The token that ends the subscription.
+    UnsubscribeToken,
     /// The next paper.
     Paper,
     /// What mail programs show beside the subject.
@@ -36,10 +38,11 @@ pub enum Placeholder {
 }
 
 impl Placeholder {
-    const NAMES: [(char, Self); 11] = [
+    const NAMES: [(char, Self); 12] = [
         ('d', Self::Date),
         ('e', Self::Email),
-        ('m', Self::ManageToken),
+        ('c', Self::PreferencesToken),
+        ('u', Self::UnsubscribeToken),
         ('p', Self::Paper),
         ('h', Self::Preheader),
         ('s', Self::Subject),

@@ -5,37 +5,44 @@ use jiff::Timestamp;
 use minijinja::{Value, context};
 
 use super::fragments::Placeholder;
-use crate::tokens::{Scope, Tokens};
+use crate::tokens::{LinkHolder, Scope, Tokens};
 
 /// The links of one reader's mail.
 #[derive(Debug, Clone)]
 pub struct Links {
     base: String,
-    manage_token: String,
+    unsubscribe_token: String,
+    preferences_token: String,
     react_token: String,
     unsubscribe: String,
 }
 
 impl Links {
     /// For a subscriber, in a digest due at `slot`. Every attempt at that digest has the same links.
-    pub fn new(public_url: &str, tokens: &Tokens, subscriber: &str, slot: Timestamp) -> Self {
-        let manage_token = tokens.issue(Scope::Manage, subscriber, slot);
-        let react_token = tokens.issue(Scope::React, subscriber, slot);
-        Self::with_tokens(public_url, manage_token, react_token)
+    pub fn new(public_url: &str, tokens: &Tokens, holder: LinkHolder<'_>, slot: Timestamp) -> Self {
+        Self::with_tokens(public_url, |scope| tokens.issue(scope, holder, slot))
     }
 
     /// With placeholders for the tokens.
     pub fn with_placeholders(public_url: &str) -> Self {
-        let (manage, react) = (Placeholder::ManageToken, Placeholder::ReactToken);
-        Self::with_tokens(public_url, manage.marker(), react.marker())
+        Self::with_tokens(public_url, |scope| {
+            let placeholder = match scope {
+                Scope::Unsubscribe => Placeholder::UnsubscribeToken,
+                Scope::React => Placeholder::ReactToken,
+                _ => Placeholder::PreferencesToken,
+            };
+            placeholder.marker()
+        })
     }
 
-    fn with_tokens(public_url: &str, manage_token: String, react_token: String) -> Self {
+    fn with_tokens(public_url: &str, token: impl Fn(Scope) -> String) -> Self {
+        let unsubscribe_token = token(Scope::Unsubscribe);
         Self {
-            unsubscribe: format!("{public_url}/unsubscribe?token={manage_token}"),
+            unsubscribe: format!("{public_url}/unsubscribe?token={unsubscribe_token}"),
             base: public_url.to_owned(),
-            manage_token,
-            react_token,
+            unsubscribe_token,
+            preferences_token: token(Scope::Preferences),
+            react_token: token(Scope::React),
         }
     }
 
@@ -44,9 +51,14 @@ impl Links {
         &self.base
     }
 
-    /// The token that manages the subscription.
-    pub fn manage_token(&self) -> &str {
-        &self.manage_token
+    /// The token that ends the subscription, and does nothing else.
+    pub fn unsubscribe_token(&self) -> &str {
+        &self.unsubscribe_token
+    }
+
+    /// The token that sees and changes the subscription.
+    pub fn preferences_token(&self) -> &str {
+        &self.preferences_token
     }
 
     /// The token to react with.
@@ -81,7 +93,7 @@ impl Links {
 
     /// The links in the footer, as templates see them.
     pub fn to_value(&self) -> Value {
-        let preferences = format!("{}/preferences?token={}", self.base, self.manage_token);
+        let preferences = format!("{}/preferences?token={}", self.base, self.preferences_token);
         context! {
             pause => format!("{preferences}#pause"),
             preferences,

@@ -41,6 +41,7 @@ pub struct Locale {
     digest: DigestTexts,
     reason: ReasonTexts,
     confirmation: ConfirmationTexts,
+    account: AccountTexts,
     webhook: WebhookTexts,
     /// All of it, as templates see it.
     #[serde(skip)]
@@ -83,6 +84,21 @@ struct ReasonTexts {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct ConfirmationTexts {
+    subject: String,
+    preheader: String,
+    masthead_left: String,
+    masthead_right: String,
+    headline: String,
+    request: String,
+    button: String,
+    or_open: String,
+    open_link: String,
+    footer: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct AccountTexts {
     subject: String,
     preheader: String,
     masthead_left: String,

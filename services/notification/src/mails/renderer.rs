@@ -237,7 +237,8 @@ impl BodyWriter<'_> {
             }
             Placeholder::Date => self.write_text(self.date, out),
             Placeholder::Email => self.write_text(digest.to, out),
-            Placeholder::ManageToken => out.push(digest.links.manage_token()),
+            Placeholder::PreferencesToken => out.push(digest.links.preferences_token()),
+            Placeholder::UnsubscribeToken => out.push(digest.links.unsubscribe_token()),
             Placeholder::Preheader => self.write_text(&self.input.preheader, out),
             Placeholder::Subject => self.write_text(self.input.subject, out),
             _ => {}

@@ -9,8 +9,9 @@ use domain::{Interest, Link, LinkKind, Paper, PaperId, Preferences};
 use jiff::Timestamp;
 use minijinja::{Error, ErrorKind};
 
-use super::{DigestContent, Links, MailPaper, MailWriter, webhook_notice};
-use crate::tokens::Tokens;
+use super::{AccountLinkMail, DigestContent, Links, MailPaper, MailWriter, webhook_notice};
+use crate::signing_keys::SigningKeys;
+use crate::tokens::{LinkHolder, Tokens};
 
 const MESSAGE_ID: &str = "<sample@example.org>";
 
@@ -21,8 +22,9 @@ pub fn write_all(writer: &MailWriter) -> Result<(), Error> {
         Schedule::parse("07:00", "UTC").map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
     let mut preferences = Preferences::plain(schedule, 10);
     preferences.interests.push(Interest::in_words("lakes"));
-    let tokens = Tokens::new(b"sample");
-    let links = Links::new("https://example.org", &tokens, "sample", Timestamp::UNIX_EPOCH);
+    let tokens = Tokens::new(SigningKeys::single(b"sample"));
+    let holder = LinkHolder { id: "sample", epoch: 0 };
+    let links = Links::new("https://example.org", &tokens, holder, Timestamp::UNIX_EPOCH);
     for format in [MailFormat::Html, MailFormat::Text] {
         preferences.format = format;
         for papers in [vec![&full, &bare], vec![&bare], Vec::new()] {
@@ -39,6 +41,12 @@ pub fn write_all(writer: &MailWriter) -> Result<(), Error> {
     }
     let confirm_url = "https://example.org/confirm?token=sample";
     writer.confirmation("reader@example.org", "en", confirm_url, MESSAGE_ID.to_owned())?;
+    writer.account_link(&AccountLinkMail {
+        to: "reader@example.org",
+        language: "en",
+        url: "https://example.org/preferences?token=sample",
+        message_id: MESSAGE_ID.to_owned(),
+    })?;
     for notice in webhook_notice::samples("en", &links) {
         writer.webhook_notice(&notice)?;
     }

@@ -10,7 +10,7 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 
 use super::locale;
 
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 15] = [
     ("layout/body.html", include_str!("../templates/layout/body.html")),
     (
         "confirmation/subject.txt",
@@ -32,6 +32,9 @@ const BUILT_IN: [(&str, &str); 12] = [
     ("webhook/subject.txt", include_str!("../templates/webhook/subject.txt")),
     ("webhook/body.txt", include_str!("../templates/webhook/body.txt")),
     ("webhook/body.html", include_str!("../templates/webhook/body.html")),
+    ("account/subject.txt", include_str!("../templates/account/subject.txt")),
+    ("account/body.txt", include_str!("../templates/account/body.txt")),
+    ("account/body.html", include_str!("../templates/account/body.html")),
 ];
 
 /// The templates, and whether all of them are built in.

@@ -1,12 +1,16 @@
 use super::*;
+use crate::signing_keys::SigningKeys;
 use crate::testing::entry;
-use crate::tokens::Tokens;
+use crate::tokens::{LinkHolder, Scope, Tokens};
 use domain::schedule::Schedule;
 use domain::{Interest, Link, LinkKind};
 use jiff::Timestamp;
 
 /// As long as ids are.
-const ID: &str = "0123456789abcdef0123456789abcdef";
+const HOLDER: LinkHolder<'_> = LinkHolder {
+    id: "0123456789abcdef0123456789abcdef",
+    epoch: 0,
+};
 
 fn writer() -> MailWriter {
     MailWriter::new(None, "Broadsheet, 1 Example Street, Springfield").expect("the templates render")
@@ -21,8 +25,8 @@ fn preferences(interests: &[&str]) -> Preferences {
 }
 
 fn links() -> Links {
-    let tokens = Tokens::new(b"secret");
-    Links::new("https://example.org", &tokens, ID, Timestamp::UNIX_EPOCH)
+    let tokens = Tokens::new(SigningKeys::single(b"secret"));
+    Links::new("https://example.org", &tokens, HOLDER, Timestamp::UNIX_EPOCH)
 }
 
 fn write(writer: &MailWriter, preferences: &Preferences, papers: &[Paper]) -> Mail {
@@ -117,10 +121,11 @@ fn usuals(count: usize) -> Vec<Paper> {
 
 /// With tokens by name, so that a snapshot says which link is which.
 fn readable(text: &str) -> String {
-    let tokens = Tokens::new(b"secret");
-    let token = |scope| tokens.issue(scope, ID, Timestamp::UNIX_EPOCH);
-    text.replace(&token(crate::tokens::Scope::Manage), "MANAGE")
-        .replace(&token(crate::tokens::Scope::React), "REACT")
+    let tokens = Tokens::new(SigningKeys::single(b"secret"));
+    let token = |scope| tokens.issue(scope, HOLDER, Timestamp::UNIX_EPOCH);
+    text.replace(&token(Scope::Preferences), "PREFERENCES")
+        .replace(&token(Scope::Unsubscribe), "UNSUBSCRIBE")
+        .replace(&token(Scope::React), "REACT")
 }
 
 fn assert_looks(name: &str, mail: &Mail) {

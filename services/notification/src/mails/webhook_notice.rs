@@ -101,18 +101,19 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::tokens::{Scope, Tokens};
+    use crate::signing_keys::SigningKeys;
+    use crate::tokens::{LinkHolder, Scope, Tokens};
 
     fn mails(language: &str) -> [Mail; 2] {
-        let tokens = Tokens::new(b"secret");
-        let at = Timestamp::UNIX_EPOCH;
-        let token = tokens.issue(Scope::Manage, "ada", at);
-        let links = Links::new("https://example.org", &tokens, "ada", at);
+        let tokens = Tokens::new(SigningKeys::single(b"secret"));
+        let (at, ada) = (Timestamp::UNIX_EPOCH, LinkHolder { id: "ada", epoch: 0 });
+        let token = tokens.issue(Scope::Preferences, ada, at);
+        let links = Links::new("https://example.org", &tokens, ada, at);
         let writer = MailWriter::new(None, "Broadsheet, 1 Example Street, Springfield").expect("the templates render");
         samples(language, &links).map(|notice| {
             let mut mail = writer.webhook_notice(&notice).expect("a mail");
-            mail.text = mail.text.replace(&token, "MANAGE");
-            mail.html = mail.html.map(|html| html.replace(&token, "MANAGE"));
+            mail.text = mail.text.replace(&token, "PREFERENCES");
+            mail.html = mail.html.map(|html| html.replace(&token, "PREFERENCES"));
             mail
         })
     }
@@ -135,7 +136,11 @@ mod tests {
         for language in ["en", "de", "fr", "es"] {
             for mail in mails(language) {
                 let html = mail.html.expect("HTML");
-                for text in ["500 Internal Server Error", "/preferences?token=MANAGE#webhook", "2026"] {
+                for text in [
+                    "500 Internal Server Error",
+                    "/preferences?token=PREFERENCES#webhook",
+                    "2026",
+                ] {
                     assert!(mail.text.contains(text) && html.contains(text), "{language}: {text}");
                 }
                 assert!(mail.text.contains("papers?a=1&b=<2>"), "{}", mail.text);

@@ -14,7 +14,7 @@ use crate::subscribers::deliveries::{
     LeaseRequest, Pick,
 };
 use crate::subscribers::suppressions::{SuppressionCause, SuppressionEntry};
-use crate::subscribers::{Channel, Subscriber, SubscriberState};
+use crate::subscribers::{Channel, ReaderVote, Subscriber, SubscriberState};
 use crate::testing::{Redis, TestStore, start_of_tests, subscriber, tasks};
 
 const ADA: &str = "ada@example.org";
@@ -186,6 +186,12 @@ async fn an_address_keeps_its_first_id(store: TestStore) {
     );
     let one = Subscriber {
         id: "first".to_owned(),
+        link_epoch: 2,
+        pseudonym: "0f".to_owned(),
+        votes: vec![ReaderVote {
+            paper: domain::PaperId::parse("x:a").expect("an id"),
+            time: later(1),
+        }],
         ..subscriber(ADA)
     };
     assert!(store.store.replace(&one, NEVER).await.expect("an answer"));

@@ -16,6 +16,7 @@
 //! | `broadsheet:call:<id>:<slot ms>`, `broadsheet:calls:<id>` | the same for the webhook |
 //! | `broadsheet:seen:<id>` | string: the papers a subscriber was sent lately, see [`seen`](crate::subscribers::seen) |
 //! | `broadsheet:soft:<id>` | sorted set of slots whose mails came back softly |
+//! | `broadsheet:to_erase`, `broadsheet:to_rewrite` | sets of deleted ids that may still lie in files, see [`erasure`] |
 //! | `broadsheet:epoch` | the last fencing token |
 //!
 //! A change is answered when Redis and the log have it. An unsubscription is in force when the call returns: it waits for
@@ -26,6 +27,7 @@
 mod batches;
 mod connection;
 mod due_queue;
+pub mod erasure;
 mod keys;
 mod ledger;
 mod log;
@@ -51,6 +53,7 @@ pub use self::recovery::RedisRecovery;
 pub use self::subscribers::RedisSubscribers;
 
 use self::due_queue::Wakeups;
+use self::erasure::FileErasure;
 use self::log::SubscriberLog;
 use crate::ports::{StoreError, StoreTimes};
 
@@ -67,6 +70,8 @@ pub struct RedisStore {
     pub rate_limiter: Arc<RedisRateLimiter>,
     /// Brings Redis up to the log.
     pub recovery: Arc<RedisRecovery>,
+    /// Erases deleted subscribers from files.
+    pub erasure: Arc<FileErasure>,
 }
 
 impl RedisStore {
@@ -80,7 +85,8 @@ impl RedisStore {
     ) -> Self {
         let wakeups = Wakeups::default();
         let log = SubscriberLog::new(connection.clone(), log, clock.clone());
-        let recovery = Arc::new(RedisRecovery::new(log.clone(), wakeups.clone(), clock));
+        let recovery = Arc::new(RedisRecovery::new(log.clone(), wakeups.clone(), clock.clone()));
+        let erasure = Arc::new(FileErasure::new(log.clone(), clock));
         Self {
             subscribers: Arc::new(RedisSubscribers::new(
                 log.clone(),
@@ -91,6 +97,7 @@ impl RedisStore {
             due_queue: Arc::new(RedisDueQueue::new(log, wakeups, times)),
             rate_limiter: Arc::new(RedisRateLimiter::new(connection.clone())),
             recovery,
+            erasure,
         }
     }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use common::clock::Clock;
-use domain::{EmailAddress, Preferences};
+use domain::{EmailAddress, PaperId, Preferences};
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
@@ -256,6 +256,37 @@ impl Subscriptions {
         }
     }
 
+    /// Revokes all links of a subscriber but those that only unsubscribe.
+    pub async fn revoke_links(&self, id: &str) -> Result<Option<Subscriber>, StoreError> {
+        let epoch = self.store.get(id).await?.map_or(0, |known| known.link_epoch) + 1;
+        // Not one more than the newest: of two who revoke at once neither revokes the fresh links of the other.
+        let revoke = |known: &mut Subscriber, _| known.link_epoch = known.link_epoch.max(epoch);
+        self.change(id, revoke).await
+    }
+
+    /// Records a vote, under the reader's pseudonym; none where there is no such reader.
+    pub async fn vote(&self, id: &str, paper: &PaperId) -> Result<Option<String>, StoreError> {
+        let vote = |known: &mut Subscriber, now| known.add_vote(paper, now);
+        self.under_pseudonym(id, vote).await
+    }
+
+    /// Changes a subscriber who has a pseudonym from then on at the latest; answers it.
+    pub async fn under_pseudonym(
+        &self,
+        id: &str,
+        mut change: impl FnMut(&mut Subscriber, Timestamp) + Send,
+    ) -> Result<Option<String>, StoreError> {
+        let fresh = uuid::Uuid::new_v4().simple().to_string();
+        let named = |known: &mut Subscriber, now| {
+            if known.pseudonym.is_empty() {
+                known.pseudonym.clone_from(&fresh);
+            }
+            change(known, now);
+        };
+        let changed = self.change(id, named).await?;
+        Ok(changed.map(|changed| changed.pseudonym))
+    }
+
     /// Why an address gets no mail; none where it may get some.
     pub async fn suppression(&self, email: &EmailAddress) -> Result<Option<SuppressionCause>, StoreError> {
         let entry = self.store.suppression(&address_hash(email)).await?;
@@ -395,6 +426,9 @@ fn requested(
         consent: None,
         webhook: known.and_then(|known| known.webhook.clone()),
         pause_reason: String::new(),
+        link_epoch: known.map_or(0, |known| known.link_epoch),
+        pseudonym: known.map(|known| known.pseudonym.clone()).unwrap_or_default(),
+        votes: known.map(|known| known.votes.clone()).unwrap_or_default(),
         version: known.map_or(0, |known| known.version),
     };
     if consent.opt_in == OptIn::DoubleOptIn {
@@ -411,10 +445,14 @@ fn requested(
     (Change::To(Box::new(changed)), SubscribeOutcome::Active)
 }
 
-/// What follows from a change of a subscriber: the next version, since when slots count, when the next digest is due, and
+/// What follows from a change of a subscriber: the next version, the epoch of its links, since when slots count, when the next digest is due, and
 /// whether the vectors of the interests still hold.
 fn place(before: Option<&Subscriber>, changed: &mut Subscriber, now: Timestamp) -> Placement {
     changed.version = before.map_or(0, |before| before.version) + 1;
+    // Whoever subscribes again is not bound by the links of the subscription that ended.
+    if let Some(ended) = before.filter(|before| !before.state.is_open() && changed.state.is_open()) {
+        changed.link_epoch = changed.link_epoch.max(ended.link_epoch + 1);
+    }
     if changed.state != SubscriberState::Paused {
         changed.paused_until = None;
         changed.pause_reason.clear();

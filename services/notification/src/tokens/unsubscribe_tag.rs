@@ -6,14 +6,12 @@
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::Tokens;
+use super::{Tokens, signed};
 
 /// What stands between the subscriber and the code.
 const MARK: &str = ".unsub.";
 /// 56 bits. A guess costs a mail, so they cannot be found by trying.
 const CODE_BYTES: usize = 7;
-/// Characters that a tag takes beside the subscriber's id.
-pub const UNSUBSCRIBE_TAG_CHARS: usize = MARK.len() + 2 * CODE_BYTES;
 
 impl Tokens {
     /// The tag of a subscriber.
@@ -26,25 +24,25 @@ impl Tokens {
         let tag = tag.to_ascii_lowercase();
         let (subscriber, code) = tag.split_once(MARK)?;
         let code = decoded(code)?;
-        let own = self.unsubscribe_mac(subscriber).verify_truncated_left(&code);
-        (!subscriber.is_empty() && own.is_ok()).then(|| subscriber.to_owned())
+        let is_ours = |key| mac(key, subscriber).verify_truncated_left(&code).is_ok();
+        (!subscriber.is_empty() && self.keys.all().any(is_ours)).then(|| subscriber.to_owned())
     }
 
     fn unsubscribe_code(&self, subscriber: &str) -> String {
         use std::fmt::Write as _;
 
-        let mac = self.unsubscribe_mac(subscriber).finalize().into_bytes();
+        let mac = mac(self.keys.newest(), subscriber).finalize().into_bytes();
         let mut code = String::with_capacity(2 * CODE_BYTES);
         for byte in &mac[..CODE_BYTES] {
             let _ = write!(code, "{byte:02x}");
         }
         code
     }
+}
 
-    fn unsubscribe_mac(&self, subscriber: &str) -> Hmac<Sha256> {
-        // No token's claim has a colon, so neither stands for the other.
-        self.sign(&format!("unsubscribe by mail:{subscriber}"))
-    }
+fn mac(key: &Hmac<Sha256>, subscriber: &str) -> Hmac<Sha256> {
+    // No token's claim has a colon, so neither stands for the other.
+    signed(key, &format!("unsubscribe by mail:{subscriber}"))
 }
 
 /// A code of exactly the right length: a shorter one would be easier to guess.
@@ -60,24 +58,25 @@ fn decoded(code: &str) -> Option<[u8; CODE_BYTES]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signing_keys::SigningKeys;
 
     const ADA: &str = "0190a0b0c0d0e0f00190a0b0c0d0e0f0";
 
     #[test]
     fn a_tag_names_its_subscriber_however_it_is_spelt() {
-        let tokens = Tokens::new(b"secret");
+        let tokens = Tokens::new(SigningKeys::single(b"secret"));
         let tag = tokens.unsubscribe_tag(ADA);
-        assert_eq!(tag.len(), ADA.len() + UNSUBSCRIBE_TAG_CHARS);
+        assert_eq!(tag.len(), ADA.len() + MARK.len() + 2 * CODE_BYTES);
         assert_eq!(tokens.unsubscribed_by(&tag).as_deref(), Some(ADA));
         assert_eq!(tokens.unsubscribed_by(&tag.to_uppercase()).as_deref(), Some(ADA));
     }
 
     #[test]
     fn forged_tags_name_nobody() {
-        let tokens = Tokens::new(b"secret");
+        let tokens = Tokens::new(SigningKeys::single(b"secret"));
         let tag = tokens.unsubscribe_tag(ADA);
         let (_, code) = tag.split_once(MARK).expect("two parts");
-        let other = Tokens::new(b"other").unsubscribe_tag(ADA);
+        let other = Tokens::new(SigningKeys::single(b"other")).unsubscribe_tag(ADA);
         for forged in [
             String::new(),
             ADA.to_owned(),

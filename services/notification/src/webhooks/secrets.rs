@@ -1,34 +1,45 @@
 //! The secrets of webhooks, and their signatures (Standard Webhooks, `v1`).
 //!
-//! None is stored: each is derived from the platform's key, the subscriber, and a name that is unique to the secret.
+//! None is stored: each is derived from the platform's key, the subscriber, and a name that is unique to the secret. While
+//! the platform has several keys, requests are signed with the secrets of each: a receiver holds that of the key of its day.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::signing_keys::SigningKeys;
+
 /// Signs requests. The receiver has it too.
 pub struct WebhookSecret([u8; 32]);
 
 /// Derives secrets.
 pub struct WebhookSecrets {
-    key: Hmac<Sha256>,
+    keys: SigningKeys,
 }
 
 impl WebhookSecrets {
-    /// From the platform's key.
-    pub fn new(key: &[u8]) -> Self {
-        let key = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        Self { key }
+    /// From the platform's keys.
+    pub fn new(keys: SigningKeys) -> Self {
+        Self { keys }
     }
 
-    /// The secret of a name.
+    /// The secret of a name that a receiver is given.
     pub fn secret(&self, subscriber: &str, name: &str) -> WebhookSecret {
-        // Tokens in links are signed with the same key; what they sign holds no colon.
-        let purpose = format!("webhook:{subscriber}:{name}");
-        let mac = self.key.clone().chain_update(purpose.as_bytes()).finalize();
-        WebhookSecret(mac.into_bytes().into())
+        derived(self.keys.newest(), subscriber, name)
     }
+
+    /// The secrets of a name, of each of the platform's keys.
+    pub fn all(&self, subscriber: &str, name: &str) -> impl Iterator<Item = WebhookSecret> {
+        self.keys.all().map(move |key| derived(key, subscriber, name))
+    }
+}
+
+fn derived(key: &Hmac<Sha256>, subscriber: &str, name: &str) -> WebhookSecret {
+    // Tokens in links are signed with the same key; what they sign holds no colon.
+    let purpose = format!("webhook:{subscriber}:{name}");
+    let mac = key.clone().chain_update(purpose.as_bytes()).finalize();
+    WebhookSecret(mac.into_bytes().into())
 }
 
 impl WebhookSecret {
@@ -74,7 +85,8 @@ mod tests {
 
     #[test]
     fn names_and_subscribers_have_different_secrets() {
-        let secrets = WebhookSecrets::new(b"platform");
+        let keys = |keys: &[&str]| WebhookSecrets::new(SigningKeys::new(keys).expect("a key"));
+        let secrets = keys(&["platform"]);
         let encoded = |subscriber: &str, name: &str| secrets.secret(subscriber, name).encoded();
         assert!(encoded("ada", "1").starts_with("whsec_") && encoded("ada", "1").len() == 50);
         assert_eq!(encoded("ada", "1"), encoded("ada", "1"));
@@ -82,5 +94,13 @@ mod tests {
         assert_ne!(encoded("ada", "1"), encoded("bob", "1"));
         let two = [secrets.secret("ada", "2"), secrets.secret("ada", "1")];
         assert_eq!(signatures(&two, "a", 1, "b").split(' ').count(), 2);
+        let all: Vec<String> = keys(&["fresh", "platform"])
+            .all("ada", "1")
+            .map(|secret| secret.encoded())
+            .collect();
+        assert_eq!(
+            all,
+            [keys(&["fresh"]).secret("ada", "1").encoded(), encoded("ada", "1")]
+        );
     }
 }

@@ -48,6 +48,7 @@ fn unreachable() -> WebConfig {
             clients: 1,
         },
         reader_ids: ReaderIdSettings::for_tests(),
+        backup_days: 30,
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
-use proto::subscriptions::v1::{ConfirmSubscriptionRequest, SubscriptionState};
+use proto::subscriptions::v1::{ConfirmSubscriptionRequest, LinkScope, SubscriptionState};
 
 use super::context::SubscriberContext;
 use super::form_body::PostedForm;
@@ -17,10 +17,18 @@ use super::{form_state, preview};
 
 /// Asks whether to confirm.
 pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Response {
-    let subscription = match links::subscription(&ctx, &link.token).await {
-        Ok(subscription) => subscription,
+    let opened = match links::opened(&ctx, &link.token).await {
+        Ok(opened) => opened,
         Err(error) => return links::failure_page(&ctx, &error),
     };
+    if opened.scope == LinkScope::Unsubscribe {
+        let error = common::status::invalid(
+            "token",
+            "belongs to another page; use the link in the mail for this page",
+        );
+        return links::failure_page(&ctx, &error);
+    }
+    let subscription = opened.subscription;
     let saved = form_state::saved_preferences(&subscription);
     let pending = subscription.state() == SubscriptionState::Pending;
     let preview = if pending {
@@ -65,6 +73,7 @@ pub async fn confirm(ctx: SubscriberContext, posted: PostedForm) -> Response {
         summary => Serde(SubscriptionSummary::new(&form_state::saved_preferences(&subscription))),
         email => subscription.email,
         token => answer.token,
+        feed_token => answer.feed_token,
     };
     ctx.app.pages.render(StatusCode::OK, "confirmed.html", context)
 }

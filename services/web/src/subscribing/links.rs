@@ -3,7 +3,9 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use minijinja::context;
-use proto::subscriptions::v1::{GetSubscriptionRequest, Subscription, SubscriptionState};
+use proto::subscriptions::v1::{
+    GetSubscriptionRequest, GetSubscriptionResponse, LinkScope, Subscription, SubscriptionState,
+};
 use serde::Deserialize;
 use tonic::{Code, Status};
 
@@ -19,8 +21,43 @@ pub struct TokenQuery {
     pub token: String,
 }
 
-/// The subscription that a token opens.
-pub async fn subscription(ctx: &SubscriberContext, token: &str) -> Result<Subscription, Status> {
+/// What a token opens: a subscription, and what it allows.
+#[derive(Debug)]
+pub struct OpenedLink {
+    /// The subscription; for a link that only unsubscribes, no more than its address and state.
+    pub subscription: Subscription,
+    /// What the token allows.
+    pub scope: LinkScope,
+    /// Reads the digests; empty where the token opens no account.
+    pub feed_token: String,
+}
+
+impl OpenedLink {
+    /// Whether it also exports, deletes, and sets webhooks.
+    pub fn opens_account(&self) -> bool {
+        self.scope == LinkScope::Account
+    }
+
+    /// Whether it sees and changes the preferences.
+    pub fn opens_preferences(&self) -> bool {
+        matches!(self.scope, LinkScope::Preferences | LinkScope::Account)
+    }
+}
+
+/// The subscription of a link that sees and changes it.
+pub async fn managed(ctx: &SubscriberContext, token: &str) -> Result<OpenedLink, Status> {
+    let link = opened(ctx, token).await?;
+    if link.opens_preferences() {
+        return Ok(link);
+    }
+    Err(common::status::invalid(
+        "token",
+        "belongs to another page; use the preferences link in a newer mail, or have a link mailed to you",
+    ))
+}
+
+/// The subscription that a token opens, whatever it allows.
+pub async fn opened(ctx: &SubscriberContext, token: &str) -> Result<OpenedLink, Status> {
     if token.is_empty() || token.len() > MAX_TOKEN_CHARS {
         return Err(common::status::invalid(
             "token",
@@ -32,8 +69,16 @@ pub async fn subscription(ctx: &SubscriberContext, token: &str) -> Result<Subscr
     let answer = subscriptions
         .get_subscription(ctx.request(GetSubscriptionRequest { token }))
         .await?;
-    let subscription = answer.into_inner().subscription;
-    subscription.ok_or_else(|| Status::internal("an answer without a subscription"))
+    let answer: GetSubscriptionResponse = answer.into_inner();
+    let scope = answer.scope();
+    let subscription = answer
+        .subscription
+        .ok_or_else(|| Status::internal("an answer without a subscription"))?;
+    Ok(OpenedLink {
+        subscription,
+        scope,
+        feed_token: answer.feed_token,
+    })
 }
 
 /// The page for a failed call with the token of a link: what is wrong with the link, and what to do about it.

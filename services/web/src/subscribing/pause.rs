@@ -19,8 +19,8 @@ const MAX_WEEKS: i64 = 52;
 
 /// Pauses for a number of weeks, until a day, or until resumed.
 pub async fn pause(ctx: SubscriberContext, posted: PostedForm) -> Response {
-    let subscription = match links::subscription(&ctx, posted.token()).await {
-        Ok(subscription) => subscription,
+    let subscription = match links::managed(&ctx, posted.token()).await {
+        Ok(link) => link.subscription,
         Err(error) => return links::failure_page(&ctx, &error),
     };
     let until_time = match until(&posted, &subscription, ctx.app.clock.now()) {

@@ -7,6 +7,7 @@ use minijinja::context;
 use proto::delivery::v1::ListDeliveriesRequest;
 use proto::subscriptions::v1::{DeleteSubscriptionRequest, ExportSubscriptionRequest, Subscription};
 
+use super::account;
 use super::context::SubscriberContext;
 use super::form_body::PostedForm;
 use super::links::{self, TokenQuery};
@@ -41,22 +42,27 @@ pub async fn export(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> R
 
 /// Asks whether to delete everything, and lists what that is.
 pub async fn delete_page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Response {
-    let subscription = match links::subscription(&ctx, &link.token).await {
-        Ok(subscription) => subscription,
+    let opened = match links::opened(&ctx, &link.token).await {
+        Ok(opened) => opened,
         Err(error) => return links::failure_page(&ctx, &error),
     };
+    if !opened.opens_account() {
+        return account::request_page(&ctx, &link.token);
+    }
+    let subscription = opened.subscription;
     let context = context! {
         held => held(&ctx, &subscription).await,
         email => subscription.email,
         token => link.token,
+        backup_days => ctx.app.backup_days,
     };
     ctx.app.pages.render(StatusCode::OK, "delete.html", context)
 }
 
 /// Deletes everything, and lists what that was.
 pub async fn delete(ctx: SubscriberContext, posted: PostedForm) -> Response {
-    let subscription = match links::subscription(&ctx, posted.token()).await {
-        Ok(subscription) => subscription,
+    let subscription = match links::managed(&ctx, posted.token()).await {
+        Ok(link) => link.subscription,
         Err(error) => return links::failure_page(&ctx, &error),
     };
     let held = held(&ctx, &subscription).await;
@@ -74,6 +80,7 @@ pub async fn delete(ctx: SubscriberContext, posted: PostedForm) -> Response {
             let context = context! {
                 held,
                 email => subscription.email,
+                backup_days => ctx.app.backup_days,
                 suppression_kept => answer.into_inner().suppression_kept,
             };
             ctx.app.pages.render(StatusCode::OK, "deleted.html", context)

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use prost_types::FieldMask;
-use proto::subscriptions::v1::{Preferences, Subscription, SubscriptionState, UpdateSubscriptionRequest};
+use proto::subscriptions::v1::{Preferences, SubscriptionState, UpdateSubscriptionRequest};
 use serde::Deserialize;
 use url::form_urlencoded;
 
@@ -14,7 +14,7 @@ use super::context::SubscriberContext;
 use super::editing::{self, FormChange, GroupHashes};
 use super::form_body::PostedForm;
 use super::form_state::{self, FormState};
-use super::links;
+use super::links::{self, OpenedLink};
 use super::parsing::ParsedPreferences;
 use super::problems::FormProblems;
 use super::webhook_section::{WebhookForm, WebhookSection};
@@ -102,8 +102,8 @@ pub async fn page(ctx: SubscriberContext, Query(query): Query<PreferencesQuery>)
 
 /// Shows what the preferences in the form would send. Changes nothing.
 pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Response {
-    let saved = match links::subscription(&ctx, posted.token()).await {
-        Ok(subscription) => form_state::saved_preferences(&subscription),
+    let saved = match links::managed(&ctx, posted.token()).await {
+        Ok(link) => form_state::saved_preferences(&link.subscription),
         Err(error) => return links::failure_page(&ctx, &error),
     };
     let form = FormState::from_preferences(&saved).with(&posted);
@@ -126,8 +126,8 @@ pub async fn preview_page(ctx: SubscriberContext, posted: PostedForm) -> Respons
 
 /// Saves what was changed, and nothing else.
 pub async fn save(ctx: SubscriberContext, posted: PostedForm) -> Response {
-    let saved = match links::subscription(&ctx, posted.token()).await {
-        Ok(subscription) => form_state::saved_preferences(&subscription),
+    let saved = match links::managed(&ctx, posted.token()).await {
+        Ok(link) => form_state::saved_preferences(&link.subscription),
         Err(error) => return links::failure_page(&ctx, &error),
     };
     let form = FormState::from_preferences(&saved).with(&posted);
@@ -177,48 +177,42 @@ pub fn back(token: &str, done: &str) -> Response {
 
 /// Renders the page for the subscription of a token.
 pub async fn show(ctx: &SubscriberContext, token: &str, page: PreferencesPage) -> Response {
-    let subscription = match links::subscription(ctx, token).await {
-        Ok(subscription) => subscription,
+    let link = match links::managed(ctx, token).await {
+        Ok(link) => link,
         Err(error) => return links::failure_page(ctx, &error),
     };
-    let hashes = GroupHashes::new(&form_state::saved_preferences(&subscription));
-    render(ctx, token, &subscription, Value::from(Serde(hashes)), page).await
+    let hashes = GroupHashes::new(&form_state::saved_preferences(&link.subscription));
+    render(ctx, token, &link, Value::from(Serde(hashes)), page).await
 }
 
 /// The same with the hashes that the form had, so that a conflict is still noticed when it is saved.
 async fn show_again(ctx: &SubscriberContext, posted: &PostedForm, page: PreferencesPage) -> Response {
-    let subscription = match links::subscription(ctx, posted.token()).await {
-        Ok(subscription) => subscription,
+    let link = match links::managed(ctx, posted.token()).await {
+        Ok(link) => link,
         Err(error) => return links::failure_page(ctx, &error),
     };
     let hashes = posted
         .fields()
         .filter_map(|(name, hash)| Some((name.strip_prefix("was.")?.to_owned(), hash.to_owned())));
     let hashes: std::collections::BTreeMap<String, String> = hashes.collect();
-    render(ctx, posted.token(), &subscription, Value::from(Serde(hashes)), page).await
+    render(ctx, posted.token(), &link, Value::from(Serde(hashes)), page).await
 }
 
 async fn render(
     ctx: &SubscriberContext,
     token: &str,
-    subscription: &Subscription,
+    link: &OpenedLink,
     hashes: Value,
     page: PreferencesPage,
 ) -> Response {
+    let subscription = &link.subscription;
     let saved = form_state::saved_preferences(subscription);
     let zone = wording::zone_of(subscription);
     let (titles, past) = tokio::join!(
         examples::titles(ctx, example_ids(&saved)),
         history::past_digests(ctx, &subscription.email, token, &zone)
     );
-    // The token of a confirmation link opens the subscription, but not its digests.
-    let past = match past {
-        Ok(past) => past,
-        Err(error) if common::status::blamed_field(&error).as_deref() == Some("token") => {
-            return links::failure_page(ctx, &error);
-        }
-        Err(_) => Vec::new(),
-    };
+    let past = past.unwrap_or_default();
     let state = subscription.state();
     let context = context! {
         email => subscription.email.as_str(),
@@ -239,6 +233,8 @@ async fn render(
         past => Serde(past),
         hashes,
         token,
+        account => link.opens_account(),
+        feed_token => link.feed_token.as_str(),
     };
     ctx.app.pages.render(page.status, "preferences.html", context)
 }
@@ -267,6 +263,9 @@ fn done_message(done: &str) -> &'static str {
         "weekly" => "You will get your digest once a week.",
         "verified" => "The webhook has been verified.",
         "channel" => "Your delivery settings have been saved.",
+        "revoked" => {
+            "All earlier links have been revoked, those to unsubscribe excepted. Your feed has a new address; see below."
+        }
         "removed" => "The webhook has been removed. You will get your digests by mail.",
         _ => "",
     }

@@ -146,8 +146,21 @@ fn the_full_preferences_page() {
         webhook => Serde(WebhookSection::new(&with_webhook(), None)),
         hashes => Serde(GroupHashes::new(&saved)),
         token => HOSTILE,
+        feed_token => HOSTILE,
+        account => true,
     };
-    insta::assert_snapshot!(filled("preferences.html", context));
+    insta::assert_snapshot!(filled("preferences.html", context.clone()));
+    let with_mailed_link = filled("preferences.html", context! { account => false, ..context });
+    for act in [
+        "set-webhook",
+        "rotate-webhook",
+        "revoke",
+        "/preferences/delete",
+        "/preferences/export",
+    ] {
+        assert!(!with_mailed_link.contains(act), "{act}: {with_mailed_link}");
+    }
+    assert_eq!(with_mailed_link.matches("action=\"/account\"").count(), 2);
 }
 
 #[test]
@@ -161,7 +174,7 @@ fn confirmation_and_result_pages() {
         ),
         (
             "confirmed.html",
-            context! { email, token, next => "Sunday, 29 November", summary => summary() },
+            context! { email, token, feed_token => token, next => "Sunday, 29 November", summary => summary() },
         ),
         (
             "subscribed.html",
@@ -169,13 +182,26 @@ fn confirmation_and_result_pages() {
         ),
         (
             "unsubscribe.html",
+            context! { email, token, active => true, manages => true, state => "active" },
+        ),
+        (
+            "unsubscribe.html",
             context! { email, token, active => true, state => "active" },
         ),
+        ("account.html", context! { token }),
+        (
+            "account.html",
+            context! { email, problems => context! { email => vec![HOSTILE] } },
+        ),
+        ("account_mailed.html", context! { by_token => true }),
         ("unsubscribed.html", context! { token }),
-        ("delete.html", context! { email, token, held => vec!["2 interests"] }),
+        (
+            "delete.html",
+            context! { email, token, held => vec!["2 interests"], backup_days => 30 },
+        ),
         (
             "deleted.html",
-            context! { email, held => vec!["2 interests"], suppression_kept => true },
+            context! { email, held => vec!["2 interests"], suppression_kept => true, backup_days => 0 },
         ),
         (
             "webhook_secret.html",

@@ -8,7 +8,7 @@ use axum::response::Response;
 use minijinja::context;
 use prost_types::FieldMask;
 use proto::subscriptions::v1::{
-    Frequency, Schedule, Subscription, SubscriptionState, UnsubscribeRequest, UpdateSubscriptionRequest,
+    Frequency, LinkScope, Schedule, Subscription, SubscriptionState, UnsubscribeRequest, UpdateSubscriptionRequest,
 };
 
 use super::context::SubscriberContext;
@@ -18,10 +18,19 @@ use super::preferences;
 
 /// Asks whether to unsubscribe, and offers alternatives.
 pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Response {
-    let subscription = match links::subscription(&ctx, &link.token).await {
-        Ok(subscription) => subscription,
+    let opened = match links::opened(&ctx, &link.token).await {
+        Ok(opened) => opened,
         Err(error) => return links::failure_page(&ctx, &error),
     };
+    if opened.scope == LinkScope::Confirm {
+        let error = common::status::invalid(
+            "token",
+            "belongs to another page; use the link in the mail for this page",
+        );
+        return links::failure_page(&ctx, &error);
+    }
+    let manages = opened.opens_preferences();
+    let subscription = opened.subscription;
     let schedule = subscription.schedule.clone().unwrap_or_default();
     let state = subscription.state();
     let context = context! {
@@ -29,6 +38,7 @@ pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Res
         email => subscription.email,
         active => state == SubscriptionState::Active,
         ended => matches!(state, SubscriptionState::Unsubscribed | SubscriptionState::Suppressed),
+        manages,
         weekly => schedule.frequency() == Frequency::Weekly,
         token => link.token,
     };

@@ -34,8 +34,8 @@ struct NewSecret<'a> {
 
 /// Sets the URL and the delivery channel, and shows the new secret. If the URL stays, only the channel changes.
 pub async fn set(ctx: SubscriberContext, posted: PostedForm) -> Response {
-    let subscription = match links::subscription(&ctx, posted.token()).await {
-        Ok(subscription) => subscription,
+    let subscription = match links::managed(&ctx, posted.token()).await {
+        Ok(link) => link.subscription,
         Err(error) => return links::failure_page(&ctx, &error),
     };
     let form = WebhookForm::from_posted(&posted);
@@ -96,8 +96,8 @@ pub async fn verify(ctx: SubscriberContext, posted: PostedForm) -> Response {
 
 /// Creates a new secret and shows it.
 pub async fn rotate(ctx: SubscriberContext, posted: PostedForm) -> Response {
-    let subscription = match links::subscription(&ctx, posted.token()).await {
-        Ok(subscription) => subscription,
+    let subscription = match links::managed(&ctx, posted.token()).await {
+        Ok(link) => link.subscription,
         Err(error) => return links::failure_page(&ctx, &error),
     };
     let request = RotateWebhookSecretRequest {

@@ -8,8 +8,7 @@ use crate::stage::Stage;
 pub fn from_setting_to_removing(stage: &Stage, reader: &mut Reader) {
     let email = format!("hook-{}@example.org", reader.variant.name());
     stage.platform.must(&["subscribe", &email, "--confirm"]);
-    let preview = stage.platform.must(&["digest", "preview", &email]).out;
-    let page = format!("/preferences?token={}", tests::token(&preview, "preferences"));
+    let page = format!("/preferences?token={}", stage.platform.account_token(&email));
     let server = WebhookServer::start();
 
     reader.open(&page);

@@ -12,8 +12,9 @@ use tracing::{Instrument as _, Span};
 use crate::digests::lease::{LeasedDigest, SendDecision};
 use crate::digests::settle::Settler;
 use crate::digests::{DigestError, DigestPaper, SettledDigest};
+use crate::mail_ids::MailIds;
 use crate::mailer::{EncodedMail, Mail, SendError, Transport, spans};
-use crate::mails::{DigestContent, Links, MailPaper, MailWriter};
+use crate::mails::{AccountLinkMail, DigestContent, Links, MailPaper, MailWriter};
 use crate::subscribers::deliveries::{AttemptEffect, DeliveryStage};
 use crate::subscribers::suppressions::SuppressionCause;
 use crate::subscribers::{Subscriber, Subscriptions};
@@ -30,8 +31,8 @@ pub struct MailChannel {
     pub tokens: Arc<Tokens>,
     /// What links begin with.
     pub public_url: String,
-    /// What Message-IDs end with.
-    pub mail_domain: String,
+    /// Names mails.
+    pub mail_ids: Arc<MailIds>,
     /// No attempt takes longer.
     pub send_timeout: Duration,
     /// One for each mail that may be with the mail server.
@@ -73,7 +74,7 @@ impl MailChannel {
     /// Mails a confirmation.
     pub async fn send_confirmation(&self, subscriber: &Subscriber) -> Result<(), DigestError> {
         let now = self.settler.clock.now();
-        let token = self.tokens.issue(Scope::Confirm, &subscriber.id, now);
+        let token = self.tokens.issue(Scope::Confirm, subscriber.confirmation_holder(), now);
         let url = format!("{}/confirm?token={token}", self.public_url);
         let serial = format!("confirm.{}", now.as_millisecond());
         let mail = self.writer.confirmation(
@@ -83,6 +84,21 @@ impl MailChannel {
             self.message_id(&subscriber.id, &serial),
         )?;
         Ok(self.hand_over(&mail.into(), spans::sending("confirmation")).await?)
+    }
+
+    /// Mails a link to the account.
+    pub async fn send_account_link(&self, subscriber: &Subscriber) -> Result<(), DigestError> {
+        let now = self.settler.clock.now();
+        let token = self.tokens.issue(Scope::Account, subscriber.link_holder(), now);
+        let url = format!("{}/preferences?token={token}", self.public_url);
+        let serial = format!("account.{}", now.as_millisecond());
+        let mail = self.writer.account_link(&AccountLinkMail {
+            to: &subscriber.email,
+            language: &subscriber.preferences.language,
+            url: &url,
+            message_id: self.message_id(&subscriber.id, &serial),
+        })?;
+        Ok(self.hand_over(&mail.into(), spans::sending("account_link")).await?)
     }
 
     /// Hands a mail over, within the time that an attempt may take.
@@ -120,7 +136,7 @@ impl MailChannel {
     }
 
     fn links(&self, subscriber: &Subscriber, slot: Timestamp) -> Links {
-        Links::new(&self.public_url, &self.tokens, &subscriber.id, slot)
+        Links::new(&self.public_url, &self.tokens, subscriber.link_holder(), slot)
     }
 
     fn content<'a>(
@@ -147,7 +163,7 @@ impl MailChannel {
 
     /// The Message-ID of a mail to a subscriber, the same at every attempt.
     pub fn message_id(&self, id: &str, serial: &str) -> String {
-        format!("<{id}.{serial}@{}>", self.mail_domain)
+        self.mail_ids.message_id(id, serial)
     }
 
     /// The span of sending a digest, which points at the traces of its papers.

@@ -167,7 +167,7 @@ impl WebhookChannel {
 
     fn digest_request(&self, digest: &LeasedDigest, webhook: &WebhookRegistration) -> WebhookRequest {
         let subscriber = &digest.subscriber;
-        let links = Links::new(&self.public_url, &self.tokens, &subscriber.id, digest.slot);
+        let links = Links::new(&self.public_url, &self.tokens, subscriber.link_holder(), digest.slot);
         let id = digest.record.message_id.clone();
         let papers = digest.papers.iter().map(|one| PickedPaper {
             paper: &one.paper,
@@ -186,7 +186,7 @@ impl WebhookChannel {
         body: String,
         now: Timestamp,
     ) -> WebhookRequest {
-        let secrets = webhook.secrets(now).map(|name| self.secrets.secret(&of.id, name));
+        let secrets = webhook.secrets(now).flat_map(|name| self.secrets.all(&of.id, name));
         WebhookRequest {
             url: webhook.url.clone(),
             id,

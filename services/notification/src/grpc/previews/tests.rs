@@ -5,8 +5,9 @@ use proto::subscriptions::v1::{Exclusions, Format, Schedule};
 use tonic::{Code, Request};
 
 use super::*;
-use crate::grpc::tests::front_door;
+use crate::grpc::tests::{front_door, holder};
 use crate::testing::TestService;
+use crate::tokens::Scope;
 
 const ADA: &str = "ada@example.org";
 
@@ -133,7 +134,7 @@ async fn a_preview_of_a_change_holds_nothing_that_was_sent() {
     service.deliver("ada", 0).await;
     service.add_paper("x:c", "more on cats", "test@1");
     let before = service.again("ada").await;
-    let token = service.tokens.issue(Scope::Manage, "ada", service.now);
+    let token = service.tokens.issue(Scope::Preferences, holder("ada"), service.now);
     let wanted = |preferences| PreviewDigestRequest {
         preferences,
         token: token.clone(),
@@ -146,7 +147,7 @@ async fn a_preview_of_a_change_holds_nothing_that_was_sent() {
     let plain = ask(&service, wanted(None)).await.expect("composed");
     assert_eq!(plain.digest.expect("a digest").email, ADA);
     assert_eq!(service.again("ada").await, before, "nothing is saved");
-    let react = service.tokens.issue(Scope::React, "ada", service.now);
+    let react = service.tokens.issue(Scope::React, holder("ada"), service.now);
     let refused = ask(
         &service,
         PreviewDigestRequest {

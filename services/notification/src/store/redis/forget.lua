@@ -1,7 +1,8 @@
 -- Forgets a subscriber of an older version than the given one, with every delivery. Answers 1; 0 where there is nobody, or
 -- a newer version.
 -- KEYS: subscriber, paused, seen, soft bounces, then due and deliveries of each channel. ARGV: id, version, what the address key
--- begins with, then what the key of a delivery begins with on each channel.
+-- begins with, then what the key of a delivery begins with on each channel. The last key is the set of ids that are to be erased
+-- from files.
 local known = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
 if redis.call('EXISTS', KEYS[1]) == 0 or known >= tonumber(ARGV[2]) then return 0 end
 local address = ARGV[3] .. string.lower(redis.call('HGET', KEYS[1], 'email') or '')
@@ -13,5 +14,6 @@ for channel = 0, 1 do
   redis.call('DEL', deliveries)
 end
 redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('SADD', KEYS[9], ARGV[1])
 redis.call('DEL', KEYS[1], KEYS[3], KEYS[4])
 return 1

@@ -12,6 +12,10 @@ pub const LOGGED: &str = "broadsheet:logged";
 pub const PAUSED: &str = "broadsheet:paused";
 /// What is said of addresses.
 pub const SUPPRESSED: &str = "broadsheet:suppressed";
+/// Deleted ids whose entries in the log may still lie in files.
+pub const TO_ERASE: &str = "broadsheet:to_erase";
+/// Deleted ids that may still lie in the files of Redis.
+pub const TO_REWRITE: &str = "broadsheet:to_rewrite";
 /// The last fencing token.
 pub const EPOCH: &str = "broadsheet:epoch";
 

@@ -168,7 +168,17 @@ impl SubscriberLog {
             futures::future::ready(Ok::<_, StoreError>(Some(entry))).boxed()
         };
         journal.put(id, forgotten).await?;
-        Ok(journal.forget::<DeliveryLogged>(id).await?)
+        Ok(journal.discard::<DeliveryLogged>(id).await?)
+    }
+
+    /// Erases what was said of a forgotten subscriber before, from the files of the log, too.
+    pub async fn erase(&self, id: &str) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        journal.erase_earlier::<SubscriberLogged>(id).await?;
+        // Digests that ended while the subscriber was forgotten.
+        Ok(journal.discard::<DeliveryLogged>(id).await?)
     }
 
     fn pending_ends(&self) -> std::sync::MutexGuard<'_, Vec<Subscriber>> {

@@ -2,7 +2,7 @@
 //!
 //! The hash has `email`, `state`, `preferences` (a protobuf message), `created`, `confirmed`, `ended`, `until`, `asked`,
 //! `since` (all in ms), `consent`, `webhook` (protobuf messages), `channels` (those in use where mail is not the only
-//! one, for scripts), `why` it is paused, `version`, and `encoder` with `vectors`, which can always be made anew and are in
+//! one, for scripts), `why` it is paused, `epoch` of the links, `pseudonym`, `votes` (a protobuf message), `version`, and `encoder` with `vectors`, which can always be made anew and are in
 //! no log. A state that this version does not know is refused, never taken for another one.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use super::keys;
 use super::suppressions::WriteOver;
 use crate::ports::{InterestVectors, NextDue, Placement, StoreError, SubscriberProfile};
 use crate::subscribers::webhook::{self, FailureStreak, WebhookRegistration, WebhookStatus};
-use crate::subscribers::{Channel, Consent, OptIn, Subscriber, SubscriberState};
+use crate::subscribers::{Channel, Consent, OptIn, ReaderVote, Subscriber, SubscriberState};
 
 /// Writes a subscriber, places it in the sorted sets, and says 1; or 0 where another version is there.
 pub static WRITE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("write.lua")));
@@ -118,12 +118,14 @@ pub async fn forget(connection: &RedisConnection, id: &str, version: u64) -> Res
         keys::seen(id),
         keys::soft_bounces(id),
     ];
+    let to_erase = keys::TO_ERASE.to_owned();
     let version = version.to_string();
     let mut arguments = vec![id, &version, keys::EMAIL];
     for channel in Channel::ALL {
         keys.extend([keys::due(channel).to_owned(), keys::deliveries(channel, id)]);
         arguments.push(keys::delivery_prefix(channel));
     }
+    keys.push(to_erase);
     let arguments: Vec<Vec<u8>> = arguments.into_iter().map(|one| one.as_bytes().to_vec()).collect();
     connection.script(&FORGET, &keys, &arguments).await
 }
@@ -172,6 +174,18 @@ fn subscriber(id: &str, fields: &HashMap<String, Vec<u8>>) -> Result<Subscriber,
         consent,
         webhook,
         pause_reason: text("why").unwrap_or_default(),
+        link_epoch: match text("epoch") {
+            Some(epoch) => epoch.parse().map_err(|_| wrong(&"epoch"))?,
+            None => 0,
+        },
+        pseudonym: text("pseudonym").unwrap_or_default(),
+        votes: match fields.get("votes") {
+            Some(bytes) => {
+                let records = wire::VoteRecords::decode(&bytes[..]).map_err(|error| wrong(&error))?;
+                read_votes(&records.votes).map_err(|problem| wrong(&problem))?
+            }
+            None => Vec::new(),
+        },
         version: required("version")?.parse().map_err(|_| wrong(&"version"))?,
     })
 }
@@ -210,6 +224,14 @@ fn fields(of: &Subscriber) -> Fields {
         ),
         ("channels", of.channels_in_use().into_bytes()),
         ("why", of.pause_reason.clone().into_bytes()),
+        (
+            "epoch",
+            Some(of.link_epoch)
+                .filter(|epoch| *epoch > 0)
+                .map_or(Vec::new(), |epoch| epoch.to_string().into_bytes()),
+        ),
+        ("pseudonym", of.pseudonym.clone().into_bytes()),
+        ("votes", wire::VoteRecords { votes: write_votes(of) }.encode_to_vec()),
     ]
 }
 
@@ -231,6 +253,9 @@ pub fn to_log(of: &Subscriber) -> wire::SubscriberLogged {
         consent: of.consent.as_ref().map(Into::into),
         webhook: of.webhook.as_ref().map(to_webhook_record),
         pause_reason: of.pause_reason.clone(),
+        link_epoch: of.link_epoch,
+        pseudonym: of.pseudonym.clone(),
+        votes: write_votes(of),
     }
 }
 
@@ -253,6 +278,9 @@ pub fn from_log(logged: &wire::SubscriberLogged) -> Result<Subscriber, String> {
         consent: logged.consent.as_ref().map(read_consent).transpose()?,
         webhook: logged.webhook.as_ref().map(from_webhook_record).transpose()?,
         pause_reason: logged.pause_reason.clone(),
+        link_epoch: logged.link_epoch,
+        pseudonym: logged.pseudonym.clone(),
+        votes: read_votes(&logged.votes)?,
         version: logged.version,
     })
 }
@@ -272,6 +300,25 @@ fn read_preferences(stored: &wire::Preferences) -> Result<(Preferences, Vec<Pape
         Ok(_) => Err(said(wrong)),
         Err(more) => Err(said(more)),
     }
+}
+
+fn write_votes(of: &Subscriber) -> Vec<wire::VoteRecord> {
+    let votes = of.votes.iter().map(|vote| wire::VoteRecord {
+        paper_id: vote.paper.to_string(),
+        time: Some(to_wire_time(vote.time)),
+    });
+    votes.collect()
+}
+
+fn read_votes(records: &[wire::VoteRecord]) -> Result<Vec<ReaderVote>, String> {
+    let votes = records.iter().map(|record| {
+        let time = record.time.ok_or("time of a vote is missing")?;
+        Ok(ReaderVote {
+            paper: PaperId::parse(&record.paper_id).map_err(|error| error.to_string())?,
+            time: from_wire_time("time", time).map_err(|error| error.to_string())?,
+        })
+    });
+    votes.collect()
 }
 
 fn said(violations: Vec<Violation>) -> String {

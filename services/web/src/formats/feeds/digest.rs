@@ -1,6 +1,6 @@
 //! A subscriber's digests as a feed: what was sent, and nothing else.
 //!
-//! Whoever has the link can read the feed; its token is that of the preferences, and is revoked with it.
+//! Whoever has the link can read the feed; its token reads the digests and does nothing else, and is revoked with the others.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub async fn digest(
     };
     let (own, home) = (
         FeedAddress::new("/feeds/digest", &query),
-        FeedAddress::new("/preferences", &query),
+        FeedAddress::new("/account", &[]),
     );
     feed.render(&app, &caller, format, &own, &home, "")
 }

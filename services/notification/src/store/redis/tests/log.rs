@@ -37,7 +37,7 @@ struct Bench {
     bus: Bus,
     log: Journal,
     _children: Children,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -61,7 +61,7 @@ impl Bench {
             bus,
             log,
             _children: children,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -180,6 +180,9 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
         .suppress("bounced", SuppressionCause::Bounce)
         .await
         .expect("suppressed");
+    store.revoke_links("sent").await.expect("revoked");
+    let paper = domain::PaperId::parse("x:a").expect("an id");
+    store.vote("unsent", &paper).await.expect("voted").expect("a pseudonym");
     let deleted = there(&store, "deleted").await;
     let schedule = deleted.preferences.schedule.clone();
     let slot = schedule.current_slot(now());
@@ -244,6 +247,40 @@ async fn who_was_in_a_lost_redis_is_there_again_as_they_were() {
     assert_eq!(paused_until.map(Timestamp::as_second), Some(until.as_second()));
     let again = store.recover(RecoveryExtent::Everything).await;
     assert_eq!(again.restored, 0, "done again it changes nothing");
+}
+
+#[tokio::test]
+async fn a_replaced_state_is_erased_from_the_log() {
+    let bench = Bench::start().await;
+    let redis = Redis::start();
+    let store = bench.over(&redis).await;
+    bench.reader(&store, "ada").await;
+    let paper = domain::PaperId::parse("x:a").expect("an id");
+    for _ in 0..3 {
+        store.pause("ada", None).await.expect("paused");
+        store.resume("ada").await.expect("resumed");
+    }
+    store.vote("ada", &paper).await.expect("voted");
+    let state = bench.log.stream_state(flow::SUBSCRIBERS).await.expect("a stream");
+    assert_eq!((state.entries, state.last), (1, 8));
+    assert!(times_in_files(bench.folder.path(), "ada@example.org") <= 1);
+    store.forget(&there(&store, "ada").await).await.expect("forgotten");
+    store.redis.erasure.erase_from_log().await.expect("erased");
+    let state = bench.log.stream_state(flow::SUBSCRIBERS).await.expect("a stream");
+    assert_eq!(state.entries, 1, "that somebody was forgotten");
+    assert_eq!(times_in_files(bench.folder.path(), "ada@example.org"), 0);
+}
+
+fn times_in_files(folder: &std::path::Path, text: &str) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let counts = entries.map(|entry| match std::fs::read(entry.path()) {
+        Ok(bytes) => bytes
+            .windows(text.len())
+            .filter(|part| *part == text.as_bytes())
+            .count(),
+        Err(_) => times_in_files(&entry.path(), text),
+    });
+    counts.sum()
 }
 
 #[tokio::test]
