@@ -437,7 +437,7 @@ fn a_digest_says_where_to_unsubscribe_and_complain() {
     };
     let builder = builder_with_answers("bounces99@in.example.org", true);
     let found = headers(&builder.build(&mail).expect("a mail"));
-    let tag = Tokens::new(b"secret").unsubscribe_tag(ID);
+    let tag = Tokens::new(SigningKeys::single(b"secret")).unsubscribe_tag(ID);
     let url = mail.list_unsubscribe_url.as_ref().expect("a URL");
     let address = format!("bounces99+{tag}@in.example.org");
     assert!(address.find('@').is_some_and(|at| at <= 64), "{address}");
