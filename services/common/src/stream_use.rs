@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use prometheus::IntGaugeVec;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -121,9 +122,13 @@ async fn trim_once(bus: &Bus) -> Result<(), BusError> {
         };
         // A consumer exists once its service has run for the first time; until then nothing was handled.
         let consumer: WorkConsumer = stream.get_consumer(consumer).await.map_err(request)?;
-        let info = consumer.cached_info();
-        if info.num_pending > 0 || info.num_ack_pending > 0 {
-            handled = handled.min(info.ack_floor.stream_sequence);
+        // Its first message that is not acknowledged may lie far behind the last one that is: others lie between.
+        let after = consumer.cached_info().ack_floor.stream_sequence;
+        let next = stream.get_first_raw_message_by_subject(route.subject, after + 1).await;
+        match next {
+            Ok(next) => handled = handled.min(next.sequence - 1),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
+            Err(error) => return Err(request(error)),
         }
     }
     let first = wanted.min(handled.saturating_add(1));
