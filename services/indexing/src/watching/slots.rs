@@ -1,8 +1,10 @@
 //! How many watch: in all, and for one client. It knows no paper.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::connections::client_key;
 
 /// The most watchers at a time.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +36,14 @@ pub struct WatcherSlots {
 #[derive(Debug, Default)]
 struct OpenWatches {
     all: usize,
-    by_client: HashMap<IpAddr, usize>,
+    by_client: HashMap<u128, usize>,
 }
 
 /// A place among the watchers, given back when it is dropped.
 #[derive(Debug)]
 pub struct WatcherSlot {
     slots: Arc<WatcherSlots>,
-    client: Option<IpAddr>,
+    client: Option<u128>,
 }
 
 impl WatcherSlots {
@@ -55,7 +57,7 @@ impl WatcherSlots {
 
     /// A place for a client; one that is not known has no limit of its own.
     pub fn take(self: &Arc<Self>, client: Option<IpAddr>) -> Result<WatcherSlot, WatcherLimit> {
-        let client = client.map(network);
+        let client = client.map(client_key);
         let mut open = self.lock();
         if open.all >= self.limits.all {
             return Err(WatcherLimit::All(self.limits.all));
@@ -91,14 +93,6 @@ impl Drop for WatcherSlot {
                 open.by_client.remove(&client);
             }
         }
-    }
-}
-
-/// What counts as one client: an address, or for IPv6 the /64 network that a household gets.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::client_key;
+use common::connections::client_key;
 
 /// Counts what is being answered.
 #[derive(Debug)]
