@@ -28,7 +28,8 @@ impl Certificates {
         let folder = tempfile::tempdir().unwrap();
         let mut authority = CertificateParams::new(Vec::new()).unwrap();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.distinguished_name = named("authority of a test");
+        // Two authorities of one name would be taken for one another.
+        authority.distinguished_name = named(&format!("authority {}", uuid::Uuid::new_v4()));
         let key = KeyPair::generate().unwrap();
         let root = authority.self_signed(&key).unwrap();
         let this = Self {

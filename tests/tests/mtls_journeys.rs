@@ -5,3 +5,8 @@
 mod five_processes;
 #[path = "journeys.rs"]
 mod journeys;
+
+#[test]
+fn this_suite_has_certificates() {
+    assert!(tests::transport::certificates().is_some());
+}

@@ -57,7 +57,6 @@ async fn subscribers_are_kept_in_a_redis_behind_tls() {
     let distrusted = refused(folder.path(), &settings(&other, &client));
     assert!(distrusted.contains("UnknownIssuer"), "{distrusted}");
     refused(folder.path(), &settings(&certificates, &other.identity("redis")));
-    refused(folder.path(), &[url("redis")]);
     assert_eq!(front.accepted(), 0, "nobody got in");
 
     let platform = start(folder.path(), &settings(&certificates, &client));
