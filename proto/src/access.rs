@@ -119,6 +119,7 @@ pub const METHODS: &[MethodAccess] = methods! {
     "broadsheet.subscriptions.v1.SubscriptionService": {
         Subscribe READERS,
         ConfirmSubscription READERS,
+        DeclineSubscription READERS,
         Unsubscribe READERS,
         GetSubscription READERS,
         UpdateSubscription READERS,

@@ -4,8 +4,6 @@
 //! So the newest state is the last one in the log, however many change the same thing at the same time. It decides nothing
 //! about what it keeps.
 
-use std::time::Duration;
-
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
@@ -15,6 +13,7 @@ use futures::stream::BoxStream;
 use prost::{Message, Name};
 
 use crate::bus::{Bus, BusError, request};
+pub use crate::streams::LogRetention;
 use crate::{flow, streams};
 
 /// Puts that may find somebody else's before them, one after the other.
@@ -76,9 +75,9 @@ impl LogEntry {
 }
 
 impl Journal {
-    /// Opens the logs, making their streams at the first start. Deliveries are kept for so long.
-    pub async fn open(bus: &Bus, deliveries_age: Duration) -> Result<Self, BusError> {
-        streams::ensure_logs(bus, deliveries_age).await?;
+    /// Opens the logs, making their streams at the first start.
+    pub async fn open(bus: &Bus, retention: LogRetention) -> Result<Self, BusError> {
+        streams::ensure_logs(bus, retention).await?;
         Ok(Self { bus: bus.clone() })
     }
 

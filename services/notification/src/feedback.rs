@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::metrics::FEEDBACK;
 use crate::ports::{DeliveryLedger, StoreError};
 use crate::subscribers::Subscriptions;
+use crate::subscribers::confirmations::Confirmations;
 use crate::subscribers::suppressions::SuppressionCause;
 use crate::tokens::Tokens;
 pub use report::{FeedbackReport, ReportKind};
@@ -30,6 +31,7 @@ pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
 #[derive(Clone)]
 pub struct FeedbackHandler {
     subscriptions: Subscriptions,
+    confirmations: Confirmations,
     ledger: Arc<dyn DeliveryLedger>,
     tokens: Arc<Tokens>,
     domain: String,
@@ -50,14 +52,15 @@ pub struct FeedbackResult {
 impl FeedbackHandler {
     /// For mails whose Message-IDs end with `domain`.
     pub fn new(
-        subscriptions: Subscriptions,
+        confirmations: Confirmations,
         ledger: Arc<dyn DeliveryLedger>,
         tokens: Arc<Tokens>,
         domain: &str,
         soft_bounces: SoftBounceLimit,
     ) -> Self {
         Self {
-            subscriptions,
+            subscriptions: confirmations.subscriptions.clone(),
+            confirmations,
             ledger,
             tokens,
             soft_bounces,
@@ -114,6 +117,16 @@ impl FeedbackHandler {
         };
         for (id, serial) in report.mails.iter().filter_map(|mail| id_and_serial(mail, &self.domain)) {
             let Some(subscriber) = self.subscriptions.get(id).await? else {
+                let cause = match report.kind {
+                    ReportKind::HardBounce => SuppressionCause::Bounce,
+                    ReportKind::Complaint => SuppressionCause::Complaint,
+                    ReportKind::SoftBounce | ReportKind::Rejection | ReportKind::Unsubscription => continue,
+                };
+                if self.confirmations.undeliverable(id, cause).await? {
+                    info!(request = id, kind = report.kind.name(), "a confirmation came back");
+                    result.suppressed = true;
+                    return Ok(result);
+                }
                 continue;
             };
             result.subscriber = Some(subscriber.id.clone());

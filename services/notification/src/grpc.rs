@@ -15,6 +15,7 @@ use crate::feedback::FeedbackHandler;
 use crate::interests::InterestEmbedder;
 use crate::limits::SubscribeLimits;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreError, StoreRecovery, SubscriberStore};
+use crate::subscribers::confirmations::Confirmations;
 use crate::subscribers::{Subscriber, Subscriptions};
 use crate::tokens::{Scope, Tokens};
 use crate::webhooks::secrets::WebhookSecrets;
@@ -22,6 +23,7 @@ use crate::webhooks::urls::AllowedSchemes;
 use common::addresses::AllowedAddresses;
 
 mod answers;
+mod confirmations;
 mod deliveries;
 mod export;
 mod feedback;
@@ -39,6 +41,8 @@ mod webhooks;
 pub struct Notification {
     /// Changes subscribers.
     pub subscriptions: Subscriptions,
+    /// Takes requests to subscribe.
+    pub confirmations: Confirmations,
     /// Keeps subscribers.
     pub store: Arc<dyn SubscriberStore>,
     /// Records deliveries.

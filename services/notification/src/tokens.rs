@@ -18,8 +18,10 @@ const REACT_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 60);
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Confirming a subscription; expires after a week.
+    /// Confirming a request to subscribe, which the token names; expires after a week.
     Confirm,
+    /// Declining what was asked for a mailbox, which the token names by its hash; expires after 60 days.
+    Decline,
     /// Seeing, changing and ending a subscription; in every mail. Never expires, because the links of old mails must still
     /// unsubscribe.
     Manage,
@@ -54,12 +56,12 @@ impl Tokens {
         Self { key }
     }
 
-    /// A token for a subscriber.
+    /// A token for a subscriber, or for what else the scope says.
     pub fn issue(&self, scope: Scope, subscriber: &str, now: Timestamp) -> String {
         let end = |lifetime| now.saturating_add(lifetime).map_or(i64::MAX, Timestamp::as_second);
         let expiry = match scope {
             Scope::Confirm => end(CONFIRM_LIFETIME),
-            Scope::React => end(REACT_LIFETIME),
+            Scope::React | Scope::Decline => end(REACT_LIFETIME),
             Scope::Manage => 0,
         };
         let claim = URL_SAFE_NO_PAD.encode(format!("{}.{subscriber}.{expiry}", scope.name()));
@@ -99,6 +101,7 @@ impl Scope {
     fn name(self) -> &'static str {
         match self {
             Self::Confirm => "confirm",
+            Self::Decline => "decline",
             Self::Manage => "manage",
             Self::React => "react",
         }

@@ -119,7 +119,7 @@ fn a_return_path_or_message_id_names_the_mail() {
 
 fn handler(service: &TestService) -> FeedbackHandler {
     FeedbackHandler::new(
-        service.subscriptions.clone(),
+        service.confirmations.clone(),
         Arc::clone(&service.ledger),
         Arc::clone(&service.tokens),
         "Example.org",
@@ -130,8 +130,7 @@ fn handler(service: &TestService) -> FeedbackHandler {
 async fn subscribe(service: &TestService) {
     let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
     let preferences = service.preferences(&[]);
-    let opt_in = crate::subscribers::OptIn::OnRecord;
-    let subscribed = service.subscriptions.subscribe(&address, ADA, &preferences, opt_in);
+    let subscribed = service.subscriptions.subscribe(&address, ADA, &preferences);
     subscribed.await.expect("the store answers");
 }
 

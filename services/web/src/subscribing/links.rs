@@ -21,12 +21,7 @@ pub struct TokenQuery {
 
 /// The subscription that a token opens.
 pub async fn subscription(ctx: &SubscriberContext, token: &str) -> Result<Subscription, Status> {
-    if token.is_empty() || token.len() > MAX_TOKEN_CHARS {
-        return Err(common::status::invalid(
-            "token",
-            "is not valid; open the link from the mail again, or copy all of it",
-        ));
-    }
+    check_length(token)?;
     let token = token.to_owned();
     let mut subscriptions = ctx.app.subscriptions.clone();
     let answer = subscriptions
@@ -34,6 +29,15 @@ pub async fn subscription(ctx: &SubscriberContext, token: &str) -> Result<Subscr
         .await?;
     let subscription = answer.into_inner().subscription;
     subscription.ok_or_else(|| Status::internal("an answer without a subscription"))
+}
+
+/// Refuses what cannot be a token.
+pub fn check_length(token: &str) -> Result<(), Status> {
+    if token.is_empty() || token.len() > MAX_TOKEN_CHARS {
+        let problem = "is not valid; open the link from the mail again, or copy all of it";
+        return Err(common::status::invalid("token", problem));
+    }
+    Ok(())
 }
 
 /// The page for a failed call with the token of a link: what is wrong with the link, and what to do about it.

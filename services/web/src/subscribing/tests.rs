@@ -172,6 +172,8 @@ fn confirmation_and_result_pages() {
             context! { email, token, active => true, state => "active" },
         ),
         ("unsubscribed.html", context! { token }),
+        ("decline.html", context! { token }),
+        ("declined.html", context! {}),
         ("delete.html", context! { email, token, held => vec!["2 interests"] }),
         (
             "deleted.html",

@@ -126,9 +126,8 @@ async fn every_preference_counts() {
 async fn a_preview_of_a_change_holds_nothing_that_was_sent() {
     let service = service();
     let email = domain::EmailAddress::parse(ADA).expect("an address");
-    let consent = crate::subscribers::OptIn::OnRecord;
     let preferences = service.preferences(&["cats"]);
-    let subscribed = service.subscriptions.subscribe(&email, "ada", &preferences, consent);
+    let subscribed = service.subscriptions.subscribe(&email, "ada", &preferences);
     subscribed.await.expect("subscribed");
     service.deliver("ada", 0).await;
     service.add_paper("x:c", "more on cats", "test@1");
