@@ -119,6 +119,9 @@ pub const METHODS: &[MethodAccess] = methods! {
     "broadsheet.subscriptions.v1.SubscriptionService": {
         Subscribe READERS,
         ConfirmSubscription READERS,
+        DeclineSubscription READERS,
+        RequestAccountLink READERS,
+        RevokeLinks READERS,
         Unsubscribe READERS,
         GetSubscription READERS,
         UpdateSubscription READERS,

@@ -188,6 +188,11 @@ impl Bus {
         all.find(StreamUse::is_closed).map_or(Ok(()), |used| Err(full(&used)))
     }
 
+    /// Bytes that a stream may take.
+    pub fn limit_of(&self, stream: &str) -> u64 {
+        self.config.limits.of(stream)
+    }
+
     /// The clock of the process.
     pub fn clock(&self) -> &Clock {
         &self.clock

@@ -145,13 +145,16 @@ pub struct Log {
 pub const SUBSCRIBERS: &str = "SUBSCRIBERS";
 /// The stream that keeps how digests ended, for as long as their papers could be chosen again.
 pub const DELIVERIES: &str = "DELIVERIES";
+/// The stream that keeps requests to subscribe that nobody has confirmed, for a week.
+pub const PENDING: &str = "PENDING";
 
 /// The logs.
 #[rustfmt::skip]
-pub const LOGS: [Log; 3] = [
+pub const LOGS: [Log; 4] = [
     Log { stream: SUBSCRIBERS, prefix: "subscribers",  message: "broadsheet.subscriptions.v1.SubscriberLogged",  owner: "notification" },
     Log { stream: SUBSCRIBERS, prefix: "suppressions", message: "broadsheet.subscriptions.v1.SuppressionLogged", owner: "notification" },
     Log { stream: DELIVERIES,  prefix: "deliveries",   message: "broadsheet.subscriptions.v1.DeliveryLogged",    owner: "notification" },
+    Log { stream: PENDING,     prefix: "pending",      message: "broadsheet.subscriptions.v1.PendingLogged",     owner: "notification" },
 ];
 
 /// Whether a service has anything to do with the bus.
@@ -216,9 +219,10 @@ pub struct StreamStorage {
 
 /// Every stream and bucket there is.
 #[rustfmt::skip]
-pub const STORAGE: [StreamStorage; 9] = [
+pub const STORAGE: [StreamStorage; 10] = [
     StreamStorage { stream: SUBSCRIBERS,         setting: "nats.subscribers_mb",  when_full: WhenFull::RefuseNew,  used_by: &["notification"] },
     StreamStorage { stream: DELIVERIES,          setting: "nats.deliveries_mb",   when_full: WhenFull::DropOldest, used_by: &["notification"] },
+    StreamStorage { stream: PENDING,             setting: "nats.pending_mb",      when_full: WhenFull::DropOldest, used_by: &["notification"] },
     StreamStorage { stream: "KV_ingest-papers",  setting: "nats.registry_mb",     when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
     StreamStorage { stream: "KV_ingest-sources", setting: "nats.sources_mb",      when_full: WhenFull::RefuseNew,  used_by: &["ingest", "notification"] },
     StreamStorage { stream: DEAD_LETTER_STREAM,  setting: "nats.dead_letters_mb", when_full: WhenFull::RefuseNew,  used_by: &["ingest", "embedding", "indexing", "notification"] },
@@ -359,11 +363,12 @@ mod tests {
 
     #[test]
     fn each_log_has_a_message_and_subjects_of_its_own() {
-        use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
+        use proto::subscriptions::v1::{DeliveryLogged, PendingLogged, SubscriberLogged, SuppressionLogged};
         let prefixes = [
             log_of::<SubscriberLogged>().prefix,
             log_of::<SuppressionLogged>().prefix,
             log_of::<DeliveryLogged>().prefix,
+            log_of::<PendingLogged>().prefix,
         ];
         assert_eq!(prefixes.iter().collect::<HashSet<_>>().len(), LOGS.len());
         for log in LOGS {

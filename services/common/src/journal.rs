@@ -8,8 +8,6 @@
 //! leaves its bytes in the file until it tidies up, which may be never, so the streams leave room for a few entries of a
 //! thing and the replaced one is erased here.
 
-use std::time::Duration;
-
 use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
@@ -21,6 +19,7 @@ use prost::{Message, Name};
 use tracing::warn;
 
 use crate::bus::{Bus, BusError, request};
+pub use crate::streams::LogRetention;
 use crate::{flow, streams};
 
 /// Puts that may find somebody else's before them, one after the other.
@@ -82,9 +81,9 @@ impl LogEntry {
 }
 
 impl Journal {
-    /// Opens the logs, making their streams at the first start. Deliveries are kept for so long.
-    pub async fn open(bus: &Bus, deliveries_age: Duration) -> Result<Self, BusError> {
-        streams::ensure_logs(bus, deliveries_age).await?;
+    /// Opens the logs, making their streams at the first start.
+    pub async fn open(bus: &Bus, retention: LogRetention) -> Result<Self, BusError> {
+        streams::ensure_logs(bus, retention).await?;
         Ok(Self { bus: bus.clone() })
     }
 

@@ -30,6 +30,15 @@ const MAX_LOGGED_STATES: i64 = 4;
 const DEAD_LETTER_AGE: Duration = Duration::from_hours(24 * 90);
 const AUDIT_AGE: Duration = Duration::from_hours(24 * 400);
 
+/// For how long logs keep what they do not keep for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRetention {
+    /// How digests ended.
+    pub deliveries: Duration,
+    /// Requests to subscribe that nobody confirmed.
+    pub pending: Duration,
+}
+
 /// A durable pull consumer.
 pub(crate) type WorkConsumer = consumer::Consumer<consumer::pull::Config>;
 
@@ -116,8 +125,8 @@ async fn until_made(bus: &Bus, name: &str) -> Result<(), BusError> {
     }
 }
 
-/// Makes the streams of the logs; that of deliveries keeps them for so long.
-pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(), BusError> {
+/// Makes the streams of the logs.
+pub(crate) async fn ensure_logs(bus: &Bus, retention: LogRetention) -> Result<(), BusError> {
     let subjects = |stream: &str| {
         let logs = flow::LOGS.iter().filter(|log| log.stream == stream);
         logs.map(|log| format!("{}.*", log.prefix)).collect()
@@ -133,12 +142,21 @@ pub(crate) async fn ensure_logs(bus: &Bus, deliveries_age: Duration) -> Result<(
     let deliveries = stream::Config {
         description: Some("how digests ended, and the papers in them".to_owned()),
         subjects: subjects(flow::DELIVERIES),
-        max_age: deliveries_age,
+        max_age: retention.deliveries,
         compression: Some(stream::Compression::S2),
         ..base(bus, flow::DELIVERIES)
     };
-    make(bus, subscribers).await?;
-    make(bus, deliveries).await
+    let pending = stream::Config {
+        description: Some("requests to subscribe that nobody has confirmed".to_owned()),
+        subjects: subjects(flow::PENDING),
+        max_age: retention.pending,
+        max_messages_per_subject: 1,
+        ..base(bus, flow::PENDING)
+    };
+    for config in [subscribers, deliveries, pending] {
+        make(bus, config).await?;
+    }
+    Ok(())
 }
 
 /// A bucket of the flow table, made and brought up to date, or waited for.

@@ -69,6 +69,24 @@ impl EmailAddress {
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+
+    /// The key of the mailbox that an address with a tag leads to: `ada+papers@example.org` is read by whoever reads
+    /// `ada@example.org`. Dots stay: only some providers ignore them.
+    pub fn mailbox_key(&self) -> String {
+        let key = self.key();
+        match key
+            .split_once('@')
+            .map(|(local, domain)| (local.split_once('+'), domain))
+        {
+            Some((Some((mailbox, _)), domain)) if !mailbox.is_empty() => format!("{mailbox}@{domain}"),
+            _ => key,
+        }
+    }
+
+    /// The part behind the @.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
 }
 
 /// A domain in lower case, in its ASCII form.
@@ -102,6 +120,23 @@ mod tests {
             EmailAddress::parse("Ada@EXAMPLE.org").expect("an address").key(),
             "ada@example.org"
         );
+    }
+
+    #[test]
+    fn tags_lead_to_one_mailbox() {
+        let mailbox = |address: &str| EmailAddress::parse(address).expect("an address").mailbox_key();
+        for same in [
+            "ada@example.org",
+            "Ada+1@Example.org",
+            "ADA+a+b@EXAMPLE.ORG",
+            "ada+@example.org",
+        ] {
+            assert_eq!(mailbox(same), "ada@example.org", "{same}");
+        }
+        assert_eq!(mailbox("+ada@example.org"), "+ada@example.org", "nothing is left of it");
+        assert_eq!(mailbox("a.da@example.org"), "a.da@example.org");
+        let address = EmailAddress::parse("ada@Bücher.example").expect("an address");
+        assert_eq!(address.domain(), "xn--bcher-kva.example");
     }
 
     #[test]

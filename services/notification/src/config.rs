@@ -10,7 +10,7 @@ use domain::schedule::Schedule;
 use jiff::SignedDuration;
 
 use crate::feedback::soft_bounces::SoftBounceLimit;
-use crate::limits::SubscribeLimits;
+use crate::limits::{ConfirmationLimits, SubscribeLimits};
 use crate::signing_keys::SigningKeys;
 use crate::trust::TrustStore;
 use crate::{mailer, webhooks};
@@ -30,6 +30,7 @@ pub struct NotificationConfig {
     pub(crate) embedding_url: String,
     pub(crate) indexing_url: Option<String>,
     pub(crate) limits: SubscribeLimits,
+    pub(crate) confirmations: ConfirmationLimits,
     pub(crate) caller: CallerConfig,
     /// Whether callers have to present a key.
     pub(crate) requires_key: bool,
@@ -87,6 +88,11 @@ impl NotificationConfig {
             limits: SubscribeLimits {
                 all: settings.integer("notification.subscribes_per_minute", 1..=1_000_000),
                 network: settings.integer("notification.subscribes_per_minute_per_network", 1..=1_000_000),
+            },
+            confirmations: ConfirmationLimits {
+                domain: settings.integer("notification.confirmations_per_hour_per_domain", 1..=1_000_000),
+                hour: settings.integer("notification.confirmations_per_hour", 1..=1_000_000),
+                day: settings.integer("notification.confirmations_per_day", 1..=1_000_000),
             },
             caller: common.caller.clone(),
             requires_key: common.grpc.keys.is_some(),

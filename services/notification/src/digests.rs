@@ -51,6 +51,7 @@ use crate::mailer::{Mail, SendError, Transport};
 use crate::mails::MailWriter;
 use crate::ports::{DeliveryLedger, DueQueue, StoreError, SubscriberStore};
 use crate::subscribers::deliveries::{DeliveryRecord, FencingToken, Pick};
+use crate::subscribers::pending::PendingSubscription;
 use crate::subscribers::webhook::{FailureTolerance, WebhookAnswer, WebhookRegistration};
 use crate::subscribers::{Channel, Subscriber, Subscriptions};
 use crate::tokens::Tokens;
@@ -321,8 +322,8 @@ impl Digests {
     }
 
     /// Mails a confirmation.
-    pub async fn send_confirmation(&self, subscriber: &Subscriber) -> Result<(), DigestError> {
-        self.deliverer.mail.send_confirmation(subscriber).await
+    pub async fn send_confirmation(&self, request: &PendingSubscription) -> Result<(), DigestError> {
+        self.deliverer.mail.send_confirmation(request).await
     }
 
     /// Asks a webhook whether it agrees.

@@ -25,6 +25,7 @@ use crate::mail_ids::{MailIds, MailReference};
 use crate::metrics::{FEEDBACK, FEEDBACK_UNPROVEN};
 use crate::ports::{DeliveryLedger, StoreError};
 use crate::subscribers::Subscriptions;
+use crate::subscribers::confirmations::Confirmations;
 use crate::subscribers::suppressions::SuppressionCause;
 use crate::tokens::Tokens;
 pub use report::{FeedbackReport, ReportKind};
@@ -40,6 +41,7 @@ const MAX_BOUNCE_AGE: SignedDuration = SignedDuration::from_hours(24 * 14);
 #[derive(Clone)]
 pub struct FeedbackHandler {
     subscriptions: Subscriptions,
+    confirmations: Confirmations,
     ledger: Arc<dyn DeliveryLedger>,
     tokens: Arc<Tokens>,
     mail_ids: Arc<MailIds>,
@@ -70,7 +72,7 @@ pub struct FeedbackResult {
 impl FeedbackHandler {
     /// For mails with such names.
     pub fn new(
-        subscriptions: Subscriptions,
+        confirmations: Confirmations,
         ledger: Arc<dyn DeliveryLedger>,
         tokens: Arc<Tokens>,
         mail_ids: Arc<MailIds>,
@@ -78,7 +80,8 @@ impl FeedbackHandler {
         clock: Clock,
     ) -> Self {
         Self {
-            subscriptions,
+            subscriptions: confirmations.subscriptions.clone(),
+            confirmations,
             ledger,
             tokens,
             mail_ids,
@@ -145,20 +148,22 @@ impl FeedbackHandler {
             return Ok(result);
         };
         let id = mail.subscriber.as_str();
-        if let Some(subscriber) = self.subscriptions.get(id).await? {
-            result.subscriber = Some(subscriber.id.clone());
-            // New consent lifts a suppression by a bounce, but never one by a complaint.
-            let cause = match report.kind {
-                ReportKind::HardBounce => Some(SuppressionCause::Bounce),
-                ReportKind::Complaint => Some(SuppressionCause::Complaint),
-                ReportKind::SoftBounce if self.is_one_too_many(&mail).await? => Some(SuppressionCause::Bounce),
-                ReportKind::SoftBounce | ReportKind::Rejection | ReportKind::Unsubscription => None,
-            };
-            let is_open = subscriber.state.is_open();
-            if let Some(cause) = cause.filter(|_| is_open) {
-                self.subscriptions.suppress(id, cause).await?;
-                result.suppressed = true;
-            }
+        let Some(subscriber) = self.subscriptions.get(id).await? else {
+            result.suppressed = self.is_about_a_request(id, report.kind).await?;
+            return Ok(result);
+        };
+        result.subscriber = Some(subscriber.id.clone());
+        // New consent lifts a suppression by a bounce, but never one by a complaint.
+        let cause = match report.kind {
+            ReportKind::HardBounce => Some(SuppressionCause::Bounce),
+            ReportKind::Complaint => Some(SuppressionCause::Complaint),
+            ReportKind::SoftBounce if self.is_one_too_many(&mail).await? => Some(SuppressionCause::Bounce),
+            ReportKind::SoftBounce | ReportKind::Rejection | ReportKind::Unsubscription => None,
+        };
+        let is_open = subscriber.state.is_open();
+        if let Some(cause) = cause.filter(|_| is_open) {
+            self.subscriptions.suppress(id, cause).await?;
+            result.suppressed = true;
         }
         info!(
             subscriber = id,
@@ -168,6 +173,20 @@ impl FeedbackHandler {
             "a report is handled"
         );
         Ok(result)
+    }
+
+    /// Whether a report about the mail of a request that waits for its confirmation ends it.
+    async fn is_about_a_request(&self, id: &str, kind: ReportKind) -> Result<bool, StoreError> {
+        let cause = match kind {
+            ReportKind::HardBounce => SuppressionCause::Bounce,
+            ReportKind::Complaint => SuppressionCause::Complaint,
+            ReportKind::SoftBounce | ReportKind::Rejection | ReportKind::Unsubscription => return Ok(false),
+        };
+        let ended = self.confirmations.undeliverable(id, cause).await?;
+        if ended {
+            info!(request = id, kind = kind.name(), "a confirmation came back");
+        }
+        Ok(ended)
     }
 
     fn mail(&self, named: &str, from: ReportSource) -> Option<MailReference> {

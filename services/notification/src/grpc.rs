@@ -15,6 +15,7 @@ use crate::feedback::FeedbackHandler;
 use crate::interests::InterestEmbedder;
 use crate::limits::SubscribeLimits;
 use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreError, StoreRecovery, SubscriberStore};
+use crate::subscribers::confirmations::Confirmations;
 use crate::subscribers::{Subscriber, Subscriptions};
 use crate::tokens::{Scope, TokenClaim, TokenError, Tokens};
 use crate::webhooks::secrets::WebhookSecrets;
@@ -23,6 +24,7 @@ use common::addresses::AllowedAddresses;
 
 mod account_links;
 mod answers;
+mod confirmations;
 mod deliveries;
 mod export;
 mod feedback;
@@ -40,6 +42,8 @@ mod webhooks;
 pub struct Notification {
     /// Changes subscribers.
     pub subscriptions: Subscriptions,
+    /// Takes requests to subscribe.
+    pub confirmations: Confirmations,
     /// Keeps subscribers.
     pub store: Arc<dyn SubscriberStore>,
     /// Records deliveries.

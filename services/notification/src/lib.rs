@@ -37,7 +37,8 @@ use std::sync::Arc;
 
 use common::clock::Clock;
 use common::config::Secret;
-use common::journal::Journal;
+use common::flow;
+use common::journal::{Journal, LogRetention};
 use common::service::{Assembly, ServiceError};
 use proto::delivery::v1::delivery_service_server::DeliveryServiceServer;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionServiceServer;
@@ -54,7 +55,9 @@ use crate::mails::MailWriter;
 use crate::ports::{RecoveryExtent, StoreRecovery as _, StoreTimes};
 use crate::scheduler::{Scheduler, SendingPace};
 use crate::store::redis::{RedisStore, erasure, reconciler};
-use crate::subscribers::{Channel, Subscriptions};
+use crate::subscribers::confirmations::Confirmations;
+use crate::subscribers::pending::WAITING_TIME;
+use crate::subscribers::{Channel, Subscriptions, unconfirmed};
 use crate::tokens::Tokens;
 use crate::trending::{NothingTrending, TrendingIndex, TrendingSource};
 use crate::webhooks::secrets::WebhookSecrets;
@@ -73,15 +76,30 @@ pub async fn start(config: NotificationConfig, assembly: &mut Assembly) -> Resul
     let window = SharedWindow::default();
     let needed = dependencies(&config, &store, &window, assembly).map_err(failed)?;
     let digests = Arc::new(Digests::new(needed.clone(), digest_settings(&config).map_err(failed)?));
+    let confirmations = Confirmations {
+        subscriptions: needed.subscriptions.clone(),
+        pending: store.pending.clone(),
+        rate_limiter: store.rate_limiter.clone(),
+        limits: config.confirmations,
+        budget: assembly.bus().limit_of(flow::PENDING),
+        clock: needed.clock.clone(),
+    };
     let feedback = FeedbackHandler::new(
-        needed.subscriptions.clone(),
+        confirmations.clone(),
         Arc::clone(&needed.ledger),
         Arc::clone(&needed.tokens),
         Arc::clone(&needed.mail_ids),
         config.soft_bounces,
         assembly.clock(),
     );
-    serve(&config, assembly, &store, &needed, &digests, &feedback);
+    serve(
+        &config,
+        assembly,
+        &store,
+        &needed,
+        &digests,
+        (&confirmations, &feedback),
+    );
     fill_window(&config, assembly, window).map_err(failed)?;
     run_tasks(config, assembly, &store, needed, &digests, feedback);
     Ok(())
@@ -94,7 +112,11 @@ fn failed(problem: String) -> ServiceError {
 /// The store, brought up to its log: whom a lost Redis has forgotten must not be mailed, or subscribed, anew.
 async fn open_store(config: &NotificationConfig, assembly: &Assembly) -> Result<RedisStore, ServiceError> {
     let times = StoreTimes::new(config.lease, config.window);
-    let log = Journal::open(assembly.bus(), times.retention.unsigned_abs()).await?;
+    let retention = LogRetention {
+        deliveries: times.retention.unsigned_abs(),
+        pending: WAITING_TIME.unsigned_abs(),
+    };
+    let log = Journal::open(assembly.bus(), retention).await?;
     let (clock, tasks) = (assembly.clock(), assembly.tasks());
     let (url, tls) = (&config.redis_url, &config.redis_tls);
     let store = RedisStore::connect(url, tls, Some(log), times, clock, &tasks).await;
@@ -177,10 +199,11 @@ fn serve(
     store: &RedisStore,
     needed: &DigestDependencies,
     digests: &Arc<Digests>,
-    feedback: &FeedbackHandler,
+    (confirmations, feedback): (&Confirmations, &FeedbackHandler),
 ) {
     let service = Notification {
         subscriptions: needed.subscriptions.clone(),
+        confirmations: confirmations.clone(),
         store: store.subscribers.clone(),
         ledger: store.ledger.clone(),
         due_queue: store.due_queue.clone(),
@@ -252,6 +275,8 @@ fn run_tasks(
     tasks.run_infallible("reconciler of redis and its log", reconciling);
     let erasing = erasure::run(Arc::clone(&store.erasure), stop.clone());
     tasks.run_infallible("erasure of deleted subscribers", erasing);
+    let forgetting = unconfirmed::run(store.subscribers.clone(), clock.clone(), stop.clone());
+    tasks.run_infallible("end of subscriptions that nobody confirmed", forgetting);
     let housekeeping = housekeeping::run(
         needed.subscriptions,
         store.due_queue.clone(),

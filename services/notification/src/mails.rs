@@ -84,6 +84,20 @@ pub struct MailPaper<'a> {
     pub interest: Option<u16>,
 }
 
+/// What a mail that asks for consent is written from.
+pub struct ConfirmationContent<'a> {
+    /// The address that somebody gave.
+    pub to: &'a str,
+    /// BCP 47 tag.
+    pub language: &'a str,
+    /// The page that confirms.
+    pub confirm_url: &'a str,
+    /// The page that declines.
+    pub decline_url: &'a str,
+    /// With angle brackets.
+    pub message_id: String,
+}
+
 /// Writes mails from templates, for any number of threads at once.
 pub struct MailWriter {
     templates: Environment<'static>,
@@ -116,15 +130,21 @@ impl MailWriter {
     }
 
     /// The mail that asks for consent. It has no unsubscribe header: there is no subscription yet.
-    pub fn confirmation(&self, to: &str, language: &str, confirm_url: &str, message_id: String) -> Result<Mail, Error> {
-        let locale = Locale::of(language).to_value();
-        let context = context! { email => to, confirm_url, locale, imprint => self.imprint.clone() };
+    pub fn confirmation(&self, content: &ConfirmationContent<'_>) -> Result<Mail, Error> {
+        let ConfirmationContent {
+            to: email,
+            confirm_url,
+            decline_url,
+            ..
+        } = *content;
+        let locale = Locale::of(content.language).to_value();
+        let context = context! { email, confirm_url, decline_url, locale, imprint => self.imprint.clone() };
         Ok(Mail {
-            to: to.to_owned(),
+            to: email.to_owned(),
             subject: self.subject("confirmation", &context)?,
             text: self.render("confirmation/body.txt", &context)?,
             html: Some(self.render_html("confirmation", &context)?),
-            message_id,
+            message_id: content.message_id.clone(),
             list_unsubscribe_url: None,
             kind: MailKind::Confirmation,
         })

@@ -131,6 +131,23 @@ pub static SUBSCRIBE_REQUESTS_LIMITED: LazyLock<IntCounter> = LazyLock::new(|| {
     )
 });
 
+/// Confirmations that were not mailed, by the limit that was reached.
+pub static CONFIRMATIONS_HELD_BACK: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters(
+        "broadsheet_notification_confirmations_held_back_total",
+        "Confirmations that were not mailed because too many were: to one mailbox, or to all.",
+        &["limit"],
+    )
+});
+
+/// Bytes of requests to subscribe that nobody confirmed, as of the last one.
+pub static PENDING_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
+    gauge(
+        "broadsheet_notification_pending_bytes",
+        "Bytes of requests to subscribe that nobody has confirmed, as of the last request.",
+    )
+});
+
 /// Webhooks that were in use and are no more, by why.
 pub static WEBHOOKS_ENDED: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters(
@@ -175,6 +192,10 @@ pub fn register_metrics(channels: [&str; 2], empty_reasons: &[&str]) {
     for reason in ["gone", "disabled"] {
         WEBHOOKS_ENDED.with_label_values(&[reason]);
     }
+    for limit in ["mailbox", "all"] {
+        CONFIRMATIONS_HELD_BACK.with_label_values(&[limit]);
+    }
+    LazyLock::force(&PENDING_BYTES);
     LazyLock::force(&FLOOR);
     LazyLock::force(&RESENT);
     LazyLock::force(&WINDOW);

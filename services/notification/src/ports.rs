@@ -16,6 +16,7 @@ use crate::subscribers::deliveries::{
     AttemptEffect, BeginOutcome, DeliveryAttempt, DeliveryHistory, DeliveryRecord, DueBatch, FencingToken,
     LeaseOutcome, LeaseRequest,
 };
+use crate::subscribers::pending::{PendingState, PendingSubscription};
 use crate::subscribers::suppressions::{Suppression, SuppressionEntry};
 use crate::subscribers::{Channel, Subscriber};
 
@@ -178,6 +179,31 @@ pub trait SubscriberStore: Send + Sync {
     async fn suppressions(&self, cursor: u64, about: usize) -> Result<(u64, Vec<Suppression>), StoreError>;
 }
 
+/// Keeps requests to subscribe until they are confirmed or their time is up. They are in the log, too, for as long.
+#[async_trait]
+pub trait PendingStore: Send + Sync {
+    /// Keeps a request. The oldest make room where all of them would take more bytes than the budget. Answers how many bytes
+    /// they take now.
+    async fn keep(&self, pending: &PendingSubscription, budget: u64, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// What is known of a request whose time is not up.
+    async fn pending(&self, id: &str, now: Timestamp) -> Result<Option<PendingState>, StoreError>;
+
+    /// The same for all requests of a mailbox, by its hash.
+    async fn pending_of(&self, mailbox_hash: &str, now: Timestamp) -> Result<Vec<PendingState>, StoreError>;
+
+    /// Leaves no more of a request than whose subscription it became, until its time is up.
+    async fn mark_confirmed(
+        &self,
+        pending: &PendingSubscription,
+        subscriber_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets a request.
+    async fn drop_pending(&self, pending: &PendingSubscription) -> Result<(), StoreError>;
+}
+
 /// Records which digests were sent, so that each reader gets one per slot whatever crashes.
 #[async_trait]
 pub trait DeliveryLedger: Send + Sync {
@@ -256,6 +282,41 @@ pub struct TokenBucket {
 pub trait RateLimiter: Send + Sync {
     /// Takes a token from each bucket, or none from any; the answer is after how long to try again where one is empty.
     async fn take(&self, buckets: &[TokenBucket], now: Timestamp) -> Result<Option<Duration>, StoreError>;
+
+    /// Counts an event in each window, or in none: the answer is the first one that is full. The same event that comes again
+    /// at once is counted once.
+    async fn count(
+        &self,
+        windows: &[SlidingWindow],
+        event: &str,
+        now: Timestamp,
+    ) -> Result<Option<FullWindow>, StoreError>;
+
+    /// The first window that is full, without counting anything.
+    async fn full_window(&self, windows: &[SlidingWindow], now: Timestamp) -> Result<Option<FullWindow>, StoreError>;
+
+    /// Takes back an event that was counted then and did not happen.
+    async fn uncount(&self, windows: &[SlidingWindow], event: &str, counted: Timestamp) -> Result<(), StoreError>;
+}
+
+/// At most so many events within any period of a length. Unlike a bucket of tokens it remembers each event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlidingWindow {
+    /// Its name.
+    pub name: String,
+    /// Events in it.
+    pub most: u32,
+    /// The length of the period.
+    pub length: Duration,
+}
+
+/// A window without room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullWindow {
+    /// Its place among those that were asked for.
+    pub index: usize,
+    /// After how long it has room.
+    pub wait: Duration,
 }
 
 /// How much of the log a recovery reads.

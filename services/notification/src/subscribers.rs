@@ -4,10 +4,13 @@
 //! [`crate::ports`] says what it needs of one.
 
 pub mod channel;
+pub mod confirmations;
 pub mod deliveries;
+pub mod pending;
 pub mod seen;
 pub mod subscriptions;
 pub mod suppressions;
+pub mod unconfirmed;
 pub mod webhook;
 pub mod webhook_changes;
 
@@ -28,7 +31,7 @@ const MAX_VOTES: usize = 200;
 /// The state of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriberState {
-    /// Waits for confirmation.
+    /// Waits for confirmation, kept by a version that had no [`pending`] requests; see [`unconfirmed`].
     Pending,
     /// Gets digests.
     Active,
@@ -61,7 +64,7 @@ pub struct Subscriber {
     pub ended: Option<Timestamp>,
     /// When a pause ends by itself.
     pub paused_until: Option<Timestamp>,
-    /// When a confirmation was last mailed.
+    /// When a confirmation was last mailed, by a version that had no [`pending`] requests.
     pub asked: Option<Timestamp>,
     /// Since when its slots count: its confirmation, the end of its last pause, or the last change of its schedule.
     pub due_since: Option<Timestamp>,

@@ -26,17 +26,19 @@ use crate::digests::{
     DeliveryOutcome, Digest, DigestDependencies, DigestSettings, DigestTrigger, Digests, SettledDigest,
 };
 use crate::interests::{EmbedFailure, InterestEmbedder, InterestEncoder};
+use crate::limits::ConfirmationLimits;
 use crate::mail_ids::MailIds;
 use crate::mailer::{EncodedMail, Mail, SendError, Transport};
 use crate::mails::MailWriter;
-use crate::ports::{DeliveryLedger, DueQueue, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
+use crate::ports::{DeliveryLedger, DueQueue, PendingStore, RateLimiter, StoreRecovery, StoreTimes, SubscriberStore};
 use crate::signing_keys::SigningKeys;
 use crate::store::memory::MemoryStore;
 use crate::store::redis::RedisStore;
+use crate::subscribers::confirmations::Confirmations;
 use crate::subscribers::deliveries::DeliveryHistory;
 use crate::subscribers::subscriptions::SubscribeOutcome;
 use crate::subscribers::webhook::FailureTolerance;
-use crate::subscribers::{Channel, OptIn, Subscriber, SubscriberState, Subscriptions};
+use crate::subscribers::{Channel, Subscriber, SubscriberState, Subscriptions};
 use crate::tokens::Tokens;
 use crate::webhooks::secrets::WebhookSecrets;
 use crate::webhooks::{HostPermit, WebhookClient, WebhookError, WebhookRequest};
@@ -245,6 +247,7 @@ pub struct TestService {
     pub due_queue: Arc<dyn DueQueue>,
     pub rate_limiter: Arc<dyn RateLimiter>,
     pub recovery: Arc<dyn StoreRecovery>,
+    pub confirmations: Confirmations,
     pub digests: Arc<Digests>,
     pub window: SharedWindow,
     pub transport: Arc<FakeTransport>,
@@ -266,6 +269,7 @@ pub struct TestStore {
     pub due_queue: Arc<dyn DueQueue>,
     pub rate_limiter: Arc<dyn RateLimiter>,
     pub recovery: Arc<dyn StoreRecovery>,
+    pub pending: Arc<dyn PendingStore>,
 }
 
 impl TestStore {
@@ -276,6 +280,7 @@ impl TestStore {
             ledger: store.clone(),
             due_queue: store.clone(),
             rate_limiter: store.clone(),
+            pending: store.clone(),
             recovery: store,
         }
     }
@@ -294,6 +299,7 @@ impl From<RedisStore> for TestStore {
             due_queue: store.due_queue,
             rate_limiter: store.rate_limiter,
             recovery: store.recovery,
+            pending: store.pending,
         }
     }
 }
@@ -365,8 +371,21 @@ impl TestService {
             clock: clock.clone(),
             tasks: tasks.clone(),
         };
+        let confirmations = Confirmations {
+            subscriptions: needed.subscriptions.clone(),
+            pending: store.pending,
+            rate_limiter: Arc::clone(&store.rate_limiter),
+            limits: ConfirmationLimits {
+                domain: 100,
+                hour: 100,
+                day: 100,
+            },
+            budget: 100_000,
+            clock: clock.clone(),
+        };
         Self {
             subscriptions: needed.subscriptions.clone(),
+            confirmations,
             digests: Arc::new(Digests::new(needed, settings())),
             store: store.store,
             ledger: store.ledger,
@@ -406,10 +425,7 @@ impl TestService {
     pub async fn reader(&self, email: &str, interests: &[&str]) -> Subscriber {
         let address = EmailAddress::parse(email).expect("an address");
         let preferences = self.preferences(interests);
-        let outcome = self
-            .subscriptions
-            .subscribe(&address, email, &preferences, OptIn::OnRecord)
-            .await;
+        let outcome = self.subscriptions.subscribe(&address, email, &preferences).await;
         assert_eq!(outcome.expect("the store answers"), SubscribeOutcome::Active);
         self.again(email).await
     }

@@ -24,7 +24,7 @@ const REACT_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 60);
 /// What a token allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Confirming a subscription; expires after a week.
+    /// Confirming a request to subscribe, which the token names; expires after a week.
     Confirm,
     /// Ending a subscription, and nothing else. Never expires and is never revoked.
     Unsubscribe,
@@ -34,6 +34,8 @@ pub enum Scope {
     Account,
     /// Reading the digests that were sent. Does not expire, because feed readers keep it.
     Feed,
+    /// Declining what was asked for a mailbox, which the token names by its hash; expires after 60 days.
+    Decline,
     /// Voting for a paper of a digest or turning it away; expires after 60 days. Mails are forwarded, and this token with
     /// them, so it never shows or changes a subscription.
     React,
@@ -56,6 +58,13 @@ pub struct LinkHolder<'a> {
     pub id: &'a str,
     /// The epoch of the links.
     pub epoch: u64,
+}
+
+impl<'a> LinkHolder<'a> {
+    /// What is no subscriber and has no epoch, such as a request that waits for its confirmation.
+    pub fn without_epoch(id: &'a str) -> Self {
+        Self { id, epoch: 0 }
+    }
 }
 
 /// What a token says.
@@ -99,14 +108,14 @@ impl Tokens {
         Self { keys }
     }
 
-    /// A token for a subscriber.
+    /// A token for a subscriber, or for what else the scope says.
     pub fn issue(&self, scope: Scope, holder: LinkHolder<'_>, now: Timestamp) -> String {
         let end = |lifetime| now.saturating_add(lifetime).map_or(i64::MAX, Timestamp::as_second);
         let expiry = match scope {
             Scope::Confirm => end(CONFIRM_LIFETIME),
             Scope::Preferences => end(PREFERENCES_LIFETIME),
             Scope::Account => end(ACCOUNT_LIFETIME),
-            Scope::React => end(REACT_LIFETIME),
+            Scope::React | Scope::Decline => end(REACT_LIFETIME),
             Scope::Unsubscribe | Scope::Feed | Scope::Earlier => 0,
         };
         let LinkHolder { id, epoch } = holder;
@@ -172,12 +181,13 @@ fn signed(key: &Hmac<Sha256>, claim: &str) -> Hmac<Sha256> {
 }
 
 impl Scope {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Confirm,
         Self::Unsubscribe,
         Self::Preferences,
         Self::Account,
         Self::Feed,
+        Self::Decline,
         Self::React,
         Self::Earlier,
     ];
@@ -189,6 +199,7 @@ impl Scope {
             Self::Preferences => "preferences",
             Self::Account => "account",
             Self::Feed => "feed",
+            Self::Decline => "decline",
             Self::React => "react",
             Self::Earlier => "manage",
         }

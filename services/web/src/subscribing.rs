@@ -16,6 +16,7 @@ mod account;
 mod choices;
 mod confirm;
 mod context;
+mod decline;
 mod editing;
 mod examples;
 mod form_body;
@@ -50,6 +51,7 @@ pub const ROUTES: &[&str] = &[
     "/subscribe",
     "/subscribe/preview",
     "/confirm",
+    "/not-me",
     "/preferences",
     "/preferences/preview",
     "/preferences/export",
@@ -73,6 +75,7 @@ pub fn routes() -> Router<Arc<AppState>> {
     };
     let with_token = Router::new()
         .route("/confirm", get(confirm::page).post(confirm::confirm))
+        .route("/not-me", get(decline::page).post(decline::decline))
         .route("/preferences", get(preferences::page).post(preferences::save))
         .route("/preferences/preview", post(preferences::preview_page))
         .route("/preferences/export", get(personal_data::export))

@@ -279,6 +279,7 @@ async fn suppressions(service: &mut SubscriptionsClient) -> Result<(), CommandEr
             let reason = match one.reason() {
                 SuppressionReason::Bounce => "bounce",
                 SuppressionReason::Complaint => "complaint",
+                SuppressionReason::Declined => "declined",
                 SuppressionReason::Manual | SuppressionReason::Unspecified => "manual",
             };
             let since = output::time(one.time);

@@ -111,7 +111,7 @@ fn reports_of_real_mail_servers_are_understood() {
 
 fn handler(service: &TestService) -> FeedbackHandler {
     FeedbackHandler::new(
-        service.subscriptions.clone(),
+        service.confirmations.clone(),
         Arc::clone(&service.ledger),
         Arc::clone(&service.tokens),
         Arc::new(mail_ids()),
@@ -123,8 +123,7 @@ fn handler(service: &TestService) -> FeedbackHandler {
 async fn subscribe(service: &TestService) {
     let address = domain::EmailAddress::parse("ada@example.net").expect("an address");
     let preferences = service.preferences(&[]);
-    let opt_in = crate::subscribers::OptIn::OnRecord;
-    let subscribed = service.subscriptions.subscribe(&address, ADA, &preferences, opt_in);
+    let subscribed = service.subscriptions.subscribe(&address, ADA, &preferences);
     subscribed.await.expect("the store answers");
 }
 

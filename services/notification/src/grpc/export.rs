@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use common::status;
 use domain::preferences::{Channels, MailFormat};
 use domain::schedule::Frequency;
-use domain::{EmailAddress, Exclusions, Interest};
+use domain::{EmailAddress, Exclusions, Interest, PaperId, Preferences};
 use serde_json::{Value, json};
 use tonic::Status;
 
@@ -23,6 +23,7 @@ impl Notification {
     pub(super) async fn export(&self, of: &Subscriber) -> Result<Value, Status> {
         let address = EmailAddress::parse(&of.email).map_err(status::internal)?;
         let suppression = self.subscriptions.suppression(&address).await.map_err(unavailable)?;
+        let request = self.confirmations.of_address(&address).await.map_err(unavailable)?;
         let deliveries = self.all_deliveries(&of.id).await?;
         let due = self.due_queue.due(&of.id).await.map_err(unavailable)?;
         let vectors = self.interests.stored(of).await.map_err(unavailable)?;
@@ -44,7 +45,11 @@ impl Notification {
             "webhook": of.webhook.as_ref().map(webhook),
             "pause_reason": of.pause_reason,
             "suppressed_for": suppression.map(SuppressionCause::name),
-            "preferences": preferences(of),
+            "preferences": preferences(&of.preferences, &of.unwanted),
+            "unconfirmed_request": request.map(|request| json!({
+                "requested": request.requested,
+                "preferences": preferences(&request.preferences, &[]),
+            })),
             "interests_embedded_by": vectors.map(|(encoder, _)| encoder.to_string()),
             "deliveries": deliveries,
             "papers_sent": sent(&deliveries),
@@ -99,8 +104,7 @@ fn sent(deliveries: &[Value]) -> BTreeSet<&str> {
     papers.filter_map(Value::as_str).collect()
 }
 
-fn preferences(of: &Subscriber) -> Value {
-    let preferences = &of.preferences;
+fn preferences(preferences: &Preferences, unwanted: &[PaperId]) -> Value {
     let schedule = &preferences.schedule;
     let (frequency, weekday) = match schedule.frequency() {
         Frequency::Daily => ("daily", None),
@@ -110,7 +114,7 @@ fn preferences(of: &Subscriber) -> Value {
     json!({
         "interests": preferences.interests.iter().map(interest).collect::<Vec<_>>(),
         "exclusions": exclusions(&preferences.exclusions),
-        "unwanted_papers": of.unwanted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "unwanted_papers": unwanted.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "trending_share": preferences.trending_share,
         "paper_count": preferences.paper_count,
         "time": schedule.time(),
@@ -144,7 +148,7 @@ fn webhook(webhook: &WebhookRegistration) -> Value {
 }
 
 fn interest(interest: &Interest) -> Value {
-    let ids = |papers: &[domain::PaperId]| papers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let ids = |papers: &[PaperId]| papers.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({
         "words": interest.words,
         "like": ids(&interest.like),

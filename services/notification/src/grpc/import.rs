@@ -81,9 +81,6 @@ impl Notification {
                     "consent_time {given} is older than {ended}, when the reader unsubscribed"
                 ));
             }
-            SubscribeOutcome::ConfirmationNeeded(_) | SubscribeOutcome::Ignored => {
-                return Err(trouble(&"consent on record led to a question"));
-            }
         }
         let found = self
             .subscriptions

@@ -59,6 +59,7 @@ impl Notification {
             SuppressionReason::Bounce => SuppressionCause::Bounce,
             SuppressionReason::Complaint => SuppressionCause::Complaint,
             SuppressionReason::Manual | SuppressionReason::Unspecified => SuppressionCause::Manual,
+            SuppressionReason::Declined => SuppressionCause::Declined,
         };
         let now = self.clock.now();
         self.subscriptions

@@ -6,47 +6,33 @@ use proto::access::Scope as KeyScope;
 use proto::convert::from_wire_time;
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService;
 use proto::subscriptions::v1::{
-    ConfirmSubscriptionRequest, ConfirmSubscriptionResponse, Consent, DeleteSubscriptionRequest,
-    DeleteSubscriptionResponse, ExportSubscriptionRequest, ExportSubscriptionResponse, GetSubscriberRequest,
-    GetSubscriberResponse, GetSubscriberTokenRequest, GetSubscriberTokenResponse, GetSubscriptionRequest,
-    GetSubscriptionResponse, ImportSubscribersRequest, ListSubscribersRequest, ListSubscribersResponse,
-    ListSuppressionsRequest, ListSuppressionsResponse, PauseSubscriptionRequest, PauseSubscriptionResponse,
-    ReactToPaperRequest, ReactToPaperResponse, Reaction, RebuildSubscribersRequest, RemoveWebhookRequest,
-    RemoveWebhookResponse, RequestAccountLinkRequest, RequestAccountLinkResponse, ResumeSubscriptionRequest,
-    ResumeSubscriptionResponse, RevokeLinksRequest, RevokeLinksResponse, RotateWebhookSecretRequest,
-    RotateWebhookSecretResponse, SetWebhookRequest, SetWebhookResponse, SubscribeRequest, SubscribeResponse,
-    Subscription, SuppressAddressRequest, SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse,
-    UnsuppressAddressRequest, UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse,
-    VerifyWebhookRequest, VerifyWebhookResponse,
+    ConfirmSubscriptionRequest, ConfirmSubscriptionResponse, Consent, DeclineSubscriptionRequest,
+    DeclineSubscriptionResponse, DeleteSubscriptionRequest, DeleteSubscriptionResponse, ExportSubscriptionRequest,
+    ExportSubscriptionResponse, GetSubscriberRequest, GetSubscriberResponse, GetSubscriberTokenRequest,
+    GetSubscriberTokenResponse, GetSubscriptionRequest, GetSubscriptionResponse, ImportSubscribersRequest, LinkScope,
+    ListSubscribersRequest, ListSubscribersResponse, ListSuppressionsRequest, ListSuppressionsResponse,
+    PauseSubscriptionRequest, PauseSubscriptionResponse, ReactToPaperRequest, ReactToPaperResponse, Reaction,
+    RebuildSubscribersRequest, RemoveWebhookRequest, RemoveWebhookResponse, RequestAccountLinkRequest,
+    RequestAccountLinkResponse, ResumeSubscriptionRequest, ResumeSubscriptionResponse, RevokeLinksRequest,
+    RevokeLinksResponse, RotateWebhookSecretRequest, RotateWebhookSecretResponse, SetWebhookRequest,
+    SetWebhookResponse, SubscribeRequest, SubscribeResponse, Subscription, SuppressAddressRequest,
+    SuppressAddressResponse, UnsubscribeRequest, UnsubscribeResponse, UnsuppressAddressRequest,
+    UnsuppressAddressResponse, UpdateSubscriptionRequest, UpdateSubscriptionResponse, VerifyWebhookRequest,
+    VerifyWebhookResponse,
 };
 use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument as _, Span};
 
 use super::answers::to_wire;
 use super::updates::check_mask;
-use super::{Notification, address, digest_failed, import, operators, refused, unavailable};
+use super::{Notification, address, import, operators, refused, unavailable};
 use crate::metrics::SUBSCRIBE_REQUESTS_LIMITED;
-use crate::subscribers::subscriptions::SubscribeOutcome;
-use crate::subscribers::webhook::to_wire as to_wire_webhook;
-use crate::subscribers::{OptIn, Subscriber, SubscriberState};
+use crate::subscribers::{Subscriber, SubscriberState};
 use crate::tokens::{ENDING, MANAGING, Scope};
 
 impl Notification {
-    async fn send_confirmation(&self, id: &str) -> Result<(), Status> {
-        let found = self.subscriptions.get(id).await.map_err(unavailable)?;
-        let subscriber = found.ok_or_else(|| status::internal("a subscriber that was just written is not there"))?;
-        let Err(error) = self.digests.send_confirmation(&subscriber).await else {
-            return Ok(());
-        };
-        // Else the reader's next try within the minute would be answered as if a mail were on its way.
-        self.subscriptions
-            .confirmation_not_sent(id)
-            .await
-            .map_err(unavailable)?;
-        Err(digest_failed(error))
-    }
-
     /// Refuses requests to subscribe, and challenges of webhooks, that come too fast.
-    async fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+    pub(super) async fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let buckets = self.limits.buckets(self.caller(request));
         let wait = self.rate_limiter.take(&buckets, self.clock.now()).await;
         match wait.map_err(unavailable)? {
@@ -61,12 +47,13 @@ impl Notification {
 
     async fn end(&self, token: &str) -> Result<Subscriber, Status> {
         // Not looked for in Redis first: an unsubscription is taken while Redis does not answer, too.
-        let claim = self.claim(&ENDING, token)?;
-        let ended = self
-            .subscriptions
-            .unsubscribe(&claim.subscriber)
-            .await
-            .map_err(unavailable)?;
+        let id = self.claim(&ENDING, token)?.subscriber;
+        let subscriptions = self.subscriptions.clone();
+        // Brought to its end when the caller hangs up or its deadline passes: whoever pressed the button has left.
+        let ending = async move { subscriptions.unsubscribe(&id).await };
+        let ending = self.tasks.job("unsubscription", ending.instrument(Span::current()));
+        let ended = ending.result().await.map_err(status::unavailable)?;
+        let ended = ended.map_err(unavailable)?;
         ended.ok_or_else(|| status::not_found("subscription", "of this link"))
     }
 
@@ -152,47 +139,13 @@ fn ended(done: &str) -> Status {
 #[tonic::async_trait]
 impl SubscriptionService for Notification {
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<SubscribeResponse>, Status> {
-        let opt_in = match request.get_ref().consent() {
+        let answer = match request.get_ref().consent() {
             Consent::OnRecord => {
                 access::require(&request, KeyScope::Operate, "consent on record")?;
-                OptIn::OnRecord
+                self.subscribe_on_record(request.into_inner()).await?
             }
-            Consent::Unspecified | Consent::DoubleOptIn => OptIn::DoubleOptIn,
+            Consent::Unspecified | Consent::DoubleOptIn => self.ask_to_confirm(request).await?,
         };
-        let email = address(&request.get_ref().email)?;
-        let preferences = self.requested_preferences(request.get_ref()).map_err(refused)?;
-        let webhook = self.requested_webhook(request.get_ref(), &preferences, opt_in);
-        let webhook = webhook.map_err(|problem| refused(vec![problem]))?;
-        if opt_in == OptIn::DoubleOptIn {
-            self.admit(&request).await?;
-        }
-        self.check_examples(&preferences).await?;
-        let fresh = uuid::Uuid::now_v7().simple().to_string();
-        let next = self.subscriptions.subscribe(&email, &fresh, &preferences, opt_in).await;
-        let mut answer = SubscribeResponse {
-            confirmation_required: opt_in == OptIn::DoubleOptIn,
-            ..SubscribeResponse::default()
-        };
-        match next.map_err(unavailable)? {
-            SubscribeOutcome::ConfirmationNeeded(id) => self.send_confirmation(&id).await?,
-            SubscribeOutcome::Suppressed(reason) => {
-                return Err(Status::failed_precondition(format!(
-                    "{email} is suppressed ({}); unsuppress it first if its reader wants mail again",
-                    reason.name()
-                )));
-            }
-            SubscribeOutcome::Active => {
-                if let Some(known) = self.subscriptions.by_email(&email).await.map_err(unavailable)? {
-                    self.interests.prepare(&known).await;
-                    if let Some(url) = webhook {
-                        let (secret, webhook) = self.name_webhook(&known.id, &url, preferences.channels).await?;
-                        answer.webhook_secret = secret;
-                        answer.webhook = webhook.as_ref().map(to_wire_webhook);
-                    }
-                }
-            }
-            SubscribeOutcome::Ignored | SubscribeOutcome::EndedSince(_) => {}
-        }
         Ok(Response::new(answer))
     }
 
@@ -200,22 +153,17 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<ConfirmSubscriptionRequest>,
     ) -> Result<Response<ConfirmSubscriptionResponse>, Status> {
-        let known = self.by_token(&[Scope::Confirm], &request.into_inner().token).await?;
-        let confirmed = self.subscriptions.confirm(&known.id).await.map_err(unavailable)?;
-        let Some(confirmed) =
-            confirmed.filter(|one| matches!(one.state, SubscriberState::Active | SubscriberState::Paused))
-        else {
-            return Err(Status::failed_precondition(
-                "this subscription has ended; subscribe again",
-            ));
-        };
-        self.interests.prepare(&confirmed).await;
-        let token = |scope| self.tokens.issue(scope, confirmed.link_holder(), self.clock.now());
-        Ok(Response::new(ConfirmSubscriptionResponse {
-            subscription: Some(self.shown(&known.id).await?),
-            token: token(Scope::Preferences),
-            feed_token: token(Scope::Feed),
-        }))
+        let confirmed = self.confirm(&request.into_inner().token).await?;
+        Ok(Response::new(confirmed))
+    }
+
+    async fn decline_subscription(
+        &self,
+        request: Request<DeclineSubscriptionRequest>,
+    ) -> Result<Response<DeclineSubscriptionResponse>, Status> {
+        let mailbox = self.claim(&[Scope::Decline], &request.into_inner().token)?.subscriber;
+        self.confirmations.decline(&mailbox).await.map_err(unavailable)?;
+        Ok(Response::new(DeclineSubscriptionResponse {}))
     }
 
     async fn unsubscribe(&self, request: Request<UnsubscribeRequest>) -> Result<Response<UnsubscribeResponse>, Status> {
@@ -229,7 +177,15 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<GetSubscriptionRequest>,
     ) -> Result<Response<GetSubscriptionResponse>, Status> {
-        Ok(Response::new(self.opened(&request.into_inner().token).await?))
+        let token = request.into_inner().token;
+        if let Some(requested) = self.requested(&token).await? {
+            return Ok(Response::new(GetSubscriptionResponse {
+                subscription: Some(requested),
+                scope: LinkScope::Confirm.into(),
+                ..GetSubscriptionResponse::default()
+            }));
+        }
+        Ok(Response::new(self.opened(&token).await?))
     }
 
     async fn request_account_link(
@@ -280,6 +236,7 @@ impl SubscriptionService for Notification {
         let known = self.by_token(&[Scope::Account], &request.into_inner().token).await?;
         let email = address(&known.email).map_err(status::internal)?;
         let suppression = self.subscriptions.suppression(&email).await.map_err(unavailable)?;
+        self.confirmations.forget(&email).await.map_err(unavailable)?;
         self.subscriptions.forget(&known).await.map_err(unavailable)?;
         Ok(Response::new(DeleteSubscriptionResponse {
             suppression_kept: suppression.is_some(),
@@ -342,10 +299,8 @@ impl SubscriptionService for Notification {
         &self,
         request: Request<GetSubscriberRequest>,
     ) -> Result<Response<GetSubscriberResponse>, Status> {
-        let subscriber = self.by_email(&request.into_inner().email).await?;
-        Ok(Response::new(GetSubscriberResponse {
-            subscription: Some(self.shown(&subscriber.id).await?),
-        }))
+        let subscription = Some(self.shown_by_email(&request.into_inner().email).await?);
+        Ok(Response::new(GetSubscriberResponse { subscription }))
     }
 
     async fn get_subscriber_token(

@@ -26,6 +26,7 @@ const ADA: &str = "ada@example.org";
 pub(super) fn front_door(service: &TestService) -> Notification {
     Notification {
         subscriptions: service.subscriptions.clone(),
+        confirmations: service.confirmations.clone(),
         store: Arc::clone(&service.store),
         ledger: Arc::clone(&service.ledger),
         due_queue: Arc::clone(&service.due_queue),
@@ -45,7 +46,7 @@ pub(super) fn front_door(service: &TestService) -> Notification {
         schemes: AllowedSchemes::HttpsOnly,
         allowed: AllowedAddresses::parse("").expect("no network"),
         feedback: FeedbackHandler::new(
-            service.subscriptions.clone(),
+            service.confirmations.clone(),
             Arc::clone(&service.ledger),
             Arc::clone(&service.tokens),
             Arc::new(mail_ids()),
@@ -287,11 +288,7 @@ async fn feedback_in_fields_suppresses_and_names_what_is_missing() {
     let service = TestService::build();
     let door = front_door(&service);
     let (address, preferences) = (EmailAddress::parse(ADA).expect("an address"), service.preferences(&[]));
-    let on_record = crate::subscribers::OptIn::OnRecord;
-    let subscribed = service
-        .subscriptions
-        .subscribe(&address, "ada", &preferences, on_record)
-        .await;
+    let subscribed = service.subscriptions.subscribe(&address, "ada", &preferences).await;
     subscribed.expect("subscribed");
     let ada = service.again("ada").await;
     let report = |kind: FeedbackKind, message_id: &str| {
@@ -443,8 +440,8 @@ async fn the_newest_digests_are_there_for_feeds() {
     let service = TestService::build();
     service.add_paper("x:a", "on cats", "test@1");
     let preferences = service.preferences(&["cats"]);
-    let (email, consent) = (address(ADA).expect("an address"), crate::subscribers::OptIn::OnRecord);
-    let ada = service.subscriptions.subscribe(&email, "ada", &preferences, consent);
+    let email = address(ADA).expect("an address");
+    let ada = service.subscriptions.subscribe(&email, "ada", &preferences);
     ada.await.expect("subscribed");
     service.deliver("ada", -24 * 60).await;
     service.add_paper("x:b", "more on cats", "test@1");

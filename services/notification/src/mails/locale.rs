@@ -94,6 +94,8 @@ struct ConfirmationTexts {
     or_open: String,
     open_link: String,
     footer: String,
+    decline: String,
+    decline_link: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]

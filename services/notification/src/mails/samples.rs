@@ -9,7 +9,7 @@ use domain::{Interest, Link, LinkKind, Paper, PaperId, Preferences};
 use jiff::Timestamp;
 use minijinja::{Error, ErrorKind};
 
-use super::{AccountLinkMail, DigestContent, Links, MailPaper, MailWriter, webhook_notice};
+use super::{AccountLinkMail, ConfirmationContent, DigestContent, Links, MailPaper, MailWriter, webhook_notice};
 use crate::signing_keys::SigningKeys;
 use crate::tokens::{LinkHolder, Tokens};
 
@@ -39,8 +39,13 @@ pub fn write_all(writer: &MailWriter) -> Result<(), Error> {
             })?;
         }
     }
-    let confirm_url = "https://example.org/confirm?token=sample";
-    writer.confirmation("reader@example.org", "en", confirm_url, MESSAGE_ID.to_owned())?;
+    writer.confirmation(&ConfirmationContent {
+        to: "reader@example.org",
+        language: "en",
+        confirm_url: "https://example.org/confirm?token=sample",
+        decline_url: "https://example.org/not-me?token=sample",
+        message_id: MESSAGE_ID.to_owned(),
+    })?;
     writer.account_link(&AccountLinkMail {
         to: "reader@example.org",
         language: "en",

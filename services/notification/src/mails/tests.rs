@@ -159,6 +159,16 @@ fn a_digest_of_many_papers_looks_like_this() {
     }
 }
 
+fn confirmation(language: &str) -> ConfirmationContent<'_> {
+    ConfirmationContent {
+        to: "ada@example.org",
+        language,
+        confirm_url: "https://example.org/confirm?token=t",
+        decline_url: "https://example.org/not-me?token=d",
+        message_id: "<a.confirm.1@example.org>".to_owned(),
+    }
+}
+
 #[test]
 fn a_digest_in_german_looks_like_this() {
     let preferences = Preferences {
@@ -167,8 +177,7 @@ fn a_digest_in_german_looks_like_this() {
     };
     let mail = write(&writer(), &preferences, &usuals(7)[5..]);
     assert_looks("german", &mail);
-    let url = "https://example.org/confirm?token=t";
-    let mail = writer().confirmation("ada@example.org", "de", url, "<a.confirm.1@example.org>".into());
+    let mail = writer().confirmation(&confirmation("de"));
     assert_looks("german_confirmation", &mail.expect("a mail"));
 }
 
@@ -181,8 +190,7 @@ fn assert_looks_in(language: &str, name: &str) {
     let day = jiff::civil::date(2026, 3, 1);
     let mail = write_on(day, &writer(), &preferences, &usuals(7)[4..]);
     assert_looks(name, &mail);
-    let url = "https://example.org/confirm?token=t";
-    let mail = writer().confirmation("ada@example.org", language, url, "<a.confirm.1@example.org>".into());
+    let mail = writer().confirmation(&confirmation(language));
     assert_looks(&format!("{name}_confirmation"), &mail.expect("a mail"));
 }
 
@@ -287,8 +295,7 @@ fn a_hostile_paper_stays_text() {
 
 #[test]
 fn a_confirmation_looks_like_this() {
-    let url = "https://example.org/confirm?token=t";
-    let mail = writer().confirmation("ada@example.org", "en", url, "<a.confirm.1@example.org>".into());
+    let mail = writer().confirmation(&confirmation("en"));
     let mail = mail.expect("a mail");
     assert_eq!(mail.list_unsubscribe_url, None);
     assert_looks("confirmation", &mail);

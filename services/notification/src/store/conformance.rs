@@ -8,11 +8,12 @@ use domain::{DenseVector, EmailAddress, EncoderId, Int8Vector};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{NextDue, Placement, TokenBucket};
+use crate::ports::{NextDue, Placement, SlidingWindow, TokenBucket};
 use crate::subscribers::deliveries::{
     AttemptEffect, BeginOutcome, DeliveryAttempt, DeliveryRecord, DeliveryStage, FencingToken, LeaseOutcome,
     LeaseRequest, Pick,
 };
+use crate::subscribers::pending::{PendingState, PendingSubscription};
 use crate::subscribers::suppressions::{SuppressionCause, SuppressionEntry};
 use crate::subscribers::{Channel, ReaderVote, Subscriber, SubscriberState};
 use crate::testing::{Redis, TestStore, start_of_tests, subscriber, tasks};
@@ -53,7 +54,11 @@ conformance! {
     slots_are_listed_newest_first,
     soft_bounces_are_told_from_digests_that_stayed,
     buckets_fill_by_themselves_and_are_taken_from_together,
+    windows_hold_so_many_events_in_any_period,
+    an_event_that_did_not_happen_makes_room,
     suppressions_are_replaced_by_version_and_listed,
+    requests_end_after_a_week_or_when_confirmed,
+    the_oldest_requests_make_room_for_new_ones,
     vectors_are_kept_for_the_version_they_are_of,
     pauses_that_end_are_found,
     whoever_is_forgotten_is_gone,
@@ -497,6 +502,143 @@ async fn buckets_fill_by_themselves_and_are_taken_from_together(store: TestStore
         assert_eq!(take(network, 30).await, None);
     }
     assert_eq!(take("f", 30).await, Some(Duration::from_secs(6)), "all together");
+}
+
+fn window(name: &str, most: u32, hours: u64) -> SlidingWindow {
+    SlidingWindow {
+        name: name.to_owned(),
+        most,
+        length: Duration::from_hours(hours),
+    }
+}
+
+async fn windows_hold_so_many_events_in_any_period(store: TestStore) {
+    let windows = [window("hour", 1, 1), window("day", 3, 24)];
+    let count = async |event: &str, minutes| {
+        let counted = store.rate_limiter.count(&windows, event, later(minutes)).await;
+        counted
+            .expect("an answer")
+            .map(|full| (full.index, full.wait.as_secs() / 60))
+    };
+    assert_eq!(count("a", 0).await, None);
+    assert_eq!(count("a", 0).await, None, "the same event");
+    assert_eq!(count("b", 1).await, Some((0, 59)));
+    assert_eq!(count("c", 60).await, None);
+    assert_eq!(count("d", 120).await, None);
+    assert_eq!(count("e", 180).await, Some((1, 21 * 60)), "three a day");
+    assert_eq!(count("f", 24 * 60).await, None, "the first one is a day ago");
+    assert_eq!(count("g", 25 * 60 - 1).await, Some((0, 1)));
+    let full = store
+        .rate_limiter
+        .full_window(&windows, later(24 * 60))
+        .await
+        .expect("an answer");
+    assert_eq!(full.map(|full| full.index), Some(0));
+    let other = [window("other", 1, 1)];
+    for _ in 0..2 {
+        let full = store
+            .rate_limiter
+            .full_window(&other, later(0))
+            .await
+            .expect("an answer");
+        assert_eq!(full, None, "looking counts nothing");
+    }
+}
+
+async fn an_event_that_did_not_happen_makes_room(store: TestStore) {
+    let windows = [window("hour", 1, 1), window("all", 2, 1)];
+    let limiter = &store.rate_limiter;
+    assert_eq!(limiter.count(&windows, "a", later(0)).await.expect("an answer"), None);
+    limiter.uncount(&windows, "a", later(0)).await.expect("an answer");
+    for (event, hour) in [("b", "hour"), ("c", "another")] {
+        let windows = [window(hour, 1, 1), windows[1].clone()];
+        assert_eq!(
+            limiter.count(&windows, event, later(1)).await.expect("an answer"),
+            None,
+            "{event}"
+        );
+    }
+    let full = limiter.full_window(&windows[1..], later(1)).await.expect("an answer");
+    assert_eq!(full.map(|full| full.index), Some(0));
+}
+
+/// A request of an address, so many minutes after the beginning.
+fn request(id: &str, email: &str, minutes: i64) -> PendingSubscription {
+    PendingSubscription {
+        id: id.to_owned(),
+        email: EmailAddress::parse(email).expect("an address"),
+        preferences: subscriber(email).preferences,
+        requested: later(minutes),
+    }
+}
+
+async fn requests_end_after_a_week_or_when_confirmed(store: TestStore) {
+    const DAY: i64 = 24 * 60;
+    let pending = &store.pending;
+    let requests = [
+        request("a", "ada@example.org", 0),
+        request("b", "Ada+tag@example.org", DAY),
+        request("c", "eve@example.org", DAY),
+    ];
+    for one in &requests {
+        pending.keep(one, 1 << 20, one.requested).await.expect("kept");
+    }
+    let waiting = |index: usize| PendingState::Waiting(Box::new(requests[index].clone()));
+    let find = async |id: &str, minutes| pending.pending(id, later(minutes)).await.expect("an answer");
+    let of_ada = async |minutes| {
+        let found = pending.pending_of(&requests[0].mailbox_hash(), later(minutes)).await;
+        found.expect("an answer").len()
+    };
+    assert_eq!(find("a", 7 * DAY - 1).await, Some(waiting(0)));
+    assert_eq!(
+        (find("a", 7 * DAY).await, find("b", 7 * DAY).await),
+        (None, Some(waiting(1)))
+    );
+    assert_eq!(
+        (of_ada(2 * DAY).await, of_ada(7 * DAY).await, of_ada(8 * DAY).await),
+        (2, 1, 0)
+    );
+    pending
+        .mark_confirmed(&requests[1], "ada", later(2 * DAY))
+        .await
+        .expect("marked");
+    assert_eq!(
+        find("b", 2 * DAY).await,
+        Some(PendingState::Confirmed("ada".to_owned()))
+    );
+    assert_eq!(find("b", 8 * DAY).await, None, "and that ends, too");
+    assert_eq!(of_ada(2 * DAY).await, 2);
+    pending.drop_pending(&requests[2]).await.expect("dropped");
+    assert_eq!(find("c", DAY).await, None);
+    // Only what waits takes room.
+    let late = request("d", "joe@example.org", 2 * DAY);
+    let used = pending.keep(&late, 1 << 20, late.requested).await.expect("kept");
+    assert_eq!(used, requests[0].size() + late.size());
+    let later_still = request("e", "joe@example.org", 30 * DAY);
+    let used = pending
+        .keep(&later_still, 1 << 20, later_still.requested)
+        .await
+        .expect("kept");
+    assert_eq!(used, later_still.size(), "what ended takes none");
+}
+
+async fn the_oldest_requests_make_room_for_new_ones(store: TestStore) {
+    let budget = 3 * request("0", ADA, 0).size();
+    for number in 0..5 {
+        let one = request(&number.to_string(), ADA, number);
+        let used = store.pending.keep(&one, budget, later(number)).await.expect("kept");
+        assert!(used <= budget, "{used}");
+    }
+    let mut waiting = Vec::new();
+    for id in ["0", "1", "2", "3", "4"] {
+        waiting.push(store.pending.pending(id, later(5)).await.expect("an answer").is_some());
+    }
+    assert_eq!(waiting, [false, false, true, true, true]);
+    let of_ada = store
+        .pending
+        .pending_of(&request("0", ADA, 0).mailbox_hash(), later(5))
+        .await;
+    assert_eq!(of_ada.expect("an answer").len(), 3);
 }
 
 async fn suppressions_are_replaced_by_version_and_listed(store: TestStore) {

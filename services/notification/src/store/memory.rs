@@ -2,6 +2,7 @@
 //! it with the test.
 
 mod deliveries;
+mod pending;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,9 +13,10 @@ use domain::EmailAddress;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use self::pending::{PendingTable, WindowTable};
 use crate::ports::{
-    Each, InterestVectors, NextDue, Placement, RateLimiter, RecoveryExtent, RecoveryProgress, StoreError,
-    StoreRecovery, StoreTimes, SubscriberProfile, SubscriberStore, TokenBucket,
+    Each, FullWindow, InterestVectors, NextDue, Placement, RateLimiter, RecoveryExtent, RecoveryProgress,
+    SlidingWindow, StoreError, StoreRecovery, StoreTimes, SubscriberProfile, SubscriberStore, TokenBucket,
 };
 use crate::subscribers::deliveries::{DeliveryAttempt, DeliveryRecord};
 use crate::subscribers::suppressions::{Suppression, SuppressionEntry};
@@ -38,6 +40,8 @@ struct Tables {
     seen: HashMap<String, Vec<u8>>,
     soft_bounces: HashMap<String, HashSet<Timestamp>>,
     buckets: HashMap<String, (f64, Timestamp)>,
+    pending: PendingTable,
+    windows: WindowTable,
     epoch: u64,
 }
 
@@ -272,6 +276,32 @@ impl RateLimiter for MemoryStore {
             tables.buckets.insert(bucket.name.clone(), (tokens - 1.0, now));
         }
         Ok(None)
+    }
+
+    async fn count(
+        &self,
+        windows: &[SlidingWindow],
+        event: &str,
+        now: Timestamp,
+    ) -> Result<Option<FullWindow>, StoreError> {
+        let table = &mut self.tables().windows;
+        if pending::is_counted(table, windows, event) {
+            return Ok(None);
+        }
+        let full = pending::full(table, windows, now);
+        if full.is_none() {
+            pending::count(table, windows, event, now);
+        }
+        Ok(full)
+    }
+
+    async fn full_window(&self, windows: &[SlidingWindow], now: Timestamp) -> Result<Option<FullWindow>, StoreError> {
+        Ok(pending::full(&self.tables().windows, windows, now))
+    }
+
+    async fn uncount(&self, windows: &[SlidingWindow], event: &str, counted: Timestamp) -> Result<(), StoreError> {
+        pending::uncount(&mut self.tables().windows, windows, event, counted);
+        Ok(())
     }
 }
 

@@ -10,7 +10,11 @@
 //! | `broadsheet:paused` | sorted set of the paused ids whose pause ends by itself, by that moment, in ms |
 //! | `broadsheet:suppressed` | hash: what is said of each address that must get no mail, by its hash, see [`suppressions`] |
 //! | `broadsheet:logged` | hash: how far the log is known to be in here, see [`recovery`] |
+//! | `broadsheet:pending:<id>` | string: a request to subscribe, or whose subscription it became; for a week, see [`pending`] |
+//! | `broadsheet:pending_of:<hash>` | set: the requests of a mailbox |
+//! | `broadsheet:pending_ends`, `broadsheet:pending_bytes` | sorted set of the requests by their ends, in ms; bytes they take |
 //! | `broadsheet:rate:<name>` | hash: a bucket of tokens |
+//! | `broadsheet:window:<name>` | list: the last events of a window, the newest first |
 //! | `broadsheet:delivery:<id>:<slot ms>` | hash: one digest, see [`ledger`] |
 //! | `broadsheet:deliveries:<id>` | sorted set of slots with a delivery |
 //! | `broadsheet:call:<id>:<slot ms>`, `broadsheet:calls:<id>` | the same for the webhook |
@@ -31,6 +35,7 @@ pub mod erasure;
 mod keys;
 mod ledger;
 mod log;
+mod pending;
 mod rate_limiter;
 pub mod reconciler;
 mod records;
@@ -48,6 +53,7 @@ use common::tls::{self, ClientTls};
 pub use self::connection::RedisConnection;
 pub use self::due_queue::RedisDueQueue;
 pub use self::ledger::RedisLedger;
+pub use self::pending::RedisPending;
 pub use self::rate_limiter::RedisRateLimiter;
 pub use self::recovery::RedisRecovery;
 pub use self::subscribers::RedisSubscribers;
@@ -62,6 +68,8 @@ use crate::ports::{StoreError, StoreTimes};
 pub struct RedisStore {
     /// Subscribers and suppressions.
     pub subscribers: Arc<RedisSubscribers>,
+    /// Requests to subscribe.
+    pub pending: Arc<RedisPending>,
     /// Deliveries.
     pub ledger: Arc<RedisLedger>,
     /// Who is due.
@@ -93,6 +101,7 @@ impl RedisStore {
                 wakeups.clone(),
                 Arc::clone(&recovery),
             )),
+            pending: Arc::new(RedisPending::new(log.clone())),
             ledger: Arc::new(RedisLedger::new(log.clone(), wakeups.clone(), times, tasks)),
             due_queue: Arc::new(RedisDueQueue::new(log, wakeups, times)),
             rate_limiter: Arc::new(RedisRateLimiter::new(connection.clone())),

@@ -3,32 +3,33 @@
 //! When somebody else was faster it is read and decided again, so a decision always stands on the newest state. A change is
 //! answered when the store and the log have it.
 
+mod requests;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clock::Clock;
 use domain::{EmailAddress, PaperId, Preferences};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tracing::warn;
 
-use super::suppressions::{SuppressionCause, SuppressionEntry, address_hash};
+use super::suppressions::{SuppressionCause, SuppressionEntry, address_hash, mailbox_hash};
 use super::{Channel, Consent, OptIn, Subscriber, SubscriberState};
 use crate::ports::{NextDue, Placement, StoreError, SubscriberStore};
 
-/// One confirmation mail per address and this long, against subscription bombing.
-const CONFIRMATION_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// How long the store may take to end a subscription before the log does. The whole answer is to take less than a second.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
+/// How long an unsubscription that the store and the log have waits for the disk of the store.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 /// Changes of one subscriber that may come in between, one after the other.
 const MOST_CONFLICTS: usize = 64;
 /// Pauses that are ended together.
 const RESUMED_AT_ONCE: usize = 1_000;
 
-/// What follows from a request to subscribe.
+/// What follows from a subscription with consent on record.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SubscribeOutcome {
-    /// A confirmation is to be mailed to this subscriber.
-    ConfirmationNeeded(String),
-    /// Nothing: active already, suppressed, or asked a moment ago.
-    Ignored,
-    /// Nothing: the subscription holds.
+    /// The subscription holds.
     Active,
     /// Nothing: the operator's consent on record does not outweigh why the address is suppressed.
     Suppressed(SuppressionCause),
@@ -72,20 +73,19 @@ impl Subscriptions {
         self.store.find(email).await
     }
 
-    /// Takes a request to subscribe. `fresh` becomes the id of an address that was not known.
+    /// Subscribes an address whose reader's consent the operator has. `fresh` becomes the id of an address that was not known.
     pub async fn subscribe(
         &self,
         email: &EmailAddress,
         fresh: &str,
         preferences: &Preferences,
-        opt_in: OptIn,
     ) -> Result<SubscribeOutcome, StoreError> {
         let consent = Consent {
-            opt_in,
+            opt_in: OptIn::OnRecord,
             source: String::new(),
             time: self.clock.now(),
         };
-        self.request(email, fresh, preferences, &consent).await
+        self.subscribe_with(email, fresh, preferences, &consent).await
     }
 
     /// The same with consent that was given earlier. Preferences of a reader who is subscribed already stay.
@@ -110,55 +110,37 @@ impl Subscriptions {
             self.store.ensure_logged(&known.id).await?;
             return Ok(SubscribeOutcome::Active);
         }
-        self.request(email, fresh, preferences, consent).await
+        self.subscribe_with(email, fresh, preferences, consent).await
     }
 
-    async fn request(
+    async fn subscribe_with(
         &self,
         email: &EmailAddress,
         fresh: &str,
         preferences: &Preferences,
         consent: &Consent,
     ) -> Result<SubscribeOutcome, StoreError> {
+        let begun = self.clock.now();
         self.store.ensure_complete().await?;
-        match (self.suppression(email).await?, consent.opt_in) {
-            (Some(_), OptIn::DoubleOptIn) => return Ok(SubscribeOutcome::Ignored),
-            (Some(SuppressionCause::Bounce), OptIn::OnRecord) => self.lift_suppression(email).await?,
-            (Some(cause), OptIn::OnRecord) => return Ok(SubscribeOutcome::Suppressed(cause)),
-            (None, _) => {}
+        match self.suppression(email).await? {
+            Some(SuppressionCause::Bounce) => self.lift_suppression(email).await?,
+            Some(cause) => return Ok(SubscribeOutcome::Suppressed(cause)),
+            None => {}
         }
         let id = self.store.reserve_id(email, fresh).await?;
-        let mut outcome = SubscribeOutcome::Ignored;
-        // Not tried twice when the answer is lost: the second try would find that the reader was asked a moment ago, and
-        // nobody would ask.
+        let mut outcome = SubscribeOutcome::Active;
         let written = self.write_over(&id, OnLostAnswer::Fail, |known, now| {
-            let (change, follows) = requested(&id, email, known, preferences, consent, now);
-            outcome = follows;
-            change
+            // Its reader left while this was under way.
+            let ended = known.filter(|known| known.state == SubscriberState::Unsubscribed);
+            if let Some(ended) = ended.and_then(|known| known.ended).filter(|ended| *ended > begun) {
+                outcome = SubscribeOutcome::EndedSince(ended);
+                return Change::None;
+            }
+            outcome = SubscribeOutcome::Active;
+            Change::To(Box::new(subscribed(&id, email, known, preferences, consent, now)))
         });
         written.await?;
         Ok(outcome)
-    }
-
-    /// Forgets that a confirmation was mailed, because it was not; the next request to subscribe mails one at once.
-    pub async fn confirmation_not_sent(&self, id: &str) -> Result<(), StoreError> {
-        self.change(id, |known, _| known.asked = None).await.map(drop)
-    }
-
-    /// Confirms a pending subscription. Changes nothing in any other state, which is answered.
-    pub async fn confirm(&self, id: &str) -> Result<Option<Subscriber>, StoreError> {
-        let confirm = |known: &mut Subscriber, now| {
-            if known.state == SubscriberState::Pending {
-                known.state = SubscriberState::Active;
-                known.confirmed = Some(now);
-                known.consent = Some(Consent {
-                    opt_in: OptIn::DoubleOptIn,
-                    source: String::new(),
-                    time: now,
-                });
-            }
-        };
-        self.change(id, confirm).await
     }
 
     /// Changes what a subscriber wants. An error of `change` is the answer, and nothing is changed.
@@ -236,13 +218,19 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Ends a subscription. When it returns nothing more is sent, whatever crashes. While the store does not answer the log
-    /// alone takes it, and the store learns of it before the next digest is sent.
+    /// Ends a subscription. When it returns nothing more is sent, whatever crashes. Where the store does not answer in time the
+    /// log alone takes it, and the store learns of it before the next digest is sent.
     pub async fn unsubscribe(&self, id: &str) -> Result<Option<Subscriber>, StoreError> {
         let end = |known: &mut Subscriber, now| known.end(SubscriberState::Unsubscribed, now);
-        match self.change(id, end).await {
+        let ended = self.clock.timeout(STORE_PATIENCE, self.change(id, end)).await;
+        let ended = ended.unwrap_or_else(|| {
+            let problem = format!("no answer within {} ms", STORE_PATIENCE.as_millis());
+            Err(StoreError::Unavailable(problem))
+        });
+        match ended {
             Ok(Some(ended)) => {
-                self.store.wait_for_disk().await;
+                // The log has it in any case.
+                self.clock.timeout(DISK_PATIENCE, self.store.wait_for_disk()).await;
                 Ok(Some(ended))
             }
             // Nobody, or somebody whom the store has lost.
@@ -287,10 +275,27 @@ impl Subscriptions {
         Ok(changed.map(|changed| changed.pseudonym))
     }
 
-    /// Why an address gets no mail; none where it may get some.
+    /// Why an address gets no mail; none where it may get some. What the reader of a mailbox declined holds for all its tags.
     pub async fn suppression(&self, email: &EmailAddress) -> Result<Option<SuppressionCause>, StoreError> {
-        let entry = self.store.suppression(&address_hash(email)).await?;
-        Ok(entry.and_then(|entry| entry.cause))
+        let (address, mailbox) = (address_hash(email), mailbox_hash(email));
+        let cause = self.cause(&address).await?;
+        if mailbox == address {
+            return Ok(cause);
+        }
+        let declined = |of_mailbox: &SuppressionCause| *of_mailbox == SuppressionCause::Declined;
+        let of_mailbox = self.cause(&mailbox).await?.filter(declined);
+        Ok(of_mailbox.filter(|declined| declined.outweighs(cause)).or(cause))
+    }
+
+    async fn cause(&self, hash: &str) -> Result<Option<SuppressionCause>, StoreError> {
+        Ok(self.store.suppression(hash).await?.and_then(|entry| entry.cause))
+    }
+
+    /// Sends nothing to a mailbox any more, whose reader declined it. Its subscriptions are ended by whoever knows them.
+    pub async fn decline(&self, mailbox_hash: &str) -> Result<(), StoreError> {
+        let cause = SuppressionCause::Declined;
+        let decline = |known: Option<SuppressionCause>| cause.outweighs(known).then_some(Some(cause));
+        self.write_suppression(mailbox_hash, decline).await
     }
 
     /// Sends nothing more to a subscriber.
@@ -307,7 +312,7 @@ impl Subscriptions {
     /// Sends nothing to an address any more; ends its subscription, if there is one.
     pub async fn suppress_address(&self, email: &EmailAddress, cause: SuppressionCause) -> Result<(), StoreError> {
         let suppress = |known: Option<SuppressionCause>| cause.outweighs(known).then_some(Some(cause));
-        self.write_suppression(email, suppress).await?;
+        self.write_suppression(&address_hash(email), suppress).await?;
         let Some(known) = self.store.find(email).await? else {
             return Ok(());
         };
@@ -319,7 +324,10 @@ impl Subscriptions {
 
     /// Allows mail to an address again. A subscription that it ended stays ended until there is new consent.
     pub async fn lift_suppression(&self, email: &EmailAddress) -> Result<(), StoreError> {
-        self.write_suppression(email, |known| known.map(|_| None)).await?;
+        self.write_suppression(&address_hash(email), |known| known.map(|_| None))
+            .await?;
+        let declined = |known: Option<SuppressionCause>| (known == Some(SuppressionCause::Declined)).then_some(None);
+        self.write_suppression(&mailbox_hash(email), declined).await?;
         let Some(known) = self.store.find(email).await? else {
             return Ok(());
         };
@@ -342,21 +350,20 @@ impl Subscriptions {
     /// answers `None` where what is known stays.
     async fn write_suppression(
         &self,
-        email: &EmailAddress,
+        hash: &str,
         decide: impl Fn(Option<SuppressionCause>) -> Option<Option<SuppressionCause>> + Send,
     ) -> Result<(), StoreError> {
-        let hash = address_hash(email);
         for _ in 0..MOST_CONFLICTS {
-            let known = self.store.suppression(&hash).await?;
+            let known = self.store.suppression(hash).await?;
             let Some(cause) = decide(known.and_then(|known| known.cause)) else {
-                return self.store.ensure_suppression_logged(&hash).await;
+                return self.store.ensure_suppression_logged(hash).await;
             };
             let entry = SuppressionEntry {
                 version: known.map_or(0, |known| known.version) + 1,
                 cause,
                 since: self.clock.now(),
             };
-            if self.store.replace_suppression(&hash, entry).await? {
+            if self.store.replace_suppression(hash, entry).await? {
                 return Ok(());
             }
         }
@@ -395,54 +402,36 @@ fn is_subscribed(known: &Subscriber) -> bool {
     matches!(known.state, SubscriberState::Active | SubscriberState::Paused)
 }
 
-/// What a request to subscribe makes of a subscriber, and what follows.
-fn requested(
+/// A subscriber who has given consent, over what was known before.
+fn subscribed(
     id: &str,
     email: &EmailAddress,
     known: Option<&Subscriber>,
     preferences: &Preferences,
     consent: &Consent,
     now: Timestamp,
-) -> (Change, SubscribeOutcome) {
-    let subscribed = known.is_some_and(is_subscribed);
-    let suppressed = known.is_some_and(|known| known.state == SubscriberState::Suppressed);
-    let asked = known.and_then(|known| known.asked);
-    let lately = asked.is_some_and(|asked| now < asked.saturating_add(CONFIRMATION_PAUSE).unwrap_or(Timestamp::MAX));
-    if consent.opt_in == OptIn::DoubleOptIn && (subscribed || lately || suppressed) {
-        return (Change::None, SubscribeOutcome::Ignored);
-    }
-    let mut changed = Subscriber {
+) -> Subscriber {
+    let before = known.filter(|known| is_subscribed(known));
+    Subscriber {
         id: id.to_owned(),
         email: email.as_str().to_owned(),
-        state: SubscriberState::Pending,
+        state: SubscriberState::Active,
         preferences: preferences.clone(),
         unwanted: Vec::new(),
         created: known.map_or(now, |known| known.created),
-        confirmed: None,
+        confirmed: before.and_then(|known| known.confirmed).or(Some(now)),
         ended: None,
         paused_until: None,
-        asked,
+        asked: known.and_then(|known| known.asked),
         due_since: known.and_then(|known| known.due_since),
-        consent: None,
+        consent: Some(consent.clone()),
         webhook: known.and_then(|known| known.webhook.clone()),
         pause_reason: String::new(),
         link_epoch: known.map_or(0, |known| known.link_epoch),
         pseudonym: known.map(|known| known.pseudonym.clone()).unwrap_or_default(),
         votes: known.map(|known| known.votes.clone()).unwrap_or_default(),
         version: known.map_or(0, |known| known.version),
-    };
-    if consent.opt_in == OptIn::DoubleOptIn {
-        changed.asked = Some(now);
-        let outcome = SubscribeOutcome::ConfirmationNeeded(id.to_owned());
-        return (Change::To(Box::new(changed)), outcome);
     }
-    changed.state = SubscriberState::Active;
-    changed.confirmed = known
-        .filter(|_| subscribed)
-        .and_then(|known| known.confirmed)
-        .or(Some(now));
-    changed.consent = Some(consent.clone());
-    (Change::To(Box::new(changed)), SubscribeOutcome::Active)
 }
 
 /// What follows from a change of a subscriber: the next version, the epoch of its links, since when slots count, when the next digest is due, and

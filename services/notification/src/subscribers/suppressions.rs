@@ -15,6 +15,8 @@ pub enum SuppressionCause {
     Complaint,
     /// An operator said so.
     Manual,
+    /// Its reader said that somebody else had asked for the digest. Holds for the whole mailbox, whatever the tag.
+    Declined,
 }
 
 /// An address that gets no mail.
@@ -44,13 +46,21 @@ pub fn address_hash(email: &EmailAddress) -> String {
     hex(&Sha256::digest(email.key()))
 }
 
+/// The hash that stands for the mailbox of an address, the same for every tag.
+pub fn mailbox_hash(email: &EmailAddress) -> String {
+    hex(&Sha256::digest(email.mailbox_key()))
+}
+
 impl SuppressionCause {
-    /// Whether it takes the place of another one: a complaint outweighs other causes, else the first one stays.
+    /// Whether it takes the place of another one: what a reader said outweighs other causes, a complaint most, else the first
+    /// one stays.
     pub fn outweighs(self, known: Option<Self>) -> bool {
-        match known {
-            None => true,
-            Some(known) => known != Self::Complaint && self == Self::Complaint,
-        }
+        let weight = |cause| match cause {
+            Self::Bounce | Self::Manual => 0,
+            Self::Declined => 1,
+            Self::Complaint => 2,
+        };
+        known.is_none_or(|known| weight(self) > weight(known))
     }
 
     /// The name in the store, and for people.
@@ -59,12 +69,13 @@ impl SuppressionCause {
             Self::Bounce => "bounce",
             Self::Complaint => "complaint",
             Self::Manual => "manual",
+            Self::Declined => "declined",
         }
     }
 
     /// By its name.
     pub fn parse(name: &str) -> Option<Self> {
-        let reasons = [Self::Bounce, Self::Complaint, Self::Manual];
+        let reasons = [Self::Bounce, Self::Complaint, Self::Manual, Self::Declined];
         reasons.into_iter().find(|reason| reason.name() == name)
     }
 }
@@ -75,6 +86,7 @@ impl From<SuppressionCause> for SuppressionReason {
             SuppressionCause::Bounce => Self::Bounce,
             SuppressionCause::Complaint => Self::Complaint,
             SuppressionCause::Manual => Self::Manual,
+            SuppressionCause::Declined => Self::Declined,
         }
     }
 }

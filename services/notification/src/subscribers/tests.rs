@@ -15,93 +15,17 @@ fn state(of: Option<Subscriber>) -> Option<SubscriberState> {
     of.map(|one| one.state)
 }
 
-async fn subscribe(service: &TestService, opt_in: OptIn, minutes: i64) -> SubscribeOutcome {
+async fn subscribe(service: &TestService, minutes: i64) -> SubscribeOutcome {
     let (address, preferences) = (address(), service.preferences(&["cats"]));
     let next = service
         .at(minutes)
         .subscriptions
-        .subscribe(&address, "ada", &preferences, opt_in);
+        .subscribe(&address, "ada", &preferences);
     next.await.expect("an answer")
 }
 
-#[tokio::test]
-async fn many_requests_at_once_are_one_confirmation() {
-    let service = TestService::build();
-    let requests: Vec<_> = (0..10).map(|_| subscribe(&service, OptIn::DoubleOptIn, 0)).collect();
-    let asked = futures::future::join_all(requests).await;
-    assert_eq!(
-        asked
-            .iter()
-            .filter(|next| **next == SubscribeOutcome::ConfirmationNeeded("ada".into()))
-            .count(),
-        1
-    );
-    assert_eq!(
-        asked.iter().filter(|next| **next == SubscribeOutcome::Ignored).count(),
-        9
-    );
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 2).await,
-        SubscribeOutcome::ConfirmationNeeded("ada".into())
-    );
-    service
-        .subscriptions
-        .confirmation_not_sent("ada")
-        .await
-        .expect("an answer");
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 2).await,
-        SubscribeOutcome::ConfirmationNeeded("ada".into()),
-        "the mail was not taken"
-    );
-}
-
-#[tokio::test]
-async fn a_subscription_holds_from_its_confirmation_to_its_end() {
-    let service = TestService::build();
-    let store = &service.subscriptions;
-    subscribe(&service, OptIn::DoubleOptIn, 0).await;
-    assert_eq!(
-        service.due_queue.due("ada").await.expect("an answer"),
-        None,
-        "pending is never due"
-    );
-    let confirmed = store.confirm("ada").await.expect("an answer");
-    assert_eq!(state(confirmed), Some(SubscriberState::Active));
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 5).await,
-        SubscribeOutcome::Ignored,
-        "active"
-    );
-    assert_eq!(
-        service.store.active(Channel::Mail, 0).await.expect("an answer"),
-        (0, vec!["ada".to_owned()])
-    );
-    assert!(service.due_queue.due("ada").await.expect("an answer").is_some());
-    for _ in 0..2 {
-        let ended = store.unsubscribe("ada").await.expect("an answer");
-        assert_eq!(state(ended), Some(SubscriberState::Unsubscribed));
-    }
-    assert_eq!(service.due_queue.due("ada").await.expect("an answer"), None);
-    service.set_due("ada", 0).await;
-    assert_eq!(
-        service.due_queue.due("ada").await.expect("an answer"),
-        None,
-        "a late scheduler brings nobody back"
-    );
-    let confirmed = store.confirm("ada").await.expect("an answer");
-    assert_eq!(
-        state(confirmed),
-        Some(SubscriberState::Unsubscribed),
-        "an old link brings nobody back"
-    );
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 10).await,
-        SubscribeOutcome::ConfirmationNeeded("ada".into()),
-        "a new wish asks again"
-    );
-    assert_eq!(service.again("ada").await.state, SubscriberState::Pending);
-    assert_eq!(store.unsubscribe("nobody").await.expect("an answer"), None);
+async fn may_be_asked(service: &TestService) -> bool {
+    service.subscriptions.may_be_asked(&address()).await.expect("an answer")
 }
 
 #[tokio::test]
@@ -114,15 +38,8 @@ async fn a_suppressed_address_is_left_alone() {
         .await
         .expect("an answer");
     assert_eq!(service.again(ADA).await.state, SubscriberState::Suppressed);
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 10).await,
-        SubscribeOutcome::Ignored
-    );
-    assert_eq!(
-        subscribe(&service, OptIn::OnRecord, 10).await,
-        SubscribeOutcome::Active,
-        "a bounce"
-    );
+    assert!(!may_be_asked(&service).await);
+    assert_eq!(subscribe(&service, 10).await, SubscribeOutcome::Active, "a bounce");
     let address = address();
     let complain = service
         .subscriptions
@@ -130,7 +47,7 @@ async fn a_suppressed_address_is_left_alone() {
     complain.await.expect("an answer");
     assert_eq!(service.again(ADA).await.state, SubscriberState::Suppressed);
     let outweighed = SubscribeOutcome::Suppressed(SuppressionCause::Complaint);
-    assert_eq!(subscribe(&service, OptIn::OnRecord, 10).await, outweighed);
+    assert_eq!(subscribe(&service, 10).await, outweighed);
     service
         .subscriptions
         .lift_suppression(&address)
@@ -141,10 +58,7 @@ async fn a_suppressed_address_is_left_alone() {
         SubscriberState::Unsubscribed,
         "until there is new consent"
     );
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 20).await,
-        SubscribeOutcome::ConfirmationNeeded(ADA.into())
-    );
+    assert!(may_be_asked(&service).await);
 }
 
 #[tokio::test]
@@ -155,10 +69,7 @@ async fn a_suppression_outlives_the_subscriber() {
         .suppress_address(&address(), SuppressionCause::Manual)
         .await
         .expect("an answer");
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 0).await,
-        SubscribeOutcome::Ignored
-    );
+    assert!(!may_be_asked(&service).await);
     store.lift_suppression(&address()).await.expect("an answer");
     let reader = service.reader(ADA, &["cats"]).await;
     store
@@ -167,14 +78,40 @@ async fn a_suppression_outlives_the_subscriber() {
         .expect("an answer");
     store.forget(&reader).await.expect("an answer");
     assert_eq!(store.by_email(&address()).await.expect("an answer"), None);
-    assert_eq!(
-        subscribe(&service, OptIn::DoubleOptIn, 10).await,
-        SubscribeOutcome::Ignored,
-        "the hash is kept"
-    );
+    assert!(!may_be_asked(&service).await, "the hash is kept");
     let (_, kept) = service.store.suppressions(0, 10).await.expect("an answer");
     assert_eq!(kept.len(), 1);
     assert_eq!((kept[0].hash.len(), kept[0].cause), (64, SuppressionCause::Complaint));
+}
+
+#[tokio::test]
+async fn what_a_mailbox_declined_holds_for_its_tags_until_lifted() {
+    let service = TestService::build();
+    let store = &service.subscriptions;
+    let tagged = EmailAddress::parse("ada+news@example.org").expect("an address");
+    store
+        .suppress_address(&tagged, SuppressionCause::Bounce)
+        .await
+        .expect("an answer");
+    assert!(may_be_asked(&service).await, "a bounce is of one address");
+    store
+        .decline(&suppressions::mailbox_hash(&tagged))
+        .await
+        .expect("an answer");
+    for address in [&tagged, &address()] {
+        let cause = store.suppression(address).await.expect("an answer");
+        assert_eq!(cause, Some(SuppressionCause::Declined), "{address}");
+        let taken = store.subscribe(address, "x", &service.preferences(&[])).await;
+        let refused = SubscribeOutcome::Suppressed(SuppressionCause::Declined);
+        assert_eq!(
+            taken.expect("an answer"),
+            refused,
+            "consent on record does not outweigh it"
+        );
+    }
+    store.lift_suppression(&tagged).await.expect("an answer");
+    assert_eq!(store.suppression(&tagged).await.expect("an answer"), None);
+    assert!(may_be_asked(&service).await);
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ pub async fn robots(caller: Caller) -> Response {
         "/unsave",
         "/saved",
         "/confirm",
+        "/not-me",
         "/preferences",
         "/unsubscribe",
         "/pause",

@@ -8,6 +8,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("category.html", include_str!("../templates/category.html")),
     ("confirm.html", include_str!("../templates/confirm.html")),
     ("confirmed.html", include_str!("../templates/confirmed.html")),
+    ("decline.html", include_str!("../templates/decline.html")),
+    ("declined.html", include_str!("../templates/declined.html")),
     ("delete.html", include_str!("../templates/delete.html")),
     ("deleted.html", include_str!("../templates/deleted.html")),
     ("digest_paper.html", include_str!("../templates/digest_paper.html")),

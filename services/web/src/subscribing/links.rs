@@ -58,12 +58,7 @@ pub async fn managed(ctx: &SubscriberContext, token: &str) -> Result<OpenedLink,
 
 /// The subscription that a token opens, whatever it allows.
 pub async fn opened(ctx: &SubscriberContext, token: &str) -> Result<OpenedLink, Status> {
-    if token.is_empty() || token.len() > MAX_TOKEN_CHARS {
-        return Err(common::status::invalid(
-            "token",
-            "is not valid; open the link from the mail again, or copy all of it",
-        ));
-    }
+    check_length(token)?;
     let token = token.to_owned();
     let mut subscriptions = ctx.app.subscriptions.clone();
     let answer = subscriptions
@@ -79,6 +74,15 @@ pub async fn opened(ctx: &SubscriberContext, token: &str) -> Result<OpenedLink, 
         scope,
         feed_token: answer.feed_token,
     })
+}
+
+/// Refuses what cannot be a token.
+pub fn check_length(token: &str) -> Result<(), Status> {
+    if token.is_empty() || token.len() > MAX_TOKEN_CHARS {
+        let problem = "is not valid; open the link from the mail again, or copy all of it";
+        return Err(common::status::invalid("token", problem));
+    }
+    Ok(())
 }
 
 /// The page for a failed call with the token of a link: what is wrong with the link, and what to do about it.

@@ -141,9 +141,13 @@ async fn send(ctx: &SubscriberContext, email: &str, parsed: &ParsedPreferences) 
 
 async fn too_many(ctx: &SubscriberContext, page: SubscribePage, error: &Status) -> Response {
     let wait = common::status::retry_delay(error).map_or(60, |wait| wait.as_secs().max(1));
+    let in_words = match wait {
+        0..=120 => format!("{wait} seconds"),
+        _ => format!("{} minutes", wait.div_ceil(60)),
+    };
     let alert = format!(
-        "Too many people are subscribing right now, or there were many attempts from your network. Please try again in {wait} \
-         seconds; your entries are still here."
+        "Too many people are subscribing right now, or there were many attempts from your network. Please try again in \
+         {in_words}; your entries are still here."
     );
     let page = SubscribePage {
         status: StatusCode::TOO_MANY_REQUESTS,
@@ -206,6 +210,7 @@ impl SubscribePage {
             preview => self.preview,
             alert => self.alert,
             is_untouched => self.is_untouched,
+            most_interests => true,
         };
         ctx.app.pages.render(self.status, "subscribe.html", context)
     }

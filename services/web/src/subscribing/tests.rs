@@ -195,6 +195,8 @@ fn confirmation_and_result_pages() {
         ),
         ("account_mailed.html", context! { by_token => true }),
         ("unsubscribed.html", context! { token }),
+        ("decline.html", context! { token }),
+        ("declined.html", context! {}),
         (
             "delete.html",
             context! { email, token, held => vec!["2 interests"], backup_days => 30 },

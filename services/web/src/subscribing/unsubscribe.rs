@@ -2,6 +2,8 @@
 //!
 //! Unsubscribing is one step, whatever else the page offers.
 
+use std::time::Duration;
+
 use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,16 +13,31 @@ use proto::subscriptions::v1::{
     Frequency, LinkScope, Schedule, Subscription, SubscriptionState, UnsubscribeRequest, UpdateSubscriptionRequest,
 };
 
+use tonic::{Code, Status};
+
 use super::context::SubscriberContext;
 use super::form_body::PostedForm;
 use super::links::{self, TokenQuery};
 use super::preferences;
 
-/// Asks whether to unsubscribe, and offers alternatives.
+/// How long the page waits to show whose subscription it is about. Leaving must be possible without.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// Asks whether to unsubscribe, and offers alternatives where they can be had.
 pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Response {
-    let opened = match links::opened(&ctx, &link.token).await {
-        Ok(opened) => opened,
-        Err(error) => return links::failure_page(&ctx, &error),
+    let asked = links::opened(&ctx, &link.token);
+    let opened = match ctx.app.clock.timeout(PATIENCE, asked).await {
+        Some(Ok(opened)) => opened,
+        Some(Err(error)) if !is_silence(&error) => return links::failure_page(&ctx, &error),
+        silence => {
+            let error = silence.and_then(Result::err);
+            tracing::warn!(
+                ?error,
+                "unsubscribing is offered without the subscription, which cannot be had now"
+            );
+            let context = context! { token => link.token };
+            return ctx.app.pages.render(StatusCode::OK, "unsubscribe.html", context);
+        }
     };
     if opened.scope == LinkScope::Confirm {
         let error = common::status::invalid(
@@ -43,6 +60,14 @@ pub async fn page(ctx: SubscriberContext, Query(link): Query<TokenQuery>) -> Res
         token => link.token,
     };
     ctx.app.pages.render(StatusCode::OK, "unsubscribe.html", context)
+}
+
+/// Whether a call failed because something did not answer.
+fn is_silence(error: &Status) -> bool {
+    matches!(
+        error.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal
+    )
 }
 
 /// Unsubscribes; it has taken effect when the page is shown. Accepts the one-click POST of mail programs, whose token is in the

@@ -28,9 +28,12 @@ pub fn changes_nothing(stage: &Stage) {
     assert_eq!(state_of(stage, [waiting, active]), before);
 }
 
-/// What is known of these readers: their preferences, their state, their digests.
-fn state_of(stage: &Stage, readers: [&str; 2]) -> [String; 2] {
-    readers.map(|reader| stage.platform.must(&["subscribers", "export", reader]).out)
+/// What is known of these readers: what waits for a confirmation, and everything about a subscriber.
+fn state_of(stage: &Stage, [waiting, active]: [&str; 2]) -> [String; 2] {
+    [
+        stage.platform.must(&["subscribers", "show", waiting, "--json"]).out,
+        stage.platform.must(&["subscribers", "export", active]).out,
+    ]
 }
 
 /// The newest mail to an address that holds some text, once it is there.

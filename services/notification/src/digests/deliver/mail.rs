@@ -14,11 +14,12 @@ use crate::digests::settle::Settler;
 use crate::digests::{DigestError, DigestPaper, SettledDigest};
 use crate::mail_ids::MailIds;
 use crate::mailer::{EncodedMail, Mail, SendError, Transport, spans};
-use crate::mails::{AccountLinkMail, DigestContent, Links, MailPaper, MailWriter};
+use crate::mails::{AccountLinkMail, ConfirmationContent, DigestContent, Links, MailPaper, MailWriter};
 use crate::subscribers::deliveries::{AttemptEffect, DeliveryStage};
+use crate::subscribers::pending::PendingSubscription;
 use crate::subscribers::suppressions::SuppressionCause;
 use crate::subscribers::{Subscriber, Subscriptions};
-use crate::tokens::{Scope, Tokens};
+use crate::tokens::{LinkHolder, Scope, Tokens};
 use crate::window::SharedWindow;
 
 /// Writes mails and hands them over.
@@ -72,17 +73,20 @@ impl MailChannel {
     }
 
     /// Mails a confirmation.
-    pub async fn send_confirmation(&self, subscriber: &Subscriber) -> Result<(), DigestError> {
-        let now = self.settler.clock.now();
-        let token = self.tokens.issue(Scope::Confirm, subscriber.confirmation_holder(), now);
-        let url = format!("{}/confirm?token={token}", self.public_url);
+    pub async fn send_confirmation(&self, request: &PendingSubscription) -> Result<(), DigestError> {
+        let now = request.requested;
+        let link = |page, scope, subject: &str| {
+            let token = self.tokens.issue(scope, LinkHolder::without_epoch(subject), now);
+            format!("{}/{page}?token={token}", self.public_url)
+        };
         let serial = format!("confirm.{}", now.as_millisecond());
-        let mail = self.writer.confirmation(
-            &subscriber.email,
-            &subscriber.preferences.language,
-            &url,
-            self.message_id(&subscriber.id, &serial),
-        )?;
+        let mail = self.writer.confirmation(&ConfirmationContent {
+            to: request.email.as_str(),
+            language: &request.preferences.language,
+            confirm_url: &link("confirm", Scope::Confirm, &request.id),
+            decline_url: &link("not-me", Scope::Decline, &request.mailbox_hash()),
+            message_id: self.message_id(&request.id, &serial),
+        })?;
         Ok(self.hand_over(&mail.into(), spans::sending("confirmation")).await?)
     }
 

@@ -67,7 +67,9 @@ async fn strangers_wait_for_the_encoder_and_subscribers_do_not() {
         (Code::ResourceExhausted, Some(Duration::from_secs(7)))
     );
     let of_reader = PreviewDigestRequest {
-        token: service.tokens.issue(Scope::Manage, &reader.id, service.clock.now()),
+        token: service
+            .tokens
+            .issue(Scope::Preferences, reader.link_holder(), service.clock.now()),
         ..of_nobody(in_words(&["dogs"], 1))
     };
     let answer = ask(&service, of_reader).await.expect("composed");
@@ -127,9 +129,8 @@ async fn every_preference_counts() {
 async fn a_preview_of_a_change_holds_nothing_that_was_sent() {
     let service = service();
     let email = domain::EmailAddress::parse(ADA).expect("an address");
-    let consent = crate::subscribers::OptIn::OnRecord;
     let preferences = service.preferences(&["cats"]);
-    let subscribed = service.subscriptions.subscribe(&email, "ada", &preferences, consent);
+    let subscribed = service.subscriptions.subscribe(&email, "ada", &preferences);
     subscribed.await.expect("subscribed");
     service.deliver("ada", 0).await;
     service.add_paper("x:c", "more on cats", "test@1");

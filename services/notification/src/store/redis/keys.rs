@@ -19,6 +19,25 @@ pub const TO_REWRITE: &str = "broadsheet:to_rewrite";
 /// The last fencing token.
 pub const EPOCH: &str = "broadsheet:epoch";
 
+/// Requests to subscribe by their ends.
+pub const PENDING_ENDS: &str = "broadsheet:pending_ends";
+/// Bytes that they take.
+pub const PENDING_BYTES: &str = "broadsheet:pending_bytes";
+/// What the key of a request to subscribe begins with.
+pub const PENDING_PREFIX: &str = "broadsheet:pending:";
+/// What the key of the requests of a mailbox begins with.
+pub const PENDING_OF_PREFIX: &str = "broadsheet:pending_of:";
+
+/// One request to subscribe.
+pub fn pending(id: &str) -> String {
+    format!("{PENDING_PREFIX}{id}")
+}
+
+/// The requests of a mailbox.
+pub fn pending_of(mailbox_hash: &str) -> String {
+    format!("{PENDING_OF_PREFIX}{mailbox_hash}")
+}
+
 /// One subscriber.
 pub fn subscriber(id: &str) -> String {
     format!("broadsheet:subscriber:{id}")
@@ -42,6 +61,11 @@ pub fn soft_bounces(id: &str) -> String {
 /// A bucket of tokens.
 pub fn rate(name: &str) -> String {
     format!("broadsheet:rate:{name}")
+}
+
+/// The last events of a window.
+pub fn window(name: &str) -> String {
+    format!("broadsheet:window:{name}")
 }
 
 /// Who is due on a channel, and when.

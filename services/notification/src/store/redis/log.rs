@@ -1,15 +1,17 @@
 //! What goes into the log of subscribers and suppressions beside Redis, see [`common::journal`], and what the log alone
 //! decides while Redis does not answer.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::clock::Clock;
 use common::flow;
-use common::journal::Journal;
+use common::journal::{Journal, LogEntry, NewEntry};
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use proto::convert::to_wire_time;
-use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
+use proto::subscriptions::v1::{DeliveryLogged, PendingLogged, SubscriberLogged, SuppressionLogged};
+use tokio::sync::Notify;
 use tracing::{debug, error};
 
 use super::connection::RedisConnection;
@@ -27,8 +29,10 @@ pub struct SubscriberLog {
     pub connection: RedisConnection,
     journal: Option<Journal>,
     clock: Clock,
-    /// Ended in the log while Redis did not answer, and not in Redis yet.
-    pending_ends: Arc<Mutex<Vec<Subscriber>>>,
+    /// Who ended in the log while Redis did not answer, and not in Redis yet. Ids alone: an outage may be long, and whoever has
+    /// a link may open it again and again.
+    pending_ends: Arc<Mutex<BTreeSet<String>>>,
+    end_noted: Arc<Notify>,
 }
 
 impl SubscriberLog {
@@ -39,6 +43,7 @@ impl SubscriberLog {
             journal,
             clock,
             pending_ends: Arc::default(),
+            end_noted: Arc::default(),
         }
     }
 
@@ -132,25 +137,67 @@ impl SubscriberLog {
         let Some(logged) = journal.put(id, end).await?.filter(|logged| !logged.forgotten) else {
             return Ok(None);
         };
+        self.note_end(id);
+        self.end_noted.notify_one();
         let ended = records::from_log(&logged).map_err(|problem| StoreError::corrupt(id, problem))?;
-        self.pending_ends().push(ended.clone());
         Ok(Some(ended))
+    }
+
+    /// Remembers that somebody may have ended in the log alone.
+    fn note_end(&self, id: &str) {
+        self.pending_ends().insert(id.to_owned());
+    }
+
+    /// Remembers an end that another replica has logged, until Redis has it.
+    pub fn note_end_of(&self, entry: &LogEntry) {
+        // One that does not parse is reported by whoever restores it.
+        let logged = entry.message::<SubscriberLogged>().ok().flatten();
+        if let Some(logged) = logged.filter(is_over) {
+            self.note_end(&logged.subscriber_id);
+        }
+    }
+
+    /// Whether somebody ended in the log who is not known to have ended in Redis.
+    pub fn has_pending_ends(&self) -> bool {
+        !self.pending_ends().is_empty()
+    }
+
+    /// Returns when somebody has ended in the log alone since the last time.
+    pub async fn end_noted(&self) {
+        self.end_noted.notified().await;
     }
 
     /// Ends in Redis what was ended in the log while Redis did not answer. To be done before anything is sent.
     pub async fn flush_pending_ends(&self) -> Result<(), StoreError> {
         loop {
-            let Some(ended) = self.pending_ends().last().cloned() else {
+            let Some(id) = self.pending_ends().first().cloned() else {
                 return Ok(());
             };
-            let never = Placement {
-                due: [NextDue::Never; 2],
-                vectors_hold: false,
-            };
-            let restored = SubscriberWrite::over_older(&ended, never).run(&self.connection).await?;
-            debug!(subscriber = ended.id, restored, "ended in redis, too");
-            self.pending_ends().retain(|one| one.id != ended.id);
+            self.end_in_redis(&id).await?;
+            self.pending_ends().remove(&id);
         }
+    }
+
+    async fn end_in_redis(&self, id: &str) -> Result<(), StoreError> {
+        let logged = match &self.journal {
+            Some(journal) => journal.newest::<SubscriberLogged>(id).await?,
+            None => None,
+        };
+        // Who was forgotten meanwhile is forgotten in Redis, too.
+        let Some(logged) = logged.filter(|logged| !logged.forgotten) else {
+            return Ok(());
+        };
+        let ended = records::from_log(&logged).map_err(|problem| StoreError::corrupt(id, problem))?;
+        let never = Placement {
+            due: [NextDue::Never; 2],
+            vectors_hold: false,
+        };
+        // Somebody who subscribed again meanwhile was in Redis first.
+        if is_over(&logged) {
+            let restored = SubscriberWrite::over_older(&ended, never).run(&self.connection).await?;
+            debug!(subscriber = id, restored, "ended in redis, too");
+        }
+        Ok(())
     }
 
     /// Leaves no more of a subscriber in the log than that there was one of this id.
@@ -181,15 +228,39 @@ impl SubscriberLog {
         Ok(journal.discard::<DeliveryLogged>(id).await?)
     }
 
-    fn pending_ends(&self) -> std::sync::MutexGuard<'_, Vec<Subscriber>> {
+    /// Adds a request to subscribe.
+    pub async fn add_pending(&self, pending: PendingLogged) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        let id = pending.request_id.clone();
+        let entry = NewEntry {
+            key: id.clone(),
+            id,
+            message: pending,
+        };
+        for added in journal.add_all(vec![entry]).await {
+            added?;
+        }
+        Ok(())
+    }
+
+    /// Takes a request to subscribe out of the log.
+    pub async fn forget_pending(&self, id: &str) -> Result<(), StoreError> {
+        match &self.journal {
+            Some(journal) => Ok(journal.forget::<PendingLogged>(id).await?),
+            None => Ok(()),
+        }
+    }
+
+    fn pending_ends(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.pending_ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a subscriber in the log becomes when the subscription ends; none where it has ended.
 fn ended(logged: &SubscriberLogged, now: Timestamp) -> Option<SubscriberLogged> {
-    let over = [SubscriberState::Unsubscribed, SubscriberState::Suppressed].map(SubscriberState::name);
-    if logged.forgotten || over.contains(&logged.state.as_str()) {
+    if logged.forgotten || is_over(logged) {
         return None;
     }
     Some(SubscriberLogged {
@@ -199,4 +270,9 @@ fn ended(logged: &SubscriberLogged, now: Timestamp) -> Option<SubscriberLogged> 
         version: logged.version + VERSIONS_AHEAD,
         ..logged.clone()
     })
+}
+
+fn is_over(logged: &SubscriberLogged) -> bool {
+    let over = [SubscriberState::Unsubscribed, SubscriberState::Suppressed].map(SubscriberState::name);
+    over.contains(&logged.state.as_str())
 }

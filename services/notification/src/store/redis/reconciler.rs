@@ -17,6 +17,8 @@ use crate::ports::{RecoveryExtent, StoreError, StoreRecovery as _};
 
 /// Between two checks of Redis.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The same while somebody has ended in the log alone: another replica must not send to them before.
+const EAGER_INTERVAL: Duration = Duration::from_secs(1);
 /// Checks between two marks. What was sent is settled in Redis long before the mark of two rounds ago is set.
 const CHECKS_PER_MARK: u32 = 12;
 
@@ -44,6 +46,7 @@ pub async fn run(recovery: Arc<RedisRecovery>, clock: Clock, stop: CancellationT
         deliveries: (None, None),
         checks: 0,
     };
+    let noted = reconciler.recovery.log().clone();
     let mut due = clock.instant();
     loop {
         let left = due.saturating_duration_since(clock.instant());
@@ -54,8 +57,10 @@ pub async fn run(recovery: Arc<RedisRecovery>, clock: Clock, stop: CancellationT
                     warn!(%error, "redis and the log cannot be compared, trying again");
                     reconciler.news = None;
                 }
-                due = clock.instant() + INTERVAL;
+                let log = reconciler.recovery.log();
+                due = clock.instant() + if log.has_pending_ends() { EAGER_INTERVAL } else { INTERVAL };
             }
+            () = noted.end_noted() => due = due.min(clock.instant() + EAGER_INTERVAL),
             entry = next(&mut reconciler.news) => match entry {
                 Some(entry) => if let Err(error) = reconciler.restore(&entry).await {
                     warn!(%error, "an entry of the log is not in redis yet, trying again");
@@ -102,6 +107,7 @@ impl Reconciler {
     }
 
     async fn restore(&mut self, entry: &LogEntry) -> Result<(), StoreError> {
+        self.recovery.log().note_end_of(entry);
         self.recovery.restore(std::slice::from_ref(entry)).await?;
         self.place = Some(entry.place);
         Ok(())

@@ -292,7 +292,8 @@ fn write_preferences(of: &Subscriber) -> wire::Preferences {
     }
 }
 
-fn read_preferences(stored: &wire::Preferences) -> Result<(Preferences, Vec<PaperId>), String> {
+/// Preferences as they are stored, and the papers that a reader without interests wants nothing like.
+pub fn read_preferences(stored: &wire::Preferences) -> Result<(Preferences, Vec<PaperId>), String> {
     let mut wrong = Vec::new();
     let unwanted = convert::preferences::paper_ids("unwanted", &stored.unwanted_paper_ids, &mut wrong);
     match convert::preferences::preferences(stored) {

@@ -19,7 +19,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use proto::convert::from_wire_time;
-use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged, SuppressionLogged};
+use proto::subscriptions::v1::{DeliveryLogged, PendingLogged, SubscriberLogged, SuppressionLogged};
 use redis::Script;
 use tracing::error;
 
@@ -28,7 +28,7 @@ use super::due_queue::Wakeups;
 use super::ledger::picks_to_json;
 use super::log::SubscriberLog;
 use super::records::{self, SubscriberWrite, WRITE};
-use super::{keys, suppressions};
+use super::{keys, pending, suppressions};
 use crate::metrics::RESTORED;
 use crate::ports::{NextDue, Placement, RecoveryExtent, RecoveryProgress, StoreError, StoreRecovery};
 use crate::subscribers::deliveries::{DeliveryStage, Pick};
@@ -123,6 +123,11 @@ impl RedisRecovery {
         self.log.flush_pending_ends().await
     }
 
+    /// The log, for who keeps Redis up to it.
+    pub fn log(&self) -> &SubscriberLog {
+        &self.log
+    }
+
     /// The id of the run of Redis: another one has been started anew.
     pub async fn redis_run(&self) -> Result<String, StoreError> {
         let info: String = self.connection().ask(redis::cmd("INFO").arg("server")).await?;
@@ -150,6 +155,8 @@ impl RedisRecovery {
                 let logged = entry.message::<SuppressionLogged>().map(Option::unwrap_or_default);
                 let restored = suppressions::restore(self.connection(), hash, logged, self.clock.now());
                 news += u64::from(restored.await?);
+            } else if let Some(id) = entry.key::<PendingLogged>() {
+                news += u64::from(self.restore_pending(id, entry).await?);
             } else if let Some(id) = entry.key::<DeliveryLogged>() {
                 match entry.message::<DeliveryLogged>() {
                     Ok(logged) => deliveries.extend(logged),
@@ -159,6 +166,22 @@ impl RedisRecovery {
         }
         news += self.restore_deliveries(&deliveries).await?;
         Ok(news + self.restore_subscribers(&subscribers).await?)
+    }
+
+    /// Takes a request to subscribe into Redis; one that does not parse is left out, and its reader asks again.
+    async fn restore_pending(&self, id: &str, entry: &LogEntry) -> Result<bool, StoreError> {
+        let restored = match entry.message::<PendingLogged>() {
+            Ok(Some(logged)) => pending::restore(self.connection(), &logged, self.clock.now()).await,
+            Ok(None) => Ok(false),
+            Err(error) => Err(error.into()),
+        };
+        match restored {
+            Err(error @ (StoreError::Corrupt { .. } | StoreError::Log(BusError::Undecodable { .. }))) => {
+                error!(%error, request = id, "a request to subscribe in the log is left out");
+                Ok(false)
+            }
+            other => other,
+        }
     }
 
     async fn restore_subscribers(&self, subscribers: &[Subscriber]) -> Result<u64, StoreError> {
@@ -281,7 +304,7 @@ impl StoreRecovery for RedisRecovery {
         let Some(journal) = self.log.journal() else {
             return Ok(RecoveryProgress::default());
         };
-        let (subscribers, deliveries) = stream_states(journal).await?;
+        let (subscribers, deliveries, pending) = stream_states(journal).await?;
         let now = Mark {
             made: format!("{}.{}", subscribers.made, deliveries.made),
             subscribers: subscribers.last,
@@ -290,11 +313,12 @@ impl StoreRecovery for RedisRecovery {
         let known = self.mark().await?;
         let from = known.filter(|mark| mark.is_before(&now) && extent == RecoveryExtent::SinceMark);
         let begin = from.clone().unwrap_or(Mark::BEGINNING);
+        let of_readers = match &from {
+            Some(_) => (now.subscribers - begin.subscribers) + (now.deliveries - begin.deliveries),
+            None => subscribers.entries + deliveries.entries,
+        };
         let mut progress = RecoveryProgress {
-            total: match &from {
-                Some(_) => (now.subscribers - begin.subscribers) + (now.deliveries - begin.deliveries),
-                None => subscribers.entries + deliveries.entries,
-            },
+            total: of_readers + pending.entries,
             ..RecoveryProgress::default()
         };
         // A Redis without a key has nothing that the log could lack.
@@ -302,6 +326,8 @@ impl StoreRecovery for RedisRecovery {
         for (stream, after) in [
             (flow::DELIVERIES, begin.deliveries),
             (flow::SUBSCRIBERS, begin.subscribers),
+            // All of them, every time: they are few, and most of them are gone soon.
+            (flow::PENDING, 0),
         ] {
             let mut chunks = journal.read(stream, after).await?.ready_chunks(CHUNK);
             while let Some(entries) = chunks.next().await {
@@ -319,10 +345,11 @@ impl StoreRecovery for RedisRecovery {
     }
 }
 
-async fn stream_states(journal: &Journal) -> Result<(StreamState, StreamState), BusError> {
+async fn stream_states(journal: &Journal) -> Result<(StreamState, StreamState, StreamState), BusError> {
     futures::try_join!(
         journal.stream_state(flow::SUBSCRIBERS),
-        journal.stream_state(flow::DELIVERIES)
+        journal.stream_state(flow::DELIVERIES),
+        journal.stream_state(flow::PENDING)
     )
 }
 

@@ -1,6 +1,6 @@
 //! What is said of addresses, as Redis and the log have it.
 //!
-//! In Redis it is `<version> <bounce|complaint|manual> <since ms>`, or `<version> lifted <since ms>`.
+//! In Redis it is `<version> <bounce|complaint|manual|declined> <since ms>`, or `<version> lifted <since ms>`.
 
 use std::sync::LazyLock;
 
@@ -150,6 +150,7 @@ fn from_log(logged: &SuppressionLogged) -> Option<SuppressionEntry> {
         SuppressionReason::Bounce => Some(SuppressionCause::Bounce),
         SuppressionReason::Complaint => Some(SuppressionCause::Complaint),
         SuppressionReason::Manual => Some(SuppressionCause::Manual),
+        SuppressionReason::Declined => Some(SuppressionCause::Declined),
         SuppressionReason::Unspecified => return None,
     };
     Some(SuppressionEntry {

@@ -6,8 +6,8 @@ use redis::AsyncCommands as _;
 
 use super::super::keys;
 use crate::ports::StoreError;
+use crate::subscribers::Channel;
 use crate::subscribers::subscriptions::SubscribeOutcome;
-use crate::subscribers::{Channel, OptIn};
 use crate::testing::{Redis, TestService};
 
 const ADA: &str = "ada@example.org";
@@ -118,9 +118,7 @@ async fn one_interest_takes_at_most_1200_bytes() {
         async move {
             let email = EmailAddress::parse(&format!("reader.number{n}@mail.example.org")).expect("an address");
             let id = uuid::Uuid::now_v7().simple().to_string();
-            let outcome = subscriptions
-                .subscribe(&email, &id, &preferences, OptIn::OnRecord)
-                .await;
+            let outcome = subscriptions.subscribe(&email, &id, &preferences).await;
             assert_eq!(outcome.expect("redis answers"), SubscribeOutcome::Active);
             let known = subscriptions
                 .get(&id)

@@ -6,12 +6,12 @@ use common::bus::Bus;
 use common::clock::Clock;
 use common::config::BusConfig;
 use common::flow;
-use common::journal::Journal;
+use common::journal::{Journal, LogRetention};
 use common::storage::StreamLimits;
 use common::tls::ClientTls;
 use domain::preferences::Channels;
 use futures::StreamExt as _;
-use proto::subscriptions::v1::{DeliveryLogged, SubscriberLogged};
+use proto::subscriptions::v1::{DeliveryLogged, PendingLogged, SubscriberLogged};
 use standalone::{Children, DataFolder, Programs, Toolbox};
 
 use std::ops::Deref;
@@ -21,16 +21,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::{RedisConnection, RedisStore, keys, ledger, records};
 use crate::ports::{
-    DeliveryLedger as _, DueQueue as _, RecoveryExtent, RecoveryProgress, StoreRecovery as _, SubscriberStore as _,
+    DeliveryLedger as _, DueQueue as _, PendingStore as _, RecoveryExtent, RecoveryProgress, StoreRecovery as _,
+    SubscriberStore as _,
 };
 use crate::subscribers::deliveries::{DeliveryAttempt, DeliveryRecord, DeliveryStage, FencingToken};
+use crate::subscribers::pending::{PendingState, PendingSubscription};
 use crate::subscribers::subscriptions::SubscribeOutcome;
 use crate::subscribers::suppressions::SuppressionCause;
 use crate::subscribers::webhook::{FailureTolerance, WebhookAnswer};
-use crate::subscribers::{Channel, OptIn, Subscriber, SubscriberState, Subscriptions};
+use crate::subscribers::{Channel, Subscriber, SubscriberState, Subscriptions};
 use crate::testing::{Redis, start_of_tests, tasks, times};
 
-const AGE: Duration = Duration::from_hours(24 * 42);
+const RETENTION: LogRetention = LogRetention {
+    deliveries: Duration::from_hours(24 * 42),
+    pending: Duration::from_hours(24 * 7),
+};
 
 /// A log over a real server.
 struct Bench {
@@ -56,7 +61,7 @@ impl Bench {
             .await
             .expect("nats answers");
         common::streams::ensure(&bus).await.expect("streams");
-        let log = Journal::open(&bus, AGE).await.expect("a log");
+        let log = Journal::open(&bus, RETENTION).await.expect("a log");
         Self {
             bus,
             log,
@@ -94,7 +99,7 @@ impl Bench {
         let mut preferences = Preferences::plain(schedule, 10);
         preferences.interests = vec![domain::Interest::in_words("cats")];
         let long_ago = Subscriptions::new(store.redis.subscribers.clone(), Clock::manual(long_ago).0);
-        let outcome = long_ago.subscribe(&email, id, &preferences, OptIn::OnRecord).await;
+        let outcome = long_ago.subscribe(&email, id, &preferences).await;
         assert_eq!(outcome.expect("taken"), SubscribeOutcome::Active);
         there(store, id).await
     }
@@ -341,7 +346,7 @@ async fn a_lost_log_is_rebuilt_from_redis() {
     for stream in [flow::SUBSCRIBERS, flow::DELIVERIES] {
         bench.bus.jetstream().delete_stream(stream).await.expect("deleted");
     }
-    let log = Journal::open(&bench.bus, AGE).await.expect("a log");
+    let log = Journal::open(&bench.bus, RETENTION).await.expect("a log");
     let store = bench.over(&redis).await;
     for id in ["ada", "eve"] {
         let logged = log
@@ -409,10 +414,8 @@ async fn an_emptied_redis_takes_nobody_for_new() {
     let ended = store.unsubscribe("eve").await.expect("taken");
     assert_eq!(state(ended), Some(SubscriberState::Unsubscribed));
     let email = EmailAddress::parse(&ada.email).expect("an address");
-    let next = store
-        .subscribe(&email, "another", &ada.preferences, OptIn::DoubleOptIn)
-        .await;
-    assert_eq!(next.expect("taken"), SubscribeOutcome::Ignored, "is subscribed");
+    let asked = store.may_be_asked(&email).await;
+    assert!(!asked.expect("asked"), "is subscribed");
     assert_eq!(there(&store, "ada").await, ada);
     assert_eq!(there(&store, "eve").await.state, SubscriberState::Unsubscribed);
     assert_eq!(store.unsubscribe("nobody").await.expect("asked"), None);
@@ -584,5 +587,92 @@ async fn a_webhook_in_a_lost_redis_is_there_again() {
             .await
             .expect("redis answers");
         assert_eq!(record.stage, DeliveryStage::None);
+    }
+}
+
+#[tokio::test]
+async fn requests_in_a_lost_redis_wait_there_again_for_their_time() {
+    let bench = Bench::start().await;
+    let lost = Redis::start();
+    let store = bench.over(&lost).await;
+    let pending = &store.redis.pending;
+    let days = |days: i64| now() - SignedDuration::from_hours(24 * days);
+    for (id, requested) in [
+        ("old", days(8)),
+        ("waiting", days(6)),
+        ("confirmed", days(1)),
+        ("dropped", days(1)),
+    ] {
+        let request = request(id, requested);
+        pending.keep(&request, 1 << 20, requested).await.expect("kept");
+        match id {
+            "confirmed" => pending.mark_confirmed(&request, "ada", now()).await.expect("marked"),
+            "dropped" => pending.drop_pending(&request).await.expect("dropped"),
+            _ => {}
+        }
+    }
+    let logged = bench
+        .log
+        .newest::<PendingLogged>("confirmed")
+        .await
+        .expect("nats answers");
+    assert_eq!(logged, None, "no more is in the log than waits");
+    drop(lost);
+
+    let fresh = Redis::start();
+    let store = bench.over(&fresh).await;
+    let waiting = PendingState::Waiting(Box::new(request("waiting", days(6))));
+    for (id, expected) in [
+        ("old", None),
+        ("waiting", Some(waiting)),
+        ("confirmed", None),
+        ("dropped", None),
+    ] {
+        let found = store.redis.pending.pending(id, now()).await.expect("redis answers");
+        assert_eq!(found, expected, "{id}");
+    }
+    let mut ttl = redis::cmd("PTTL");
+    let left: i64 = store
+        .connection
+        .ask(ttl.arg(keys::pending("waiting")))
+        .await
+        .expect("an answer");
+    let day = 24 * 3_600_000;
+    assert!(
+        (1..=day).contains(&left),
+        "redis ends it by itself in a day at most: {left} ms"
+    );
+    let again = store.recover(RecoveryExtent::SinceMark).await;
+    assert_eq!(again.restored, 0);
+}
+
+#[tokio::test]
+async fn the_log_holds_no_more_requests_than_the_store() {
+    let bench = Bench::start().await;
+    let server = Redis::start();
+    let store = bench.over(&server).await;
+    let one = request("0", now()).size();
+    for number in 0..9 {
+        let request = request(&number.to_string(), now() + SignedDuration::from_secs(number));
+        store.redis.pending.keep(&request, 3 * one, now()).await.expect("kept");
+    }
+    let logged = bench.log.stream_state(flow::PENDING).await.expect("nats answers");
+    assert_eq!(logged.entries, 3);
+    for (id, is_there) in [("5", false), ("6", true), ("8", true)] {
+        let logged = bench.log.newest::<PendingLogged>(id).await.expect("nats answers");
+        assert_eq!(logged.is_some(), is_there, "{id}");
+    }
+    let mut stream = bench.bus.jetstream().get_stream(flow::PENDING).await.expect("a stream");
+    let config = &stream.info().await.expect("an answer").config;
+    assert_eq!((config.max_age, config.max_bytes), (RETENTION.pending, 64 << 20));
+}
+
+fn request(id: &str, requested: Timestamp) -> PendingSubscription {
+    let schedule = domain::schedule::Schedule::parse("07:00", "Europe/Berlin").expect("a schedule");
+    PendingSubscription {
+        id: id.to_owned(),
+        email: EmailAddress::parse("ada+x@example.org").expect("an address"),
+        preferences: Preferences::plain(schedule, 10),
+        requested,
     }
 }
