@@ -54,6 +54,8 @@ pub enum MailKind {
     Digest,
     /// Asks for consent.
     Confirmation,
+    /// Has the link to an account, for a reader who asked for it.
+    AccountLink,
     /// Tells a reader of a change.
     Notice,
 }
@@ -64,6 +66,7 @@ impl MailKind {
         match self {
             Self::Digest => "digest",
             Self::Confirmation => "confirmation",
+            Self::AccountLink => "account",
             Self::Notice => "notice",
         }
     }

@@ -3,7 +3,7 @@
 use minijinja::{Error, context};
 
 use super::{Locale, MailWriter};
-use crate::mailer::Mail;
+use crate::mailer::{Mail, MailKind};
 
 /// What the mail is written from.
 pub struct AccountLinkMail<'a> {
@@ -29,6 +29,7 @@ impl MailWriter {
             html: Some(self.render_html("account", &context)?),
             message_id: link.message_id.clone(),
             list_unsubscribe_url: None,
+            kind: MailKind::AccountLink,
         })
     }
 }
