@@ -16,7 +16,7 @@ use crate::subscribers::deliveries::{
     AttemptEffect, BeginOutcome, DeliveryAttempt, DeliveryHistory, DeliveryRecord, DueBatch, FencingToken,
     LeaseOutcome, LeaseRequest,
 };
-use crate::subscribers::pending::{PendingState, PendingSubscription};
+use crate::subscribers::pending::{ConfirmedRequest, PendingState, PendingSubscription};
 use crate::subscribers::suppressions::{Suppression, SuppressionEntry};
 use crate::subscribers::{Channel, Subscriber};
 
@@ -196,7 +196,7 @@ pub trait PendingStore: Send + Sync {
     async fn mark_confirmed(
         &self,
         pending: &PendingSubscription,
-        subscriber_id: &str,
+        confirmed: &ConfirmedRequest,
         now: Timestamp,
     ) -> Result<(), StoreError>;
 

@@ -267,7 +267,7 @@ async fn what_nobody_confirms_is_small_and_ends_after_a_week() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_of_requests_keeps_the_newest() {
-    let site = Site::open(&[("BROADSHEET_NOTIFICATION__PENDING_MEGABYTES", "1")]).await;
+    let site = Site::open(&[("BROADSHEET_NATS__PENDING_MB", "1")]).await;
     let mut client = SubscriptionServiceClient::new(channel(&site.platform.endpoint("grpc"), None).unwrap());
     let interests: Vec<Interest> = (0..10)
         .map(|number| Interest {

@@ -7,14 +7,14 @@ use proto::subscriptions::v1::{
 };
 use tonic::{Request, Status};
 
-use super::{Notification, address, digest_failed, refused, unavailable};
+use super::{Notification, address, digest_failed, refused, refused_token, unavailable};
 use crate::metrics::SUBSCRIBE_REQUESTS_LIMITED;
 use crate::subscribers::confirmations::RequestOutcome;
 use crate::subscribers::pending::{self, PendingState, PendingSubscription};
 use crate::subscribers::subscriptions::SubscribeOutcome;
 use crate::subscribers::webhook::to_wire as to_wire_webhook;
-use crate::subscribers::{OptIn, SubscriberState};
-use crate::tokens::{Scope, TokenError};
+use crate::subscribers::{OptIn, Subscriber, SubscriberState};
+use crate::tokens::{Scope, TokenClaim, TokenError};
 
 impl Notification {
     /// Takes a request that its reader has to confirm. The answer tells nothing of the address.
@@ -87,8 +87,16 @@ impl Notification {
 
     /// Confirms what the token of a mail names.
     pub(super) async fn confirm(&self, token: &str) -> Result<ConfirmSubscriptionResponse, Status> {
-        let id = self.claim(&[Scope::Confirm], token)?.subscriber;
-        let confirmed = self.confirmations.confirm(&id).await.map_err(unavailable)?;
+        let claim = self.claim(&[Scope::Confirm], token)?;
+        // Who has confirmed may press the button again; who holds a link that was revoked since may not.
+        if self.find(&claim).await?.is_none() {
+            return Err(expired());
+        }
+        let confirmed = self
+            .confirmations
+            .confirm(&claim.subscriber)
+            .await
+            .map_err(unavailable)?;
         let confirmed = confirmed.ok_or_else(expired)?;
         if !matches!(confirmed.state, SubscriberState::Active | SubscriberState::Paused) {
             return Err(Status::failed_precondition(
@@ -104,21 +112,38 @@ impl Notification {
         })
     }
 
-    /// What the token of a confirmation mail names: a request, or the subscription it became. None for tokens of other mails.
+    /// What the token of a confirmation mail names. None for tokens of other mails.
     pub(super) async fn requested(&self, token: &str) -> Result<Option<Subscription>, Status> {
-        let id = match self.tokens.check(&[Scope::Confirm], token, self.clock.now()) {
-            Ok(claim) => claim.subscriber,
+        let claim = match self.tokens.check(&[Scope::Confirm], token, self.clock.now()) {
+            Ok(claim) => claim,
             Err(TokenError::Scope) => return Ok(None),
-            Err(error) => return Err(status::invalid("token", error.to_string())),
+            Err(error) => return Err(refused_token(&error)),
         };
-        let subscriber = match self.confirmations.find(&id).await.map_err(unavailable)? {
-            Some(PendingState::Waiting(request)) => return Ok(Some(to_wire(&request))),
-            Some(PendingState::Confirmed(subscriber)) => subscriber,
-            None => id,
+        match self.find(&claim).await?.ok_or_else(expired)? {
+            Requested::Waiting(request) => Ok(Some(to_wire(&request))),
+            Requested::Confirmed(subscriber) => self.shown(&subscriber.id).await.map(Some),
+        }
+    }
+
+    /// The request that a token names, or the subscription it became, where the reader has not revoked all links since.
+    async fn find(&self, claim: &TokenClaim) -> Result<Option<Requested>, Status> {
+        let state = self.confirmations.find(&claim.subscriber).await.map_err(unavailable)?;
+        let mark = match state {
+            Some(PendingState::Waiting(request)) => return Ok(Some(Requested::Waiting(request))),
+            Some(PendingState::Confirmed(mark)) => Some(mark),
+            None => None,
         };
-        let found = self.subscriptions.get(&subscriber).await.map_err(unavailable)?;
-        let found = found.ok_or_else(expired)?;
-        self.shown(&found.id).await.map(Some)
+        let id = mark.as_ref().map_or(&claim.subscriber, |mark| &mark.subscriber_id);
+        let Some(subscriber) = self.subscriptions.get(id).await.map_err(unavailable)? else {
+            return Ok(None);
+        };
+        let checked = match mark {
+            Some(mark) if mark.link_epoch < subscriber.link_epoch => Err(TokenError::Revoked),
+            Some(_) => Ok(()),
+            None => claim.check_epoch(subscriber.link_epoch),
+        };
+        checked.map_err(|error| refused_token(&error))?;
+        Ok(Some(Requested::Confirmed(Box::new(subscriber))))
     }
 
     /// The subscription of an address, or what waits for its confirmation.
@@ -131,6 +156,14 @@ impl Notification {
         let request = request.ok_or_else(|| status::not_found("subscriber", address.as_str()))?;
         Ok(to_wire(&request))
     }
+}
+
+/// What the token of a confirmation mail names.
+enum Requested {
+    /// A request that waits.
+    Waiting(Box<PendingSubscription>),
+    /// The subscription that it became.
+    Confirmed(Box<Subscriber>),
 }
 
 /// A link whose request is no longer kept.

@@ -8,7 +8,8 @@ use proto::delivery::v1::{
 };
 use proto::subscriptions::v1::subscription_service_server::SubscriptionService as _;
 use proto::subscriptions::v1::{
-    ConfirmSubscriptionRequest, GetSubscriberRequest, SubscribeRequest, SubscriptionState, UnsubscribeRequest,
+    ConfirmSubscriptionRequest, GetSubscriberRequest, GetSubscriptionRequest, SubscribeRequest, SubscriptionState,
+    UnsubscribeRequest,
 };
 use tonic::Request;
 
@@ -268,6 +269,27 @@ async fn bad_requests_name_the_field_and_unknown_addresses_themselves() {
         door.unsubscribe(request).await.expect_err("forged").code(),
         Code::InvalidArgument
     );
+}
+
+#[tokio::test]
+async fn a_confirmation_opens_nothing_once_links_are_revoked() {
+    let service = TestService::build();
+    let door = front_door(&service);
+    door.subscribe(wish(ADA)).await.expect("taken");
+    let token = token_in(&service.mails()[0]);
+    let confirm = || Request::new(ConfirmSubscriptionRequest { token: token.clone() });
+    let confirmed = door
+        .confirm_subscription(confirm())
+        .await
+        .expect("confirmed")
+        .into_inner();
+    let id = confirmed.subscription.expect("a subscription").subscriber_id;
+    service.subscriptions.revoke_links(&id).await.expect("an answer");
+    let again = door.confirm_subscription(confirm()).await.expect_err("refused");
+    assert!(again.message().contains("revoked"), "{again}");
+    let shown = Request::new(GetSubscriptionRequest { token: token.clone() });
+    let shown = door.get_subscription(shown).await.expect_err("refused");
+    assert!(shown.message().contains("revoked"), "{shown}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::subscribers::deliveries::{
     AttemptEffect, BeginOutcome, DeliveryAttempt, DeliveryRecord, DeliveryStage, FencingToken, LeaseOutcome,
     LeaseRequest, Pick,
 };
-use crate::subscribers::pending::{PendingState, PendingSubscription};
+use crate::subscribers::pending::{ConfirmedRequest, PendingState, PendingSubscription};
 use crate::subscribers::suppressions::{SuppressionCause, SuppressionEntry};
 use crate::subscribers::{Channel, ReaderVote, Subscriber, SubscriberState};
 use crate::testing::{Redis, TestStore, start_of_tests, subscriber, tasks};
@@ -598,13 +598,17 @@ async fn requests_end_after_a_week_or_when_confirmed(store: TestStore) {
         (of_ada(2 * DAY).await, of_ada(7 * DAY).await, of_ada(8 * DAY).await),
         (2, 1, 0)
     );
+    let confirmed = ConfirmedRequest {
+        subscriber_id: "ada".to_owned(),
+        link_epoch: 2,
+    };
     pending
-        .mark_confirmed(&requests[1], "ada", later(2 * DAY))
+        .mark_confirmed(&requests[1], &confirmed, later(2 * DAY))
         .await
         .expect("marked");
     assert_eq!(
         find("b", 2 * DAY).await,
-        Some(PendingState::Confirmed("ada".to_owned()))
+        Some(PendingState::Confirmed(confirmed.clone()))
     );
     assert_eq!(find("b", 8 * DAY).await, None, "and that ends, too");
     assert_eq!(of_ada(2 * DAY).await, 2);

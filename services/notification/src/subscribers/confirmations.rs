@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::clock::Clock;
 use domain::{EmailAddress, Preferences};
 
-use super::pending::{PendingState, PendingSubscription};
+use super::pending::{ConfirmedRequest, PendingState, PendingSubscription};
 use super::suppressions::{SuppressionCause, mailbox_hash};
 use super::{Subscriber, SubscriberState, Subscriptions};
 use crate::limits::ConfirmationLimits;
@@ -124,11 +124,15 @@ impl Confirmations {
                 let is_open = |known: &&Subscriber| known.state.is_open();
                 if let Some(subscriber) = confirmed.as_ref().filter(is_open) {
                     let now = self.clock.now();
-                    self.pending.mark_confirmed(&request, &subscriber.id, now).await?;
+                    let mark = ConfirmedRequest {
+                        subscriber_id: subscriber.id.clone(),
+                        link_epoch: subscriber.link_epoch,
+                    };
+                    self.pending.mark_confirmed(&request, &mark, now).await?;
                 }
                 Ok(confirmed)
             }
-            Some(PendingState::Confirmed(subscriber)) => self.subscriptions.get(&subscriber).await,
+            Some(PendingState::Confirmed(mark)) => self.subscriptions.get(&mark.subscriber_id).await,
             None => self.subscriptions.confirm(id).await,
         }
     }
@@ -142,7 +146,7 @@ impl Confirmations {
         for one in self.pending.pending_of(mailbox_hash, self.clock.now()).await? {
             match one {
                 PendingState::Waiting(request) => self.pending.drop_pending(&request).await?,
-                PendingState::Confirmed(id) => drop(self.subscriptions.change(&id, end).await?),
+                PendingState::Confirmed(mark) => drop(self.subscriptions.change(&mark.subscriber_id, end).await?),
             }
         }
         Ok(())

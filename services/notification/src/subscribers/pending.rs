@@ -38,8 +38,17 @@ pub struct PendingSubscription {
 pub enum PendingState {
     /// It waits.
     Waiting(Box<PendingSubscription>),
-    /// It has become the subscription of this subscriber.
-    Confirmed(String),
+    /// It has become a subscription.
+    Confirmed(ConfirmedRequest),
+}
+
+/// What is left of a request that was confirmed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfirmedRequest {
+    /// The subscriber it became.
+    pub subscriber_id: String,
+    /// The epoch of that subscriber's links then: its own link opens nothing in a later one.
+    pub link_epoch: u64,
 }
 
 impl PendingSubscription {

@@ -434,8 +434,8 @@ fn subscribed(
     }
 }
 
-/// What follows from a change of a subscriber: the next version, the epoch of its links, since when slots count, when the next digest is due, and
-/// whether the vectors of the interests still hold.
+/// What follows from a change of a subscriber: the next version, the epoch of its links, since when slots count, when the next
+/// digest is due, and whether the vectors of the interests still hold.
 fn place(before: Option<&Subscriber>, changed: &mut Subscriber, now: Timestamp) -> Placement {
     changed.version = before.map_or(0, |before| before.version) + 1;
     // Whoever subscribes again is not bound by the links of the subscription that ended.

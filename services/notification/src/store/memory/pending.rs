@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::MemoryStore;
 use crate::ports::{FullWindow, PendingStore, SlidingWindow, StoreError};
-use crate::subscribers::pending::{PendingState, PendingSubscription};
+use crate::subscribers::pending::{ConfirmedRequest, PendingState, PendingSubscription};
 
 /// Requests by id, with whose subscription they became.
-pub type PendingTable = BTreeMap<String, (PendingSubscription, Option<String>)>;
+pub type PendingTable = BTreeMap<String, (PendingSubscription, Option<ConfirmedRequest>)>;
 /// Events in windows, the newest first.
 pub type WindowTable = HashMap<String, VecDeque<(Timestamp, String)>>;
 
@@ -23,9 +23,12 @@ fn bytes(table: &PendingTable) -> u64 {
     waiting(table).map(PendingSubscription::size).sum()
 }
 
-fn state((pending, confirmed): &(PendingSubscription, Option<String>), now: Timestamp) -> Option<PendingState> {
+fn state(
+    (pending, confirmed): &(PendingSubscription, Option<ConfirmedRequest>),
+    now: Timestamp,
+) -> Option<PendingState> {
     (pending.ends() > now).then(|| match confirmed {
-        Some(subscriber) => PendingState::Confirmed(subscriber.clone()),
+        Some(confirmed) => PendingState::Confirmed(confirmed.clone()),
         None => PendingState::Waiting(Box::new(pending.clone())),
     })
 }
@@ -61,11 +64,11 @@ impl PendingStore for MemoryStore {
     async fn mark_confirmed(
         &self,
         pending: &PendingSubscription,
-        subscriber_id: &str,
+        confirmed: &ConfirmedRequest,
         _: Timestamp,
     ) -> Result<(), StoreError> {
-        if let Some((_, confirmed)) = self.tables().pending.get_mut(&pending.id) {
-            *confirmed = Some(subscriber_id.to_owned());
+        if let Some((_, known)) = self.tables().pending.get_mut(&pending.id) {
+            *known = Some(confirmed.clone());
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::connection::{RedisConnection, corrupt, parse};
 use super::log::SubscriberLog;
 use super::{keys, records};
 use crate::ports::{PendingStore, StoreError};
-use crate::subscribers::pending::{PendingState, PendingSubscription, WAITING_TIME};
+use crate::subscribers::pending::{ConfirmedRequest, PendingState, PendingSubscription, WAITING_TIME};
 
 static KEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep_pending.lua")));
 static END: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("end_pending.lua")));
@@ -85,13 +85,14 @@ impl PendingStore for RedisPending {
     async fn mark_confirmed(
         &self,
         pending: &PendingSubscription,
-        subscriber_id: &str,
+        confirmed: &ConfirmedRequest,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mark = PendingLogged {
             request_id: pending.id.clone(),
             requested_time: Some(to_wire_time(pending.requested)),
-            subscriber_id: subscriber_id.to_owned(),
+            subscriber_id: confirmed.subscriber_id.clone(),
+            link_epoch: confirmed.link_epoch,
             ..PendingLogged::default()
         };
         self.end(pending, mark.encode_to_vec(), now).await
@@ -154,6 +155,7 @@ fn to_log(pending: &PendingSubscription) -> PendingLogged {
         preferences: Some(wire::Preferences::from(&pending.preferences)),
         requested_time: Some(to_wire_time(pending.requested)),
         subscriber_id: String::new(),
+        link_epoch: 0,
     }
 }
 
@@ -171,7 +173,10 @@ fn from_log(key: &str, logged: &PendingLogged, now: Timestamp) -> Result<Option<
         return Ok(None);
     }
     if !logged.subscriber_id.is_empty() {
-        return Ok(Some(PendingState::Confirmed(logged.subscriber_id.clone())));
+        return Ok(Some(PendingState::Confirmed(ConfirmedRequest {
+            subscriber_id: logged.subscriber_id.clone(),
+            link_epoch: logged.link_epoch,
+        })));
     }
     let preferences = logged.preferences.as_ref().ok_or_else(|| missing("preferences"))?;
     let (preferences, _) = records::read_preferences(preferences).map_err(|problem| corrupt(key, problem))?;

@@ -25,7 +25,7 @@ use crate::ports::{
     SubscriberStore as _,
 };
 use crate::subscribers::deliveries::{DeliveryAttempt, DeliveryRecord, DeliveryStage, FencingToken};
-use crate::subscribers::pending::{PendingState, PendingSubscription};
+use crate::subscribers::pending::{ConfirmedRequest, PendingState, PendingSubscription};
 use crate::subscribers::subscriptions::SubscribeOutcome;
 use crate::subscribers::suppressions::SuppressionCause;
 use crate::subscribers::webhook::{FailureTolerance, WebhookAnswer};
@@ -597,6 +597,10 @@ async fn requests_in_a_lost_redis_wait_there_again_for_their_time() {
     let store = bench.over(&lost).await;
     let pending = &store.redis.pending;
     let days = |days: i64| now() - SignedDuration::from_hours(24 * days);
+    let confirmed = ConfirmedRequest {
+        subscriber_id: "ada".to_owned(),
+        link_epoch: 0,
+    };
     for (id, requested) in [
         ("old", days(8)),
         ("waiting", days(6)),
@@ -606,7 +610,10 @@ async fn requests_in_a_lost_redis_wait_there_again_for_their_time() {
         let request = request(id, requested);
         pending.keep(&request, 1 << 20, requested).await.expect("kept");
         match id {
-            "confirmed" => pending.mark_confirmed(&request, "ada", now()).await.expect("marked"),
+            "confirmed" => pending
+                .mark_confirmed(&request, &confirmed, now())
+                .await
+                .expect("marked"),
             "dropped" => pending.drop_pending(&request).await.expect("dropped"),
             _ => {}
         }
