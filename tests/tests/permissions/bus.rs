@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use common::storage::StreamLimits;
 use common::bus::{Bus, BusError};
 use common::clock::Clock;
 use common::config::{BusConfig, COMMON_DEFAULTS, CommonConfig, Settings};
