@@ -7,6 +7,7 @@ use proto::subscriptions::v1::{
 };
 use tonic::{Request, Status};
 
+use super::account_links::only_state;
 use super::{Notification, address, digest_failed, refused, unavailable};
 use crate::metrics::SUBSCRIBE_REQUESTS_LIMITED;
 use crate::subscribers::confirmations::RequestOutcome;
@@ -87,8 +88,11 @@ impl Notification {
 
     /// Confirms what the token of a mail names.
     pub(super) async fn confirm(&self, token: &str) -> Result<ConfirmSubscriptionResponse, Status> {
-        let id = self.claim(&[Scope::Confirm], token)?.subscriber;
-        let confirmed = self.confirmations.confirm(&id).await.map_err(unavailable)?;
+        let claim = self.claim(&[Scope::Confirm], token)?;
+        let id = &claim.subscriber;
+        let request = self.confirmations.find(id).await.map_err(unavailable)?;
+        let is_first = matches!(request, Some(PendingState::Waiting(_)));
+        let confirmed = self.confirmations.confirm(id).await.map_err(unavailable)?;
         let confirmed = confirmed.ok_or_else(expired)?;
         if !matches!(confirmed.state, SubscriberState::Active | SubscriberState::Paused) {
             return Err(Status::failed_precondition(
@@ -96,21 +100,29 @@ impl Notification {
             ));
         }
         self.interests.prepare(&confirmed).await;
-        let token = |scope| self.tokens.issue(scope, confirmed.link_holder(), self.clock.now());
+        // Confirming again is no way around the revocation of other links.
+        let gives_links = is_first || claim.check_epoch(confirmed.link_epoch).is_ok();
+        let token = |scope| {
+            let holder = confirmed.link_holder();
+            let given = gives_links.then(|| self.tokens.issue(scope, holder, self.clock.now()));
+            given.unwrap_or_default()
+        };
+        let (token, feed_token) = (token(Scope::Preferences), token(Scope::Feed));
         Ok(ConfirmSubscriptionResponse {
             subscription: Some(self.shown(&confirmed.id).await?),
-            token: token(Scope::Preferences),
-            feed_token: token(Scope::Feed),
+            token,
+            feed_token,
         })
     }
 
     /// What the token of a confirmation mail names: a request, or the subscription it became. None for tokens of other mails.
     pub(super) async fn requested(&self, token: &str) -> Result<Option<Subscription>, Status> {
-        let id = match self.tokens.check(&[Scope::Confirm], token, self.clock.now()) {
-            Ok(claim) => claim.subscriber,
+        let claim = match self.tokens.check(&[Scope::Confirm], token, self.clock.now()) {
+            Ok(claim) => claim,
             Err(TokenError::Scope) => return Ok(None),
             Err(error) => return Err(status::invalid("token", error.to_string())),
         };
+        let id = claim.subscriber.clone();
         let subscriber = match self.confirmations.find(&id).await.map_err(unavailable)? {
             Some(PendingState::Waiting(request)) => return Ok(Some(to_wire(&request))),
             Some(PendingState::Confirmed(subscriber)) => subscriber,
@@ -118,6 +130,9 @@ impl Notification {
         };
         let found = self.subscriptions.get(&subscriber).await.map_err(unavailable)?;
         let found = found.ok_or_else(expired)?;
+        if claim.check_epoch(found.link_epoch).is_err() {
+            return Ok(Some(only_state(&found)));
+        }
         self.shown(&found.id).await.map(Some)
     }
 
