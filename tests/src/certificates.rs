@@ -75,7 +75,7 @@ impl Certificates {
         let mut params = for_this_machine();
         params.not_before = date_time_ymd(2019, 1, 1);
         params.not_after = date_time_ymd(2020, 1, 1);
-        self.write(&files, params);
+        self.write(&files, &params);
         files
     }
 
@@ -84,7 +84,7 @@ impl Certificates {
         let mut params = for_this_machine();
         let days = self.made.fetch_add(1, Ordering::Relaxed) % 25;
         params.not_after = date_time_ymd(2100, 1, 1 + u8::try_from(days).unwrap());
-        self.write(files, params);
+        self.write(files, &params);
     }
 
     /// What a server needs that asks its clients for a certificate, and what clients need: the same for all of a platform, from
@@ -118,7 +118,7 @@ impl Certificates {
         }
     }
 
-    fn write(&self, files: &IdentityFiles, params: CertificateParams) {
+    fn write(&self, files: &IdentityFiles, params: &CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(&files.certificate, certificate.pem()).unwrap();
