@@ -265,3 +265,52 @@ async fn a_batch_of_signals_is_answered_one_by_one() {
         (Code::InvalidArgument, "reports has 0 entries; 1 to 1000 are allowed")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn votes_in_the_stream_of_an_earlier_release_still_count() {
+    use async_nats::jetstream::{self, stream};
+    use prost::Message as _;
+    use proto::attention::v1::AttentionRecorded;
+    use proto::convert::to_wire_time;
+
+    let servers = tests::servers::Servers::start().await;
+    let context = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    let papers = stream::Config {
+        name: "PAPERS".to_owned(),
+        subjects: vec!["papers.>".to_owned(), "attention.>".to_owned()],
+        ..stream::Config::default()
+    };
+    context.create_stream(papers).await.unwrap();
+    for reader in 0..3 {
+        let vote = AttentionRecorded {
+            event_id: format!("vote-{reader}"),
+            paper_id: VOTED.to_owned(),
+            kind: AttentionKind::Vote.into(),
+            reader_id: format!("reader-{reader}"),
+            event_time: Some(to_wire_time(Timestamp::now())),
+        };
+        let stored = context.publish("attention.recorded", vote.encode_to_vec().into()).await;
+        stored.unwrap().await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let platform = servers.platform(folder.path()).await;
+    platform.must_with_input(&["ingest", "-", "--wait", "--source", "test"], PAPERS);
+    eventually("the votes count", async || {
+        let list = trending(&platform, "day");
+        let votes = part(list.first()?, "votes")?["readers"].as_u64();
+        (list[0]["id"] == VOTED && votes == Some(3)).then_some(())
+    })
+    .await;
+    let status = platform.must(&["status", "--json"]).json();
+    let attention = status["streams"].as_array().unwrap().iter();
+    let attention: Vec<&Value> = attention.filter(|one| one["name"] == "ATTENTION").collect();
+    assert_eq!(attention[0]["messages"], 3, "{status}");
+    let papers = context.get_stream("PAPERS").await.unwrap();
+    let config = &papers.cached_info().config;
+    assert_eq!(
+        (config.subjects.as_slice(), config.max_bytes),
+        (&["papers.>".to_owned()][..], 1 << 30)
+    );
+    assert_eq!(platform.stop(), 0);
+    servers.stop().await;
+}

@@ -22,22 +22,22 @@ pub struct PerMinute {
 /// What is left to each and to all.
 pub struct Allowances<K> {
     per_minute: PerMinute,
-    left: Mutex<LeftTokens<K>>,
+    left: Mutex<AllowanceTable<K>>,
     clock: Clock,
 }
 
-struct LeftTokens<K> {
-    all: Tokens,
-    each: LruCache<K, Tokens>,
+struct AllowanceTable<K> {
+    all: AllowanceTokens,
+    each: LruCache<K, AllowanceTokens>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Tokens {
+struct AllowanceTokens {
     left: f64,
     at: Instant,
 }
 
-impl Tokens {
+impl AllowanceTokens {
     fn refilled(self, per_minute: u32, now: Instant) -> Self {
         let full = f64::from(per_minute);
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
@@ -58,14 +58,14 @@ impl Tokens {
 impl<K: Hash + Eq> Allowances<K> {
     /// With at most so many keys remembered.
     pub fn new(per_minute: PerMinute, most_keys: usize, clock: Clock) -> Self {
-        let full = Tokens {
+        let full = AllowanceTokens {
             left: f64::from(per_minute.all),
             at: clock.instant(),
         };
         let each = LruCache::new(most_keys);
         Self {
             per_minute,
-            left: Mutex::new(LeftTokens { all: full, each }),
+            left: Mutex::new(AllowanceTable { all: full, each }),
             clock,
         }
     }
@@ -76,13 +76,13 @@ impl<K: Hash + Eq> Allowances<K> {
         let PerMinute { each, all } = self.per_minute;
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let of_all = left.all.refilled(all, now);
-        let fresh = Tokens {
+        let fresh = AllowanceTokens {
             left: f64::from(each),
             at: now,
         };
         let of_key = left.each.get(&key).map_or(fresh, |known| known.refilled(each, now));
         let granted = (all == 0 || of_all.left >= 1.0) && (each == 0 || of_key.left >= 1.0);
-        let taken = |tokens: Tokens| if granted { tokens.without_one() } else { tokens };
+        let taken = |tokens: AllowanceTokens| if granted { tokens.without_one() } else { tokens };
         left.all = taken(of_all);
         if each > 0 {
             left.each.insert(key, taken(of_key));

@@ -133,6 +133,11 @@ pub trait SubscriberStore: Send + Sync {
     /// The id that stands for an address: `fresh` where there was none.
     async fn reserve_id(&self, email: &EmailAddress, fresh: &str) -> Result<String, StoreError>;
 
+    /// Whether there is room for more than what is kept; an error where what is left is for ends, pauses and the like.
+    fn require_room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Writes a subscriber of the next version over the one before; false where another version is there. `now` is when.
     async fn replace(&self, subscriber: &Subscriber, placement: Placement) -> Result<bool, StoreError>;
 

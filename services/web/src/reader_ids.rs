@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_counts_some_minutes_after_the_first_button_under_one_id() {
+    fn a_reader_counts_minutes_after_the_first_button() {
         let (clock, hands) = Clock::manual(start());
         let ids = ReaderIds::new(&ReaderIdSettings::for_tests(), clock).expect("keys");
         let mut cookie = None;

@@ -152,6 +152,8 @@ impl Subscriptions {
     where
         E: Send,
     {
+        // Many that grow would take the room that others need to leave.
+        self.store.require_room()?;
         let mut refused = None;
         let changed = self.change(id, |known, _| match change(known) {
             Ok(preferences) => {

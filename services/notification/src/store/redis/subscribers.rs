@@ -61,6 +61,10 @@ impl SubscriberStore for RedisSubscribers {
         self.recovery.ensure_complete().await
     }
 
+    fn require_room(&self) -> Result<(), StoreError> {
+        self.log.require_room()
+    }
+
     async fn reserve_id(&self, email: &EmailAddress, fresh: &str) -> Result<String, StoreError> {
         self.log.require_room()?;
         let key = keys::email(&email.key());
