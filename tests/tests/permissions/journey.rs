@@ -10,7 +10,8 @@ use tests::services::{NAMES, Services};
 use tests::smtp::SmtpServer;
 use tests::{Ran, binary, post, ran, token, until};
 
-const PAPER: &str = r#"{"id":"whales","title":"Counting whales from orbit","abstract":"Satellites find whales that ships miss."}"#;
+const PAPER: &str =
+    r#"{"id":"whales","title":"Counting whales from orbit","abstract":"Satellites find whales that ships miss."}"#;
 const READER: &str = "ada@example.org";
 
 /// Runs a command of the operator against one service.
@@ -34,12 +35,18 @@ fn must(services: &Services, at: &str, arguments: &[&str]) -> Ran {
 }
 
 fn found(services: &Services) -> bool {
-    must(services, "indexing", &["search", "satellites", "--json"]).out.contains("Counting whales")
+    must(services, "indexing", &["search", "satellites", "--json"])
+        .out
+        .contains("Counting whales")
 }
 
 /// Subscribes, confirms by the link in the mail, and gets a digest.
 fn subscribe(services: &Services, mails: &SmtpServer) {
-    must(services, "notification", &["subscribe", READER, "--interest", "animals of the sea"]);
+    must(
+        services,
+        "notification",
+        &["subscribe", READER, "--interest", "animals of the sea"],
+    );
     let confirm = token(&mails.mail().plain, "confirm");
     let confirmed = post(&format!("{}/confirm", services.web), &[("token", &confirm)]);
     assert_eq!(confirmed.0, 200, "{confirmed:?}");
@@ -55,14 +62,20 @@ fn subscribe(services: &Services, mails: &SmtpServer) {
 fn dead_letter(services: &Services, server: &NatsServer) {
     let login = password_of("operator");
     let mut operator = RawNats::connect(server.port, Some(("operator", &login))).unwrap();
-    assert_eq!(operator.publish("papers.embedded", b"no message at all"), Taken::Allowed);
+    assert_eq!(
+        operator.publish("papers.embedded", b"no message at all"),
+        Taken::Allowed
+    );
     until("a dead letter", || {
         let letters = must(services, "notification", &["dead-letters", "list", "--json"]).json();
         (letters["dead_letters"].as_array().unwrap().len() == 1).then_some(())
     });
     let elsewhere = run(services, "ingest", &["dead-letters", "list"], "");
     assert_ne!(elsewhere.status, 0);
-    assert!(elsewhere.err.contains("with notification; call it there"), "{elsewhere:?}");
+    assert!(
+        elsewhere.err.contains("with notification; call it there"),
+        "{elsewhere:?}"
+    );
     must(services, "notification", &["dead-letters", "drop", "--all"]);
 }
 
@@ -91,7 +104,10 @@ async fn the_services_work_with_the_rights_of_the_table() {
     let status: Value = must(&services, "indexing", &["status", "--json"]).json();
     assert!(status.to_string().contains("embedding-accepted"), "{status}");
     let audit = must(&services, "notification", &["audit"]).out;
-    assert!(audit.contains("IngestService/SubmitPapers") && audit.contains("SubscriptionService"), "{audit}");
+    assert!(
+        audit.contains("IngestService/SubmitPapers") && audit.contains("SubscriptionService"),
+        "{audit}"
+    );
     must(&services, "ingest", &["withdraw", "test:whales"]);
     until("the paper is gone", || (!found(&services)).then_some(()));
     for name in NAMES {
