@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::storage::StreamLimits;
 use common::bus::{Bus, BusError};
 use common::clock::Clock;
 use common::config::{BusConfig, COMMON_DEFAULTS, CommonConfig, Settings};
 use common::flow::{self, BUCKETS, Bucket, Consumption, FLOW, LOGS, SERVICES};
 use common::permissions::{bucket_stream, readable, streams};
+use common::storage::StreamLimits;
 use common::{journal, streams as stream_setup};
 use serde_json::{Value, json};
 use tests::certificates::Certificates;
@@ -110,7 +110,12 @@ pub async fn check() -> Answered {
 async fn set_up(server: &NatsServer) -> Bus {
     let bus = connect(server, flow::STREAM_MAKER).await.unwrap();
     stream_setup::ensure(&bus).await.unwrap();
-    journal::Journal::open(&bus, Duration::from_hours(24)).await.unwrap();
+    let day = Duration::from_hours(24);
+    let retention = journal::LogRetention {
+        deliveries: day,
+        pending: day,
+    };
+    journal::Journal::open(&bus, retention).await.unwrap();
     let login = password_of("operator");
     let mut operator = RawNats::connect(server.port, Some(("operator", &login))).unwrap();
     for route in &FLOW {
