@@ -220,7 +220,7 @@ impl AnswerMailbox {
 /// A sender's own part of a Feedback-ID: 5 to 15 characters, the same in all of its mails.
 fn feedback_sender(domain: &str) -> String {
     let hash = digest(&SHA256, domain.to_ascii_lowercase().as_bytes());
-    hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    domain::identity::hex(&hash.as_ref()[..6])
 }
 
 /// A line end is only allowed where it folds a header.

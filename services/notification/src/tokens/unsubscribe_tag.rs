@@ -31,14 +31,8 @@ impl Tokens {
     }
 
     fn unsubscribe_code(&self, subscriber: &str) -> String {
-        use std::fmt::Write as _;
-
         let mac = mac(self.keys.newest(), subscriber).finalize().into_bytes();
-        let mut code = String::with_capacity(2 * CODE_BYTES);
-        for byte in &mac[..CODE_BYTES] {
-            let _ = write!(code, "{byte:02x}");
-        }
-        code
+        domain::identity::hex(&mac[..CODE_BYTES])
     }
 }
 
