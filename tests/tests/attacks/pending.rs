@@ -13,6 +13,7 @@ use proto::subscriptions::v1::{Interest, SubscribeRequest, UnsubscribeRequest};
 use serde_json::Value;
 use standalone::{Children, DataFolder, Programs, Toolbox};
 use tests::killable::Killable;
+use tests::servers::nats_client;
 use tests::services::free_ports;
 use tests::{Platform, get, post, token, until};
 use tonic::Code;
@@ -99,7 +100,7 @@ impl Site {
 
     /// Entries and bytes of a stream.
     async fn stream(&self, name: &str) -> async_nats::jetstream::stream::Info {
-        let client = async_nats::connect(self.nats.nats_url().unwrap()).await.unwrap();
+        let client = nats_client(&self.nats.nats_url().unwrap()).await;
         let context = async_nats::jetstream::new(client);
         context.get_stream(name).await.unwrap().cached_info().clone()
     }
