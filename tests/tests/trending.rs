@@ -274,7 +274,7 @@ async fn votes_in_the_stream_of_an_earlier_release_still_count() {
     use proto::convert::to_wire_time;
 
     let servers = tests::servers::Servers::start().await;
-    let context = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    let context = jetstream::new(servers.nats_client().await);
     let papers = stream::Config {
         name: "PAPERS".to_owned(),
         subjects: vec!["papers.>".to_owned(), "attention.>".to_owned()],

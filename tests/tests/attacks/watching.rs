@@ -47,7 +47,7 @@ fn add(platform: &Platform, id: &str) {
 }
 
 async fn consumers(servers: &Servers) -> usize {
-    let context = jetstream::new(async_nats::connect(servers.nats()).await.unwrap());
+    let context = jetstream::new(servers.nats_client().await);
     let stream = context.get_stream("PAPERS").await.unwrap();
     stream.consumer_names().count().await
 }
