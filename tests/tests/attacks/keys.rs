@@ -96,7 +96,7 @@ async fn what_a_key_did_is_in_the_audit_log() {
     let mut subscriptions = SubscriptionServiceClient::new(stolen);
     let listed = subscriptions.list_subscribers(ListSubscribersRequest::default()).await;
     assert_eq!(listed.unwrap_err().code(), Code::PermissionDenied);
-    let operator = channel(&services.of("ingest").grpc, Some(&services.operator_key()));
+    let operator = channel(&services.of("notification").grpc, Some(&services.operator_key()));
     let operations = OperationsServiceClient::new(operator);
     for (method, code) in [
         ("broadsheet.ingest.v1.IngestService/SubmitPaper", "INVALID_ARGUMENT"),
