@@ -40,7 +40,7 @@ fn mails_are_signed_so_that_others_can_tell() {
         let all = |verified: bool| -> Vec<(String, bool)> {
             keys.iter().map(|key| (key.selector().to_owned(), verified)).collect()
         };
-        for mail in mails.iter().map(|mail| mail.as_bytes()) {
+        for mail in mails.iter().map(String::as_bytes) {
             assert_eq!(records.verify(mail), all(true), "{}", String::from_utf8_lossy(mail));
             for (from, to) in [
                 ("Subject: ", "Subject: x"),

@@ -2,6 +2,7 @@
 //! wrong it says what and which record to publish.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -126,7 +127,7 @@ fn an_empty_zone_fails_and_says_what_to_publish() {
         assert!(!publish.is_empty(), "{finding}");
         for record in publish {
             let [name, kind, value] = ["name", "type", "value"].map(|key| record[key].as_str().unwrap());
-            zone.push_str(&format!("{name} 60 IN {kind} {value}\n"));
+            writeln!(zone, "{name} 60 IN {kind} {value}").unwrap();
         }
     }
     // Who publishes just that, and the address of the mail server for bounces, passes; the suggested policy only watches.

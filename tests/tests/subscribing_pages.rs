@@ -17,7 +17,7 @@ const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy consensus","abs
 {"id":"arxiv:2402.14777","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals of drones over fields.","authors":["Eve Moss"],"categories":["cs.CV"]}
 {"id":"arxiv:2402.14778","title":"<b>Bold</b> hedgehogs & <script>alert(1)</script>","abstract":"About hedgehogs.","categories":["q-bio.PE"]}
 "#;
-const KEY: &str = "a secret of this test, long enough to be one";
+const KEY: &str = "a secret of this test that is long enough";
 
 /// A platform with papers, and its pages.
 struct Site {

@@ -243,3 +243,15 @@ async fn run(command: Command, clock: Clock) -> Result<(), CommandError> {
         Command::Client(command) => commands::run(*command, &clock).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_command_has_an_argument_twice() {
+        Cli::command().debug_assert();
+    }
+}

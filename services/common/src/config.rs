@@ -16,7 +16,6 @@ pub use self::bus::{BusConfig, BusLogin, BusTls};
 pub use self::secret::{Secret, SecretFileError, without_userinfo};
 pub use self::settings::{ConfigError, ConfigProblem, ENVIRONMENT_PREFIX, Settings, place_and_message};
 use crate::keys::{KeyFile, KeyRecord};
-use crate::storage::StreamLimits;
 use crate::tls::{ClientTls, ServerTls};
 
 mod transport;

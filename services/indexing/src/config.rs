@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::clock::Clock;
-use common::config::{CallerConfig, CommonConfig, Secret, Settings, TlsKeys, without_userinfo};
+use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys, without_userinfo};
 use common::kept_secret;
 use common::tasks::{self, Tasks};
 use common::tls::{self, ClientTls};

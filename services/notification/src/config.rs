@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::config::{CallerConfig, CommonConfig, Secret, Settings, TlsKeys};
+use common::config::{CallerConfig, CommonConfig, Settings, TlsKeys};
 use common::kept_secret;
 use common::tls::ClientTls;
 use domain::schedule::Schedule;

@@ -5,9 +5,9 @@
 //! the address carries a code.
 //!
 //! Anybody can send us a message that looks like a report, so it must name a return path that we gave a mail
-//! ([`crate::mail_ids`]): as its recipient, as the sender that it reports, or in the mail that it quotes. A Message-ID, which
-//! replies and archives quote, is no proof; from an operator, who is known, it is enough. A bounce about a mail of long ago
-//! is not believed either. Who is handed a whole mail with all headers could still forge one, and can end the subscription
+//! ([`crate::mail_ids`]): as its recipient, as the sender that it reports, or in the mail that it quotes. A complaint may name
+//! the CFBL-Feedback-ID of a mail instead. A Message-ID, which replies and archives quote, is no proof; from an operator, who is
+//! known, it is enough. A bounce about a mail of long ago is not believed either. Who is handed a whole mail with all headers could still forge one, and can end the subscription
 //! with its List-Unsubscribe in any case.
 
 pub mod maildir;
@@ -137,7 +137,8 @@ impl FeedbackHandler {
             subscriber: None,
             suppressed: false,
         };
-        let mut named = report.mails.iter().filter_map(|mail| self.mail(mail, from));
+        let kind = report.kind;
+        let mut named = report.mails.iter().filter_map(|mail| self.mail(mail, kind, from));
         let Some(mail) = named.find(|mail| self.is_believable(report.kind, mail)) else {
             FEEDBACK_UNPROVEN.inc();
             warn!(
@@ -189,12 +190,17 @@ impl FeedbackHandler {
         Ok(ended)
     }
 
-    fn mail(&self, named: &str, from: ReportSource) -> Option<MailReference> {
+    fn mail(&self, named: &str, kind: ReportKind, from: ReportSource) -> Option<MailReference> {
+        let by_complaint = || {
+            let complains = kind == ReportKind::Complaint;
+            complains.then(|| self.mail_ids.read_feedback_id(named)).flatten()
+        };
         let by_operator = || {
             let trusted = from == ReportSource::Operator;
             trusted.then(|| self.mail_ids.read_message_id(named)).flatten()
         };
-        self.mail_ids.read_return_path(named).or_else(by_operator)
+        let by_path = self.mail_ids.read_return_path(named);
+        by_path.or_else(by_complaint).or_else(by_operator)
     }
 
     fn is_believable(&self, kind: ReportKind, mail: &MailReference) -> bool {

@@ -36,7 +36,6 @@ mod window;
 use std::sync::Arc;
 
 use common::clock::Clock;
-use common::config::Secret;
 use common::flow;
 use common::journal::{Journal, LogRetention};
 use common::service::{Assembly, ServiceError};

@@ -1,8 +1,9 @@
-//! How mails are named, in Message-IDs and in return paths, so that a report about one can be believed.
+//! How mails are named, in Message-IDs, return paths and CFBL-Feedback-ID, so that a report about one can be believed.
 //!
-//! Both hold the subscriber's id, the serial of the mail and a code that only this platform can make (an HMAC). The codes
+//! All hold the subscriber's id, the serial of the mail and a code that only this platform can make (an HMAC). The codes
 //! differ: a Message-ID is quoted in replies and archives, so it proves nothing to somebody who sends us a mail. The return
-//! path is seen by mail servers, and by whoever is handed the whole mail with all of its headers.
+//! path is seen by mail servers, and by whoever is handed the whole mail with all of its headers. So is CFBL-Feedback-ID (RFC
+//! 9477), which names the mail in complaints and is good for nothing else.
 //!
 //! A Message-ID is `<id.serial.code@domain>`. Local parts of return paths have at most 64 characters (RFC 5321), so there id,
 //! serial and code are packed into 48 of them.
@@ -14,10 +15,19 @@ use lettre::Address;
 use sha2::Sha256;
 
 use crate::signing_keys::SigningKeys;
+use crate::tokens::UNSUBSCRIBE_TAG_CHARS;
 
-/// Most characters of a bounce address before the `@`, so that `+` and what names a mail still fit behind them.
-pub const MAX_BOUNCE_USER_CHARS: usize = 64 - 1 - PACKED_CHARS;
+/// Most characters of a bounce address before the `@`, so that `+` and what names a mail still fit behind them, or the tag of an
+/// address that unsubscribes.
+pub const MAX_BOUNCE_USER_CHARS: usize = 64
+    - 1
+    - if TAG_CHARS > PACKED_CHARS {
+        TAG_CHARS
+    } else {
+        PACKED_CHARS
+    };
 
+const TAG_CHARS: usize = 2 * ID_BYTES + UNSUBSCRIBE_TAG_CHARS;
 const PACKED_CHARS: usize = 48;
 const ID_BYTES: usize = 16;
 const CODE_BYTES: usize = 8;
@@ -49,6 +59,7 @@ pub struct MailReference {
 enum CodePurpose {
     MessageId,
     ReturnPath,
+    Complaint,
 }
 
 impl MailIds {
@@ -70,28 +81,46 @@ impl MailIds {
 
     /// The return path of the mail of a Message-ID. None for one that was not made here.
     pub fn return_path(&self, bounces: &Address, message_id: &str) -> Option<Address> {
+        let packed = self.packed(CodePurpose::ReturnPath, message_id)?;
+        Address::new(format!("{}+{packed}", bounces.user()), bounces.domain()).ok()
+    }
+
+    /// What names the mail of a Message-ID in complaints. None for one that was not made here.
+    pub fn feedback_id(&self, message_id: &str) -> Option<String> {
+        self.packed(CodePurpose::Complaint, message_id)
+    }
+
+    fn packed(&self, purpose: CodePurpose, message_id: &str) -> Option<String> {
         let (id, serial, _) = parts(message_id)?;
         let (id_bytes, moment) = (uuid::Uuid::try_parse(id).ok()?, packed_serial(serial)?);
-        let code = mac(self.keys.newest(), CodePurpose::ReturnPath, id, serial).finalize();
+        let code = mac(self.keys.newest(), purpose, id, serial).finalize();
         let mut packed = Vec::with_capacity(ID_BYTES + 6 + CODE_BYTES);
         packed.extend_from_slice(id_bytes.as_bytes());
         packed.extend_from_slice(&moment.to_be_bytes()[2..]);
         packed.extend_from_slice(&code.into_bytes()[..CODE_BYTES]);
-        let local = format!("{}+{}", bounces.user(), BASE32_DNSSEC.encode(&packed));
-        Address::new(local, bounces.domain()).ok()
+        Some(BASE32_DNSSEC.encode(&packed))
     }
 
     /// The mail of a return path, at whatever host receives bounces. None for one that was not made here.
     pub fn read_return_path(&self, address: &str) -> Option<MailReference> {
         let (local, _) = bare(address).rsplit_once('@')?;
         let (_, packed) = local.rsplit_once('+')?;
+        self.unpacked(CodePurpose::ReturnPath, packed)
+    }
+
+    /// The mail of a CFBL-Feedback-ID. None for one that was not made here.
+    pub fn read_feedback_id(&self, text: &str) -> Option<MailReference> {
+        self.unpacked(CodePurpose::Complaint, text.trim())
+    }
+
+    fn unpacked(&self, purpose: CodePurpose, packed: &str) -> Option<MailReference> {
         let packed = (packed.len() == PACKED_CHARS).then(|| BASE32_DNSSEC.decode(packed.as_bytes()).ok())??;
         let (id, rest) = packed.split_first_chunk::<ID_BYTES>()?;
         let (moment, code) = rest.split_first_chunk::<6>()?;
         let id = uuid::Uuid::from_bytes(*id).simple().to_string();
         let moment = moment.iter().fold(0, |moment, byte| (moment << 8) | u64::from(*byte));
         let serial = unpacked_serial(moment)?;
-        self.reference(CodePurpose::ReturnPath, &id, &serial, code)
+        self.reference(purpose, &id, &serial, code)
     }
 
     /// The mail of a Message-ID. None for one that was not made here.
@@ -120,6 +149,7 @@ fn mac(key: &Hmac<Sha256>, purpose: CodePurpose, id: &str, serial: &str) -> Hmac
     let purpose = match purpose {
         CodePurpose::MessageId => "message-id",
         CodePurpose::ReturnPath => "return-path",
+        CodePurpose::Complaint => "complaint",
     };
     key.clone().chain_update(format!("{purpose}:{id}.{serial}").as_bytes())
 }
@@ -166,7 +196,7 @@ mod tests {
     }
 
     fn bounces() -> Address {
-        "mailer-bounces1@in.example.org".parse().expect("an address")
+        "bounces@in.example.org".parse().expect("an address")
     }
 
     #[test]
@@ -184,8 +214,12 @@ mod tests {
             let read = ids.read_message_id(&message_id).expect("its own");
             assert_eq!((read.subscriber.as_str(), read.slot.is_some()), (ADA, slot), "{serial}");
             let path = ids.return_path(&bounces(), &message_id).expect("a return path");
-            assert_eq!(path.user().len(), 64);
+            assert_eq!(path.user().len(), "bounces+".len() + PACKED_CHARS);
             assert_eq!(ids.read_return_path(path.as_ref()), Some(read.clone()));
+            let feedback_id = ids.feedback_id(&message_id).expect("an id");
+            assert_eq!(ids.read_feedback_id(&feedback_id), Some(read.clone()));
+            assert!(!path.user().ends_with(&feedback_id), "neither makes the other");
+            assert_eq!(ids.read_return_path(&format!("b+{feedback_id}@in.example.org")), None);
             let upper = format!("<{}>", path.to_string().to_ascii_uppercase());
             assert_eq!(ids.read_return_path(&upper), Some(read), "servers change the case");
         }

@@ -130,21 +130,21 @@ impl MailWriter {
     }
 
     /// The mail that asks for consent. It has no unsubscribe header: there is no subscription yet.
-    pub fn confirmation(&self, content: &ConfirmationContent<'_>) -> Result<Mail, Error> {
+    pub fn confirmation(&self, asked: &ConfirmationContent<'_>) -> Result<Mail, Error> {
         let ConfirmationContent {
             to: email,
             confirm_url,
             decline_url,
             ..
-        } = *content;
-        let locale = Locale::of(content.language).to_value();
+        } = *asked;
+        let locale = Locale::of(asked.language).to_value();
         let context = context! { email, confirm_url, decline_url, locale, imprint => self.imprint.clone() };
         Ok(Mail {
             to: email.to_owned(),
             subject: self.subject("confirmation", &context)?,
             text: self.render("confirmation/body.txt", &context)?,
             html: Some(self.render_html("confirmation", &context)?),
-            message_id: content.message_id.clone(),
+            message_id: asked.message_id.clone(),
             list_unsubscribe_url: None,
             kind: MailKind::Confirmation,
         })

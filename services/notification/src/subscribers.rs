@@ -168,14 +168,6 @@ impl Subscriber {
         }
     }
 
-    /// Whose links, as of the epoch in which the subscription is once it is confirmed: one that has ended begins a new one.
-    pub fn confirmation_holder(&self) -> LinkHolder<'_> {
-        LinkHolder {
-            id: &self.id,
-            epoch: self.link_epoch + u64::from(!self.state.is_open()),
-        }
-    }
-
     /// Keeps a vote among the newest; one for the same paper was counted already.
     pub fn add_vote(&mut self, paper: &PaperId, now: Timestamp) {
         if self.votes.iter().any(|vote| vote.paper == *paper) {

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 
 use crate::signing_keys::SigningKeys;
+pub use unsubscribe_tag::UNSUBSCRIBE_TAG_CHARS;
 
 const CONFIRM_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 7);
 const PREFERENCES_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 60);

@@ -17,9 +17,14 @@ impl TrustStore {
     /// Reads the setting.
     pub fn read(settings: &mut Settings) -> Self {
         let file = settings.text("notification.ca_file");
-        Self {
+        let this = Self {
             file: (!file.is_empty()).then(|| PathBuf::from(file)),
+        };
+        if let Err(problem) = this.roots() {
+            settings.problem("notification.ca_file", &problem);
+            return Self::default();
         }
+        this
     }
 
     /// The operator's certificates; none where no file is named.
@@ -32,14 +37,14 @@ impl TrustStore {
         let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         for certificate in self.certificates()? {
             let added = roots.add(certificate);
-            added.map_err(|error| format!("notification.ca_file: {error}"))?;
+            added.map_err(|error| format!("holds an authority that cannot be used: {error}"))?;
         }
         Ok(roots)
     }
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let problem = |what: &dyn std::fmt::Display| format!("notification.ca_file: {}: {what}", file.display());
+    let problem = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
     let read = CertificateDer::pem_file_iter(file).map_err(|error| problem(&error))?;
     let read: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| problem(&error))?;
     if read.is_empty() {

@@ -122,6 +122,10 @@ fn unsubscription(to: &str) -> String {
     format!("From: somebody@example.net\r\nTo: {to}\r\nSubject: unsubscribe\r\n\r\nunsubscribe {EVE} please\r\n")
 }
 
+fn local_part(address: &str) -> &str {
+    address.split_once('@').unwrap().0
+}
+
 /// An address with its last character changed.
 fn forged(address: &str) -> String {
     let (local, host) = address.split_once('@').unwrap();
@@ -136,19 +140,24 @@ fn a_forged_address_unsubscribes_nobody_and_the_real_one_does() {
     let digest = sender.digest_to(EVE);
     let real = unsubscribe_address(&sender.digest_to(ADA));
     let of_eve = unsubscribe_address(&digest);
-    assert!(of_eve.split_once('@').unwrap().0.len() <= 64, "{of_eve}");
-    // What Ada knows who has seen Eve's Message-ID, and an address of her own.
+    assert!(local_part(&of_eve).len() <= 64, "{of_eve}");
+    // What Ada knows who was handed Eve's digest without List-Unsubscribe, and an address of her own.
     let message_id = header(&digest, "Message-ID");
     let (left, _) = message_id.trim_start_matches('<').split_once('@').unwrap();
     let (id, _) = left.split_once('.').unwrap();
-    let (own, _) = real.split_once('@').unwrap();
-    let code = &own[own.len() - 14..];
+    let complaints = header(&digest, "CFBL-Address");
+    let (complaints, _) = complaints.split_once(';').unwrap();
+    let complaint_id = header(&digest, "CFBL-Feedback-ID");
+    let (theirs, own) = (local_part(&of_eve), local_part(&real));
+    // With the code of her own address behind the name of Eve.
+    let (named, proven) = (&theirs[..theirs.len() - 12], &own[own.len() - 12..]);
     let forgeries = [
         forged(&of_eve),
+        complaints.to_owned(),
+        format!("bounces+{complaint_id}@in.mail.example.org"),
         "bounces@in.mail.example.org".to_owned(),
+        format!("{named}{proven}@in.mail.example.org"),
         format!("bounces+{id}@in.mail.example.org"),
-        format!("bounces+{id}.unsub.@in.mail.example.org"),
-        format!("bounces+{id}.unsub.{code}@in.mail.example.org"),
         format!("bounces+{left}@in.mail.example.org"),
         format!("x{}@in.mail.example.org", "+x".repeat(5_000)),
     ];

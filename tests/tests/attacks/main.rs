@@ -3,6 +3,8 @@
 //! A test is one attack: it passes when the attack has no effect beyond what the test states. The modules follow what is
 //! attacked. `just attacks` runs them all and counts them.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod bus;
 mod connections;
 mod keys;

@@ -361,8 +361,8 @@ async fn a_forged_bounce_suppresses_nobody() {
 fn a_key_that_is_taken_out_signs_no_link() {
     let folder = tempfile::tempdir().unwrap();
     let (old, fresh) = (
-        "an old secret of this test, long enough",
-        "a fresh secret of this test, long enough",
+        "an old secret of this test that is long enough",
+        "a fresh secret of this test that is long enough",
     );
     let start = |keys: &str| Platform::start_with(folder.path(), &[("BROADSHEET_NOTIFICATION__TOKEN_KEY", keys)]);
     let platform = start(old);

@@ -24,10 +24,9 @@ fn open(platform: &Platform) -> ServiceChannel {
 /// How a stream stands, as `broadsheet status` shows it.
 fn stream(platform: &Platform, name: &str) -> Value {
     let status = platform.must(&["status", "--json"]).json();
-    let streams = status["streams"].as_array().unwrap().iter();
+    let mut streams = status["streams"].as_array().unwrap().iter();
     streams
-        .filter(|one| one["name"] == name)
-        .next()
+        .find(|one| one["name"] == name)
         .unwrap_or_else(|| panic!("no {name} in {status}"))
         .clone()
 }
@@ -51,13 +50,7 @@ async fn unsubscribe(platform: &Platform, email: &str) {
         email: email.to_owned(),
     };
     let token = client.get_subscriber_token(request).await.unwrap().into_inner().token;
-    client
-        .unsubscribe(UnsubscribeRequest {
-            token,
-            ..UnsubscribeRequest::default()
-        })
-        .await
-        .unwrap();
+    client.unsubscribe(UnsubscribeRequest { token }).await.unwrap();
     let shown = platform.must(&["subscribers", "show", email, "--json"]).json();
     assert!(shown.to_string().to_lowercase().contains("unsubscribed"), "{shown}");
 }
@@ -121,8 +114,9 @@ async fn a_full_stream_of_papers_refuses_papers_alone_and_empties() {
     let mut papers = IngestServiceClient::new(open(&platform));
     let mut submit = async |number: u32| {
         let words = ["sleepy", "leaders", "elect", "seedlings", "between", "heartbeats"];
-        let text: Vec<String> = (0..2_500)
-            .map(|at| format!("{}{}", words[at % 6], (at as u32).wrapping_mul(number)))
+        let text: Vec<String> = (0..2_500_u32)
+            .zip(words.iter().cycle())
+            .map(|(at, word)| format!("{word}{}", at.wrapping_mul(number)))
             .collect();
         let mut text = text.join(" ");
         text.truncate(19_000);

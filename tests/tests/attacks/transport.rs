@@ -298,6 +298,7 @@ fn certificates_that_cannot_work_are_refused_at_the_check() {
             ("BROADSHEET_GRPC__TLS_KEY", key.to_owned()),
         ]
     };
+    let mail = vec![("BROADSHEET_NOTIFICATION__CA_FILE", key.clone())];
     let plain_redis = vec![
         ("BROADSHEET_NOTIFICATION__REDIS_URL", "redis://127.0.0.1:1".to_owned()),
         ("BROADSHEET_NOTIFICATION__REDIS_CA", certificate.clone()),
@@ -331,6 +332,7 @@ fn certificates_that_cannot_work_are_refused_at_the_check() {
             "cannot be read",
         ),
         (redis, "notification.redis_ca", "holds no certificate"),
+        (mail, "notification.ca_file", "holds no certificate"),
         (plain_redis, "notification.redis_url", "must begin with rediss://"),
     ] {
         let environment: Vec<(&str, &str)> = environment

@@ -131,6 +131,7 @@ async fn votes_without_a_cookie_move_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_reader_cookies_are_nobodys() {
+    const ADDRESS: &str = "203.0.113.9";
     let folder = tempfile::tempdir().unwrap();
     let limits = [
         ("BROADSHEET_WEB__READER_MINUTES", "0"),
@@ -138,7 +139,6 @@ async fn forged_reader_cookies_are_nobodys() {
     ];
     let platform = platform(folder.path(), &limits);
     let (stranger, admin) = (Stranger::of(&platform), platform.endpoint("admin"));
-    const ADDRESS: &str = "203.0.113.9";
     let first = stranger.vote(ADDRESS, "", OTHER);
     let sound = first.reader.unwrap();
     assert_eq!(

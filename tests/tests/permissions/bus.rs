@@ -10,8 +10,9 @@ use std::time::Duration;
 use common::bus::{Bus, BusError};
 use common::clock::Clock;
 use common::config::{BusConfig, COMMON_DEFAULTS, CommonConfig, Settings};
-use common::flow::{self, BUCKETS, Consumption, FLOW, LOGS, SERVICES};
+use common::flow::{self, BUCKETS, Bucket, Consumption, FLOW, LOGS, SERVICES};
 use common::permissions::{bucket_stream, readable, streams};
+use common::storage::StreamLimits;
 use common::{journal, streams as stream_setup};
 use serde_json::{Value, json};
 use tests::certificates::Certificates;
@@ -109,7 +110,12 @@ pub async fn check() -> Answered {
 async fn set_up(server: &NatsServer) -> Bus {
     let bus = connect(server, flow::STREAM_MAKER).await.unwrap();
     stream_setup::ensure(&bus).await.unwrap();
-    journal::Journal::open(&bus, Duration::from_hours(24)).await.unwrap();
+    let day = Duration::from_hours(24);
+    let retention = journal::LogRetention {
+        deliveries: day,
+        pending: day,
+    };
+    journal::Journal::open(&bus, retention).await.unwrap();
     let login = password_of("operator");
     let mut operator = RawNats::connect(server.port, Some(("operator", &login))).unwrap();
     for route in &FLOW {
@@ -193,20 +199,29 @@ fn subjects(trial: &mut Trial) {
     }
 }
 
+/// A log or bucket of the service's own.
+fn owns(service: &str, stream: &str) -> bool {
+    let logs = LOGS.iter().any(|log| log.stream == stream && log.owner == service);
+    let is_bucket = |bucket: &Bucket| bucket_stream(bucket.name) == stream && bucket.owner == service;
+    logs || BUCKETS.iter().any(is_bucket)
+}
+
+fn stream_of(subject: &str) -> &'static str {
+    flow::stream_of(subject).unwrap()
+}
+
 fn stream_requests(trial: &mut Trial) {
     let service = trial.service;
     let maker = service == flow::STREAM_MAKER;
     let shared = [
         flow::STREAM,
+        flow::ATTENTION_STREAM,
         flow::ADVISORY_STREAM,
         flow::DEAD_LETTER_STREAM,
         flow::AUDIT_STREAM,
     ];
     for stream in streams() {
-        let owned = LOGS.iter().any(|log| log.stream == stream && log.owner == service)
-            || BUCKETS
-                .iter()
-                .any(|bucket| bucket_stream(bucket.name) == stream && bucket.owner == service);
+        let owned = owns(service, &stream);
         let is = |name: &str| stream == name;
         let by_place = is(flow::STREAM) && service == flow::EVENT_KEEPER || is(flow::DEAD_LETTER_STREAM) && maker;
         let bucket = stream.starts_with("KV_");
@@ -245,7 +260,7 @@ fn consumers(trial: &mut Trial) {
     for route in FLOW.iter().filter(|route| seen.insert(route.subject)) {
         let expected = mine.contains(route.subject);
         trial.ask(
-            &format!("CONSUMER.CREATE.{}.fresh.{}", flow::STREAM, route.subject),
+            &format!("CONSUMER.CREATE.{}.fresh.{}", stream_of(route.subject), route.subject),
             expected,
         );
     }
@@ -261,15 +276,12 @@ fn consumers(trial: &mut Trial) {
         }
     }
     for stream in streams() {
-        let owned = LOGS.iter().any(|log| log.stream == stream && log.owner == service)
-            || BUCKETS
-                .iter()
-                .any(|bucket| bucket_stream(bucket.name) == stream && bucket.owner == service);
+        let owned = owns(service, &stream);
         let all_of_it = owned || stream == flow::AUDIT_STREAM && service == flow::STREAM_MAKER;
         trial.ask(&format!("CONSUMER.CREATE.{stream}.fresh"), all_of_it);
         trial.ask(
             &format!("CONSUMER.MSG.NEXT.{stream}.fresh"),
-            all_of_it || stream == flow::STREAM,
+            all_of_it || mine.iter().any(|subject| stream_of(subject) == stream),
         );
         // The old form, which says nothing of what is read.
         trial.ask(&format!("CONSUMER.DURABLE.CREATE.{stream}.fresh"), false);
@@ -282,17 +294,18 @@ fn smuggling(trial: &mut Trial) {
         return;
     }
     let allowed = *readable(trial.service).first().unwrap();
-    let subject = format!("CONSUMER.CREATE.{}.smuggler.{allowed}", flow::STREAM);
+    let own = stream_of(allowed);
+    let subject = format!("CONSUMER.CREATE.{own}.smuggler.{allowed}");
     let foreign = FLOW
         .iter()
         .find(|route| !readable(trial.service).contains(route.subject));
     let foreign = foreign.map_or("subscribers.>", |route| route.subject);
     for (stream, config) in [
-        (flow::STREAM, json!({ "name": "smuggler", "filter_subject": foreign })),
-        (flow::STREAM, json!({ "name": "smuggler", "filter_subject": ">" })),
-        (flow::STREAM, json!({ "name": "smuggler" })),
+        (own, json!({ "name": "smuggler", "filter_subject": foreign })),
+        (own, json!({ "name": "smuggler", "filter_subject": ">" })),
+        (own, json!({ "name": "smuggler" })),
         (
-            flow::STREAM,
+            own,
             json!({ "name": "smuggler", "filter_subjects": [allowed, foreign] }),
         ),
         (

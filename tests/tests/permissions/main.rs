@@ -8,6 +8,7 @@ use tests::services::NAMES;
 
 mod bus;
 mod grpc;
+mod journey;
 
 /// What was tried and how it was answered.
 #[derive(Debug, Default, Clone, Copy)]

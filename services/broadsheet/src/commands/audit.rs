@@ -17,9 +17,9 @@ pub struct AuditArgs {
     /// Hours to look back
     #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(i64).range(1..=10_000))]
     hours: i64,
-    /// Only calls with this key, by name
+    /// Only calls with the key of this name
     #[arg(long, value_name = "NAME")]
-    key: Option<String>,
+    by: Option<String>,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -38,7 +38,7 @@ pub async fn run(connect: &ConnectArgs, args: AuditArgs, clock: &Clock) -> Resul
             start_time: Some(to_wire_time(start)),
         };
         let page = operations.list_audit_entries(request).await?.into_inner();
-        let wanted = |entry: &&AuditEntry| args.key.as_ref().is_none_or(|name| entry.key_name == *name);
+        let wanted = |entry: &&AuditEntry| args.by.as_ref().is_none_or(|name| entry.key_name == *name);
         for entry in page.audit_entries.iter().filter(wanted) {
             print(entry, args.json);
         }

@@ -152,7 +152,7 @@ fn report(event: &Event) {
         Event::Disconnected => warn!("the connection to nats-server is lost; it is sought again"),
         Event::Connected => info!("connected to nats-server"),
         Event::SlowConsumer(subscription) => {
-            warn!(subscription, "messages of nats-server came faster than they were read")
+            warn!(subscription, "messages of nats-server came faster than they were read");
         }
         other => tracing::debug!(%other, "the connection to nats-server changed"),
     }

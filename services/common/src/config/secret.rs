@@ -193,7 +193,7 @@ mod tests {
             (&b"x"[..], 0o644, "is open to everybody on this machine (mode 0644)"),
             (b"\n", 0o600, "is empty"),
             (b"\xff", 0o600, "is not text in UTF-8"),
-            (&[b'x'; 65_537], 0o600, "is larger than 65536 bytes"),
+            (&vec![b'x'; 65_537][..], 0o600, "is larger than 65536 bytes"),
         ] {
             let refusal = read(content, mode).expect_err("a problem");
             assert!(refusal.contains(problem), "{refusal}");

@@ -344,7 +344,7 @@ impl Settings {
         if let Some(of) = key.strip_suffix("_file")
             && self.settings.get(of).is_some_and(|setting| setting.secret)
         {
-            return self.read_secret(of, value, origin, layer);
+            return self.read_secret(of, &value, origin, layer);
         }
         self.unknown(key, origin);
     }
@@ -369,8 +369,8 @@ impl Settings {
     }
 
     /// Sets a secret to what a file holds. An empty name means no file.
-    fn read_secret(&mut self, key: &str, path: Value, origin: &str, layer: Layer) {
-        if is_empty(&path) {
+    fn read_secret(&mut self, key: &str, path: &Value, origin: &str, layer: Layer) {
+        if is_empty(path) {
             return;
         }
         let path = PathBuf::from(path.as_str().map_or_else(|| path.to_string(), str::to_owned));

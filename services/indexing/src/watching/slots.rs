@@ -100,21 +100,21 @@ impl Drop for WatcherSlot {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().expect("an address"))
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
     }
 
     #[test]
     fn clients_and_all_together_have_limits_until_watches_end() {
         let slots = WatcherSlots::new(WatcherLimits { all: 3, per_client: 2 });
-        let first = slots.take(address("2001:db8::1")).expect("a place");
-        let _second = slots.take(address("2001:db8::2")).expect("a place");
-        let refused = slots.take(address("2001:db8::3")).expect_err("one household");
+        let first = slots.take(Some(address("2001:db8::1"))).expect("a place");
+        let _second = slots.take(Some(address("2001:db8::2"))).expect("a place");
+        let refused = slots.take(Some(address("2001:db8::3"))).expect_err("one household");
         assert_eq!(refused, WatcherLimit::Client(2));
-        let _other = slots.take(address("192.0.2.1")).expect("a place");
+        let _other = slots.take(Some(address("192.0.2.1"))).expect("a place");
         assert_eq!(slots.take(None).expect_err("full"), WatcherLimit::All(3));
         drop(first);
-        let again = slots.take(address("2001:db8::3")).expect("a place again");
+        let again = slots.take(Some(address("2001:db8::3"))).expect("a place again");
         drop(again);
         let _here = slots.take(None).expect("a place");
         assert_eq!(slots.lock().by_client.len(), 2);

@@ -256,9 +256,10 @@ async fn a_complaint_may_name_its_mail_by_the_feedback_id_alone() {
     let service = TestService::build();
     let handler = handler(&service);
     subscribe(&service).await;
+    let feedback_id = mail_ids().feedback_id(&message_id()).expect("an id");
     let message = ARF.replace(
-        "Message-ID: <0190a0b0c0d0e0f0.1772400000000@example.org>",
-        "CFBL-Feedback-ID: 0190a0b0c0d0e0f0.1772400000000@example.org",
+        "Message-ID: <0190a0b0c0d0e0f00190a0b0c0d0e0f0.1772400000000@example.org>",
+        &format!("CFBL-Feedback-ID: {feedback_id}"),
     );
     let result = handle(&handler, &message).await;
     assert_eq!((result.kind, result.suppressed), (ReportKind::Complaint, true));

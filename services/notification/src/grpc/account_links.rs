@@ -144,7 +144,7 @@ impl Notification {
 }
 
 /// As much of a subscription as a link shows that only ends it.
-fn only_state(known: &Subscriber) -> Subscription {
+pub fn only_state(known: &Subscriber) -> Subscription {
     Subscription {
         email: known.email.clone(),
         state: to_wire_state(known.state).into(),

@@ -78,7 +78,7 @@ impl MailerConfig {
             maildir: PathBuf::from(settings.text("notification.maildir")),
             bounce_address: bounce_address(&settings.get(
                 "notification.bounce_address",
-                "must be empty or an address such as bounces@example.org, of at most 15 characters before the @",
+                "must be empty or an address such as bounces@example.org, of at most 10 characters before the @",
                 |value| {
                     let text = value.as_str()?;
                     (text.is_empty() || bounce_address(text).is_some()).then(|| text.to_owned())

@@ -158,7 +158,7 @@ impl MessageBuilder {
         if let Some(mailbox) = self.answers.as_ref().filter(|mailbox| mailbox.takes_complaints) {
             headers.extend([
                 ("CFBL-Address", format!("{}; report=arf", mailbox.address)),
-                ("CFBL-Feedback-ID", mail.message_id.trim_matches(['<', '>']).to_owned()),
+                ("CFBL-Feedback-ID", self.complaint_id(&mail.message_id)),
             ]);
         }
         if let Some((name, _)) = headers.iter().find(|(_, value)| !is_header(value)) {
@@ -183,6 +183,15 @@ impl MessageBuilder {
             head,
             body: &mail.body,
         })
+    }
+
+    /// What names a mail in complaints; nobody who has seen its Message-ID alone can make it.
+    fn complaint_id(&self, message_id: &str) -> String {
+        let own = self
+            .return_paths
+            .as_ref()
+            .and_then(|paths| paths.ids.feedback_id(message_id));
+        own.unwrap_or_else(|| message_id.trim_matches(['<', '>']).to_owned())
     }
 
     /// The URL first: clients try the first that they know, and a request is answered at once.
@@ -211,7 +220,7 @@ impl AnswerMailbox {
 /// A sender's own part of a Feedback-ID: 5 to 15 characters, the same in all of its mails.
 fn feedback_sender(domain: &str) -> String {
     let hash = digest(&SHA256, domain.to_ascii_lowercase().as_bytes());
-    hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    domain::identity::hex(&hash.as_ref()[..6])
 }
 
 /// A line end is only allowed where it folds a header.

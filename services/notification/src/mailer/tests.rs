@@ -432,7 +432,7 @@ fn value(headers: &[(String, String)], name: &str) -> Option<String> {
 fn a_digest_says_where_to_unsubscribe_and_complain() {
     const ID: &str = "0123456789abcdef0123456789abcdef";
     let mail = EncodedMail {
-        message_id: format!("<{ID}.1772400000000@example.org>"),
+        message_id: crate::testing::mail_ids().message_id(ID, "1772400000000"),
         ..mail()
     };
     let builder = builder_with_answers("bounces99@in.example.org", true);
@@ -452,7 +452,7 @@ fn a_digest_says_where_to_unsubscribe_and_complain() {
     );
     assert_eq!(
         value(&found, "CFBL-Feedback-ID"),
-        Some(format!("{ID}.1772400000000@example.org"))
+        crate::testing::mail_ids().feedback_id(&mail.message_id)
     );
 }
 

@@ -63,7 +63,7 @@ async fn check_key(dns: &dyn DnsSource, settings: &DkimKeySettings) -> SenderFin
     let record = DnsRecord::text(&name, &own_record);
     let texts = match dns.texts(&name).await {
         Ok(texts) => texts,
-        Err(failure) => return SenderFinding::unanswered(check, failure),
+        Err(failure) => return SenderFinding::unanswered(check, &failure),
     };
     let fail = |found: String, advice: &str| SenderFinding::fail(check, found, advice).publishing(record.clone());
     let text = match texts.as_slice() {

@@ -43,7 +43,7 @@ pub async fn check(dns: &dyn DnsSource, domains: &AlignedDomains<'_>) -> SenderF
                           quarantine once everything that sends for the domain is aligned";
             return SenderFinding::fail(CHECK, format!("{} has no policy", domains.from), advice).publishing(missing);
         }
-        Err(DmarcProblem::Dns(failure)) => return SenderFinding::unanswered(CHECK, failure),
+        Err(DmarcProblem::Dns(failure)) => return SenderFinding::unanswered(CHECK, &failure),
         Err(DmarcProblem::Record(problem)) => {
             return SenderFinding::fail(CHECK, problem, "publish one sound record").publishing(missing);
         }

@@ -65,7 +65,7 @@ impl SenderFinding {
     }
 
     /// DNS gave no answer.
-    pub fn unanswered(check: &'static str, failure: impl ToString) -> Self {
+    pub fn unanswered(check: &'static str, failure: &impl ToString) -> Self {
         Self::fail(
             check,
             failure.to_string(),

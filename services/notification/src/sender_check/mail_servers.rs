@@ -10,7 +10,7 @@ const MAX_SERVERS: usize = 10;
 /// Checks the domain of the return path.
 pub async fn check(dns: &dyn DnsSource, domain: &str) -> SenderFinding {
     let finding = check_domain(dns, domain).await;
-    finding.unwrap_or_else(|failure| SenderFinding::unanswered(CHECK, failure))
+    finding.unwrap_or_else(|failure| SenderFinding::unanswered(CHECK, &failure))
 }
 
 async fn check_domain(dns: &dyn DnsSource, domain: &str) -> Result<SenderFinding, DnsFailure> {

@@ -22,7 +22,7 @@ pub async fn check(dns: &dyn DnsSource, host: &str, addresses: &[IpAddr]) -> Vec
     let mut findings = Vec::new();
     for ip in addresses {
         let finding = check_address(dns, host, *ip).await;
-        findings.push(finding.unwrap_or_else(|failure| SenderFinding::unanswered(CHECK, failure)));
+        findings.push(finding.unwrap_or_else(|failure| SenderFinding::unanswered(CHECK, &failure)));
     }
     findings
 }

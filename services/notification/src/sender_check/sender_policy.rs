@@ -18,7 +18,7 @@ pub async fn check(dns: &dyn DnsSource, sender: &SenderIdentity, addresses: &[Ip
     let domain = sender.envelope.domain();
     let records = match spf::records(dns, domain).await {
         Ok(records) => records,
-        Err(failure) => return SenderFinding::unanswered(CHECK, failure),
+        Err(failure) => return SenderFinding::unanswered(CHECK, &failure),
     };
     let mechanisms = match addresses {
         [] => UNKNOWN_ADDRESS.to_owned(),
@@ -46,7 +46,7 @@ pub async fn check(dns: &dyn DnsSource, sender: &SenderIdentity, addresses: &[Ip
             let found = format!("{domain}: {record}: {problem}");
             return SenderFinding::fail(CHECK, found, "publish a sound record").publishing(fresh);
         }
-        SpfResult::TempError(failure) => return SenderFinding::unanswered(CHECK, failure),
+        SpfResult::TempError(failure) => return SenderFinding::unanswered(CHECK, &failure),
         SpfResult::Pass => {
             let found = format!("{domain}: {record}: every machine on the internet may send");
             return SenderFinding::fail(CHECK, found, "name the addresses, and end with -all").publishing(fresh);

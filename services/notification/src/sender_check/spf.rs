@@ -100,7 +100,7 @@ type Checked<T> = Result<T, SpfResult>;
 
 impl SpfEvaluation<'_> {
     async fn check_host(&mut self, domain: &str) -> Checked<SpfResult> {
-        let found = records(self.dns, domain).await.map_err(temporary)?;
+        let found = records(self.dns, domain).await.map_err(|failure| temporary(&failure))?;
         let text = match found.as_slice() {
             [] => return Ok(SpfResult::None),
             [text] => text,
@@ -147,7 +147,7 @@ impl SpfEvaluation<'_> {
             SpfMechanism::Exists(target) => {
                 let target = self.expand(target, domain)?;
                 self.count_lookup()?;
-                let found = self.dns.ipv4(&target).await.map_err(temporary)?;
+                let found = self.dns.ipv4(&target).await.map_err(|failure| temporary(&failure))?;
                 self.count_void(&found)?;
                 Ok(!found.is_empty())
             }
@@ -169,7 +169,11 @@ impl SpfEvaluation<'_> {
     async fn mail_server(&mut self, target: Option<&str>, lengths: PrefixLengths, domain: &str) -> Checked<bool> {
         let target = self.target(target, domain)?;
         self.count_lookup()?;
-        let servers = self.dns.mail_servers(&target).await.map_err(temporary)?;
+        let servers = self
+            .dns
+            .mail_servers(&target)
+            .await
+            .map_err(|failure| temporary(&failure))?;
         self.count_void(&servers)?;
         if servers.len() > MAX_NAMES {
             return Err(permanent(format!("{target} has more than {MAX_NAMES} mail servers")));
@@ -205,7 +209,7 @@ impl SpfEvaluation<'_> {
         } else {
             (self.dns.ipv6(name).await, lengths.ipv6)
         };
-        let found = found.map_err(temporary)?;
+        let found = found.map_err(|failure| temporary(&failure))?;
         if void == Void::Counts {
             self.count_void(&found)?;
         }
@@ -251,7 +255,7 @@ fn contains(network: IpAddr, length: u8, ip: IpAddr) -> bool {
     IpNet::new(network, length).is_ok_and(|network| network.contains(&ip))
 }
 
-fn temporary(failure: DnsFailure) -> SpfResult {
+fn temporary(failure: &DnsFailure) -> SpfResult {
     SpfResult::TempError(failure.to_string())
 }
 

@@ -12,6 +12,8 @@ use super::{Tokens, signed};
 const MARK: &str = ".unsub.";
 /// 56 bits. A guess costs a mail, so they cannot be found by trying.
 const CODE_BYTES: usize = 7;
+/// Characters that a tag takes beside the subscriber's id.
+pub const UNSUBSCRIBE_TAG_CHARS: usize = MARK.len() + 2 * CODE_BYTES;
 
 impl Tokens {
     /// The tag of a subscriber.
@@ -29,14 +31,8 @@ impl Tokens {
     }
 
     fn unsubscribe_code(&self, subscriber: &str) -> String {
-        use std::fmt::Write as _;
-
         let mac = mac(self.keys.newest(), subscriber).finalize().into_bytes();
-        let mut code = String::with_capacity(2 * CODE_BYTES);
-        for byte in &mac[..CODE_BYTES] {
-            let _ = write!(code, "{byte:02x}");
-        }
-        code
+        domain::identity::hex(&mac[..CODE_BYTES])
     }
 }
 
@@ -66,7 +62,7 @@ mod tests {
     fn a_tag_names_its_subscriber_however_it_is_spelt() {
         let tokens = Tokens::new(SigningKeys::single(b"secret"));
         let tag = tokens.unsubscribe_tag(ADA);
-        assert_eq!(tag.len(), ADA.len() + MARK.len() + 2 * CODE_BYTES);
+        assert_eq!(tag.len(), ADA.len() + UNSUBSCRIBE_TAG_CHARS);
         assert_eq!(tokens.unsubscribed_by(&tag).as_deref(), Some(ADA));
         assert_eq!(tokens.unsubscribed_by(&tag.to_uppercase()).as_deref(), Some(ADA));
     }

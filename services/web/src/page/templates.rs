@@ -3,6 +3,8 @@
 /// Name and source of every template.
 pub const ALL: &[(&str, &str)] = &[
     ("about.html", include_str!("../templates/about.html")),
+    ("account.html", include_str!("../templates/account.html")),
+    ("account_mailed.html", include_str!("../templates/account_mailed.html")),
     ("author.html", include_str!("../templates/author.html")),
     ("categories.html", include_str!("../templates/categories.html")),
     ("category.html", include_str!("../templates/category.html")),

@@ -154,7 +154,7 @@ fn the_full_preferences_page() {
     for act in [
         "set-webhook",
         "rotate-webhook",
-        "revoke",
+        "data-action=\"revoke\"",
         "/preferences/delete",
         "/preferences/export",
     ] {

@@ -179,7 +179,7 @@ impl RunnerFixture {
 
 #[tokio::test]
 async fn a_replica_that_died_loses_its_lease_after_its_length() {
-    let mut fixture = RunnerFixture::start().await;
+    let mut fixture = Box::pin(RunnerFixture::start()).await;
     let (dead, other) = (FakeSource::new(&[FakeFetch::Hang]), FakeSource::new(&[FakeFetch::Page]));
     fixture.run(1, &dead).await;
     dead.until_fetched(1).await;
@@ -199,7 +199,7 @@ async fn a_replica_that_died_loses_its_lease_after_its_length() {
 
 #[tokio::test]
 async fn heartbeats_keep_a_lease() {
-    let mut fixture = RunnerFixture::start().await;
+    let mut fixture = Box::pin(RunnerFixture::start()).await;
     let (slow, other) = (FakeSource::new(&[FakeFetch::Hang]), FakeSource::new(&[FakeFetch::Page]));
     fixture.run(1, &slow).await;
     slow.until_fetched(1).await;
@@ -219,7 +219,7 @@ async fn heartbeats_keep_a_lease() {
 
 #[tokio::test]
 async fn a_source_that_asks_for_a_pause_is_left_alone() {
-    let mut fixture = RunnerFixture::start().await;
+    let mut fixture = Box::pin(RunnerFixture::start()).await;
     let pause = Duration::from_hours(6);
     let source = FakeSource::new(&[FakeFetch::Busy(pause), FakeFetch::Page]);
     fixture.run(1, &source).await;
@@ -240,7 +240,7 @@ async fn a_source_that_asks_for_a_pause_is_left_alone() {
 
 #[tokio::test]
 async fn a_panic_in_a_source_is_a_failed_page() {
-    let mut fixture = RunnerFixture::start().await;
+    let mut fixture = Box::pin(RunnerFixture::start()).await;
     let source = FakeSource::new(&[FakeFetch::Panic, FakeFetch::Page]);
     fixture.run(1, &source).await;
     let state = fixture
@@ -256,7 +256,7 @@ async fn a_panic_in_a_source_is_a_failed_page() {
 
 #[tokio::test]
 async fn a_state_of_another_release_is_neither_used_nor_replaced() {
-    let mut fixture = RunnerFixture::start().await;
+    let mut fixture = Box::pin(RunnerFixture::start()).await;
     let bucket = fixture.bus().jetstream().get_key_value("ingest-sources").await;
     let bucket = bucket.expect("the bucket");
     let strange = r#"{"stopped_until_the_moon_is_full":true}"#;
