@@ -234,6 +234,11 @@ async fn make(bus: &Bus, config: stream::Config) -> Result<(), BusError> {
 }
 
 fn is_as_wanted(found: &stream::Config, wanted: &stream::Config) -> bool {
+    // The server names what is not compressed.
+    let uncompressed = found
+        .compression
+        .clone()
+        .filter(|found| *found == stream::Compression::None);
     let so = stream::Config {
         description: wanted.description.clone(),
         subjects: wanted.subjects.clone(),
@@ -244,7 +249,7 @@ fn is_as_wanted(found: &stream::Config, wanted: &stream::Config) -> bool {
         num_replicas: wanted.num_replicas,
         storage: wanted.storage,
         retention: wanted.retention,
-        compression: wanted.compression.clone(),
+        compression: wanted.compression.clone().or(uncompressed),
         duplicate_window: wanted.duplicate_window,
         allow_direct: wanted.allow_direct,
         ..found.clone()
