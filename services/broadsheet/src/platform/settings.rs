@@ -142,7 +142,13 @@ mod tests {
     use super::*;
 
     /// Named like secrets, but the names of files.
-    const FILES: [&str; 2] = ["grpc.tls_key", "nats.tls_key"];
+    const FILES: [&str; 5] = [
+        "grpc.tls_key",
+        "grpc.tls_client_key",
+        "nats.tls_key",
+        "indexing.qdrant_client_key",
+        "notification.redis_client_key",
+    ];
 
     #[test]
     fn what_is_named_like_a_secret_is_marked_as_one() {
