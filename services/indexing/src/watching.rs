@@ -67,7 +67,7 @@ enum FeedItem {
 }
 
 /// The reader of the stream and its watchers.
-pub struct PaperFeed {
+pub struct PaperWatches {
     bus: Bus,
     clock: Clock,
     tasks: Tasks,
@@ -86,7 +86,7 @@ pub struct WatchedPapers {
     pub end: oneshot::Receiver<Status>,
 }
 
-impl PaperFeed {
+impl PaperWatches {
     /// With nobody watching.
     pub fn new(bus: Bus, clock: Clock, tasks: Tasks, tokens: ResumeTokens, limits: WatcherLimits) -> Arc<Self> {
         Arc::new(Self {

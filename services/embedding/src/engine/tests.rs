@@ -92,7 +92,7 @@ fn best_effort(content: &str) -> InputText {
 }
 
 #[tokio::test]
-async fn texts_of_strangers_wait_for_all_others_and_fill_no_queue_but_their_own() {
+async fn texts_of_strangers_wait_and_fill_no_queue_but_their_own() {
     let capacity = QueueCapacity {
         interactive: 10_000,
         bulk: 10_000,
