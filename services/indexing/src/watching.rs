@@ -63,7 +63,7 @@ struct WatchedPaper {
 enum FeedItem {
     Paper(Arc<WatchedPaper>),
     /// Papers may be missing here, because the reader lost the stream.
-    Gap,
+    Interruption,
 }
 
 /// The reader of the stream and its watchers.
@@ -111,7 +111,7 @@ impl PaperWatches {
                 }
                 self.is_reading.send_replace(false);
                 // Nobody may be watching.
-                let _ = self.feed.send(FeedItem::Gap);
+                let _ = self.feed.send(FeedItem::Interruption);
                 self.clock.sleep(PAUSE).await;
             }
         };
@@ -148,7 +148,7 @@ impl PaperWatches {
             let problem = format!("{limit}; end one, or try again later");
             status::exhausted(problem, RETRY_AFTER)
         })?;
-        // In this order nothing is missed: what comes behind the newest message is handed out by the reader, or a gap is.
+        // In this order nothing is missed: the reader hands out what comes behind the newest message, or an interruption.
         let feed = self.feed.subscribe();
         self.until_reading().await?;
         let newest = replay::newest(&self.bus).await.map_err(status::unavailable)?;
