@@ -157,6 +157,7 @@ async fn a_text_that_would_be_late_is_refused_at_once() {
     let Err(refusal) = late else { panic!("must be refused") };
     assert_eq!((refusal.full.waiting, refusal.full.capacity), (5, 4));
     let in_time = engine.submit(vec![text(Query, "#5")], within(60)).expect("time enough");
+    until_tokenized(&engine, 2).await;
     control.release();
     assert_eq!(control.release_next().await, ModelCall::Batch(vec![3, 5]));
     for pending in [waiting, behind].into_iter().chain(in_time) {
