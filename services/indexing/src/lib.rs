@@ -30,7 +30,7 @@ use crate::opening::Opening;
 use crate::state::IndexingCell;
 use crate::trending::TrendingPapers;
 use crate::verify::RegistryClient;
-use crate::watching::{PaperFeed, ResumeTokens};
+use crate::watching::{PaperWatches, ResumeTokens};
 
 /// Name of the service.
 pub const NAME: &str = "indexing";
@@ -60,7 +60,7 @@ pub fn start(config: IndexingConfig, assembly: &mut Assembly) -> Result<(), Serv
         clock: assembly.clock(),
         tasks: assembly.tasks(),
     };
-    let watches = PaperFeed::new(
+    let watches = PaperWatches::new(
         assembly.bus().clone(),
         assembly.clock(),
         assembly.tasks(),

@@ -63,11 +63,11 @@ struct WatchedPaper {
 enum FeedItem {
     Paper(Arc<WatchedPaper>),
     /// Papers may be missing here, because the reader lost the stream.
-    Gap,
+    Interruption,
 }
 
 /// The reader of the stream and its watchers.
-pub struct PaperFeed {
+pub struct PaperWatches {
     bus: Bus,
     clock: Clock,
     tasks: Tasks,
@@ -86,7 +86,7 @@ pub struct WatchedPapers {
     pub end: oneshot::Receiver<Status>,
 }
 
-impl PaperFeed {
+impl PaperWatches {
     /// With nobody watching.
     pub fn new(bus: Bus, clock: Clock, tasks: Tasks, tokens: ResumeTokens, limits: WatcherLimits) -> Arc<Self> {
         Arc::new(Self {
@@ -111,7 +111,7 @@ impl PaperFeed {
                 }
                 self.is_reading.send_replace(false);
                 // Nobody may be watching.
-                let _ = self.feed.send(FeedItem::Gap);
+                let _ = self.feed.send(FeedItem::Interruption);
                 self.clock.sleep(PAUSE).await;
             }
         };
@@ -148,7 +148,7 @@ impl PaperFeed {
             let problem = format!("{limit}; end one, or try again later");
             status::exhausted(problem, RETRY_AFTER)
         })?;
-        // In this order nothing is missed: what comes behind the newest message is handed out by the reader, or a gap is.
+        // In this order nothing is missed: the reader hands out what comes behind the newest message, or an interruption.
         let feed = self.feed.subscribe();
         self.until_reading().await?;
         let newest = replay::newest(&self.bus).await.map_err(status::unavailable)?;

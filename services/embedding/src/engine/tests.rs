@@ -92,7 +92,7 @@ fn best_effort(content: &str) -> InputText {
 }
 
 #[tokio::test]
-async fn texts_of_strangers_wait_for_all_others_and_fill_no_queue_but_their_own() {
+async fn texts_of_strangers_wait_and_fill_no_queue_but_their_own() {
     let capacity = QueueCapacity {
         interactive: 10_000,
         bulk: 10_000,
@@ -157,6 +157,7 @@ async fn a_text_that_would_be_late_is_refused_at_once() {
     let Err(refusal) = late else { panic!("must be refused") };
     assert_eq!((refusal.full.waiting, refusal.full.capacity), (5, 4));
     let in_time = engine.submit(vec![text(Query, "#5")], within(60)).expect("time enough");
+    until_tokenized(&engine, 2).await;
     control.release();
     assert_eq!(control.release_next().await, ModelCall::Batch(vec![3, 5]));
     for pending in [waiting, behind].into_iter().chain(in_time) {

@@ -26,12 +26,12 @@ use crate::search::pages::{PageToken, ResultList, ResultLists, ResultPage, finge
 use crate::search::plan::SearchPlan;
 use crate::state::{IndexingCell, IndexingState};
 use crate::store::{Facet, FacetCount, ListPosition, Store};
-use crate::watching::PaperFeed;
+use crate::watching::PaperWatches;
 
 /// SearchService.
 pub struct SearchHandler {
     pub indexing: IndexingCell,
-    pub watches: Arc<PaperFeed>,
+    pub watches: Arc<PaperWatches>,
     pub clock: Clock,
     pub lists: ResultLists,
     pub trending_lists: ResultLists<TrendingScore>,

@@ -76,7 +76,7 @@ impl Watcher {
                     }
                 }
                 Ok(FeedItem::Paper(_)) => {}
-                Ok(FeedItem::Gap) | Err(RecvError::Closed) => {
+                Ok(FeedItem::Interruption) | Err(RecvError::Closed) => {
                     return Status::unavailable(
                         "the stream of papers was interrupted; watch again with the last resume_token",
                     );

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_has_so_many_requests_at_a_time_and_leaves_nothing_behind() {
+    fn a_client_has_so_many_requests_at_a_time_and_no_more() {
         let limiter = ConcurrencyLimiter::new(2);
         let begin = |address: &str| limiter.begin(address.parse().expect("an address"));
         let (first, second) = (begin("192.0.2.1"), begin("192.0.2.1"));

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use common::keys::KeyHolder;
 use proto::delivery::v1::delivery_service_server::DeliveryService as _;
 use proto::subscriptions::v1::{Exclusions, Format, Schedule};
 use tonic::{Code, Request};
@@ -19,7 +20,10 @@ fn service() -> TestService {
 }
 
 async fn ask(service: &TestService, request: PreviewDigestRequest) -> Result<PreviewDigestResponse, Status> {
-    let answer = front_door(service).preview_digest(Request::new(request)).await;
+    let mut request = Request::new(request);
+    // Previews by address are for operators.
+    request.extensions_mut().insert(KeyHolder::local());
+    let answer = front_door(service).preview_digest(request).await;
     answer.map(tonic::Response::into_inner)
 }
 
@@ -56,7 +60,10 @@ fn like(id: &str) -> Interest {
 #[tokio::test]
 async fn strangers_wait_for_the_encoder_and_subscribers_do_not() {
     let service = service();
-    let reader = service.reader(ADA, &["cats"]).await;
+    let email = domain::EmailAddress::parse(ADA).expect("an address");
+    let preferences = service.preferences(&["cats"]);
+    let subscribed = service.subscriptions.subscribe(&email, "ada", &preferences);
+    subscribed.await.expect("subscribed");
     *service.encoder.busy.lock().expect("unpoisoned") = Some(Duration::from_secs(7));
     let refusal = ask(&service, of_nobody(in_words(&["cats"], 1)))
         .await
@@ -67,9 +74,7 @@ async fn strangers_wait_for_the_encoder_and_subscribers_do_not() {
         (Code::ResourceExhausted, Some(Duration::from_secs(7)))
     );
     let of_reader = PreviewDigestRequest {
-        token: service
-            .tokens
-            .issue(Scope::Preferences, reader.link_holder(), service.clock.now()),
+        token: service.tokens.issue(Scope::Preferences, holder("ada"), service.now),
         ..of_nobody(in_words(&["dogs"], 1))
     };
     let answer = ask(&service, of_reader).await.expect("composed");
