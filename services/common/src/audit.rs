@@ -123,7 +123,8 @@ impl AuditPublisher {
                 entry = self.entries.recv() => entry,
                 () = stop.cancelled() => break,
             };
-            let Some(entry) = entry else { return };
+            // A process that cannot start drops its log before the stop. Its error says why, and this end is none.
+            let Some(entry) = entry else { return stop.cancelled().await };
             self.publish(entry).await;
         }
         while let Ok(entry) = self.entries.try_recv() {

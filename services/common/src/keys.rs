@@ -463,7 +463,7 @@ mod tests {
         };
         let hash = "0".repeat(64);
         for (text, problem) in [
-            ("nonsense".to_owned(), "TOML"),
+            ("nonsense".to_owned(), "line 1"),
             (key("12", "\"read\""), "64 hexadecimal digits"),
             (key(&hash, ""), "scopes is empty"),
             (key(&hash, "\"root\""), "is not one of read, submit, readers, operate"),

@@ -23,11 +23,11 @@ use crate::metrics;
 use crate::page::{PageRenderer, UNAVAILABLE};
 pub use buckets::RateDecision;
 use buckets::TokenBuckets;
-use concurrency::ConcurrencyLimiter;
+use concurrency::{AnsweredRequest, ConcurrencyLimiter};
 
 /// Longest body of a request, in bytes.
 pub const LONGEST_BODY: usize = 256 << 10;
-/// How much of a longer body is read and discarded, because a client still sending may never read the response.
+/// How much of the body of a refused request is read and discarded, because a client still sending may never read the response.
 const MAX_DISCARDED: usize = 2 << 20;
 /// For how long it is read.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -159,6 +159,12 @@ struct CountedRequest {
     decision: RateDecision,
 }
 
+/// A request that is within all limits, until it has its response.
+struct AdmittedRequest {
+    counted: Option<CountedRequest>,
+    _answered: Option<AnsweredRequest>,
+}
+
 impl RateLimiter {
     /// With no client known yet; refusals are rendered by `pages`.
     pub fn new(rates: RateLimits, pages: Arc<PageRenderer>, clock: Clock) -> Self {
@@ -202,14 +208,18 @@ impl RateLimiter {
         })
     }
 
-    /// Counts a request and the text of its address; the response where either is too much.
+    /// Counts a request, the text of its address and, where it has text embedded, what is being answered at the same time; the
+    /// response where one of these is too much.
     fn admit(
         &self,
         caller: &Caller,
         request: &Request,
         route: &str,
         audience: Audience,
-    ) -> Result<Option<CountedRequest>, Box<Response>> {
+    ) -> Result<AdmittedRequest, Box<Response>> {
+        if let Some(refusal) = too_large(&self.pages, audience, request) {
+            return Err(Box::new(refusal));
+        }
         let of_request = RequestBudget::for_request(request, route).map(|budget| (budget, 1));
         let of_text = (RequestBudget::Text, text_of_address(request, route));
         let mut counted = None;
@@ -223,7 +233,18 @@ impl RateLimiter {
             }
             counted.get_or_insert(one);
         }
-        Ok(counted)
+        let embeds = TEXT_ROUTES.contains(&route) || OTHER_TEXT_ROUTES.contains(&route);
+        let mut answered = None;
+        if embeds && !caller.address().is_loopback() {
+            answered = self.concurrency.begin(caller.address());
+            if answered.is_none() {
+                return Err(Box::new(self.refuse_concurrent(audience)));
+            }
+        }
+        Ok(AdmittedRequest {
+            counted,
+            _answered: answered,
+        })
     }
 
     /// The response to a request over a budget.
@@ -233,9 +254,7 @@ impl RateLimiter {
         set_rate_headers(response.headers_mut(), budget, per_minute, 0, wait);
         response
     }
-}
 
-impl RateLimiter {
     /// The response to a client that has as many requests answered as may be.
     fn refuse_concurrent(&self, audience: Audience) -> Response {
         metrics::rate_limited(RequestBudget::Text.name());
@@ -274,30 +293,20 @@ pub async fn enforce(
     next: Next,
 ) -> Response {
     let audience = Audience::of_path(request.uri().path());
-    if let Some(response) = too_large(&limiter.pages, audience, &request) {
-        let body = axum::body::to_bytes(request.into_body(), MAX_DISCARDED);
-        let _ = limiter.clock.timeout(DISCARD_TIMEOUT, body).await;
-        return response;
-    }
     let route = request
         .extensions()
         .get::<MatchedPath>()
-        .map_or("", MatchedPath::as_str);
+        .map_or_else(String::new, |route| route.as_str().to_owned());
+    let admitted = match limiter.admit(&caller, &request, &route, audience) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            let body = axum::body::to_bytes(request.into_body(), MAX_DISCARDED);
+            let _ = limiter.clock.timeout(DISCARD_TIMEOUT, body).await;
+            return *refusal;
+        }
+    };
     let calls_webhook = route.starts_with("/preferences/webhook");
     let timeout = if calls_webhook { WEBHOOK_TIMEOUT } else { TIMEOUT };
-    let counted = match limiter.admit(&caller, &request, route, audience) {
-        Ok(counted) => counted,
-        Err(refusal) => return *refusal,
-    };
-    let embeds = TEXT_ROUTES.contains(&route) || OTHER_TEXT_ROUTES.contains(&route);
-    let _answered = if embeds && !caller.address().is_loopback() {
-        let Some(answered) = limiter.concurrency.begin(caller.address()) else {
-            return limiter.refuse_concurrent(audience);
-        };
-        Some(answered)
-    } else {
-        None
-    };
     let Some(mut response) = limiter.clock.timeout(timeout, next.run(request)).await else {
         return timed_out(&limiter.pages, audience);
     };
@@ -305,7 +314,7 @@ pub async fn enforce(
         budget,
         per_minute,
         decision: RateDecision::Granted { left, full_in },
-    }) = counted
+    }) = admitted.counted
     {
         set_rate_headers(response.headers_mut(), budget, per_minute, left, full_in);
     }

@@ -167,6 +167,7 @@ fn web_needs_no_bus_and_no_password_of_one() {
         .env("BROADSHEET_GRPC__LISTEN", grpc)
         .env("BROADSHEET_ADMIN__LISTEN", &admin)
         .env("BROADSHEET_WEB__LISTEN", &pages)
+        .env("BROADSHEET_WEB__COOKIE_KEY", "0123456789abcdef".repeat(2))
         .spawn()
         .unwrap();
     tests::until("web is ready without a bus", || {

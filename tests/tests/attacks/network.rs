@@ -81,11 +81,7 @@ fn a_webhook_tells_nothing_of_names_inside() {
     platform.must(&["subscribe", ADA, "--confirm"]);
     let papers = "{\"id\":\"p1\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
     platform.must_with_input(&["ingest", "-", "--wait", "--source", "test"], papers);
-    let preview = until("the paper is in the window", || {
-        let preview = platform.must(&["digest", "preview", ADA]).out;
-        preview.contains("Lakes").then_some(preview)
-    });
-    let manage = token(&preview, "preferences");
+    let manage = platform.account_token(ADA);
     let web = platform.endpoint("web");
     // Something listens at the first, nothing at the second, and the third is no name at all.
     let port = web.rsplit(':').next().unwrap();

@@ -234,7 +234,14 @@ fn commands_present_certificates_and_say_what_is_wrong() {
 #[test]
 fn nothing_goes_in_clear_to_another_host_unasked() {
     let folder = tempfile::tempdir().unwrap();
-    let token = ("BROADSHEET_GRPC__TOKEN", "a token of the test");
+    let keys = folder.path().join("keys.toml").display().to_string();
+    let made = std::process::Command::new(tests::binary())
+        .args(["keys", "init", "--file", &keys, "--output"])
+        .arg(folder.path().join("keys"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let keys = ("BROADSHEET_GRPC__KEYS", keys.as_str());
     let check = |environment: &[(&str, &str)]| {
         let mut command = up(folder.path());
         command.arg("--check-config").envs(environment.iter().copied());
@@ -259,15 +266,15 @@ fn nothing_goes_in_clear_to_another_host_unasked() {
             "http://collector:4317",
         ),
     ] {
-        let refused = check(&[token, (key, value)]);
+        let refused = check(&[keys, (key, value)]);
         assert_eq!(refused.status, 64, "{key}: {refused:?}");
         assert!(
             refused.err.contains(setting) && refused.err.contains("grpc.allow_plaintext"),
             "{refused:?}"
         );
-        let allowed = check(&[token, (key, value), ("BROADSHEET_GRPC__ALLOW_PLAINTEXT", "true")]);
+        let allowed = check(&[keys, (key, value), ("BROADSHEET_GRPC__ALLOW_PLAINTEXT", "true")]);
         assert_eq!(allowed.status, 0, "{key}: {allowed:?}");
-        let encrypted = check(&[token, (key, &value.replace("http://", "https://"))]);
+        let encrypted = check(&[keys, (key, &value.replace("http://", "https://"))]);
         assert_eq!(
             encrypted.status == 0,
             value.starts_with("http://"),
@@ -275,7 +282,7 @@ fn nothing_goes_in_clear_to_another_host_unasked() {
         );
     }
     let mut command = std::process::Command::new(tests::binary());
-    command.args(["status", "--endpoint", "http://192.0.2.1:7100", "--token", "secret"]);
+    command.args(["status", "--endpoint", "http://192.0.2.1:7100", "--key", "bsk_secret"]);
     let refused = ran(command.output().unwrap());
     assert_eq!(refused.status, 65, "{refused:?}");
     assert!(

@@ -439,7 +439,8 @@ mod tests {
         };
         assert_eq!(*name, "DKIM-Signature");
         assert!(value.contains(" h=From:From:To:Cc:"), "{value}");
-        assert!(value.contains(":List-Id:List-Unsubscribe:"), "{value}");
+        let unfolded = value.replace("\r\n  ", "");
+        assert!(unfolded.contains(":List-Id:List-Unsubscribe:"), "{value}");
         assert!(value.split("\r\n").all(|line| line.len() <= 80), "{value}");
     }
 }
