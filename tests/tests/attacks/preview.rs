@@ -26,8 +26,8 @@ struct Visitor {
     web: String,
 }
 
-/// What a visitor gets.
-#[derive(Debug)]
+/// What a visitor gets; the status is 0 where the connection is cut off, as it may be for whoever sends too much.
+#[derive(Debug, Default)]
 struct Page {
     status: u16,
     retry_after: String,
@@ -50,7 +50,9 @@ impl Visitor {
 
     fn send(&self, from: &str, request: ureq::http::request::Builder, body: String) -> Page {
         let request = request.header("x-forwarded-for", from).body(body).unwrap();
-        let mut answer = self.agent.run(request).unwrap();
+        let Ok(mut answer) = self.agent.run(request) else {
+            return Page::default();
+        };
         let header = |name: &str| {
             let value = answer.headers().get(name);
             value.map_or_else(String::new, |value| value.to_str().unwrap().to_owned())
@@ -60,7 +62,7 @@ impl Visitor {
             retry_after: header("retry-after"),
             warning: header("warning"),
             policy: header("ratelimit-policy"),
-            text: answer.body_mut().read_to_string().unwrap(),
+            text: answer.body_mut().read_to_string().unwrap_or_default(),
         }
     }
 
