@@ -56,7 +56,10 @@ impl Services {
         let web = format!("127.0.0.1:{}", ports[10]);
         make_keys(folder.path());
         let mut shared = settings(&servers, folder.path(), &ports, &web);
-        if environment.iter().all(|(name, _)| *name != "BROADSHEET_NOTIFICATION__SMTP_URL") {
+        if environment
+            .iter()
+            .all(|(name, _)| *name != "BROADSHEET_NOTIFICATION__SMTP_URL")
+        {
             let maildir = folder.path().join("mail").display().to_string();
             shared.push(("BROADSHEET_NOTIFICATION__MAILDIR", maildir));
         }

@@ -124,7 +124,9 @@ impl AuditPublisher {
                 () = stop.cancelled() => break,
             };
             // A process that cannot start drops its log before the stop. Its error says why, and this end is none.
-            let Some(entry) = entry else { return stop.cancelled().await };
+            let Some(entry) = entry else {
+                return stop.cancelled().await;
+            };
             self.publish(entry).await;
         }
         while let Ok(entry) = self.entries.try_recv() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use self::bus::{BusConfig, BusLogin, BusTls};
 pub use self::secret::{Secret, SecretFileError, without_userinfo};
-pub use self::settings::{ConfigError, ConfigProblem, ENVIRONMENT_PREFIX, Settings, place_and_message};
+pub use self::settings::{ConfigError, ConfigProblem, ENVIRONMENT_PREFIX, Settings};
 use crate::keys::{KeyFile, KeyRecord};
 use crate::tls::{ClientTls, ServerTls};
 

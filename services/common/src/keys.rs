@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::clock::Clock;
-use crate::config::place_and_message;
+use crate::toml_error::place_and_message;
 
 const PREFIX: &str = "bsk";
 /// Largest key file, in bytes.

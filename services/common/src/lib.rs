@@ -36,4 +36,5 @@ pub mod streams;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;
+pub mod toml_error;
 pub mod waiting;

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn only_their_owner_reaches_the_logs_and_only_the_maker_makes_streams() {
+    fn logs_are_their_owners_and_streams_their_makers() {
         for permissions in all() {
             let named = |what: &str| permissions.publish.iter().any(|subject| subject.contains(what));
             let owner = permissions.user == "notification";

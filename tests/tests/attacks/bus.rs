@@ -26,7 +26,7 @@ fn refused_by_nats(environment: &[(&str, &str)]) -> Ran {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_password_a_service_ends_at_once_and_says_why() {
+async fn a_wrong_password_ends_a_service_and_is_named() {
     let server = NatsServer::with_permissions().await;
     let url = server.url();
     let nobody = refused_by_nats(&[("BROADSHEET_NATS__URL", &url)]);
@@ -180,7 +180,7 @@ fn web_needs_no_bus_and_no_password_of_one() {
 }
 
 #[test]
-fn other_users_of_the_machine_get_nothing_from_the_servers_of_up() {
+fn the_servers_of_up_are_closed_to_other_users() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let platform = tests::Platform::start(&data);

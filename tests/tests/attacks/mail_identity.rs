@@ -226,7 +226,7 @@ fn no_header_of_a_signed_mail_can_be_changed_or_added() {
 }
 
 #[test]
-fn a_password_in_clear_to_another_machine_is_refused_at_the_start() {
+fn a_mail_password_goes_nowhere_in_clear() {
     let folder = tempfile::tempdir().unwrap();
     let check = |url: &str| {
         let output = tests::up(folder.path())

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use tests::feeds::{FeedServer, Reply};
-use tests::{Platform, binaries, get, post, token, until};
+use tests::{Platform, binaries, get, post, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::connections::connect_from;

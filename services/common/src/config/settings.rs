@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::secret::{self, Secret, without_userinfo};
 use crate::flow;
+use crate::toml_error::place_and_message;
 
 /// What every environment variable of the configuration starts with.
 pub const ENVIRONMENT_PREFIX: &str = "BROADSHEET_";
@@ -430,15 +431,6 @@ impl Settings {
 
 fn is_empty(value: &Value) -> bool {
     value.as_str() == Some("")
-}
-
-/// Where a file is wrong and why, without the line itself, which may hold a secret.
-pub fn place_and_message(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    before.map_or_else(
-        || error.message().to_owned(),
-        |before| format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
-    )
 }
 
 fn flatten(table: Table) -> Vec<(String, Value)> {

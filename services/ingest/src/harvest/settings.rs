@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use common::config::{Secret, place_and_message};
+use common::config::Secret;
+use common::toml_error::place_and_message;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use serde::Deserialize;

@@ -56,9 +56,9 @@ impl MacroValues {
 
     fn value(&self, inside: &str, domain: &str) -> Option<String> {
         let mut rest = inside.chars();
-        let letter = rest.next()?;
+        let kind = rest.next()?;
         let transformers = rest.as_str();
-        let value = match letter.to_ascii_lowercase() {
+        let value = match kind.to_ascii_lowercase() {
             's' => format!("{}@{}", self.local, self.sender_domain),
             'l' => self.local.clone(),
             'o' => self.sender_domain.clone(),
@@ -71,7 +71,7 @@ impl MacroValues {
             _ => return None,
         };
         let value = transformed(&value, transformers)?;
-        Some(if letter.is_ascii_uppercase() {
+        Some(if kind.is_ascii_uppercase() {
             utf8_percent_encode(&value, &ESCAPED).to_string()
         } else {
             value
