@@ -47,6 +47,10 @@ pub fn binaries() -> &'static Path {
     FOLDER.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--workspace", "--bins"]);
+        // As this test was built: times of a debug build say nothing.
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
         build.current_dir(env!("CARGO_MANIFEST_DIR"));
         // What cargo tells this test about its own package changes what build scripts see: they would run again, and
         // everything above them be compiled anew, now and at the next build outside a test.

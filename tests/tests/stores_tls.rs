@@ -44,8 +44,9 @@ async fn subscribers_are_kept_in_a_redis_behind_tls() {
     let port = redis.rsplit(':').next().unwrap().trim_end_matches('/').parse().unwrap();
     let front = TlsFront::before(port, &certificates).await;
     let client = certificates.identity("redis");
+    let (login, _) = redis.trim_start_matches("redis://").rsplit_once('@').unwrap();
     let url = |scheme: &str| {
-        let url = format!("{scheme}://{}", front.address());
+        let url = format!("{scheme}://{login}@{}", front.address());
         ("BROADSHEET_NOTIFICATION__REDIS_URL".to_owned(), url)
     };
     let settings = |authority, identity: &IdentityFiles| {

@@ -135,7 +135,7 @@ async fn votes_bring_a_paper_into_the_next_digest_with_its_reason() {
         .must(&["search", "cat:cs.CV cat:cs.DC", "--order", "trending", "--json"])
         .json();
     assert_eq!(found["results"][0]["id"], VOTED, "{found}");
-    let latest = latest(&platform, &token(digest, "unsubscribe")).await;
+    let latest = latest(&platform, &token(digest, "preferences")).await;
     let parts: Vec<f64> = latest.papers[1].parts.iter().map(|part| part.value).collect();
     assert_eq!((parts, latest.papers[1].score), (vec![1.0], 1.0), "as it was sent");
 }
