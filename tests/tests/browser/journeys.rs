@@ -1,5 +1,6 @@
 //! What readers do.
 
+mod account;
 mod feeds;
 mod hooking;
 mod keyboard;
@@ -32,6 +33,14 @@ pub const IN_EVERY_VARIANT: &[(&str, Journey)] = &[
     ),
     ("from a subscription to its end", subscribing::from_first_to_last),
     ("a webhook is set and looked after", hooking::from_setting_to_removing),
+    (
+        "an account is opened by mail and deleted",
+        account::from_link_to_deletion,
+    ),
+    (
+        "who did not ask gets no more mail",
+        account::from_form_of_another_to_no_more_mail,
+    ),
     ("a vote moves what is trending", reacting::vote_moves_trending),
     (
         "what is saved is there until it is taken out",
