@@ -274,7 +274,7 @@ impl Bus {
 
     fn count(&self, subject: &str, bytes: usize) {
         if let Some(stream) = flow::stream_of(subject) {
-            self.store.add(stream, bytes);
+            self.store.add(stream, subject, bytes);
         }
     }
 

@@ -14,6 +14,22 @@ pub const MEGABYTE: u64 = 1 << 20;
 /// for what has begun: the papers in it go on to the next service, and subscribers can still leave.
 pub const CLOSED_PERCENT: u64 = 90;
 
+/// What one paper may still take in the stream of papers: as many bytes as this for each of its own, and these. embedding adds
+/// vectors and the weight of each term to it, and indexing passes it on.
+const DERIVED_FACTOR: u64 = 4;
+const DERIVED_BYTES: u64 = 6 << 10;
+
+/// Bytes that the services behind a message of a subject will still publish into the stream of papers, at most, for one of so
+/// many bytes. Papers are accepted only where all that follows has room as well: else a stream full of papers that wait for
+/// embedding would never empty, because embedding could not publish.
+pub fn promised_bytes(subject: &str, bytes: u64) -> u64 {
+    match subject {
+        "papers.accepted" => bytes.saturating_mul(DERIVED_FACTOR).saturating_add(DERIVED_BYTES),
+        "papers.embedded" => bytes,
+        _ => 0,
+    }
+}
+
 /// Bytes that each stream may take, in the order of [`STORAGE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits([u64; STORAGE.len()]);
@@ -49,6 +65,8 @@ pub struct StreamUse {
     pub messages: u64,
     /// Bytes in it at the last look, and what this process published since.
     pub bytes: u64,
+    /// Bytes that work under way will still take, at most.
+    pub promised: u64,
     /// What it may take.
     pub limit: u64,
 }
@@ -59,9 +77,9 @@ impl StreamUse {
         self.storage.when_full == WhenFull::RefuseNew && self.percent() >= CLOSED_PERCENT
     }
 
-    /// How much of the limit is used.
+    /// How much of the limit is used or promised.
     pub fn percent(&self) -> u64 {
-        self.bytes.saturating_mul(100) / self.limit.max(1)
+        self.bytes.saturating_add(self.promised).saturating_mul(100) / self.limit.max(1)
     }
 }
 
@@ -75,6 +93,7 @@ pub struct StoreUse {
 struct SeenStream {
     messages: AtomicU64,
     bytes: AtomicU64,
+    promised: AtomicU64,
     limit: AtomicU64,
 }
 
@@ -84,25 +103,28 @@ impl StoreUse {
         let seen = limits.0.map(|limit| SeenStream {
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            promised: AtomicU64::new(0),
             limit: AtomicU64::new(limit),
         });
         Self { seen: Arc::new(seen) }
     }
 
-    /// What a look found.
-    pub fn note(&self, stream: &str, messages: u64, bytes: u64, limit: u64) {
+    /// What a look found: messages and bytes in it, bytes that work under way will take, and the limit.
+    pub fn note(&self, stream: &str, messages: u64, bytes: u64, promised: u64, limit: u64) {
         let seen = &self.seen[storage_index(stream)];
         seen.messages.store(messages, Ordering::Relaxed);
         seen.bytes.store(bytes, Ordering::Relaxed);
+        seen.promised.store(promised, Ordering::Relaxed);
         seen.limit.store(limit, Ordering::Relaxed);
     }
 
     /// What was published since.
-    pub fn add(&self, stream: &str, bytes: usize) {
+    pub fn add(&self, stream: &str, subject: &str, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.seen[storage_index(stream)]
-            .bytes
-            .fetch_add(bytes, Ordering::Relaxed);
+        let seen = &self.seen[storage_index(stream)];
+        seen.bytes.fetch_add(bytes, Ordering::Relaxed);
+        seen.promised
+            .fetch_add(promised_bytes(subject, bytes), Ordering::Relaxed);
     }
 
     /// That the server refused a message because the stream is full.
@@ -119,6 +141,7 @@ impl StoreUse {
             storage: &STORAGE[index],
             messages: self.seen[index].messages.load(Ordering::Relaxed),
             bytes: self.seen[index].bytes.load(Ordering::Relaxed),
+            promised: self.seen[index].promised.load(Ordering::Relaxed),
             limit: self.seen[index].limit.load(Ordering::Relaxed),
         }
     }
@@ -139,11 +162,16 @@ mod tests {
     fn a_stream_closes_before_it_is_full_and_opens_at_the_next_look() {
         let store = StoreUse::new(StreamLimits::uniform(1));
         let tenth = MEGABYTE / 10;
-        store.note(STREAM, 8, tenth * 8, MEGABYTE);
+        store.note(STREAM, 8, tenth * 8, 0, MEGABYTE);
         assert!(store.closed().is_empty());
-        store.add(STREAM, usize::try_from(tenth + 10).expect("small"));
+        store.add(STREAM, "papers.indexed", usize::try_from(tenth + 10).expect("small"));
         assert_eq!(store.closed()[0].storage.stream, STREAM);
-        store.note(STREAM, 5, tenth * 5, MEGABYTE);
+        store.note(STREAM, 5, tenth * 5, tenth * 4 + 10, MEGABYTE);
+        assert_eq!(store.closed()[0].storage.stream, STREAM, "what is promised counts");
+        store.note(STREAM, 0, 0, 0, MEGABYTE);
+        store.add(STREAM, "papers.accepted", usize::try_from(tenth * 2).expect("small"));
+        assert!(store.of(STREAM).is_closed(), "a paper promises what is made of it");
+        store.note(STREAM, 5, tenth * 5, 0, MEGABYTE);
         assert!(store.closed().is_empty());
         store.note_full(SUBSCRIBERS);
         assert!(store.of(SUBSCRIBERS).is_closed() && !store.of(STREAM).is_closed());

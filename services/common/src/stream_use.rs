@@ -6,7 +6,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::RawMessageErrorKind;
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use prometheus::IntGaugeVec;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -14,6 +15,7 @@ use tracing::{debug, info, warn};
 use crate::bus::{Bus, BusError, request};
 use crate::flow::{self, Consumption, FLOW, STORAGE, StreamStorage};
 use crate::metrics::{as_gauge, gauges};
+use crate::storage::promised_bytes;
 use crate::streams::WorkConsumer;
 
 /// Between two looks.
@@ -80,7 +82,13 @@ async fn look(bus: &Bus, storage: &StreamStorage) -> Result<(), BusError> {
     let before = bus.store().of(storage.stream).is_closed();
     // The limit is that of the server: another process may have made the stream, and with other settings.
     let limit = u64::try_from(stream.cached_info().config.max_bytes).unwrap_or(u64::MAX);
-    bus.store().note(storage.stream, state.messages, state.bytes, limit);
+    let promised = if storage.stream == flow::STREAM {
+        promised(&stream).await?
+    } else {
+        0
+    };
+    bus.store()
+        .note(storage.stream, state.messages, state.bytes, promised, limit);
     let now = bus.store().of(storage.stream);
     let labels = [storage.stream, storage.when_full.name()];
     BYTES.with_label_values(&labels).set(as_gauge(now.bytes));
@@ -90,6 +98,33 @@ async fn look(bus: &Bus, storage: &StreamStorage) -> Result<(), BusError> {
         warn!(stream, setting, percent, "a stream is full and takes nothing new");
     }
     Ok(())
+}
+
+/// What services will still publish for the papers that they have not handled.
+async fn promised(stream: &Stream) -> Result<u64, BusError> {
+    let state = &stream.cached_info().state;
+    let average = state.bytes / state.messages.max(1);
+    let mut sum = 0_u64;
+    for route in &FLOW {
+        let each = promised_bytes(route.subject, average);
+        let Consumption::WorkQueue { consumer, .. } = route.consumption else {
+            continue;
+        };
+        if each == 0 {
+            continue;
+        }
+        let unhandled = match stream.consumer_info(consumer).await {
+            Ok(info) => {
+                let under_way = u64::try_from(info.num_ack_pending).unwrap_or(u64::MAX);
+                info.num_pending.saturating_add(under_way)
+            }
+            // Its service has never run.
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => state.messages,
+            Err(error) => return Err(request(error)),
+        };
+        sum = sum.saturating_add(unhandled.saturating_mul(each));
+    }
+    Ok(sum)
 }
 
 /// Drops handled papers from the stream where it fills up, until the stop. Any number of replicas may do so.
