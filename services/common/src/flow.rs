@@ -33,7 +33,7 @@ pub const STREAM_MAKER: &str = "notification";
 
 /// The service that reads its events back from [`STREAM`] by their place. A place says nothing of a subject, so it may read the
 /// whole stream; all that is in there began with it.
-pub const EVENT_KEEPER: &str = "ingest";
+pub const REREADING_SERVICE: &str = "ingest";
 
 /// A bucket of state that one service keeps on the bus.
 #[derive(Debug, Clone, Copy)]

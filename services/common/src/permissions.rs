@@ -134,7 +134,7 @@ impl BusPermissions {
             self.never_publish
                 .insert(format!("$JS.API.CONSUMER.CREATE.{stream}.{consumer}.>"));
         }
-        if self.user == flow::EVENT_KEEPER {
+        if self.user == flow::REREADING_SERVICE {
             self.request(&format!("STREAM.MSG.GET.{}", flow::STREAM));
         }
     }

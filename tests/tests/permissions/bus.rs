@@ -223,7 +223,7 @@ fn stream_requests(trial: &mut Trial) {
     for stream in streams() {
         let owned = owns(service, &stream);
         let is = |name: &str| stream == name;
-        let by_place = is(flow::STREAM) && service == flow::EVENT_KEEPER || is(flow::DEAD_LETTER_STREAM) && maker;
+        let by_place = is(flow::STREAM) && service == flow::REREADING_SERVICE || is(flow::DEAD_LETTER_STREAM) && maker;
         let bucket = stream.starts_with("KV_");
         trial.ask(
             &format!("STREAM.INFO.{stream}"),
