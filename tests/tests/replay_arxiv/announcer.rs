@@ -17,12 +17,36 @@ use serde_json::Value;
 use tests::feeds::{Ask, FeedServer, Reply};
 
 const RECORDS_PER_PAGE: usize = 120;
-/// Share of answers that are none.
-const TROUBLE: f64 = 0.15;
+/// In every so many answers each [`Trouble`] comes once, at a random place.
+const ANSWERS_WITH_EACH_TROUBLE: usize = 32;
 /// Share of the papers of a day that are revised two days later.
 const REVISED: f64 = 0.03;
 /// Share of the papers of a day that are deleted three days later.
 const DELETED: f64 = 0.01;
+
+/// A way to misbehave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// "Come back later", with a time.
+    Busy,
+    /// A page for people, with status 200.
+    PageForPeople,
+    /// A resumption token that it has forgotten; only for requests that have one.
+    TokenForgotten,
+    /// Hangs up in the middle.
+    Cut,
+    /// Sends a little at a time.
+    Slow,
+}
+
+/// All of them.
+pub const TROUBLES: [Trouble; 5] = [
+    Trouble::Busy,
+    Trouble::PageForPeople,
+    Trouble::TokenForgotten,
+    Trouble::Cut,
+    Trouble::Slow,
+];
 
 /// A paper as it is announced.
 #[derive(Debug, Clone)]
@@ -47,12 +71,28 @@ struct State {
     papers: BTreeMap<String, Announced>,
     /// Lists that came to their end.
     passes: u64,
-    troubles: BTreeMap<&'static str, u64>,
+    troubles: BTreeMap<Trouble, u64>,
+    /// What the next answers are, the last one first.
+    next_answers: Vec<Option<Trouble>>,
 }
 
 impl State {
-    fn note(&mut self, trouble: &'static str) {
-        *self.troubles.entry(trouble).or_default() += 1;
+    /// What is wrong with the next answer. Drawn from a shuffled hand, so that every run meets every trouble.
+    fn next_trouble(&mut self, has_token: bool, random: &mut StdRng) -> Option<Trouble> {
+        if self.next_answers.is_empty() {
+            self.next_answers = TROUBLES.map(Some).to_vec();
+            self.next_answers.resize(ANSWERS_WITH_EACH_TROUBLE, None);
+            self.next_answers.shuffle(random);
+        }
+        let mut trouble = self.next_answers.pop().flatten();
+        if trouble == Some(Trouble::TokenForgotten) && !has_token {
+            self.next_answers.push(trouble);
+            trouble = None;
+        }
+        if let Some(trouble) = trouble {
+            *self.troubles.entry(trouble).or_default() += 1;
+        }
+        trouble
     }
 }
 
@@ -161,7 +201,7 @@ impl Announcer {
     }
 
     /// How often it misbehaved, by the way it did.
-    pub fn troubles(&self) -> BTreeMap<&'static str, u64> {
+    pub fn troubles(&self) -> BTreeMap<Trouble, u64> {
         self.shared.state.lock().unwrap().troubles.clone()
     }
 }
@@ -169,41 +209,31 @@ impl Announcer {
 impl Shared {
     fn answer(&self, ask: &Ask) -> Reply {
         let mut random = self.random.lock().unwrap();
-        let trouble = random.random_bool(TROUBLE).then(|| random.random_range(0..5_u8));
         let mut state = self.state.lock().unwrap();
+        let trouble = state.next_trouble(!ask.get("resumptionToken").is_empty(), &mut random);
         match trouble {
-            Some(0) => {
-                state.note("busy");
-                return Reply::status(503, vec![("Retry-After", "1".to_owned())]);
-            }
-            Some(1) => {
-                state.note("page_for_people");
+            Some(Trouble::Busy) => return Reply::status(503, vec![("Retry-After", "1".to_owned())]),
+            Some(Trouble::PageForPeople) => {
                 let page =
                     b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body>Back soon.</body></html>";
                 return Reply::Full(200, vec![("Content-Type", "text/html".to_owned())], page.to_vec());
             }
-            Some(2) if !ask.get("resumptionToken").is_empty() => {
-                state.note("token_forgotten");
+            Some(Trouble::TokenForgotten) => {
                 return Reply::ok(self.envelope(&state, "<error code=\"badResumptionToken\">expired</error>"));
             }
-            _ => {}
+            Some(Trouble::Cut | Trouble::Slow) | None => {}
         }
         let (list, is_last) = self.list(ask, &state, &mut random);
         let page = self.envelope(&state, &list).into_bytes();
-        match trouble {
-            Some(3) => {
-                state.note("cut");
-                let after = random.random_range(0..page.len());
-                return Reply::Cut(page, after);
-            }
-            Some(4) => state.note("slow"),
-            _ => {}
+        if trouble == Some(Trouble::Cut) {
+            let after = random.random_range(0..page.len());
+            return Reply::Cut(page, after);
         }
         if is_last {
             state.passes += 1;
             self.moved.notify_all();
         }
-        if trouble == Some(4) {
+        if trouble == Some(Trouble::Slow) {
             let piece = page.len() / 20 + 1;
             return Reply::Slow(page, piece, Duration::from_millis(20));
         }
