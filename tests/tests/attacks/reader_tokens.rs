@@ -220,8 +220,10 @@ fn a_mailbox_is_not_flooded_with_links_to_accounts() {
     for _ in 0..10 {
         assert_eq!(ask(ADA), known);
     }
-    let mailed = || site.platform.mails().len() - 1;
-    assert_eq!(until("the last link is mailed", || (mailed() >= 3).then(mailed)), 3);
+    let links = || site.platform.mails().len() - 1;
+    // Links of one second are the same, and their mails one file.
+    let mailed = until("the links are mailed", || (links() >= 1).then(links));
+    assert!(mailed <= 3, "{mailed} links were mailed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
