@@ -200,11 +200,12 @@ fn valid_id(id: &str, source: &str) -> Result<String, String> {
     if id.is_empty() {
         return Ok(id);
     }
-    let read = match PaperId::from_submission(&id, source) {
-        Err(IdError::Arxiv(_) | IdError::Doi(_)) => PaperId::from_submission(&format!("{source}:{id}"), source),
-        read => read,
+    let own = match PaperId::from_submission(&id, source) {
+        Err(IdError::Arxiv(_) | IdError::Doi(_)) => format!("{source}:{id}"),
+        _ => id,
     };
-    read.map(|id| id.to_string()).map_err(|error| format!("id {error}"))
+    PaperId::from_submission(&own, source).map_err(|error| format!("id {error}"))?;
+    Ok(own)
 }
 
 fn valid_url(url: &str) -> bool {
@@ -295,7 +296,9 @@ mod tests {
                 title: "A".into(),
                 ..RecordDraft::default()
             };
-            draft.into_source_record(&context()).expect("a record").submission.id
+            let record = draft.into_source_record(&context()).expect("a record");
+            let paper = record.submission.into_paper(context().now).expect("a paper");
+            paper.id.to_string()
         };
         assert_eq!(id("doi:pending review"), "test:doi:pending_review");
         assert_eq!(id("arXiv:none"), "test:arXiv:none");

@@ -1,12 +1,12 @@
 //! A query that names a paper leads to that paper, and then to similar ones; if it is not here, the query searches by words.
 
+use domain::fusion::FusedPaper;
 use domain::query::QueryExpression;
 use domain::{Paper, PaperId};
 
 use super::plan::SearchPlan;
 use super::{HybridSearch, unranked};
 use crate::store::{Filter, StoreError};
-use domain::fusion::FusedPaper;
 
 /// The notice where the paper was found.
 const FOUND: &str = "the first paper is the one with this id; the others are similar to it";
