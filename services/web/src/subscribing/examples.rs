@@ -42,11 +42,15 @@ impl ExamplePaper {
     }
 }
 
-/// The papers in a field, each once: separated by white space, or by commas that are not part of an id.
+/// The papers in a field, each once: one in a line, or separated by white space, or by commas that are not part of an id.
 pub fn parse(field: &str) -> Vec<ExamplePaper> {
     const SEPARATORS: [char; 2] = [',', ';'];
     let mut papers: Vec<ExamplePaper> = Vec::new();
-    let words = field.split_whitespace().map(|word| word.trim_matches(SEPARATORS));
+    let words = field.lines().flat_map(|line| match paper_id(line) {
+        Ok(_) => vec![line.trim()],
+        Err(_) => line.split_whitespace().collect(),
+    });
+    let words = words.map(|word| word.trim_matches(SEPARATORS));
     let words = words.flat_map(|word| {
         let parts = paper_id(word).is_err() && word.contains(SEPARATORS);
         let hashes: &[char] = if parts { &SEPARATORS } else { &[] };
@@ -140,6 +144,7 @@ mod tests {
         let old = "doi:10.1002/(sici)1097-0258(19980815)17:15<1661::aid-sim968>3.0.co;2-2";
         assert_eq!(parse(old)[0].id, old, "marks that belong to an id");
         assert_eq!(parse("2402.14776,2402.14777;2402.14778").len(), 3);
+        assert_eq!(parse("arXiv:2402.14776 [cs.CL]\n2402.14777 2402.14778").len(), 3);
         assert!(found[1].problem.contains("not a paper id") && found[0].problem.is_empty());
         assert!(paper_id(&"9".repeat(10_000)).is_err());
     }

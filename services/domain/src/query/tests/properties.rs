@@ -163,6 +163,7 @@ fn folded(text: &str) -> Vec<String> {
     // AND, OR and NOT may have become operators.
     words.retain(|word| !matches!(word.as_str(), "and" | "or" | "not"));
     words.sort();
+    words.dedup();
     words
 }
 
