@@ -61,7 +61,7 @@ impl PaperId {
             return Ok(identifier.into());
         }
         match Self::own(id) {
-            Ok(own) if own.is_of(source) => Ok(own),
+            Ok(own) if own.is_of(source) || own.is_of_title() => Ok(own),
             Ok(_) | Err(IdError::NoScheme(_)) => Self::parse(&format!("{source}:{id}")),
             Err(wrong) => Err(wrong),
         }
@@ -109,6 +109,12 @@ impl PaperId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it was made by [`PaperId::from_title`].
+    fn is_of_title(&self) -> bool {
+        let hash = self.0.strip_prefix("sha256:");
+        hash.is_some_and(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
     }
 
     fn is_of(&self, source: &str) -> bool {

@@ -194,16 +194,20 @@ fn valid_labels(raw: Vec<String>) -> Vec<String> {
     labels
 }
 
-/// An id that only looks like one of arXiv or a DOI is the source's own.
+/// An id that only looks like one of arXiv or a DOI is the source's own; none where the source has the name of such a scheme.
 fn valid_id(id: &str, source: &str) -> Result<String, String> {
     let id: String = id.split_whitespace().collect::<Vec<_>>().join("_");
     if id.is_empty() {
         return Ok(id);
     }
-    let own = match PaperId::from_submission(&id, source) {
-        Err(IdError::Arxiv(_) | IdError::Doi(_)) => format!("{source}:{id}"),
-        _ => id,
+    let is_wrong = |id: &str| {
+        let read = PaperId::from_submission(id, source);
+        matches!(read, Err(IdError::Arxiv(_) | IdError::Doi(_)))
     };
+    let own = if is_wrong(&id) { format!("{source}:{id}") } else { id };
+    if is_wrong(&own) {
+        return Ok(String::new());
+    }
     PaperId::from_submission(&own, source).map_err(|error| format!("id {error}"))?;
     Ok(own)
 }

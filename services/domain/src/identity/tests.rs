@@ -361,6 +361,8 @@ fn own_ids_are_prefixed_with_their_source() {
     assert_eq!(id("seed-12"), "seed:seed-12");
     assert_eq!(id("seed:12"), "seed:12");
     assert_eq!(id("api:12"), "seed:api:12");
+    let of_title = PaperId::from_title("A title", None);
+    assert_eq!(PaperId::from_submission(of_title.as_str(), "arxiv"), Ok(of_title));
     let pubmed = PaperId::from_submission("0123", "pubmed").expect("an id");
     assert_eq!(pubmed.as_str(), "pubmed:123");
 }
