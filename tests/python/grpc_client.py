@@ -94,7 +94,7 @@ def searching(client, paper_id):
     return {
         "similar": client.call(service, "ListSimilarPapers", {"positive_ids": [paper_id]}),
         "facets": client.call(service, "CountFacets", counted),
-        "bad_query": refused(client, service, "SearchPapers", {"query": 'whales "by drone'}),
+        "bad_query": refused(client, service, "SearchPapers", {"query": "whales year:20x4"}),
         "bad_example": refused(client, service, "ListSimilarPapers", {"positive_ids": [paper_id, "python:absent"]}),
     }
 

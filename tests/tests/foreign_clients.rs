@@ -71,7 +71,7 @@ fn searched(said: &Value) {
     assert_eq!(facets["facets"][0]["values"][0]["value"], "python", "{facets}");
     assert_eq!(facets["facets"][1]["values"][0]["papers"], "2", "{facets}");
     for (refusal, field, part) in [
-        ("bad_query", "query", "at character 8: this quote is not closed"),
+        ("bad_query", "query", "at character 8: year: cannot be"),
         ("bad_example", "positive_ids[1]", "python:absent"),
     ] {
         let refusal = &said[refusal];

@@ -1,6 +1,16 @@
 //! Canonical ids of papers: equal ids mean the same paper.
 //!
+//! Every door reads ids here: submissions, files, feeds, the search box, `like:`, preferences, calls and addresses of pages.
 //! It never looks anything up; the same input always gives the same id.
+
+mod identifier;
+mod scheme;
+mod spellings;
+#[cfg(test)]
+mod tests;
+
+pub use identifier::{Identifier, IdentifierError};
+pub use scheme::Scheme;
 
 use std::fmt;
 
@@ -8,7 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::text;
 
-/// Canonical id of a paper: `arxiv:…`, `doi:…`, `<source>:<native id>`, or `sha256:…` of title and first author.
+/// Canonical id of a paper: `arxiv:…`, `doi:…` or another [`Scheme`], `<source>:<native id>`, or `sha256:…` of title and first
+/// author.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PaperId(String);
 
@@ -39,42 +50,50 @@ pub enum IdError {
 }
 
 impl PaperId {
-    /// Parses a canonical id.
+    /// Parses any spelling of an identifier ([`Identifier::recognise`]), or an id of a source's own as `<source>:<id>`.
     pub fn parse(id: &str) -> Result<Self, IdError> {
-        check(id)?;
-        let canonical = canonical_known(id)?;
-        if let Some(known) = canonical {
-            return Ok(known);
-        }
-        if id
-            .split_once(':')
-            .is_none_or(|(scheme, rest)| scheme.is_empty() || rest.is_empty())
-        {
-            return Err(IdError::NoScheme(text::shorten(id)));
-        }
-        Ok(Self(id.to_owned()))
+        Identifier::recognise(id).map_or_else(|| Self::own(id), |identifier| Ok(identifier.into()))
     }
 
-    /// Parses an id as submitters write it: with or without scheme, as a URL of arxiv.org or doi.org, or their own, which is
-    /// prefixed with the source.
+    /// Parses an id as submitters write it: any spelling of an identifier, or their own, which is prefixed with the source.
     pub fn from_submission(id: &str, source: &str) -> Result<Self, IdError> {
+        if let Some(identifier) = Identifier::recognise(id) {
+            return Ok(identifier.into());
+        }
+        match Self::own(id) {
+            Ok(own) if own.is_of(source) || own.is_of_title() => Ok(own),
+            Ok(_) | Err(IdError::NoScheme(_)) => Self::parse(&format!("{source}:{id}")),
+            Err(wrong) => Err(wrong),
+        }
+    }
+
+    /// An id that is no identifier of a shared scheme.
+    fn own(id: &str) -> Result<Self, IdError> {
         check(id)?;
-        if let Some(known) = canonical_known(id)? {
-            return Ok(known);
+        match id.split_once(':') {
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("arxiv") => Err(IdError::Arxiv(text::shorten(id))),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("doi") => Err(IdError::Doi(text::shorten(id))),
+            Some((scheme, rest)) if !scheme.is_empty() && !rest.is_empty() && !is_address(id) => {
+                Ok(Self(id.to_owned()))
+            }
+            _ => Err(IdError::NoScheme(text::shorten(id))),
         }
-        if let Some(digits) = arxiv_id(id) {
-            return Ok(Self(format!("arxiv:{digits}")));
-        }
-        if is_doi(id) {
-            return Ok(Self(format!("doi:{}", id.to_lowercase())));
-        }
-        let own = if id.starts_with(&format!("{source}:")) {
-            id.to_owned()
-        } else {
-            format!("{source}:{id}")
-        };
-        check(&own)?;
-        Ok(Self(own))
+    }
+
+    /// What a value is most likely an id of that may also be something else: the 40 digits of Semantic Scholar, an old id of the
+    /// ACL Anthology. Only for looking a paper up.
+    pub fn likely(value: &str) -> Option<Self> {
+        let schemes = [Scheme::SemanticScholar, Scheme::Acl, Scheme::OpenAlex];
+        let found = schemes
+            .into_iter()
+            .find_map(|scheme| Identifier::new(scheme, value).ok());
+        found.map(Self::from)
+    }
+
+    /// The ids under which a paper may be known here that is named by its id alone, the likeliest first.
+    pub fn candidates(&self) -> Vec<Self> {
+        let twin = Identifier::recognise(&self.0).and_then(|identifier| identifier.twin());
+        std::iter::once(self.clone()).chain(twin.map(Self::from)).collect()
     }
 
     /// The id of a paper without one: SHA-256 of the folded title and first author.
@@ -90,6 +109,22 @@ impl PaperId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it was made by [`PaperId::from_title`].
+    fn is_of_title(&self) -> bool {
+        let hash = self.0.strip_prefix("sha256:");
+        hash.is_some_and(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+
+    fn is_of(&self, source: &str) -> bool {
+        self.0.split_once(':').is_some_and(|(scheme, _)| scheme == source)
+    }
+}
+
+impl From<Identifier> for PaperId {
+    fn from(identifier: Identifier) -> Self {
+        Self(identifier.to_string())
     }
 }
 
@@ -123,123 +158,9 @@ fn check(id: &str) -> Result<(), IdError> {
     Ok(())
 }
 
-/// Ids with a known scheme. `None` where the scheme is a source's own.
-fn canonical_known(id: &str) -> Result<Option<PaperId>, IdError> {
-    let lower = id.to_lowercase();
-    for prefix in ["https://arxiv.org/abs/", "http://arxiv.org/abs/", "arxiv:"] {
-        if let Some(rest) = lower.strip_prefix(prefix) {
-            let digits = arxiv_id(rest).ok_or_else(|| IdError::Arxiv(text::shorten(id)))?;
-            return Ok(Some(PaperId(format!("arxiv:{digits}"))));
-        }
-    }
-    for prefix in [
-        "https://doi.org/",
-        "http://doi.org/",
-        "http://dx.doi.org/",
-        "https://dx.doi.org/",
-        "doi:",
-    ] {
-        if let Some(rest) = lower.strip_prefix(prefix) {
-            if !is_doi(rest) {
-                return Err(IdError::Doi(text::shorten(id)));
-            }
-            return Ok(Some(arxiv_doi(rest).unwrap_or_else(|| PaperId(format!("doi:{rest}")))));
-        }
-    }
-    Ok(None)
-}
-
-/// arXiv registers a DOI for every paper; it is the same paper.
-fn arxiv_doi(doi: &str) -> Option<PaperId> {
-    let digits = arxiv_id(doi.strip_prefix("10.48550/arxiv.")?)?;
-    Some(PaperId(format!("arxiv:{digits}")))
-}
-
-pub(crate) fn is_doi(text: &str) -> bool {
-    text.strip_prefix("10.")
-        .and_then(|rest| rest.split_once('/'))
-        .is_some_and(|(registrant, name)| {
-            !name.is_empty() && registrant.len() >= 4 && registrant.chars().all(|c| c.is_ascii_digit() || c == '.')
-        })
-}
-
-/// `2402.14776v2` or `hep-th/9901001`, without the version.
-pub(crate) fn arxiv_id(text: &str) -> Option<String> {
-    let text = text.strip_suffix(".pdf").unwrap_or(text);
-    let bare = match text.rsplit_once('v') {
-        Some((bare, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => bare,
-        _ => text,
-    };
-    let digits = |s: &str, length: std::ops::RangeInclusive<usize>| {
-        length.contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit())
-    };
-    if let Some((month, number)) = bare.split_once('.')
-        && digits(month, 4..=4)
-        && digits(number, 4..=5)
-    {
-        return Some(bare.to_owned());
-    }
-    let (archive, number) = bare.split_once('/')?;
-    let plausible = archive
-        .bytes()
-        .all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'.')
-        && archive.len() >= 2;
-    (plausible && digits(number, 7..=7)).then(|| bare.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spellings_of_one_arxiv_id_are_equal() {
-        for spelling in [
-            "2402.14776",
-            "2402.14776v3",
-            "arXiv:2402.14776v1",
-            "https://arxiv.org/abs/2402.14776",
-            "doi:10.48550/arXiv.2402.14776",
-        ] {
-            let id = PaperId::from_submission(spelling, "api").expect(spelling);
-            assert_eq!(id.as_str(), "arxiv:2402.14776", "{spelling}");
-        }
-    }
-
-    #[test]
-    fn old_arxiv_ids_and_dois_are_known() {
-        let id = |text| PaperId::from_submission(text, "api").expect(text).to_string();
-        assert_eq!(id("hep-th/9901001v2"), "arxiv:hep-th/9901001");
-        assert_eq!(id("10.1145/3292500.ABC"), "doi:10.1145/3292500.abc");
-        assert_eq!(id("https://doi.org/10.1145/X"), "doi:10.1145/x");
-    }
-
-    #[test]
-    fn own_ids_are_prefixed_with_their_source() {
-        let id = |text| PaperId::from_submission(text, "seed").expect(text).to_string();
-        assert_eq!(id("seed-12"), "seed:seed-12");
-        assert_eq!(id("seed:12"), "seed:12");
-    }
-
-    #[test]
-    fn bad_ids_say_what_is_wrong() {
-        assert_eq!(PaperId::parse(""), Err(IdError::Empty));
-        assert!(matches!(
-            PaperId::from_submission("arxiv:12", "x"),
-            Err(IdError::Arxiv(_))
-        ));
-        assert!(matches!(
-            PaperId::from_submission("doi:nope", "x"),
-            Err(IdError::Doi(_))
-        ));
-        assert!(matches!(PaperId::from_submission("a b", "x"), Err(IdError::Blank(_))));
-        assert!(matches!(PaperId::parse(&"x".repeat(300)), Err(IdError::TooLong(300))));
-        assert!(matches!(PaperId::parse("plain"), Err(IdError::NoScheme(_))));
-    }
-
-    #[test]
-    fn titles_that_differ_only_in_spelling_share_an_id() {
-        let one = PaperId::from_title("Deep  Learning: a survey", Some("José Núñez"));
-        assert_eq!(one, PaperId::from_title("deep learning — A Survey", Some("jose nunez")));
-        assert_ne!(one, PaperId::from_title("Deep Learning: a survey", Some("Other")));
-    }
+/// Whether a text is an address rather than `<source>:<id>`.
+fn is_address(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, rest)| {
+        rest.starts_with('/') && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+    })
 }

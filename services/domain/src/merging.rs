@@ -15,7 +15,8 @@ mod tests;
 pub mod trust;
 mod withdrawal;
 
-pub use identifiers::{Identifier, IdentifierError, Identifiers, Scheme};
+pub use crate::identity::{Identifier, IdentifierError, Scheme};
+pub use identifiers::Identifiers;
 pub use linkage::{MatchBasis, PossibleMatch, WorkMatch, same_work, title_key};
 pub use merge::{FieldOrigin, IdentifierConflict, MergedWork, merge};
 pub use trust::{Field, Provider};

@@ -2,7 +2,9 @@
 //!
 //! Paths only; callers prepend the site's address. It knows no tokens and no forms.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::PaperId;
 
 /// What is escaped in a value behind the question mark: all but the unreserved characters of RFC 3986.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -17,6 +19,17 @@ pub fn paper(id: &str) -> String {
     let has_steps = id.split('/').any(|segment| matches!(segment, "." | ".."));
     let kept = if has_steps { SEGMENT } else { PATH };
     format!("/papers/{}", utf8_percent_encode(id, kept))
+}
+
+/// The paper whose page is at an address, of this site or of one like it.
+pub fn paper_of(address: &str) -> Option<PaperId> {
+    let rest = address
+        .strip_prefix("https://")
+        .or_else(|| address.strip_prefix("http://"))?;
+    let path = rest.split(['?', '#']).next()?;
+    let (_, id) = path.split_once("/papers/")?;
+    let id = percent_decode_str(id.trim_end_matches('/')).decode_utf8().ok()?;
+    PaperId::parse(&id).ok()
 }
 
 /// The search for papers similar to one.
@@ -38,6 +51,26 @@ fn quoted(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_a_page_names_its_paper() {
+        for id in [
+            "arxiv:2402.14776",
+            "doi:10.1002/(sici)1097<1::aid>3.0.co;2-2",
+            "own:a?b#\"%&",
+            "own:a/../b",
+        ] {
+            let address = format!("https://papers.example{}?format=json#abstract", paper(id));
+            assert_eq!(paper_of(&address).as_ref().map(PaperId::as_str), Some(id));
+        }
+        for other in [
+            "/papers/arxiv:2402.14776",
+            "https://papers.example/papers/",
+            "https://papers.example/papers/x",
+        ] {
+            assert_eq!(paper_of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn ids_of_any_kind_stay_whole_in_a_link() {

@@ -8,7 +8,8 @@
 //! | `graphs OR proteins` | papers that fit at least one; AND binds tighter |
 //! | `graphs NOT proteins` | papers that fit the first and not the second; also `AND NOT` and `-(…)` |
 //! | `(graphs OR trees) AND proteins` | parentheses group |
-//! | `like:arxiv:2402.14776` | papers similar to this one; also a bare `arxiv:…`, `doi:…` or its URL |
+//! | `arxiv:2402.14776`, alone | this paper, then similar ones; any spelling of its id, see [`ParsedQuery::named`] |
+//! | `like:arxiv:2402.14776` | papers similar to this one; any spelling without white space, or in quotes |
 //! | `-like:arxiv:2402.14776` | papers unlike this one; needs something else to search for |
 //! | `-proteins`, `-"drug discovery"` | papers without the word in any form, or without the phrase, in title and abstract |
 //! | `cat:cs.CL`, `-cat:cs.CL` | category; several: any of them, none of them |
@@ -19,8 +20,13 @@
 //! | `year:2024`, `year:2023..2025`, `year:2023..`, `year:..2020` | published in these years, UTC |
 //! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published on these days or in these months; open ranges as above |
 //!
-//! AND, OR and NOT are operators in upper case only, and NOT applies to the next operand: a run of words, one `like:`, or a
-//! group in parentheses. Adjacent words and `like:` must both fit, as with AND. Restrictions apply to the whole query, may be
+//! An operator is only what can be one, everything else is text: titles that are pasted search for their words. AND, OR and NOT
+//! are operators in upper case only, where they have their operands, and unless all words are in capitals. A quote without a
+//! partner or behind a letter or digit (`12"`), a parenthesis without a partner (`:)`), a dash before a number, and an unknown
+//! name before a colon (`title: subtitle`) are text. Only a known field with an impossible value is a mistake, or one where it
+//! cannot be.
+//!
+//! NOT applies to the next operand: a run of words, one `like:`, or a group in parentheses. Adjacent words and `like:` must both fit, as with AND. Restrictions apply to the whole query, may be
 //! anywhere outside parentheses, and do not separate the words around them. A quoted phrase restricts the results if every
 //! result must fit it anyway; under OR or NOT and in parentheses it stands for its words only. A dash inside a word is part
 //! of it. Quotes also make plain text of everything above: `"AND"`, `"cat:cs.CL"`.
@@ -32,14 +38,14 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use crate::PaperId;
+use crate::identity::Identifier;
+use crate::{PaperId, pages};
 
 mod dates;
 mod error;
 mod fields;
 mod lexer;
 mod parser;
-mod print;
 mod token;
 mod words;
 
@@ -51,7 +57,7 @@ pub const MAX_CHARS: usize = 8_000;
 pub const MAX_WORDS: usize = 256;
 /// Most operands: runs of words and `like:`, each of which is a search of its own.
 pub const MAX_OPERANDS: usize = 16;
-/// Most parentheses inside one another.
+/// Most parentheses inside one another; those that are deeper are text.
 pub const MAX_DEPTH: usize = 16;
 /// Most restrictions of one kind.
 pub const MAX_RESTRICTIONS: usize = 100;
@@ -114,6 +120,15 @@ pub struct Restrictions {
     pub published_before: Option<Timestamp>,
 }
 
+/// The paper that a whole query names, by an identifier or an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPaper {
+    /// The ids under which it may be known, the likeliest first; at least one.
+    pub ids: Vec<PaperId>,
+    /// Whether it is certainly an id; `C:N` may be one of a source's own, or a word.
+    pub is_certain: bool,
+}
+
 impl Restrictions {
     /// True when nothing is restricted.
     pub fn is_empty(&self) -> bool {
@@ -122,6 +137,24 @@ impl Restrictions {
 }
 
 impl ParsedQuery {
+    /// The paper that the query names if it is nothing but one id: in any spelling of an identifier, as `<source>:<id>`, or as
+    /// the address of a paper's page here.
+    pub fn named(&self) -> Option<NamedPaper> {
+        let Some(QueryExpression::Words(words)) = self.expression.as_ref().filter(|_| self.restrictions.is_empty())
+        else {
+            return None;
+        };
+        let id = pages::paper_of(words).or_else(|| Identifier::recognise(words).map(PaperId::from));
+        let is_certain = id.is_some();
+        let id = id
+            .or_else(|| PaperId::parse(words).ok())
+            .or_else(|| PaperId::likely(words))?;
+        Some(NamedPaper {
+            ids: id.candidates(),
+            is_certain,
+        })
+    }
+
     /// All words searched for, without those behind NOT: the words to highlight in a result.
     pub fn words(&self) -> String {
         let mut words = Vec::new();

@@ -7,6 +7,7 @@
 mod explain;
 mod expression;
 pub mod fields;
+mod naming;
 mod operands;
 pub mod pages;
 pub mod plan;
@@ -129,9 +130,10 @@ impl HybridSearch {
             let vectors = vectors(&index, &ranked).await?;
             ranked = ranking::diversify(ranked, plan.diversity, &vectors);
         }
+        let naming = naming::lead(plan, &mut ranked);
         Ok(ResultList {
             ranking: ranked,
-            notice,
+            notice: naming.unwrap_or(notice),
         })
     }
 

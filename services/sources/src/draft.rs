@@ -3,12 +3,13 @@
 //! Title, abstract and authors must be valid or the record is quarantined. Links, categories, dates and language are left
 //! out where they are not valid. `domain::submission` accepts every paper made here; a test says so.
 
+use domain::identity::IdError;
 use domain::merging::{Identifier, Identifiers, Provider, Scheme, SourceRecord};
 use domain::submission::{
     FUTURE_TOLERANCE, MAX_ABSTRACT_CHARS, MAX_AUTHOR_CHARS, MAX_AUTHORS, MAX_CATEGORIES, MAX_LABEL_CHARS,
     MAX_TITLE_CHARS,
 };
-use domain::{LinkKind, Submission, text};
+use domain::{LinkKind, PaperId, Submission, text};
 use jiff::Timestamp;
 
 use crate::kind::SourceKind;
@@ -74,6 +75,13 @@ impl RecordDraft {
     /// Adds an identifier; what is not valid in this scheme is left out.
     pub fn identify(&mut self, scheme: Scheme, raw: &str) {
         if let Ok(identifier) = Identifier::new(scheme, raw) {
+            self.identifiers.insert(identifier);
+        }
+    }
+
+    /// Adds the identifier that a text spells, such as an address; any other text is left out.
+    pub fn recognise(&mut self, text: &str) {
+        if let Some(identifier) = Identifier::recognise(text) {
             self.identifiers.insert(identifier);
         }
     }
@@ -186,13 +194,22 @@ fn valid_labels(raw: Vec<String>) -> Vec<String> {
     labels
 }
 
+/// An id that only looks like one of arXiv or a DOI is the source's own; none where the source has the name of such a scheme.
 fn valid_id(id: &str, source: &str) -> Result<String, String> {
     let id: String = id.split_whitespace().collect::<Vec<_>>().join("_");
     if id.is_empty() {
         return Ok(id);
     }
-    domain::PaperId::from_submission(&id, source).map_err(|error| format!("id {error}"))?;
-    Ok(id)
+    let is_wrong = |id: &str| {
+        let read = PaperId::from_submission(id, source);
+        matches!(read, Err(IdError::Arxiv(_) | IdError::Doi(_)))
+    };
+    let own = if is_wrong(&id) { format!("{source}:{id}") } else { id };
+    if is_wrong(&own) {
+        return Ok(String::new());
+    }
+    PaperId::from_submission(&own, source).map_err(|error| format!("id {error}"))?;
+    Ok(own)
 }
 
 fn valid_url(url: &str) -> bool {
@@ -273,6 +290,24 @@ mod tests {
             (["cs.CL".to_owned()].as_slice(), None)
         );
         assert!(paper.links.is_empty());
+    }
+
+    #[test]
+    fn an_id_that_only_looks_like_one_is_the_sources_own() {
+        let id = |native_id: &str| {
+            let draft = RecordDraft {
+                native_id: native_id.into(),
+                title: "A".into(),
+                ..RecordDraft::default()
+            };
+            let record = draft.into_source_record(&context()).expect("a record");
+            let paper = record.submission.into_paper(context().now).expect("a paper");
+            paper.id.to_string()
+        };
+        assert_eq!(id("doi:pending review"), "test:doi:pending_review");
+        assert_eq!(id("arXiv:none"), "test:arXiv:none");
+        assert_eq!(id("https://www.arxiv.org/pdf/2403.00005v2.pdf"), "arxiv:2403.00005");
+        assert_eq!(id("a b"), "test:a_b");
     }
 
     #[test]

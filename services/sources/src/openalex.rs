@@ -10,7 +10,7 @@
 //! OpenAlex; `cited_by_count` is a signal; `is_retracted` withdraws.
 
 use domain::LinkKind;
-use domain::merging::Scheme;
+use domain::merging::{Identifier, Scheme};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -129,10 +129,11 @@ pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
     draft.identify(Scheme::Doi, text(value, "/doi"));
     draft.identify(Scheme::Doi, text(value, "/ids/doi"));
     draft.identify(Scheme::Pubmed, text(value, "/ids/pmid"));
+    draft.identify(Scheme::Pmc, text(value, "/ids/pmcid"));
     for location in list(value, "/locations") {
         let page = text(location, "/landing_page_url");
-        if page.contains("arxiv.org/abs/") {
-            draft.identify(Scheme::Arxiv, page);
+        if let Some(identifier) = Identifier::recognise(page).filter(|one| one.scheme() == Scheme::Arxiv) {
+            draft.identifiers.insert(identifier);
         }
     }
     draft.title = either(text(value, "/title"), text(value, "/display_name"));

@@ -129,6 +129,7 @@ pub fn interpret(value: &Value) -> Interpretation {
         (Scheme::Arxiv, "/externalIds/ArXiv"),
         (Scheme::Doi, "/externalIds/DOI"),
         (Scheme::Pubmed, "/externalIds/PubMed"),
+        (Scheme::Pmc, "/externalIds/PubMedCentral"),
         (Scheme::Acl, "/externalIds/ACL"),
     ];
     for (scheme, pointer) in external {

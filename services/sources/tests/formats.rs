@@ -273,6 +273,59 @@ fn html_and_other_things_are_told_from_what_was_expected() {
 }
 
 #[test]
+fn a_feed_knows_its_papers_by_any_address() {
+    let item = |address: &str| {
+        format!(
+            "<item><title>A paper</title><link>{address}</link><guid>x-{}</guid></item>",
+            address.len()
+        )
+    };
+    let of = |address: &str| {
+        let page = format!("<rss version=\"2.0\"><channel>{}</channel></rss>", item(address));
+        let page = read(PageFormat::Feed, page.as_bytes()).expect("a page");
+        page.ids()[0].to_owned()
+    };
+    for (address, id) in [
+        ("https://rss.arxiv.org/abs/2403.00001", "arxiv:2403.00001"),
+        (
+            "https://arxiv.org/abs/2403.00002?utm_source=feed&amp;utm_medium=rss#top",
+            "arxiv:2403.00002",
+        ),
+        ("http://arxiv.org/abs/math.GT/0309136v1", "arxiv:math/0309136"),
+        ("https://ar5iv.labs.arxiv.org/html/2403.00006", "arxiv:2403.00006"),
+        (
+            "https://www.biorxiv.org/content/10.1101/2026.01.02.123456v2.full?rss=1",
+            "doi:10.1101/2026.01.02.123456",
+        ),
+        ("https://dl.acm.org/doi/abs/10.1145/77?af=R", "doi:10.1145/77"),
+        ("https://example.org/posts/2403.00001", "x-36"),
+    ] {
+        assert_eq!(of(address), id, "{address}");
+    }
+}
+
+#[test]
+fn a_file_knows_its_papers_by_id_or_address() {
+    let lines = concat!(
+        r#"{"title": "A", "url": "https://www.arxiv.org/pdf/2403.00005v2.pdf"}"#,
+        "\n",
+        r#"{"title": "B", "id": "https://doi.org/10.4230%2Fdagman.6.1.1"}"#,
+        "\n",
+        r#"{"title": "C", "id": "7", "doi": "10.1007/978-3-030-15719-7\\_27"}"#,
+        "\n",
+        r#"{"title": "D", "id": "doi:pending"}"#,
+    );
+    let page = read(PageFormat::Jsonl, lines.as_bytes()).expect("a page");
+    let expected = [
+        "arxiv:2403.00005",
+        "doi:10.4230/dagman.6.1.1",
+        "doi:10.1007/978-3-030-15719-7_27",
+    ];
+    assert_eq!(page.ids()[..3], expected);
+    assert!(page.ids()[3].ends_with(":doi:pending"), "{:?}", page.ids());
+}
+
+#[test]
 fn entity_bombs_do_nothing() {
     let bomb = br#"<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;&lol;"><!ENTITY x SYSTEM "file:///etc/passwd">]>
         <rss><channel><item><title>A &lol2; and &x; title</title><guid>1</guid></item></channel></rss>"#;

@@ -1,9 +1,10 @@
 //! The search through its two doors for people: the command line and the page.
 
+use proto::search::v1::SearchPapersRequest;
 use serde_json::Value;
 use tests::get;
 
-use super::Library;
+use super::{Library, ask, list, names, only};
 
 fn ids(found: &Value) -> Vec<&str> {
     let results = found["results"].as_array().unwrap();
@@ -112,13 +113,67 @@ fn the_page_marks_words_counts_narrows_and_sorts() {
     assert!(status == 200 && similar.contains("hedgehog"), "{similar}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_an_id_leads_to_that_paper() {
+    let library = Library::shared();
+    let answer = library.search(ask("biorxiv:hedgehog-night")).await;
+    let found = names(&answer);
+    assert_eq!(found[0], "hedgehog-night");
+    assert!(found.len() > 1 && !found[1..].contains(&found[0]), "{found:?}");
+    assert!(answer.notice.starts_with("the first paper is"), "{}", answer.notice);
+    let filtered = SearchPapersRequest {
+        filter: Some(only(|filter| filter.sources = list(&["seed"]))),
+        ..ask("biorxiv:hedgehog-night")
+    };
+    assert!(!library.found(filtered).await.contains(&found[0]));
+    for (query, notice) in [
+        (
+            "https://doi.org/10.1145/99999.99999",
+            "no paper here has this id; these papers fit its words",
+        ),
+        ("note: hedgehogs:absent", ""),
+        ("hedgehogs:absent", ""),
+    ] {
+        assert_eq!(library.search(ask(query)).await.notice, notice, "{query}");
+    }
+    let web = library.platform.endpoint("web");
+    let page = |query: &str| tokio::task::block_in_place(|| get(&format!("{web}/search?q={query}"))).1;
+    for query in [
+        "biorxiv%3Ahedgehog-night",
+        "https%3A%2F%2Fpapers.example%2Fpapers%2Fbiorxiv%3Ahedgehog-night",
+    ] {
+        let html = page(query);
+        assert!(html.contains("<h1") && html.contains("citation_title"), "{html}");
+    }
+    assert!(page("10.1145%2F99999.99999").contains("no paper here has this id"));
+}
+
+#[test]
+fn pasted_titles_search_for_their_words() {
+    let library = Library::shared();
+    let web = library.platform.endpoint("web");
+    for query in [
+        "HEDGEHOGS+AT+NIGHT+AND+NOT+BY+DAY",
+        "hedgehogs+12%22",
+        "%3A%29+hedgehogs",
+        "hedgehogs%3A+at+night",
+        "night%3Ahedgehogs+%28",
+    ] {
+        let (status, html) = get(&format!("{web}/search?q={query}"));
+        assert!(
+            status == 200 && html.to_lowercase().contains("hedgehogs</mark>"),
+            "{query}: {html}"
+        );
+    }
+}
+
 #[test]
 fn a_refused_query_stays_in_the_box_with_its_mistake() {
     let library = Library::shared();
     let web = library.platform.endpoint("web");
     for (query, said) in [
-        ("hedgehogs%20%22%3Cb%3E", "at character 11: this quote is not closed"),
-        ("subject%3A%3Cscript%3E", "there is no field subject"),
+        ("hedgehogs%20year%3A%3Cb%3E", "at character 11: year: cannot be"),
+        ("has%3A%3Cscript%3E", "write has:code"),
         ("like%3Aseed%3Aabsent", "seed:absent, which is not in the catalogue"),
     ] {
         let (status, html) = get(&format!("{web}/search?q={query}"));
@@ -127,9 +182,9 @@ fn a_refused_query_stays_in_the_box_with_its_mistake() {
         assert!(alert.is_some_and(|alert| alert.contains(said)), "{said}: {html}");
         assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
     }
-    let (_, html) = get(&format!("{web}/search?q=hedgehogs%20%22%3Cb%3E"));
-    assert!(html.contains("hedgehogs <mark>&quot;"), "{html}");
-    assert!(html.contains("value=\"hedgehogs &quot;&lt;b&gt;\""), "{html}");
+    let (_, html) = get(&format!("{web}/search?q=hedgehogs%20year%3A%3Cb%3E"));
+    assert!(html.contains("hedgehogs <mark>year:&lt;b&gt;"), "{html}");
+    assert!(html.contains("value=\"hedgehogs year:&lt;b&gt;\""), "{html}");
     let (status, _) = get(&format!("{web}/search?q={}", "x".repeat(8_001)));
     assert_eq!(status, 400);
     let (status, html) = get(&format!("{web}/search?q=hedgehogs&page=forged"));

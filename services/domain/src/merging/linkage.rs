@@ -69,14 +69,7 @@ pub enum PossibleMatch {
 pub fn same_work(one: &SourceRecord, two: &SourceRecord) -> WorkMatch {
     let overlap = |scheme| one.identifiers.overlap(&two.identifiers, scheme);
     let conflicting_arxiv = overlap(Scheme::Arxiv) == IdentifierOverlap::Conflicting;
-    for scheme in [
-        Scheme::Arxiv,
-        Scheme::Doi,
-        Scheme::Acl,
-        Scheme::Pubmed,
-        Scheme::OpenAlex,
-        Scheme::SemanticScholar,
-    ] {
+    for scheme in Scheme::ALL {
         if overlap(scheme) != IdentifierOverlap::Shared {
             continue;
         }
@@ -86,8 +79,12 @@ pub fn same_work(one: &SourceRecord, two: &SourceRecord) -> WorkMatch {
                 conflicting: Scheme::Arxiv,
             });
         }
-        // Aggregators sometimes merge works by mistake, so their ids do not overrule two DOIs.
-        let derived = matches!(scheme, Scheme::OpenAlex | Scheme::SemanticScholar);
+        // Aggregators sometimes merge works by mistake, and chapters carry the ISBN of their book, so these do not overrule two
+        // DOIs.
+        let derived = matches!(
+            scheme,
+            Scheme::OpenAlex | Scheme::SemanticScholar | Scheme::CorpusId | Scheme::Isbn
+        );
         if derived && overlap(Scheme::Doi) == IdentifierOverlap::Conflicting {
             return WorkMatch::Possible(PossibleMatch::ConflictingIdentifiers {
                 shared: scheme,

@@ -181,9 +181,7 @@ fn paper_id(identifiers: &Identifiers, own: Option<&SourceRecord>, submission: &
     if let Some(id) = identifiers.paper_id() {
         return Some(id);
     }
-    // A source's own id may look like one of a scheme it does not belong to.
     let own = own.and_then(|record| PaperId::from_submission(&record.submission.id, &record.submission.source).ok());
-    let own = own.filter(|id| PaperId::parse(id.as_str()).is_ok());
     own.or_else(|| {
         let author = submission.authors.first().map(String::as_str);
         Some(PaperId::from_title(&submission.title, author))

@@ -26,27 +26,6 @@ pub(super) fn dates(value: &str) -> Result<DateRange, QueryErrorKind> {
     range("date", DATES, value, PartialDate::read)
 }
 
-/// The shortest way to write a range whose ends are beginnings of days, as `(field, value)`.
-pub(super) fn written(after: Option<Timestamp>, before: Option<Timestamp>) -> Option<(&'static str, String)> {
-    let first = after.map(day);
-    let last = before.map(day).and_then(|end| end.yesterday().ok());
-    let begins_year = first.is_none_or(|day| (day.month(), day.day()) == (1, 1));
-    let ends_year = last.is_none_or(|day| (day.month(), day.day()) == (12, 31));
-    let (field, show): (_, fn(Date) -> String) = if begins_year && ends_year {
-        ("year", |day| format!("{:04}", day.year()))
-    } else {
-        ("date", |day| day.to_string())
-    };
-    match (first.map(show), last.map(show)) {
-        (None, None) => None,
-        (Some(first), Some(last)) if first == last => Some((field, first)),
-        (first, last) => Some((
-            field,
-            format!("{}..{}", first.unwrap_or_default(), last.unwrap_or_default()),
-        )),
-    }
-}
-
 fn range(
     field: &'static str,
     allowed: &'static str,
@@ -130,8 +109,4 @@ fn midnight(day: Date) -> Option<Timestamp> {
     TimeZone::UTC
         .to_timestamp(day.to_datetime(jiff::civil::Time::midnight()))
         .ok()
-}
-
-fn day(time: Timestamp) -> Date {
-    TimeZone::UTC.to_datetime(time).date()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::{MAX_CHARS, MAX_DEPTH, MAX_OPERANDS, MAX_RESTRICTIONS, MAX_WORDS, Span};
+use super::{MAX_CHARS, MAX_OPERANDS, MAX_RESTRICTIONS, MAX_WORDS, Span};
 use crate::identity::IdError;
 
 /// A query that cannot be parsed.
@@ -23,28 +23,7 @@ pub enum QueryErrorKind {
     /// Longer than [`MAX_CHARS`].
     #[error("the query has {0} characters; at most {MAX_CHARS} are allowed")]
     TooLong(usize),
-    /// A quote without its partner.
-    #[error("this quote is not closed; add the closing \" or remove it")]
-    OpenQuote,
-    /// A parenthesis that is not closed.
-    #[error("this parenthesis is not closed; add the closing ) or remove it")]
-    OpenParenthesis,
-    /// A parenthesis that closes nothing.
-    #[error("this parenthesis closes nothing; remove it, or put the text in quotes")]
-    StrayParenthesis,
-    /// Parentheses around nothing.
-    #[error("there is nothing in these parentheses; put words or like:<paper id> in them")]
-    EmptyParentheses,
-    /// Parentheses too deep.
-    #[error("parentheses are nested more than {MAX_DEPTH} levels deep; simplify the query")]
-    TooDeep,
-    /// An unknown field such as `title:`.
-    #[error(
-        "there is no field {0}; fields are cat, author, source, lang, has, year, date and like. Put the text in quotes \
-         to search for it as it is"
-    )]
-    UnknownField(String),
-    /// A field, or quotes, without a value.
+    /// A field without a value.
     #[error("{0} has no value; write it directly after, as in {1}")]
     EmptyValue(String, &'static str),
     /// An invalid value of a field.
@@ -69,9 +48,12 @@ pub enum QueryErrorKind {
     /// An invalid id after `like:`.
     #[error("this paper id {0}")]
     BadId(IdError),
-    /// AND, OR or NOT without an operand.
-    #[error("{0} needs {1}; if it is meant as a word, write it in lower case or in quotes")]
-    NoOperand(&'static str, &'static str),
+    /// OR beside a restriction.
+    #[error(
+        "OR needs words, like: or parentheses on both sides; a restriction applies to the whole query. If OR is meant as a \
+         word, write it in lower case or in quotes"
+    )]
+    OrBesideRestriction,
     /// NOT before a restriction.
     #[error("NOT applies to words, like: or parentheses; to exclude this, put a dash before it, as in -cat:cs.CL")]
     NotBeforeRestriction,

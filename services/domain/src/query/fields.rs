@@ -2,17 +2,12 @@
 
 use super::error::QueryErrorKind;
 use super::token::{Restriction, Token};
-use super::words::{FIELDS, Sign};
+use super::words::{Field, Sign};
 use super::{MAX_RESTRICTIONS, Restrictions, dates};
-use crate::identity::IdError;
 use crate::{PaperId, text};
 
-/// Parses a field and its value; the value may be empty and is in Unicode NFC.
-pub(super) fn read(sign: Sign, name: &str, value: &str) -> Result<Token, QueryErrorKind> {
-    let lower = name.to_ascii_lowercase();
-    let Some((field, example)) = FIELDS.into_iter().find(|(field, _)| *field == lower) else {
-        return Err(QueryErrorKind::UnknownField(text::shorten(name)));
-    };
+/// Parses the value of a field; it may be empty and is in Unicode NFC.
+pub(super) fn read(sign: Sign, (field, example): Field, value: &str) -> Result<Token, QueryErrorKind> {
     let value = text::one_line(value);
     if value.is_empty() || field == "author" && text::fold(&value).is_empty() {
         return Err(QueryErrorKind::EmptyValue(format!("{field}:"), example));
@@ -22,7 +17,12 @@ pub(super) fn read(sign: Sign, name: &str, value: &str) -> Result<Token, QueryEr
         "author" => Restriction::Author(sign, value),
         "source" => Restriction::Source(sign, value.to_lowercase()),
         "has" => code(sign, &value)?,
-        "like" => return Ok(Token::Like(sign, paper(&value).map_err(QueryErrorKind::BadId)?)),
+        "like" => {
+            return Ok(Token::Like(
+                sign,
+                PaperId::parse(&value).map_err(QueryErrorKind::BadId)?,
+            ));
+        }
         _ if sign == Sign::Without => return Err(QueryErrorKind::NotExcludable(field)),
         "lang" => Restriction::Language(value),
         "year" => Restriction::Published(dates::years(&value)?),
@@ -84,14 +84,4 @@ fn code(sign: Sign, value: &str) -> Result<Restriction, QueryErrorKind> {
         });
     }
     Ok(Restriction::Code(sign == Sign::With))
-}
-
-/// A canonical id, or an arXiv id or DOI without its scheme.
-fn paper(value: &str) -> Result<PaperId, IdError> {
-    PaperId::parse(value).or_else(|error| {
-        PaperId::from_submission(value, "own")
-            .ok()
-            .filter(|id| matches!(error, IdError::NoScheme(_)) && !id.as_str().starts_with("own:"))
-            .ok_or(error)
-    })
 }

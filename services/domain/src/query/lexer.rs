@@ -1,25 +1,27 @@
 //! Splits a query into words, phrases, parentheses, operators, papers and restrictions, each with its span.
 //!
-//! Invisible characters are dropped; curly quotes are quotes.
+//! Invisible characters are dropped; curly quotes are quotes. A quote, a parenthesis or a dash that cannot be one of these is
+//! text: `12"`, `:)`, `a -- b`.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::Span;
-use super::error::{QueryErrorKind, SpannedError};
+use super::error::SpannedError;
 use super::fields;
 use super::token::{Restriction, Token};
 use super::words::{self, Sign, Word};
+use super::{MAX_DEPTH, Span};
 use crate::text;
 
 /// A parenthesis that is not closed yet.
+#[derive(PartialEq)]
 enum Paren {
-    /// It groups.
-    Group(Span),
-    /// It is part of a word, as in O(n log n).
+    /// It groups; its token is at this place.
+    Group(usize),
+    /// It is text, as in O(n log n).
     Letter,
 }
 
-/// Splits a text into tokens with balanced parentheses.
+/// Splits a text into tokens with balanced parentheses, none of them around nothing.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, SpannedError> {
     let mut lexer = Lexer {
         chars: text
@@ -33,9 +35,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Span)>, SpannedError> {
     while let Some((_, c)) = lexer.peek(0) {
         lexer.piece(c)?;
     }
-    for paren in lexer.open {
-        if let Paren::Group(span) = paren {
-            return Err(QueryErrorKind::OpenParenthesis.at(span));
+    for paren in lexer.open.iter().rev() {
+        if let Paren::Group(place) = paren {
+            lexer.tokens.remove(*place);
         }
     }
     Ok(lexer.tokens)
@@ -72,69 +74,82 @@ impl Lexer {
     fn piece(&mut self, c: char) -> Result<(), SpannedError> {
         let start = self.at;
         match c {
-            c if c.is_whitespace() => self.at += 1,
             '(' => self.group(Sign::With, start),
-            '-' if self.next_is(1, |c| c == '(') => {
+            '-' if self.begins_word() && self.next_is(1, |c| c == '(') => {
                 self.at += 1;
                 self.group(Sign::Without, start);
             }
-            ')' if !matches!(self.open.last(), Some(Paren::Letter)) => {
-                self.at += 1;
-                if self.open.pop().is_none() {
-                    return Err(QueryErrorKind::StrayParenthesis.at(self.since(start)));
-                }
-                self.push(Token::Close, start);
-            }
+            ')' if !matches!(self.open.last(), Some(Paren::Letter)) => self.close(start),
             c if is_quote(c) => {
-                let phrase = self.quoted()?;
-                self.push(Token::Phrase(phrase), start);
+                if let Some(phrase) = self.quoted()
+                    && !words::plain_words(&phrase).is_empty()
+                {
+                    self.push(Token::Phrase(phrase), start);
+                }
             }
-            '-' if self.next_is(1, is_quote) => {
+            '-' if self.begins_word() && self.next_is(1, is_quote) => {
                 self.at += 1;
-                let phrase = self.quoted()?;
-                self.push(Token::Restriction(Restriction::WithoutPhrase(phrase)), start);
+                if let Some(phrase) = self.quoted()
+                    && !text::fold(&phrase).is_empty()
+                {
+                    self.push(Token::Restriction(Restriction::WithoutPhrase(phrase)), start);
+                }
             }
+            c if c.is_whitespace() || c == '-' && !self.begins_word() => self.at += 1,
             _ => self.word()?,
         }
         Ok(())
     }
 
+    /// Whether a dash here would be the first character of a word.
+    fn begins_word(&self) -> bool {
+        let before = self.at.checked_sub(1).and_then(|before| self.chars.get(before));
+        before.is_none_or(|(_, c)| c.is_whitespace() || *c == '(')
+    }
+
     fn group(&mut self, sign: Sign, start: usize) {
         self.at += 1;
-        self.open.push(Paren::Group(self.since(start)));
+        let depth = self.open.iter().filter(|paren| **paren != Paren::Letter).count();
+        if depth == MAX_DEPTH {
+            self.open.push(Paren::Letter);
+            return;
+        }
+        self.open.push(Paren::Group(self.tokens.len()));
         self.push(Token::Open(sign), start);
     }
 
-    /// Reads from an opening quote to the closing one.
-    fn quoted(&mut self) -> Result<String, SpannedError> {
-        let start = self.at;
+    /// Closes a group; one that holds nothing is dropped.
+    fn close(&mut self, start: usize) {
         self.at += 1;
-        let mut content = String::new();
-        while let Some((_, c)) = self.peek(0) {
-            self.at += 1;
-            if !is_quote(c) {
-                content.push(c);
-                continue;
+        match self.open.pop() {
+            Some(Paren::Group(place)) if place + 1 == self.tokens.len() => {
+                self.tokens.pop();
             }
-            let content = text::one_line(&content);
-            if content.is_empty() {
-                let example = "\"graph networks\"";
-                return Err(QueryErrorKind::EmptyValue("the phrase".to_owned(), example).at(self.since(start)));
-            }
-            return Ok(content);
+            Some(_) => self.push(Token::Close, start),
+            None => {}
         }
-        self.at = start + 1;
-        Err(QueryErrorKind::OpenQuote.at(self.since(start)))
+    }
+
+    /// Reads from an opening quote to the closing one. Without a partner, or behind a letter or digit, it is text.
+    fn quoted(&mut self) -> Option<String> {
+        let before = self.at.checked_sub(1).and_then(|before| self.chars.get(before));
+        let opens = before.is_none_or(|(_, c)| !c.is_alphanumeric());
+        self.at += 1;
+        let rest = self.chars.get(self.at..).unwrap_or_default();
+        let length = rest.iter().position(|(_, c)| is_quote(*c)).filter(|_| opens)?;
+        let content: String = rest.iter().take(length).map(|(_, c)| *c).collect();
+        self.at += length + 1;
+        Some(text::one_line(&content))
     }
 
     fn word(&mut self) -> Result<(), SpannedError> {
         let start = self.at;
         let word = self.letters();
         if self.next_is(0, is_quote)
-            && let Some((sign, name)) = words::field_before_quote(&word)
+            && let Some((sign, field)) = words::field_before_quote(&word)
+            && let Some(value) = self.quoted()
         {
-            let value = self.quoted()?;
-            let token = fields::read(sign, name, &value).map_err(|kind| kind.at(self.since(start)))?;
+            let token = fields::read(sign, field, &value).map_err(|kind| kind.at(self.since(start)))?;
             self.push(token, start);
             return Ok(());
         }
@@ -142,13 +157,9 @@ impl Lexer {
             Word::Operator("AND") => Token::And,
             Word::Operator("OR") => Token::Or,
             Word::Operator(_) => Token::Not,
-            Word::Field(sign, name, value) => {
-                fields::read(sign, name, value).map_err(|kind| kind.at(self.since(start)))?
+            Word::Field(sign, field, value) => {
+                fields::read(sign, field, value).map_err(|kind| kind.at(self.since(start)))?
             }
-            Word::Paper(sign, id) => Token::Like(
-                sign,
-                id.map_err(|error| QueryErrorKind::BadId(error).at(self.since(start)))?,
-            ),
             Word::Without(word) => match words::plain_words(word).as_slice() {
                 [] => return Ok(()),
                 [word] => Token::Restriction(Restriction::WithoutWord(word.clone())),

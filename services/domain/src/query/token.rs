@@ -5,7 +5,7 @@ use super::words::Sign;
 use crate::PaperId;
 
 /// One token of a query.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Token {
     /// Words as they are, at least one.
     Words(Vec<String>),
@@ -28,7 +28,7 @@ pub(super) enum Token {
 }
 
 /// One restriction.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Restriction {
     WithoutWord(String),
     WithoutPhrase(String),
@@ -38,4 +38,23 @@ pub(super) enum Restriction {
     Language(String),
     Code(bool),
     Published(DateRange),
+}
+
+impl Token {
+    /// An operator as the word that it is where it cannot be one; in lower case, so that it is not read as one again.
+    pub(super) fn as_word(&self) -> Option<Self> {
+        let word = match self {
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Not => "not",
+            _ => return None,
+        };
+        Some(Self::Words(vec![word.to_owned()]))
+    }
+
+    /// Whether it is a restriction that names its field; a dash alone may be part of a title.
+    pub(super) fn has_field(&self) -> bool {
+        use Restriction::{WithoutPhrase, WithoutWord};
+        matches!(self, Self::Restriction(one) if !matches!(one, WithoutWord(_) | WithoutPhrase(_)))
+    }
 }

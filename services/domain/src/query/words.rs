@@ -1,12 +1,11 @@
-//! Classifies one word of a query: a plain word, an operator, an exclusion, a field, a paper.
+//! Classifies one word of a query: a plain word, an operator, an exclusion, a field.
 //!
 //! It looks at the word alone; its context is the parser's concern.
 
-use crate::PaperId;
-use crate::identity::IdError;
+/// A field's name and an example of its use.
+pub(super) type Field = (&'static str, &'static str);
 
-/// Fields, each with an example.
-pub(super) const FIELDS: [(&str, &str); 8] = [
+const FIELDS: [Field; 8] = [
     ("cat", "cat:cs.CL"),
     ("author", "author:lovelace"),
     ("source", "source:arxiv"),
@@ -29,9 +28,7 @@ pub(super) enum Word<'a> {
     /// `-word`, without its dash.
     Without(&'a str),
     /// `field:value` and whether a dash stands in front; the value may be empty.
-    Field(Sign, &'a str, &'a str),
-    /// An id that needs no `like:`, or was meant to be one.
-    Paper(Sign, Result<PaperId, IdError>),
+    Field(Sign, Field, &'a str),
 }
 
 /// Whether a dash stands in front.
@@ -56,15 +53,14 @@ pub(super) fn classify(word: &str) -> Word<'_> {
         0 => Sign::With,
         // An arrow, not a word that is left out.
         1 if !body.chars().any(char::is_alphanumeric) => return Word::Plain(word),
+        // A negative number.
+        1 if is_number(body) => return Word::Plain(word),
         1 => Sign::Without,
         // Two dashes are punctuation.
         _ => return classify(body),
     };
-    if let Some(paper) = paper(body) {
-        return Word::Paper(sign, paper);
-    }
-    if let Some((name, value)) = field(body) {
-        return Word::Field(sign, name, value);
+    if let Some((field, value)) = field(body) {
+        return Word::Field(sign, field, value);
     }
     match sign {
         Sign::With => Word::Plain(word),
@@ -82,14 +78,13 @@ pub(super) fn plain_words(text: &str) -> Vec<String> {
     words
 }
 
-/// The field name where a word ends in `name:` and a quote follows.
-pub(super) fn field_before_quote(word: &str) -> Option<(Sign, &str)> {
+/// The field where a word ends in `name:` and a quote follows.
+pub(super) fn field_before_quote(word: &str) -> Option<(Sign, Field)> {
     let (sign, body) = match word.strip_prefix('-') {
         Some(body) => (Sign::Without, body),
         None => (Sign::With, word),
     };
-    let name = body.strip_suffix(':')?;
-    is_name(name).then_some((sign, name))
+    Some((sign, known(body.strip_suffix(':')?)?))
 }
 
 fn push_plain(word: &str, words: &mut Vec<String>) {
@@ -102,7 +97,7 @@ fn push_plain(word: &str, words: &mut Vec<String>) {
         Word::Plain(plain) if plain == word => words.push(word.to_owned()),
         Word::Operator(operator) => words.push(operator.to_lowercase()),
         Word::Plain(body) | Word::Without(body) => push_plain(body, words),
-        Word::Field(..) | Word::Paper(..) => {
+        Word::Field(..) => {
             words.extend(plain_words(&word.trim_start_matches('-').replace(':', " ")));
         }
     }
@@ -123,30 +118,21 @@ fn keeps_parentheses(word: &str) -> bool {
     depth == 0 && before.starts_with(char::is_alphanumeric) && !matches!(before, "AND" | "OR" | "NOT")
 }
 
-/// `name:value`. URLs and `std::vector` are words, and so is a word in front of a colon unless it is a field's name.
-fn field(word: &str) -> Option<(&str, &str)> {
+/// `name:value`. Only the names of fields make one, and `Source: none` is no field: nothing stands behind the colon, and nobody
+/// writes fields in capitals.
+fn field(word: &str) -> Option<(Field, &str)> {
     let (name, value) = word.split_once(':')?;
-    if !is_name(name) || value.starts_with("//") || value.starts_with(':') {
-        return None;
-    }
-    let known = FIELDS.iter().any(|(field, _)| *field == name);
-    (known || !value.is_empty()).then_some((name, value))
+    let field = known(name)?;
+    let is_text = value.starts_with("//") || value.starts_with(':') || value.is_empty() && name != field.0;
+    (!is_text).then_some((field, value))
 }
 
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic())
+fn known(name: &str) -> Option<Field> {
+    FIELDS.into_iter().find(|(field, _)| field.eq_ignore_ascii_case(name))
 }
 
-/// A paper id that its scheme identifies as one.
-fn paper(word: &str) -> Option<Result<PaperId, IdError>> {
-    let (scheme, rest) = word.split_once(':')?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "arxiv" | "doi" if !rest.is_empty() => Some(PaperId::parse(word)),
-        // Any other page of these sites is a word.
-        "http" | "https" => PaperId::parse(word).ok().filter(|id| id.as_str() != word).map(Ok),
-        "sha256" if rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            Some(PaperId::parse(&word.to_ascii_lowercase()))
-        }
-        _ => None,
-    }
+/// `40`, `1.5`, `40%` or `40°C`.
+fn is_number(word: &str) -> bool {
+    let rest = word.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ','));
+    word.starts_with(|c: char| c.is_ascii_digit()) && !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-')
 }

@@ -99,6 +99,7 @@ impl SearchService for SearchHandler {
         let (token, explain) = (request.page_token.clone(), request.explain);
         let fingerprint = fingerprint(&without_page(request).encode_to_vec());
         let indexing = opened(&self.indexing)?;
+        let plan = indexing.search.with_lead(plan).await.map_err(store_failed)?;
         let store = Arc::clone(&indexing.catalogue.view().current.store);
         let counting = async { store.count(plan.scope.filter.clone()).await.map_err(store_failed) };
         let finding = self.page(indexing, &plan, fingerprint, &token, size);
@@ -135,8 +136,12 @@ impl SearchService for SearchHandler {
         let requested = request.into_inner().paper_id;
         let id = paper_id("paper_id", &requested)?;
         let store = self.store()?;
-        let found = store.get(&[id]).await.map_err(store_failed)?;
-        let paper = found.first().ok_or_else(|| status::not_found("paper", &requested))?;
+        let candidates = id.candidates();
+        let found = store.get(&candidates).await.map_err(store_failed)?;
+        let paper = candidates
+            .iter()
+            .find_map(|id| found.iter().find(|paper| paper.id == *id));
+        let paper = paper.ok_or_else(|| status::not_found("paper", &requested))?;
         Ok(Response::new(GetPaperResponse {
             paper: Some(paper.into()),
         }))
@@ -155,7 +160,7 @@ impl SearchService for SearchHandler {
         }
         let mut ids = Vec::with_capacity(requested.len());
         for (index, id) in requested.iter().enumerate() {
-            ids.push(paper_id(&format!("paper_ids[{index}]"), id)?);
+            ids.extend(paper_id(&format!("paper_ids[{index}]"), id)?.candidates());
         }
         let store = self.store()?;
         let papers = store.get(&ids).await.map_err(store_failed)?;

@@ -5,7 +5,7 @@ use domain::PaperId;
 use domain::query::{self, MAX_CHARS, MAX_WORDS};
 use tonic::Status;
 
-/// A canonical id.
+/// An id in any spelling.
 pub fn paper_id(field: &str, id: &str) -> Result<PaperId, Status> {
     PaperId::parse(id).map_err(|error| status::invalid(field, error.to_string()))
 }

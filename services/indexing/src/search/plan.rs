@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use common::status;
 use domain::PaperId;
-use domain::query::{QueryExpression, Restrictions};
+use domain::query::{NamedPaper, ParsedQuery, QueryExpression};
 use domain::ranking::Recency;
 use domain::text;
 use jiff::Timestamp;
@@ -59,6 +59,10 @@ pub struct FieldOrigins {
 pub struct SearchPlan {
     /// What is looked for; without it papers are listed, newest first.
     pub expression: Option<QueryExpression>,
+    /// The paper that the query names, if it names nothing else.
+    pub named: Option<NamedPaper>,
+    /// The paper that was found under that name; it leads the list.
+    pub lead: Option<PaperId>,
     /// Which papers are considered.
     pub scope: SearchScope,
     /// Which legs it uses.
@@ -78,7 +82,12 @@ impl SearchPlan {
     pub fn search(request: &wire::SearchPapersRequest, now: Timestamp) -> Result<Self, Status> {
         let syntax = syntax(request.syntax)?;
         let mut origin = FieldOrigins::default();
-        let (expression, restrictions) = query(request, syntax, &mut origin)?;
+        let query = query(request, syntax, &mut origin)?;
+        let named = query.named().filter(|_| syntax != wire::QuerySyntax::Plain);
+        let ParsedQuery {
+            expression,
+            restrictions,
+        } = query;
         let mut scope = SearchScope::read(request.filter.clone())?;
         scope.narrow(restrictions)?;
         let order = order(request.order)?;
@@ -96,6 +105,8 @@ impl SearchPlan {
         }
         Ok(Self {
             expression,
+            named: named.filter(|_| request.expression.is_none()),
+            lead: None,
             scope,
             mode: mode(request.mode)?,
             order,
@@ -132,6 +143,8 @@ impl SearchPlan {
         };
         Ok(Self {
             expression: Some(expression),
+            named: None,
+            lead: None,
             scope: SearchScope::read(request.filter.clone())?,
             mode: mode(request.mode)?,
             order: SearchOrder::Relevance,
@@ -157,19 +170,19 @@ fn like(list: &str, ids: &[String], papers: &mut HashMap<PaperId, String>) -> Re
     Ok(likeness)
 }
 
-/// The expression and the restrictions of the query, in whichever form it comes.
+/// The query, in whichever form it comes.
 fn query(
     request: &wire::SearchPapersRequest,
     syntax: wire::QuerySyntax,
     origin: &mut FieldOrigins,
-) -> Result<(Option<QueryExpression>, Restrictions), Status> {
+) -> Result<ParsedQuery, Status> {
     let Some(expression) = &request.expression else {
-        let (expression, restrictions) = query_text(&request.query, syntax)?;
+        let query = query_text(&request.query, syntax)?;
         origin.words = "query";
-        if let Some(expression) = &expression {
+        if let Some(expression) = &query.expression {
             name_papers(expression, &mut origin.papers);
         }
-        return Ok((expression, restrictions));
+        return Ok(query);
     };
     if !request.query.is_empty() {
         return Err(status::invalid(
@@ -189,13 +202,12 @@ fn query(
         words: "expression",
         papers: reader.papers,
     };
-    Ok((Some(expression), Restrictions::default()))
+    Ok(only(Some(expression)))
 }
 
-fn query_text(query: &str, syntax: wire::QuerySyntax) -> Result<(Option<QueryExpression>, Restrictions), Status> {
+fn query_text(query: &str, syntax: wire::QuerySyntax) -> Result<ParsedQuery, Status> {
     if syntax != wire::QuerySyntax::Plain {
-        let read = parse_query("query", query)?;
-        return Ok((read.expression, read.restrictions));
+        return parse_query("query", query);
     }
     check_length("query", query)?;
     let words = text::one_line(query);
@@ -203,7 +215,14 @@ fn query_text(query: &str, syntax: wire::QuerySyntax) -> Result<(Option<QueryExp
     let expression = Some(words)
         .filter(|words| !words.is_empty())
         .map(QueryExpression::Words);
-    Ok((expression, Restrictions::default()))
+    Ok(only(expression))
+}
+
+fn only(expression: Option<QueryExpression>) -> ParsedQuery {
+    ParsedQuery {
+        expression,
+        ..ParsedQuery::default()
+    }
 }
 
 /// Names the query text as the field of every paper in it.

@@ -179,7 +179,7 @@ mod identifiers_json {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Identifiers, D::Error> {
         let mut identifiers = Identifiers::new();
         for text in Vec::<String>::deserialize(deserializer)? {
-            let identifier = Identifier::parse(&text);
+            let identifier = Identifier::from_display(&text);
             identifiers.insert(identifier.ok_or_else(|| D::Error::custom(format!("{text:?} is no known identifier")))?);
         }
         Ok(identifiers)

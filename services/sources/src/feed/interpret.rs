@@ -1,7 +1,6 @@
 //! What an entry of any feed means.
 
 use domain::LinkKind;
-use domain::merging::{Identifier, Scheme};
 
 use super::entries::FeedEntry;
 use crate::draft::RecordDraft;
@@ -33,9 +32,7 @@ pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
     }
     let addresses = entry.links.iter().map(|(_, _, address)| address);
     for text in entry.identifiers.iter().chain([&entry.id]).chain(addresses) {
-        if let Some(identifier) = recognise(text) {
-            draft.identifiers.insert(identifier);
-        }
+        draft.recognise(text);
     }
     for (relation, media, address) in &entry.links {
         match (relation.as_str(), media.as_str()) {
@@ -69,23 +66,4 @@ fn without_address(author: &str) -> &str {
         address.contains('@').then_some(name)
     });
     named.unwrap_or(author)
-}
-
-/// A name of the work, as ids, addresses and identifiers of feeds give it.
-pub fn recognise(text: &str) -> Option<Identifier> {
-    if let Some(identifier) = Identifier::recognise(text) {
-        return Some(identifier);
-    }
-    // Preprint servers of Cold Spring Harbor have the DOI in the address, followed by the version.
-    let (_, path) = text.split_once("rxiv.org/content/")?;
-    let doi = path
-        .split(['?', '#'])
-        .next()?
-        .trim_end_matches(".full")
-        .trim_end_matches(".abstract");
-    let doi = match doi.rsplit_once('v') {
-        Some((doi, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => doi,
-        _ => doi,
-    };
-    Identifier::new(Scheme::Doi, doi).ok()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::LinkKind;
-use domain::merging::{Identifier, Scheme};
+use domain::merging::Scheme;
 
 use crate::draft::RecordDraft;
 use crate::{dates, names};
@@ -53,8 +53,8 @@ pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<St
     draft.datestamp = draft.updated.or(draft.published);
     draft.identify(Scheme::Doi, &one("doi"));
     draft.identify(Scheme::Arxiv, &one("arxiv"));
-    if let Some(identifier) = Identifier::recognise(&draft.native_id) {
-        draft.identifiers.insert(identifier);
+    for spelling in [one("id"), one("url"), one("pdf_url")] {
+        draft.recognise(&spelling);
     }
     for (kind, field) in [
         (LinkKind::Abstract, "url"),

@@ -1,7 +1,7 @@
 //! `oai_dc`: fifteen elements, each as often as you like, each meaning what its server means by it.
 
 use domain::LinkKind;
-use domain::merging::{Identifier, Scheme};
+use domain::merging::Identifier;
 
 use super::envelope::{MetadataHandler, OaiHeader, RecordStatus};
 use crate::draft::RecordDraft;
@@ -55,9 +55,7 @@ impl MetadataHandler for DublinCore {
         } = std::mem::take(self);
         draft.native_id.clone_from(&header.identifier);
         draft.datestamp = header.datestamp;
-        if let Some(identifier) = Identifier::recognise(&header.identifier) {
-            draft.identifiers.insert(identifier);
-        }
+        draft.recognise(&header.identifier);
         if header.status == RecordStatus::Deleted {
             return Interpretation::withdrawn(draft, "deleted by its repository");
         }
@@ -89,11 +87,8 @@ fn relation(draft: &mut RecordDraft, text: &str) {
     if text.starts_with("https://github.com/") || text.starts_with("https://gitlab.com/") {
         draft.link(LinkKind::Code, text);
     }
-    if let Some(id) = text.strip_prefix("info:eu-repo/semantics/altIdentifier/arxiv/") {
-        draft.identify(Scheme::Arxiv, id);
-    }
-    if let Some(id) = text.strip_prefix("info:eu-repo/semantics/altIdentifier/doi/") {
-        draft.identify(Scheme::Doi, id);
+    if text.starts_with("info:eu-repo/semantics/altIdentifier/") {
+        draft.recognise(text);
     }
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tonic::Status;
 
 use super::lists;
-use super::paper::{IN_VALUE, PaperFormat, canonical_id, changed, http_date, render};
+use super::paper::{IN_VALUE, PaperFormat, changed, http_date, render};
 use crate::caller::Caller;
 use crate::error_response::{Audience, call_failed, json_error};
 use crate::state::AppState;
@@ -123,8 +123,8 @@ pub async fn paper(
         Ok(format) => format,
         Err(error) => return json_error(StatusCode::BAD_REQUEST, &error.to_string(), Some("format")),
     };
-    let paper_id = match canonical_id(&id) {
-        Ok(id) => id,
+    let paper_id = match domain::PaperId::parse(&id) {
+        Ok(id) => id.to_string(),
         Err(error) => return json_error(StatusCode::BAD_REQUEST, &format!("id {error}"), Some("id")),
     };
     let answer = match app.fetch(&caller, GetPaperRequest { paper_id }).await {

@@ -12,8 +12,6 @@ mod text;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use domain::PaperId;
-use domain::identity::IdError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -223,25 +221,6 @@ pub fn page_of(paper: &Paper, base: &str) -> String {
 /// Absolute address of the page of the paper with this id.
 pub fn page_of_id(id: &str, base: &str) -> String {
     format!("{base}{}", domain::pages::paper(id))
-}
-
-/// The canonical form of an id as people and programs write it: already canonical, or an arXiv id or DOI without its scheme,
-/// with a version, or as an address on arxiv.org or doi.org.
-///
-/// # Errors
-/// What is wrong with it, and what an id looks like.
-pub fn canonical_id(text: &str) -> Result<String, IdError> {
-    const NO_SOURCE: &str = "nobody";
-    let parsed = PaperId::parse(text);
-    if let Ok(id) = &parsed
-        && !text.starts_with("http")
-    {
-        return Ok(id.to_string());
-    }
-    match PaperId::from_submission(text, NO_SOURCE) {
-        Ok(id) if !id.as_str().starts_with(NO_SOURCE) => Ok(id.to_string()),
-        _ => parsed.map(|id| id.to_string()),
-    }
 }
 
 /// When our record of a paper last changed.

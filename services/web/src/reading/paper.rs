@@ -6,6 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use domain::PaperId;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use proto::papers::v1::{LinkKind, Paper};
@@ -16,7 +17,7 @@ use tonic::{Code, Status};
 use crate::caching::SharedAnswer;
 use crate::caller::Caller;
 use crate::cookies::ReaderCookies;
-use crate::formats::paper::{PaperFormat, canonical_id, changed, page_of, render, text_of, updated};
+use crate::formats::paper::{PaperFormat, changed, page_of, render, text_of, updated};
 use crate::page::PageQuery;
 use crate::paper::{
     NamedLink, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
@@ -76,7 +77,7 @@ pub async fn paper(
         }
     };
     if let Some(address) = moved_to {
-        return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, address)]).into_response();
+        return moved(address);
     }
     let answer = app.fetch(&caller, GetPaperRequest { paper_id: id.clone() });
     if format != PaperFormat::Html {
@@ -87,12 +88,17 @@ pub async fn paper(
     }
     let (paper, similar) = tokio::join!(answer, similar(&app, &caller, &id));
     match paper_of(paper) {
+        Ok(paper) if paper.id != id => moved(path_of(&paper.id)),
         Ok(paper) => {
             let context = page_context(&paper, similar, &caller, &reader);
             app.pages.render(StatusCode::OK, "paper.html", context)
         }
         Err(error) => missing(&app, &error),
     }
+}
+
+fn moved(address: String) -> Response {
+    (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, address)]).into_response()
 }
 
 /// What an address asks for.
@@ -108,13 +114,14 @@ impl RequestedPaper {
     fn parse(path: String, format: Option<String>, headers: &HeaderMap) -> Result<Self, String> {
         let markdown = path
             .strip_suffix(".md")
-            .filter(|id| canonical_id(id).is_ok_and(|id| id.starts_with("arxiv:")))
+            .filter(|id| PaperId::parse(id).is_ok_and(|id| id.as_str().starts_with("arxiv:")))
             .map(str::to_owned);
         let (path, format) = match markdown {
             Some(id) => (id, format.or_else(|| Some(PaperFormat::Markdown.name().to_owned()))),
             None => (path, format),
         };
-        let id = canonical_id(&path).map_err(|error| format!("The id of the paper {error}."))?;
+        let id = PaperId::parse(&path).map_err(|error| format!("The id of the paper {error}."))?;
+        let id = id.to_string();
         let requested = PaperFormat::requested(format.as_deref(), headers).map_err(|error| format!("{error}."))?;
         let moved_to = (id != path).then(|| {
             let query = format.map(|format| format!("?format={format}")).unwrap_or_default();

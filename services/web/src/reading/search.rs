@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use domain::query::NamedPaper;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use proto::search::v1::{SearchOrder, SearchPapersRequest, SearchPapersResponse, SearchResult};
@@ -21,7 +22,8 @@ use self::reasons::ScoreReason;
 use crate::caller::Caller;
 use crate::cookies::ReaderCookies;
 use crate::page::{PageQuery, UNAVAILABLE};
-use crate::paper::{PaperView, escaped_value, search_path};
+use crate::paper::{PaperView, escaped_value, path_of, search_path};
+use crate::reading::queries::papers_by_id;
 use crate::state::AppState;
 
 const RESULTS_PER_PAGE: i32 = 20;
@@ -123,6 +125,12 @@ pub async fn search(
             return app.pages.render(StatusCode::BAD_REQUEST, TEMPLATE, context);
         }
     };
+    let named = parsed.named().filter(|_| params.page.is_empty());
+    if let Some(named) = named
+        && let Some(path) = page_of(&app, &caller, &named).await
+    {
+        return Redirect::to(&path).into_response();
+    }
     let request = SearchPapersRequest {
         query: query.clone(),
         page_size: RESULTS_PER_PAGE,
@@ -142,6 +150,13 @@ pub async fn search(
         }
         Err(error) => failed(&app, &query, sort, filters, &error),
     }
+}
+
+/// The page of the paper that a query names, if it is here.
+async fn page_of(app: &AppState, caller: &Caller, named: &NamedPaper) -> Option<String> {
+    let ids = named.ids.iter().map(ToString::to_string).collect();
+    let found = papers_by_id(app, caller, ids).await.ok()?;
+    found.papers.first().map(|paper| path_of(&paper.id))
 }
 
 /// Says what is wrong with the query, or that the search is unavailable.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{PaperId, text};
+use domain::{PaperId, pages, text};
 use proto::search::v1::BatchGetPapersRequest;
 use serde::Serialize;
 
@@ -42,11 +42,15 @@ impl ExamplePaper {
     }
 }
 
-/// The papers in a field, each once: separated by white space, or by commas that are not part of an id.
+/// The papers in a field, each once: one in a line, or separated by white space, or by commas that are not part of an id.
 pub fn parse(field: &str) -> Vec<ExamplePaper> {
     const SEPARATORS: [char; 2] = [',', ';'];
     let mut papers: Vec<ExamplePaper> = Vec::new();
-    let words = field.split_whitespace().map(|word| word.trim_matches(SEPARATORS));
+    let words = field.lines().flat_map(|line| match paper_id(line) {
+        Ok(_) => vec![line.trim()],
+        Err(_) => line.split_whitespace().collect(),
+    });
+    let words = words.map(|word| word.trim_matches(SEPARATORS));
     let words = words.flat_map(|word| {
         let parts = paper_id(word).is_err() && word.contains(SEPARATORS);
         let hashes: &[char] = if parts { &SEPARATORS } else { &[] };
@@ -70,69 +74,9 @@ pub fn parse(field: &str) -> Vec<ExamplePaper> {
 /// What is wrong with it, as the predicate of a sentence.
 pub fn paper_id(word: &str) -> Result<PaperId, String> {
     const EXPECTED: &str = "is not a paper id; use an arXiv id, a DOI or a link to a paper";
-    let word = word.trim();
-    if word.chars().count() > 500 {
-        return Err(EXPECTED.to_owned());
-    }
-    let bare = id_of_link(word).unwrap_or_else(|| word.to_owned());
-    if bare.contains("://") {
-        return Err(EXPECTED.to_owned());
-    }
-    if bare.contains(':') {
-        return PaperId::parse(&bare).map_err(|_| EXPECTED.to_owned());
-    }
-    // Without a scheme it is an arXiv id or a DOI; ids of our own always have one.
-    let id = PaperId::from_submission(&bare, "own").map_err(|_| EXPECTED.to_owned())?;
-    if id.as_str().starts_with("own:") {
-        Err(EXPECTED.to_owned())
-    } else {
-        Ok(id)
-    }
-}
-
-/// The paper that a link names: an arXiv page, a DOI, or a page like ours.
-fn id_of_link(word: &str) -> Option<String> {
-    let rest = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://"));
-    let hosts = [
-        "arxiv.org/",
-        "www.arxiv.org/",
-        "export.arxiv.org/",
-        "doi.org/",
-        "dx.doi.org/",
-    ];
-    let rest = match rest {
-        Some(rest) => rest,
-        None if hosts.iter().any(|host| starts_with(word, host)) => word,
-        None => return None,
-    };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (host, path) = rest.split_once('/')?;
-    let host = host.to_lowercase();
-    let path = decoded(path.trim_end_matches('/'));
-    if host == "arxiv.org" || host.ends_with(".arxiv.org") {
-        let (_, id) = path.split_once('/')?;
-        return Some(format!("arxiv:{id}"));
-    }
-    if host == "doi.org" || host == "dx.doi.org" {
-        return Some(format!("doi:{path}"));
-    }
-    let path = format!("/{path}");
-    let (_, id) = path.split_once("/papers/")?;
-    Some(id.to_owned())
-}
-
-fn starts_with(word: &str, prefix: &str) -> bool {
-    word.get(..prefix.len())
-        .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
-}
-
-fn decoded(path: &str) -> String {
-    let as_query = path.replace('+', "%2B");
-    let mut pairs = url::form_urlencoded::parse(as_query.as_bytes());
-    match (pairs.next(), pairs.next()) {
-        (Some((name, value)), None) if value.is_empty() => name.into_owned(),
-        _ => path.to_owned(),
-    }
+    pages::paper_of(word)
+        .or_else(|| PaperId::parse(word).ok())
+        .ok_or_else(|| EXPECTED.to_owned())
 }
 
 /// The titles of papers; none if they take too long, since pages work without them.
@@ -200,6 +144,7 @@ mod tests {
         let old = "doi:10.1002/(sici)1097-0258(19980815)17:15<1661::aid-sim968>3.0.co;2-2";
         assert_eq!(parse(old)[0].id, old, "marks that belong to an id");
         assert_eq!(parse("2402.14776,2402.14777;2402.14778").len(), 3);
+        assert_eq!(parse("arXiv:2402.14776 [cs.CL]\n2402.14777 2402.14778").len(), 3);
         assert!(found[1].problem.contains("not a paper id") && found[0].problem.is_empty());
         assert!(paper_id(&"9".repeat(10_000)).is_err());
     }

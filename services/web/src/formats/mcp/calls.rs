@@ -18,7 +18,7 @@ use super::results::{PaperList, call_failed, error_result, list_item, paper_fiel
 use super::tools::NAMES;
 use crate::caller::Caller;
 use crate::formats::lists;
-use crate::formats::paper::{PaperFormat, canonical_id, kind_of, text_of, without_illegal};
+use crate::formats::paper::{PaperFormat, kind_of, text_of, without_illegal};
 use crate::state::AppState;
 
 /// Papers in an answer by default.
@@ -258,5 +258,6 @@ fn day(field: &str, text: Option<&str>) -> Result<Option<prost_types::Timestamp>
 }
 
 fn id(field: &str, written: &str) -> Result<String, ToolError> {
-    canonical_id(written).map_err(|error| ToolError::Arguments(format!("{field} {error}")))
+    let id = domain::PaperId::parse(written).map_err(|error| ToolError::Arguments(format!("{field} {error}")))?;
+    Ok(id.to_string())
 }

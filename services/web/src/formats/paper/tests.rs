@@ -99,24 +99,6 @@ fn the_address_overrules_accept() {
     assert!(refusal.contains("\"pdf\"") && refusal.contains("bibtex"), "{refusal}");
 }
 
-#[test]
-fn ids_are_read_as_people_write_them() {
-    for (written, canonical) in [
-        ("2402.14776", "arxiv:2402.14776"),
-        ("2402.14776v2", "arxiv:2402.14776"),
-        ("https://arxiv.org/abs/2402.14776", "arxiv:2402.14776"),
-        ("10.1145/3292500", "doi:10.1145/3292500"),
-        ("https://doi.org/10.1145/3292500", "doi:10.1145/3292500"),
-        ("hep-th/9901001", "arxiv:hep-th/9901001"),
-        ("seed:42", "seed:42"),
-    ] {
-        assert_eq!(canonical_id(written).as_deref(), Ok(canonical), "{written}");
-    }
-    for wrong in ["", "words", "two words", "arxiv:x"] {
-        assert!(canonical_id(wrong).is_err(), "{wrong}");
-    }
-}
-
 #[tokio::test]
 async fn every_format_of_a_paper() {
     let paper = paper();

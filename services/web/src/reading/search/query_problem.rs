@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_long_query_is_cut_around_the_mistake() {
-        let problem = problem(&format!("{} \"open", "ü ".repeat(200)));
+        let problem = problem(&format!("{} has:pdf", "ü ".repeat(200)));
         assert!(
             problem.before.starts_with('…') && problem.before.chars().count() <= AROUND + 1,
             "{problem:?}"
