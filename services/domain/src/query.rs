@@ -17,7 +17,7 @@
 //! | `lang:en` | language; several: any of them |
 //! | `has:code`, `-has:code` | with, or without, a link to code |
 //! | `year:2024`, `year:2023..2025`, `year:2023..`, `year:..2020` | published in these years, UTC |
-//! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published on these days or in these months; open ranges as above |
+//! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published on these days or in these months; open ranges as above; a paper of unknown date is in none |
 //!
 //! AND, OR and NOT are operators in upper case only, and NOT applies to the next operand: a run of words, one `like:`, or a
 //! group in parentheses. Adjacent words and `like:` must both fit, as with AND. Restrictions apply to the whole query, may be

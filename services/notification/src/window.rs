@@ -231,7 +231,7 @@ mod tests {
                 abstract_text: String::new(),
                 authors: Vec::new(),
                 categories: Vec::new(),
-                published: Timestamp::UNIX_EPOCH,
+                published: Some(Timestamp::UNIX_EPOCH),
                 updated: None,
                 links: Vec::new(),
                 source: "test".into(),
@@ -239,6 +239,7 @@ mod tests {
                 content_hash: String::new(),
                 language: String::new(),
                 accepted: Timestamp::UNIX_EPOCH,
+                revised: Timestamp::UNIX_EPOCH,
             }),
             vectors: PaperVectors {
                 encoder: EncoderId::parse("test@1").expect("an encoder id"),

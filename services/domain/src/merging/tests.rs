@@ -183,6 +183,31 @@ fn an_older_version_that_arrives_late_does_not_replace_a_newer() {
 }
 
 #[test]
+fn a_later_version_without_a_date_keeps_the_first_date() {
+    let version = |number: u32, published: Option<i64>| {
+        let mut one = record(Provider::Biorxiv, TITLE, &[], &[(Scheme::Doi, "10.1101/1")]);
+        one.version = Some(number);
+        one.submission.published = published.map(at);
+        one
+    };
+    let dated_by_merging = |records: &[SourceRecord]| merge(records).expect("a paper").submission.published;
+    let (first, second) = (version(1, Some(0)), version(2, None));
+    assert_eq!(dated_by_merging(&[first.clone(), second.clone()]), Some(at(0)));
+    assert_eq!(dated_by_merging(&[second.clone(), first.clone()]), Some(at(0)));
+    assert_eq!(dated_by_merging(std::slice::from_ref(&second)), None);
+    // The source itself corrects it.
+    assert_eq!(
+        dated_by_merging(&[version(3, Some(7)), first.clone(), second.clone()]),
+        Some(at(7))
+    );
+    // Another source, trusted less, gives the only date.
+    let mut other = record(Provider::OpenAlex, TITLE, &[], &[(Scheme::Doi, "10.1101/1")]);
+    other.submission.published = Some(at(3));
+    assert_eq!(dated_by_merging(&[second.clone(), other.clone()]), Some(at(3)));
+    assert_eq!(dated_by_merging(&[second, other, first]), Some(at(0)));
+}
+
+#[test]
 fn registrars_can_withdraw_a_work_and_aggregators_cannot() {
     let names = [(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")];
     let records = [
@@ -252,7 +277,7 @@ fn any_record() -> impl Strategy<Value = SourceRecord> {
         record.datestamp = (day > 0).then(|| at(day));
         record.submission.abstract_text.clone_from(&text);
         record.submission.id = id.to_owned();
-        record.submission.published = Some(at(published));
+        record.submission.published = (published % 3 > 0).then(|| at(published));
         record.submission.links = vec![(crate::LinkKind::Abstract, format!("https://example.org/{text}"))];
         record
     })

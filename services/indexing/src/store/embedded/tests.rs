@@ -83,7 +83,7 @@ fn paper(number: u64, revision: u64, seed: u64) -> IndexedPaper {
             abstract_text: "Text.".into(),
             authors,
             categories,
-            published: Timestamp::from_second((day - 300) * 86_400).expect("a time"),
+            published: Some(Timestamp::from_second((day - 300) * 86_400).expect("a time")),
             updated: None,
             links: if seed.is_multiple_of(3) { vec![code] } else { Vec::new() },
             source: pick(&["arxiv", "feed"], seed / 11),
@@ -91,6 +91,7 @@ fn paper(number: u64, revision: u64, seed: u64) -> IndexedPaper {
             content_hash: "hash".into(),
             language: pick(&["en", "", "pt-BR"], seed / 13),
             accepted: Timestamp::UNIX_EPOCH,
+            revised: Timestamp::UNIX_EPOCH,
         },
         vectors: PaperVectors {
             encoder: encoder(),
