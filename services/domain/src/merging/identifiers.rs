@@ -5,6 +5,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
 use crate::identity::{self, PaperId};
 use crate::text;
 
@@ -214,6 +218,16 @@ impl Identifiers {
     }
 }
 
+/// The beginning of the month that an arXiv id names: `2402.14776` and `hep-th/9901001` say year and month.
+pub(super) fn month_of_arxiv(id: &str) -> Option<Timestamp> {
+    let digits = id.rsplit_once('/').map_or(id, |(_, number)| number);
+    let year: i16 = digits.get(..2)?.parse().ok()?;
+    let month = digits.get(2..4)?.parse().ok()?;
+    let century = if year >= 91 { 1_900 } else { 2_000 };
+    let first = Date::new(century + year, month, 1).ok()?;
+    Offset::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok()
+}
+
 /// How the identifiers of two works in one scheme compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IdentifierOverlap {
@@ -334,6 +348,14 @@ mod tests {
     fn the_doi_of_an_arxiv_paper_is_its_arxiv_id() {
         let id = Identifier::new(Scheme::Doi, "https://doi.org/10.48550/arXiv.2402.14776").expect("an id");
         assert_eq!(id.to_string(), "arxiv:2402.14776");
+    }
+
+    #[test]
+    fn an_arxiv_id_names_a_month() {
+        let month = |id| month_of_arxiv(id).map(|time| time.to_string());
+        assert_eq!(month("2402.14776").as_deref(), Some("2024-02-01T00:00:00Z"));
+        assert_eq!(month("hep-th/9901001").as_deref(), Some("1999-01-01T00:00:00Z"));
+        assert_eq!((month("2413.00001"), month("x")), (None, None));
     }
 
     #[test]

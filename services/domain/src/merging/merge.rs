@@ -1,7 +1,8 @@
 //! Merges the source records of one work into one paper.
 //!
 //! Of one source only its newest record counts: the highest version, then the latest datestamp. Its date of publication is
-//! that of its newest record that has one, because later versions often lack it. Each field is then taken from the most
+//! that of its newest record that has one, because later versions often lack it; the month that the arXiv id names is used
+//! where nobody has one. Each field is then taken from the most
 //! trusted source that has it. Ties are broken by content, so the result depends on the set of records alone.
 
 use std::cmp::Reverse;
@@ -134,16 +135,17 @@ fn origin(record: &SourceRecord) -> FieldOrigin {
 struct FieldPicker<'a> {
     /// The newest record of each source.
     newest: Vec<&'a SourceRecord>,
-    /// The newest one that has a date of publication.
+    /// For the date of publication: the newest one of each source that has one of its own, else all.
     dated: Vec<&'a SourceRecord>,
 }
 
 impl<'a> FieldPicker<'a> {
     fn new(records: &'a [SourceRecord]) -> Self {
-        let is_dated = |record: &&SourceRecord| record.submission.published.is_some();
+        let newest = newest_of_each(records.iter());
+        let dated = newest_of_each(records.iter().filter(|record| record.own_date().is_some()));
         Self {
-            newest: newest_of_each(records.iter()),
-            dated: newest_of_each(records.iter().filter(is_dated)),
+            dated: if dated.is_empty() { newest.clone() } else { dated },
+            newest,
         }
     }
 

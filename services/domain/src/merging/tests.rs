@@ -208,6 +208,26 @@ fn a_later_version_without_a_date_keeps_the_first_date() {
 }
 
 #[test]
+fn the_month_of_an_arxiv_id_is_the_last_resort() {
+    let month = "2024-02-01T00:00:00Z".parse().expect("a time");
+    let version = |number: u32, published: Timestamp| {
+        let mut one = record(Provider::Arxiv, TITLE, &[], &[(Scheme::Arxiv, "2402.14776")]);
+        one.version = Some(number);
+        one.submission.published = Some(published);
+        one
+    };
+    let dated_by_merging = |records: &[SourceRecord]| merge(records).expect("a paper").submission.published;
+    let (announced, replaced) = (version(1, at(0)), version(2, month));
+    assert_eq!((announced.own_date(), replaced.own_date()), (Some(at(0)), None));
+    assert_eq!(dated_by_merging(&[announced.clone(), replaced.clone()]), Some(at(0)));
+    assert_eq!(dated_by_merging(std::slice::from_ref(&replaced)), Some(month));
+    assert_eq!(replaced.clone().with_date_of(&announced).own_date(), Some(at(0)));
+    let mut other = record(Provider::Crossref, TITLE, &[], &[(Scheme::Arxiv, "2402.14776")]);
+    other.submission.published = Some(at(3));
+    assert_eq!(dated_by_merging(&[replaced, other]), Some(at(3)));
+}
+
+#[test]
 fn registrars_can_withdraw_a_work_and_aggregators_cannot() {
     let names = [(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")];
     let records = [

@@ -28,7 +28,7 @@ impl Work {
     pub fn contains(&self, record: &SourceRecord) -> bool {
         self.records
             .iter()
-            .any(|stored| stored.0 == dated(record.clone(), &stored.0))
+            .any(|stored| stored.0 == record.clone().with_date_of(&stored.0))
     }
 
     /// Replaces the earlier record of the same source. `false` if that was newer, because records come out of order, and has
@@ -40,9 +40,9 @@ impl Work {
                 let before = &mut self.records[index].0;
                 let is_older = (before.version, before.datestamp) > (record.version, record.datestamp);
                 let now = if is_older {
-                    dated(before.clone(), record)
+                    before.clone().with_date_of(record)
                 } else {
-                    dated(record.clone(), before)
+                    record.clone().with_date_of(before)
                 };
                 if is_older && now == *before {
                     return false;
@@ -72,13 +72,6 @@ impl Work {
             .collect();
         merging::apply_withdrawals(&self.records(), &withdrawals)
     }
-}
-
-/// A record with the date of publication of another one of its source, if it has none itself.
-fn dated(mut record: SourceRecord, other: &SourceRecord) -> SourceRecord {
-    let published = &mut record.submission.published;
-    *published = published.or(other.submission.published);
-    record
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -279,7 +272,7 @@ mod tests {
         let mut old = record("biorxiv", Provider::Biorxiv, "2026-05-05T00:00:00Z");
         old.submission.published = old.datestamp;
         let new = record("biorxiv", Provider::Biorxiv, "2026-11-29T00:00:00Z");
-        let expected = [dated(new.clone(), &old)];
+        let expected = [new.clone().with_date_of(&old)];
         assert_eq!(expected[0].submission.published, old.datestamp);
         for order in [[&old, &new], [&new, &old]] {
             let mut work = Work::default();
