@@ -58,7 +58,7 @@ impl From<&Paper> for wire::Paper {
                 .map(|name| wire::Author { name: name.clone() })
                 .collect(),
             categories: paper.categories.clone(),
-            published_time: Some(to_wire_time(paper.published)),
+            published_time: paper.published.map(to_wire_time),
             updated_time: paper.updated.map(to_wire_time),
             links: paper.links.iter().map(to_wire_link).collect(),
             source: paper.source.clone(),
@@ -66,6 +66,7 @@ impl From<&Paper> for wire::Paper {
             content_hash: paper.content_hash.clone(),
             language: paper.language.clone(),
             accepted_time: Some(to_wire_time(paper.accepted)),
+            revised_time: Some(to_wire_time(paper.revised)),
         }
     }
 }
@@ -74,25 +75,24 @@ impl TryFrom<wire::Paper> for Paper {
     type Error = ConvertError;
 
     fn try_from(paper: wire::Paper) -> Result<Self, ConvertError> {
-        let published = paper.published_time.ok_or(ConvertError::Missing("published_time"))?;
-        let accepted = paper.accepted_time.ok_or(ConvertError::Missing("accepted_time"))?;
+        let time = |field, time: Option<_>| time.map(|time| from_wire_time(field, time)).transpose();
+        let accepted = time("accepted_time", paper.accepted_time)?.ok_or(ConvertError::Missing("accepted_time"))?;
         Ok(Self {
             id: PaperId::parse(&paper.id).map_err(|error| invalid("id")(&error))?,
             title: paper.title,
             abstract_text: paper.r#abstract,
             authors: paper.authors.into_iter().map(|author| author.name).collect(),
             categories: paper.categories,
-            published: from_wire_time("published_time", published)?,
-            updated: paper
-                .updated_time
-                .map(|time| from_wire_time("updated_time", time))
-                .transpose()?,
+            published: time("published_time", paper.published_time)?,
+            updated: time("updated_time", paper.updated_time)?,
             links: paper.links.into_iter().map(from_wire_link).collect::<Result<_, _>>()?,
             source: paper.source,
             revision: paper.revision,
             content_hash: paper.content_hash,
             language: paper.language,
-            accepted: from_wire_time("accepted_time", accepted)?,
+            accepted,
+            // Earlier releases had one time for both.
+            revised: time("revised_time", paper.revised_time)?.unwrap_or(accepted),
         })
     }
 }
@@ -166,6 +166,39 @@ impl TryFrom<wire::PaperVectors> for PaperVectors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn paper(published: Option<i64>, accepted: Option<i64>, revised: Option<i64>) -> wire::Paper {
+        let time = |seconds: Option<i64>| seconds.map(|seconds| prost_types::Timestamp { seconds, nanos: 5 });
+        wire::Paper {
+            id: "x:1".to_owned(),
+            published_time: time(published),
+            accepted_time: time(accepted),
+            revised_time: time(revised),
+            ..wire::Paper::default()
+        }
+    }
+
+    #[test]
+    fn an_unknown_date_stays_unknown_on_the_way() {
+        for published in [None, Some(-7), Some(1_700_000_000)] {
+            let sent = paper(published, Some(5), Some(9));
+            let paper = Paper::try_from(sent.clone()).expect("a paper");
+            assert_eq!(paper.published.map(Timestamp::as_second).is_some(), published.is_some());
+            assert_eq!(wire::Paper::from(&paper), sent);
+        }
+        let error = Paper::try_from(paper(Some(1 << 60), Some(5), None)).expect_err("no such year");
+        assert!(error.to_string().starts_with("field published_time "), "{error}");
+    }
+
+    #[test]
+    fn a_paper_of_an_earlier_release_has_one_acceptance() {
+        let old = Paper::try_from(paper(Some(1), Some(5), None)).expect("a paper");
+        assert_eq!(old.revised, old.accepted);
+        assert!(matches!(
+            Paper::try_from(paper(Some(1), None, Some(5))),
+            Err(ConvertError::Missing("accepted_time"))
+        ));
+    }
 
     #[test]
     fn a_link_of_unknown_kind_is_refused() {

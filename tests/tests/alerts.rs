@@ -9,7 +9,8 @@ use tests::services::Services;
 use tests::smtp::SmtpServer;
 use tests::{Platform, until};
 
-const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
+const PAPER: &str =
+    r#"{"id":"p1","published":"2026-01-02","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
 /// More than the budget of errors looks at.
 const READERS: usize = 110;
 

@@ -26,7 +26,7 @@ fn text<'a>(letter: &'a Value, field: &str) -> &'a str {
     letter[field].as_str().unwrap()
 }
 
-/// A paper that no stage takes: it has neither id nor date.
+/// A paper that no stage takes: it has neither id nor time of acceptance.
 fn nameless() -> Vec<u8> {
     let paper = Paper {
         title: "A paper without an id".to_owned(),
@@ -53,7 +53,7 @@ async fn what_cannot_be_handled_is_kept_read_replayed_and_dropped() {
     let both = letters(&running, 2);
     assert!(text(&both[0], "reason").contains("does not parse"), "{both:?}");
     assert!(
-        text(&both[1], "reason").contains("published_time is missing"),
+        text(&both[1], "reason").contains("accepted_time is missing"),
         "{both:?}"
     );
     let second = text(&both[1], "id");

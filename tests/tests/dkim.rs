@@ -4,7 +4,7 @@
 use tests::Platform;
 use tests::dkim::{Dkim, DkimKeyFile};
 
-const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes  from above","abstract":"Colour tells algae. .Dots = 50 % of it.\n\nFrom here on."}"#;
+const PAPER: &str = r#"{"id":"p1","published":"2026-01-02","title":"Zürich's lakes  from above","abstract":"Colour tells algae. .Dots = 50 % of it.\n\nFrom here on."}"#;
 
 fn changed(mail: &[u8], from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(mail.to_vec()).unwrap();

@@ -25,6 +25,7 @@ fn paper() -> PaperSubmission {
         title: "Counting whales from orbit".to_owned(),
         r#abstract: "Satellites find whales that ships miss.".to_owned(),
         source: "test".to_owned(),
+        published_time: Some(prost_types::Timestamp::default()),
         ..PaperSubmission::default()
     }
 }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use tests::{Platform, get, post, processes_over, ran, token, until, up};
 
 const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy  consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"],"published":"2026-01-02"}
-{"id":"p2","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
+{"id":"p2","published":"2026-01-03","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
 not json
 {"id":"p3","title":"  ","abstract":"No title."}
 {"id":"p4","title":"A paper from tomorrow's tomorrow","published":"2999-01-01"}
@@ -230,6 +230,32 @@ fn a_withdrawn_paper_is_not_found_and_results_are_escaped() {
         .run_with_input(&["ingest", "-", "--json", "--source", "test"], hostile)
         .json();
     assert_eq!(resubmitted["unchanged"], 1, "the same revision does not bring it back");
+}
+
+#[test]
+fn a_paper_without_a_date_has_none_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::start(folder.path());
+    let web = platform.endpoint("web");
+    for (revision, text) in [(1, "First."), (2, "Second.")] {
+        let line = format!(r#"{{"id":"undated","title":"Hedgehogs of all times","abstract":"{text}"}}"#);
+        platform.must_with_input(&["ingest", "-", "--wait", "--source", "test"], &line);
+        let found = platform.must(&["search", "hedgehogs", "--json"]).json();
+        assert_eq!(found["results"][0]["revision"], revision, "{found}");
+        assert!(found["results"][0]["published"].is_null(), "{found}");
+    }
+    let found = platform.must(&["search", "hedgehogs"]);
+    assert!(found.out.contains("date unknown"), "{found:?}");
+    let (_, page) = get(&format!("{web}/papers/test:undated"));
+    assert!(page.contains("date unknown"), "{page}");
+    for (format, date) in [("bibtex", "year"), ("ris", "PY  -"), ("csl", "issued")] {
+        let (status, text) = get(&format!("{web}/papers/test:undated?format={format}"));
+        assert!(status == 200 && !text.contains(date), "{text}");
+    }
+    for path in ["/api/daily_papers", "/feeds/today.json"] {
+        let (status, list) = get(&format!("{web}{path}"));
+        assert!(status == 200 && !list.contains("Hedgehogs of all times"), "{list}");
+    }
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn paper(round: usize, number: usize) -> PaperSubmission {
         title: format!("Paper {number} of round {round}"),
         r#abstract: format!("What happens to paper {number} when the platform is killed in round {round}."),
         source: "kill".to_owned(),
+        published_time: Some(prost_types::Timestamp::default()),
         ..PaperSubmission::default()
     }
 }

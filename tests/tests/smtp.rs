@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use tests::smtp::SmtpServer;
 use tests::{Platform, counted, eventually};
 
-const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
+const PAPER: &str =
+    r#"{"id":"p1","published":"2026-01-02","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
 
 /// A platform with one paper that can be mailed, and the mail server it mails through.
 struct MailFixture {
@@ -125,10 +126,10 @@ async fn a_mail_that_is_taken_is_whole_and_comes_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_title_leads_to_the_page_of_its_paper_whatever_its_id_is() {
     let fixture = MailFixture::open();
-    let papers = r#"{"id":"10.1002/(SICI)1097-0258(19980815)17:15<1661::AID-SIM968>3.0.CO;2-2","title":"Lakes by their DOI","url":"https://openreview.net/forum?id=a&b"}
-{"id":"hep-th/9901001","title":"Lakes of old","url":"https://arxiv.org/abs/hep-th/9901001","pdf_url":"https://arxiv.org/pdf/hep-th/9901001"}
-{"title":"Lakes without an id","pdf_url":"https://example.org/lakes.pdf"}
-{"id":"a/../b?c=\"d\"&e#é%2F;+'","title":"Lakes with odd letters","url":"https://example.org/lakes.pdf","pdf_url":"https://example.org/lakes.pdf"}"#;
+    let papers = r#"{"id":"10.1002/(SICI)1097-0258(19980815)17:15<1661::AID-SIM968>3.0.CO;2-2","published":"2026-01-02","title":"Lakes by their DOI","url":"https://openreview.net/forum?id=a&b"}
+{"id":"hep-th/9901001","published":"2026-01-02","title":"Lakes of old","url":"https://arxiv.org/abs/hep-th/9901001","pdf_url":"https://arxiv.org/pdf/hep-th/9901001"}
+{"published":"2026-01-02","title":"Lakes without an id","pdf_url":"https://example.org/lakes.pdf"}
+{"id":"a/../b?c=\"d\"&e#é%2F;+'","published":"2026-01-02","title":"Lakes with odd letters","url":"https://example.org/lakes.pdf","pdf_url":"https://example.org/lakes.pdf"}"#;
     let taken = fixture
         .platform
         .run_with_input(&["ingest", "-", "--wait", "--source", "test"], papers);

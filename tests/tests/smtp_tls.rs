@@ -8,7 +8,8 @@ use tests::certificates::Certificates;
 use tests::smtp::SmtpServer;
 use tests::{Platform, counted, until};
 
-const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
+const PAPER: &str =
+    r#"{"id":"p1","published":"2026-01-02","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
 const ADA: &str = "ada@example.org";
 
 /// A platform with one paper, and a subscriber who is due nothing yet.

@@ -8,7 +8,8 @@ use tests::servers::Servers;
 use tests::tls_front::TlsFront;
 use tests::{Platform, ran, until, up};
 
-const PAPER: &str = r#"{"id":"p1","title":"Counting whales from orbit","abstract":"Satellites find whales."}"#;
+const PAPER: &str =
+    r#"{"id":"p1","published":"2026-01-02","title":"Counting whales from orbit","abstract":"Satellites find whales."}"#;
 
 /// Settings of a store: its authority, and the certificate to present.
 fn files(prefix: &str, authority: &Certificates, identity: &IdentityFiles) -> Vec<(String, String)> {

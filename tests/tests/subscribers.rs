@@ -20,8 +20,8 @@ use tests::{Platform, eventually, token};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy consensus","abstract":"Leader election that sleeps."}
-{"id":"arxiv:2403.00001","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
+const PAPERS: &str = r#"{"id":"arxiv:2402.14776","published":"2026-01-02","title":"Sleepy consensus","abstract":"Leader election that sleeps."}
+{"id":"arxiv:2403.00001","published":"2026-01-02","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals."}
 "#;
 
 type Client = SubscriptionServiceClient<ServiceChannel>;

@@ -13,9 +13,9 @@ use sha2::Sha256;
 use tempfile::TempDir;
 use tests::{Platform, get, post, token};
 
-const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"]}
-{"id":"arxiv:2402.14777","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals of drones over fields.","authors":["Eve Moss"],"categories":["cs.CV"]}
-{"id":"arxiv:2402.14778","title":"<b>Bold</b> hedgehogs & <script>alert(1)</script>","abstract":"About hedgehogs.","categories":["q-bio.PE"]}
+const PAPERS: &str = r#"{"id":"arxiv:2402.14776","published":"2026-01-02","title":"Sleepy consensus","abstract":"Leader election that sleeps between heartbeats.","authors":["Ruth Abara"],"categories":["cs.DC"]}
+{"id":"arxiv:2402.14777","published":"2026-01-02","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals of drones over fields.","authors":["Eve Moss"],"categories":["cs.CV"]}
+{"id":"arxiv:2402.14778","published":"2026-01-02","title":"<b>Bold</b> hedgehogs & <script>alert(1)</script>","abstract":"About hedgehogs.","categories":["q-bio.PE"]}
 "#;
 const KEY: &str = "a secret of this test that is long enough";
 

@@ -89,6 +89,7 @@ async fn submit(services: &Services) {
     let paper = PaperSubmission {
         title: TITLE.to_owned(),
         r#abstract: "What a trace says and what it keeps to itself.".to_owned(),
+        published_time: Some(prost_types::Timestamp::default()),
         ..PaperSubmission::default()
     };
     let mut request = tonic::Request::new(SubmitPaperRequest { paper: Some(paper) });

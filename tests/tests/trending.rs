@@ -9,9 +9,9 @@ use serde_json::Value;
 use tests::{Platform, eventually, post, token};
 use tonic::Code;
 
-const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy consensus","abstract":"Leader election that sleeps between heartbeats.","categories":["cs.DC"]}
-{"id":"arxiv:2403.00001","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals over fields.","categories":["cs.CV"]}
-{"id":"arxiv:2403.00002","title":"Lullabies of the baroque","abstract":"A catalogue of manuscripts from monasteries.","categories":["cs.SD"]}
+const PAPERS: &str = r#"{"id":"arxiv:2402.14776","published":"2026-01-02","title":"Sleepy consensus","abstract":"Leader election that sleeps between heartbeats.","categories":["cs.DC"]}
+{"id":"arxiv:2403.00001","published":"2026-01-02","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals over fields.","categories":["cs.CV"]}
+{"id":"arxiv:2403.00002","published":"2026-01-02","title":"Lullabies of the baroque","abstract":"A catalogue of manuscripts from monasteries.","categories":["cs.SD"]}
 "#;
 const VOTED: &str = "arxiv:2402.14776";
 const MATCHING: &str = "arxiv:2403.00001";

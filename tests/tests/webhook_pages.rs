@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tests::webhooks::WebhookServer;
 use tests::{Platform, get, post, until};
 
-const PAPERS: &str = "{\"id\":\"p1\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
+const PAPERS: &str = "{\"id\":\"p1\",\"published\":\"2026-01-02\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
 const ADA: &str = "ada@example.org";
 const INSIDE: (&str, &str) = ("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8");
 

@@ -9,7 +9,7 @@ use tests::servers::Servers;
 use tests::webhooks::{Request, WebhookServer};
 use tests::{Platform, Ran, counted, until};
 
-const PAPERS: &str = "{\"id\":\"p1\",\"title\":\"Zürich's lakes from above\",\"abstract\":\"Colour tells algae.\",\"authors\":[\"Ada Lovelace\"],\"url\":\"https://example.org/p1\"}\n";
+const PAPERS: &str = "{\"id\":\"p1\",\"published\":\"2026-01-02\",\"title\":\"Zürich's lakes from above\",\"abstract\":\"Colour tells algae.\",\"authors\":[\"Ada Lovelace\"],\"url\":\"https://example.org/p1\"}\n";
 const ADA: &str = "ada@example.org";
 const INSIDE: (&str, &str) = ("BROADSHEET_NOTIFICATION__WEBHOOK_NETWORKS", "127.0.0.0/8");
 const SOON: (&str, &str) = ("BROADSHEET_NOTIFICATION__RETRY_SECONDS", "1");

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tests::webhooks::WebhookServer;
 use tests::{Platform, counted, post, token, until};
 
-const PAPERS: &str = "{\"id\":\"p1\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
+const PAPERS: &str = "{\"id\":\"p1\",\"published\":\"2026-01-02\",\"title\":\"Lakes from above\",\"abstract\":\"Colour tells algae.\"}\n";
 const ADA: &str = "ada@example.org";
 /// After each digest a pause that reaches beyond the next slot: one attempt is all that a digest has.
 const ENVIRONMENT: [(&str, &str); 3] = [
@@ -84,7 +84,10 @@ impl WebhookFixture {
     /// Brings in a paper that nobody was sent.
     fn publish_another(&mut self) {
         let topic = format!("Lakes of moon {}", self.digests);
-        let line = format!("{{\"id\":\"m{}\",\"title\":\"{topic}\"}}\n", self.digests);
+        let line = format!(
+            "{{\"id\":\"m{}\",\"published\":\"2026-01-02\",\"title\":\"{topic}\"}}\n",
+            self.digests
+        );
         let taken = self
             .platform
             .run_with_input(&["ingest", "-", "--wait", "--source", "test"], &line);

@@ -16,6 +16,14 @@ pub fn time(time: Option<prost_types::Timestamp>) -> Option<String> {
     Some(time.to_string())
 }
 
+/// The day of a publication for people, or that it is unknown.
+pub fn day(published: Option<prost_types::Timestamp>) -> String {
+    time(published).map_or_else(
+        || "date unknown".to_owned(),
+        |time| time.chars().take_while(|c| *c != 'T').collect(),
+    )
+}
+
 /// Refused lines for programs.
 pub fn refused_json(refused: &RefusedLines) -> Vec<Value> {
     let lines = refused.iter();
@@ -49,4 +57,17 @@ pub fn progress_bar(length: u64, template: &str) -> ProgressBar {
     }
     let style = ProgressStyle::with_template(template);
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_day_is_called_unknown() {
+        let seconds = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        assert_eq!(day(seconds(1_772_323_200)), "2026-03-01");
+        assert_eq!(day(seconds(-60_000_000_000)), "0068-09-03");
+        assert_eq!(day(None), "date unknown");
+    }
 }

@@ -31,7 +31,7 @@ mod tests {
             abstract_text: abstract_text.into(),
             authors: vec![],
             categories: vec![],
-            published: Timestamp::UNIX_EPOCH,
+            published: Some(Timestamp::UNIX_EPOCH),
             updated: None,
             links: vec![],
             source: "test".into(),
@@ -39,6 +39,7 @@ mod tests {
             content_hash: String::new(),
             language: String::new(),
             accepted: Timestamp::UNIX_EPOCH,
+            revised: Timestamp::UNIX_EPOCH,
         })
     }
 

@@ -40,3 +40,21 @@ pub struct SourceRecord {
     /// When the source last changed the record, by its own clock.
     pub datestamp: Option<Timestamp>,
 }
+
+impl SourceRecord {
+    /// When the source says that the work was published. The month that the arXiv id names is none of its own: it says nothing
+    /// that others do not say better.
+    pub fn own_date(&self) -> Option<Timestamp> {
+        let published = self.submission.published?;
+        let by_id = |id| identifiers::month_of_arxiv(id) == Some(published);
+        (!self.identifiers.of(Scheme::Arxiv).any(by_id)).then_some(published)
+    }
+
+    /// The record with the date of another one of the same source, if that is better: later versions often lack it.
+    #[must_use]
+    pub fn with_date_of(mut self, other: &Self) -> Self {
+        let published = self.own_date().or(other.own_date());
+        self.submission.published = published.or(self.submission.published).or(other.submission.published);
+        self
+    }
+}

@@ -19,8 +19,8 @@ pub struct Paper {
     pub authors: Vec<String>,
     /// Categories, the primary one first.
     pub categories: Vec<String>,
-    /// When the first version was published.
-    pub published: Timestamp,
+    /// When the first version was published, as far as a source says; `None` where nobody knows.
+    pub published: Option<Timestamp>,
     /// When its text was last changed at its source.
     pub updated: Option<Timestamp>,
     /// Where it can be read.
@@ -33,8 +33,10 @@ pub struct Paper {
     pub content_hash: String,
     /// BCP 47 tag; empty when unknown.
     pub language: String,
-    /// When this revision was accepted.
+    /// When the platform first learned of it. Revisions keep it.
     pub accepted: Timestamp,
+    /// When this revision was accepted.
+    pub revised: Timestamp,
 }
 
 impl Paper {

@@ -268,7 +268,7 @@ mod tests {
             abstract_text: String::new(),
             authors: vec![author.to_owned()],
             categories: vec![category.to_owned()],
-            published: Timestamp::UNIX_EPOCH,
+            published: Some(Timestamp::UNIX_EPOCH),
             updated: None,
             links: Vec::new(),
             source: "test".into(),
@@ -276,6 +276,7 @@ mod tests {
             content_hash: String::new(),
             language: String::new(),
             accepted: Timestamp::UNIX_EPOCH,
+            revised: Timestamp::UNIX_EPOCH,
         }
     }
 

@@ -18,7 +18,7 @@
 //! | `lang:en` | language; several: any of them |
 //! | `has:code`, `-has:code` | with, or without, a link to code |
 //! | `year:2024`, `year:2023..2025`, `year:2023..`, `year:..2020` | published in these years, UTC |
-//! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published on these days or in these months; open ranges as above |
+//! | `date:2024-05-01..2024-06-30`, `date:2024-05` | published on these days or in these months; open ranges as above; a paper of unknown date is in none |
 //!
 //! An operator is only what can be one, everything else is text: titles that are pasted search for their words. AND, OR and NOT
 //! are operators in upper case only, where they have their operands, and unless all words are in capitals. A quote without a

@@ -66,7 +66,7 @@ pub fn sort(ranking: &mut [FusedPaper]) {
 }
 
 /// Adds the bonus `weight * 2^(-age / half-life)` as a part named `recency`, and sorts again. A date in the future counts as
-/// now; a paper without a date gets nothing.
+/// now; a paper of unknown date gets nothing.
 pub fn add_recency(ranking: &mut [FusedPaper], recency: Recency, published: &HashMap<PaperId, Timestamp>) {
     for fused in ranking.iter_mut() {
         let Some(published) = published.get(&fused.id) else {

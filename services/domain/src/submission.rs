@@ -38,7 +38,7 @@ pub struct Submission {
     pub authors: Vec<String>,
     /// Categories, the primary one first.
     pub categories: Vec<String>,
-    /// When it was published.
+    /// When it was published; `None` if unknown.
     pub published: Option<Timestamp>,
     /// When its text was last changed.
     pub updated: Option<Timestamp>,
@@ -60,7 +60,7 @@ pub struct Violation {
 }
 
 impl Submission {
-    /// Makes a paper with revision 0, which ingest replaces.
+    /// Makes a paper with revision 0, which ingest replaces. An unknown date stays unknown.
     ///
     /// # Errors
     /// Every violation, at least one.
@@ -82,7 +82,7 @@ impl Submission {
         let categories = check.list("categories", &self.categories, MAX_CATEGORIES, MAX_LABEL_CHARS);
         let language = text::one_line(&self.language);
         check.at_most("language", language.chars().count(), MAX_LABEL_CHARS, "characters");
-        let published = check.date("published_time", self.published).unwrap_or(now);
+        let published = check.date("published_time", self.published);
         let updated = check.date("updated_time", self.updated);
         let links = check.links(self.links);
         let id = check.id(&self.id, &source, &title, authors.first().map(String::as_str));
@@ -103,6 +103,7 @@ impl Submission {
             content_hash: String::new(),
             language,
             accepted: now,
+            revised: now,
         };
         paper.content_hash = content_hash(&paper);
         Ok(paper)
@@ -301,8 +302,9 @@ mod tests {
         .expect("a paper");
         assert_eq!(
             (paper.title.as_str(), paper.source.as_str(), paper.published),
-            ("A", "api", now())
+            ("A", "api", None)
         );
+        assert_eq!((paper.updated, paper.accepted, paper.revised), (None, now(), now()));
         assert!(paper.id.as_str().starts_with("sha256:"));
     }
 

@@ -100,7 +100,7 @@ fn paper(number: usize, dimension: usize, random: &mut Random) -> IndexedPaper {
             categories: (0..=random.below(3))
                 .map(|_| format!("cs.{}", random.uneven(150)))
                 .collect(),
-            published: Timestamp::from_second(1_735_689_600 + number.cast_signed() as i64 * 600).unwrap(),
+            published: Some(Timestamp::from_second(1_735_689_600 + number.cast_signed() as i64 * 600).unwrap()),
             updated: None,
             links,
             source: "arxiv".to_owned(),
@@ -108,6 +108,7 @@ fn paper(number: usize, dimension: usize, random: &mut Random) -> IndexedPaper {
             content_hash: format!("{number:064x}"),
             language: "en".to_owned(),
             accepted: Timestamp::UNIX_EPOCH,
+            revised: Timestamp::UNIX_EPOCH,
         },
         vectors: PaperVectors {
             encoder: encoder(),

@@ -135,8 +135,7 @@ impl SearchScope {
         ];
         wanted.iter().all(|(list, held)| list.is_empty() || any(list, held))
             && !unwanted.iter().any(|(list, held)| any(list, held))
-            && filter.published_after.is_none_or(|time| paper.published >= time)
-            && filter.published_before.is_none_or(|time| paper.published < time)
+            && filter.is_published_within(paper.published)
             && filter
                 .has_code
                 .is_none_or(|wanted| paper.link(LinkKind::Code).is_some() == wanted)
@@ -242,4 +241,35 @@ fn narrow_list(field: &str, list: &mut Vec<String>, other: Vec<String>) -> Resul
         return Err(status::invalid(format!("filter.{field}"), description));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_of_a_period_passes_no_paper_of_unknown_date() {
+        let of = |published: Option<i64>| {
+            let time = |seconds| prost_types::Timestamp { seconds, nanos: 0 };
+            let paper = proto::papers::v1::Paper {
+                id: "x:a".to_owned(),
+                published_time: published.map(time),
+                accepted_time: Some(time(1_800_000_000)),
+                ..Default::default()
+            };
+            Paper::try_from(paper).expect("a paper")
+        };
+        let before = |text: &str| {
+            let time: Timestamp = text.parse().expect("a time");
+            let filter = wire::PaperFilter {
+                published_before: Some(proto::convert::to_wire_time(time)),
+                ..wire::PaperFilter::default()
+            };
+            SearchScope::read(Some(filter)).expect("a filter")
+        };
+        let scope = before("2030-01-01T00:00:00Z");
+        assert!(scope.lets_pass(&of(Some(1_700_000_000))) && !scope.lets_pass(&of(None)));
+        let everything = SearchScope::read(None).expect("no filter");
+        assert!(everything.lets_pass(&of(None)));
+    }
 }

@@ -289,7 +289,7 @@ async fn by_text(
     ranked.retain(|fused| passes(&fused.id) == Some(true));
     let published: HashMap<PaperId, jiff::Timestamp> = papers
         .values()
-        .map(|paper| (paper.id.clone(), paper.published))
+        .filter_map(|paper| Some((paper.id.clone(), paper.published?)))
         .collect();
     if let Some(recency) = plan.recency {
         // NOT can leave no score above zero; the bonus must not turn into a penalty.
@@ -299,6 +299,7 @@ async fn by_text(
     }
     if plan.order == SearchOrder::Newest {
         ranked.truncate(CANDIDATES);
+        // What has no date is less than any date.
         ranked.sort_by(|a, b| {
             published
                 .get(&b.id)

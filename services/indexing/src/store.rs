@@ -56,9 +56,9 @@ pub struct Filter {
     pub without_authors: Vec<String>,
     /// One of these languages, BCP 47 tags.
     pub languages: Vec<String>,
-    /// Published at or after.
+    /// Published at or after; none of unknown date.
     pub published_after: Option<Timestamp>,
-    /// Published before.
+    /// Published before; none of unknown date.
     pub published_before: Option<Timestamp>,
     /// Whether there must, or must not, be a link to code.
     pub has_code: Option<bool>,
@@ -70,6 +70,15 @@ pub struct Filter {
     pub within: Option<Vec<PaperId>>,
     /// None of these papers.
     pub without: Vec<PaperId>,
+}
+
+impl Filter {
+    /// Whether a time of publication is in the period asked for. An unknown one is in no period that has an end.
+    pub fn is_published_within(&self, published: Option<Timestamp>) -> bool {
+        let (after, before) = (self.published_after, self.published_before);
+        after.is_none_or(|after| published.is_some_and(|time| time >= after))
+            && before.is_none_or(|before| published.is_some_and(|time| time < before))
+    }
 }
 
 /// What one leg of a search asks the vectors of a collection.
@@ -185,10 +194,18 @@ pub struct ScanPage<T> {
     pub next: Option<String>,
 }
 
+/// In place of a time for a paper whose date is unknown: before all times, so that it is last where the newest come first.
+pub const UNDATED: i64 = i64::MIN;
+
+/// When a paper was published, in milliseconds since the epoch; [`UNDATED`] if unknown.
+pub fn published_ms(paper: &Paper) -> i64 {
+    paper.published.map_or(UNDATED, Timestamp::as_millisecond)
+}
+
 /// A position in a list of papers, newest first: the list goes on behind this paper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListPosition {
-    /// When it was published, in milliseconds since the epoch.
+    /// When it was published, by [`published_ms`].
     pub published_ms: i64,
     /// Its id.
     pub id: String,
@@ -198,7 +215,7 @@ impl ListPosition {
     /// Behind a paper.
     pub fn of(paper: &Paper) -> Self {
         Self {
-            published_ms: paper.published.as_millisecond(),
+            published_ms: published_ms(paper),
             id: paper.id.to_string(),
         }
     }

@@ -6,8 +6,10 @@
 //! Each source record is what one source says about a work. The registry finds the paper by the record's identifiers (arXiv
 //! id, DOI and others), else by title, authors and date. It keeps the newest record of each source and publishes the merged
 //! paper ([`domain::merging`]) if it changed. Two papers that turn out to be one work are merged; possible matches are
-//! counted and logged, never merged. A paper submitted by a call is taken as it is, until a source reports something newer.
+//! counted and logged, never merged. A paper submitted by a call is taken as it is, until a source reports something newer; only
+//! a known date of publication stays.
 
+mod dates;
 mod linking;
 mod records;
 mod work;
@@ -28,6 +30,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tonic::Status;
 use uuid::Uuid;
 
+use dates::{PaperDates, PaperOrigin};
 use records::{PaperRecord, PaperRecords, VersionedRecord, hash_of};
 use work_store::WorkStore;
 
@@ -119,15 +122,6 @@ pub enum RepublishResult {
     },
 }
 
-/// What the same text under two ids means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SameText {
-    /// One paper: the second id becomes an alias.
-    Alias,
-    /// Perhaps two papers: their identifiers have been compared already.
-    SeparatePapers,
-}
-
 pub use records::RecordPage;
 
 /// The registry.
@@ -166,10 +160,11 @@ impl Registry {
     /// Decides whether a paper is new, changed or known, and publishes it if it is new or changed. One whose text is known
     /// under another id becomes an alias of that.
     pub async fn submit(&self, paper: Paper) -> Result<Decision, RegistryError> {
-        self.decide(paper, SameText::Alias).await
+        self.decide(paper, PaperOrigin::Call).await
     }
 
-    async fn decide(&self, mut paper: Paper, same_text: SameText) -> Result<Decision, RegistryError> {
+    async fn decide(&self, mut paper: Paper, origin: PaperOrigin) -> Result<Decision, RegistryError> {
+        let said = PaperDates::of(&paper, &origin);
         let fingerprint = text_fingerprint(&paper);
         let _paper_lock = lock(&self.papers, &hash_of(paper.id.as_str())).await;
         let _text_lock = match &fingerprint {
@@ -186,36 +181,56 @@ impl Registry {
                 paper.id = canonical;
                 continue;
             }
-            if let Some(known) = &known
-                && (known.record.content_hash == paper.content_hash || alias)
-            {
-                let verdict = if alias { Verdict::Duplicate } else { Verdict::Unchanged };
-                return Ok(Decision {
-                    verdict,
-                    id: paper.id,
-                    revision: known.record.revision,
-                });
-            }
-            if known.is_none()
-                && same_text == SameText::Alias
+            let mut dates = said.clone();
+            if let Some(known) = &known {
+                let before = self.dates_of(known).await?;
+                dates = before.revised(&said, &origin);
+                let same_content = known.record.content_hash == paper.content_hash;
+                // A date alone does not bring a withdrawn paper back.
+                let is_known = same_content && (known.record.withdrawn || dates.same_day(&before));
+                if alias || is_known {
+                    let verdict = if alias { Verdict::Duplicate } else { Verdict::Unchanged };
+                    return Ok(Decision {
+                        verdict,
+                        id: paper.id,
+                        revision: known.record.revision,
+                    });
+                }
+            } else if origin == PaperOrigin::Call
                 && let Some(decision) = self.known_by_text(&paper.id, fingerprint.as_deref()).await?
             {
                 return Ok(decision);
             }
-            paper.revision = known.as_ref().map_or(1, |known| known.record.revision + 1);
-            let event = self.publish(&paper).await?;
-            if self.records.write(&record_of(&paper, event), known.as_ref()).await? {
-                if let Some(fingerprint) = &fingerprint {
-                    self.records.remember_text(fingerprint, &paper.id).await?;
-                }
-                return Ok(Decision {
-                    verdict: Verdict::Accepted,
-                    id: paper.id,
-                    revision: paper.revision,
-                });
+            let accepted = self.accept(&mut paper, dates, known.as_ref(), fingerprint.as_deref());
+            if let Some(decision) = accepted.await? {
+                return Ok(decision);
             }
         }
         Err(RegistryError::Contended(paper.id))
+    }
+
+    /// Publishes a new or changed paper and records it. `None` if another replica was faster.
+    async fn accept(
+        &self,
+        paper: &mut Paper,
+        dates: PaperDates,
+        known: Option<&VersionedRecord>,
+        fingerprint: Option<&str>,
+    ) -> Result<Option<Decision>, RegistryError> {
+        paper.revision = known.map_or(1, |known| known.record.revision + 1);
+        (paper.accepted, paper.published) = (dates.accepted, dates.published);
+        let event = self.publish(paper).await?;
+        if !self.records.write(&record_of(paper, dates, event), known).await? {
+            return Ok(None);
+        }
+        if let Some(fingerprint) = fingerprint {
+            self.records.remember_text(fingerprint, &paper.id).await?;
+        }
+        Ok(Some(Decision {
+            verdict: Verdict::Accepted,
+            id: paper.id.clone(),
+            revision: paper.revision,
+        }))
     }
 
     /// Withdraws a paper. `None` if it is unknown.
@@ -306,6 +321,20 @@ impl Registry {
         Ok(true)
     }
 
+    /// The dates of a known paper. Earlier releases kept none: then those of its last event, if that is still stored.
+    async fn dates_of(&self, known: &VersionedRecord) -> Result<PaperDates, RegistryError> {
+        if let Some(dates) = &known.record.dates {
+            return Ok(dates.clone());
+        }
+        let event: Option<PaperAccepted> = self.event_of(&known.record).await?;
+        let paper = event
+            .and_then(|event| event.paper)
+            .filter(|paper| paper.id == known.record.id);
+        let paper = paper.and_then(|paper| Paper::try_from(paper).ok());
+        let accepted = known.first_written.min(self.clock.now());
+        Ok(PaperDates::of_earlier_release(accepted, paper.as_ref()))
+    }
+
     async fn event_of<M: prost::Message + prost::Name + Default>(
         &self,
         record: &PaperRecord,
@@ -318,7 +347,11 @@ impl Registry {
 
     async fn publish(&self, paper: &Paper) -> Result<u64, RegistryError> {
         self.bus.require_room(&STREAMS)?;
-        let message_id = format!("accepted:{}:{}:{}", paper.id, paper.revision, paper.content_hash);
+        let published = paper.published.map_or_else(String::new, |time| time.to_string());
+        let message_id = format!(
+            "accepted:{}:{}:{}:{published}",
+            paper.id, paper.revision, paper.content_hash
+        );
         let event = PaperAccepted {
             paper: Some(paper.into()),
             ..PaperAccepted::default()
@@ -348,6 +381,7 @@ impl Registry {
             withdrawn: false,
             alias_of: Some(canonical.to_string()),
             event: 0,
+            dates: None,
         };
         self.records.write(&alias, None).await?;
         Ok(Some(Decision {
@@ -358,7 +392,7 @@ impl Registry {
     }
 }
 
-fn record_of(paper: &Paper, event: u64) -> PaperRecord {
+fn record_of(paper: &Paper, dates: PaperDates, event: u64) -> PaperRecord {
     PaperRecord {
         id: paper.id.to_string(),
         revision: paper.revision,
@@ -366,6 +400,7 @@ fn record_of(paper: &Paper, event: u64) -> PaperRecord {
         withdrawn: false,
         alias_of: None,
         event,
+        dates: Some(dates),
     }
 }
 

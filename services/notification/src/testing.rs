@@ -569,7 +569,7 @@ pub fn entry(id: &str, title: &str, encoder: &str) -> WindowEntry {
             abstract_text: String::new(),
             authors: Vec::new(),
             categories: Vec::new(),
-            published: Timestamp::UNIX_EPOCH,
+            published: Some(Timestamp::UNIX_EPOCH),
             updated: None,
             links: Vec::new(),
             source: "test".into(),
@@ -577,6 +577,7 @@ pub fn entry(id: &str, title: &str, encoder: &str) -> WindowEntry {
             content_hash: String::new(),
             language: String::new(),
             accepted: Timestamp::UNIX_EPOCH,
+            revised: Timestamp::UNIX_EPOCH,
         }),
         vectors: PaperVectors {
             encoder: EncoderId::parse(encoder).expect("an encoder id"),

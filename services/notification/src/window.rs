@@ -29,7 +29,8 @@ pub struct WindowEntry {
     pub trace: Option<TraceLink>,
 }
 
-/// The papers of one encoder at one moment, the newest first.
+/// The papers of one encoder at one moment, the newest first. Those of unknown date are left out: a digest is of new papers,
+/// and nobody knows whether they are.
 #[derive(Debug)]
 pub struct WindowSnapshot {
     /// The papers.
@@ -177,13 +178,14 @@ impl Window {
         self.entries.get(id).and_then(|entry| entry.trace.as_ref())
     }
 
-    /// The papers of an encoder as they are now. Refused where its vectors are of different dimensions.
+    /// The dated papers of an encoder as they are now. Refused where its vectors are of different dimensions.
     pub fn snapshot(&mut self, encoder: &EncoderId) -> Result<Arc<WindowSnapshot>, DimensionError> {
         if let Some(known) = self.snapshots.get(encoder) {
             return Ok(Arc::clone(known));
         }
-        let of_encoder = self.entries.values().filter(|entry| entry.vectors.encoder == *encoder);
-        let mut papers: Vec<Arc<WindowEntry>> = of_encoder.cloned().collect();
+        let of_digests =
+            |entry: &&Arc<WindowEntry>| entry.vectors.encoder == *encoder && entry.paper.published.is_some();
+        let mut papers: Vec<Arc<WindowEntry>> = self.entries.values().filter(of_digests).cloned().collect();
         // By the millisecond, as an offer sorts its candidates: places in one are places in the other.
         let at = |entry: &WindowEntry| entry.indexed.as_millisecond();
         papers.sort_unstable_by(|a, b| at(b).cmp(&at(a)).then_with(|| a.paper.id.cmp(&b.paper.id)));
@@ -231,7 +233,7 @@ mod tests {
                 abstract_text: String::new(),
                 authors: Vec::new(),
                 categories: Vec::new(),
-                published: Timestamp::UNIX_EPOCH,
+                published: Some(Timestamp::UNIX_EPOCH),
                 updated: None,
                 links: Vec::new(),
                 source: "test".into(),
@@ -239,6 +241,7 @@ mod tests {
                 content_hash: String::new(),
                 language: String::new(),
                 accepted: Timestamp::UNIX_EPOCH,
+                revised: Timestamp::UNIX_EPOCH,
             }),
             vectors: PaperVectors {
                 encoder: EncoderId::parse("test@1").expect("an encoder id"),
@@ -270,6 +273,31 @@ mod tests {
             SignedDuration::from_mins(1),
         );
         assert!(window.get(&id).is_none());
+    }
+
+    #[test]
+    fn a_paper_of_unknown_date_is_in_no_digest() {
+        let encoder = EncoderId::parse("test@1").expect("an encoder id");
+        let undated = |revision| {
+            let mut entry = entry("x:a", revision);
+            let paper = Paper {
+                published: None,
+                ..(*entry.paper).clone()
+            };
+            entry.paper = Arc::new(paper);
+            entry
+        };
+        let mut window = Window::default();
+        window.add(undated(1));
+        window.add(entry("x:b", 1));
+        let ids = |window: &mut Window| -> Vec<String> {
+            let snapshot = window.snapshot(&encoder).expect("of one dimension");
+            snapshot.papers.iter().map(|entry| entry.paper.id.to_string()).collect()
+        };
+        assert_eq!(ids(&mut window), ["x:b"]);
+        assert!(window.get(&undated(1).paper.id).is_some(), "as an example it is known");
+        window.add(entry("x:a", 2));
+        assert_eq!(ids(&mut window), ["x:a", "x:b"], "once a source dates it");
     }
 
     #[test]

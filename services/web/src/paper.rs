@@ -17,6 +17,8 @@ pub use self::latex::{html, html_with_links, plain};
 use crate::categories;
 use crate::cookies::ReaderCookies;
 
+/// What stands where a date would, for people.
+pub const DATE_UNKNOWN: &str = "date unknown";
 /// Authors named in a list; the page of a paper names all.
 const AUTHORS_SHOWN: usize = 4;
 /// What is escaped in a query parameter.
@@ -56,9 +58,9 @@ pub struct PaperView {
     pub authors: Vec<NamedLink>,
     /// How many more there are.
     pub more_authors: usize,
-    /// The day of publication in words; empty if unknown.
+    /// The day of publication in words; [`DATE_UNKNOWN`] if unknown.
     pub published: String,
-    /// The same as `2026-11-28`.
+    /// The same as `2026-11-28`; empty if unknown.
     pub published_iso: String,
     /// All categories, the primary one first.
     pub categories: Vec<NamedLink>,
@@ -156,15 +158,15 @@ pub fn link(paper: &Paper, kind: LinkKind) -> Option<String> {
     links.find(|link| is_web(&link.url)).map(|link| link.url.clone())
 }
 
-/// The moment of publication.
+/// The moment of publication; `None` if unknown.
 pub fn published_time(paper: &Paper) -> Option<Timestamp> {
     let time = paper.published_time?;
     proto::convert::from_wire_time("published_time", time).ok()
 }
 
-/// The day of publication, in words.
+/// The day of publication, in words, or that it is unknown.
 pub fn published(paper: &Paper) -> String {
-    published_time(paper).map(day_in_words).unwrap_or_default()
+    published_time(paper).map_or_else(|| DATE_UNKNOWN.to_owned(), day_in_words)
 }
 
 /// A day as `28 November 2026`.

@@ -167,7 +167,7 @@ fn paper(line: &Value) -> anyhow::Result<Paper> {
         abstract_text: text("abstract"),
         authors: list("authors"),
         categories: list("categories"),
-        published: Timestamp::UNIX_EPOCH,
+        published: Some(Timestamp::UNIX_EPOCH),
         updated: None,
         links: Vec::new(),
         source: "arxiv".into(),
@@ -175,5 +175,6 @@ fn paper(line: &Value) -> anyhow::Result<Paper> {
         content_hash: String::new(),
         language: String::new(),
         accepted: Timestamp::UNIX_EPOCH,
+        revised: Timestamp::UNIX_EPOCH,
     })
 }

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use tests::dkim::{Dkim, DkimKeyFile};
 use tests::{Platform, counted, until};
 
-const PAPER: &str = r#"{"id":"p1","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
+const PAPER: &str =
+    r#"{"id":"p1","published":"2026-01-02","title":"Zürich's lakes from above","abstract":"Colour tells algae."}"#;
 const ADA: &str = "ada@example.org";
 const EVE: &str = "eve@example.org";
 

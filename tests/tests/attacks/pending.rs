@@ -20,8 +20,7 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 const ADA: &str = "ada@example.org";
-const PAPERS: &str =
-    "{\"id\":\"arxiv:2402.14776\",\"title\":\"Sleepy consensus\",\"abstract\":\"Leader election that sleeps.\"}\n";
+const PAPERS: &str = "{\"id\":\"arxiv:2402.14776\",\"published\":\"2026-01-02\",\"title\":\"Sleepy consensus\",\"abstract\":\"Leader election that sleeps.\"}\n";
 /// How long a mail program waits for the answer to its one click. The platform needs less than a second; a busy machine more.
 const PATIENCE: Duration = Duration::from_secs(3);
 

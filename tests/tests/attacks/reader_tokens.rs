@@ -21,8 +21,7 @@ use tonic::Code;
 const ADA: &str = "ada@example.org";
 const EVE: &str = "eve@example.org";
 const PAPER: &str = "arxiv:2402.14776";
-const PAPERS: &str =
-    "{\"id\":\"arxiv:2402.14776\",\"title\":\"Sleepy consensus\",\"abstract\":\"Leader election that sleeps.\"}\n";
+const PAPERS: &str = "{\"id\":\"arxiv:2402.14776\",\"published\":\"2026-01-02\",\"title\":\"Sleepy consensus\",\"abstract\":\"Leader election that sleeps.\"}\n";
 
 /// A platform with a paper, an active reader, and the mail of a digest.
 struct Site {

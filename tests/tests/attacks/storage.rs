@@ -15,7 +15,7 @@ use serde_json::Value;
 use tests::{Platform, eventually, get, ran, up};
 use tonic::{Code, Status};
 
-const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy consensus","abstract":"Leader election that sleeps."}
+const PAPERS: &str = r#"{"id":"arxiv:2402.14776","published":"2026-01-02","title":"Sleepy consensus","abstract":"Leader election that sleeps."}
 "#;
 
 fn open(platform: &Platform) -> ServiceChannel {

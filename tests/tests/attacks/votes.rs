@@ -14,8 +14,8 @@ use sha2::Sha256;
 use tests::{Platform, counted, eventually, until};
 use tonic::{Code, Status};
 
-const PAPERS: &str = r#"{"id":"arxiv:2402.14776","title":"Sleepy consensus","abstract":"Leader election that sleeps.","categories":["cs.DC"]}
-{"id":"arxiv:2403.00001","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals.","categories":["cs.CV"]}
+const PAPERS: &str = r#"{"id":"arxiv:2402.14776","published":"2026-01-02","title":"Sleepy consensus","abstract":"Leader election that sleeps.","categories":["cs.DC"]}
+{"id":"arxiv:2403.00001","published":"2026-01-02","title":"Counting seedlings from drones","abstract":"Weak supervision from row totals.","categories":["cs.CV"]}
 "#;
 const PUSHED: &str = "arxiv:2402.14776";
 const OTHER: &str = "arxiv:2403.00001";

@@ -10,8 +10,7 @@ use tests::services::{NAMES, Services};
 use tests::smtp::SmtpServer;
 use tests::{Ran, binary, post, ran, token, until};
 
-const PAPER: &str =
-    r#"{"id":"whales","title":"Counting whales from orbit","abstract":"Satellites find whales that ships miss."}"#;
+const PAPER: &str = r#"{"id":"whales","published":"2026-01-02","title":"Counting whales from orbit","abstract":"Satellites find whales that ships miss."}"#;
 const READER: &str = "ada@example.org";
 
 /// Runs a command of the operator against one service.

@@ -195,7 +195,7 @@ pub fn print(results: &[SearchResult], detail: ResultDetail) {
 
 /// Id, day, authors and score of a paper, on one line.
 pub fn facts(paper: &Paper, score: f64) -> String {
-    let day = output::time(paper.published_time).map(|time| time.chars().take(10).collect::<String>());
+    let day = output::day(paper.published_time);
     let named: Vec<&str> = paper
         .authors
         .iter()
@@ -208,12 +208,7 @@ pub fn facts(paper: &Paper, score: f64) -> String {
         ""
     };
     let authors = format!("{}{others}", named.join(", "));
-    let facts = [
-        paper.id.clone(),
-        day.unwrap_or_default(),
-        authors,
-        format!("score {score:.4}"),
-    ];
+    let facts = [paper.id.clone(), day, authors, format!("score {score:.4}")];
     facts
         .into_iter()
         .filter(|fact| !fact.is_empty())

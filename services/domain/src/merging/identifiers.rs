@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
 use crate::identity::{Identifier, IdentifierError, PaperId, Scheme};
 
 /// All identifiers that a source gives for a work.
@@ -78,6 +82,16 @@ impl Identifiers {
     }
 }
 
+/// The beginning of the month that an arXiv id names: `2402.14776` and `hep-th/9901001` say year and month.
+pub(super) fn month_of_arxiv(id: &str) -> Option<Timestamp> {
+    let digits = id.rsplit_once('/').map_or(id, |(_, number)| number);
+    let year: i16 = digits.get(..2)?.parse().ok()?;
+    let month = digits.get(2..4)?.parse().ok()?;
+    let century = if year >= 91 { 1_900 } else { 2_000 };
+    let first = Date::new(century + year, month, 1).ok()?;
+    Offset::UTC.to_timestamp(first.at(0, 0, 0, 0)).ok()
+}
+
 /// How the identifiers of two works in one scheme compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IdentifierOverlap {
@@ -109,5 +123,13 @@ mod tests {
         names.insert_raw(Scheme::Doi, "10.18653/v1/P19-1001").expect("an id");
         let all: Vec<String> = names.iter().map(ToString::to_string).collect();
         assert_eq!(all, ["doi:10.18653/v1/p19-1001", "acl:P19-1001"]);
+    }
+
+    #[test]
+    fn an_arxiv_id_names_a_month() {
+        let month = |id| month_of_arxiv(id).map(|time| time.to_string());
+        assert_eq!(month("2402.14776").as_deref(), Some("2024-02-01T00:00:00Z"));
+        assert_eq!(month("hep-th/9901001").as_deref(), Some("1999-01-01T00:00:00Z"));
+        assert_eq!((month("2413.00001"), month("x")), (None, None));
     }
 }

@@ -1,7 +1,9 @@
 //! Merges the source records of one work into one paper.
 //!
-//! Of one source only its newest record counts: the highest version, then the latest datestamp. Each field is then taken
-//! from the most trusted source that has it. Ties are broken by content, so the result depends on the set of records alone.
+//! Of one source only its newest record counts: the highest version, then the latest datestamp. Its date of publication is
+//! that of its newest record that has one, because later versions often lack it; the month that the arXiv id names is used
+//! where nobody has one. Each field is then taken from the most
+//! trusted source that has it. Ties are broken by content, so the result depends on the set of records alone.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -46,12 +48,11 @@ pub struct IdentifierConflict {
 
 /// Merges the records of one work. `None` where no record has a title.
 pub fn merge(records: &[SourceRecord]) -> Option<MergedWork> {
-    let newest = newest_of_each(records);
+    let pick = FieldPicker::new(records);
     let mut identifiers = Identifiers::new();
-    for record in &newest {
+    for record in &pick.newest {
         identifiers.extend(&record.identifiers);
     }
-    let pick = FieldPicker { records: &newest };
     let mut origins = Vec::new();
     let mut take = |field: Field, has: fn(&Submission) -> bool| {
         let record = pick.best(field, has)?;
@@ -80,7 +81,7 @@ pub fn merge(records: &[SourceRecord]) -> Option<MergedWork> {
         source: title.source.clone(),
         language: language.map(|paper| paper.language.clone()).unwrap_or_default(),
     };
-    let id = paper_id(&identifiers, own.copied(), &submission)?;
+    let id = paper_id(&identifiers, own, &submission)?;
     Some(MergedWork {
         submission: Submission {
             id: id.to_string(),
@@ -94,7 +95,7 @@ pub fn merge(records: &[SourceRecord]) -> Option<MergedWork> {
 }
 
 /// The newest record per source and submission id. A source may list a work twice, as preprint and as article.
-fn newest_of_each(records: &[SourceRecord]) -> Vec<&SourceRecord> {
+fn newest_of_each<'a>(records: impl Iterator<Item = &'a SourceRecord>) -> Vec<&'a SourceRecord> {
     let mut newest: BTreeMap<(Provider, &str, &str), &SourceRecord> = BTreeMap::new();
     for record in records {
         let key = (
@@ -132,14 +133,31 @@ fn origin(record: &SourceRecord) -> FieldOrigin {
 }
 
 struct FieldPicker<'a> {
-    records: &'a [&'a SourceRecord],
+    /// The newest record of each source.
+    newest: Vec<&'a SourceRecord>,
+    /// For the date of publication: the newest one of each source that has one of its own, else all.
+    dated: Vec<&'a SourceRecord>,
 }
 
 impl<'a> FieldPicker<'a> {
+    fn new(records: &'a [SourceRecord]) -> Self {
+        let newest = newest_of_each(records.iter());
+        let dated = newest_of_each(records.iter().filter(|record| record.own_date().is_some()));
+        Self {
+            dated: if dated.is_empty() { newest.clone() } else { dated },
+            newest,
+        }
+    }
+
     /// The most trusted record that has a field; of several from one provider the newest.
-    fn best(&self, field: Field, has: fn(&Submission) -> bool) -> Option<&'a &'a SourceRecord> {
-        self.records
+    fn best(&self, field: Field, has: fn(&Submission) -> bool) -> Option<&'a SourceRecord> {
+        let records = match field {
+            Field::Published => &self.dated,
+            _ => &self.newest,
+        };
+        records
             .iter()
+            .copied()
             .filter(|record| has(&record.submission))
             .min_by_key(|record| {
                 let paper = &record.submission;
@@ -153,7 +171,7 @@ impl<'a> FieldPicker<'a> {
 
     /// All links, most trusted first, each URL once.
     fn links(&self) -> Vec<(LinkKind, String)> {
-        let mut records: Vec<&&SourceRecord> = self.records.iter().collect();
+        let mut records = self.newest.clone();
         records.sort_by_key(|record| {
             let paper = &record.submission;
             (

@@ -183,6 +183,51 @@ fn an_older_version_that_arrives_late_does_not_replace_a_newer() {
 }
 
 #[test]
+fn a_later_version_without_a_date_keeps_the_first_date() {
+    let version = |number: u32, published: Option<i64>| {
+        let mut one = record(Provider::Biorxiv, TITLE, &[], &[(Scheme::Doi, "10.1101/1")]);
+        one.version = Some(number);
+        one.submission.published = published.map(at);
+        one
+    };
+    let dated_by_merging = |records: &[SourceRecord]| merge(records).expect("a paper").submission.published;
+    let (first, second) = (version(1, Some(0)), version(2, None));
+    assert_eq!(dated_by_merging(&[first.clone(), second.clone()]), Some(at(0)));
+    assert_eq!(dated_by_merging(&[second.clone(), first.clone()]), Some(at(0)));
+    assert_eq!(dated_by_merging(std::slice::from_ref(&second)), None);
+    // The source itself corrects it.
+    assert_eq!(
+        dated_by_merging(&[version(3, Some(7)), first.clone(), second.clone()]),
+        Some(at(7))
+    );
+    // Another source, trusted less, gives the only date.
+    let mut other = record(Provider::OpenAlex, TITLE, &[], &[(Scheme::Doi, "10.1101/1")]);
+    other.submission.published = Some(at(3));
+    assert_eq!(dated_by_merging(&[second.clone(), other.clone()]), Some(at(3)));
+    assert_eq!(dated_by_merging(&[second, other, first]), Some(at(0)));
+}
+
+#[test]
+fn the_month_of_an_arxiv_id_is_the_last_resort() {
+    let month = "2024-02-01T00:00:00Z".parse().expect("a time");
+    let version = |number: u32, published: Timestamp| {
+        let mut one = record(Provider::Arxiv, TITLE, &[], &[(Scheme::Arxiv, "2402.14776")]);
+        one.version = Some(number);
+        one.submission.published = Some(published);
+        one
+    };
+    let dated_by_merging = |records: &[SourceRecord]| merge(records).expect("a paper").submission.published;
+    let (announced, replaced) = (version(1, at(0)), version(2, month));
+    assert_eq!((announced.own_date(), replaced.own_date()), (Some(at(0)), None));
+    assert_eq!(dated_by_merging(&[announced.clone(), replaced.clone()]), Some(at(0)));
+    assert_eq!(dated_by_merging(std::slice::from_ref(&replaced)), Some(month));
+    assert_eq!(replaced.clone().with_date_of(&announced).own_date(), Some(at(0)));
+    let mut other = record(Provider::Crossref, TITLE, &[], &[(Scheme::Arxiv, "2402.14776")]);
+    other.submission.published = Some(at(3));
+    assert_eq!(dated_by_merging(&[replaced, other]), Some(at(3)));
+}
+
+#[test]
 fn registrars_can_withdraw_a_work_and_aggregators_cannot() {
     let names = [(Scheme::Arxiv, "2402.14776"), (Scheme::Doi, "10.1145/1")];
     let records = [
@@ -252,7 +297,7 @@ fn any_record() -> impl Strategy<Value = SourceRecord> {
         record.datestamp = (day > 0).then(|| at(day));
         record.submission.abstract_text.clone_from(&text);
         record.submission.id = id.to_owned();
-        record.submission.published = Some(at(published));
+        record.submission.published = (published % 3 > 0).then(|| at(published));
         record.submission.links = vec![(crate::LinkKind::Abstract, format!("https://example.org/{text}"))];
         record
     })

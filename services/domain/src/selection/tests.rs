@@ -80,7 +80,7 @@ fn paper(at: usize) -> Paper {
         } else {
             "math.CO".into()
         }],
-        published: Timestamp::UNIX_EPOCH,
+        published: Some(Timestamp::UNIX_EPOCH),
         updated: None,
         links: Vec::new(),
         source: "test".into(),
@@ -88,6 +88,7 @@ fn paper(at: usize) -> Paper {
         content_hash: String::new(),
         language: String::new(),
         accepted: Timestamp::UNIX_EPOCH,
+        revised: Timestamp::UNIX_EPOCH,
     }
 }
 

@@ -267,7 +267,7 @@ impl EmbeddedCollection {
                         || (published == after.published_ms && segment.ids.get(slot) > after.id.as_str())
                 });
                 if is_behind {
-                    // Milliseconds of all years up to 9999 are exact in double precision.
+                    // Milliseconds of all years up to 9999 are exact in double precision, and so is the number for none.
                     let address = SlotAddress { segment: number, slot };
                     first.offer(published as f64, address);
                 }

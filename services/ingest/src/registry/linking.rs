@@ -5,14 +5,15 @@
 //!
 //! A submission by call rather than from a source is published unchanged, and remains until a source has something new.
 
-use domain::merging::{self, Identifier, SourceRecord, SourceWithdrawal, WorkMatch, WorkState};
+use domain::merging::{self, Field, Identifier, SourceRecord, SourceWithdrawal, WorkMatch, WorkState};
 use domain::submission::text_fingerprint;
 use domain::{PaperId, Violation};
 use tokio::sync::MutexGuard;
 
+use super::dates::PaperOrigin;
 use super::records::VersionedRecord;
 use super::work::Work;
-use super::{ATTEMPTS, Decision, Registry, RegistryError, SHARDS, SameText, Verdict};
+use super::{ATTEMPTS, Decision, Registry, RegistryError, SHARDS, Verdict};
 use crate::metrics::POSSIBLE_MATCHES;
 
 /// Prefix of index keys that are titles.
@@ -146,10 +147,14 @@ impl Registry {
         for conflict in &merged.conflicts {
             tracing::warn!(paper = %id, scheme = conflict.scheme.as_str(), values = ?conflict.values, "sources contradict each other");
         }
+        let dated_by = merged.origins.into_iter().find(|(field, _)| *field == Field::Published);
+        let origin = PaperOrigin::SourceRecords {
+            dated_by: dated_by.map(|(_, origin)| origin.source).unwrap_or_default(),
+        };
         let mut submission = merged.submission;
         submission.id = id.to_string();
         match submission.into_paper(self.clock.now()) {
-            Ok(paper) => Ok(Ok(self.decide(paper, SameText::SeparatePapers).await?)),
+            Ok(paper) => Ok(Ok(self.decide(paper, origin).await?)),
             Err(violations) => Ok(Err(violations)),
         }
     }

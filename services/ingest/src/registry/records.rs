@@ -13,9 +13,11 @@ use common::{flow, streams};
 use domain::PaperId;
 use domain::identity::hex;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::dates::PaperDates;
 use super::{RegistryError, parse_stored_id, unavailable, unwritten};
 
 /// Concurrent look-ups of one page.
@@ -41,6 +43,9 @@ pub struct PaperRecord {
     pub alias_of: Option<String>,
     /// Sequence of the event of the newest revision in the stream of papers; 0 for an alias.
     pub event: u64,
+    /// The dates that revisions keep; none for an alias, and in records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dates: Option<PaperDates>,
 }
 
 /// A record and its version, for a conditional write.
@@ -48,6 +53,8 @@ pub struct PaperRecord {
 pub struct VersionedRecord {
     /// The record.
     pub record: PaperRecord,
+    /// When the first record of the paper was written.
+    pub first_written: Timestamp,
     version: RecordVersion,
 }
 
@@ -96,18 +103,18 @@ impl PaperRecords {
     /// The newest record of an id.
     pub async fn find(&self, id: &PaperId) -> Result<Option<VersionedRecord>, RegistryError> {
         let hash = hash_of(id.as_str());
-        let Some((first, _)) = self.read(first_key(&hash)).await? else {
+        let Some((first, entry)) = self.read(first_key(&hash)).await? else {
             return Ok(None);
         };
-        Ok(Some(match self.read(later_key(&hash)).await? {
-            Some((record, entry)) => VersionedRecord {
-                record,
-                version: RecordVersion::Later(entry),
-            },
-            None => VersionedRecord {
-                record: first,
-                version: RecordVersion::First,
-            },
+        let first_written = Timestamp::from_nanosecond(entry.created.unix_timestamp_nanos()).unwrap_or(Timestamp::MAX);
+        let (record, version) = match self.read(later_key(&hash)).await? {
+            Some((record, entry)) => (record, RecordVersion::Later(entry.revision)),
+            None => (first, RecordVersion::First),
+        };
+        Ok(Some(VersionedRecord {
+            record,
+            first_written,
+            version,
         }))
     }
 
@@ -179,14 +186,14 @@ impl PaperRecords {
         Ok(later.map_or(first, |(record, _)| record))
     }
 
-    async fn read(&self, key: String) -> Result<Option<(PaperRecord, u64)>, RegistryError> {
+    async fn read(&self, key: String) -> Result<Option<(PaperRecord, kv::Entry)>, RegistryError> {
         let Some(entry) = self.bucket.entry(key).await.map_err(unavailable)? else {
             return Ok(None);
         };
         if entry.operation != kv::Operation::Put {
             return Ok(None);
         }
-        Ok(Some((decode(&entry.value)?, entry.revision)))
+        Ok(Some((decode(&entry.value)?, entry)))
     }
 }
 

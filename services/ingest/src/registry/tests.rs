@@ -1,5 +1,7 @@
 //! The registry over a real server.
 
+mod dates;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// All that sources say about one work.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Work {
-    /// The newest record of each source, in the order of source and id.
+    /// The newest record of each source, in the order of source and id. One without a date of publication has that of an
+    /// earlier one.
     records: Vec<StoredRecord>,
     /// Withdrawals, one of each source.
     withdrawals: Vec<StoredWithdrawal>,
@@ -25,22 +26,30 @@ impl Work {
 
     /// Whether a source says exactly this already.
     pub fn contains(&self, record: &SourceRecord) -> bool {
-        self.records.iter().any(|stored| stored.0 == *record)
+        self.records
+            .iter()
+            .any(|stored| stored.0 == record.clone().with_date_of(&stored.0))
     }
 
-    /// Replaces the earlier record of the same source. `false` if that was newer: records come out of order.
+    /// Replaces the earlier record of the same source. `false` if that was newer, because records come out of order, and has
+    /// nothing to learn from this one.
     pub fn insert(&mut self, record: &SourceRecord) -> bool {
         let key = |record: &SourceRecord| (record.submission.source.clone(), record.submission.id.clone());
-        let stored = StoredRecord(record.clone());
         match self.records.binary_search_by(|stored| key(&stored.0).cmp(&key(record))) {
             Ok(index) => {
-                let before = &self.records[index].0;
-                if (before.version, before.datestamp) > (record.version, record.datestamp) {
+                let before = &mut self.records[index].0;
+                let is_older = (before.version, before.datestamp) > (record.version, record.datestamp);
+                let now = if is_older {
+                    before.clone().with_date_of(record)
+                } else {
+                    record.clone().with_date_of(before)
+                };
+                if is_older && now == *before {
                     return false;
                 }
-                self.records[index] = stored;
+                *before = now;
             }
-            Err(index) => self.records.insert(index, stored),
+            Err(index) => self.records.insert(index, StoredRecord(record.clone())),
         }
         true
     }
@@ -256,6 +265,22 @@ mod tests {
         let other = record("crossref", Provider::Crossref, "2025-01-01T00:00:00Z");
         assert!(work.insert(&other));
         assert_eq!(work.records(), [new, other]);
+    }
+
+    #[test]
+    fn a_later_record_keeps_the_date_of_an_earlier_one() {
+        let mut old = record("biorxiv", Provider::Biorxiv, "2026-05-05T00:00:00Z");
+        old.submission.published = old.datestamp;
+        let new = record("biorxiv", Provider::Biorxiv, "2026-11-29T00:00:00Z");
+        let expected = [new.clone().with_date_of(&old)];
+        assert_eq!(expected[0].submission.published, old.datestamp);
+        for order in [[&old, &new], [&new, &old]] {
+            let mut work = Work::default();
+            assert!(work.insert(order[0]) && work.insert(order[1]));
+            assert_eq!(work.records(), expected);
+            assert!(work.contains(&new) && !work.contains(&old));
+            assert!(!work.insert(&old), "nothing to learn");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn papers() -> Result<(Arc<Paper>, Arc<Paper>), Error> {
         abstract_text: String::new(),
         authors: Vec::new(),
         categories: Vec::new(),
-        published: Timestamp::UNIX_EPOCH,
+        published: Some(Timestamp::UNIX_EPOCH),
         updated: None,
         links: Vec::new(),
         source: "sample".to_owned(),
@@ -84,6 +84,7 @@ fn papers() -> Result<(Arc<Paper>, Arc<Paper>), Error> {
         content_hash: String::new(),
         language: String::new(),
         accepted: Timestamp::UNIX_EPOCH,
+        revised: Timestamp::UNIX_EPOCH,
     };
     let link = |kind, url: &str| Link {
         kind,

@@ -39,7 +39,7 @@ struct PaperPayload<'a> {
     title: &'a str,
     authors: &'a [String],
     categories: &'a [String],
-    published: Timestamp,
+    published: Option<Timestamp>,
     url: Option<&'a str>,
     page_url: String,
     reason: &'a str,

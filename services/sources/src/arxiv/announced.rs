@@ -149,7 +149,8 @@ pub fn interpret(entry: FeedEntry, announcements: &[String]) -> Interpretation {
         let reason = format!("id is {:?}, which is no arXiv id", domain::text::shorten(&id));
         return Interpretation::unusable(draft, reason);
     };
-    draft.published = published(entry.published, month_of(&arxiv));
+    let first_announced = entry.published.filter(|_| kind.is_empty() || kind == "new");
+    draft.published = published(first_announced, month_of(&arxiv));
     if kind.starts_with("replace") {
         draft.updated = entry.published;
     }
@@ -160,8 +161,8 @@ pub fn interpret(entry: FeedEntry, announcements: &[String]) -> Interpretation {
     Interpretation::paper(draft)
 }
 
-/// The day of the announcement, unless the paper is older: then the month that its id names. Papers are announced anew when
-/// they are revised or listed in another category.
+/// The day of the first announcement, unless the paper is older: then the month that its id names. Papers are announced anew
+/// when they are revised or listed in another category, which is no publication.
 fn published(announced: Option<Timestamp>, month: Option<Timestamp>) -> Option<Timestamp> {
     let (Some(announced), Some(month)) = (announced, month) else {
         return announced.or(month);

@@ -163,7 +163,7 @@ pub struct DailyPapersQuery {
     p: String,
 }
 
-/// `/api/daily_papers`: papers of a day, a week or a month, or the newest.
+/// `/api/daily_papers`: papers of a day, a week or a month, or the newest. Papers of unknown date are in none of them.
 pub async fn daily_papers(
     State(app): State<Arc<AppState>>,
     caller: Caller,
@@ -259,7 +259,7 @@ fn daily_filter(query: &DailyPapersQuery) -> Result<PaperFilter, Status> {
     if !query.submitter.is_empty() {
         filter.sources = vec![query.submitter.clone()];
     }
-    Ok(filter)
+    Ok(lists::dated(filter))
 }
 
 /// Readers who voted in the last 30 days, by paper. `None` if the search service cannot say.

@@ -167,8 +167,9 @@ async fn newest(
     own: &FeedAddress,
     home: &FeedAddress,
 ) -> Response {
+    let filter = lists::category_filter(&query.category).unwrap_or_default();
     let request = ListPapersRequest {
-        filter: lists::category_filter(&query.category),
+        filter: Some(lists::dated(filter)),
         page_size: ENTRIES,
         page_token: query.page.clone(),
     };

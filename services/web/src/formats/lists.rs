@@ -47,6 +47,14 @@ pub fn category_filter(category: &str) -> Option<PaperFilter> {
     })
 }
 
+/// Leaves out papers of unknown date, which are in no list of new ones.
+pub fn dated(mut filter: PaperFilter) -> PaperFilter {
+    if filter.published_after.is_none() && filter.published_before.is_none() {
+        filter.published_after = Some(to_wire_time(Timestamp::MIN));
+    }
+    filter
+}
+
 /// The start of a day in UTC, as a protobuf timestamp.
 pub fn start_of(day: Date) -> Option<prost_types::Timestamp> {
     let time: Timestamp = day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
@@ -77,4 +85,20 @@ pub fn trending_reason(trending: &TrendingPaper) -> String {
 pub fn votes(trending: &TrendingPaper) -> u32 {
     let part = trending.parts.iter().find(|part| part.name == "votes");
     part.map_or(0, |part| part.readers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_new_papers_hold_dated_ones_alone() {
+        let everything = dated(PaperFilter::default());
+        assert_eq!(everything.published_after, Some(to_wire_time(Timestamp::MIN)));
+        let period = PaperFilter {
+            published_before: Some(to_wire_time(Timestamp::UNIX_EPOCH)),
+            ..PaperFilter::default()
+        };
+        assert_eq!(dated(period.clone()), period, "a period has no other papers");
+    }
 }

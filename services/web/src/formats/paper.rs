@@ -225,8 +225,14 @@ pub fn page_of_id(id: &str, base: &str) -> String {
 
 /// When our record of a paper last changed.
 pub fn changed(paper: &Paper) -> Option<Timestamp> {
-    let time = paper.accepted_time.or(paper.updated_time).or(paper.published_time)?;
-    from_wire_time("accepted_time", time).ok()
+    // Earlier releases had one time for the paper and its revision.
+    let time = paper.revised_time.or(paper.accepted_time)?;
+    from_wire_time("revised_time", time).ok()
+}
+
+/// When the platform first learned of a paper.
+pub fn accepted(paper: &Paper) -> Option<Timestamp> {
+    from_wire_time("accepted_time", paper.accepted_time?).ok()
 }
 
 /// A time in the format of HTTP headers.
@@ -234,7 +240,7 @@ pub fn http_date(time: Timestamp) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// When a paper was published.
+/// When a paper was published; `None` if unknown.
 pub fn published(paper: &Paper) -> Option<Timestamp> {
     from_wire_time("published_time", paper.published_time?).ok()
 }

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use crate::caching::SharedAnswer;
 use crate::caller::Caller;
 use crate::cookies::ReaderCookies;
-use crate::formats::paper::{PaperFormat, changed, page_of, render, text_of, updated};
+use crate::formats::paper::{PaperFormat, accepted, changed, page_of, render, text_of, updated};
 use crate::page::PageQuery;
 use crate::paper::{
     NamedLink, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
@@ -190,6 +190,7 @@ fn page_context(paper: &Paper, similar: Option<Vec<SearchResult>>, caller: &Call
         more_authors => paper.authors.len().saturating_sub(MAX_AUTHORS),
         updated => updated(paper).filter(|time| Some(*time) != published_time(paper)).map(day_in_words),
         added => changed(paper).map(day_in_words),
+        accepted => accepted(paper).map(day_in_words),
         revision => paper.revision,
         source => paper.source.as_str(),
         language => paper.language.as_str(),

@@ -30,7 +30,7 @@ type FilterRow = (
 
 /// Eight papers; each differs from the others in something.
 fn papers(it: &TestCollection) -> Vec<IndexedPaper> {
-    let rows: [FilterRow; 8] = [
+    let rows: [FilterRow; 9] = [
         (
             "a",
             &["cs.CL"],
@@ -103,6 +103,8 @@ fn papers(it: &TestCollection) -> Vec<IndexedPaper> {
             "2026-03-01T00:00:00Z",
             &[(7, 1.0)],
         ),
+        // Of unknown date: in no period of time.
+        ("i", &["physics"], "arXiv", &[], "fr", "", &[(1, 1.0), (2, 1.0)]),
     ];
     let made = rows.map(|(name, categories, source, authors, language, published, terms)| {
         let mut one = it.paper(name, 1, [1.0, 0.0], terms);
@@ -111,7 +113,7 @@ fn papers(it: &TestCollection) -> Vec<IndexedPaper> {
         one.paper.authors = strings(authors);
         one.paper.source = source.into();
         one.paper.language = language.into();
-        one.paper.published = time(published);
+        one.paper.published = (!published.is_empty()).then(|| time(published));
         if ["b", "g"].contains(&name) {
             one.paper.links.push(Link {
                 kind: LinkKind::Code,
@@ -136,21 +138,21 @@ fn texts(values: &[&str]) -> Vec<String> {
 /// What some filters let pass, written out by hand.
 async fn filters_mean_what_they_say(it: &TestCollection) {
     let cases: [(Filter, &str); 21] = [
-        (Filter::default(), "abcdefgh"),
+        (Filter::default(), "abcdefghi"),
         (filter(|f| f.categories = texts(&["cs.CL"])), "abf"),
         (filter(|f| f.categories = texts(&["cs"])), "h"),
         (
             filter(|f| f.categories = texts(&["cs.CL", "math.CO", "unknown"])),
             "abcdf",
         ),
-        (filter(|f| f.without_categories = texts(&["cs.CL", "cs.LG"])), "cegh"),
+        (filter(|f| f.without_categories = texts(&["cs.CL", "cs.LG"])), "ceghi"),
         (filter(|f| f.sources = texts(&["other feed"])), "cd"),
         (filter(|f| f.sources = texts(&["other"])), ""),
         (filter(|f| f.without_sources = texts(&["arXiv", "unknown"])), "cdfgh"),
         (filter(|f| f.authors = texts(&["ada lovelace"])), "ad"),
         (filter(|f| f.authors = texts(&["lovelace"])), "adf"),
         (filter(|f| f.authors = texts(&["jose nunez", "byron"])), "bcdg"),
-        (filter(|f| f.without_authors = texts(&["ada"])), "cefgh"),
+        (filter(|f| f.without_authors = texts(&["ada"])), "cefghi"),
         (filter(|f| f.languages = texts(&["en", "de"])), "abef"),
         (
             filter(|f| f.published_after = Some(time("2025-01-01T00:00:00Z"))),
@@ -161,11 +163,11 @@ async fn filters_mean_what_they_say(it: &TestCollection) {
             "ae",
         ),
         (filter(|f| f.has_code = Some(true)), "bg"),
-        (filter(|f| f.has_code = Some(false)), "acdefh"),
-        (filter(|f| f.terms = vec![1, 2]), "bd"),
+        (filter(|f| f.has_code = Some(false)), "acdefhi"),
+        (filter(|f| f.terms = vec![1, 2]), "bdi"),
         (filter(|f| f.without_terms = vec![1, u32::MAX]), "cfh"),
         (filter(|f| f.within = Some(ids(&["h", "a", "unknown", "gone"]))), "ah"),
-        (filter(|f| f.without = ids(&["a", "b", "unknown"])), "cdefgh"),
+        (filter(|f| f.without = ids(&["a", "b", "unknown"])), "cdefghi"),
     ];
     for (filter, expected) in cases {
         let mut listed = it.listed(filter.clone()).await;
@@ -246,10 +248,17 @@ async fn facets_hold(it: &TestCollection) {
     let all: [(Facet, &[(&str, u64)]); 5] = [
         (
             Facet::Category,
-            &[("cs.CL", 3), ("cs.LG", 2), ("math.CO", 2), ("cs", 1), ("q-bio", 1)],
+            &[
+                ("cs.CL", 3),
+                ("cs.LG", 2),
+                ("math.CO", 2),
+                ("cs", 1),
+                ("physics", 1),
+                ("q-bio", 1),
+            ],
         ),
         (Facet::Year, &[("2025", 3), ("2026", 3), ("1969", 1), ("2024", 1)]),
-        (Facet::Source, &[("arXiv", 3), ("bioRxiv", 3), ("other feed", 2)]),
+        (Facet::Source, &[("arXiv", 4), ("bioRxiv", 3), ("other feed", 2)]),
         (
             Facet::Author,
             &[
@@ -262,7 +271,10 @@ async fn facets_hold(it: &TestCollection) {
                 ("Nobody Else", 1),
             ],
         ),
-        (Facet::Language, &[("en", 3), ("de", 1), ("en-GB", 1), ("pt-BR", 1)]),
+        (
+            Facet::Language,
+            &[("en", 3), ("de", 1), ("en-GB", 1), ("fr", 1), ("pt-BR", 1)],
+        ),
     ];
     for (facet, expected) in all {
         let expected: Vec<FacetCount> = expected
@@ -286,5 +298,8 @@ async fn facets_hold(it: &TestCollection) {
     let narrow = filter(|f| f.without_categories = texts(&["cs.CL"]));
     let found = it.store.facet(narrow, Facet::Category, 10).await.expect("facet");
     let found: Vec<(&str, u64)> = found.iter().map(|one| (one.value.as_str(), one.papers)).collect();
-    assert_eq!(found, [("math.CO", 2), ("cs", 1), ("cs.LG", 1), ("q-bio", 1)]);
+    assert_eq!(
+        found,
+        [("math.CO", 2), ("cs", 1), ("cs.LG", 1), ("physics", 1), ("q-bio", 1)]
+    );
 }

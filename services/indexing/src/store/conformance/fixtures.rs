@@ -136,7 +136,7 @@ pub fn paper(name: &str, revision: u64) -> Paper {
         abstract_text: "Text.\nMore.".into(),
         authors: vec!["José Núñez".into()],
         categories: vec![if revision % 2 == 1 { "cs.CL" } else { "math.CO" }.into()],
-        published: time(&day),
+        published: Some(time(&day)),
         updated: revision.is_multiple_of(2).then_some(Timestamp::UNIX_EPOCH),
         links: vec![Link {
             kind: LinkKind::Pdf,
@@ -147,6 +147,7 @@ pub fn paper(name: &str, revision: u64) -> Paper {
         content_hash: "hash".into(),
         language: String::new(),
         accepted: Timestamp::UNIX_EPOCH,
+        revised: Timestamp::UNIX_EPOCH,
     }
 }
 

@@ -1,11 +1,14 @@
 //! Lists by time: no paper lost or doubled between pages, however many share a moment.
 
+use jiff::Timestamp;
+
 use super::fixtures::{TestCollection, TestPlace, time};
-use crate::store::{Filter, ListPosition};
+use crate::store::{Filter, IndexedPaper, ListPosition};
 
 pub async fn conforms(place: &TestPlace) {
     lists_page_without_loss(place).await;
     a_position_needs_no_paper(place).await;
+    papers_of_unknown_date_come_last(place).await;
 }
 
 async fn lists_page_without_loss(place: &TestPlace) {
@@ -31,12 +34,36 @@ async fn paged(it: &TestCollection, size: usize) -> Vec<String> {
         let page = it.store.list(Filter::default(), after, size).await.expect("list");
         let Some(last) = page.last() else { return paged };
         assert!(page.len() <= size);
-        after = Some(ListPosition {
-            published_ms: last.published.as_millisecond(),
-            id: last.id.to_string(),
-        });
+        after = Some(ListPosition::of(last));
         paged.extend(page.into_iter().map(|paper| paper.id.to_string()));
     }
+}
+
+async fn papers_of_unknown_date_come_last(place: &TestPlace) {
+    let it = place.subject().await;
+    let mut papers: Vec<IndexedPaper> = (0..9)
+        .map(|n| it.paper(&format!("undated{n}"), 1, [1.0, 0.0], &[]))
+        .collect();
+    for one in &mut papers {
+        one.paper.published = None;
+    }
+    let oldest = "-009999-01-03T00:00:00Z";
+    for (name, published) in [("oldest", oldest), ("old", "1960-01-01T00:00:00Z"), ("also", oldest)] {
+        let mut one = it.paper(name, 1, [1.0, 0.0], &[]);
+        one.paper.published = Some(time(published));
+        papers.push(one);
+    }
+    it.write(papers).await;
+    let mut expected = ["x:old", "x:also", "x:oldest"].map(str::to_owned).to_vec();
+    expected.extend((0..9).map(|n| format!("x:undated{n}")));
+    for size in [1, 2, 3, 4, 7, 12, 13] {
+        assert_eq!(paged(&it, size).await, expected, "pages of {size}");
+    }
+    let dated = Filter {
+        published_after: Some(Timestamp::MIN),
+        ..Filter::default()
+    };
+    assert_eq!(it.listed(dated).await, expected[..3]);
 }
 
 /// The paper of a position may have been withdrawn, or moved, since.
@@ -49,7 +76,7 @@ async fn a_position_needs_no_paper(place: &TestPlace) {
         ("old", "1960-01-01T00:00:00Z"),
     ] {
         let mut one = it.paper(name, 1, [1.0, 0.0], &[]);
-        one.paper.published = time(published);
+        one.paper.published = Some(time(published));
         papers.push(one);
     }
     it.write(papers).await;

@@ -1,5 +1,6 @@
 //! The port in its simplest form: a map, and loops over it. Slow, and easy to see to be right.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,7 +12,7 @@ use jiff::tz::TimeZone;
 use crate::store::{
     Alias, CollectionDescription, Collections, Count, Facet, FacetCount, Filter, IndexedPaper, LegHits, LegQuery,
     ListPosition, PaperRevision, ScanPage, Store, StoreEntry, StoreError, StoreQuery, UpsertOutcome, by_score,
-    check_dimension, check_vectors, collection_name,
+    check_dimension, check_vectors, collection_name, published_ms,
 };
 
 pub struct ModelStore {
@@ -77,8 +78,7 @@ pub fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
         && (filter.authors.is_empty() || any(&filter.authors, &keys))
         && !any(&filter.without_authors, &keys)
         && (filter.languages.is_empty() || filter.languages.contains(&paper.language))
-        && filter.published_after.is_none_or(|after| paper.published >= after)
-        && filter.published_before.is_none_or(|before| paper.published < before)
+        && filter.is_published_within(paper.published)
         && filter
             .has_code
             .is_none_or(|code| paper.link(LinkKind::Code).is_some() == code)
@@ -91,7 +91,11 @@ pub fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
 fn values(paper: &Paper, facet: Facet) -> BTreeSet<String> {
     match facet {
         Facet::Category => paper.categories.iter().cloned().collect(),
-        Facet::Year => BTreeSet::from([TimeZone::UTC.to_datetime(paper.published).year().to_string()]),
+        Facet::Year => paper
+            .published
+            .map(|time| TimeZone::UTC.to_datetime(time).year().to_string())
+            .into_iter()
+            .collect(),
         Facet::Source => BTreeSet::from([paper.source.clone()]),
         Facet::Author => paper.authors.iter().cloned().collect(),
         Facet::Language => Some(paper.language.clone())
@@ -190,13 +194,13 @@ impl Store for ModelStore {
     }
 
     async fn list(&self, filter: Filter, after: Option<ListPosition>, limit: usize) -> Result<Vec<Paper>, StoreError> {
-        let key = |paper: &Paper| (-paper.published.as_millisecond(), paper.id.to_string());
+        let key = |paper: &Paper| (Reverse(published_ms(paper)), paper.id.to_string());
         let mut papers: Vec<Paper> = self.passing(&filter).into_iter().map(|one| one.paper).collect();
         papers.sort_by_key(key);
         papers.retain(|paper| {
             after
                 .as_ref()
-                .is_none_or(|after| key(paper) > (-after.published_ms, after.id.clone()))
+                .is_none_or(|after| key(paper) > (Reverse(after.published_ms), after.id.clone()))
         });
         papers.truncate(limit);
         Ok(papers)

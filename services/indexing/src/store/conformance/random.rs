@@ -13,13 +13,17 @@ use proptest::test_runner::{Config, TestRunner};
 use super::fixtures::{TestCollection, TestPlace, assert_near, assert_same, dense_vector, id, key, sparse};
 use super::model::ModelCollections;
 use super::scanning::scanned;
-use crate::store::{Facet, Filter, IndexedPaper, LegKey, LegName, LegQuery, ListPosition, StoreQuery, by_score};
+use crate::store::{
+    Facet, Filter, IndexedPaper, LegKey, LegName, LegQuery, ListPosition, StoreQuery, UNDATED, by_score,
+};
 
 const CATEGORIES: [&str; 3] = ["cs.CL", "cs.LG", "math.CO"];
 const SOURCES: [&str; 2] = ["arXiv", "other feed"];
 const AUTHORS: [&str; 3] = ["Ada K. Lovelace", "Ada Byron", "José Núñez"];
 const KEYS: [&str; 4] = ["ada", "ada lovelace", "jose nunez", "nobody"];
 const LANGUAGES: [&str; 3] = ["", "en", "pt-BR"];
+/// In place of a month.
+const UNKNOWN: i64 = 99;
 const FACETS: [Facet; 5] = [
     Facet::Category,
     Facet::Year,
@@ -125,7 +129,7 @@ async fn compare(it: &TestCollection, model: &TestCollection, call: PortCall, ra
         }
         PortCall::List(filter, after, limit) => {
             let after = after.map(|(month, name)| ListPosition {
-                published_ms: published(month).as_millisecond(),
+                published_ms: published(month).map_or(UNDATED, Timestamp::as_millisecond),
                 id: id(&named(name)).to_string(),
             });
             let found = it.store.list(filter.clone(), after.clone(), limit).await.expect("list");
@@ -202,9 +206,9 @@ fn named(name: u32) -> String {
     format!("n{name}")
 }
 
-fn published(month: i64) -> Timestamp {
-    // Around a turn of years, and before 1970.
-    Timestamp::from_second(1_700_000_000 + month * 2_592_000).expect("a timestamp")
+/// Around a turn of years, before 1970, or unknown.
+fn published(month: i64) -> Option<Timestamp> {
+    (month != UNKNOWN).then(|| Timestamp::from_second(1_700_000_000 + month * 2_592_000).expect("a timestamp"))
 }
 
 /// Directions by number; 0 is none.
@@ -251,7 +255,12 @@ impl PaperSeed {
 fn seed() -> impl Strategy<Value = PaperSeed> {
     let words = prop::collection::btree_map(0..5_u32, 1..4_u32, 0..4);
     let lists = (prop::collection::btree_set(0..3_usize, 0..3), vec(0..3_usize, 0..3));
-    let rest = (0..2_usize, 0..3_usize, prop_oneof![0..4_i64, Just(-700)], any::<bool>());
+    let rest = (
+        0..2_usize,
+        0..3_usize,
+        prop_oneof![4 => 0..4_i64, 1 => Just(-700), 1 => Just(UNKNOWN)],
+        any::<bool>(),
+    );
     (0..8_u32, 1..5_u64, 0..5_u32, words, lists, rest).prop_map(
         |(name, revision, direction, terms, (categories, authors), (source, language, month, code))| PaperSeed {
             name,
@@ -300,8 +309,8 @@ fn filter() -> impl Strategy<Value = Filter> {
             authors: authors.0,
             without_authors: authors.1,
             languages,
-            published_after: after.map(published),
-            published_before: before.map(published),
+            published_after: after.and_then(published),
+            published_before: before.and_then(published),
             has_code,
             terms: terms.0.unwrap_or_default(),
             without_terms: terms.1.unwrap_or_default(),
@@ -313,7 +322,7 @@ fn filter() -> impl Strategy<Value = Filter> {
 
 fn call() -> impl Strategy<Value = PortCall> {
     let legs = vec((any::<bool>(), 0..12_u32), 0..4);
-    let after = prop::option::of((0..4_i64, 0..9_u32));
+    let after = prop::option::of((prop_oneof![3 => 0..4_i64, 1 => Just(UNKNOWN)], 0..9_u32));
     prop_oneof![
         4 => vec(seed(), 0..6).prop_map(PortCall::Upsert),
         1 => (0..9_u32, 1..6_u64).prop_map(|(name, revision)| PortCall::Withdraw(name, revision)),

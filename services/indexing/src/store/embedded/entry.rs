@@ -5,7 +5,7 @@
 
 use domain::{DenseVector, LinkKind, PaperVectors, SparseVector, text};
 
-use crate::store::IndexedPaper;
+use crate::store::{IndexedPaper, published_ms};
 
 const HAS_CODE: u8 = 1;
 const TRUNCATED: u8 = 2;
@@ -15,7 +15,7 @@ const TRUNCATED: u8 = 2;
 pub struct IndexEntry<'a> {
     /// Id of the paper.
     pub id: &'a str,
-    /// When it was published, in milliseconds since the epoch.
+    /// When it was published, by [`published_ms`].
     pub published_ms: i64,
     /// Whether there is a link to code.
     pub has_code: bool,
@@ -75,7 +75,7 @@ pub fn encode(one: &IndexedPaper) -> Vec<u8> {
     keys.sort();
     keys.dedup();
     let mut out = Vec::with_capacity(512 + vectors.dense.dimension() * 4 + vectors.sparse.indices().len() * 8);
-    out.extend(paper.published.as_millisecond().to_le_bytes());
+    out.extend(published_ms(paper).to_le_bytes());
     let code = if paper.link(LinkKind::Code).is_some() {
         HAS_CODE
     } else {

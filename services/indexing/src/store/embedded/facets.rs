@@ -9,7 +9,7 @@ use jiff::{Timestamp, civil::Date};
 use super::bits::Bits;
 use super::segment::Segment;
 use super::snapshot::SegmentSnapshot;
-use crate::store::{Facet, FacetCount};
+use crate::store::{Facet, FacetCount, UNDATED};
 
 /// Values of the papers that pass, most papers first, equal counts by value.
 pub fn count(snapshot: &SegmentSnapshot, passing: &[Bits], facet: Facet, limit: usize) -> Vec<FacetCount> {
@@ -55,6 +55,9 @@ fn years<'a>(segments: impl Iterator<Item = (&'a Segment, &'a Bits)>) -> Vec<Fac
     for (segment, passing) in segments {
         for slot in passing.slots() {
             let published = segment.published_ms[slot];
+            if published == UNDATED {
+                continue;
+            }
             let (begin, end, year) = match latest {
                 Some(known) if (known.0..known.1).contains(&published) => known,
                 _ => year_of(published),

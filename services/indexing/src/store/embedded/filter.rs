@@ -7,7 +7,7 @@ use super::bits::Bits;
 use super::segment::Segment;
 use super::snapshot::{LiveSegment, SegmentSnapshot};
 use super::value_index::ValueIndex;
-use crate::store::Filter;
+use crate::store::{Filter, UNDATED};
 
 /// The papers that pass, for each segment of a snapshot.
 pub fn passing(filter: &Filter, snapshot: &SegmentSnapshot) -> Vec<Bits> {
@@ -70,7 +70,7 @@ fn by_time(bits: &mut Bits, segment: &Segment, filter: &Filter) {
     let before = filter.published_before.map(Timestamp::as_millisecond);
     let published = &segment.published_ms;
     bits.keep(&Bits::where_true(segment.len(), |slot| {
-        published[slot] >= after && before.is_none_or(|before| published[slot] < before)
+        published[slot] != UNDATED && published[slot] >= after && before.is_none_or(|before| published[slot] < before)
     }));
 }
 

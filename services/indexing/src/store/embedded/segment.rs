@@ -16,7 +16,7 @@ pub const CAPACITY: usize = 16_384;
 pub struct Segment {
     /// Ids, ascending.
     pub ids: TextColumn,
-    /// When each was published, in milliseconds since the epoch.
+    /// When each was published, by [`crate::store::published_ms`].
     pub published_ms: Vec<i64>,
     /// Those with a link to code.
     pub has_code: Bits,

@@ -7,7 +7,7 @@ use qdrant_client::qdrant::{Condition, Filter as Conditions, PointId, Range};
 
 use super::payload;
 use super::points::point_id;
-use crate::store::Filter;
+use crate::store::{Filter, UNDATED};
 
 /// Papers that pass a filter and are not withdrawn. `None` when no paper can.
 pub fn conditions(filter: &Filter) -> Option<Conditions> {
@@ -43,6 +43,7 @@ pub fn conditions(filter: &Filter) -> Option<Conditions> {
     Some(conditions)
 }
 
+/// A range holds no point without a time.
 fn published(filter: &Filter, conditions: &mut Conditions) {
     if filter.published_after.is_some() || filter.published_before.is_some() {
         let edge = |time: Option<Timestamp>| time.map(|time| time.as_millisecond() as f64);
@@ -78,11 +79,12 @@ pub fn withdrawn(is: bool) -> Conditions {
     Conditions::must([Condition::matches(payload::WITHDRAWN, is)])
 }
 
-/// Also published exactly then.
+/// Also published exactly then, or at a time that nobody knows.
 pub fn at(mut conditions: Conditions, published_ms: i64) -> Conditions {
-    conditions
-        .must
-        .push(Condition::matches(payload::PUBLISHED_MS, published_ms));
+    conditions.must.push(match published_ms {
+        UNDATED => Condition::is_empty(payload::PUBLISHED_MS),
+        known => Condition::matches(payload::PUBLISHED_MS, known),
+    });
     conditions
 }
 

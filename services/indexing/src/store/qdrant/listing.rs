@@ -1,19 +1,20 @@
 //! Lists ids newest first, each exactly once.
 //!
 //! The server orders by time but breaks ties in its own way, and gives no cursor. So papers of one moment are always read
-//! together, by point id, which the server does page without loss, and are ordered here.
+//! together, by point id, which the server does page without loss, and are ordered here. So are those of unknown date, which
+//! the server leaves out where it orders by time.
 
 use domain::PaperId;
 use qdrant_client::qdrant::{Direction, Filter as Conditions, OrderByBuilder, PointId, ScrollPointsBuilder};
 
 use super::{QdrantStore, filter, payload};
-use crate::store::{Filter, ListPosition, StoreError};
+use crate::store::{Filter, ListPosition, StoreError, UNDATED};
 
 /// Ids read at once; so few in tests that they need several pages.
 const PAGE: u32 = if cfg!(test) { 3 } else { 1_000 };
 
 impl QdrantStore {
-    /// Ids of papers newest first, equal times by id, behind a position.
+    /// Ids of papers newest first, those of unknown date last, equal times by id, behind a position.
     pub(super) async fn newest(
         &self,
         filter: &Filter,
@@ -24,12 +25,14 @@ impl QdrantStore {
             return Ok(Vec::new());
         };
         let (mut found, mut rest) = (Vec::new(), all.clone());
+        let mut dated = true;
         if let Some(after) = after {
             found = self.at_once(&all, after.published_ms).await?;
             found.retain(|id| id.as_str() > after.id.as_str());
             rest = filter::before(rest, after.published_ms);
+            dated = after.published_ms != UNDATED;
         }
-        if found.len() < limit {
+        if dated && found.len() < limit {
             let mut older = self.older(rest, limit - found.len()).await?;
             // The last moment may hold more papers than fit, and not the first by id.
             if let Some((last, _)) = older.last().cloned() {
@@ -37,6 +40,9 @@ impl QdrantStore {
                 found.extend(older.into_iter().map(|(_, id)| id));
                 found.extend(self.at_once(&all, last).await?);
             }
+        }
+        if dated && found.len() < limit {
+            found.extend(self.at_once(&all, UNDATED).await?);
         }
         found.truncate(limit);
         Ok(found)
@@ -60,7 +66,7 @@ impl QdrantStore {
         Ok(found)
     }
 
-    /// All papers of one moment by id.
+    /// All papers of one moment, or of none, by id.
     async fn at_once(&self, conditions: &Conditions, published_ms: i64) -> Result<Vec<PaperId>, StoreError> {
         let mut found = Vec::new();
         let mut offset: Option<PointId> = None;

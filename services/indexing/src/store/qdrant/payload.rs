@@ -1,7 +1,7 @@
 //! A paper as the payload of its point: flat, for people to read and for filters to find.
 //!
 //! A withdrawn paper keeps its id and revision alone. [`LAYOUT`] says which fields the points of a collection have; a point
-//! that lacks one of them is damaged.
+//! that lacks one of them is damaged, unless it is one that may be unknown.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub const SOURCE: &str = "source";
 pub const AUTHORS: &str = "authors";
 /// The keys that authors are filtered by.
 pub const AUTHOR_KEYS: &str = "author_keys";
-/// The year of publication, UTC.
+/// The year of publication, UTC; not there when it is unknown.
 pub const YEAR: &str = "year";
 /// The language; not there when it is unknown.
 pub const LANGUAGE: &str = "language";
@@ -39,7 +39,7 @@ pub const LANGUAGE: &str = "language";
 pub const HAS_CODE: &str = "has_code";
 /// Ids of the terms of the paper.
 pub const TERMS: &str = "terms";
-/// When it was published, in milliseconds since the epoch.
+/// When it was published, in milliseconds since the epoch; not there when it is unknown.
 pub const PUBLISHED_MS: &str = "published_ms";
 
 type PayloadFields = HashMap<String, Value>;
@@ -56,9 +56,12 @@ pub struct PaperPayload {
     #[serde(default)]
     author_keys: Vec<String>,
     categories: Vec<String>,
-    published: Timestamp,
-    published_ms: i64,
-    year: i16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    year: Option<i16>,
     updated: Option<Timestamp>,
     links: Vec<LinkPayload>,
     source: String,
@@ -68,6 +71,9 @@ pub struct PaperPayload {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     language: String,
     accepted: Timestamp,
+    /// Not there in points of earlier releases, whose time of acceptance is that of the revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revised: Option<Timestamp>,
     has_code: bool,
     /// Left out of reads that need the paper alone.
     #[serde(default)]
@@ -115,8 +121,8 @@ impl From<&IndexedPaper> for PaperPayload {
             author_keys: author_keys(&paper.authors),
             categories: paper.categories.clone(),
             published: paper.published,
-            published_ms: paper.published.as_millisecond(),
-            year: TimeZone::UTC.to_datetime(paper.published).year(),
+            published_ms: paper.published.map(Timestamp::as_millisecond),
+            year: paper.published.map(|time| TimeZone::UTC.to_datetime(time).year()),
             updated: paper.updated,
             links: paper.links.iter().map(LinkPayload::from).collect(),
             source: paper.source.clone(),
@@ -124,6 +130,7 @@ impl From<&IndexedPaper> for PaperPayload {
             content_hash: paper.content_hash.clone(),
             language: paper.language.clone(),
             accepted: paper.accepted,
+            revised: Some(paper.revised),
             has_code: paper.link(LinkKind::Code).is_some(),
             terms: one.vectors.sparse.indices().to_vec(),
             truncated: one.vectors.truncated,
@@ -181,6 +188,7 @@ impl PaperPayload {
             content_hash: self.content_hash,
             language: self.language,
             accepted: self.accepted,
+            revised: self.revised.unwrap_or(self.accepted),
         })
     }
 }

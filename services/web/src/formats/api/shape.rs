@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use proto::convert::from_wire_time;
 use proto::papers::v1::{LinkKind, Paper};
 use serde_json::{Value, json};
 
-use crate::formats::paper::{page_of, published, updated};
+use crate::formats::paper::{accepted, page_of, published, updated};
 use crate::paper::url_of;
 
 /// Votes by canonical id; `None` if they are unknown.
@@ -30,13 +29,10 @@ pub fn paper(paper: &Paper, votes: &Votes, base: &str) -> Value {
         "url": url_of(paper),
         "page": page_of(paper, base),
     });
-    let accepted = paper
-        .accepted_time
-        .and_then(|time| from_wire_time("accepted_time", time).ok());
     let times = [
         ("publishedAt", published(paper)),
         ("updatedAt", updated(paper)),
-        ("submittedOnDailyAt", accepted),
+        ("submittedOnDailyAt", accepted(paper)),
     ];
     for (name, time) in times {
         if let Some(time) = time {

@@ -50,6 +50,7 @@ impl FeedEntry {
     /// A paper, and why it is in the feed.
     pub fn new(paper: &Paper, reason: &str, base: &str) -> Self {
         let published = published(paper);
+        // Atom requires a time of every entry; where no source says one, it is that of our own record.
         let last = updated(paper).or(published).or_else(|| changed(paper));
         let name = format!("broadsheet paper {}", paper.id);
         let clean_all =
@@ -183,4 +184,31 @@ fn item(entry: &FeedEntry) -> Value {
         item["language"] = json!(entry.language);
     }
     item
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::convert::to_wire_time;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_of_unknown_date_has_the_time_of_our_record() {
+        let accepted: Timestamp = "2026-03-01T12:00:00Z".parse().expect("a moment");
+        let undated = Paper {
+            id: "seed:1".to_owned(),
+            title: "Owls".to_owned(),
+            accepted_time: Some(to_wire_time(accepted)),
+            ..Paper::default()
+        };
+        let json = item(&FeedEntry::new(&undated, "Matches owls", "http://h"));
+        assert_eq!(json["date_modified"], "2026-03-01T12:00:00Z");
+        assert!(json.get("date_published").is_none(), "{json}");
+        let dated = Paper {
+            published_time: Some(to_wire_time(Timestamp::UNIX_EPOCH)),
+            ..undated
+        };
+        let json = item(&FeedEntry::new(&dated, "Matches owls", "http://h"));
+        assert_eq!(json["date_published"], "1970-01-01T00:00:00Z");
+    }
 }

@@ -8,7 +8,7 @@ use tonic::Status;
 
 use crate::error_response::public_error;
 use crate::formats::paper::{page_of, published_day, without_illegal};
-use crate::paper::url_of;
+use crate::paper::{DATE_UNKNOWN, url_of};
 
 /// Characters of an abstract shown if no sentence matches.
 const EXCERPT: usize = 300;
@@ -34,7 +34,7 @@ impl PaperList {
             let _ = writeln!(text, "{}. {} ({})", index + 1, part("title"), part("id"));
             let details = [
                 joined(&paper["authors"]),
-                part("published").to_owned(),
+                paper["published"].as_str().unwrap_or(DATE_UNKNOWN).to_owned(),
                 joined(&paper["categories"]),
             ];
             let details: Vec<&str> = details
@@ -126,4 +126,28 @@ fn beginning(text: &str) -> String {
 fn joined(list: &Value) -> String {
     let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
     texts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_told_that_a_date_is_unknown() {
+        let undated = Paper {
+            id: "seed:1".to_owned(),
+            ..Paper::default()
+        };
+        let list = PaperList {
+            papers: vec![list_item(&undated, "", "", "http://h")],
+            ..PaperList::default()
+        };
+        let result = list.result();
+        let text = result["content"][0]["text"].as_str().expect("a text");
+        assert!(text.contains("   date unknown\n"), "{text}");
+        assert!(
+            result["structuredContent"]["papers"][0].get("published").is_none(),
+            "{result}"
+        );
+    }
 }

@@ -177,7 +177,7 @@ fn paper() -> Value {
             "title": text(),
             "authors": texts(),
             "categories": texts(),
-            "published": { "type": "string", "description": "Date, such as 2026-11-27." },
+            "published": { "type": "string", "description": "Date, such as 2026-11-27; absent if unknown." },
             "url": { "type": "string", "description": "Where the paper can be read." },
             "page": { "type": "string", "description": "Its page on this site." },
             "excerpt": { "type": "string", "description": "The best matching sentence, or the beginning of the abstract." },

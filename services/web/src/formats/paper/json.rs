@@ -3,7 +3,7 @@
 use proto::papers::v1::{Link, LinkKind, Paper};
 use serde_json::{Value, json};
 
-use super::{published, updated};
+use super::{accepted, published, updated};
 
 /// The object as text.
 pub fn render(paper: &Paper, page: &str) -> String {
@@ -26,6 +26,7 @@ pub fn object(paper: &Paper, page: &str) -> Value {
         "categories": paper.categories,
         "published": published(paper).map(|time| time.to_string()),
         "updated": updated(paper).map(|time| time.to_string()),
+        "accepted": accepted(paper).map(|time| time.to_string()),
         "links": links,
         "source": paper.source,
         "language": Some(&paper.language).filter(|language| !language.is_empty()),

@@ -6,7 +6,7 @@ use proto::papers::v1::{LinkKind, Paper};
 
 use super::published;
 use super::text::{TextPiece, one_line, pieces, without_illegal};
-use crate::paper::url_of;
+use crate::paper::{DATE_UNKNOWN, url_of};
 
 /// The document.
 pub fn render(paper: &Paper, page: &str) -> String {
@@ -33,9 +33,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     item("Id", &format!("`{}`", one_line(&paper.id).replace('`', "'")));
     item(
         "Published",
-        &published(paper)
-            .map(|time| time.strftime("%Y-%m-%d").to_string())
-            .unwrap_or_default(),
+        &published(paper).map_or_else(|| DATE_UNKNOWN.to_owned(), |time| time.strftime("%Y-%m-%d").to_string()),
     );
     let categories: Vec<String> = paper.categories.iter().map(|one| escaped(&one_line(one))).collect();
     item("Categories", &categories.join(", "));

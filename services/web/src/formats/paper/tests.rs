@@ -115,6 +115,45 @@ async fn every_format_of_a_paper() {
 }
 
 #[tokio::test]
+async fn no_format_makes_up_a_date() {
+    let undated = Paper {
+        published_time: None,
+        ..paper()
+    };
+    for (format, absent) in [
+        (PaperFormat::Bibtex, &["year", "month", "2024-"][..]),
+        (PaperFormat::Ris, &["PY  -", "DA  -"]),
+        (PaperFormat::Csl, &["issued"]),
+        (PaperFormat::Markdown, &["2024-02"]),
+        (PaperFormat::Json, &["2024-02-22"]),
+    ] {
+        let text = body(&undated, format).await;
+        for one in absent {
+            assert!(!text.contains(one), "{one} in {text}");
+        }
+    }
+    let markdown = body(&undated, PaperFormat::Markdown).await;
+    assert!(markdown.contains("* Published: date unknown\n"), "{markdown}");
+    let json: serde_json::Value = serde_json::from_str(&body(&undated, PaperFormat::Json).await).expect("JSON");
+    assert_eq!(json["published"], serde_json::Value::Null);
+    assert_eq!(json["accepted"], "2024-02-23T01:02:03Z");
+}
+
+#[test]
+fn a_revision_changes_the_record_and_not_its_acceptance() {
+    let time = |text: &str| -> Timestamp { text.parse().expect("a moment") };
+    let mut paper = paper();
+    assert_eq!(
+        changed(&paper),
+        Some(time("2024-02-23T01:02:03Z")),
+        "of an earlier release"
+    );
+    paper.revised_time = Some(proto::convert::to_wire_time(time("2024-03-01T00:00:00Z")));
+    assert_eq!(changed(&paper), Some(time("2024-03-01T00:00:00Z")));
+    assert_eq!(accepted(&paper), Some(time("2024-02-23T01:02:03Z")));
+}
+
+#[tokio::test]
 async fn headers_describe_the_format() {
     let response = render(&paper(), PaperFormat::Bibtex, BASE);
     let of = |name: &str| response.headers()[name].to_str().expect("text").to_owned();

@@ -20,6 +20,14 @@ fn paper() -> Paper {
             seconds: 1_795_824_000,
             nanos: 0,
         }),
+        accepted_time: Some(prost_types::Timestamp {
+            seconds: 1_795_910_400,
+            nanos: 0,
+        }),
+        revised_time: Some(prost_types::Timestamp {
+            seconds: 1_795_996_800,
+            nanos: 0,
+        }),
         links: vec![Link {
             kind: LinkKind::Code.into(),
             url: "javascript:alert(1)".to_owned(),
@@ -29,8 +37,8 @@ fn paper() -> Paper {
     }
 }
 
-#[tokio::test]
-async fn the_page_of_a_paper_escapes_every_field() {
+/// The page of a paper with another one like it.
+async fn page(paper: &Paper) -> String {
     use axum::extract::FromRequestParts as _;
     let (mut parts, ()) = axum::http::Request::builder()
         .header("host", "papers.example")
@@ -41,13 +49,40 @@ async fn the_page_of_a_paper_escapes_every_field() {
     let other = SearchResult {
         paper: Some(Paper {
             id: "own:2".to_owned(),
-            ..paper()
+            ..paper.clone()
         }),
         ..SearchResult::default()
     };
-    let context = page_context(&paper(), Some(vec![other]), &caller, &ReaderCookies::default());
+    let context = page_context(paper, Some(vec![other]), &caller, &ReaderCookies::default());
     let pages = PageRenderer::new(Clock::manual(Timestamp::from_second(1_795_824_000).expect("in range")).0);
-    let html = pages.fill("paper.html", context).expect("a page");
+    pages.fill("paper.html", context).expect("a page")
+}
+
+#[tokio::test]
+async fn a_page_says_that_a_date_is_unknown() {
+    let undated = Paper {
+        published_time: None,
+        ..paper()
+    };
+    let html = page(&undated).await;
+    let (_, main) = html.split_once("<main").expect("a main part");
+    assert_eq!(
+        main.matches("date unknown").count(),
+        2,
+        "the paper and the one like it: {main}"
+    );
+    assert!(!main.contains("<time") && !main.contains("Published"), "{main}");
+    assert!(
+        main.contains("<dt>Known here since</dt><dd>29 November 2026</dd>"),
+        "{main}"
+    );
+    assert!(!html.contains("citation_publication_date"), "{html}");
+    assert!(!page(&paper()).await.contains("date unknown"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_paper_escapes_every_field() {
+    let html = page(&paper()).await;
     for hostile in ["<script>x", "<img>", "<b>", "javascript:", "\u{202e}"] {
         assert!(!html.contains(hostile), "{hostile}: {html}");
     }

@@ -69,7 +69,12 @@ impl Plain {
         for one in self.passing(filter) {
             let mut values = match facet {
                 Facet::Category => one.paper.categories.clone(),
-                Facet::Year => vec![one.paper.published.strftime("%Y").to_string()],
+                Facet::Year => one
+                    .paper
+                    .published
+                    .map(|time| time.strftime("%Y").to_string())
+                    .into_iter()
+                    .collect(),
                 Facet::Source => vec![one.paper.source.clone()],
                 Facet::Author => one.paper.authors.clone(),
                 Facet::Language => Some(one.paper.language.clone())
@@ -198,8 +203,12 @@ fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
         && wanted(&filter.authors, &keys)
         && !any(&filter.without_authors, &keys)
         && wanted(&filter.languages, std::slice::from_ref(&paper.language))
-        && filter.published_after.is_none_or(|time| paper.published >= time)
-        && filter.published_before.is_none_or(|time| paper.published < time)
+        && filter
+            .published_after
+            .is_none_or(|after| paper.published.is_some_and(|time| time >= after))
+        && filter
+            .published_before
+            .is_none_or(|before| paper.published.is_some_and(|time| time < before))
         && filter
             .has_code
             .is_none_or(|code| paper.link(LinkKind::Code).is_some() == code)
