@@ -23,7 +23,7 @@ pub mod metadata;
 
 use async_trait::async_trait;
 use domain::merging::{Identifier, Scheme};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 

@@ -309,7 +309,11 @@ mod tests {
             };
             draft.dates.add(DateOrigin::Created, created);
             draft.identify(Scheme::Arxiv, arxiv);
-            draft.into_source_record(&context()).expect("a record").submission.published
+            draft
+                .into_source_record(&context())
+                .expect("a record")
+                .submission
+                .published
         };
         let created = day("2026-02-13T00:00:00Z");
         assert_eq!(published(day("2027-12-01T00:00:00Z"), created, ""), created);
@@ -318,7 +322,12 @@ mod tests {
         assert_eq!(published(None, day("2027-01-01T00:00:00Z"), "2799.00001"), None);
     }
 
-    const FORMATS: [TextFormat; 4] = [TextFormat::Plain, TextFormat::Markup, TextFormat::Mixed, TextFormat::Tex];
+    const FORMATS: [TextFormat; 4] = [
+        TextFormat::Plain,
+        TextFormat::Markup,
+        TextFormat::Mixed,
+        TextFormat::Tex,
+    ];
 
     fn any_draft() -> impl Strategy<Value = RecordDraft> {
         let words = "[ -~\\u{e9}\\u{200b}\\u{fb03}<>&;]{0,80}|(é|́|\\PC){0,400}";

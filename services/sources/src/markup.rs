@@ -132,8 +132,14 @@ mod tests {
 
     #[test]
     fn a_heading_that_says_abstract_goes() {
-        assert_eq!(lines("<jats:title>Abstract</jats:title><jats:p>We study.</jats:p>"), "We study.");
-        assert_eq!(lines("<h2>ABSTRACT</h2>We study the abstract."), "We study the abstract.");
+        assert_eq!(
+            lines("<jats:title>Abstract</jats:title><jats:p>We study.</jats:p>"),
+            "We study."
+        );
+        assert_eq!(
+            lines("<h2>ABSTRACT</h2>We study the abstract."),
+            "We study the abstract."
+        );
     }
 
     #[test]
@@ -143,7 +149,10 @@ mod tests {
             "Aims\nA b < c"
         );
         assert_eq!(plain("a <i>b</i>: a &lt;i&gt;review&lt;/i&gt;"), "a b: a review");
-        assert_eq!(plain("Why &lt;s&gt; and &lt;/s&gt; matter, as &lt;b&gt;"), "Why <s> and </s> matter, as <b>");
+        assert_eq!(
+            plain("Why &lt;s&gt; and &lt;/s&gt; matter, as &lt;b&gt;"),
+            "Why <s> and </s> matter, as <b>"
+        );
     }
 
     #[test]
@@ -196,7 +205,10 @@ mod tests {
     fn a_tag_in_a_text_is_markup_around_words() {
         for (text, expected) in [
             ("<i>E. coli</i> and CO<sub>2</sub>", "E. coli and CO₂"),
-            ("tokens such as <s>, <unk> and <b> matter", "tokens such as <s>, <unk> and <b> matter"),
+            (
+                "tokens such as <s>, <unk> and <b> matter",
+                "tokens such as <s>, <unk> and <b> matter",
+            ),
             ("<S> and <Q> and <p>", "<S> and <Q> and <p>"),
             ("<jats:p>Text</jats:p>", "\n\nText\n\n"),
             ("one<br/>two", "one\n\ntwo"),

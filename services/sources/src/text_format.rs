@@ -112,14 +112,23 @@ mod tests {
     #[test]
     fn escapes_letters_and_ligatures_are_read_everywhere() {
         for format in [TextFormat::Plain, TextFormat::Markup, TextFormat::Mixed] {
-            assert_eq!(format.plain("H\\\"older, R&amp;D, &#252;ber, eﬃcient"), "Hölder, R&D, über, efficient");
+            assert_eq!(
+                format.plain("H\\\"older, R&amp;D, &#252;ber, eﬃcient"),
+                "Hölder, R&D, über, efficient"
+            );
         }
-        assert_eq!(TextFormat::Tex.plain("H{\\\"o}lder, R\\&D, eﬃcient"), "Hölder, R&D, efficient");
+        assert_eq!(
+            TextFormat::Tex.plain("H{\\\"o}lder, R\\&D, eﬃcient"),
+            "Hölder, R&D, efficient"
+        );
     }
 
     #[test]
     fn markup_is_never_shown() {
-        assert_eq!(TextFormat::Markup.plain("10<sup>3</sup> Pa in H<sub>2</sub>O"), "10³ Pa in H₂O");
+        assert_eq!(
+            TextFormat::Markup.plain("10<sup>3</sup> Pa in H<sub>2</sub>O"),
+            "10³ Pa in H₂O"
+        );
         assert_eq!(
             TextFormat::Mixed.plain("Growth of <i>Zostera</i> and why <s> and </s> matter"),
             "Growth of Zostera and why <s> and </s> matter"

@@ -21,7 +21,7 @@ pub fn parse<R: Read>(
     context: &PageContext,
     sink: &mut Sink<'_>,
 ) -> Result<FeedSummary, SourceError> {
-    entries::parse(input, charset, context, interpret, sink)
+    entries::parse(input, charset, None, context, interpret, sink)
 }
 
 fn interpret(entry: FeedEntry) -> Interpretation {

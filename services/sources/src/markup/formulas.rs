@@ -38,14 +38,19 @@ pub fn math(rendering: &Rendering<'_>, tag: &Tag<'_>, range: Range<usize>) -> St
     if let Some(annotation) = tex_annotation(rendering, range.clone()) {
         return tex(&annotation, is_display);
     }
-    children(rendering, range, 0).into_iter().map(|child| child.text).collect()
+    children(rendering, range, 0)
+        .into_iter()
+        .map(|child| child.text)
+        .collect()
 }
 
 fn tex_annotation(rendering: &Rendering<'_>, range: Range<usize>) -> Option<String> {
     range.clone().find_map(|at| match &rendering.tokens[at] {
         Token::Tag(tag) if tag.name == "annotation" => {
             let end = tag.end.filter(|end| *end < range.end)?;
-            let is_tex = tag.attribute("encoding").is_some_and(|kind| kind.to_ascii_lowercase().contains("tex"));
+            let is_tex = tag
+                .attribute("encoding")
+                .is_some_and(|kind| kind.to_ascii_lowercase().contains("tex"));
             is_tex.then(|| rendering.raw(at + 1..end))
         }
         _ => None,
@@ -68,7 +73,10 @@ fn children(rendering: &Rendering<'_>, range: Range<usize>, depth: usize) -> Vec
         {
             let end = tag.end.filter(|end| *end < range.end);
             let inner = at + 1..end.unwrap_or(at + 1);
-            nodes.push(MathNode { name: tag.name.clone(), text: element(rendering, &tag.name, inner, depth) });
+            nodes.push(MathNode {
+                name: tag.name.clone(),
+                text: element(rendering, &tag.name, inner, depth),
+            });
             at = end.unwrap_or(at);
         }
         at += 1;
@@ -76,20 +84,33 @@ fn children(rendering: &Rendering<'_>, range: Range<usize>, depth: usize) -> Vec
     if nodes.is_empty() {
         let text = rendering.raw(range).trim().to_owned();
         if !text.is_empty() {
-            nodes.push(MathNode { name: String::new(), text });
+            nodes.push(MathNode {
+                name: String::new(),
+                text,
+            });
         }
     }
     nodes
 }
 
 fn element(rendering: &Rendering<'_>, name: &str, range: Range<usize>, depth: usize) -> String {
-    if depth >= MAX_DEPTH || matches!(name, "annotation" | "annotation-xml" | "mphantom" | "none" | "mprescripts") {
+    if depth >= MAX_DEPTH
+        || matches!(
+            name,
+            "annotation" | "annotation-xml" | "mphantom" | "none" | "mprescripts"
+        )
+    {
         return String::new();
     }
     match name {
         "mi" | "mn" | "mo" | "ms" => {
             let is_invisible = |c: &char| matches!(c, '\u{2061}'..='\u{2064}');
-            return rendering.raw(range).trim().chars().filter(|c| !is_invisible(c)).collect();
+            return rendering
+                .raw(range)
+                .trim()
+                .chars()
+                .filter(|c| !is_invisible(c))
+                .collect();
         }
         "mtext" => return rendering.raw(range),
         "mspace" => return " ".to_owned(),
@@ -114,7 +135,11 @@ fn element(rendering: &Rendering<'_>, name: &str, range: Range<usize>, depth: us
 }
 
 fn joined(nodes: &[MathNode], separator: &str) -> String {
-    nodes.iter().map(|node| node.text.as_str()).collect::<Vec<_>>().join(separator)
+    nodes
+        .iter()
+        .map(|node| node.text.as_str())
+        .collect::<Vec<_>>()
+        .join(separator)
 }
 
 /// What is more than one letter or number needs parentheses beside a stroke.
@@ -156,7 +181,10 @@ fn multiscripts(nodes: &[MathNode]) -> String {
             })
             .collect()
     };
-    let mark = scripts.iter().position(|node| node.name == "mprescripts").unwrap_or(scripts.len());
+    let mark = scripts
+        .iter()
+        .position(|node| node.name == "mprescripts")
+        .unwrap_or(scripts.len());
     let before = scripts.get(mark + 1..).unwrap_or_default();
     format!("{}{}{}", pairs(before), base.text, pairs(&scripts[..mark]))
 }
@@ -195,11 +223,23 @@ mod tests {
     #[test]
     fn mathml_is_written_in_a_line() {
         for (inner, expected) in [
-            ("<mrow><msup><mi>B</mi><mo>+</mo></msup><mo stretchy=\"false\">→</mo><msup><mi>K</mi><mo>+</mo></msup><mi>ν</mi></mrow>", "B⁺→K⁺ν"),
-            ("<mfrac><mn>1</mn><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow></mfrac>", "1/(a+b)"),
-            ("<msqrt><mi>s</mi></msqrt><mo>=</mo><mn>13</mn><mspace width=\"1em\"/><mtext>TeV</mtext>", "√s=13 TeV"),
+            (
+                "<mrow><msup><mi>B</mi><mo>+</mo></msup><mo stretchy=\"false\">→</mo><msup><mi>K</mi><mo>+</mo></msup><mi>ν</mi></mrow>",
+                "B⁺→K⁺ν",
+            ),
+            (
+                "<mfrac><mn>1</mn><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow></mfrac>",
+                "1/(a+b)",
+            ),
+            (
+                "<msqrt><mi>s</mi></msqrt><mo>=</mo><mn>13</mn><mspace width=\"1em\"/><mtext>TeV</mtext>",
+                "√s=13 TeV",
+            ),
             ("<mover accent=\"true\"><mi>x</mi><mo>¯</mo></mover>", "x\u{304}"),
-            ("<mmultiscripts><mi>C</mi><mprescripts/><none/><mn>14</mn></mmultiscripts>", "¹⁴C"),
+            (
+                "<mmultiscripts><mi>C</mi><mprescripts/><none/><mn>14</mn></mmultiscripts>",
+                "¹⁴C",
+            ),
             ("<msubsup><mi>x</mi><mi>i</mi><mn>2</mn></msubsup>", "xᵢ²"),
             ("<mroot><mi>x</mi><mn>3</mn></mroot>", "³√x"),
         ] {

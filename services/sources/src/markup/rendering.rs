@@ -38,7 +38,11 @@ struct Place {
 
 /// The text without its markup; `read` says what references stand for.
 pub fn rendered(text: &str, rule: TagRule, scripts: Scripts, read: ReadReference) -> String {
-    let rendering = Rendering { tokens: tokens(text, rule), scripts, read };
+    let rendering = Rendering {
+        tokens: tokens(text, rule),
+        scripts,
+        read,
+    };
     let mut written = String::with_capacity(text.len());
     rendering.write(0..rendering.tokens.len(), Place::default(), &mut written);
     written
@@ -79,7 +83,10 @@ impl Rendering<'_> {
     ) -> usize {
         let name = tag.name.as_str();
         if is_hidden(name) || tag.attribute("aria-hidden") == Some("true") || (name == "math" && place.has_tex) {
-            if let (true, Some(end)) = (tag.attribute("type").is_some_and(|kind| kind.starts_with("math/tex")), end) {
+            if let (true, Some(end)) = (
+                tag.attribute("type").is_some_and(|kind| kind.starts_with("math/tex")),
+                end,
+            ) {
                 written.push_str(&formulas::tex(&self.raw(at + 1..end), place.is_display));
             }
             // Everything is hidden where a script has no end.
@@ -93,7 +100,10 @@ impl Rendering<'_> {
             return at;
         };
         let inner = at + 1..end;
-        let within = Place { depth: place.depth + 1, ..place };
+        let within = Place {
+            depth: place.depth + 1,
+            ..place
+        };
         match name {
             "sup" | "sub" | "inf" => self.script(name, inner, within, written),
             "tex-math" => written.push_str(&formulas::tex(&self.raw(inner), place.is_display)),
@@ -101,7 +111,17 @@ impl Rendering<'_> {
             "alternatives" | "inline-formula" | "disp-formula" | "formula" => {
                 let has_tex = place.has_tex || self.holds(inner.clone(), "tex-math");
                 let is_display = place.is_display || name == "disp-formula";
-                written.push_str(self.text(inner, Place { has_tex, is_display, ..within }).trim());
+                written.push_str(
+                    self.text(
+                        inner,
+                        Place {
+                            has_tex,
+                            is_display,
+                            ..within
+                        },
+                    )
+                    .trim(),
+                );
             }
             _ if is_heading(name) => self.heading(inner, within, written),
             _ if is_block(name) => {
@@ -118,7 +138,11 @@ impl Rendering<'_> {
             return;
         }
         let text = self.text(inner, place);
-        let script = if name == "sup" { superscript(&text) } else { subscript(&text) };
+        let script = if name == "sup" {
+            superscript(&text)
+        } else {
+            subscript(&text)
+        };
         written.push_str(&script);
     }
 
@@ -126,7 +150,11 @@ impl Rendering<'_> {
     fn heading(&self, inner: Range<usize>, place: Place, written: &mut String) {
         let text = self.text(inner, place);
         written.push_str("\n\n");
-        if !text.trim().trim_end_matches([':', '.']).eq_ignore_ascii_case("abstract") {
+        if !text
+            .trim()
+            .trim_end_matches([':', '.'])
+            .eq_ignore_ascii_case("abstract")
+        {
             written.push_str(&text);
             written.push_str("\n\n");
         }
@@ -152,6 +180,8 @@ impl Rendering<'_> {
     }
 
     fn holds(&self, range: Range<usize>, name: &str) -> bool {
-        self.tokens[range].iter().any(|token| matches!(token, Token::Tag(tag) if tag.name == name && tag.end.is_some()))
+        self.tokens[range]
+            .iter()
+            .any(|token| matches!(token, Token::Tag(tag) if tag.name == name && tag.end.is_some()))
     }
 }

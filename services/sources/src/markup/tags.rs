@@ -44,7 +44,10 @@ impl Tag<'_> {
     }
 
     fn is_prefixed(&self) -> bool {
-        self.raw.split(char::is_whitespace).next().is_some_and(|name| name.contains(':'))
+        self.raw
+            .split(char::is_whitespace)
+            .next()
+            .is_some_and(|name| name.contains(':'))
     }
 }
 
@@ -192,15 +195,33 @@ fn stands_as_markup(tag: &Tag<'_>, end: Option<usize>, text: &str) -> bool {
 }
 
 fn is_void(name: &str) -> bool {
-    matches!(name, "br" | "hr" | "img" | "wbr" | "mspace" | "mprescripts" | "graphic" | "inline-graphic")
+    matches!(
+        name,
+        "br" | "hr" | "img" | "wbr" | "mspace" | "mprescripts" | "graphic" | "inline-graphic"
+    )
 }
 
 /// Elements that are paragraphs of their own.
 pub fn is_block(name: &str) -> bool {
     matches!(
         name,
-        "p" | "div" | "br" | "li" | "ul" | "ol" | "sec" | "section" | "tr" | "table" | "blockquote" | "list" | "list-item"
-            | "dl" | "dt" | "dd" | "caption" | "figcaption"
+        "p" | "div"
+            | "br"
+            | "li"
+            | "ul"
+            | "ol"
+            | "sec"
+            | "section"
+            | "tr"
+            | "table"
+            | "blockquote"
+            | "list"
+            | "list-item"
+            | "dl"
+            | "dt"
+            | "dd"
+            | "caption"
+            | "figcaption"
     ) || is_heading(name)
 }
 
@@ -211,7 +232,10 @@ pub fn is_heading(name: &str) -> bool {
 
 /// Elements whose content is never read.
 pub fn is_hidden(name: &str) -> bool {
-    matches!(name, "script" | "style" | "head" | "annotation" | "annotation-xml" | "graphic" | "inline-graphic")
+    matches!(
+        name,
+        "script" | "style" | "head" | "annotation" | "annotation-xml" | "graphic" | "inline-graphic"
+    )
 }
 
 fn is_known(name: &str) -> bool {
