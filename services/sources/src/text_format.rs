@@ -66,7 +66,8 @@ impl TextFormat {
             Self::Tex => Cow::Borrowed(text),
         };
         if text.contains(['\\', '{', '}']) {
-            return tex::plain(&text);
+            // A brace is no letter, however it was written.
+            return tex::plain(&text).replace(['{', '}'], "");
         }
         with_ligatures(&text).into_owned()
     }
@@ -143,6 +144,7 @@ mod tests {
             (TextFormat::Markup, "Ada Lovelace<sup>1</sup>", "Ada Lovelace"),
             (TextFormat::Markup, "<b>Ada</b> &amp; Co", "Ada & Co"),
             (TextFormat::Tex, "G{\\\"o}del", "Gödel"),
+            (TextFormat::Tex, "Arne {\\{O}}. Mooer", "Arne O. Mooer"),
         ] {
             assert_eq!(format.name(name).trim(), expected);
         }

@@ -28,7 +28,10 @@ fn crossref(items: &str) -> Read {
 }
 
 fn titles(page: &Read) -> Vec<&str> {
-    page.papers.iter().map(|record| record.submission.title.as_str()).collect()
+    page.papers
+        .iter()
+        .map(|record| record.submission.title.as_str())
+        .collect()
 }
 
 #[test]
@@ -54,7 +57,11 @@ fn withdrawals_in_any_wording_are_withdrawals() {
         "<title>C</title><comments>Withdrawn from a workshop</comments><abstract>On drug withdrawal.</abstract>",
     ]);
     assert_eq!((page.withdrawn.len(), titles(&page)), (2, vec!["C"]));
-    assert!(page.withdrawn[0].reason.contains("arXiv administrators"), "{:?}", page.withdrawn[0]);
+    assert!(
+        page.withdrawn[0].reason.contains("arXiv administrators"),
+        "{:?}",
+        page.withdrawn[0]
+    );
 }
 
 #[test]
@@ -73,7 +80,11 @@ fn an_issue_of_next_year_is_no_date() {
            {"DOI":"10.5555/d2","title":["B"],"issued":{"date-parts":[[null]]}},
            {"DOI":"10.5555/d3","title":["C"],"published-online":{"date-parts":[[2025,12,24]]},"published-print":{"date-parts":[[2025,1]]}}"#,
     );
-    let dates: Vec<Option<String>> = page.papers.iter().map(|record| record.submission.published.map(|d| d.to_string())).collect();
+    let dates: Vec<Option<String>> = page
+        .papers
+        .iter()
+        .map(|record| record.submission.published.map(|d| d.to_string()))
+        .collect();
     let expected = [Some("2026-03-04T05:06:07Z"), None, Some("2025-12-24T00:00:00Z")];
     assert_eq!(dates, expected.map(|date| date.map(str::to_owned)));
 }
@@ -86,7 +97,10 @@ fn atom_says_what_its_texts_are() {
         <entry><id>3</id><title>Of &lt;i&gt;E. coli&lt;/i&gt; and &lt;s&gt;</title></entry></feed>";
     let page = read(PageFormat::Feed, page.as_bytes()).expect("a page");
     let title = |at: usize| domain::text::one_line(&page.papers[at].submission.title);
-    assert_eq!([title(0), title(1), title(2)], ["Why <b>x</b>", "10³ <b> Pa", "Of E. coli and <s>"]);
+    assert_eq!(
+        [title(0), title(1), title(2)],
+        ["Why <b>x</b>", "10³ <b> Pa", "Of E. coli and <s>"]
+    );
     assert_eq!(page.papers[0].submission.abstract_text, "1ˢᵗ x");
     assert_eq!(page.papers[0].submission.links[0].1, "https://example.org/a/b/c");
     assert_eq!(page.papers[1].submission.links[0].1, "https://example.org/d");
@@ -105,9 +119,15 @@ fn a_channel_is_the_base_of_its_links() {
 #[test]
 fn the_bytes_of_a_feed_win() {
     let utf8 = "<?xml version=\"1.0\" encoding=\"windows-1251\"?><rss><item><title>Маяк и прилив</title><guid>1</guid></item></rss>";
-    assert_eq!(titles(&read(PageFormat::Feed, utf8.as_bytes()).expect("a page")), ["Маяк и прилив"]);
+    assert_eq!(
+        titles(&read(PageFormat::Feed, utf8.as_bytes()).expect("a page")),
+        ["Маяк и прилив"]
+    );
     let utf16: Vec<u8> = utf8.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(titles(&read(PageFormat::Feed, &utf16).expect("a page")), ["Маяк и прилив"]);
+    assert_eq!(
+        titles(&read(PageFormat::Feed, &utf16).expect("a page")),
+        ["Маяк и прилив"]
+    );
 }
 
 #[test]
@@ -139,11 +159,32 @@ fn bibtex_is_read_by_its_own_rules() {
     let dates: Vec<String> = page
         .papers
         .iter()
-        .map(|record| record.submission.published.map_or_else(String::new, |date| date.to_string()[..10].to_owned()))
+        .map(|record| {
+            record
+                .submission
+                .published
+                .map_or_else(String::new, |date| date.to_string()[..10].to_owned())
+        })
         .collect();
-    assert_eq!(page.ids(), ["vol", "talk", "doi:10.5555/a_b", "at", "arxiv:2603.00009", "s1"]);
-    assert_eq!(dates, ["2022-07-28", "2022-07-28", "2020-01-01", "2017-03-01", "2026-03-01", "2019-07-01"]);
-    assert_eq!(page.papers[1].submission.authors, ["Jürgen Müller", "Sons and Daughters, Inc."]);
+    assert_eq!(
+        page.ids(),
+        ["vol", "talk", "doi:10.5555/a_b", "at", "arxiv:2603.00009", "s1"]
+    );
+    assert_eq!(
+        dates,
+        [
+            "2022-07-28",
+            "2022-07-28",
+            "2020-01-01",
+            "2017-03-01",
+            "2026-03-01",
+            "2019-07-01"
+        ]
+    );
+    assert_eq!(
+        page.papers[1].submission.authors,
+        ["Jürgen Müller", "Sons and Daughters, Inc."]
+    );
     assert_eq!(titles(&page)[1..3], ["A talk & more", "A \"quoted\" title"]);
     assert_eq!(page.papers[2].submission.categories, ["a", "b", "c"]);
     assert_eq!(page.papers[2].submission.links[0].1, "https://example.org/c_d");
@@ -160,10 +201,17 @@ fn a_volume_may_come_first_or_last() {
     for text in [format!("{entry}\n{volume}\n{set}"), format!("{volume}\n{entry}\n{set}")] {
         let page = read(PageFormat::Bibtex, text.as_bytes()).expect("a page");
         let year = |id: &str| {
-            let record = page.papers.iter().find(|record| record.submission.id == id).expect("a paper");
+            let record = page
+                .papers
+                .iter()
+                .find(|record| record.submission.id == id)
+                .expect("a paper");
             record.submission.published.map(|date| date.to_string()[..7].to_owned())
         };
-        assert_eq!([year("a"), year("v"), year("b")], ["2019-03", "2019-03", "2011-01"].map(|date| Some(date.to_owned())));
+        assert_eq!(
+            [year("a"), year("v"), year("b")],
+            ["2019-03", "2019-03", "2011-01"].map(|date| Some(date.to_owned()))
+        );
     }
     let lonely = read(PageFormat::Bibtex, b"@misc{a, crossref = {nobody}, title = {A}}").expect("a page");
     assert_eq!((lonely.ids(), lonely.papers[0].submission.published), (vec!["a"], None));
@@ -175,7 +223,10 @@ fn every_truncation_keeps_what_came_before() {
     for end in 0..page.len() {
         let page = read(PageFormat::Bibtex, &page[..end]).expect("a page");
         assert!(page.quarantined.len() <= 2, "{end}: {:?}", page.reasons());
-        assert!(page.papers.iter().all(|record| record.submission.title.len() > 3), "{end}");
+        assert!(
+            page.papers.iter().all(|record| record.submission.title.len() > 3),
+            "{end}"
+        );
     }
 }
 
@@ -185,7 +236,10 @@ fn a_second_version_of_biorxiv_has_no_first_date() {
     let page = read(PageFormat::Biorxiv, page).expect("a page");
     let record = &page.papers[0];
     assert_eq!(record.submission.published, None);
-    assert_eq!(record.submission.updated.map(|date| date.to_string()).as_deref(), Some("2026-05-29T00:00:00Z"));
+    assert_eq!(
+        record.submission.updated.map(|date| date.to_string()).as_deref(),
+        Some("2026-05-29T00:00:00Z")
+    );
     assert_eq!(record.submission.title, "Kelp in 10³ fjords");
     assert_eq!(record.identifiers.of(Scheme::Doi).count(), 1);
 }

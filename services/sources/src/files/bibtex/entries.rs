@@ -120,7 +120,8 @@ impl<R: BufRead> BibtexEntries<R> {
                 continue;
             };
             self.at += found + 1;
-            match self.buffer[self.at - 1] {
+            let byte = self.buffer[self.at - 1];
+            match byte {
                 b'{' => depth += 1,
                 b'}' => depth -= 1,
                 _ if self.begins_entry()? => return Ok(self.extent(EntryExtent::Open)),
@@ -139,7 +140,8 @@ impl<R: BufRead> BibtexEntries<R> {
         let (mut depth, mut quoted) = (0_u64, false);
         while self.available()? {
             self.at += 1;
-            match self.buffer[self.at - 1] {
+            let byte = self.buffer[self.at - 1];
+            match byte {
                 b'{' => depth += 1,
                 b'}' => depth = depth.saturating_sub(1),
                 b'"' if depth == 0 => quoted = !quoted,
