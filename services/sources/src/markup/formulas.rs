@@ -172,14 +172,13 @@ fn multiscripts(nodes: &[MathNode]) -> String {
     let Some((base, scripts)) = nodes.split_first() else {
         return String::new();
     };
-    let pairs = |nodes: &[MathNode]| -> String {
-        nodes
-            .chunks(2)
-            .map(|pair| {
-                let raised = pair.get(1).map_or("", |node| node.text.as_str());
-                format!("{}{}", subscript(&pair[0].text), superscript(raised))
-            })
-            .collect()
+    let pairs = |nodes: &[MathNode]| {
+        let mut written = String::new();
+        for pair in nodes.chunks(2) {
+            written.push_str(&subscript(&pair[0].text));
+            written.push_str(&superscript(pair.get(1).map_or("", |node| node.text.as_str())));
+        }
+        written
     };
     let mark = scripts
         .iter()

@@ -83,15 +83,7 @@ impl Rendering<'_> {
     ) -> usize {
         let name = tag.name.as_str();
         if is_hidden(name) || tag.attribute("aria-hidden") == Some("true") || (name == "math" && place.has_tex) {
-            if let (true, Some(end)) = (
-                tag.attribute("type").is_some_and(|kind| kind.starts_with("math/tex")),
-                end,
-            ) {
-                written.push_str(&formulas::tex(&self.raw(at + 1..end), place.is_display));
-            }
-            // Everything is hidden where a script has no end.
-            let open = matches!(name, "script" | "style" | "head");
-            return end.unwrap_or(if open { last } else { at });
+            return self.hidden(tag, at, end, last, place, written);
         }
         let Some(end) = end.filter(|_| place.depth < MAX_DEPTH) else {
             if is_block(name) {
@@ -131,6 +123,25 @@ impl Rendering<'_> {
             _ => return at,
         }
         end
+    }
+
+    /// Passes over an element, unless it is a formula for a script of the page; the last token that it read.
+    fn hidden(
+        &self,
+        tag: &Tag<'_>,
+        at: usize,
+        end: Option<usize>,
+        last: usize,
+        place: Place,
+        written: &mut String,
+    ) -> usize {
+        let is_formula = tag.attribute("type").is_some_and(|kind| kind.starts_with("math/tex"));
+        if let Some(end) = end.filter(|_| is_formula) {
+            written.push_str(&formulas::tex(&self.raw(at + 1..end), place.is_display));
+        }
+        // Everything is hidden where a script has no end.
+        let open = matches!(tag.name.as_str(), "script" | "style" | "head");
+        end.unwrap_or(if open { last } else { at })
     }
 
     fn script(&self, name: &str, inner: Range<usize>, place: Place, written: &mut String) {

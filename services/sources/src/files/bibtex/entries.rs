@@ -279,8 +279,8 @@ mod tests {
     fn an_open_entry_ends_where_the_next_begins() {
         let found = entries("@a{x, title = {One,\n@b{y, title={Two\n@10 and @100\n@user{z} said}}\n  @c {z,\n}\n@d{w");
         let extents: Vec<EntryExtent> = found.iter().map(|(_, extent)| *extent).collect();
-        use EntryExtent::{Open, Whole};
-        assert_eq!(extents, [Open, Whole, Whole, Open], "{found:?}");
+        let (open, whole) = (EntryExtent::Open, EntryExtent::Whole);
+        assert_eq!(extents, [open, whole, whole, open], "{found:?}");
     }
 
     #[test]
