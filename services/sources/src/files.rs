@@ -10,7 +10,6 @@ pub mod bibtex;
 pub mod csv;
 pub mod fields;
 pub mod jsonl;
-pub mod latex;
 
 use std::collections::BTreeMap;
 use std::fs::File;
