@@ -3,6 +3,8 @@
 //! Title, abstract and authors must be valid or the record is quarantined. Links, categories, dates and language are left
 //! out where they are not valid. `domain::submission` accepts every paper made here; a test says so.
 
+use std::borrow::Cow;
+
 use domain::merging::{Identifier, Identifiers, Provider, Scheme, SourceRecord};
 use domain::submission::{
     FUTURE_TOLERANCE, MAX_ABSTRACT_CHARS, MAX_AUTHOR_CHARS, MAX_AUTHORS, MAX_CATEGORIES, MAX_LABEL_CHARS,
@@ -39,9 +41,21 @@ impl PageContext {
     }
 }
 
+/// How the title and the abstract of a record are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextFormat {
+    /// It may hold HTML or JATS.
+    #[default]
+    Markup,
+    /// Nothing in it is markup.
+    Plain,
+}
+
 /// A record while it is being read.
 #[derive(Debug, Clone, Default)]
 pub struct RecordDraft {
+    /// How title and abstract are written.
+    pub text: TextFormat,
     /// Its id as the source writes it; used if it has no identifier in a shared scheme.
     pub native_id: String,
     /// Identifiers in shared schemes.
@@ -91,8 +105,8 @@ impl RecordDraft {
     /// # Errors
     /// Why the record cannot be used: which field, what it holds, what is allowed.
     pub fn into_source_record(self, context: &PageContext) -> Result<SourceRecord, String> {
-        let title = valid_title(&self.title)?;
-        let abstract_text = valid_abstract(&self.abstract_text)?;
+        let title = valid_title(&self.title, self.text)?;
+        let abstract_text = valid_abstract(&self.abstract_text, self.text)?;
         let authors = valid_authors(self.authors)?;
         let id = match self.identifiers.paper_id() {
             Some(id) => id.to_string(),
@@ -122,8 +136,17 @@ impl RecordDraft {
     }
 }
 
-fn valid_title(raw: &str) -> Result<String, String> {
-    let title = markup::plain(raw);
+impl TextFormat {
+    fn plain(self, raw: &str) -> Cow<'_, str> {
+        match self {
+            Self::Markup => markup::plain(raw),
+            Self::Plain => Cow::Borrowed(raw),
+        }
+    }
+}
+
+fn valid_title(raw: &str, format: TextFormat) -> Result<String, String> {
+    let title = format.plain(raw);
     let shown = || text::shorten(raw);
     if is_blank(&title) {
         return Err(format!(
@@ -135,8 +158,8 @@ fn valid_title(raw: &str) -> Result<String, String> {
     Ok(title.trim().to_owned())
 }
 
-fn valid_abstract(raw: &str) -> Result<String, String> {
-    let plain = markup::plain(raw);
+fn valid_abstract(raw: &str, format: TextFormat) -> Result<String, String> {
+    let plain = format.plain(raw);
     at_most("abstract", &plain, MAX_ABSTRACT_CHARS)?;
     Ok(plain.trim().to_owned())
 }

@@ -34,7 +34,7 @@ pub fn parse(
     context: &PageContext,
     sink: &mut Sink<'_>,
 ) -> Result<FileProgress, SourceError> {
-    super::jsonl::skip(&mut input, from)?;
+    super::lines::skip(&mut input, from)?;
     let mut entries = BibtexEntries {
         input,
         byte: from,
