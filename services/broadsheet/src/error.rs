@@ -89,7 +89,10 @@ impl From<Status> for CommandError {
                     .map(|v| format!("{} {}", v.field, v.description))
                     .collect();
                 Self::data(if lines.is_empty() {
-                    said(&status, "the platform refused the call, and does not say which field is wrong")
+                    said(
+                        &status,
+                        "the platform refused the call, and does not say which field is wrong",
+                    )
                 } else {
                     lines.join("\n")
                 })

@@ -91,7 +91,9 @@ impl Default for FilesSettings {
 impl FilesSettings {
     pub(crate) fn check(&self) -> Result<(), String> {
         check_not_empty("paths", &self.paths)?;
-        let formats: Vec<&str> = std::iter::once("auto").chain(FileFormat::ALL.map(FileFormat::as_str)).collect();
+        let formats: Vec<&str> = std::iter::once("auto")
+            .chain(FileFormat::ALL.map(FileFormat::as_str))
+            .collect();
         check_choice("format", &self.format, &formats)?;
         for field in self.mapping.keys() {
             check_choice("mapping", field, &FIELDS)?;

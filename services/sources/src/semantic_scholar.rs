@@ -154,8 +154,12 @@ pub fn interpret(value: &Value) -> Interpretation {
         .map(str::to_owned)
         .collect();
     let year = || number_at(value, "/year").and_then(|year| crate::dates::parse(&year.to_string()));
-    let fields = list(value, "/s2fieldsofstudy").iter().chain(list(value, "/s2FieldsOfStudy"));
-    draft.categories.extend(fields.map(|field| text(field, "/category").to_owned()));
+    let fields = list(value, "/s2fieldsofstudy")
+        .iter()
+        .chain(list(value, "/s2FieldsOfStudy"));
+    draft
+        .categories
+        .extend(fields.map(|field| text(field, "/category").to_owned()));
     let day = date(value, "/publicationDate").or_else(|| date(value, "/publicationdate"));
     draft.published = day.or_else(year);
     draft.datestamp = draft.published;

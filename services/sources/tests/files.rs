@@ -65,11 +65,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// One file in each format, with two papers called `Tides` and `Harbour lights`.
 fn files() -> Vec<(FileFormat, String)> {
     let openalex = |id: u32, title: &str| {
-        format!(r#"{{"id":"https://openalex.org/W{id}","display_name":"{title}","abstract_inverted_index":{{"We":[0],"measure":[1]}},
-        "authorships":[{{"author":{{"display_name":"Ada Lovelace"}}}}],"publication_date":"2024-03-01"}}"#)
+        format!(
+            r#"{{"id":"https://openalex.org/W{id}","display_name":"{title}","abstract_inverted_index":{{"We":[0],"measure":[1]}},
+        "authorships":[{{"author":{{"display_name":"Ada Lovelace"}}}}],"publication_date":"2024-03-01"}}"#
+        )
     };
     let crossref = |id: u32, title: &str| {
-        format!(r#"{{"DOI":"10.5555/{id}","title":["{title}"],"author":[{{"given":"Ada","family":"Lovelace"}}],"issued":{{"date-parts":[[2024,3,1]]}}}}"#)
+        format!(
+            r#"{{"DOI":"10.5555/{id}","title":["{title}"],"author":[{{"given":"Ada","family":"Lovelace"}}],"issued":{{"date-parts":[[2024,3,1]]}}}}"#
+        )
     };
     vec![
         (
@@ -127,13 +131,21 @@ fn every_format_is_known_by_its_content_and_read() {
         let file = FileRead::of(text.as_bytes());
         assert!(file.error.is_none(), "{format:?}: {:?}", file.error);
         assert_eq!(file.format(), format, "{text}");
-        assert_eq!(file.titles(), ["Tides", "Harbour lights"], "{format:?}: {:?}", file.page.quarantined);
+        assert_eq!(
+            file.titles(),
+            ["Tides", "Harbour lights"],
+            "{format:?}: {:?}",
+            file.page.quarantined
+        );
         let first = &file.page.papers[0].submission;
         assert_eq!(first.authors, ["Ada Lovelace"], "{format:?}");
         let published = first.published.map(|date| date.to_string());
         assert_eq!(published.as_deref(), Some("2024-03-01T00:00:00Z"), "{format:?}");
         if format != FileFormat::Csl && format != FileFormat::Openalex && format != FileFormat::Crossref {
-            assert_eq!(file.page.papers[1].submission.published, None, "{format:?}: no date is made up");
+            assert_eq!(
+                file.page.papers[1].submission.published, None,
+                "{format:?}: no date is made up"
+            );
         }
     }
 }
@@ -141,7 +153,10 @@ fn every_format_is_known_by_its_content_and_read() {
 #[test]
 fn packed_files_and_other_encodings_read_the_same() {
     for (format, text) in files() {
-        let utf_16: Vec<u8> = std::iter::once(0xfeff).chain(text.trim_start_matches('\u{feff}').encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        let utf_16: Vec<u8> = std::iter::once(0xfeff)
+            .chain(text.trim_start_matches('\u{feff}').encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
         for (bytes, compression) in [(gzip(text.as_bytes()), Compression::Gzip), (utf_16, Compression::Plain)] {
             let file = FileRead::of(&bytes);
             assert_eq!(file.format, Some((format, compression)));
@@ -177,7 +192,12 @@ fn a_refused_record_is_named_with_its_place() {
     let text = "{\"title\":\"Tides\"}\n\nnot json\n{\"title\":\" \"}\n{\"title\":\"T\",\"published\":\"2999-01-01\"}\n[1]\n{\"id\":7,\"title\":\"Harbour lights\"}\n";
     let file = FileRead::of(text.as_bytes());
     assert_eq!(file.titles(), ["Tides", "Harbour lights"]);
-    let places: Vec<(u64, u64)> = file.page.quarantined.iter().map(|one| (one.location.line, one.location.byte)).collect();
+    let places: Vec<(u64, u64)> = file
+        .page
+        .quarantined
+        .iter()
+        .map(|one| (one.location.line, one.location.byte))
+        .collect();
     assert_eq!(places[0], (3, 19));
     assert_eq!(places.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6]);
     let reasons = file.page.reasons();
@@ -219,18 +239,45 @@ fn plain_text_stays_as_it_was_written() {
 #[test]
 fn exports_of_databases_are_read_by_their_columns() {
     for (text, url) in [
-        ("Key,Item Type,Publication Year,Author,Title,DOI,Url,Abstract Note,Date\nX1,journalArticle,2024,\"Lovelace, Ada; Turing, Alan\",Tides,10.5555/1,https://example.org/1,We measure.,2024-03-01\n", true),
-        ("Authors,Author full names,Title,Year,DOI,Link,Abstract,EID\n\"Lovelace A.; Turing A.\",\"Lovelace, Ada (571); Turing, Alan (9)\",Tides,2024,10.5555/1,https://example.org/1,We measure.,2-s2.0-1\n", true),
-        ("PT\tAU\tAF\tTI\tID\tAB\tPY\tDI\tUT\nJ\tLovelace, A; Turing, A\tLovelace, Ada; Turing, Alan\tTides\tWAVES\tWe measure.\t2024\t10.5555/1\tWOS:1\n", false),
-        ("sep=|\nTitle|Authors|Abstract|DOI|Link|Year\nTides|Ada Lovelace; Alan Turing|We measure.|10.5555/1|https://example.org/1|2024\n", true),
+        (
+            "Key,Item Type,Publication Year,Author,Title,DOI,Url,Abstract Note,Date\nX1,journalArticle,2024,\"Lovelace, Ada; Turing, Alan\",Tides,10.5555/1,https://example.org/1,We measure.,2024-03-01\n",
+            true,
+        ),
+        (
+            "Authors,Author full names,Title,Year,DOI,Link,Abstract,EID\n\"Lovelace A.; Turing A.\",\"Lovelace, Ada (571); Turing, Alan (9)\",Tides,2024,10.5555/1,https://example.org/1,We measure.,2-s2.0-1\n",
+            true,
+        ),
+        (
+            "PT\tAU\tAF\tTI\tID\tAB\tPY\tDI\tUT\nJ\tLovelace, A; Turing, A\tLovelace, Ada; Turing, Alan\tTides\tWAVES\tWe measure.\t2024\t10.5555/1\tWOS:1\n",
+            false,
+        ),
+        (
+            "sep=|\nTitle|Authors|Abstract|DOI|Link|Year\nTides|Ada Lovelace; Alan Turing|We measure.|10.5555/1|https://example.org/1|2024\n",
+            true,
+        ),
     ] {
         let file = FileRead::of(text.as_bytes());
-        assert_eq!((file.format(), file.titles()), (FileFormat::Csv, vec!["Tides"]), "{text}");
+        assert_eq!(
+            (file.format(), file.titles()),
+            (FileFormat::Csv, vec!["Tides"]),
+            "{text}"
+        );
         let paper = &file.page.papers[0].submission;
         assert_eq!(paper.authors, ["Ada Lovelace", "Alan Turing"], "{text}");
-        assert_eq!((paper.id.as_str(), paper.abstract_text.as_str()), ("doi:10.5555/1", "We measure."), "{text}");
-        assert_eq!(paper.links.iter().any(|(kind, _)| *kind == LinkKind::Abstract), url, "{text}");
-        assert!(paper.published.is_some_and(|date| date.to_string().starts_with("2024")), "{text}");
+        assert_eq!(
+            (paper.id.as_str(), paper.abstract_text.as_str()),
+            ("doi:10.5555/1", "We measure."),
+            "{text}"
+        );
+        assert_eq!(
+            paper.links.iter().any(|(kind, _)| *kind == LinkKind::Abstract),
+            url,
+            "{text}"
+        );
+        assert!(
+            paper.published.is_some_and(|date| date.to_string().starts_with("2024")),
+            "{text}"
+        );
     }
 }
 
@@ -245,7 +292,10 @@ fn a_record_of_another_shape_among_them_is_taken() {
 #[test]
 fn what_is_no_file_of_papers_is_called_what_it_is() {
     for (bytes, expected) in [
-        (&b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title>"[..], "an HTML page titled \"502 Bad Gateway\""),
+        (
+            &b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title>"[..],
+            "an HTML page titled \"502 Bad Gateway\"",
+        ),
         (b"%PDF-1.7\n\0\0", "a PDF"),
         (b"nothing of the kind\nat all\n", "nothing of the kind"),
         (b"name,year\nx,2024\n", "name,year"),
@@ -259,9 +309,15 @@ fn what_is_no_file_of_papers_is_called_what_it_is() {
         format: Some(FileFormat::Csv),
         ..FileOptions::default()
     };
-    let error = FileRead::with(b"name,year\nx,2024\n", &forced).error.expect("an error").to_string();
+    let error = FileRead::with(b"name,year\nx,2024\n", &forced)
+        .error
+        .expect("an error")
+        .to_string();
     assert!(error.contains("the header names no title"), "{error}");
-    assert!(FileRead::of(b"").error.is_none(), "an empty file has no papers, and that is all");
+    assert!(
+        FileRead::of(b"").error.is_none(),
+        "an empty file has no papers, and that is all"
+    );
 }
 
 #[test]
@@ -273,9 +329,16 @@ fn a_mapping_names_columns_and_nested_keys() {
         ]),
         ..FileOptions::default()
     };
-    let file = FileRead::with(br#"{"title":"no","meta":{"name":"Tides"},"when":"2024-03-01"}"#, &options);
+    let file = FileRead::with(
+        br#"{"title":"no","meta":{"name":"Tides"},"when":"2024-03-01"}"#,
+        &options,
+    );
     assert_eq!(file.titles(), ["Tides"]);
-    assert!(file.page.papers[0].submission.published.is_some() && file.unread.is_empty(), "{}", file.unread);
+    assert!(
+        file.page.papers[0].submission.published.is_some() && file.unread.is_empty(),
+        "{}",
+        file.unread
+    );
 }
 
 #[test]

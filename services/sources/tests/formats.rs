@@ -254,7 +254,10 @@ fn files() {
 fn html_and_other_things_are_told_from_what_was_expected() {
     let html = b"<!DOCTYPE html>\n<html><head><title>Down for maintenance</title></head><body><p>Sorry<br>" as &[u8];
     for format in PageFormat::ALL {
-        if matches!(format, PageFormat::Jsonl | PageFormat::Bibtex | PageFormat::Csv | PageFormat::File) {
+        if matches!(
+            format,
+            PageFormat::Jsonl | PageFormat::Bibtex | PageFormat::Csv | PageFormat::File
+        ) {
             continue;
         }
         match read(format, html) {

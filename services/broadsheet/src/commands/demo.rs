@@ -7,11 +7,11 @@ use common::clock::Clock;
 use common::grpc::ServiceChannel;
 use proto::subscriptions::v1::{Consent, Interest, SubscribeRequest};
 
+use crate::StartArgs;
 use crate::commands::ingest::IngestJob;
 use crate::commands::{digest, ingest, search, subscribe, up};
 use crate::error::CommandError;
 use crate::platform::Platform;
-use crate::StartArgs;
 
 const SAMPLE: &[u8] = include_bytes!("../../sample/papers.jsonl");
 const READER: &str = "reader@example.org";

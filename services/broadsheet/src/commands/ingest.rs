@@ -4,6 +4,8 @@ mod progress_file;
 mod reading;
 mod report;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::path::PathBuf;
@@ -123,7 +125,9 @@ fn job(args: IngestArgs) -> Result<IngestJob, CommandError> {
     for name in &args.files {
         let found = FileInput::of(name).map_err(|error| CommandError::other(format!("{name}: {error}")))?;
         if found.is_empty() {
-            return Err(CommandError::data(format!("{name}: the folder holds no file but hidden ones")));
+            return Err(CommandError::data(format!(
+                "{name}: the folder holds no file but hidden ones"
+            )));
         }
         inputs.extend(found);
     }

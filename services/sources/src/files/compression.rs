@@ -268,7 +268,10 @@ fn zstd_window(start: &[u8]) -> Option<u64> {
 }
 
 fn little_endian(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -322,14 +325,20 @@ mod tests {
     fn parts_that_were_joined_are_read_as_one_file() {
         let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
         let zstd = [zstd(b"one "), skippable, zstd(b"two")].concat();
-        for joined in [[gzip(b"one "), gzip(b"two")].concat(), zstd, [xz(b"one "), xz(b"two")].concat()] {
+        for joined in [
+            [gzip(b"one "), gzip(b"two")].concat(),
+            zstd,
+            [xz(b"one "), xz(b"two")].concat(),
+        ] {
             assert_eq!(read(&joined).1, b"one two");
         }
     }
 
     #[test]
     fn what_is_cut_off_is_read_to_where_it_ends() {
-        let text: Vec<u8> = (0..2_000_000_u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 9).to_le_bytes()).collect();
+        let text: Vec<u8> = (0..2_000_000_u32)
+            .flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 9).to_le_bytes())
+            .collect();
         for packed in [gzip(&text), zstd(&text), xz(&text)] {
             let (compression, read, end) = read(&packed[..packed.len() / 2]);
             assert!(end.is_err(), "{compression}");
@@ -361,7 +370,10 @@ mod tests {
     #[test]
     fn the_limit_of_bytes_holds() {
         let packed = gzip(&b"0123456789".repeat(1_000));
-        let limits = UnpackLimits { bytes: 5_000, ratio: 200 };
+        let limits = UnpackLimits {
+            bytes: 5_000,
+            ratio: 200,
+        };
         let (_, mut reader) = unpack(&packed[..], limits).expect("a reader");
         let error = reader.read_to_end(&mut Vec::new()).expect_err("a refusal");
         assert!(error.to_string().contains("max_unpacked_bytes"), "{error}");

@@ -60,7 +60,10 @@ fn author(value: &Value) -> String {
 }
 
 fn categories(value: &Value) -> Vec<String> {
-    let keywords = text(value, "/keyword").split([',', ';']).map(str::trim).filter(|word| !word.is_empty());
+    let keywords = text(value, "/keyword")
+        .split([',', ';'])
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
     let lists = list(value, "/categories").iter().filter_map(Value::as_str);
     keywords.chain(lists).map(str::to_owned).collect()
 }
@@ -85,12 +88,21 @@ mod tests {
             {"family":"King","given":"Martin","suffix":"Jr."}],"issued":{"date-parts":[["1931",1]]},"keyword":"logic, proofs",
             "URL":"https://example.org/x","number":"arXiv:2402.14776","language":"de"}"#,
         );
-        assert_eq!(paper.authors, ["Ludwig van Beethoven", "Kelp and Tide Team", "Martin King Jr."]);
-        assert_eq!(paper.published.map(|date| date.to_string()).as_deref(), Some("1931-01-01T00:00:00Z"));
+        assert_eq!(
+            paper.authors,
+            ["Ludwig van Beethoven", "Kelp and Tide Team", "Martin King Jr."]
+        );
+        assert_eq!(
+            paper.published.map(|date| date.to_string()).as_deref(),
+            Some("1931-01-01T00:00:00Z")
+        );
         assert_eq!(paper.categories, ["logic", "proofs"]);
         assert_eq!((paper.identifiers.len(), paper.links.len()), (2, 1));
         let paper = draft(r#"{"id":7,"title":"T","issued":{"raw":"March 2020"}}"#);
         assert_eq!(paper.native_id, "7");
-        assert_eq!(paper.published.map(|date| date.to_string()).as_deref(), Some("2020-03-01T00:00:00Z"));
+        assert_eq!(
+            paper.published.map(|date| date.to_string()).as_deref(),
+            Some("2020-03-01T00:00:00Z")
+        );
     }
 }

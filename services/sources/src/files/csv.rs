@@ -35,12 +35,19 @@ pub fn delimiter(head: &[u8]) -> Option<u8> {
         let CsvRow::Fields(columns) = rows.next().ok()? else {
             return None;
         };
-        let meanings = header(&columns).iter().filter_map(|name| meaning(name)).collect::<Vec<_>>();
+        let meanings = header(&columns)
+            .iter()
+            .filter_map(|name| meaning(name))
+            .collect::<Vec<_>>();
         let titled = meanings.iter().any(|(meaning, _)| *meaning == Meaning::Title);
         titled.then_some((meanings.len(), columns.len(), delimiter))
     };
     let candidates = named.map_or(&DELIMITERS[..], |at| &head_delimiter(at)[..]);
-    candidates.iter().filter_map(|delimiter| known(*delimiter)).max().map(|(.., delimiter)| delimiter)
+    candidates
+        .iter()
+        .filter_map(|delimiter| known(*delimiter))
+        .max()
+        .map(|(.., delimiter)| delimiter)
 }
 
 /// Reads a page of a table, or from the end of the header.
@@ -108,7 +115,11 @@ fn send<R: BufRead>(
 ) -> Result<(), SourceError> {
     let superfluous = values.get(columns.len()..).unwrap_or_default();
     if values.len() < columns.len() || superfluous.iter().any(|value| !value.trim().is_empty()) {
-        let why = format!("the record has {} fields and the header {}", values.len(), columns.len());
+        let why = format!(
+            "the record has {} fields and the header {}",
+            values.len(),
+            columns.len()
+        );
         return records.send(Interpretation::unreadable(why), location, || rows.excerpt());
     }
     let members = columns.iter().zip(values);

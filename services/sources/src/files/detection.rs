@@ -52,7 +52,9 @@ fn unexpected(found: String) -> SourceError {
 /// By the ending of the name, without that of a compression.
 fn by_name(path: &str) -> Option<FileFormat> {
     let lower = path.to_ascii_lowercase();
-    let name = [".gz", ".zst", ".xz"].iter().find_map(|ending| lower.strip_suffix(ending));
+    let name = [".gz", ".zst", ".xz"]
+        .iter()
+        .find_map(|ending| lower.strip_suffix(ending));
     match name.unwrap_or(&lower).rsplit('.').next()? {
         "jsonl" | "ndjson" | "json" => Some(FileFormat::Jsonl),
         "bib" | "bibtex" => Some(FileFormat::Bibtex),
@@ -108,10 +110,16 @@ fn xml(text: &str) -> Result<FileFormat, SourceError> {
         return Ok(FileFormat::Pubmed);
     }
     let lower = start.to_ascii_lowercase();
-    if ["<!doctype html", "<html", "<head", "<body", "<title"].iter().any(|tag| lower.contains(tag)) {
+    if ["<!doctype html", "<html", "<head", "<body", "<title"]
+        .iter()
+        .any(|tag| lower.contains(tag))
+    {
         return Err(unexpected(html(start)));
     }
-    Err(unexpected(format!("XML of another kind, which begins {:?}", domain::text::shorten(start))))
+    Err(unexpected(format!(
+        "XML of another kind, which begins {:?}",
+        domain::text::shorten(start)
+    )))
 }
 
 fn html(start: &str) -> String {
@@ -125,7 +133,7 @@ fn html(start: &str) -> String {
 /// RIS and MEDLINE begin each line with a tag.
 fn tagged(text: &str) -> Option<FileFormat> {
     text.lines().take(64).find_map(|line| match line.as_bytes() {
-        [b'T', b'Y', b' ', b' ' , b'-', ..] => Some(FileFormat::Ris),
+        [b'T', b'Y', b' ', b' ', b'-', ..] => Some(FileFormat::Ris),
         [b'P', b'M', b'I', b'D', b'-', ..] => Some(FileFormat::Medline),
         _ => None,
     })
@@ -163,10 +171,16 @@ mod tests {
         for (text, expected) in [
             ("{\"title\":\"T\"}\n{\"title\":\"U\"}\n", "jsonl"),
             ("[{\"id\":\"0704.0001\",\"authors_parsed\":[]}]", "arxiv"),
-            ("{\"meta\":{},\"results\":[{\"id\":\"https://openalex.org/W1\"}]}", "openalex"),
+            (
+                "{\"meta\":{},\"results\":[{\"id\":\"https://openalex.org/W1\"}]}",
+                "openalex",
+            ),
             ("{\"corpusid\":7,\"externalids\":{}}\n", "semantic_scholar"),
             ("{\"total\":1,\"data\":[{\"paperId\":\"x\"}]}", "semantic_scholar"),
-            ("{\"message\":{\"items\":[{\"DOI\":\"10.1/x\",\"title\":[\"T\"]}]}}", "crossref"),
+            (
+                "{\"message\":{\"items\":[{\"DOI\":\"10.1/x\",\"title\":[\"T\"]}]}}",
+                "crossref",
+            ),
             ("[{\"paper\":{\"id\":\"2402.1\"}}]", "huggingface"),
             ("[{\"id\":\"x\",\"issued\":{\"date-parts\":[[2024]]}}]", "csl"),
             ("\u{feff}% remark\n@string{a = {b}}\n", "bibtex"),
@@ -183,7 +197,10 @@ mod tests {
     #[test]
     fn what_holds_no_papers_is_called_what_it_is() {
         for (text, expected) in [
-            ("<!DOCTYPE html><title>404 Not Found</title>", "an HTML page titled \"404 Not Found\""),
+            (
+                "<!DOCTYPE html><title>404 Not Found</title>",
+                "an HTML page titled \"404 Not Found\"",
+            ),
             ("<html><body>Sorry", "an HTML page"),
             ("<rss><channel>", "XML of another kind"),
             ("%PDF-1.7", "a PDF"),
@@ -200,6 +217,9 @@ mod tests {
         let named = |path: &str| detect(b"% nothing but a remark\n", true, path).ok();
         assert_eq!(named("a/papers.BIB.gz"), Some(FileFormat::Bibtex));
         assert_eq!(named("papers.txt"), None);
-        assert_eq!(detect(b"{\"title\":\"T\"}", true, "papers.bib").ok(), Some(FileFormat::Jsonl));
+        assert_eq!(
+            detect(b"{\"title\":\"T\"}", true, "papers.bib").ok(),
+            Some(FileFormat::Jsonl)
+        );
     }
 }

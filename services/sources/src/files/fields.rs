@@ -108,7 +108,8 @@ pub fn source<'a>(record: &'a Loose<'a>) -> Option<&'a str> {
         return None;
     };
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    let valid = !source.is_empty() && source.len() <= domain::submission::MAX_LABEL_CHARS && source.bytes().all(allowed);
+    let valid =
+        !source.is_empty() && source.len() <= domain::submission::MAX_LABEL_CHARS && source.bytes().all(allowed);
     valid.then_some(source)
 }
 
@@ -117,9 +118,7 @@ fn draft(values: &Values<'_>, unread: &mut UnreadFields) -> RecordDraft {
         native_id: values.words(Meaning::Id, unread).into_owned(),
         title: values.words(Meaning::Title, unread).into_owned(),
         abstract_text: values.read(Meaning::Abstract, unread, paragraphs).unwrap_or_default(),
-        categories: values
-            .read(Meaning::Categories, unread, categories)
-            .unwrap_or_default(),
+        categories: values.read(Meaning::Categories, unread, categories).unwrap_or_default(),
         published: values.read(Meaning::Published, unread, date),
         updated: values.read(Meaning::Updated, unread, date),
         language: values.words(Meaning::Language, unread).into_owned(),
@@ -150,10 +149,7 @@ fn draft(values: &Values<'_>, unread: &mut UnreadFields) -> RecordDraft {
 }
 
 fn identify(draft: &mut RecordDraft, values: &Values<'_>, unread: &mut UnreadFields) {
-    for (scheme, meaning) in [
-        (Scheme::Arxiv, Meaning::Arxiv),
-        (Scheme::Pubmed, Meaning::Pubmed),
-    ] {
+    for (scheme, meaning) in [(Scheme::Arxiv, Meaning::Arxiv), (Scheme::Pubmed, Meaning::Pubmed)] {
         draft.identify(scheme, &values.words(meaning, unread));
     }
     // The snapshot of arXiv has several in one text where a paper appeared more than once.
@@ -193,7 +189,12 @@ fn authors(value: &Loose<'_>) -> Option<Vec<String>> {
 
 /// An author in a list: a text, or an object with the name or its parts.
 fn author(value: &Loose<'_>) -> Option<String> {
-    let part = |names: &[&str]| names.iter().find_map(|name| value.get(name)?.words()).unwrap_or_default();
+    let part = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| value.get(name)?.words())
+            .unwrap_or_default()
+    };
     match value {
         Loose::Text(text) => Some(names::natural(text)).filter(|name| !name.is_empty()),
         Loose::Object(_) => {
@@ -383,8 +384,14 @@ mod tests {
         );
         assert_eq!(draft.authors, ["A. Lee Jr.", "C. D. van Dam"]);
         assert_eq!(draft.categories, ["hep-ph", "math.GT"]);
-        assert_eq!(draft.published.map(|date| date.to_string()).as_deref(), Some("2007-04-02T19:18:42Z"));
-        assert_eq!(draft.updated.map(|date| date.to_string()).as_deref(), Some("2007-07-24T20:10:27Z"));
+        assert_eq!(
+            draft.published.map(|date| date.to_string()).as_deref(),
+            Some("2007-04-02T19:18:42Z")
+        );
+        assert_eq!(
+            draft.updated.map(|date| date.to_string()).as_deref(),
+            Some("2007-07-24T20:10:27Z")
+        );
         assert_eq!((draft.version, draft.identifiers.len()), (Some(2), 3));
         assert_eq!(draft.links[0].1, "https://arxiv.org/abs/0704.0001");
         assert!(unread.is_empty(), "{unread}");
@@ -402,13 +409,20 @@ mod tests {
         let withdrawn = r#"{"id":"0704.0002","title":"T","comments":"This paper has been withdrawn by the author"}"#;
         assert!(matches!(meant(withdrawn), Interpretation::Withdrawn(..)));
         let refused = meant(r#"{"title":"T","published":"2999-01-01"}"#);
-        assert!(matches!(&refused, Interpretation::Unusable(_, why) if why.contains("2999-01-01")), "{refused:?}");
+        assert!(
+            matches!(&refused, Interpretation::Unusable(_, why) if why.contains("2999-01-01")),
+            "{refused:?}"
+        );
     }
 
     #[test]
     fn what_is_not_understood_is_counted() {
-        let (draft, unread) = read(r#"{"title":["T"],"abstract":["One.","Two."],"journal":"J","pages":null,"volume":""}"#);
-        assert_eq!((draft.title.as_str(), draft.abstract_text.as_str()), ("T", "One.\n\nTwo."));
+        let (draft, unread) =
+            read(r#"{"title":["T"],"abstract":["One.","Two."],"journal":"J","pages":null,"volume":""}"#);
+        assert_eq!(
+            (draft.title.as_str(), draft.abstract_text.as_str()),
+            ("T", "One.\n\nTwo.")
+        );
         assert_eq!(unread.to_string(), "journal 1×");
     }
 
@@ -419,7 +433,10 @@ mod tests {
             (r#"["cs.LG stat.ML"]"#, vec!["cs.LG", "stat.ML"]),
             (r#""tides; harbour lights""#, vec!["tides", "harbour lights"]),
             (r#"["tides, and more"]"#, vec!["tides, and more"]),
-            (r#"[{"category":"Biology"},{"term":"Physics"}]"#, vec!["Biology", "Physics"]),
+            (
+                r#"[{"category":"Biology"},{"term":"Physics"}]"#,
+                vec!["Biology", "Physics"],
+            ),
         ] {
             let (draft, _) = read(&format!("{{\"title\":\"T\",\"categories\":{json}}}"));
             assert_eq!(draft.categories, expected, "{json}");

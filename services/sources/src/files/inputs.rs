@@ -71,7 +71,10 @@ impl fmt::Display for FileInput {
 
 fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if depth > MAX_DEPTH {
-        return Err(io::Error::other(format!("{}: folders lie more than {MAX_DEPTH} deep", folder.display())));
+        return Err(io::Error::other(format!(
+            "{}: folders lie more than {MAX_DEPTH} deep",
+            folder.display()
+        )));
     }
     let mut entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -86,7 +89,9 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()>
             files.push(entry.path());
         }
         if files.len() > MAX_FILES {
-            return Err(io::Error::other(format!("more than {MAX_FILES} files; name a part of them")));
+            return Err(io::Error::other(format!(
+                "more than {MAX_FILES} files; name a part of them"
+            )));
         }
     }
     Ok(())
@@ -112,7 +117,15 @@ mod tests {
         let found = FileInput::of(&folder.path().display().to_string()).expect("files");
         let names: Vec<String> = found
             .iter()
-            .map(|input| input.path().expect("a path").strip_prefix(folder.path()).expect("within").display().to_string())
+            .map(|input| {
+                input
+                    .path()
+                    .expect("a path")
+                    .strip_prefix(folder.path())
+                    .expect("within")
+                    .display()
+                    .to_string()
+            })
             .collect();
         assert_eq!(names, ["a/b/c.csv", "a/z.bib", "b.jsonl"]);
     }
@@ -121,7 +134,10 @@ mod tests {
     fn names_are_told_apart() {
         let one = |name: &str| FileInput::of(name).expect("an input").remove(0);
         assert_eq!(one("-"), FileInput::Standard);
-        assert!(matches!(one("https://example.org/papers.jsonl.gz"), FileInput::Remote(_)));
+        assert!(matches!(
+            one("https://example.org/papers.jsonl.gz"),
+            FileInput::Remote(_)
+        ));
         assert!(matches!(one("papers.jsonl"), FileInput::Named(_)));
         assert!(matches!(one("c:papers"), FileInput::Named(_)));
     }

@@ -135,7 +135,9 @@ fn without_numbers_that_are_none(text: &str) -> Option<String> {
             repaired.push_str(part);
             continue;
         }
-        let replaced = WORDS.iter().fold(part.to_owned(), |part, word| part.replace(word, "null"));
+        let replaced = WORDS
+            .iter()
+            .fold(part.to_owned(), |part, word| part.replace(word, "null"));
         repaired.push_str(&replaced);
     }
     Some(repaired)

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::json::scanner::{ListScanner, ScanEvent};
 use crate::error::SourceError;
+use crate::json::scanner::{ListScanner, ScanEvent};
 
 /// Where lists of papers are in the objects that APIs give.
 const LISTS: [&[&str]; 8] = [
@@ -103,8 +103,14 @@ mod tests {
             ("[\n{\"title\":\"T\"}\n]", JsonLayout::List(&[])),
             ("{\n  \"title\": \"T\"\n}\n{\n  \"title\": \"U\"\n}", JsonLayout::Values),
             ("{\"meta\":{\"n\":1},\"results\":[{\"title\":\"T\"", JsonLayout::Lines),
-            ("{\"meta\":{\"n\":1},\"results\":[{\"title\":\"T\"}", JsonLayout::List(&["results"])),
-            ("{\"message\":{\"total\":1,\"items\":[{}]}}", JsonLayout::List(&["message", "items"])),
+            (
+                "{\"meta\":{\"n\":1},\"results\":[{\"title\":\"T\"}",
+                JsonLayout::List(&["results"]),
+            ),
+            (
+                "{\"message\":{\"total\":1,\"items\":[{}]}}",
+                JsonLayout::List(&["message", "items"]),
+            ),
             ("{\"title\":\"T\",\"data\":[{\"a\":1}]}", JsonLayout::Lines),
             ("{\"data\":[1,2]}", JsonLayout::Lines),
         ] {

@@ -153,7 +153,12 @@ mod tests {
 
     #[test]
     fn names_mean_the_same_in_every_spelling() {
-        for name in ["publication_date", "Publication Date", "publicationDate", "PUBLICATION-DATE"] {
+        for name in [
+            "publication_date",
+            "Publication Date",
+            "publicationDate",
+            "PUBLICATION-DATE",
+        ] {
             assert_eq!(meaning(name), Some((Meaning::Published, 1)), "{name}");
         }
         assert_eq!(meaning("UT (Unique WOS ID)"), Some((Meaning::Id, 0)));

@@ -96,7 +96,9 @@ fn written(year: &str, month: &str, day: &str) -> Option<Timestamp> {
     let numeric = !month.is_empty() && month.bytes().all(|byte| byte.is_ascii_digit());
     let separator = if numeric { "-" } else { " " };
     let parts = [year, month, day].map(str::trim);
-    (1..=3).rev().find_map(|count| dates::parse(parts[..count].join(separator).trim_end_matches(separator)))
+    (1..=3)
+        .rev()
+        .find_map(|count| dates::parse(parts[..count].join(separator).trim_end_matches(separator)))
 }
 
 impl FieldHandler for ArticleHandler {

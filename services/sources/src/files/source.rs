@@ -72,7 +72,10 @@ impl FilesSource {
         for path in &self.settings.paths {
             let found = FileInput::of(path).map_err(|error| unreadable(path, &error))?;
             if found == [FileInput::Standard] {
-                return Err(unreadable(path, &io::Error::other("a source cannot read standard input")));
+                return Err(unreadable(
+                    path,
+                    &io::Error::other("a source cannot read standard input"),
+                ));
             }
             inputs.extend(found);
         }
@@ -164,13 +167,7 @@ impl FilesSource {
         }
     }
 
-    fn page(
-        &self,
-        path: &str,
-        summary: &FileSummary,
-        counts: RecordCounts,
-        validator: Option<Validator>,
-    ) -> ReadPage {
+    fn page(&self, path: &str, summary: &FileSummary, counts: RecordCounts, validator: Option<Validator>) -> ReadPage {
         if !summary.unread.is_empty() {
             tracing::info!(source = %self.name, %path, fields = %summary.unread, "fields were not understood");
         }
@@ -227,7 +224,12 @@ impl Source for FilesSource {
             next.set_validator(name, read.validator);
         }
         let Some(path) = names.get(file) else {
-            return Ok(PageSummary::end_of_round(next, Duration::ZERO, read.counts, read.change));
+            return Ok(PageSummary::end_of_round(
+                next,
+                Duration::ZERO,
+                read.counts,
+                read.change,
+            ));
         };
         next.position = CursorPosition::Byte {
             file: file as u64,

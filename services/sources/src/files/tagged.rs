@@ -97,7 +97,9 @@ impl TagDialect {
             Self::Medline => tag.len() == 4,
         };
         let tag = tag.trim_end();
-        let valid = tag.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        let valid = tag
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         (padded && valid && tag.len() >= 2).then(|| (tag, value.trim()))
     }
 
@@ -266,7 +268,10 @@ impl TaggedRecord {
 /// A date as `crate::dates` reads it: `2020/03/15/`, `2020///spring`, `2020 Mar-Apr` and `2020 Spring` as far as they go.
 fn readable_date(value: &str) -> Option<Cow<'_, str>> {
     let value = value.trim();
-    let value = value.split_once("//").map_or(value, |(date, _)| date).trim_end_matches('/');
+    let value = value
+        .split_once("//")
+        .map_or(value, |(date, _)| date)
+        .trim_end_matches('/');
     if crate::dates::parse(value).is_some() {
         return Some(Cow::Borrowed(value));
     }
@@ -281,9 +286,51 @@ fn readable_date(value: &str) -> Option<Cow<'_, str>> {
 fn is_administrative(tag: &str) -> bool {
     matches!(
         tag,
-        "TY" | "ER" | "PT" | "OWN" | "STAT" | "DCOM" | "LR" | "IS" | "VI" | "IP" | "PG" | "VL" | "SP" | "EP" | "SN" | "JO"
-            | "JF" | "JA" | "J1" | "J2" | "T2" | "JT" | "TA" | "JID" | "PB" | "CY" | "PL" | "SO" | "EDAT" | "MHDA" | "CRDT"
-            | "PHST" | "PST" | "SB" | "LID" | "AID" | "AD" | "AUID" | "CI" | "RN" | "GR" | "DB" | "DP" | "M3" | "Y2" | "N1"
+        "TY" | "ER"
+            | "PT"
+            | "OWN"
+            | "STAT"
+            | "DCOM"
+            | "LR"
+            | "IS"
+            | "VI"
+            | "IP"
+            | "PG"
+            | "VL"
+            | "SP"
+            | "EP"
+            | "SN"
+            | "JO"
+            | "JF"
+            | "JA"
+            | "J1"
+            | "J2"
+            | "T2"
+            | "JT"
+            | "TA"
+            | "JID"
+            | "PB"
+            | "CY"
+            | "PL"
+            | "SO"
+            | "EDAT"
+            | "MHDA"
+            | "CRDT"
+            | "PHST"
+            | "PST"
+            | "SB"
+            | "LID"
+            | "AID"
+            | "AD"
+            | "AUID"
+            | "CI"
+            | "RN"
+            | "GR"
+            | "DB"
+            | "DP"
+            | "M3"
+            | "Y2"
+            | "N1"
     )
 }
 
@@ -302,7 +349,11 @@ mod tests {
             ("soon", None),
         ] {
             let read = readable_date(value).and_then(|date| crate::dates::parse(&date));
-            assert_eq!(read.map(|date| date.to_string()[..10].to_owned()).as_deref(), expected, "{value}");
+            assert_eq!(
+                read.map(|date| date.to_string()[..10].to_owned()).as_deref(),
+                expected,
+                "{value}"
+            );
         }
     }
 
@@ -311,7 +362,10 @@ mod tests {
         assert_eq!(TagDialect::Ris.field("AU  - Lee, A."), Some(("AU", "Lee, A.")));
         assert_eq!(TagDialect::Ris.field("ER  -"), Some(("ER", "")));
         assert_eq!(TagDialect::Medline.field("PMID- 12"), Some(("PMID", "12")));
-        assert_eq!(TagDialect::Medline.field("TI  - Well-known"), Some(("TI", "Well-known")));
+        assert_eq!(
+            TagDialect::Medline.field("TI  - Well-known"),
+            Some(("TI", "Well-known"))
+        );
         for line in ["well - known", "      a long-term study", "", "A-B"] {
             assert_eq!(TagDialect::Ris.field(line), None, "{line}");
             assert_eq!(TagDialect::Medline.field(line), None, "{line}");

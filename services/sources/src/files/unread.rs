@@ -37,7 +37,11 @@ impl UnreadFields {
 
     /// The fields with their counts, the most frequent first.
     pub fn by_count(&self) -> Vec<(&str, u64)> {
-        let mut fields: Vec<(&str, u64)> = self.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        let mut fields: Vec<(&str, u64)> = self
+            .counts
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count))
+            .collect();
         fields.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
         fields
     }

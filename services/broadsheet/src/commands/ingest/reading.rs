@@ -10,7 +10,7 @@ use domain::{LinkKind, Submission};
 use proto::convert::to_wire_time;
 use proto::ingest::v1::PaperSubmission;
 use sources::files::inputs::{FileInput, request};
-use sources::files::{FileEvent, FileFormat, FileOptions, FilePage, FileSummary, Compression, UnreadFields, read};
+use sources::files::{Compression, FileEvent, FileFormat, FileOptions, FilePage, FileSummary, UnreadFields, read};
 use sources::{HttpConfig, PageContext, PageItem, RecordLocation, SourceClient, SourceError, SourceKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -133,9 +133,7 @@ impl InputReader {
                 // The parser drops its reader when it is finished, and with that the transfer ends.
                 tokio::join!(parsing, body.transfer).0
             }
-            FileInput::Standard => {
-                tasks::blocking(move || this.parse(number, skip, "", std::io::stdin().lock())).await
-            }
+            FileInput::Standard => tasks::blocking(move || this.parse(number, skip, "", std::io::stdin().lock())).await,
             FileInput::Named(path) | FileInput::Found(path) => {
                 let name = path.display().to_string();
                 let file = std::fs::File::open(&path).map_err(|error| SourceError::File {

@@ -131,7 +131,14 @@ impl IngestReport {
     pub fn refusals(&self) -> Vec<String> {
         let mut refused: Vec<&Refusal> = self.refused.iter().collect();
         refused.sort_by_key(|one| (one.input, one.location.byte, one.location.record));
-        let named = |one: &Refusal| format!("{}, {}: {}", self.inputs[one.input].name, place(one.location), one.problem);
+        let named = |one: &Refusal| {
+            format!(
+                "{}, {}: {}",
+                self.inputs[one.input].name,
+                place(one.location),
+                one.problem
+            )
+        };
         refused.into_iter().map(named).collect()
     }
 
@@ -163,7 +170,11 @@ impl IngestReport {
     fn show_skipped(&self) {
         let skipped: Vec<&InputReport> = self.inputs.iter().filter(|one| one.skipped.is_some()).collect();
         for one in skipped.iter().take(MAX_NAMED) {
-            eprintln!("{}: left out, it is {}", one.name, one.skipped.as_deref().unwrap_or_default());
+            eprintln!(
+                "{}: left out, it is {}",
+                one.name,
+                one.skipped.as_deref().unwrap_or_default()
+            );
         }
         if let Some(more @ 1..) = skipped.len().checked_sub(MAX_NAMED) {
             eprintln!("and {more} more files of other kinds were left out");
@@ -214,7 +225,12 @@ impl IngestReport {
         };
         let unnamed = broken.len().saturating_sub(MAX_NAMED);
         let unnamed = (unnamed > 0).then(|| format!("{unnamed} more files could not be read"));
-        let problems: Vec<String> = broken.into_iter().take(MAX_NAMED).chain(unnamed).chain(refused).collect();
+        let problems: Vec<String> = broken
+            .into_iter()
+            .take(MAX_NAMED)
+            .chain(unnamed)
+            .chain(refused)
+            .collect();
         if problems.is_empty() {
             return Ok(());
         }
@@ -261,7 +277,12 @@ impl InputReport {
 fn place(location: RecordLocation) -> String {
     match location {
         RecordLocation { line: 1.., line, .. } => format!("line {line}"),
-        RecordLocation { byte: 1.., byte, record, .. } => format!("record {record} (byte {byte})"),
+        RecordLocation {
+            byte: 1..,
+            byte,
+            record,
+            ..
+        } => format!("record {record} (byte {byte})"),
         RecordLocation { record, .. } => format!("record {record}"),
     }
 }
@@ -290,7 +311,10 @@ mod tests {
         assert_eq!(report.refusals(), lines);
         let json = report.json();
         assert_eq!((&json["accepted"], &json["refused_count"]), (&json!(1), &json!(3)));
-        assert_eq!((&json["refused"][1]["line"], &json["refused"][2]["line"]), (&json!(4), &Value::Null));
+        assert_eq!(
+            (&json["refused"][1]["line"], &json["refused"][2]["line"]),
+            (&json!(4), &Value::Null)
+        );
         assert_eq!(json["files"][1]["name"], "b.json");
         assert!(format!("{:?}", report.check()).contains("3 records were refused"));
     }

@@ -13,7 +13,8 @@ use indicatif::ProgressBar;
 use prost::Message as _;
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{
-    PaperSubmission, SubmissionResult, SubmissionStatus, SubmitPapersRequest, SubmitPapersResponse, WithdrawPaperRequest,
+    PaperSubmission, SubmissionResult, SubmissionStatus, SubmitPapersRequest, SubmitPapersResponse,
+    WithdrawPaperRequest,
 };
 use sources::RecordLocation;
 use sources::files::inputs::FileInput;
@@ -21,11 +22,11 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
+use super::IngestJob;
 use super::progress_file::{IngestPosition, ProgressFile};
 use super::reading::{FileReading, ReadEvent, ReadRecord, RecordContent};
 use super::report::{IngestReport, RecordOutcome};
 use super::waiting::FoundPapers;
-use super::IngestJob;
 use crate::error::CommandError;
 use crate::output;
 
@@ -464,6 +465,9 @@ fn pause(attempts: u32) -> Duration {
 }
 
 fn violations(result: &SubmissionResult) -> String {
-    let problems = result.violations.iter().map(|v| format!("{} {}", v.field, v.description));
+    let problems = result
+        .violations
+        .iter()
+        .map(|v| format!("{} {}", v.field, v.description));
     problems.collect::<Vec<_>>().join("; ")
 }
