@@ -21,6 +21,7 @@ pub mod ranking;
 pub mod schedule;
 pub mod selection;
 pub mod submission;
+pub mod tex;
 pub mod text;
 pub mod trending;
 pub mod vectors;

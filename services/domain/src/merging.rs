@@ -19,7 +19,7 @@ pub use identifiers::{Identifier, IdentifierError, Identifiers, Scheme};
 pub use linkage::{MatchBasis, PossibleMatch, WorkMatch, same_work, title_key};
 pub use merge::{FieldOrigin, IdentifierConflict, MergedWork, merge};
 pub use trust::{Field, Provider};
-pub use withdrawal::{SourceWithdrawal, WorkState, apply_withdrawals};
+pub use withdrawal::{SourceWithdrawal, WorkState, apply_withdrawals, withdrawal_notice};
 
 use jiff::Timestamp;
 

@@ -14,8 +14,8 @@
 //! within a pass. Tokens expire at the end of the day; the pass then starts anew.
 //!
 //! Fields: `keyname` and `forenames` make an author, the first of `categories` is the primary one, `created` is the date of
-//! the first version and `updated` of the last. A withdrawn paper stays listed with a comment that says so: it counts
-//! as withdrawn when its comment or abstract says that it has been withdrawn.
+//! the first version and `updated` of the last. Texts are plain text with TeX: no tag in them is markup. A withdrawn paper
+//! stays listed with a comment or an abstract that says so, and counts as withdrawn.
 
 pub mod announced;
 pub mod atom;
@@ -23,7 +23,7 @@ pub mod metadata;
 
 use async_trait::async_trait;
 use domain::merging::{Identifier, Scheme};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -154,13 +154,4 @@ fn version_of(text: &str) -> Option<u32> {
     let (before, digits) = text.rsplit_once('v')?;
     let version = digits.parse().ok().filter(|version| (1..1_000).contains(version))?;
     before.ends_with(|c: char| c.is_ascii_digit()).then_some(version)
-}
-
-/// The month that an id names: `2402.14776` and `hep-th/9901001` say year and month.
-fn month_of(id: &str) -> Option<Timestamp> {
-    let digits = id.rsplit_once('/').map_or(id, |(_, number)| number);
-    let year: i64 = digits.get(..2)?.parse().ok()?;
-    let month: i64 = digits.get(2..4)?.parse().ok()?;
-    let century = if year >= 91 { 1_900 } else { 2_000 };
-    crate::dates::day(century + year, month, 1)
 }

@@ -7,7 +7,7 @@
 //! is posted anew under its own day) and the number of the first record of the page.
 //!
 //! Fields: `authors` is `Last, F.; Last, F.`; `version` counts from 1; `published` is the DOI of the journal's version, or
-//! `NA`; `type` says `WITHDRAWN` or `withdrawn` for withdrawn papers.
+//! `NA`; `type` says `WITHDRAWN` or `withdrawn` for withdrawn papers. Titles and abstracts hold HTML.
 
 use domain::LinkKind;
 use domain::merging::Scheme;
@@ -25,6 +25,7 @@ use crate::kind::SourceKind;
 use crate::list_api::{FetchContext, ListApi, ListPage, address, day};
 use crate::names;
 use crate::source::PageSummary;
+use crate::text_format::{TextFormat, TextFormats};
 
 /// Where the records are.
 pub const LAYOUT: ListLayout = ListLayout {
@@ -132,6 +133,7 @@ pub fn interpret(value: &Value, server: &str) -> Interpretation {
     if draft.identifiers.is_empty() {
         return Interpretation::unusable(draft, format!("doi is {doi:?}; a DOI is required"));
     }
+    draft.formats = TextFormats::all(TextFormat::Markup);
     text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
     draft.authors = names::list(text(value, "/authors"));

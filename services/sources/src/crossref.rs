@@ -7,7 +7,7 @@
 //! `next-cursor` within a pass; a page without items ends it.
 //!
 //! Fields: dates are `date-parts` of one to three numbers, or `[[null]]`; titles are lists and hold markup; abstracts are
-//! JATS; `update-to` of type `retraction` or `withdrawal` withdraws the work it names; `is-referenced-by-count` is a signal.
+//! JATS, formulas in several forms; `update-to` of type `retraction` or `withdrawal` withdraws the work it names; `is-referenced-by-count` is a signal.
 
 use domain::LinkKind;
 use domain::merging::Scheme;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::checks::{MAX_OVERLAP_HOURS, check_choice, check_number, check_url};
 use crate::cursor::Cursor;
-use crate::dates;
+use crate::dates::{self, DateOrigin};
 use crate::draft::RecordDraft;
 use crate::error::SourceError;
 use crate::http::SourceRequest;
@@ -28,6 +28,7 @@ use crate::list_api::{FetchContext, ListApi, ListPage, WorksQuery};
 use crate::names;
 use crate::record::SignalKind;
 use crate::source::PageSummary;
+use crate::text_format::{TextFormat, TextFormats};
 
 /// Where the works are.
 pub const LAYOUT: ListLayout = ListLayout {
@@ -122,6 +123,19 @@ fn datestamp_pointer(date_filter: &str) -> &'static str {
     }
 }
 
+/// The dates of a work.
+const DATES: [(DateOrigin, &str); 9] = [
+    (DateOrigin::Posted, "/posted"),
+    (DateOrigin::Online, "/published-online"),
+    (DateOrigin::Online, "/journal-issue/published-online"),
+    (DateOrigin::Published, "/published"),
+    (DateOrigin::Published, "/content-created"),
+    (DateOrigin::Issue, "/published-print"),
+    (DateOrigin::Issue, "/journal-issue/published-print"),
+    (DateOrigin::Issued, "/issued"),
+    (DateOrigin::Created, "/created"),
+];
+
 /// What a work of Crossref means. `datestamp` points to the date that is followed.
 pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
     let mut draft = match json::object(value) {
@@ -145,10 +159,6 @@ pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
         return Interpretation::withdrawn(withdrawn, format!("{kind} by doi:{doi}"));
     }
     describe(value, doi, &mut draft);
-    let title = draft.title.trim_start().to_ascii_uppercase();
-    if title.starts_with("RETRACTED:") || title.starts_with("WITHDRAWN:") {
-        return Interpretation::withdrawn(draft, "its title says so");
-    }
     let citations = number_at(value, "/is-referenced-by-count").map(|count| (SignalKind::Citations, count));
     draft.signals.extend(citations);
     Interpretation::paper(draft)
@@ -156,6 +166,7 @@ pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
 
 /// Reads what describes the work: title, authors, dates, links.
 fn describe(value: &Value, doi: &str, draft: &mut RecordDraft) {
+    draft.formats = TextFormats::all(TextFormat::Markup);
     first_text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
     draft.authors = list(value, "/author").iter().map(author).collect();
@@ -164,16 +175,9 @@ fn describe(value: &Value, doi: &str, draft: &mut RecordDraft) {
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect();
-    draft.published = [
-        "/posted",
-        "/published-online",
-        "/published",
-        "/published-print",
-        "/issued",
-        "/created",
-    ]
-    .iter()
-    .find_map(|pointer| date_of(value, pointer));
+    for (origin, pointer) in DATES {
+        draft.dates.add(origin, date_of(value, pointer));
+    }
     text(value, "/language").clone_into(&mut draft.language);
     preprints(value, draft);
     draft.link(LinkKind::Abstract, &format!("https://doi.org/{doi}"));

@@ -1,7 +1,11 @@
-//! Dates in every form found in feeds: ISO 8601 padded or not, with less than a day, RFC 2822 and what passes
-//! for it, American, or just a year.
+//! Dates in every form found in feeds and files: ISO 8601 padded or not, with less than a day, as a range, uncertain or a
+//! season, RFC 2822 and what passes for it, American, or just a year. And which of several dates of a work is the best.
 //!
-//! It never guesses: what cannot be read is `None`, and whether a date may be in the future is decided elsewhere.
+//! It never guesses: what cannot be read is `None`.
+
+mod publication;
+
+pub use publication::{DateOrigin, PublicationDates, month_of, month_of_arxiv};
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
@@ -12,13 +16,23 @@ const MAX_BYTES: usize = 100;
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
-
-/// Reads a date; what it leaves out is the first month, the first day, midnight and UTC.
+/// Reads a date; what it leaves out is the first month, the first day, midnight and UTC. Of a range it is the beginning, of a
+/// season its first month.
 pub fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
-    if text.is_empty() || text.len() > MAX_BYTES || !text.is_ascii() {
+    if text.is_empty() || text.len() > MAX_BYTES {
         return None;
     }
+    // Ranges in prose have a dash of their own.
+    let text = text.replace(['–', '—'], "--");
+    let text = text.as_str();
+    if !text.is_ascii() {
+        return None;
+    }
+    if let Some(season) = season_of_year(text) {
+        return midnight(season);
+    }
+    let text = beginning(text);
     let (date, rest) = iso_date(text).or_else(|| word_date(text))?;
     let (time, offset) = time_and_zone(rest).unwrap_or((Time::midnight(), Offset::UTC));
     offset.to_timestamp(DateTime::from_parts(date, time)).ok()
@@ -42,6 +56,82 @@ pub fn midnight(day: Date) -> Option<Timestamp> {
 fn date(year: i64, month: i64, day: i64) -> Option<Date> {
     let year = i16::try_from(year).ok().filter(|year| (1_000..=9_999).contains(year))?;
     Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
+}
+
+/// A year, a month that may hold a day or a season, and a day, as BibTeX has them: `2020a`, `jul~28`, `Jul.-Aug.`, `07`.
+pub fn of_parts(year: &str, month: &str, day: &str) -> Option<Timestamp> {
+    let year = four_digits(year)?;
+    let month = first_of_range(&month.trim().replace('~', " "));
+    let number = month.parse::<u8>().is_ok();
+    let dates = if number {
+        [format!("{year}-{month}-{}", day.trim()), format!("{year}-{month}")]
+    } else {
+        [format!("{} {month} {year}", day.trim()), format!("{month} {year}")]
+    };
+    dates.iter().find_map(|date| parse(date)).or_else(|| parse(year))
+}
+
+/// `Jul` of `Jul.--Aug.` and `28 jul` of `28--30 jul`.
+fn first_of_range(month: &str) -> String {
+    let has_letters = |part: &&str| part.contains(|c: char| c.is_ascii_alphabetic());
+    let unified = month.replace("--", "–").replace('/', "–");
+    let mut parts = unified.split('–').map(str::trim);
+    let first = parts.next().unwrap_or_default();
+    match parts.find(has_letters) {
+        Some(last) if !has_letters(&first) => {
+            let name = last.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+            format!("{first} {name}")
+        }
+        _ => first.to_owned(),
+    }
+}
+
+/// The first number of four digits: the year of `2020a`, `c. 1999` and `[2001]`.
+fn four_digits(text: &str) -> Option<&str> {
+    text.split(|c: char| !c.is_ascii_digit())
+        .find(|digits| digits.len() == 4)
+}
+
+/// The beginning of a range, without the marks of what is uncertain or unknown: `2017-03?`, `2016-07-21/2016-08`, `2019-07-XX`,
+/// `../2016`. A slash within a date is none.
+fn beginning(text: &str) -> &str {
+    let dashed = |side: &str| side.len() >= 7 && side.as_bytes().get(4) == Some(&b'-');
+    let text = match text.split_once('/') {
+        Some((from, to))
+            if dashed(from) || (from.len() == 4 && (to.len() == 4 || dashed(to) || matches!(to, "" | ".."))) =>
+        {
+            from
+        }
+        Some(("" | "..", to)) => to,
+        _ => text,
+    };
+    let text = text.trim_end_matches(['?', '~', '%']);
+    ["-XX", "-xx", "-uu"]
+        .iter()
+        .fold(text, |text, unknown| text.strip_suffix(unknown).unwrap_or(text))
+}
+
+/// The first month of a season: `2019-21` to `2019-24`, `Spring 2019`, `2019 Winter`.
+fn season_of_year(text: &str) -> Option<Date> {
+    const FIRST_MONTHS: [i64; 4] = [3, 6, 9, 12];
+    if let Some((year, number)) = text.split_once('-')
+        && let Some(season) = ["21", "22", "23", "24"].iter().position(|name| *name == number)
+        && year.len() == 4
+    {
+        return date(year.parse().ok()?, FIRST_MONTHS[season], 1);
+    }
+    let lower = text.to_ascii_lowercase();
+    let mut words = lower
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let season = words.find_map(|word| match word {
+        "spring" => Some(0),
+        "summer" => Some(1),
+        "autumn" | "fall" => Some(2),
+        "winter" => Some(3),
+        _ => None,
+    })?;
+    date(four_digits(text)?.parse().ok()?, FIRST_MONTHS[season], 1)
 }
 
 /// `2026-03-01`, `2026-3-1`, `2026/03/01`, `2026.03`, `20260301`, `2026`; and what follows.
@@ -199,6 +289,52 @@ mod tests {
         ] {
             assert_eq!(read(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn ranges_seasons_and_uncertain_dates() {
+        for (text, expected) in [
+            ("2017-03?", "2017-03-01T00:00:00Z"),
+            ("2017~", "2017-01-01T00:00:00Z"),
+            ("2016-07-21/2016-08", "2016-07-21T00:00:00Z"),
+            ("2019-07-28/..", "2019-07-28T00:00:00Z"),
+            ("2004/2006", "2004-01-01T00:00:00Z"),
+            ("../2016", "2016-01-01T00:00:00Z"),
+            ("2004-07-XX", "2004-07-01T00:00:00Z"),
+            ("2019-21", "2019-03-01T00:00:00Z"),
+            ("2019-24", "2019-12-01T00:00:00Z"),
+            ("Spring 2019", "2019-03-01T00:00:00Z"),
+            ("2019 Fall", "2019-09-01T00:00:00Z"),
+            ("Jul.–Aug. 2018", "2018-07-01T00:00:00Z"),
+            ("2018 Jul-Aug", "2018-07-01T00:00:00Z"),
+            ("2026/07", "2026-07-01T00:00:00Z"),
+        ] {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_are_put_together() {
+        for (year, month, day, expected) in [
+            ("1955", "may~3", "", "1955-05-03T00:00:00Z"),
+            ("2012", "9~dec", "", "2012-12-09T00:00:00Z"),
+            ("2012", "10~jan", "", "2012-01-10T00:00:00Z"),
+            ("2018", "Jul.–Aug.", "", "2018-07-01T00:00:00Z"),
+            ("2019", "28--30 jul", "", "2019-07-28T00:00:00Z"),
+            ("2019", "jul 28--30", "", "2019-07-28T00:00:00Z"),
+            ("2016", "07", "21", "2016-07-21T00:00:00Z"),
+            ("2019", "jul", "28", "2019-07-28T00:00:00Z"),
+            ("2020b", "", "", "2020-01-01T00:00:00Z"),
+            ("2020", "July-August", "", "2020-07-01T00:00:00Z"),
+            ("2020", "29 July", "", "2020-07-29T00:00:00Z"),
+            ("2020", "Michaelmas", "", "2020-01-01T00:00:00Z"),
+            ("2020", "13", "", "2020-01-01T00:00:00Z"),
+        ] {
+            let read = of_parts(year, month, day).map(|moment| moment.to_string());
+            assert_eq!(read.as_deref(), Some(expected), "{year} {month} {day}");
+        }
+        assert_eq!(of_parts("in press", "jan", ""), None);
+        assert_eq!(of_parts("", "jan", "3"), None);
     }
 
     #[test]

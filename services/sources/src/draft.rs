@@ -1,9 +1,9 @@
 //! A record while it is being read, and how it becomes a paper.
 //!
+//! Its texts are cleaned here, once, by what the source says they are ([`TextFormats`]).
+//!
 //! Title, abstract and authors must be valid or the record is quarantined. Links, categories, dates and language are left
 //! out where they are not valid. `domain::submission` accepts every paper made here; a test says so.
-
-use std::borrow::Cow;
 
 use domain::merging::{Identifier, Identifiers, Provider, Scheme, SourceRecord};
 use domain::submission::{
@@ -13,9 +13,10 @@ use domain::submission::{
 use domain::{LinkKind, Submission, text};
 use jiff::Timestamp;
 
+use crate::dates::{self, PublicationDates};
 use crate::kind::SourceKind;
-use crate::markup;
 use crate::record::SignalKind;
+use crate::text_format::{TextFormat, TextFormats};
 
 const MAX_URL_BYTES: usize = 2_048;
 
@@ -41,35 +42,29 @@ impl PageContext {
     }
 }
 
-/// How the title and the abstract of a record are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TextFormat {
-    /// It may hold HTML or JATS.
-    #[default]
-    Markup,
-    /// Nothing in it is markup.
-    Plain,
-}
-
 /// A record while it is being read.
 #[derive(Debug, Clone, Default)]
 pub struct RecordDraft {
-    /// How title and abstract are written.
-    pub text: TextFormat,
     /// Its id as the source writes it; used if it has no identifier in a shared scheme.
     pub native_id: String,
     /// Identifiers in shared schemes.
     pub identifiers: Identifiers,
-    /// Title; may hold markup.
+    /// What title, abstract and names are written in.
+    pub formats: TextFormats,
+    /// Title, in its format.
     pub title: String,
-    /// Abstract; may hold markup.
+    /// Abstract, in its format.
     pub abstract_text: String,
-    /// Names in printed form.
+    /// Names in printed form, in their format.
     pub authors: Vec<String>,
+    /// What its authors or its source remark about it, such as that it was withdrawn.
+    pub comment: String,
     /// Categories, the primary one first.
     pub categories: Vec<String>,
     /// When the first version was published.
     pub published: Option<Timestamp>,
+    /// Other dates of its publication, for where that is missing or lies in the future.
+    pub dates: PublicationDates,
     /// When the text was last changed.
     pub updated: Option<Timestamp>,
     /// Links.
@@ -105,22 +100,24 @@ impl RecordDraft {
     /// # Errors
     /// Why the record cannot be used: which field, what it holds, what is allowed.
     pub fn into_source_record(self, context: &PageContext) -> Result<SourceRecord, String> {
-        let title = valid_title(&self.title, self.text)?;
-        let abstract_text = valid_abstract(&self.abstract_text, self.text)?;
-        let authors = valid_authors(self.authors)?;
+        let title = valid_title(&self.title, self.formats.title)?;
+        let abstract_text = valid_abstract(&self.abstract_text, self.formats.abstract_text)?;
+        let authors = valid_authors(&self.authors, self.formats.names)?;
         let id = match self.identifiers.paper_id() {
             Some(id) => id.to_string(),
             None => valid_id(&self.native_id, &context.source)?,
         };
         let latest = context.now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
         let past = |date: &Timestamp| *date <= latest;
+        let published = self.published.filter(past).or_else(|| self.dates.best(latest));
+        let published = published.or_else(|| dates::month_of_arxiv(&self.identifiers).filter(past));
         let submission = Submission {
             id,
             title,
             abstract_text,
             authors,
-            categories: valid_labels(self.categories),
-            published: self.published.filter(past),
+            categories: valid_labels(self.categories, self.formats.names),
+            published,
             updated: self.updated.filter(past),
             links: self.links.into_iter().filter(|(_, url)| valid_url(url)).collect(),
             source: context.source.clone(),
@@ -133,15 +130,6 @@ impl RecordDraft {
             version: self.version,
             datestamp: self.datestamp,
         })
-    }
-}
-
-impl TextFormat {
-    fn plain(self, raw: &str) -> Cow<'_, str> {
-        match self {
-            Self::Markup => markup::plain(raw),
-            Self::Plain => Cow::Borrowed(raw),
-        }
     }
 }
 
@@ -164,19 +152,15 @@ fn valid_abstract(raw: &str, format: TextFormat) -> Result<String, String> {
     Ok(plain.trim().to_owned())
 }
 
-fn valid_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
+fn valid_authors(raw: &[String], format: TextFormat) -> Result<Vec<String>, String> {
     let mut authors = Vec::with_capacity(raw.len().min(MAX_AUTHORS));
     for name in raw {
-        let name = if name.contains(['<', '&']) {
-            markup::plain(&name).into_owned()
-        } else {
-            name
-        };
+        let name = format.name(name);
         if is_blank(&name) {
             continue;
         }
         at_most("an author", &name, MAX_AUTHOR_CHARS)?;
-        authors.push(name);
+        authors.push(name.trim().to_owned());
     }
     if authors.len() > MAX_AUTHORS {
         return Err(format!(
@@ -188,16 +172,16 @@ fn valid_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 /// Subjects may be whole sentences; what is too long for a category is no category.
-fn valid_labels(raw: Vec<String>) -> Vec<String> {
+fn valid_labels(raw: Vec<String>, format: TextFormat) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for label in raw {
         let plain = label
             .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'&'));
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'&' | b'\\' | b'{'));
         let label = if plain {
             label
         } else {
-            text::one_line(&markup::plain(&label))
+            text::one_line(&format.plain(&label))
         };
         if !label.is_empty() && label.chars().count() <= MAX_LABEL_CHARS && !labels.contains(&label) {
             labels.push(label);
@@ -267,6 +251,7 @@ fn at_most(field: &str, value: &str, most: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dates::DateOrigin;
     use proptest::prelude::*;
 
     fn context() -> PageContext {
@@ -280,6 +265,7 @@ mod tests {
     #[test]
     fn invalid_extras_are_left_out() {
         let record = RecordDraft {
+            formats: TextFormats::all(TextFormat::Markup),
             title: "A <b>title</b>".into(),
             categories: vec!["x".repeat(200), "cs.CL".into(), "cs.CL".into(), " ".into()],
             published: Some("2031-01-01T00:00:00Z".parse().expect("a timestamp")),
@@ -312,8 +298,39 @@ mod tests {
         assert!(reason(draft(&long, "")).starts_with("title has"));
     }
 
+    #[test]
+    fn a_date_in_the_future_leaves_the_next_best() {
+        let day = |text: &str| text.parse::<Timestamp>().ok();
+        let published = |published, created, arxiv: &str| {
+            let mut draft = RecordDraft {
+                title: "A".into(),
+                published,
+                ..RecordDraft::default()
+            };
+            draft.dates.add(DateOrigin::Created, created);
+            draft.identify(Scheme::Arxiv, arxiv);
+            draft
+                .into_source_record(&context())
+                .expect("a record")
+                .submission
+                .published
+        };
+        let created = day("2026-02-13T00:00:00Z");
+        assert_eq!(published(day("2027-12-01T00:00:00Z"), created, ""), created);
+        assert_eq!(published(None, None, "2403.00001"), day("2024-03-01T00:00:00Z"));
+        assert_eq!(published(None, None, "hep-th/9901001"), day("1999-01-01T00:00:00Z"));
+        assert_eq!(published(None, day("2027-01-01T00:00:00Z"), "2799.00001"), None);
+    }
+
+    const FORMATS: [TextFormat; 4] = [
+        TextFormat::Plain,
+        TextFormat::Markup,
+        TextFormat::Mixed,
+        TextFormat::Tex,
+    ];
+
     fn any_draft() -> impl Strategy<Value = RecordDraft> {
-        let words = "[ -~\\u{e9}\\u{200b}<>&;]{0,80}|(é|́|\\PC){0,400}";
+        let words = "[ -~\\u{e9}\\u{200b}\\u{fb03}<>&;]{0,80}|(é|́|\\PC){0,400}";
         (
             words,
             words,
@@ -326,6 +343,7 @@ mod tests {
             .prop_map(
                 |(title, abstract_text, authors, categories, url, id, seconds)| RecordDraft {
                     native_id: id.clone(),
+                    formats: TextFormats::all(FORMATS[usize::try_from(seconds % 4).unwrap_or(0)]),
                     title,
                     abstract_text,
                     authors,

@@ -6,9 +6,11 @@
 //! changed since". A feed has no history: what was dropped from it between two fetches is never seen, and no range of dates
 //! can be requested.
 //!
-//! Fields: titles and texts may be HTML, escaped once or twice; authors are `author`, `dc:creator` or `itunes`-like, one
+//! Fields: titles and texts are what Atom says they are, and else may be HTML, escaped once or twice; relative links are made
+//! absolute; authors are `author`, `dc:creator` or `itunes`-like, one
 //! or many in one; `guid`, `id`, `link`, `dc:identifier` and `prism:doi` are searched for a DOI and an arXiv id.
 
+mod base;
 pub mod entries;
 pub mod interpret;
 
@@ -140,9 +142,10 @@ impl FeedRound<'_> {
             return Ok(self.summary(next, pause, RecordCounts::default(), ChangeStatus::Unchanged));
         }
         let (server_time, validator) = (response.server_time(), response.validator());
+        let base = response.url.clone();
         let context = PageContext::new(self.name, self.kind, server_time);
         let (feed, counts) = read_response(response, items, move |body, charset, sink| {
-            entries::parse(body, charset, &context, interpret, sink)
+            entries::parse(body, charset, Some(&base), &context, interpret, sink)
         })
         .await?;
         let counts = counts.out_of(feed.records);

@@ -27,7 +27,6 @@ mod tagged;
 mod unread;
 
 pub mod bibtex;
-pub mod latex;
 
 use std::collections::BTreeMap;
 

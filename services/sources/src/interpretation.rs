@@ -1,6 +1,7 @@
 //! What a record turned out to be, and the item it becomes. Shared by all parsers.
 
 use domain::PaperId;
+use domain::merging::withdrawal_notice;
 use jiff::Timestamp;
 
 use crate::draft::{PageContext, RecordDraft};
@@ -24,9 +25,13 @@ pub enum Interpretation {
 }
 
 impl Interpretation {
-    /// A paper.
+    /// A paper, or a withdrawn one where its title, its comment or its abstract says so.
     pub fn paper(draft: RecordDraft) -> Self {
-        Self::Paper(Box::new(draft))
+        let notice = withdrawal_notice(&draft.title, &draft.comment, &draft.abstract_text);
+        match notice.map(str::to_owned) {
+            Some(notice) => Self::withdrawn(draft, notice),
+            None => Self::Paper(Box::new(draft)),
+        }
     }
 
     /// A withdrawn paper.

@@ -38,6 +38,7 @@ mod list_api;
 mod markup;
 mod names;
 mod registry;
+mod text_format;
 mod xml;
 
 pub use config::{DEFAULTS, KindSettings, SourceConfig, SourceConfigError};

@@ -1,33 +1,59 @@
-//! Text out of markup: HTML, JATS, and either escaped once too often.
+//! Text out of markup: HTML, JATS and MathML, and either escaped once too often.
 //!
-//! It removes every tag that it knows, and never mistakes the less-than sign of mathematics for one, or the `<think>` of a
-//! paper about models that write it. The result is plain text, not HTML that is safe to embed: whoever shows it escapes it.
+//! The less-than sign of mathematics is never mistaken for a tag, nor the `<think>` of a paper about models that write it.
+//! Superscripts, subscripts and formulas are kept as text, a formula that is given in several forms once. The result is
+//! plain text, not HTML that is safe to embed: whoever shows it escapes it.
+
+mod formulas;
+mod rendering;
+mod tags;
 
 use std::borrow::Cow;
 
 use quick_xml::escape::resolve_html5_entity;
+use rendering::{Scripts, rendered};
+use tags::TagRule;
 
 /// Longest name of an entity.
 const MAX_ENTITY: usize = 32;
-/// Rounds of unescaping: feeds escape twice, never thrice.
-const ROUNDS: usize = 2;
 
-/// Plain text of what may hold markup: tags go, blocks end paragraphs, references become characters.
+/// Plain text of markup: tags go, blocks end paragraphs, references become characters.
 pub fn plain(text: &str) -> Cow<'_, str> {
+    rounds(text, TagRule::Known, Scripts::Kept)
+}
+
+/// Plain text of what may hold markup: a tag goes where it stands as one, around words or with attributes.
+pub fn mixed(text: &str) -> Cow<'_, str> {
+    rounds(text, TagRule::Standing, Scripts::Kept)
+}
+
+/// Plain text of markup without superscripts and subscripts, which are marks of footnotes in names.
+pub fn without_scripts(text: &str) -> Cow<'_, str> {
+    rounds(text, TagRule::Known, Scripts::Dropped)
+}
+
+/// Feeds escape twice, never thrice. What was escaped is markup only where it stands as markup does.
+fn rounds(text: &str, first: TagRule, scripts: Scripts) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
-    for _ in 0..ROUNDS {
-        if text.contains('<') {
-            text = Cow::Owned(without_tags(&text));
+    for (rule, read) in [
+        (first, reference as ReadReference),
+        (TagRule::Standing, reference),
+        (TagRule::Standing, |_| None),
+    ] {
+        if !text.contains(['<', '&']) {
+            break;
         }
-        if !text.contains('&') {
-            return text;
-        }
-        text = Cow::Owned(without_references(&text));
-    }
-    if text.contains('<') {
-        text = Cow::Owned(without_tags(&text));
+        text = Cow::Owned(rendered(&text, rule, scripts, read));
     }
     text
+}
+
+/// Text with its references as characters; tags stay.
+pub fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('&') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(without_references(text, reference))
 }
 
 /// The first words of an unexpected response.
@@ -42,178 +68,17 @@ pub fn first_words(text: &str) -> String {
     }
 }
 
-fn without_tags(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('<') {
-        plain.push_str(&rest[..start]);
-        let tag = &rest[start..];
-        let Some(length) = tag_length(tag) else {
-            plain.push('<');
-            rest = &tag[1..];
-            continue;
-        };
-        let name = tag_name(&tag[..length]);
-        rest = &tag[length..];
-        match effect(&name) {
-            Effect::Nothing if is_text(&tag[..length], &name) => plain.push_str(&tag[..length]),
-            Effect::Nothing => {}
-            Effect::Break => plain.push_str("\n\n"),
-            Effect::Hide => {
-                if !tag.starts_with("</") {
-                    rest = behind_end(rest, &name);
-                }
-            }
-        }
-    }
-    plain.push_str(rest);
-    plain
-}
+/// What a reference stands for, by its name.
+type ReadReference = fn(&str) -> Option<Cow<'static, str>>;
 
-/// Bytes of the tag or comment that a text begins with; `None` where the `<` is no beginning of one.
-fn tag_length(text: &str) -> Option<usize> {
-    if let Some(comment) = text.strip_prefix("<!--") {
-        return comment.find("-->").map(|end| end + 7);
-    }
-    let name = text.strip_prefix("</").or_else(|| text.strip_prefix('<'))?;
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!' || c == '?') {
-        return None;
-    }
-    let length = name.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, ':' | '-' | '_' | '!' | '?'));
-    let behind = &name[length?..];
-    // `a <b and c> d` is mathematics: attributes have an equals sign, and tags no second `<`.
-    let end = behind.find(['<', '>'])?;
-    let inner = behind[..end].trim().trim_end_matches('/');
-    let valid =
-        behind[end..].starts_with('>') && (inner.is_empty() || inner.contains('=') || name.starts_with(['!', '?']));
-    valid.then(|| text.len() - behind.len() + end + 1)
-}
-
-fn tag_name(tag: &str) -> String {
-    let name = tag.trim_start_matches(['<', '/']);
-    let end = name
-        .find(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))
-        .unwrap_or(name.len());
-    let name = &name[..end];
-    name.rsplit_once(':')
-        .map_or(name, |(_, local)| local)
-        .to_ascii_lowercase()
-}
-
-/// Inline elements of HTML, JATS and MathML that are dropped without a trace.
-const INLINE: [&str; 72] = [
-    "a",
-    "abbr",
-    "abstract",
-    "alternatives",
-    "annotation",
-    "article",
-    "b",
-    "big",
-    "body",
-    "bold",
-    "cite",
-    "code",
-    "del",
-    "disp-formula",
-    "em",
-    "ext-link",
-    "figure",
-    "font",
-    "footer",
-    "header",
-    "hr",
-    "html",
-    "i",
-    "img",
-    "inf",
-    "inline-formula",
-    "ins",
-    "italic",
-    "kbd",
-    "label",
-    "main",
-    "mark",
-    "math",
-    "mfrac",
-    "mi",
-    "mn",
-    "mo",
-    "monospace",
-    "mover",
-    "mrow",
-    "mspace",
-    "msqrt",
-    "mstyle",
-    "msub",
-    "msubsup",
-    "msup",
-    "mtable",
-    "mtd",
-    "mtext",
-    "mtr",
-    "munder",
-    "named-content",
-    "nav",
-    "pre",
-    "q",
-    "s",
-    "sc",
-    "scp",
-    "semantics",
-    "small",
-    "span",
-    "strike",
-    "strong",
-    "styled-content",
-    "sub",
-    "sup",
-    "td",
-    "tex-math",
-    "th",
-    "tt",
-    "u",
-    "xref",
-];
-
-/// Whether what looks like a tag is a word of the text: a bare name that no markup has.
-fn is_text(tag: &str, name: &str) -> bool {
-    let bare = tag.trim_start_matches(['<', '/']).trim_end_matches(['>', '/']).trim();
-    bare.eq_ignore_ascii_case(name) && !name.is_empty() && INLINE.binary_search(&name).is_err()
-}
-
-enum Effect {
-    Nothing,
-    Break,
-    Hide,
-}
-
-fn effect(name: &str) -> Effect {
-    match name {
-        "p" | "div" | "br" | "li" | "ul" | "ol" | "sec" | "section" | "title" | "h1" | "h2" | "h3" | "h4" | "h5"
-        | "h6" | "tr" | "table" | "blockquote" | "list" | "list-item" => Effect::Break,
-        "script" | "style" | "head" => Effect::Hide,
-        _ => Effect::Nothing,
-    }
-}
-
-/// What follows the end tag; everything is hidden where there is none.
-fn behind_end<'a>(text: &'a str, name: &str) -> &'a str {
-    let lower = text.to_ascii_lowercase();
-    let Some(start) = lower.find(&format!("</{name}")) else {
-        return "";
-    };
-    text[start..].find('>').map_or("", |end| &text[start + end + 1..])
-}
-
-fn without_references(text: &str) -> String {
+fn without_references(text: &str, read: ReadReference) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find('&') {
         plain.push_str(&rest[..start]);
         let behind = &rest[start + 1..];
         let end = behind.bytes().take(MAX_ENTITY).position(|b| b == b';');
-        if let Some((end, value)) = end.and_then(|end| Some((end, reference(&behind[..end])?))) {
+        if let Some((end, value)) = end.and_then(|end| Some((end, read(&behind[..end])?))) {
             plain.push_str(&value);
             rest = &behind[end + 1..];
         } else {
@@ -253,22 +118,40 @@ mod tests {
     fn jats_and_html_become_paragraphs() {
         assert_eq!(
             lines(
-                "<jats:title>ABSTRACT</jats:title><jats:p>Of <jats:italic>SMARCB1</jats:italic> &amp; more.</jats:p>"
+                "<jats:title>Background</jats:title><jats:p>Of <jats:italic>SMARCB1</jats:italic> &amp; more.</jats:p>"
             ),
-            "ABSTRACT\nOf SMARCB1 & more."
+            "Background\nOf SMARCB1 & more."
         );
         assert_eq!(
             lines("One<br/>two<script>alert(1)</script> <b class=\"x\">three</b>"),
             "One\ntwo three"
         );
         assert_eq!(lines("<!-- no -->yes<p title=\"a\">x"), "yes\nx");
+        assert_eq!(lines("<p>a <![CDATA[x <b> y]]></p>"), "a x <b> y");
+    }
+
+    #[test]
+    fn a_heading_that_says_abstract_goes() {
+        assert_eq!(
+            lines("<jats:title>Abstract</jats:title><jats:p>We study.</jats:p>"),
+            "We study."
+        );
+        assert_eq!(
+            lines("<h2>ABSTRACT</h2>We study the abstract."),
+            "We study the abstract."
+        );
     }
 
     #[test]
     fn what_was_escaped_twice_is_read() {
         assert_eq!(
-            lines("&lt;h3&gt;Abstract&lt;/h3&gt;&lt;p&gt;A&amp;nbsp;b &amp;lt; c&lt;/p&gt;"),
-            "Abstract\nA b < c"
+            lines("&lt;h3&gt;Aims&lt;/h3&gt;&lt;p&gt;A&amp;nbsp;b &amp;lt; c&lt;/p&gt;"),
+            "Aims\nA b < c"
+        );
+        assert_eq!(plain("a <i>b</i>: a &lt;i&gt;review&lt;/i&gt;"), "a b: a review");
+        assert_eq!(
+            plain("Why &lt;s&gt; and &lt;/s&gt; matter, as &lt;b&gt;"),
+            "Why <s> and </s> matter, as <b>"
         );
     }
 
@@ -284,29 +167,65 @@ mod tests {
             "R&D",
         ] {
             assert_eq!(plain(text), text);
+            assert_eq!(mixed(text), text);
+        }
+    }
+
+    #[test]
+    fn scripts_are_kept_as_characters() {
+        for (text, expected) in [
+            ("10<sup>3</sup> Pa", "10³ Pa"),
+            ("10<jats:sup>&minus;3</jats:sup>", "10⁻³"),
+            ("H<sub>2</sub>O, T<sub>c</sub>, <sup>14</sup>C", "H₂O, T_{c}, ¹⁴C"),
+            ("x<sup><i>n</i></sup>, E<sup>a/b</sup>", "xⁿ, E^{a/b}"),
+            ("1<sup>st</sup>", "1ˢᵗ"),
+            ("a<inf>2</inf> and b<sup>c", "a₂ and bc"),
+            ("&lt;sup&gt;2&lt;/sup&gt;", "²"),
+        ] {
+            assert_eq!(plain(text), expected, "{text}");
         }
     }
 
     #[test]
     fn unknown_references_stay() {
         assert_eq!(plain("&lol9; &#0; &eacute;"), "&lol9; &#0; é");
-    }
-
-    proptest! {
-        #[test]
-        fn it_never_panics_nor_grows_much(text in "(<|>|&|;|a|p|/|=| |lt|amp|#x41|script|\u{fe}){0,60}") {
-            let plain = plain(&text);
-            prop_assert!(plain.len() <= text.len() * 4 + 4);
-        }
+        assert_eq!(unescaped("R&amp;D <b> &lt; &lol9;"), "R&D <b> < &lol9;");
     }
 
     #[test]
     fn a_word_in_angle_brackets_is_a_word() {
-        assert!(INLINE.is_sorted());
         assert_eq!(
             plain("Let's <think> about </think> <b>bold</b> <jats:italic>text</jats:italic> <mi>x</mi> <i y='1'>z</i>")
                 .trim(),
             "Let's <think> about </think> bold text x z"
         );
+    }
+
+    #[test]
+    fn a_tag_in_a_text_is_markup_around_words() {
+        for (text, expected) in [
+            ("<i>E. coli</i> and CO<sub>2</sub>", "E. coli and CO₂"),
+            (
+                "tokens such as <s>, <unk> and <b> matter",
+                "tokens such as <s>, <unk> and <b> matter",
+            ),
+            ("<S> and <Q> and <p>", "<S> and <Q> and <p>"),
+            ("<jats:p>Text</jats:p>", "\n\nText\n\n"),
+            ("one<br/>two", "one\n\ntwo"),
+            ("a <span class=\"x\">b</span>", "a b"),
+        ] {
+            assert_eq!(mixed(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_panics_nor_grows_much(
+            text in "(<|>|&|;|a|p|/|=| |lt|amp|#x41|<script>|</script>|<sup>|</sup>|<math>|</math>|<tex-math>|</tex-math>|<mfrac>|</mfrac>|<alternatives>|\u{fe}){0,60}",
+        ) {
+            for plain in [plain(&text), mixed(&text), without_scripts(&text)] {
+                prop_assert!(plain.len() <= text.len() * 4 + 4);
+            }
+        }
     }
 }

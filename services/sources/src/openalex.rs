@@ -7,7 +7,8 @@
 //! pass, which is empty at its end.
 //!
 //! Fields: the abstract comes as an inverted index (word to positions) and is reassembled; `ids` holds DOI, PubMed and
-//! OpenAlex; `cited_by_count` is a signal; `is_retracted` withdraws.
+//! OpenAlex; `cited_by_count` is a signal; `is_retracted` withdraws. Texts are taken over from publishers and preprint servers alike: markup
+//! was left in some, and in others tags are words.
 
 use domain::LinkKind;
 use domain::merging::Scheme;
@@ -25,6 +26,7 @@ use crate::kind::SourceKind;
 use crate::list_api::{FetchContext, ListApi, ListPage, WorksQuery};
 use crate::record::SignalKind;
 use crate::source::PageSummary;
+use crate::text_format::{TextFormat, TextFormats};
 
 /// Where the works are.
 pub const LAYOUT: ListLayout = ListLayout {
@@ -135,6 +137,7 @@ pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
             draft.identify(Scheme::Arxiv, page);
         }
     }
+    draft.formats = TextFormats::all(TextFormat::Mixed);
     draft.title = either(text(value, "/title"), text(value, "/display_name"));
     draft.abstract_text = value
         .pointer("/abstract_inverted_index")

@@ -110,11 +110,11 @@ fn read<R: Read>(format: PageFormat, input: R, now: Timestamp, sink: &mut Sink<'
         PageFormat::ArxivAnnounced => {
             let kinds = ["new", "cross", "replace", "replace-cross"].map(str::to_owned);
             let interpret = |entry| arxiv::announced::interpret(entry, &kinds);
-            feed::entries::parse(input, None, &context, interpret, sink).map(|feed| feed.records)
+            feed::entries::parse(input, None, None, &context, interpret, sink).map(|feed| feed.records)
         }
         PageFormat::Feed => {
             let interpret = |entry| feed::interpret::interpret(entry, &[]);
-            feed::entries::parse(input, None, &context, interpret, sink).map(|feed| feed.records)
+            feed::entries::parse(input, None, None, &context, interpret, sink).map(|feed| feed.records)
         }
         PageFormat::Biorxiv => {
             let interpret = &mut |value: &Value| biorxiv::interpret(value, "biorxiv");

@@ -7,7 +7,9 @@
 //! Cursor: days of publication, and `token` within a pass, which is left out at its end.
 //!
 //! Fields: `externalIds` holds `ArXiv`, `DOI`, `PubMed`, `ACL`; `data` is left out where nothing was found;
-//! `citationCount` is a signal. The bulk data writes the same names in lower case, and has `corpusid` instead of `paperId`.
+//! `citationCount` is a signal. Texts are taken over from publishers and preprint servers alike: markup
+//! was left in some, and in others tags are words. The bulk data writes the same names in lower case, and has `corpusid`
+//! instead of `paperId`.
 
 use domain::LinkKind;
 use domain::merging::Scheme;
@@ -26,6 +28,7 @@ use crate::kind::SourceKind;
 use crate::list_api::{FetchContext, ListApi, ListPage, address, day, token};
 use crate::record::SignalKind;
 use crate::source::PageSummary;
+use crate::text_format::{TextFormat, TextFormats};
 
 /// Where the papers are.
 pub const LAYOUT: ListLayout = ListLayout {
@@ -142,6 +145,7 @@ pub fn interpret(value: &Value) -> Interpretation {
         };
         draft.native_id = format!("CorpusID:{corpus}");
     }
+    draft.formats = TextFormats::all(TextFormat::Mixed);
     text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
     draft.authors = list(value, "/authors")

@@ -18,7 +18,7 @@ use crate::encoding::{Utf8Reader, lenient};
 use crate::error::SourceError;
 use crate::markup;
 use clipping::ClippingReader;
-pub use collector::FieldHandler;
+pub use collector::{FieldContent, FieldHandler};
 pub use records::{RecordHandler, read_records};
 
 /// How deep elements may be nested; more is an attack.
@@ -82,6 +82,11 @@ impl StartTag<'_> {
             .is_some_and(|found| found.as_ref() == prefix.as_bytes())
     }
 
+    /// Its name without prefix and its attributes, as they are written.
+    pub fn source(&self) -> Vec<u8> {
+        [self.name(), self.0.attributes_raw()].concat()
+    }
+
     /// An attribute by its name without prefix.
     pub fn attribute(&self, name: &str) -> Option<String> {
         let mut attributes = self.0.attributes();
@@ -89,7 +94,7 @@ impl StartTag<'_> {
             .with_checks(false)
             .flatten()
             .find(|attribute| attribute.key.local_name().into_inner() == name.as_bytes())?;
-        Some(markup::plain(&lenient(&attribute.value)).trim().to_owned())
+        Some(markup::unescaped(&lenient(&attribute.value)).trim().to_owned())
     }
 }
 

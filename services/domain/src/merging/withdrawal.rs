@@ -4,6 +4,10 @@
 //! publishers (through Crossref) and bioRxiv works with their DOI, the ACL Anthology its own. An aggregator cannot: its
 //! record is dropped and the others remain. A newer record from the same source reinstates the work.
 
+mod wording;
+
+pub use wording::withdrawal_notice;
+
 use jiff::Timestamp;
 
 use super::{Identifiers, Provider, Scheme, SourceRecord};

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
-use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
+use crate::text_format::{TextFormat, TextFormats};
+use crate::xml::{FieldContent, FieldHandler, RecordHandler, StartTag, read_records};
 use crate::{dates, names};
 
 /// What is known at the end of a file.
@@ -97,7 +98,10 @@ impl FieldHandler for VolumeHandler {
             (_, b"meta") => self.element = VolumeElement::Meta,
             (_, b"paper") => {
                 self.element = VolumeElement::Paper;
-                self.paper = RecordDraft::default();
+                self.paper = RecordDraft {
+                    formats: TextFormats::all(TextFormat::Markup),
+                    ..RecordDraft::default()
+                };
                 self.retracted = None;
                 self.number = id();
             }
@@ -128,6 +132,13 @@ impl FieldHandler for VolumeHandler {
             b"language" => text.clone_into(&mut self.paper.language),
             b"retracted" | b"removed" => self.retracted = Some(text.to_owned()),
             _ => {}
+        }
+    }
+
+    fn content(&self, name: &[u8]) -> FieldContent {
+        match name {
+            b"title" | b"abstract" | b"first" | b"last" => FieldContent::Elements,
+            _ => FieldContent::Text,
         }
     }
 
@@ -162,14 +173,7 @@ impl VolumeHandler {
             let shown = domain::text::shorten(&id);
             return Interpretation::unusable(draft, format!("id is {shown:?}, which is no id of the anthology"));
         }
-        // `July-August`, `29 July` and worse: the first month counts, and without one the year.
-        let month: String = self
-            .month
-            .chars()
-            .take_while(|c| !matches!(c, '-' | '–' | '/'))
-            .collect();
-        draft.published = dates::parse(&format!("{month} {}", self.year)).or_else(|| dates::parse(&self.year));
-        draft.published = draft.published.or(self.ingested);
+        draft.published = dates::of_parts(&self.year, &self.month, "").or(self.ingested);
         let venue = self.collection.rsplit_once('.').map(|(_, venue)| venue.to_owned());
         draft.categories = venue.into_iter().chain(["cs.CL".to_owned()]).collect();
         draft.link(LinkKind::Abstract, &format!("https://aclanthology.org/{id}"));

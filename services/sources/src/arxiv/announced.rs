@@ -8,10 +8,11 @@ use domain::merging::Scheme;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::metadata::{is_withdrawn, links};
-use super::{month_of, version_of};
+use super::metadata::links;
+use super::version_of;
 use crate::checks::{check_choice, check_not_empty, check_url};
 use crate::cursor::{Cursor, CursorError, DateRange};
+use crate::dates::month_of;
 use crate::draft::RecordDraft;
 use crate::error::SourceError;
 use crate::feed::entries::FeedEntry;
@@ -123,17 +124,18 @@ pub fn interpret(entry: FeedEntry, announcements: &[String]) -> Interpretation {
     if !kind.is_empty() && !announcements.iter().any(|wanted| wanted == kind) {
         return Interpretation::Skipped;
     }
-    let abstract_text = match entry.summary.split_once("Abstract:") {
+    let abstract_text = match entry.summary.text.split_once("Abstract:") {
         Some((head, text)) if head.len() < 200 => text.trim().to_owned(),
-        _ => entry.summary,
+        _ => entry.summary.text,
     };
     let mut draft = RecordDraft {
         version: version_of(&entry.id),
         native_id: entry.id,
-        title: entry.title,
+        title: entry.title.text,
         abstract_text,
         authors: entry.creators.iter().flat_map(|names| creators(names)).collect(),
         categories: entry.categories,
+        comment: entry.comment,
         datestamp: entry.updated.or(entry.published),
         ..RecordDraft::default()
     };
@@ -152,9 +154,6 @@ pub fn interpret(entry: FeedEntry, announcements: &[String]) -> Interpretation {
     draft.published = published(entry.published, month_of(&arxiv));
     if kind.starts_with("replace") {
         draft.updated = entry.published;
-    }
-    if is_withdrawn(&draft.abstract_text) {
-        return Interpretation::withdrawn(draft, "withdrawn");
     }
     links(&mut draft);
     Interpretation::paper(draft)

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use domain::merging::Scheme;
 
-use super::metadata::{is_withdrawn, links};
+use super::metadata::links;
 use super::version_of;
 use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
@@ -21,19 +21,20 @@ pub fn parse<R: Read>(
     context: &PageContext,
     sink: &mut Sink<'_>,
 ) -> Result<FeedSummary, SourceError> {
-    entries::parse(input, charset, context, interpret, sink)
+    entries::parse(input, charset, None, context, interpret, sink)
 }
 
 fn interpret(entry: FeedEntry) -> Interpretation {
     let mut draft = RecordDraft {
         native_id: entry.id,
-        title: entry.title,
-        abstract_text: entry.summary,
+        title: entry.title.text,
+        abstract_text: entry.summary.text,
         authors: entry.authors,
         published: entry.published,
         updated: entry.updated.filter(|updated| Some(*updated) != entry.published),
         datestamp: entry.updated,
         categories: entry.categories,
+        comment: entry.comment,
         ..RecordDraft::default()
     };
     // The API says that an id is wrong in an entry titled "Error".
@@ -57,14 +58,6 @@ fn interpret(entry: FeedEntry) -> Interpretation {
         .position(|category| *category == entry.primary_category)
     {
         draft.categories[..=location].rotate_right(1);
-    }
-    if is_withdrawn(&entry.comment) || is_withdrawn(&draft.abstract_text) {
-        let reason = if entry.comment.is_empty() {
-            "withdrawn".into()
-        } else {
-            entry.comment
-        };
-        return Interpretation::withdrawn(draft, reason);
     }
     links(&mut draft);
     Interpretation::paper(draft)

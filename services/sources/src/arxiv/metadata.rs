@@ -6,25 +6,14 @@ use domain::merging::Scheme;
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
 use crate::oai::envelope::{MetadataHandler, OaiHeader, RecordStatus};
-use crate::xml::{FieldHandler, StartTag};
+use crate::xml::{FieldContent, FieldHandler, StartTag};
 use crate::{dates, names};
-
-/// Words that begin the comment or the abstract of a withdrawn paper.
-const WITHDRAWN: [&str; 6] = [
-    "this paper has been withdrawn",
-    "this article has been withdrawn",
-    "this submission has been withdrawn",
-    "paper withdrawn",
-    "withdrawn by",
-    "this paper is withdrawn",
-];
 
 /// Reads the `arXiv` format.
 #[derive(Debug, Default)]
 pub struct ArxivMetadata {
     keep: Vec<String>,
     draft: RecordDraft,
-    comment: String,
     family: String,
     given: String,
     suffix: String,
@@ -69,7 +58,7 @@ impl FieldHandler for ArxivMetadata {
             b"updated" => draft.updated = dates::parse(text),
             b"title" => text.clone_into(&mut draft.title),
             b"categories" => draft.categories.extend(text.split_whitespace().map(str::to_owned)),
-            b"comments" => text.clone_into(&mut self.comment),
+            b"comments" => text.clone_into(&mut draft.comment),
             // Several, separated by blanks or commas, where a paper appeared more than once.
             b"doi" => text
                 .split([' ', ',', '\n'])
@@ -93,16 +82,15 @@ impl FieldHandler for ArxivMetadata {
         }
     }
 
-    /// Line ends in titles and abstracts are the authors'; nothing within is markup.
-    fn within(&self, _name: &[u8]) -> &'static str {
-        ""
+    /// Titles and abstracts are plain text.
+    fn content(&self, _name: &[u8]) -> FieldContent {
+        FieldContent::Text
     }
 }
 
 impl MetadataHandler for ArxivMetadata {
     fn finish(&mut self, header: &OaiHeader) -> Interpretation {
         let mut draft = std::mem::take(&mut self.draft);
-        let comment = std::mem::take(&mut self.comment);
         self.given.clear();
         self.family.clear();
         self.suffix.clear();
@@ -121,14 +109,6 @@ impl MetadataHandler for ArxivMetadata {
         if !kept(&self.keep, &draft.categories) {
             return Interpretation::Skipped;
         }
-        if is_withdrawn(&comment) || is_withdrawn(&draft.abstract_text) {
-            let reason = if comment.is_empty() {
-                "withdrawn".to_owned()
-            } else {
-                comment
-            };
-            return Interpretation::withdrawn(draft, reason);
-        }
         links(&mut draft);
         Interpretation::paper(draft)
     }
@@ -144,16 +124,6 @@ pub fn kept(keep: &[String], categories: &[String]) -> bool {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             })
         })
-}
-
-/// Whether a comment or an abstract says, at its beginning, that the paper was withdrawn. Papers about withdrawal say so
-/// later.
-pub fn is_withdrawn(text: &str) -> bool {
-    let text = text.trim_start();
-    WITHDRAWN.iter().any(|words| {
-        text.get(..words.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(words))
-    })
 }
 
 /// The pages that arXiv has of each paper.

@@ -6,15 +6,27 @@ use std::io::Read;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use url::Url;
 
+use super::base::FeedBase;
 use crate::dates;
 use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
-use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
+use crate::text_format::TextFormat;
+use crate::xml::{FieldContent, FieldHandler, RecordHandler, StartTag, read_records};
 
 /// Links or categories of one entry that are read.
 const MAX_LIST: usize = 20_000;
+
+/// A text and what the feed says it is.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FeedText {
+    /// As it is written.
+    pub text: String,
+    /// What it is written in.
+    pub format: TextFormat,
+}
 
 /// An entry as it is written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -22,12 +34,12 @@ pub struct FeedEntry {
     /// `id`, `guid` or `rdf:about`.
     pub id: String,
     /// `title`.
-    pub title: String,
+    pub title: FeedText,
     /// `summary` or `description`.
-    pub summary: String,
+    pub summary: FeedText,
     /// `content` or `content:encoded`.
-    pub content: String,
-    /// `link`: relation, media type, address.
+    pub content: FeedText,
+    /// `link`: relation, media type, absolute address.
     pub links: Vec<(String, String, String)>,
     /// `author/name`, or `author` of RSS; one each.
     pub authors: Vec<String>,
@@ -66,6 +78,9 @@ struct FeedHandler<I> {
     entry: FeedEntry,
     summary: FeedSummary,
     element: FeedElement,
+    base: FeedBase,
+    format: TextFormat,
+    content: FieldContent,
     interpret: I,
 }
 
@@ -77,13 +92,14 @@ enum FeedElement {
     Rss,
 }
 
-/// Reads a document; `interpret` says what each entry is.
+/// Reads a document; `interpret` says what each entry is. `address` is where it came from.
 ///
 /// # Errors
 /// A document that is no feed or breaks off, and what `sink` answers.
 pub fn parse<R: Read>(
     input: R,
     charset: Option<&str>,
+    address: Option<&Url>,
     context: &PageContext,
     interpret: impl FnMut(FeedEntry) -> Interpretation,
     sink: &mut Sink<'_>,
@@ -92,6 +108,9 @@ pub fn parse<R: Read>(
         entry: FeedEntry::default(),
         summary: FeedSummary::default(),
         element: FeedElement::Feed,
+        base: FeedBase::new(address),
+        format: TextFormat::default(),
+        content: FieldContent::default(),
         interpret,
     };
     read_records(input, charset, &mut handler, context, sink)?;
@@ -136,19 +155,15 @@ fn too_long(entry: &FeedEntry, reason: String) -> Interpretation {
 
 impl<I> FieldHandler for FeedHandler<I> {
     fn opens(&mut self, tag: &StartTag<'_>) -> bool {
+        (self.format, self.content) = match (self.element, tag.name()) {
+            (FeedElement::Atom, b"title" | b"summary" | b"content") => text_construct(tag),
+            (_, b"title") => (TextFormat::Mixed, FieldContent::Any),
+            _ => (TextFormat::Markup, FieldContent::Any),
+        };
         match (self.element, tag.name()) {
-            (_, b"entry") => {
-                self.entry = FeedEntry::default();
-                self.element = FeedElement::Atom;
-                false
-            }
-            (_, b"item") => {
-                self.entry = FeedEntry::default();
-                self.entry.id = tag.attribute("about").unwrap_or_default();
-                self.element = FeedElement::Rss;
-                false
-            }
-            (FeedElement::Feed, name) => name == b"ttl",
+            (_, b"entry") => self.begin(tag, FeedElement::Atom),
+            (_, b"item") => self.begin(tag, FeedElement::Rss),
+            (FeedElement::Feed, name) => self.around_entries(name, tag),
             (FeedElement::Atom, b"author") => {
                 self.element = FeedElement::AtomAuthor;
                 false
@@ -177,16 +192,24 @@ impl<I> FieldHandler for FeedHandler<I> {
             return;
         }
         let entry = &mut self.entry;
+        let read = || FeedText {
+            text: text.to_owned(),
+            format: self.format,
+        };
         match name {
             b"ttl" => {
                 let minutes = text.parse::<u64>().unwrap_or(0).min(24 * 60);
                 self.summary.time_to_live = Some(Duration::from_secs(minutes * 60));
             }
             b"id" | b"guid" => text.clone_into(&mut entry.id),
-            b"title" if entry.title.is_empty() => text.clone_into(&mut entry.title),
-            b"summary" | b"description" => text.clone_into(&mut entry.summary),
-            b"content" | b"encoded" => text.clone_into(&mut entry.content),
-            b"link" => entry.links.push((String::new(), String::new(), text.to_owned())),
+            b"title" if entry.title.text.is_empty() => entry.title = read(),
+            b"summary" | b"description" => entry.summary = read(),
+            b"content" | b"encoded" => entry.content = read(),
+            b"link" if self.element == FeedElement::Feed => self.base.links_to(text),
+            b"link" => {
+                let address = self.base.resolve(text, None);
+                entry.links.push((String::new(), String::new(), address));
+            }
             b"author" | b"name" => entry.authors.push(text.to_owned()),
             b"creator" => entry.creators.push(text.to_owned()),
             b"category" | b"subject" => self.category(Some(text.to_owned())),
@@ -201,6 +224,10 @@ impl<I> FieldHandler for FeedHandler<I> {
         }
     }
 
+    fn content(&self, _name: &[u8]) -> FieldContent {
+        self.content
+    }
+
     fn closes(&mut self, name: &[u8]) {
         if self.element == FeedElement::AtomAuthor && name == b"author" {
             self.element = FeedElement::Atom;
@@ -209,11 +236,35 @@ impl<I> FieldHandler for FeedHandler<I> {
 }
 
 impl<I> FeedHandler<I> {
+    fn begin(&mut self, tag: &StartTag<'_>, element: FeedElement) -> bool {
+        self.base.in_entry(tag.attribute("base").as_deref());
+        self.element = element;
+        self.entry = FeedEntry {
+            id: tag.attribute("about").unwrap_or_default(),
+            ..FeedEntry::default()
+        };
+        false
+    }
+
+    /// An element of the feed or the channel.
+    fn around_entries(&mut self, name: &[u8], tag: &StartTag<'_>) -> bool {
+        let address = tag.attribute("href").filter(|_| name == b"link");
+        if let Some(address) = address {
+            if tag.attribute("rel").as_deref() == Some("self") {
+                self.base.says_itself(&address);
+            }
+            return false;
+        }
+        self.base.in_feed(tag.attribute("base").as_deref());
+        matches!(name, b"ttl" | b"link")
+    }
+
     fn link(&mut self, tag: &StartTag<'_>) {
         if let Some(address) = tag.attribute("href")
             && self.entry.links.len() < MAX_LIST
         {
             let of = |name| tag.attribute(name).unwrap_or_default();
+            let address = self.base.resolve(&address, tag.attribute("base").as_deref());
             self.entry.links.push((of("rel"), of("type"), address));
         }
     }
@@ -224,6 +275,16 @@ impl<I> FeedHandler<I> {
         {
             self.entry.categories.push(name);
         }
+    }
+}
+
+/// What the `type` of a text of Atom says. Many feeds leave it out and give HTML.
+fn text_construct(tag: &StartTag<'_>) -> (TextFormat, FieldContent) {
+    match tag.attribute("type").unwrap_or_default().as_str() {
+        "text" | "text/plain" => (TextFormat::Plain, FieldContent::Text),
+        "xhtml" | "application/xhtml+xml" => (TextFormat::Markup, FieldContent::Elements),
+        "html" | "text/html" => (TextFormat::Markup, FieldContent::Any),
+        _ => (TextFormat::Mixed, FieldContent::Any),
     }
 }
 

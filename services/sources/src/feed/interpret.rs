@@ -3,19 +3,28 @@
 use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
 
-use super::entries::FeedEntry;
+use super::entries::{FeedEntry, FeedText};
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
 use crate::names;
+use crate::text_format::{TextFormat, TextFormats};
 
 /// A summary of at least this many bytes is an abstract, even beside a longer text.
 const ABSTRACT_BYTES: usize = 200;
 
 /// Makes a paper of an entry. `categories` go before those of the entry.
 pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
+    let text = abstract_of(entry.summary, entry.content);
+    let (title, named) = without_arxiv(&entry.title.text);
     let mut draft = RecordDraft {
-        title: entry.title,
-        abstract_text: abstract_of(entry.summary, entry.content),
+        formats: TextFormats {
+            title: entry.title.format,
+            abstract_text: text.format,
+            names: TextFormat::Markup,
+        },
+        title: title.to_owned(),
+        abstract_text: text.text,
+        comment: entry.comment,
         published: entry.published.or(entry.updated),
         updated: entry.updated.filter(|_| entry.published.is_some()),
         datestamp: entry.updated.or(entry.published),
@@ -32,7 +41,8 @@ pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
         draft.authors = entry.creators.iter().flat_map(|creator| names::list(creator)).collect();
     }
     let addresses = entry.links.iter().map(|(_, _, address)| address);
-    for text in entry.identifiers.iter().chain([&entry.id]).chain(addresses) {
+    let texts = entry.identifiers.iter().chain([&entry.id]).chain(addresses);
+    for text in texts.map(String::as_str).chain(named) {
         if let Some(identifier) = recognise(text) {
             draft.identifiers.insert(identifier);
         }
@@ -52,14 +62,27 @@ pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
     Interpretation::paper(draft)
 }
 
-fn abstract_of(summary: String, content: String) -> String {
-    if content.is_empty() || summary.len() >= ABSTRACT_BYTES || summary.len() >= content.len() {
+fn abstract_of(summary: FeedText, content: FeedText) -> FeedText {
+    let (short, long) = (summary.text.len(), content.text.len());
+    if long == 0 || short >= ABSTRACT_BYTES || short >= long {
         return summary;
     }
-    if content.len() > domain::submission::MAX_ABSTRACT_CHARS && !summary.is_empty() {
+    if long > domain::submission::MAX_ABSTRACT_CHARS && short > 0 {
         return summary;
     }
     content
+}
+
+/// A title without the `(arXiv:2403.00004v1 [astro-ph.GA])` that readers of arXiv's feeds put behind it, and that id.
+fn without_arxiv(title: &str) -> (&str, Option<&str>) {
+    let behind = title
+        .trim_end()
+        .strip_suffix(')')
+        .and_then(|rest| rest.rsplit_once(" ("));
+    match behind {
+        Some((title, id)) if id.starts_with("arXiv:") && !id.contains(')') => (title, id.split(' ').next()),
+        _ => (title, None),
+    }
 }
 
 /// `someone@example.org (Ada Lovelace)`, as RSS 2.0 wants it.

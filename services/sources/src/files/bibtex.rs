@@ -1,272 +1,213 @@
-//! BibTeX. Pure, over a reader.
+//! BibTeX and biblatex. Pure, over a reader.
 //!
-//! Entries are found by their `@`. One that never ends is quarantined, and reading goes on at the next line that begins
-//! with an `@`. Macros (`@string`) are not expanded: a value without braces is read literally.
+//! Entries, values and names follow BibTeX's own rules ([`entries`], [`fields`], [`names`]); what those forbid and people write
+//! is forgiven. A crate would read a file as a whole and end at its first mistake; here a file of any size is read in little
+//! memory, and an entry that never ends is quarantined while the others are taken.
+
+mod entries;
+mod fields;
+mod inheritance;
+mod names;
 
 use std::io::BufRead;
 
 use domain::LinkKind;
-use domain::merging::Scheme;
-use jiff::Timestamp;
+use domain::merging::{Identifier, Scheme};
+use domain::tex;
 
 use super::FileProgress;
-use super::latex::plain;
+use crate::dates;
 use crate::draft::{PageContext, RecordDraft};
 use crate::encoding::lenient;
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
 use crate::record::{QuarantinedRecord, RecordLocation};
-use crate::{dates, names};
+use crate::text_format::{TextFormat, TextFormats};
+use entries::{BibtexEntries, EntryExtent, MAX_ENTRY_BYTES, RawEntry};
+use fields::{BibtexFields, BibtexMacros};
+use inheritance::{Inheritance, WaitingEntry};
 
-/// The most bytes of one entry.
-const MAX_ENTRY_BYTES: usize = 1 << 20;
-/// What an entry or a value begins with.
-const OPENING: [char; 2] = ['{', '('];
+/// Entries beyond those asked for that are read while some wait for their volume.
+const MAX_MORE: u64 = 10_000;
 
-/// Reads at most `most` records from a byte on.
+/// Reads about `most` records from a byte on. What is before it is read for macros and volumes only.
 ///
 /// # Errors
 /// A file that cannot be read, and what `sink` answers.
 pub fn parse(
-    mut input: impl BufRead,
+    input: impl BufRead,
     from: u64,
     most: u64,
     context: &PageContext,
     sink: &mut Sink<'_>,
 ) -> Result<FileProgress, SourceError> {
-    super::lines::skip(&mut input, from)?;
-    let mut entries = BibtexEntries {
-        input,
-        byte: from,
-        entry: Vec::new(),
-    };
-    let mut location = RecordLocation::default();
-    while location.record < most {
-        let Some(extent) = entries.next()? else {
-            return Ok(FileProgress::Finished);
+    let mut entries = BibtexEntries::new(input);
+    let mut library = Library::default();
+    let mut records = 0;
+    let progress = loop {
+        let wanted = records < most || (library.inheritance.is_waiting() && records < most.saturating_add(MAX_MORE));
+        if !wanted {
+            break FileProgress::More(entries.position());
+        }
+        let Some(entry) = entries.next()? else {
+            break FileProgress::Finished;
         };
-        let text = lenient(&entries.entry);
-        let interpretation = match extent {
-            EntryExtent::Whole => interpret(&text),
-            EntryExtent::Open => Interpretation::unreadable("the entry does not end"),
-            EntryExtent::TooLong => Interpretation::unreadable("the entry has more than a mebibyte"),
-        };
-        location.byte = entries.byte - entries.entry.len() as u64;
-        if matches!(interpretation, Interpretation::Skipped) {
+        let is_new = entry.byte >= from;
+        let Some(found) = library.read(&entry, records + 1).filter(|_| is_new) else {
             continue;
+        };
+        records += 1;
+        for entry in found.map_or_else(|broken| vec![broken], |entry| library.complete(entry)) {
+            send(entry, context, sink)?;
         }
-        location.record += 1;
-        let excerpt = || text.chars().take(QuarantinedRecord::EXCERPT_BYTES).collect();
-        if let Some(item) = interpretation.into_item(context, location, excerpt) {
-            sink(item)?;
-        }
-    }
-    Ok(FileProgress::More(entries.byte))
-}
-
-struct BibtexEntries<R> {
-    input: R,
-    byte: u64,
-    entry: Vec<u8>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum EntryExtent {
-    Whole,
-    Open,
-    TooLong,
-}
-
-impl<R: BufRead> BibtexEntries<R> {
-    /// Reads the next entry, from its `@` to its last brace.
-    fn next(&mut self) -> Result<Option<EntryExtent>, SourceError> {
-        self.entry.clear();
-        if !self.find_at()? {
-            return Ok(None);
-        }
-        let (mut depth, mut extent) = (0_u64, EntryExtent::Whole);
-        let mut before = b'@';
-        loop {
-            let available = self
-                .input
-                .fill_buf()
-                .map_err(|error| SourceError::from_read(error, self.byte))?;
-            let Some(&next) = available.first() else {
-                return Ok(Some(if extent == EntryExtent::TooLong {
-                    extent
-                } else {
-                    EntryExtent::Open
-                }));
-            };
-            // An entry that was not closed ends where a line begins a new one.
-            if next == b'@' && before == b'\n' && depth > 0 {
-                return Ok(Some(if extent == EntryExtent::TooLong {
-                    extent
-                } else {
-                    EntryExtent::Open
-                }));
-            }
-            self.input.consume(1);
-            self.byte += 1;
-            if self.entry.len() < MAX_ENTRY_BYTES {
-                self.entry.push(next);
-            } else {
-                extent = EntryExtent::TooLong;
-            }
-            match next {
-                b'{' | b'(' if depth == 0 => depth = 1,
-                b'{' if before != b'\\' => depth += 1,
-                b'}' if before != b'\\' && depth > 0 => depth -= 1,
-                b')' if depth == 1 && self.entry.iter().find(|b| matches!(b, b'{' | b'(')) == Some(&b'(') => depth = 0,
-                _ => {}
-            }
-            let closed = depth == 0 && matches!(next, b'}' | b')');
-            if closed || (depth == 0 && next == b'\n') {
-                return Ok(Some(extent));
-            }
-            before = next;
-        }
-    }
-
-    /// Skips everything up to and including the next `@`.
-    fn find_at(&mut self) -> Result<bool, SourceError> {
-        loop {
-            let available = self
-                .input
-                .fill_buf()
-                .map_err(|error| SourceError::from_read(error, self.byte))?;
-            if available.is_empty() {
-                return Ok(false);
-            }
-            let at = memchr::memchr(b'@', available);
-            let count = at.map_or(available.len(), |at| at + 1);
-            self.input.consume(count);
-            self.byte += count as u64;
-            if at.is_some() {
-                self.entry.push(b'@');
-                return Ok(true);
-            }
-        }
-    }
-}
-
-/// What an entry means; comments, macros and what is no entry at all (an address in a remark) are skipped.
-fn interpret(text: &str) -> Interpretation {
-    let Some((kind, body)) = text[1..].split_once(OPENING) else {
-        return Interpretation::Skipped;
     };
-    let kind = kind.trim().to_ascii_lowercase();
-    let word = !kind.is_empty() && kind.bytes().all(|b| b.is_ascii_alphabetic());
-    if !word || matches!(kind.as_str(), "comment" | "string" | "preamble") {
-        return Interpretation::Skipped;
+    for entry in library.inheritance.rest() {
+        send(LibraryEntry::Sound(entry), context, sink)?;
     }
-    let body = &body[..body.len().saturating_sub(1)];
-    let (key, rest) = body.split_once(',').unwrap_or((body, ""));
+    Ok(progress)
+}
+
+/// What entries of a file share.
+#[derive(Default)]
+struct Library {
+    macros: BibtexMacros,
+    inheritance: Inheritance,
+}
+
+/// An entry that is a record.
+enum LibraryEntry {
+    Sound(WaitingEntry),
+    Broken(String, RecordLocation, String),
+}
+
+impl Library {
+    /// Reads an entry. `None` for one that is no work.
+    fn read(&mut self, entry: &RawEntry<'_>, record: u64) -> Option<Result<WaitingEntry, LibraryEntry>> {
+        let text = lenient(entry.text);
+        let fields = fields::read(&text, &self.macros);
+        match fields.kind.as_str() {
+            "comment" | "preamble" | "control" | "ieeetranbstctl" | "set" => return None,
+            "string" => {
+                self.macros.define(fields);
+                return None;
+            }
+            _ => {}
+        }
+        let location = RecordLocation {
+            record,
+            byte: entry.byte,
+        };
+        let excerpt = text.chars().take(QuarantinedRecord::EXCERPT_BYTES).collect();
+        let reason = match entry.extent {
+            EntryExtent::Whole => {
+                self.inheritance.remember(&fields);
+                let is_work = fields.kind != "xdata";
+                return is_work.then_some(Ok(WaitingEntry {
+                    fields,
+                    location,
+                    excerpt,
+                }));
+            }
+            EntryExtent::Open => "the entry does not end".to_owned(),
+            EntryExtent::TooLong => format!("the entry has more than {MAX_ENTRY_BYTES} bytes"),
+        };
+        Some(Err(LibraryEntry::Broken(reason, location, excerpt)))
+    }
+
+    fn complete(&mut self, entry: WaitingEntry) -> Vec<LibraryEntry> {
+        self.inheritance
+            .take(entry)
+            .into_iter()
+            .map(LibraryEntry::Sound)
+            .collect()
+    }
+}
+
+fn send(entry: LibraryEntry, context: &PageContext, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let (interpretation, location, excerpt) = match entry {
+        LibraryEntry::Sound(entry) => (interpret(&entry.fields), entry.location, entry.excerpt),
+        LibraryEntry::Broken(reason, location, excerpt) => (Interpretation::unreadable(reason), location, excerpt),
+    };
+    match interpretation.into_item(context, location, || excerpt) {
+        Some(item) => sink(item),
+        None => Ok(()),
+    }
+}
+
+/// What an entry means.
+fn interpret(fields: &BibtexFields) -> Interpretation {
+    let text = |names: &[&str]| fields.first_of(names).unwrap_or_default().to_owned();
     let mut draft = RecordDraft {
-        native_id: key.trim().to_owned(),
+        native_id: fields.key.clone(),
+        formats: TextFormats::all(TextFormat::Tex),
+        title: text(&["title"]),
+        abstract_text: text(&["abstract"]),
+        authors: fields.get("author").map(names::split).unwrap_or_default(),
+        categories: categories(fields),
+        comment: tex::plain(&text(&["note", "comment", "addendum"])),
+        published: published(fields),
+        language: tex::plain(&text(&["langid", "language"])),
         ..RecordDraft::default()
     };
-    let mut date = PartialDate::default();
-    for (name, value) in pairs(rest) {
-        match name.as_str() {
-            "year" => date.year = plain(&value),
-            "month" => date.month = plain(&value),
-            "day" => date.day = plain(&value),
-            name => read_field(&mut draft, name, &value),
+    draft.datestamp = draft.published;
+    identify(fields, &mut draft);
+    for (kind, names) in [
+        (LinkKind::Abstract, ["url", "link"]),
+        (LinkKind::Pdf, ["pdf", "pdf_url"]),
+    ] {
+        if let Some(address) = fields.first_of(&names) {
+            draft.link(kind, &tex::unescaped(address));
         }
     }
-    draft.published = draft.published.or_else(|| date.parse());
-    draft.datestamp = draft.published;
     Interpretation::paper(draft)
 }
 
-/// A date in fields of its own.
-#[derive(Default)]
-struct PartialDate {
-    day: String,
-    month: String,
-    year: String,
+/// `date`, or `year` with `month` and `day`. When an address was visited (`urldate`) is no date of the work.
+fn published(fields: &BibtexFields) -> Option<jiff::Timestamp> {
+    let text = |name: &str| tex::plain(fields.get(name).unwrap_or_default());
+    let year = text("year");
+    // Some write a whole date into the year.
+    let parts = || dates::of_parts(&year, &text("month"), &text("day"));
+    dates::parse(&text("date"))
+        .or_else(|| dates::parse(&year).filter(|_| year.len() > 6))
+        .or_else(parts)
 }
 
-impl PartialDate {
-    fn parse(&self) -> Option<Timestamp> {
-        let Self { day, month, year } = self;
-        let date = if month.len() <= 2 {
-            format!("{year}-{month}")
-        } else {
-            format!("{day} {month} {year}")
-        };
-        dates::parse(&date).or_else(|| dates::parse(year))
-    }
+/// Keywords, of which there may be several fields; the class that arXiv gives goes first.
+fn categories(fields: &BibtexFields) -> Vec<String> {
+    let class = fields.first_of(&["primaryclass", "eprintclass"]);
+    let keywords = ["keywords", "keyword"].into_iter().flat_map(|name| fields.all(name));
+    let words = keywords.flat_map(|words| words.split([',', ';']));
+    class
+        .into_iter()
+        .chain(words)
+        .map(|word| word.trim().to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
-/// Reads a field into the draft; an unknown one is left out.
-fn read_field(draft: &mut RecordDraft, name: &str, value: &str) {
-    match name {
-        "title" => draft.title = plain(value),
-        "abstract" => draft.abstract_text = plain(value),
-        "author" => draft.authors = value.split(" and ").map(|name| names::natural(&plain(name))).collect(),
-        "keywords" => {
-            let words = plain(value);
-            draft.categories = words.split([',', ';']).map(|word| word.trim().to_owned()).collect();
-        }
-        "primaryclass" => draft.categories.insert(0, plain(value)),
-        "date" => draft.published = dates::parse(&plain(value)),
-        "doi" => draft.identify(Scheme::Doi, value),
-        "eprint" => draft.identify(Scheme::Arxiv, value),
-        "pmid" => draft.identify(Scheme::Pubmed, value),
-        "url" => draft.link(LinkKind::Abstract, value),
-        "pdf" => draft.link(LinkKind::Pdf, value),
-        "language" | "langid" => draft.language = plain(value),
-        _ => {}
-    }
-}
-
-/// `name = value` pairs; values in braces or quotes, or bare, joined by `#`.
-fn pairs(text: &str) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    let mut rest = text;
-    while let Some((name, behind)) = rest.split_once('=') {
-        let name = name
-            .trim_matches(|c: char| c.is_whitespace() || c == ',')
-            .to_ascii_lowercase();
-        let mut value = String::new();
-        rest = behind.trim_start();
-        loop {
-            let (part, behind) = part(rest);
-            value.push_str(part);
-            rest = behind.trim_start();
-            match rest.strip_prefix('#') {
-                Some(more) => rest = more.trim_start(),
-                None => break,
-            }
-        }
-        pairs.push((name, value.trim().to_owned()));
-    }
-    pairs
-}
-
-/// One part of a value and what follows it.
-fn part(text: &str) -> (&str, &str) {
-    let (quote, inner) = match text.chars().next() {
-        Some('{') => ('}', &text[1..]),
-        Some('"') => ('"', &text[1..]),
-        _ => {
-            let end = text.find([',', '#', '\n', '}']).unwrap_or(text.len());
-            return (text[..end].trim(), &text[end..]);
-        }
+fn identify(fields: &BibtexFields, draft: &mut RecordDraft) {
+    let text = |name: &str| tex::unescaped(fields.get(name).unwrap_or_default());
+    draft.identify(Scheme::Doi, &text("doi"));
+    draft.identify(Scheme::Pubmed, &text("pmid"));
+    let kind = fields.first_of(&["archiveprefix", "eprinttype"]).unwrap_or_default();
+    let eprint = match kind.to_ascii_lowercase().as_str() {
+        "" | "arxiv" => Some(Scheme::Arxiv),
+        "pubmed" => Some(Scheme::Pubmed),
+        _ => None,
     };
-    let mut depth = 0_u64;
-    let mut before = ' ';
-    for (at, c) in inner.char_indices() {
-        match c {
-            _ if before == '\\' => {}
-            c if c == quote && depth == 0 => return (&inner[..at], &inner[at + 1..]),
-            '{' => depth += 1,
-            '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        before = c;
+    if let Some(scheme) = eprint {
+        draft.identify(scheme, &text("eprint"));
     }
-    (inner, "")
+    if let Some(identifier) = Identifier::recognise(&text("url")) {
+        draft.identifiers.insert(identifier);
+    }
+    // `arXiv preprint arXiv:2603.00001`, as search engines write it, and the volume `abs/2603.00001` of CoRR, as dblp does.
+    let journal = text("journal");
+    if let Some((_, id)) = journal.split_once("arXiv:") {
+        draft.identify(Scheme::Arxiv, id.split_whitespace().next().unwrap_or_default());
+    }
+    if let ("CoRR", Some(id)) = (journal.as_str(), text("volume").strip_prefix("abs/")) {
+        draft.identify(Scheme::Arxiv, id);
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::crossref::date_of;
 use crate::interpretation::Interpretation;
 use crate::json::{self, first_text, list, text};
+use crate::text_format::{TextFormat, TextFormats};
 use crate::{dates, names};
 
 /// What an item of CSL-JSON means.
@@ -15,6 +16,7 @@ pub fn interpret(value: &Value) -> Interpretation {
         Ok(draft) => draft,
         Err(unusable) => return unusable,
     };
+    draft.formats = TextFormats::all(TextFormat::Mixed);
     draft.native_id = match value.get("id") {
         Some(Value::Number(id)) => id.to_string(),
         _ => text(value, "/id").to_owned(),

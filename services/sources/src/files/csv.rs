@@ -13,11 +13,11 @@ use super::loose::Loose;
 use super::meaning::{Meaning, meaning, of_field};
 use super::records::RecordSender;
 use super::{FilePage, FileProgress, lines};
-use crate::draft::TextFormat;
 use crate::encoding::lenient;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
 use crate::record::RecordLocation;
+use crate::text_format::TextFormat;
 
 /// The most bytes of one record.
 const MAX_RECORD_BYTES: usize = 4 << 20;
@@ -125,7 +125,7 @@ fn send<R: BufRead>(
     let members = columns.iter().zip(values);
     let members = members.map(|(name, value)| (Cow::Borrowed(name.as_str()), Loose::text(value)));
     let record = Loose::Object(members.collect());
-    records.send_loose(&record, TextFormat::Markup, location, || rows.excerpt())
+    records.send_loose(&record, TextFormat::Mixed, location, || rows.excerpt())
 }
 
 fn header(fields: &[String]) -> Vec<String> {

@@ -15,7 +15,6 @@ use super::meaning::{MEANINGS, Meaning, meaning, of_field};
 use super::unread::UnreadFields;
 use crate::arxiv::metadata;
 use crate::draft::RecordDraft;
-use crate::interpretation::Interpretation;
 use crate::{dates, names};
 
 /// The values of a record by their meaning.
@@ -77,56 +76,13 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Makes what a record means. A record dated later than `now` allows is refused.
-pub fn interpret(
-    record: &Loose<'_>,
-    mapping: &BTreeMap<String, String>,
-    now: Timestamp,
-    unread: &mut UnreadFields,
-) -> Interpretation {
+/// Makes the draft of a paper.
+pub fn draft(record: &Loose<'_>, mapping: &BTreeMap<String, String>, unread: &mut UnreadFields) -> RecordDraft {
     let values = Values::of(record, mapping, unread);
-    let draft = draft(&values, unread);
-    let latest = now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
-    for (field, date) in [("published", draft.published), ("updated", draft.updated)] {
-        if let Some(date) = date.filter(|date| *date > latest) {
-            let reason = format!("{field} is {date}; at most one day in the future is allowed");
-            return Interpretation::unusable(draft, reason);
-        }
-    }
-    let comment = values.words(Meaning::Comment, unread);
-    let of_arxiv = draft.identifiers.of(Scheme::Arxiv).next().is_some();
-    if of_arxiv && (metadata::is_withdrawn(&comment) || metadata::is_withdrawn(&draft.abstract_text)) {
-        let reason = if comment.is_empty() { "withdrawn" } else { &comment };
-        return Interpretation::withdrawn(draft, reason);
-    }
-    Interpretation::paper(draft)
-}
-
-/// The feed that a record says it comes from.
-pub fn source<'a>(record: &'a Loose<'a>) -> Option<&'a str> {
-    let Some(Loose::Text(source)) = record.get("source") else {
-        return None;
-    };
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    let valid =
-        !source.is_empty() && source.len() <= domain::submission::MAX_LABEL_CHARS && source.bytes().all(allowed);
-    valid.then_some(source)
-}
-
-fn draft(values: &Values<'_>, unread: &mut UnreadFields) -> RecordDraft {
-    let mut draft = RecordDraft {
-        native_id: values.words(Meaning::Id, unread).into_owned(),
-        title: values.words(Meaning::Title, unread).into_owned(),
-        abstract_text: values.read(Meaning::Abstract, unread, paragraphs).unwrap_or_default(),
-        categories: values.read(Meaning::Categories, unread, categories).unwrap_or_default(),
-        published: values.read(Meaning::Published, unread, date),
-        updated: values.read(Meaning::Updated, unread, date),
-        language: values.words(Meaning::Language, unread).into_owned(),
-        ..RecordDraft::default()
-    };
+    let mut draft = described(&values, unread);
     let parsed = values.read(Meaning::ParsedAuthors, unread, parsed_authors);
     draft.authors = parsed.unwrap_or_else(|| values.read(Meaning::Authors, unread, authors).unwrap_or_default());
-    identify(&mut draft, values, unread);
+    identify(&mut draft, &values, unread);
     if let Some(Loose::List(versions)) = values.get(Meaning::Versions) {
         let created = |version: Option<&Loose<'_>>| version.and_then(|version| date(version.get("created")?));
         draft.published = created(versions.first()).or(draft.published);
@@ -146,6 +102,41 @@ fn draft(values: &Values<'_>, unread: &mut UnreadFields) -> RecordDraft {
         metadata::links(&mut draft);
     }
     draft
+}
+
+/// What is wrong with a record that is dated later than `now` allows.
+pub fn future(draft: &RecordDraft, now: Timestamp) -> Option<String> {
+    let latest = now.saturating_add(FUTURE_TOLERANCE).unwrap_or(Timestamp::MAX);
+    let dates = [("published", draft.published), ("updated", draft.updated)];
+    dates.into_iter().find_map(|(field, date)| {
+        let date = date.filter(|date| *date > latest)?;
+        Some(format!("{field} is {date}; at most one day in the future is allowed"))
+    })
+}
+
+/// The feed that a record says it comes from.
+pub fn source<'a>(record: &'a Loose<'a>) -> Option<&'a str> {
+    let Some(Loose::Text(source)) = record.get("source") else {
+        return None;
+    };
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let valid =
+        !source.is_empty() && source.len() <= domain::submission::MAX_LABEL_CHARS && source.bytes().all(allowed);
+    valid.then_some(source)
+}
+
+fn described(values: &Values<'_>, unread: &mut UnreadFields) -> RecordDraft {
+    RecordDraft {
+        native_id: values.words(Meaning::Id, unread).into_owned(),
+        title: values.words(Meaning::Title, unread).into_owned(),
+        abstract_text: values.read(Meaning::Abstract, unread, paragraphs).unwrap_or_default(),
+        comment: values.words(Meaning::Comment, unread).into_owned(),
+        categories: values.read(Meaning::Categories, unread, categories).unwrap_or_default(),
+        published: values.read(Meaning::Published, unread, date),
+        updated: values.read(Meaning::Updated, unread, date),
+        language: values.words(Meaning::Language, unread).into_owned(),
+        ..RecordDraft::default()
+    }
 }
 
 fn identify(draft: &mut RecordDraft, values: &Values<'_>, unread: &mut UnreadFields) {
@@ -321,11 +312,8 @@ mod tests {
     fn read(json: &str) -> (RecordDraft, UnreadFields) {
         let record: Loose<'_> = serde_json::from_str(json).expect("JSON");
         let mut unread = UnreadFields::default();
-        let now = "2026-12-01T00:00:00Z".parse().expect("a timestamp");
-        match interpret(&record, &BTreeMap::new(), now, &mut unread) {
-            Interpretation::Paper(draft) | Interpretation::Withdrawn(draft, _) => (*draft, unread),
-            other => panic!("{other:?}"),
-        }
+        let draft = draft(&record, &BTreeMap::new(), &mut unread);
+        (draft, unread)
     }
 
     fn dated(json: &str) -> String {
@@ -400,19 +388,11 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_withdraws_and_the_future_is_refused() {
+    fn a_date_in_the_future_is_named() {
         let now = "2026-12-01T00:00:00Z".parse().expect("a timestamp");
-        let mut meant = |json: &str| {
-            let record: Loose<'_> = serde_json::from_str(json).expect("JSON");
-            interpret(&record, &BTreeMap::new(), now, &mut UnreadFields::default())
-        };
-        let withdrawn = r#"{"id":"0704.0002","title":"T","comments":"This paper has been withdrawn by the author"}"#;
-        assert!(matches!(meant(withdrawn), Interpretation::Withdrawn(..)));
-        let refused = meant(r#"{"title":"T","published":"2999-01-01"}"#);
-        assert!(
-            matches!(&refused, Interpretation::Unusable(_, why) if why.contains("2999-01-01")),
-            "{refused:?}"
-        );
+        let refused = future(&read(r#"{"title":"T","updated":"2999-01-01"}"#).0, now);
+        assert!(refused.is_some_and(|why| why.starts_with("updated is 2999-01-01")));
+        assert_eq!(future(&read(r#"{"title":"T","published":"2026-12-01"}"#).0, now), None);
     }
 
     #[test]

@@ -10,13 +10,13 @@ use super::lines::{LineExtent, Lines, MAX_LINE_BYTES};
 use super::loose::Loose;
 use super::records::RecordSender;
 use super::{FileFormat, FilePage, FileProgress, csl};
-use crate::draft::TextFormat;
 use crate::encoding::lenient;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
 use crate::json::scanner::{ListScanner, ScanEvent};
 use crate::json::too_long;
 use crate::record::RecordLocation;
+use crate::text_format::TextFormat;
 use crate::{crossref, huggingface, openalex, semantic_scholar};
 
 /// Reads a page of a file. One that is not made of lines is a single page.

@@ -11,6 +11,7 @@ use crate::draft::RecordDraft;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
 use crate::record::{PageItem, RecordLocation};
+use crate::text_format::{TextFormat, TextFormats};
 use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
 use crate::{dates, names};
 
@@ -182,6 +183,7 @@ impl RecordHandler for ArticleHandler {
         }
         let mut draft = std::mem::take(&mut self.draft);
         draft.datestamp = draft.published;
+        draft.formats = TextFormats::all(TextFormat::Markup);
         Some(match overflow {
             Some(reason) => Interpretation::unusable(draft, reason),
             None if self.retracted => Interpretation::withdrawn(draft, "retracted according to PubMed"),

@@ -3,11 +3,12 @@
 use super::loose::Loose;
 use super::unread::UnreadFields;
 use super::{FileEvent, FileOptions, FileSink, fields};
-use crate::draft::{PageContext, TextFormat};
+use crate::draft::PageContext;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
 use crate::json;
 use crate::record::{PageItem, RecordLocation};
+use crate::text_format::{TextFormat, TextFormats};
 
 /// Makes items of records and passes them on with their places.
 pub struct RecordSender<'a, 's> {
@@ -41,7 +42,8 @@ impl<'a, 's> RecordSender<'a, 's> {
         send(interpretation, location, excerpt, self.context, self.sink)
     }
 
-    /// Passes on the paper that a record of named values describes.
+    /// Passes on the paper that a record of named values describes. One that people wrote themselves (plain text) is refused
+    /// where it is dated into the future; an issue of a journal may be.
     pub fn send_loose(
         &mut self,
         record: &Loose<'_>,
@@ -49,10 +51,12 @@ impl<'a, 's> RecordSender<'a, 's> {
         location: RecordLocation,
         excerpt: impl FnOnce() -> String,
     ) -> Result<(), SourceError> {
-        let mut interpretation = fields::interpret(record, &self.options.mapping, self.context.now, &mut self.unread);
-        if let Interpretation::Paper(draft) = &mut interpretation {
-            draft.text = text;
-        }
+        let mut draft = fields::draft(record, &self.options.mapping, &mut self.unread);
+        draft.formats = TextFormats::all(text);
+        let interpretation = match fields::future(&draft, self.context.now).filter(|_| text == TextFormat::Plain) {
+            Some(reason) => Interpretation::unusable(draft, reason),
+            None => Interpretation::paper(draft),
+        };
         match fields::source(record).filter(|_| self.options.own_source) {
             Some(source) => {
                 let context = PageContext {

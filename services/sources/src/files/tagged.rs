@@ -7,11 +7,11 @@ use super::lines::{LineExtent, Lines};
 use super::loose::Loose;
 use super::records::RecordSender;
 use super::{FilePage, FileProgress};
-use crate::draft::TextFormat;
 use crate::encoding::lenient;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
 use crate::record::{QuarantinedRecord, RecordLocation};
+use crate::text_format::TextFormat;
 
 /// The most bytes of one record.
 const MAX_RECORD_BYTES: usize = 4 << 20;
@@ -193,7 +193,7 @@ impl TaggedRecord {
         if dialect == TagDialect::Medline && self.values("PT").any(|kind| kind == "Retracted Publication") {
             return self.retract(location, records);
         }
-        records.send_loose(&record, TextFormat::Markup, location, || self.excerpt())
+        records.send_loose(&record, TextFormat::Mixed, location, || self.excerpt())
     }
 
     /// A paper that PubMed says was retracted.
@@ -344,7 +344,7 @@ mod tests {
             ("2020/03/15/", Some("2020-03-15")),
             ("2020///spring", Some("2020-01-01")),
             ("2020 Mar-Apr", Some("2020-03-01")),
-            ("2020 Spring", Some("2020-01-01")),
+            ("2020 of the usual kind", Some("2020-01-01")),
             ("2020 Mar 15", Some("2020-03-15")),
             ("soon", None),
         ] {

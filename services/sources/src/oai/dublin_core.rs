@@ -6,6 +6,7 @@ use domain::merging::{Identifier, Scheme};
 use super::envelope::{MetadataHandler, OaiHeader, RecordStatus};
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
+use crate::text_format::{TextFormat, TextFormats};
 use crate::xml::{FieldHandler, StartTag};
 use crate::{dates, names};
 
@@ -53,6 +54,8 @@ impl MetadataHandler for DublinCore {
             mut dates,
             has_metadata,
         } = std::mem::take(self);
+        // Some servers give HTML, some plain text, and none says which.
+        draft.formats = TextFormats::all(TextFormat::Mixed);
         draft.native_id.clone_from(&header.identifier);
         draft.datestamp = header.datestamp;
         if let Some(identifier) = Identifier::recognise(&header.identifier) {

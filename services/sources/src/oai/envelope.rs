@@ -10,7 +10,7 @@ use crate::dates;
 use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
-use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
+use crate::xml::{FieldContent, FieldHandler, RecordHandler, StartTag, read_records};
 
 /// How the metadata of one format becomes a paper.
 pub trait MetadataHandler: FieldHandler {
@@ -197,7 +197,7 @@ impl<M: MetadataHandler> FieldHandler for EnvelopeHandler<M> {
         }
     }
 
-    fn within(&self, name: &[u8]) -> &'static str {
-        self.metadata.within(name)
+    fn content(&self, name: &[u8]) -> FieldContent {
+        self.metadata.content(name)
     }
 }

@@ -1,7 +1,8 @@
 //! Collects the text of fields while a document is read.
 //!
-//! A handler says which elements are fields; everything within one is its text, whatever markup is there. The handler is
-//! called for each field that has ended, and for the elements around fields.
+//! A handler says which elements are fields, and what they hold. Elements within one become markup of its text again, so that
+//! they are read like markup that was escaped. The handler is called for each field that has ended, and for the elements
+//! around fields.
 
 use std::io::Read;
 
@@ -25,14 +26,22 @@ pub trait FieldHandler {
     /// An element ends outside any field.
     fn closes(&mut self, _name: &[u8]) {}
 
-    /// What an element within a field, beginning or ending, puts into its text.
-    fn within(&self, name: &[u8]) -> &'static str {
-        match name {
-            b"p" | b"br" | b"div" | b"li" | b"h1" | b"h2" | b"h3" => "\n\n",
-            b"tex-math" => "$",
-            _ => "",
-        }
+    /// What a field holds.
+    fn content(&self, _name: &[u8]) -> FieldContent {
+        FieldContent::Any
     }
+}
+
+/// What a field holds.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum FieldContent {
+    /// Text alone; elements are dropped.
+    Text,
+    /// Text with elements, which is markup as it stands.
+    Elements,
+    /// Either elements, or text that may be markup.
+    #[default]
+    Any,
 }
 
 /// What a step was.
@@ -57,6 +66,7 @@ pub struct FieldCollector {
     record: usize,
     overflow: Option<String>,
     state: CollectorState,
+    content: FieldContent,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +86,7 @@ impl FieldCollector {
     ) -> Result<CollectorStep, SourceError> {
         match reader.next()? {
             XmlNode::Text(text) => {
-                self.text(&text);
+                self.characters(&text);
                 Ok(CollectorStep::Inside)
             }
             XmlNode::Open(tag) => {
@@ -113,14 +123,14 @@ impl FieldCollector {
             if tag.name() == self.name {
                 self.nested += 1;
             }
-            let inserted = handler.within(tag.name());
-            self.text(inserted.as_bytes());
+            self.element(&[b"<", &*tag.source(), b">"].concat());
             return;
         }
         if handler.opens(tag) {
             self.name.clear();
             self.name.extend_from_slice(tag.name());
             self.text.clear();
+            self.content = handler.content(tag.name());
             self.nested = 0;
             self.state = CollectorState::InField;
         }
@@ -131,14 +141,34 @@ impl FieldCollector {
             handler.closes(end.name());
             return;
         }
-        if end.name() != self.name {
-            let inserted = handler.within(end.name());
-            self.text(inserted.as_bytes());
-        } else if self.nested > 0 {
+        if end.name() == self.name {
+            if self.nested == 0 {
+                return self.finish_field(handler);
+            }
             self.nested -= 1;
-        } else {
-            self.finish_field(handler);
         }
+        self.element(&[b"</", end.name(), b">"].concat());
+    }
+
+    fn characters(&mut self, text: &[u8]) {
+        if self.content == FieldContent::Elements {
+            self.text(&escaped(text));
+        } else {
+            self.text(text);
+        }
+    }
+
+    /// The tag of an element within a field. From the first one on, the text around is no markup.
+    fn element(&mut self, tag: &[u8]) {
+        match self.content {
+            FieldContent::Text => return,
+            FieldContent::Any => {
+                self.content = FieldContent::Elements;
+                self.text = escaped(&self.text);
+            }
+            FieldContent::Elements => {}
+        }
+        self.text(tag);
     }
 
     fn text(&mut self, bytes: &[u8]) {
@@ -172,4 +202,18 @@ impl FieldCollector {
         self.state = CollectorState::Outside;
         self.text.clear();
     }
+}
+
+/// Text as markup spells it.
+fn escaped(text: &[u8]) -> Vec<u8> {
+    let mut markup = Vec::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'<' => markup.extend_from_slice(b"&lt;"),
+            b'>' => markup.extend_from_slice(b"&gt;"),
+            b'&' => markup.extend_from_slice(b"&amp;"),
+            other => markup.push(*other),
+        }
+    }
+    markup
 }
