@@ -108,7 +108,7 @@ fn files() -> Vec<(FileFormat, String)> {
         ),
         (
             FileFormat::Medline,
-            "\nPMID- 11\nTI  - Tides\nFAU - Lovelace, Ada\nAU  - Lovelace A\nDP  - 2024 Mar 1\nLID - 10.5555/11 [doi]\n\nPMID- 12\nTI  - Harbour\n      lights\n".into(),
+            "\nPMID- 11\nTI  - Tides\nFAU - Lovelace, Ada\nAU  - Lovelace A\nDP  - 2024 Mar 1\nLID - 10.5555/11 [doi]\n\nPMID- 12\nTI  - Harbour lights\nAB  - We measure\n      them.\n".into(),
         ),
         (
             FileFormat::Pubmed,

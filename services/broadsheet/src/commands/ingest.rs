@@ -1,5 +1,6 @@
 //! `ingest`: submits papers from files of any usual format and reports what became of them. `withdraw` takes a paper back.
 
+mod pending;
 mod progress_file;
 mod reading;
 mod report;
@@ -24,7 +25,7 @@ use crate::{ConnectArgs, client};
 use progress_file::ProgressFile;
 use reading::FileReading;
 pub use report::IngestReport;
-use submission::Submission;
+use submission::PaperSubmitter;
 use waiting::FoundPapers;
 pub use waiting::{look_up, seen};
 
@@ -173,7 +174,7 @@ pub async fn submit(
     };
     let begin = job.progress.as_ref().map(ProgressFile::position).unwrap_or_default();
     let reading = FileReading::start(&job, begin, clock);
-    let mut submission = Submission::new(channel, &job, found, clock);
+    let mut submission = PaperSubmitter::new(channel, &job, found, clock);
     let ended = submission.run(reading, job.progress.as_mut(), &mut report).await;
     let ended = match (ended, job.progress) {
         (Ok(()), Some(progress)) => progress.finish(),

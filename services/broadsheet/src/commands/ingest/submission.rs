@@ -4,25 +4,22 @@
 //! submitted again, which does no harm; a paper that the platform could not take is submitted again after a growing pause.
 //! Both end when the platform has taken nothing for longer than the patience.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use common::clock::Clock;
 use common::grpc::ServiceChannel;
 use indicatif::ProgressBar;
-use prost::Message as _;
 use proto::ingest::v1::ingest_service_client::IngestServiceClient;
 use proto::ingest::v1::{
-    PaperSubmission, SubmissionResult, SubmissionStatus, SubmitPapersRequest, SubmitPapersResponse,
-    WithdrawPaperRequest,
+    SubmissionResult, SubmissionStatus, SubmitPapersRequest, SubmitPapersResponse, WithdrawPaperRequest,
 };
-use sources::RecordLocation;
 use sources::files::inputs::FileInput;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::IngestJob;
+use super::pending::{LONGEST_PAUSE, PendingPapers, pause};
 use super::progress_file::{IngestPosition, ProgressFile};
 use super::reading::{FileReading, ReadEvent, ReadRecord, RecordContent};
 use super::report::{IngestReport, RecordOutcome};
@@ -30,50 +27,24 @@ use super::waiting::FoundPapers;
 use crate::error::CommandError;
 use crate::output;
 
-/// Papers without an answer at the same time.
-const MAX_PENDING: usize = 512;
-/// Bytes of them.
-const MAX_PENDING_BYTES: usize = 32 << 20;
-/// Times that one paper is submitted.
-const MAX_ATTEMPTS: u32 = 20;
-/// Pause before a second attempt; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How often the progress is noted.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// Papers on their way.
-pub struct Submission {
+pub struct PaperSubmitter {
     client: IngestServiceClient<ServiceChannel>,
     clock: Clock,
     patience: Duration,
     found: Option<FoundPapers>,
     inputs: Vec<FileInput>,
-    pending: BTreeMap<u64, PendingPaper>,
-    bytes: usize,
-    /// Which of the pending papers are to be sent.
-    unsent: VecDeque<u64>,
-    /// When which of them are to be sent again.
-    paused: BTreeMap<(Instant, u64), ()>,
-    next: u64,
+    pending: PendingPapers,
     /// Where reading is.
     reached: IngestPosition,
     is_read: bool,
-    /// When the platform last took something, or began to be asked.
-    last_taken: Instant,
     last_noted: Instant,
     breaks: u32,
     established: bool,
     bar: ProgressBar,
-}
-
-struct PendingPaper {
-    position: IngestPosition,
-    location: RecordLocation,
-    paper: PaperSubmission,
-    bytes: usize,
-    attempts: u32,
 }
 
 /// A stream of papers and their answers.
@@ -90,7 +61,7 @@ enum StreamEnd {
     Broken(Status),
 }
 
-impl Submission {
+impl PaperSubmitter {
     /// Of a job.
     pub fn new(channel: ServiceChannel, job: &IngestJob, found: Option<FoundPapers>, clock: &Clock) -> Self {
         Self {
@@ -99,14 +70,9 @@ impl Submission {
             patience: job.patience,
             found,
             inputs: job.inputs.clone(),
-            pending: BTreeMap::new(),
-            bytes: 0,
-            unsent: VecDeque::new(),
-            paused: BTreeMap::new(),
-            next: 0,
+            pending: PendingPapers::new(job.patience, clock),
             reached: IngestPosition::default(),
             is_read: false,
-            last_taken: clock.instant(),
             last_noted: clock.instant(),
             breaks: 0,
             established: false,
@@ -157,8 +123,7 @@ impl Submission {
         let (requests, outgoing) = mpsc::channel(64);
         let answers = self.client.submit_papers(ReceiverStream::new(outgoing)).await?;
         self.established = true;
-        self.paused.clear();
-        self.unsent = self.pending.keys().copied().collect();
+        self.pending.send_all_again();
         Ok(PaperStream {
             requests,
             answers: answers.into_inner(),
@@ -173,12 +138,13 @@ impl Submission {
         report: &mut IngestReport,
     ) -> Result<StreamEnd, CommandError> {
         while !(self.is_read && self.pending.is_empty()) {
-            let has_room = !self.is_read && self.has_room();
-            let pause = self.until_due();
+            let is_full = self.found.as_ref().is_some_and(FoundPapers::is_full);
+            let has_room = !self.is_read && !is_full && self.pending.has_room();
+            let pause = self.pending.until_due();
             let is_waiting = self.found.as_ref().is_some_and(FoundPapers::is_waiting);
             tokio::select! {
-                permit = stream.requests.reserve(), if !self.unsent.is_empty() => match permit {
-                    Ok(permit) => if let Some(request) = self.next_request() {
+                permit = stream.requests.reserve(), if self.pending.has_unsent() => match permit {
+                    Ok(permit) => if let Some(request) = self.pending.next_request() {
                         permit.send(request);
                     },
                     // The answers say why nobody listens any more.
@@ -191,7 +157,7 @@ impl Submission {
                     Err(status) => return Ok(StreamEnd::Broken(status)),
                 },
                 () = self.clock.sleep(pause.unwrap_or_default()), if pause.is_some() => {
-                    if !self.resume_due() {
+                    if !self.pending.resume_due() {
                         let silent = format!("no answer for {} s", self.patience.as_secs());
                         return Ok(StreamEnd::Broken(Status::deadline_exceeded(silent)));
                     }
@@ -227,7 +193,7 @@ impl Submission {
                 } = *record;
                 self.reached = position;
                 match content {
-                    RecordContent::Paper(paper) => self.add(position, location, paper),
+                    RecordContent::Paper(paper) => self.pending.add(position, location, paper),
                     RecordContent::Unusable(problem) => report.refuse(position.input, location, problem),
                     RecordContent::Withdrawal(id, reason) => {
                         self.withdraw(id, reason).await?;
@@ -239,105 +205,35 @@ impl Submission {
         Ok(())
     }
 
-    fn add(&mut self, position: IngestPosition, location: RecordLocation, paper: PaperSubmission) {
-        if self.pending.is_empty() {
-            self.last_taken = self.clock.instant();
-        }
-        let pending = PendingPaper {
-            position,
-            location,
-            bytes: paper.encoded_len(),
-            paper,
-            attempts: 0,
-        };
-        self.bytes += pending.bytes;
-        self.pending.insert(self.next, pending);
-        self.unsent.push_back(self.next);
-        self.next += 1;
-    }
-
-    fn has_room(&self) -> bool {
-        let full = self.found.as_ref().is_some_and(FoundPapers::is_full);
-        self.pending.len() < MAX_PENDING && self.bytes < MAX_PENDING_BYTES && !full
-    }
-
-    fn next_request(&mut self) -> Option<SubmitPapersRequest> {
-        let key = self.unsent.pop_front()?;
-        let paper = self.pending.get(&key)?.paper.clone();
-        Some(SubmitPapersRequest {
-            reference: key.to_string(),
-            paper: Some(paper),
-        })
-    }
-
     fn answered(&mut self, answer: SubmitPapersResponse, report: &mut IngestReport) {
-        let key = answer.reference.parse().unwrap_or(u64::MAX);
-        let Some(mut pending) = self.pending.remove(&key) else {
-            return; // a second answer to a paper that was submitted again
+        let SubmitPapersResponse { reference, result } = answer;
+        let Some(pending) = self.pending.take(&reference) else {
+            return;
         };
-        let result = answer.result.unwrap_or_default();
+        let result = result.unwrap_or_default();
         let (input, location) = (pending.position.input, pending.location);
         let outcome = match result.status() {
-            SubmissionStatus::Accepted => RecordOutcome::Accepted,
-            SubmissionStatus::Unchanged => RecordOutcome::Unchanged,
-            SubmissionStatus::Duplicate => RecordOutcome::Duplicate,
-            SubmissionStatus::Rejected => {
-                self.settle(pending.bytes);
-                return report.refuse(input, location, violations(&result));
-            }
+            SubmissionStatus::Accepted => Some(RecordOutcome::Accepted),
+            SubmissionStatus::Unchanged => Some(RecordOutcome::Unchanged),
+            SubmissionStatus::Duplicate => Some(RecordOutcome::Duplicate),
+            SubmissionStatus::Rejected => None,
             SubmissionStatus::Failed | SubmissionStatus::Unspecified => {
-                pending.attempts += 1;
-                if pending.attempts >= MAX_ATTEMPTS || self.is_out_of_patience() {
-                    self.bytes -= pending.bytes;
+                if !self.pending.put_back(&reference, pending) {
                     let fault = "was not accepted because of a fault of the platform";
-                    return report.refuse(input, location, format!("{fault}: {}", result.error));
+                    report.refuse(input, location, format!("{fault}: {}", result.error));
                 }
-                let due = self.clock.instant() + pause(pending.attempts);
-                self.paused.insert((due, key), ());
-                self.pending.insert(key, pending);
                 return;
             }
         };
-        self.settle(pending.bytes);
+        self.pending.note_taken();
+        self.breaks = 0;
+        let Some(outcome) = outcome else {
+            return report.refuse(input, location, violations(&result));
+        };
         report.note(input, outcome);
         if let (Some(found), true) = (&mut self.found, outcome != RecordOutcome::Duplicate) {
             found.add(result.paper_id, result.revision);
         }
-    }
-
-    fn settle(&mut self, bytes: usize) {
-        self.bytes -= bytes;
-        self.last_taken = self.clock.instant();
-        self.breaks = 0;
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        self.clock.elapsed(self.last_taken) > self.patience
-    }
-
-    /// How long until a paper is to be sent again, or the platform has been silent for too long.
-    fn until_due(&self) -> Option<Duration> {
-        if let Some(((due, _), ())) = self.paused.first_key_value() {
-            return Some(due.saturating_duration_since(self.clock.instant()));
-        }
-        let silent = self.clock.elapsed(self.last_taken);
-        (!self.pending.is_empty()).then(|| (self.patience + FIRST_PAUSE).saturating_sub(silent))
-    }
-
-    /// Sends again what is due. False where nothing was.
-    fn resume_due(&mut self) -> bool {
-        let now = self.clock.instant();
-        let mut any = false;
-        while let Some(entry) = self.paused.first_entry() {
-            let (due, key) = *entry.key();
-            if due > now {
-                return true;
-            }
-            entry.remove();
-            self.unsent.push_back(key);
-            any = true;
-        }
-        any
     }
 
     /// Waits before the next attempt at a stream.
@@ -345,10 +241,10 @@ impl Submission {
         if !self.established || !may_pass(status.code()) {
             return Err(status.clone().into());
         }
-        if self.pending.is_empty() {
-            self.last_taken = self.clock.instant();
+        if self.breaks == 0 {
+            self.pending.begin_to_ask();
         }
-        if self.is_out_of_patience() {
+        if self.pending.is_out_of_patience() {
             return Err(CommandError::unavailable(format!(
                 "the platform took no paper for {} s ({}); --patience SECONDS waits longer",
                 self.patience.as_secs(),
@@ -363,9 +259,7 @@ impl Submission {
 
     /// Withdraws a paper that its source has withdrawn; one that is not known need not be.
     async fn withdraw(&mut self, paper_id: String, reason: String) -> Result<(), CommandError> {
-        if self.pending.is_empty() {
-            self.last_taken = self.clock.instant();
-        }
+        self.pending.begin_to_ask();
         let reason = domain::text::one_line(&reason).chars().take(1_000).collect();
         let request = WithdrawPaperRequest { paper_id, reason };
         loop {
@@ -375,16 +269,17 @@ impl Submission {
                 Err(status) => self.pause_after(&status).await?,
             }
         }
-        self.settle(0);
+        self.pending.note_taken();
+        self.breaks = 0;
         Ok(())
     }
 
     /// Everything before this has an answer.
     fn settled(&self) -> IngestPosition {
-        match self.pending.first_key_value() {
-            Some((_, first)) => IngestPosition {
-                records: first.position.records - 1,
-                ..first.position
+        match self.pending.first_position() {
+            Some(first) => IngestPosition {
+                records: first.records - 1,
+                ..first
             },
             None => self.reached,
         }
@@ -457,11 +352,6 @@ fn may_pass(code: Code) -> bool {
             | Code::Aborted
             | Code::DeadlineExceeded
     )
-}
-
-fn pause(attempts: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(10));
-    doubled.min(LONGEST_PAUSE)
 }
 
 fn violations(result: &SubmissionResult) -> String {

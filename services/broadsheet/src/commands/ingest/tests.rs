@@ -23,13 +23,13 @@ use super::*;
 type Behaviour = fn(usize) -> Result<SubmissionStatus, Status>;
 
 /// An ingest service that behaves as a test wants it.
-struct Platform {
+struct IngestStub {
     behaviour: Behaviour,
     submitted: Arc<AtomicUsize>,
 }
 
 #[tonic::async_trait]
-impl IngestService for Platform {
+impl IngestService for IngestStub {
     type SubmitPapersStream = Pin<Box<dyn Stream<Item = Result<SubmitPapersResponse, Status>> + Send>>;
 
     async fn submit_papers(
@@ -78,15 +78,15 @@ impl IngestService for Platform {
 }
 
 /// A run of 20 papers and a withdrawal against a platform.
-struct Run {
+struct IngestRun {
     report: IngestReport,
     ended: Result<(), CommandError>,
     submitted: usize,
 }
 
-async fn run(behaviour: Behaviour, change: impl FnOnce(&mut IngestJob)) -> Run {
+async fn run(behaviour: Behaviour, change: impl FnOnce(&mut IngestJob)) -> IngestRun {
     let submitted = Arc::new(AtomicUsize::new(0));
-    let platform = Platform {
+    let platform = IngestStub {
         behaviour,
         submitted: Arc::clone(&submitted),
     };
@@ -110,7 +110,7 @@ async fn run(behaviour: Behaviour, change: impl FnOnce(&mut IngestJob)) -> Run {
     change(&mut job);
     let channel = grpc::connect(&url, &CallerConfig::default()).expect("a channel");
     let (report, ended) = submit(channel, job, &Clock::system()).await;
-    Run {
+    IngestRun {
         report,
         ended,
         submitted: submitted.load(Ordering::SeqCst),
