@@ -1,5 +1,6 @@
 //! What a file holds, by its beginning. The ending of its name is asked only where the beginning does not tell.
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::FileFormat;
@@ -25,7 +26,10 @@ pub fn detect(head: &[u8], whole: bool, path: &str) -> Result<FileFormat, Source
         None if whole => return Ok(by_name(path).unwrap_or(FileFormat::Jsonl)),
         Some(b'{' | b'[') => Some(json(text, whole)),
         Some(b'<') => Some(xml(text)?),
-        _ => tagged(text).or_else(|| bibtex(text)).or_else(|| table(text)),
+        _ => tagged(text)
+            .or_else(|| bibtex(text))
+            .or_else(|| lines_of_json(text, whole))
+            .or_else(|| table(text)),
     };
     if let Some(format) = by_content {
         return Ok(format);
@@ -150,6 +154,18 @@ fn bibtex(text: &str) -> Option<FileFormat> {
     text.lines().find_map(entry)
 }
 
+/// Lines of JSON behind others that are none.
+fn lines_of_json(text: &str, whole: bool) -> Option<FileFormat> {
+    let is_record = |line: &str| line.starts_with('{') && serde_json::from_str::<IgnoredAny>(line).is_ok();
+    let mut begin = 0;
+    let found = text.split_inclusive('\n').find(|line| {
+        let found = is_record(line);
+        begin += if found { 0 } else { line.len() };
+        found
+    });
+    found.map(|_| json(&text[begin..], whole))
+}
+
 /// A table whose header names a title.
 fn table(text: &str) -> Option<FileFormat> {
     csv::delimiter(text.as_bytes()).map(|_| FileFormat::Csv)
@@ -170,6 +186,7 @@ mod tests {
     fn formats_are_told_by_their_content() {
         for (text, expected) in [
             ("{\"title\":\"T\"}\n{\"title\":\"U\"}\n", "jsonl"),
+            ("log: begun\n{\"title\":\"T\"}\n", "jsonl"),
             ("[{\"id\":\"0704.0001\",\"authors_parsed\":[]}]", "arxiv"),
             (
                 "{\"meta\":{},\"results\":[{\"id\":\"https://openalex.org/W1\"}]}",

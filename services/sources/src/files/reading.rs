@@ -96,14 +96,18 @@ pub fn read(
     };
     sink(FileEvent::Format(format, compression))?;
     let layout = layout::of(head.trim_ascii_start(), whole);
-    let delimiter = csv::delimiter(head).unwrap_or(b',');
+    let delimiter = if format == FileFormat::Csv {
+        csv::delimiter(head)
+    } else {
+        None
+    };
     let mut records = RecordSender::new(options, context, sink);
     let progress = match format {
         FileFormat::Bibtex => entries(input, page, &mut records)?,
         FileFormat::Ris => tagged::parse(input, TagDialect::Ris, page, &mut records)?,
         FileFormat::Medline => tagged::parse(input, TagDialect::Medline, page, &mut records)?,
         FileFormat::Pubmed => pubmed::parse(input, &mut records)?,
-        FileFormat::Csv => csv::parse(input, delimiter, page, &mut records)?,
+        FileFormat::Csv => csv::parse(input, delimiter.unwrap_or(b','), page, &mut records)?,
         format => json::parse(input, format, layout, page, &mut records)?,
     };
     Ok(FileSummary {
