@@ -155,6 +155,10 @@ fuzz-parsers seconds="60":
 bench-parsers:
     cargo bench --locked -p sources --bench parsers
 
+# Benchmark reading files of papers on one core: 100,000 lines of the arXiv snapshot, and every other format.
+bench-files:
+    cargo run --release --locked -p sources --example bench_files
+
 # Attack a running platform the way strangers on the internet would; the last line counts the attacks that were held off.
 attacks:
     tests/tools/attacks

@@ -29,7 +29,7 @@ use crate::error::CommandError;
 /// A command to a running platform.
 #[derive(Subcommand)]
 pub enum ClientCommand {
-    /// Submit papers from a file of JSON lines
+    /// Submit papers from files of any usual format
     Ingest {
         #[command(flatten)]
         connect: ConnectArgs,

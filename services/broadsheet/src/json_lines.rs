@@ -1,6 +1,5 @@
-//! Papers as JSON lines: what a line may hold, and what is wrong with one that cannot be read.
-//!
-//! Whether a paper is acceptable is for ingest to decide.
+//! Lines of any length in bounded memory, and the dates in them: what the imports of counts, subscribers and judged data
+//! sets share. Papers are read by `sources::files`.
 
 use std::io::BufRead;
 
@@ -8,8 +7,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use proto::convert::to_wire_time;
-use proto::ingest::v1::PaperSubmission;
-use serde::Deserialize;
 
 /// Longest line in bytes; a longer one is neither kept nor parsed. A message of the bus or of gRPC holds no more.
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
@@ -35,91 +32,6 @@ pub fn next(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bo
             return Ok(true);
         }
     }
-}
-
-/// One line. Unknown fields are ignored, so that files of other programs can be read.
-#[derive(Deserialize)]
-struct PaperLine {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    title: String,
-    #[serde(default, alias = "summary")]
-    r#abstract: String,
-    #[serde(default)]
-    authors: Vec<AuthorField>,
-    #[serde(default)]
-    categories: CategoriesField,
-    #[serde(default, alias = "date", alias = "published_time")]
-    published: String,
-    #[serde(default, alias = "updated_time")]
-    updated: String,
-    #[serde(default)]
-    url: String,
-    #[serde(default)]
-    pdf_url: String,
-    #[serde(default)]
-    code_url: String,
-    #[serde(default)]
-    source: String,
-    #[serde(default)]
-    language: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AuthorField {
-    Name(String),
-    Object { name: String },
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum CategoriesField {
-    List(Vec<String>),
-    Words(String),
-}
-
-impl Default for CategoriesField {
-    fn default() -> Self {
-        Self::List(Vec::new())
-    }
-}
-
-/// Reads one line.
-///
-/// # Errors
-/// What is wrong with it, as the predicate of a sentence.
-pub fn parse(line: &[u8]) -> Result<PaperSubmission, String> {
-    if line.len() > MAX_LINE_BYTES {
-        return Err(format!(
-            "is longer than {MAX_LINE_BYTES} bytes, the most a paper may have"
-        ));
-    }
-    let line: PaperLine = serde_json::from_slice(line).map_err(|error| format!("is not a paper in JSON: {error}"))?;
-    Ok(PaperSubmission {
-        id: line.id,
-        title: line.title,
-        r#abstract: line.r#abstract,
-        authors: line
-            .authors
-            .into_iter()
-            .map(|author| match author {
-                AuthorField::Name(name) | AuthorField::Object { name } => name,
-            })
-            .collect(),
-        categories: match line.categories {
-            CategoriesField::List(list) => list,
-            CategoriesField::Words(words) => words.split_whitespace().map(str::to_owned).collect(),
-        },
-        published_time: date("published", &line.published)?,
-        updated_time: date("updated", &line.updated)?,
-        url: line.url,
-        pdf_url: line.pdf_url,
-        code_url: line.code_url,
-        source: line.source,
-        language: line.language,
-    })
 }
 
 /// A time in RFC 3339, or a day, which begins at midnight UTC.
@@ -151,26 +63,5 @@ mod tests {
             lengths.push(line.len());
         }
         assert_eq!(lengths, [1, 0, MAX_LINE_BYTES + 1, 4]);
-        assert!(parse(&long).expect_err("too long").contains("2097152 bytes"));
-    }
-
-    #[test]
-    fn usual_spellings_are_read() {
-        let line = br#"{"id":"x","title":"T","abstract":"A","authors":["Ada",{"name":"Bob"}],"categories":"cs.CL cs.AI","date":"2026-03-01","other":1}"#;
-        let paper = parse(line).expect("a paper");
-        assert_eq!(paper.authors, ["Ada", "Bob"]);
-        assert_eq!(paper.categories, ["cs.CL", "cs.AI"]);
-        assert_eq!(paper.published_time.expect("a date").seconds, 1_772_323_200);
-    }
-
-    #[test]
-    fn an_unreadable_line_is_refused_with_its_fault() {
-        assert!(parse(b"{").expect_err("broken").contains("is not a paper in JSON"));
-        assert!(parse(br#"{"title":3}"#).expect_err("a number").contains("invalid type"));
-        assert!(
-            parse(br#"{"title":"T","published":"soon"}"#)
-                .expect_err("no date")
-                .contains("published is \"soon\"")
-        );
     }
 }

@@ -1,11 +1,9 @@
 //! The whole platform in one process, and the command line.
 //!
 //! Client commands speak gRPC to a running platform; nothing here touches a store, a stream or a mail server directly.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line talks to people"
-)]
+
+#[macro_use]
+mod printing;
 
 mod client;
 mod commands;

@@ -221,7 +221,7 @@ fn author(value: &Value) -> String {
 }
 
 /// `date-time` where there is one, else one to three `date-parts`, of which any may be null.
-fn date_of(value: &Value, pointer: &str) -> Option<Timestamp> {
+pub fn date_of(value: &Value, pointer: &str) -> Option<Timestamp> {
     let value = value.pointer(pointer)?;
     if let Some(moment) = date(value, "/date-time") {
         return Some(moment);

@@ -76,6 +76,9 @@ pub enum CursorPosition {
         file: u64,
         /// From 0.
         byte: u64,
+        /// Which file that was, because their number changes when a folder does.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        path: String,
     },
     /// At a page of a day.
     Day {

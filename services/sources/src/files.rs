@@ -1,46 +1,60 @@
-//! Files: JSON Lines, BibTeX, or CSV with a header.
+//! Files of papers: JSON in the shapes that people have, BibTeX, RIS, MEDLINE, PubMed XML, CSV and TSV; plain or packed.
 //!
-//! Terms: yours. Cursor: the file and the byte where the next page begins, and the size and modification time of each file
-//! that was read; a file that has changed is read again, which costs ingest little.
+//! Terms: yours. Cursor: the file and the byte of its unpacked text where the next page begins, and the size and modification
+//! time of each file that was read; a file that has changed is read again, which costs ingest little. JSON that is no lines
+//! and what comes from a URL is one page.
 //!
 //! Fields: `mapping` says which column or key (`a.b` for nested ones) holds which field; a field it leaves out is read
-//! from its own name. BibTeX has fixed names. Authors may be a list, or one text separated by `;` or ` and `.
+//! from its usual names ([`meaning`]). `broadsheet ingest` reads the same way.
+
+mod compression;
+mod csl;
+mod csv;
+mod detection;
+mod fields;
+mod head;
+pub mod inputs;
+mod json;
+mod layout;
+mod lines;
+mod loose;
+mod meaning;
+mod pubmed;
+mod reading;
+mod records;
+mod source;
+mod tagged;
+mod unread;
 
 pub mod bibtex;
-pub mod csv;
-pub mod fields;
-pub mod jsonl;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::time::{Duration, UNIX_EPOCH};
 
-use async_trait::async_trait;
-use common::clock::Clock;
 use serde::{Deserialize, Serialize};
 
 use crate::checks::{check_choice, check_not_empty, check_number};
-use crate::cursor::{Cursor, CursorError, CursorPosition, DateRange, Validator};
-use crate::draft::PageContext;
-use crate::error::SourceError;
-use crate::fetching::read_blocking;
-use crate::interpretation::Sink;
-use crate::kind::SourceKind;
-use crate::source::{ChangeStatus, ItemSender, PageSummary, RecordCounts, Source};
+
+pub use compression::{Compression, UnpackLimits};
+pub use reading::{FileEvent, FileOptions, FilePage, FileProgress, FileSink, FileSummary, read};
+pub use source::FilesSource;
+pub use unread::UnreadFields;
 
 /// Settings of kind `files`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FilesSettings {
-    /// Paths of the files. Required.
+    /// Paths of files and folders, and URLs. Required.
     pub paths: Vec<String>,
-    /// `jsonl`, `bibtex`, `csv`, or `auto` to go by the ending of the name.
+    /// The format of all of them, or `auto` to go by their content.
     pub format: String,
     /// Field of a paper to column or key.
     pub mapping: BTreeMap<String, String>,
     /// Records a page.
     pub page_size: u32,
+    /// The most bytes that a packed file may unpack to.
+    pub max_unpacked_bytes: u64,
+    /// The most bytes that a packed file may unpack to for each of its own; the first 64 MiB are allowed in any case.
+    pub max_unpacked_ratio: u64,
 }
 
 /// The fields that a mapping may name.
@@ -67,6 +81,8 @@ impl Default for FilesSettings {
             format: "auto".into(),
             mapping: BTreeMap::new(),
             page_size: 1_000,
+            max_unpacked_bytes: UnpackLimits::default().bytes,
+            max_unpacked_ratio: UnpackLimits::default().ratio,
         }
     }
 }
@@ -74,186 +90,115 @@ impl Default for FilesSettings {
 impl FilesSettings {
     pub(crate) fn check(&self) -> Result<(), String> {
         check_not_empty("paths", &self.paths)?;
-        check_choice("format", &self.format, &["auto", "jsonl", "bibtex", "csv"])?;
+        let formats: Vec<&str> = std::iter::once("auto")
+            .chain(FileFormat::ALL.map(FileFormat::as_str))
+            .collect();
+        check_choice("format", &self.format, &formats)?;
         for field in self.mapping.keys() {
             check_choice("mapping", field, &FIELDS)?;
         }
-        check_number("page_size", self.page_size, 1..=100_000)
+        check_number("page_size", self.page_size, 1..=100_000)?;
+        check_number("max_unpacked_bytes", self.max_unpacked_bytes, 1..=1 << 50)?;
+        check_number("max_unpacked_ratio", self.max_unpacked_ratio, 1..=1_000_000)
+    }
+
+    fn options(&self) -> FileOptions {
+        FileOptions {
+            format: FileFormat::parse(&self.format),
+            mapping: self.mapping.clone(),
+            limits: UnpackLimits {
+                bytes: self.max_unpacked_bytes,
+                ratio: self.max_unpacked_ratio,
+            },
+            own_source: false,
+        }
     }
 }
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
-    /// One JSON object a line.
+    /// JSON with the usual names, or those of the mapping.
     Jsonl,
+    /// The metadata snapshot of arXiv.
+    ArxivSnapshot,
+    /// Semantic Scholar, from its API or its bulk data.
+    SemanticScholar,
+    /// Works of OpenAlex.
+    Openalex,
+    /// Works of Crossref.
+    Crossref,
+    /// Hugging Face daily papers.
+    Huggingface,
+    /// CSL-JSON.
+    Csl,
     /// BibTeX.
     Bibtex,
-    /// CSV with a header.
+    /// RIS.
+    Ris,
+    /// MEDLINE, as PubMed saves it.
+    Medline,
+    /// XML of PubMed.
+    Pubmed,
+    /// CSV or TSV with a header.
     Csv,
 }
 
 impl FileFormat {
-    /// By the settings, or by the extension of the name.
-    fn of(settings: &str, path: &str) -> Option<Self> {
-        let name = match settings {
-            "auto" => path.rsplit('.').next()?.to_ascii_lowercase(),
-            other => other.to_owned(),
-        };
-        match name.as_str() {
-            "jsonl" | "ndjson" | "json" => Some(Self::Jsonl),
-            "bib" | "bibtex" => Some(Self::Bibtex),
-            "csv" => Some(Self::Csv),
-            _ => None,
-        }
-    }
-}
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Jsonl,
+        Self::ArxivSnapshot,
+        Self::SemanticScholar,
+        Self::Openalex,
+        Self::Crossref,
+        Self::Huggingface,
+        Self::Csl,
+        Self::Bibtex,
+        Self::Ris,
+        Self::Medline,
+        Self::Pubmed,
+        Self::Csv,
+    ];
 
-/// Where reading of a file stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileProgress {
-    /// After a page; the next one begins at this byte.
-    More(u64),
-    /// At the end of the file.
-    Finished,
-}
-
-/// Files.
-pub struct FilesSource {
-    name: String,
-    settings: FilesSettings,
-    clock: Clock,
-}
-
-impl FilesSource {
-    /// By its settings. The clock tells when a page was read.
-    pub fn new(name: &str, settings: &FilesSettings, clock: &Clock) -> Self {
-        Self {
-            name: name.to_owned(),
-            settings: settings.clone(),
-            clock: clock.clone(),
+    /// As it is written in settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::ArxivSnapshot => "arxiv",
+            Self::SemanticScholar => "semantic_scholar",
+            Self::Openalex => "openalex",
+            Self::Crossref => "crossref",
+            Self::Huggingface => "huggingface",
+            Self::Csl => "csl",
+            Self::Bibtex => "bibtex",
+            Self::Ris => "ris",
+            Self::Medline => "medline",
+            Self::Pubmed => "pubmed",
+            Self::Csv => "csv",
         }
     }
 
-    /// The page after which the next file follows or the round ends.
-    fn summary(&self, mut next: Cursor, file: u64, counts: RecordCounts, change: ChangeStatus) -> PageSummary {
-        next.pass.pages += 1;
-        next.pass.records += counts.records();
-        let file = file + 1;
-        if file >= self.settings.paths.len() as u64 {
-            return PageSummary::end_of_round(next, Duration::ZERO, counts, change);
+    /// For people.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Jsonl => "papers in JSON",
+            Self::ArxivSnapshot => "the metadata snapshot of arXiv",
+            Self::SemanticScholar => "papers of Semantic Scholar",
+            Self::Openalex => "works of OpenAlex",
+            Self::Crossref => "works of Crossref",
+            Self::Huggingface => "Hugging Face daily papers",
+            Self::Csl => "CSL-JSON",
+            Self::Bibtex => "BibTeX",
+            Self::Ris => "RIS",
+            Self::Medline => "MEDLINE",
+            Self::Pubmed => "PubMed XML",
+            Self::Csv => "a table (CSV or TSV)",
         }
-        next.position = CursorPosition::Byte { file, byte: 0 };
-        PageSummary::more(next, counts, change)
     }
 
-    /// What reads a page of a file from a byte on.
-    fn parser(
-        &self,
-        path: &str,
-        byte: u64,
-    ) -> Result<
-        impl FnOnce(BufReader<File>, &mut Sink<'_>) -> Result<FileProgress, SourceError> + Send + 'static,
-        SourceError,
-    > {
-        let format = FileFormat::of(&self.settings.format, path).ok_or_else(|| SourceError::File {
-            path: path.to_owned(),
-            cause: "its name ends in none of .jsonl, .bib and .csv, and no format is set".into(),
-        })?;
-        let context = PageContext::new(&self.name, SourceKind::Files, self.clock.now());
-        let mapping = self.settings.mapping.clone();
-        let most = u64::from(self.settings.page_size);
-        Ok(move |file: BufReader<File>, sink: &mut Sink<'_>| parse(format, file, byte, most, &mapping, &context, sink))
+    /// The format of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
     }
-}
-
-/// Reads at most `most` records of a file from a byte on.
-///
-/// # Errors
-/// A file that cannot be read, and what `sink` answers.
-pub fn parse(
-    format: FileFormat,
-    file: impl BufRead,
-    byte: u64,
-    most: u64,
-    mapping: &BTreeMap<String, String>,
-    context: &PageContext,
-    sink: &mut Sink<'_>,
-) -> Result<FileProgress, SourceError> {
-    match format {
-        FileFormat::Jsonl => jsonl::parse(file, byte, most, mapping, context, sink),
-        FileFormat::Bibtex => bibtex::parse(file, byte, most, context, sink),
-        FileFormat::Csv => csv::parse(file, byte, most, mapping, context, sink),
-    }
-}
-
-#[async_trait]
-impl Source for FilesSource {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn kind(&self) -> SourceKind {
-        SourceKind::Files
-    }
-
-    fn begin(&self, range: DateRange) -> Result<Cursor, CursorError> {
-        if range.until.is_some() {
-            let why = "files are read whole and cannot be asked for a range of dates";
-            return Err(CursorError::Range(why.into()));
-        }
-        Cursor::start(SourceKind::Files, DateRange::default())
-    }
-
-    async fn fetch(&self, cursor: &Cursor, items: ItemSender) -> Result<PageSummary, SourceError> {
-        cursor.expect(SourceKind::Files)?;
-        let (number, byte) = match &cursor.position {
-            CursorPosition::Start => (0, 0),
-            CursorPosition::Byte { file, byte } => (*file, *byte),
-            other => return Err(other.unexpected().into()),
-        };
-        let mut next = cursor.clone();
-        next.validators.retain(|path, _| self.settings.paths.contains(path));
-        let unchanged = |next| self.summary(next, number, RecordCounts::default(), ChangeStatus::Unchanged);
-        let path = usize::try_from(number)
-            .ok()
-            .and_then(|number| self.settings.paths.get(number));
-        let Some(path) = path else {
-            return Ok(unchanged(next));
-        };
-        let (file, validator) = open(path).map_err(|error| SourceError::File {
-            path: path.clone(),
-            cause: error.to_string(),
-        })?;
-        if byte == 0 && cursor.validators.get(path) == Some(&validator) {
-            return Ok(unchanged(next));
-        }
-        let file = BufReader::with_capacity(64 << 10, file);
-        let (progress, counts) = read_blocking(file, items, self.parser(path, byte)?).await?;
-        if let FileProgress::More(byte) = progress {
-            next.pass.pages += 1;
-            next.pass.records += counts.records();
-            next.position = CursorPosition::Byte { file: number, byte };
-            return Ok(PageSummary::more(next, counts, ChangeStatus::Changed));
-        }
-        next.set_validator(path, Some(validator));
-        Ok(self.summary(next, number, counts, ChangeStatus::Changed))
-    }
-}
-
-/// A file, with its size and modification time as what tells whether it has changed.
-fn open(path: &str) -> io::Result<(File, Validator)> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let modified = metadata.modified().ok();
-    let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let validator = Validator {
-        etag: Some(format!(
-            "{}-{}",
-            metadata.len(),
-            modified.unwrap_or_default().as_nanos()
-        )),
-        last_modified: None,
-    };
-    Ok((file, validator))
 }

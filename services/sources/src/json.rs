@@ -76,8 +76,7 @@ pub fn parse<R: Read>(
         }
         ScanEvent::TooLong(start, location) => {
             summary.records += 1;
-            let reason = format!("the record has more than {MAX_ELEMENT_BYTES} bytes");
-            sink(quarantined(reason, location, String::new(), None, &lenient(start)))
+            sink(too_long(start, location))
         }
         ScanEvent::Element(json, location) => {
             summary.records += 1;
@@ -87,22 +86,28 @@ pub fn parse<R: Read>(
                 Err(error) => Interpretation::unreadable(format!("the record is no JSON: {error}")),
             };
             summary.newest = summary.newest.max(interpretation.datestamp());
-            send(interpretation, &text, location, context, sink)
+            send(interpretation, || text.to_string(), location, context, sink)
         }
     })?;
     Ok(summary)
 }
 
+/// What becomes of an element that is too long; `start` is its beginning.
+pub fn too_long(start: &[u8], location: RecordLocation) -> PageItem {
+    let reason = format!("the record has more than {MAX_ELEMENT_BYTES} bytes");
+    quarantined(reason, location, String::new(), None, &lenient(start))
+}
+
 /// Sends the item of an element, and after a paper its signals.
-fn send(
+pub fn send(
     mut interpretation: Interpretation,
-    text: &str,
+    excerpt: impl FnOnce() -> String,
     location: RecordLocation,
     context: &PageContext,
     sink: &mut Sink<'_>,
 ) -> Result<(), SourceError> {
     let counted = interpretation.take_signals();
-    let Some(item) = interpretation.into_item(context, location, || text.to_owned()) else {
+    let Some(item) = interpretation.into_item(context, location, excerpt) else {
         return Ok(());
     };
     let signals = signals(&item, &counted, context);

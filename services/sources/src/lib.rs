@@ -43,10 +43,11 @@ mod xml;
 
 pub use config::{DEFAULTS, KindSettings, SourceConfig, SourceConfigError};
 pub use cursor::{Cursor, CursorError, CursorPosition, DateRange};
+pub use draft::PageContext;
 pub use error::{Remedy, SourceError};
 pub use http::{HostRule, HttpConfig, HttpError, SourceClient};
 pub use kind::SourceKind;
-pub use record::{PageItem, QuarantinedRecord, Signal, SignalKind, Withdrawal};
+pub use record::{PageItem, QuarantinedRecord, RecordLocation, Signal, SignalKind, Withdrawal};
 pub use registry::build;
 pub use source::{
     ChangeStatus, ItemReader, ItemSender, NextFetch, PageSummary, RecordCounts, Source, look_up, read_page,

@@ -1,7 +1,6 @@
 //! Every parser by the name of its format: pure, from bytes to items. For tests, benchmarks and fuzzing.
 
-use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
+use std::io::Read;
 
 use domain::merging::Provider;
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use crate::arxiv::metadata::ArxivMetadata;
 use crate::draft::PageContext;
 use crate::error::SourceError;
-use crate::files::FileFormat;
+use crate::files::{FileEvent, FileFormat, FileOptions, FilePage};
 use crate::interpretation::{Interpretation, Sink};
 use crate::json;
 use crate::oai::dublin_core::DublinCore;
@@ -44,17 +43,19 @@ pub enum PageFormat {
     Huggingface,
     /// XML of the ACL Anthology.
     Acl,
-    /// JSON Lines.
+    /// JSON with the usual names.
     Jsonl,
     /// BibTeX.
     Bibtex,
     /// CSV.
     Csv,
+    /// A file of any format, known by its content.
+    File,
 }
 
 impl PageFormat {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ArxivOai,
         Self::ArxivAtom,
         Self::ArxivAnnounced,
@@ -69,6 +70,7 @@ impl PageFormat {
         Self::Jsonl,
         Self::Bibtex,
         Self::Csv,
+        Self::File,
     ];
 }
 
@@ -132,9 +134,10 @@ fn read<R: Read>(format: PageFormat, input: R, now: Timestamp, sink: &mut Sink<'
             list(huggingface::LAYOUT, interpret, input, sink)
         }
         PageFormat::Acl => acl::volumes::parse(input, None, &context, sink).map(|volumes| volumes.records),
-        PageFormat::Jsonl => read_file(FileFormat::Jsonl, input, &context, sink),
-        PageFormat::Bibtex => read_file(FileFormat::Bibtex, input, &context, sink),
-        PageFormat::Csv => read_file(FileFormat::Csv, input, &context, sink),
+        PageFormat::Jsonl => read_file(Some(FileFormat::Jsonl), input, &context, sink),
+        PageFormat::Bibtex => read_file(Some(FileFormat::Bibtex), input, &context, sink),
+        PageFormat::Csv => read_file(Some(FileFormat::Csv), input, &context, sink),
+        PageFormat::File => read_file(None, input, &context, sink),
     }
 }
 
@@ -149,19 +152,18 @@ fn read_oai<R: Read, M: MetadataHandler>(
 
 /// Files skip no records.
 fn read_file<R: Read>(
-    format: FileFormat,
+    format: Option<FileFormat>,
     input: R,
     context: &PageContext,
     sink: &mut Sink<'_>,
 ) -> Result<u64, SourceError> {
-    files::parse(
+    let options = FileOptions {
         format,
-        BufReader::new(input),
-        0,
-        u64::MAX,
-        &BTreeMap::new(),
-        context,
-        sink,
-    )
-    .map(|_| 0)
+        ..FileOptions::default()
+    };
+    let mut items = |event| match event {
+        FileEvent::Item(_, item) => sink(item),
+        FileEvent::Format(..) => Ok(()),
+    };
+    files::read(input, "", FilePage::WHOLE, &options, context, &mut items).map(|_| 0)
 }

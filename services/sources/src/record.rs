@@ -84,4 +84,6 @@ pub struct RecordLocation {
     pub record: u64,
     /// Its first byte in the page as read (decompressed, in UTF-8).
     pub byte: u64,
+    /// Its first line, from 1; 0 where lines are not counted.
+    pub line: u64,
 }

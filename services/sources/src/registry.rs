@@ -27,6 +27,6 @@ pub fn build(config: &SourceConfig, client: &SourceClient) -> Arc<dyn Source> {
         KindSettings::Acl(settings) => Arc::new(AclSource::new(name, settings, client)),
         KindSettings::Oai(settings) => Arc::new(OaiSource::new(name, settings, client)),
         KindSettings::Feed(settings) => Arc::new(FeedSource::new(name, settings, client)),
-        KindSettings::Files(settings) => Arc::new(FilesSource::new(name, settings, client.clock())),
+        KindSettings::Files(settings) => Arc::new(FilesSource::new(name, settings, client)),
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! Fields: `externalIds` holds `ArXiv`, `DOI`, `PubMed`, `ACL`; `data` is left out where nothing was found;
 //! `citationCount` is a signal. Texts are taken over from publishers and preprint servers alike: markup
-//! was left in some, and in others tags are words.
+//! was left in some, and in others tags are words. The bulk data writes the same names in lower case, and has `corpusid`
+//! instead of `paperId`.
 
 use domain::LinkKind;
 use domain::merging::Scheme;
@@ -127,18 +128,23 @@ pub fn interpret(value: &Value) -> Interpretation {
     let id = text(value, "/paperId");
     id.clone_into(&mut draft.native_id);
     draft.identify(Scheme::SemanticScholar, id);
-    let external = [
-        (Scheme::Arxiv, "/externalIds/ArXiv"),
-        (Scheme::Doi, "/externalIds/DOI"),
-        (Scheme::Pubmed, "/externalIds/PubMed"),
-        (Scheme::Pmc, "/externalIds/PubMedCentral"),
-        (Scheme::Acl, "/externalIds/ACL"),
+    let external = value.get("externalIds").or_else(|| value.get("externalids"));
+    let schemes = [
+        (Scheme::Arxiv, "/ArXiv"),
+        (Scheme::Doi, "/DOI"),
+        (Scheme::Pubmed, "/PubMed"),
+        (Scheme::Pmc, "/PubMedCentral"),
+        (Scheme::Acl, "/ACL"),
     ];
-    for (scheme, pointer) in external {
-        draft.identify(scheme, text(value, pointer));
+    for (scheme, pointer) in schemes {
+        draft.identify(scheme, external.map_or("", |ids| text(ids, pointer)));
     }
+    let corpus = number_at(value, "/corpusid").or_else(|| number_at(value, "/corpusId"));
     if draft.identifiers.is_empty() {
-        return Interpretation::unusable(draft, "paperId is missing");
+        let Some(corpus) = corpus else {
+            return Interpretation::unusable(draft, "paperId is missing");
+        };
+        draft.native_id = format!("CorpusID:{corpus}");
     }
     draft.formats = TextFormats::all(TextFormat::Mixed);
     text(value, "/title").clone_into(&mut draft.title);
@@ -153,11 +159,19 @@ pub fn interpret(value: &Value) -> Interpretation {
         .map(str::to_owned)
         .collect();
     let year = || number_at(value, "/year").and_then(|year| crate::dates::parse(&year.to_string()));
-    draft.published = date(value, "/publicationDate").or_else(year);
+    let fields = list(value, "/s2fieldsofstudy")
+        .iter()
+        .chain(list(value, "/s2FieldsOfStudy"));
+    draft
+        .categories
+        .extend(fields.map(|field| text(field, "/category").to_owned()));
+    let day = date(value, "/publicationDate").or_else(|| date(value, "/publicationdate"));
+    draft.published = day.or_else(year);
     draft.datestamp = draft.published;
     draft.link(LinkKind::Abstract, text(value, "/url"));
     draft.link(LinkKind::Pdf, text(value, "/openAccessPdf/url"));
-    let citations = number_at(value, "/citationCount").map(|count| (SignalKind::Citations, count));
+    let citations = number_at(value, "/citationCount").or_else(|| number_at(value, "/citationcount"));
+    let citations = citations.map(|count| (SignalKind::Citations, count));
     draft.signals.extend(citations);
     Interpretation::paper(draft)
 }

@@ -1,17 +1,17 @@
 //! `demo`: papers from a file to an inbox, on a platform started for it.
 
-use std::io::Read;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use common::clock::Clock;
 use common::grpc::ServiceChannel;
 use proto::subscriptions::v1::{Consent, Interest, SubscribeRequest};
 
+use crate::StartArgs;
+use crate::commands::ingest::IngestJob;
 use crate::commands::{digest, ingest, search, subscribe, up};
 use crate::error::CommandError;
 use crate::platform::Platform;
-use crate::{StartArgs, output};
 
 const SAMPLE: &[u8] = include_bytes!("../../sample/papers.jsonl");
 const READER: &str = "reader@example.org";
@@ -20,17 +20,16 @@ const QUERY: &str = "robust learning with little data";
 
 /// Shows what the platform does.
 pub async fn run(start: &StartArgs, papers: Option<PathBuf>, once: bool, clock: Clock) -> Result<(), CommandError> {
-    let reader: Box<dyn Read + Send> = match &papers {
-        Some(file) => ingest::open(file)?,
-        None => Box::new(SAMPLE),
-    };
+    let source = if papers.is_some() { "file" } else { "sample" };
+    let mut sample = tempfile::NamedTempFile::new().map_err(CommandError::other)?;
+    sample.write_all(SAMPLE).map_err(CommandError::other)?;
+    let job = IngestJob::of_file(papers.unwrap_or_else(|| sample.path().to_owned()), source);
     println!("Starting the platform; the first start fetches servers and model …");
     // The command prints what happens; the log is for what goes wrong.
     let platform = Platform::start(start, "warn", clock.clone()).await?;
     up::announce(&platform);
     let channel = platform.channel()?;
-    let source = if papers.is_some() { "file" } else { "sample" };
-    let result = show(channel, reader, source, &clock).await;
+    let result = show(channel, job, &clock).await;
     if once || result.is_err() {
         platform.stop.cancel();
     } else {
@@ -40,18 +39,14 @@ pub async fn run(start: &StartArgs, papers: Option<PathBuf>, once: bool, clock: 
     result
 }
 
-async fn show(
-    channel: ServiceChannel,
-    reader: Box<dyn Read + Send>,
-    source: &str,
-    clock: &Clock,
-) -> Result<(), CommandError> {
+async fn show(channel: ServiceChannel, job: IngestJob, clock: &Clock) -> Result<(), CommandError> {
     let begun = clock.instant();
-    let watch = ingest::watch(channel.clone()).await?;
-    let report = ingest::submit(channel.clone(), reader, source).await?;
-    output::print_refused(&report.refused);
-    ingest::wait(channel.clone(), watch, &report, Duration::from_mins(2), clock).await?;
-    let count = report.accepted.len() + report.unchanged.len();
+    let (report, ended) = ingest::submit(channel.clone(), job, clock).await;
+    for refusal in report.refusals() {
+        eprintln!("{refusal}");
+    }
+    ended?;
+    let count = report.known();
     println!(
         "\n{count} papers can be found, {:.1} s after they were submitted.",
         clock.elapsed(begun).as_secs_f64()

@@ -1,7 +1,5 @@
 //! `broadsheet nats`: what nats-server has to be told about the platform. It asks no platform and no server.
 
-use std::io::Write as _;
-
 use clap::{Subcommand, ValueEnum};
 use common::permissions;
 
@@ -39,7 +37,6 @@ pub fn run(command: &NatsCommand) -> Result<(), CommandError> {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(CommandError::other)
+    print!("{text}");
+    Ok(())
 }

@@ -77,6 +77,22 @@ impl<R: Read> ListScanner<R> {
         }
     }
 
+    /// Takes the document as values that follow one another without a list around them.
+    ///
+    /// # Errors
+    /// Something between two values, a document that ends too early, and what `handler` answers.
+    pub fn run_values(mut self, handler: &mut ScanHandler<'_>) -> Result<(), SourceError> {
+        while let Some(next) = self.peek()? {
+            if next == b',' {
+                self.expect(b',')?;
+                continue;
+            }
+            self.record += 1;
+            self.element(handler)?;
+        }
+        Ok(())
+    }
+
     /// A value on the way to the list, or the list itself.
     fn descend(&mut self, path: &str, depth: usize, handler: &mut ScanHandler<'_>) -> Result<(), SourceError> {
         match (self.peek()?, self.list.get(depth)) {
@@ -124,21 +140,26 @@ impl<R: Read> ListScanner<R> {
         loop {
             self.record += 1;
             self.peek()?;
-            let location = RecordLocation {
-                record: self.record,
-                byte: self.byte,
-            };
-            self.buffer.clear();
-            match self.read_value(MAX_ELEMENT_BYTES)? {
-                Extent::Whole => handler(ScanEvent::Element(&self.buffer, location))?,
-                Extent::Clipped => {
-                    let end = self.buffer.len().min(QuarantinedRecord::EXCERPT_BYTES);
-                    handler(ScanEvent::TooLong(&self.buffer[..end], location))?;
-                }
-            }
+            self.element(handler)?;
             match self.peek()? {
                 Some(b',') => self.expect(b',')?,
                 _ => return self.expect(b']'),
+            }
+        }
+    }
+
+    fn element(&mut self, handler: &mut ScanHandler<'_>) -> Result<(), SourceError> {
+        let location = RecordLocation {
+            record: self.record,
+            byte: self.byte,
+            line: 0,
+        };
+        self.buffer.clear();
+        match self.read_value(MAX_ELEMENT_BYTES)? {
+            Extent::Whole => handler(ScanEvent::Element(&self.buffer, location)),
+            Extent::Clipped => {
+                let end = self.buffer.len().min(QuarantinedRecord::EXCERPT_BYTES);
+                handler(ScanEvent::TooLong(&self.buffer[..end], location))
             }
         }
     }
@@ -317,7 +338,7 @@ fn not_json(expected: &'static str, found: String) -> SourceError {
 }
 
 /// What came in the location of JSON: an HTML page by its title, else its first words.
-fn described(start: &str) -> String {
+pub fn described(start: &str) -> String {
     let lower = start.to_ascii_lowercase();
     if let Some(title) = lower.find("<title>").map(|at| at + "<title>".len()) {
         let end = lower[title..].find('<').map_or(start.len(), |length| title + length);

@@ -215,9 +215,10 @@ async fn wait(
     while !waiting.is_empty() {
         let before = waiting.len();
         match clock.timeout(LOOK_UP_AFTER, watch.next()).await {
-            Some(paper) => seen(&mut waiting, &paper?, &bar),
-            None => look_up(channel.clone(), &mut waiting, &bar).await?,
+            Some(paper) => seen(&mut waiting, &paper?),
+            None => look_up(channel.clone(), &mut waiting).await?,
         }
+        bar.inc((before - waiting.len()) as u64);
         if waiting.len() < before {
             last_progress = clock.instant();
         } else if clock.elapsed(last_progress) > PATIENCE {
