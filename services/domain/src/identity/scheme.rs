@@ -77,11 +77,10 @@ impl Scheme {
             Self::Arxiv => "it looks like 2402.14776 or hep-th/9901001",
             Self::Doi => "it looks like 10.1145/3292500",
             Self::Acl => "it looks like 2024.acl-long.1 or P19-1001",
-            Self::Pubmed => "it is a number",
+            Self::Pubmed | Self::CorpusId => "it is a number",
             Self::Pmc => "it looks like PMC3531190",
             Self::OpenAlex => "it looks like W2741809807",
             Self::SemanticScholar => "it has 40 hexadecimal digits",
-            Self::CorpusId => "it is a number",
             Self::Isbn => "it has 10 or 13 digits, of which the last is a check digit",
         }
     }

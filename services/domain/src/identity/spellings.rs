@@ -23,30 +23,30 @@ const MAX_DEPTH: usize = 3;
 const MAX_SEGMENTS: usize = 8;
 
 /// A name in front of a value, in lower case, and whether white space is enough between them: `PubMed 2024` is two words.
-struct Name {
-    name: &'static str,
+struct Prefix {
+    word: &'static str,
     spaced: bool,
     scheme: Scheme,
 }
 
-const fn name(name: &'static str, scheme: Scheme) -> Name {
-    Name {
-        name,
+const fn name(word: &'static str, scheme: Scheme) -> Prefix {
+    Prefix {
+        word,
         spaced: true,
         scheme,
     }
 }
 
-const fn with_colon(name: &'static str, scheme: Scheme) -> Name {
-    Name {
-        name,
+const fn with_colon(word: &'static str, scheme: Scheme) -> Prefix {
+    Prefix {
+        word,
         spaced: false,
         scheme,
     }
 }
 
 /// Longer names stand before their beginnings.
-const NAMES: [Name; 33] = [
+const NAMES: [Prefix; 33] = [
     name("oai:arxiv.org", Scheme::Arxiv),
     name("info:eu-repo/semantics/altidentifier/arxiv", Scheme::Arxiv),
     name("info:arxiv", Scheme::Arxiv),
@@ -188,13 +188,13 @@ fn within(raw: &str, depth: usize) -> Option<(Scheme, String)> {
 /// A value behind the name of its scheme.
 fn named(spelling: &str, depth: usize) -> Option<(Scheme, String)> {
     let lower = spelling.to_ascii_lowercase();
-    for Name { name, spaced, scheme } in &NAMES {
-        let Some(rest) = lower.strip_prefix(name) else { continue };
+    for Prefix { word, spaced, scheme } in &NAMES {
+        let Some(rest) = lower.strip_prefix(word) else { continue };
         let parted = rest.starts_with([':', '=', '/', '.', ',']) || *spaced && rest.starts_with(char::is_whitespace);
         if !parted {
             continue;
         }
-        let rest = spelling.get(name.len()..)?;
+        let rest = spelling.get(word.len()..)?;
         let rest = rest.trim_start_matches(|c: char| matches!(c, ':' | '=' | '/' | '.' | ',') || c.is_whitespace());
         let value = if *scheme == Scheme::Isbn {
             rest
