@@ -43,7 +43,7 @@ pub struct SourceRecord {
 
 impl SourceRecord {
     /// When the source says that the work was published. The month that the arXiv id names is none of its own: it says nothing
-    /// that others do not say better.
+    /// that other records do not say better.
     pub fn own_date(&self) -> Option<Timestamp> {
         let published = self.submission.published?;
         let by_id = |id| identifiers::month_of_arxiv(id) == Some(published);

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_watch_of_a_period_passes_no_paper_of_unknown_date() {
         let of = |published: Option<i64>| {
-            let time = |seconds| prost_types::Timestamp { seconds, nanos: 0 };
+            let time = |seconds| proto::convert::to_wire_time(Timestamp::from_second(seconds).expect("a time"));
             let paper = proto::papers::v1::Paper {
                 id: "x:a".to_owned(),
                 published_time: published.map(time),

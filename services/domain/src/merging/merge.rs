@@ -1,8 +1,8 @@
 //! Merges the source records of one work into one paper.
 //!
 //! Of one source only its newest record counts: the highest version, then the latest datestamp. Its date of publication is
-//! that of its newest record that has one, because later versions often lack it; the month that the arXiv id names is used
-//! where nobody has one. Each field is then taken from the most
+//! that of its newest record that has one, because later versions often lack it; the month that the arXiv id names gives way
+//! to any date of the same provider. Each field is then taken from the most
 //! trusted source that has it. Ties are broken by content, so the result depends on the set of records alone.
 
 use std::cmp::Reverse;
@@ -95,7 +95,10 @@ pub fn merge(records: &[SourceRecord]) -> Option<MergedWork> {
 }
 
 /// The newest record per source and submission id. A source may list a work twice, as preprint and as article.
-fn newest_of_each<'a>(records: impl Iterator<Item = &'a SourceRecord>) -> Vec<&'a SourceRecord> {
+fn newest_of_each<'a, K: Ord>(
+    records: impl Iterator<Item = &'a SourceRecord>,
+    recency: impl Fn(&'a SourceRecord) -> K,
+) -> Vec<&'a SourceRecord> {
     let mut newest: BTreeMap<(Provider, &str, &str), &SourceRecord> = BTreeMap::new();
     for record in records {
         let key = (
@@ -135,17 +138,18 @@ fn origin(record: &SourceRecord) -> FieldOrigin {
 struct FieldPicker<'a> {
     /// The newest record of each source.
     newest: Vec<&'a SourceRecord>,
-    /// For the date of publication: the newest one of each source that has one of its own, else all.
+    /// For the date of publication: the newest one of each source that has one, better one of its own.
     dated: Vec<&'a SourceRecord>,
 }
 
 impl<'a> FieldPicker<'a> {
     fn new(records: &'a [SourceRecord]) -> Self {
-        let newest = newest_of_each(records.iter());
-        let dated = newest_of_each(records.iter().filter(|record| record.own_date().is_some()));
+        let is_dated = |record: &&SourceRecord| record.submission.published.is_some();
         Self {
-            dated: if dated.is_empty() { newest.clone() } else { dated },
-            newest,
+            newest: newest_of_each(records.iter(), recency),
+            dated: newest_of_each(records.iter().filter(is_dated), |record| {
+                (record.own_date().is_some(), recency(record))
+            }),
         }
     }
 
@@ -163,6 +167,7 @@ impl<'a> FieldPicker<'a> {
                 let paper = &record.submission;
                 (
                     rank(field, record.provider),
+                    field == Field::Published && record.own_date().is_none(),
                     Reverse((record.version, record.datestamp)),
                     (&paper.source, &paper.id),
                 )

@@ -222,8 +222,8 @@ fn the_month_of_an_arxiv_id_is_the_last_resort() {
     assert_eq!(dated_by_merging(&[announced.clone(), replaced.clone()]), Some(at(0)));
     assert_eq!(dated_by_merging(std::slice::from_ref(&replaced)), Some(month));
     assert_eq!(replaced.clone().with_date_of(&announced).own_date(), Some(at(0)));
-    let mut other = record(Provider::Crossref, TITLE, &[], &[(Scheme::Arxiv, "2402.14776")]);
-    other.submission.published = Some(at(3));
+    let mut other = version(1, at(3));
+    other.submission.source = "another list of arXiv".into();
     assert_eq!(dated_by_merging(&[replaced, other]), Some(at(3)));
 }
 

@@ -150,7 +150,7 @@ fn a_revision_changes_the_record_and_not_its_acceptance() {
     );
     paper.revised_time = Some(proto::convert::to_wire_time(time("2024-03-01T00:00:00Z")));
     assert_eq!(changed(&paper), Some(time("2024-03-01T00:00:00Z")));
-    assert_eq!(accepted(&paper), Some(time("2024-02-23T01:02:03Z")));
+    assert_eq!(super::accepted(&paper), Some(time("2024-02-23T01:02:03Z")));
 }
 
 #[tokio::test]
