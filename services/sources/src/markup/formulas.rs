@@ -25,6 +25,12 @@ pub fn tex(raw: &str, is_display: bool) -> String {
     if formula.is_empty() {
         return String::new();
     }
+    if formula.starts_with("\\begin{equation")
+        || formula.starts_with("\\begin{align")
+        || formula.starts_with("\\begin{eqnarray")
+    {
+        return formula.to_owned();
+    }
     let delimiter = if is_display { "$$" } else { "$" };
     format!("{delimiter}{formula}{delimiter}")
 }
