@@ -151,7 +151,7 @@ fn decide(start: &[u8], charset: Option<&str>) -> (EncodingReading, usize) {
     if let Some(encoding) = utf_16(start) {
         return (decoder(encoding), 0);
     }
-    let encoding = claims(start, charset).next().unwrap_or(UTF_8);
+    let encoding = named_encodings(start, charset).next().unwrap_or(UTF_8);
     let reading = if encoding == ISO_2022_JP {
         decoder(encoding)
     } else if encoding == UTF_8 || encoding.is_single_byte() {
@@ -167,16 +167,16 @@ fn decoder(encoding: &'static Encoding) -> EncodingReading {
 }
 
 /// The encodings that the document and the server name, in this order. What could be read byte by byte is no UTF-16.
-fn claims(start: &[u8], charset: Option<&str>) -> impl Iterator<Item = &'static Encoding> {
+fn named_encodings(start: &[u8], charset: Option<&str>) -> impl Iterator<Item = &'static Encoding> {
     let declared = declared(start).and_then(Encoding::for_label);
     let named = charset.and_then(|name| Encoding::for_label(name.as_bytes()));
-    let claims = [declared, named].into_iter().flatten();
-    claims.filter(|encoding| encoding.is_ascii_compatible() || *encoding == ISO_2022_JP)
+    let encodings = [declared, named].into_iter().flatten();
+    encodings.filter(|encoding| encoding.is_ascii_compatible() || *encoding == ISO_2022_JP)
 }
 
 /// What bytes that are no UTF-8 are read in.
 fn single_byte(start: &[u8], charset: Option<&str>) -> &'static Encoding {
-    claims(start, charset)
+    named_encodings(start, charset)
         .find(|encoding| encoding.is_single_byte())
         .unwrap_or(WINDOWS_1252)
 }

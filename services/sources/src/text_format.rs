@@ -53,7 +53,8 @@ impl TextFormat {
             Self::Plain => markup::unescaped(text),
             Self::Markup => markup::plain(text),
             Self::Mixed => markup::mixed(text),
-            Self::Tex => return with_ligatures(&tex::plain(text)).into_owned(),
+            // Reference managers escape the HTML of publishers once more.
+            Self::Tex => return with_ligatures(&markup::mixed(&tex::plain(text))).into_owned(),
         };
         with_ligatures(&tex::letters(&text)).into_owned()
     }
@@ -134,6 +135,22 @@ mod tests {
             TextFormat::Mixed.plain("Growth of <i>Zostera</i> and why <s> and </s> matter"),
             "Growth of Zostera and why <s> and </s> matter"
         );
+    }
+
+    #[test]
+    fn html_in_tex_is_markup() {
+        for (text, expected) in [
+            (
+                "Of {\\textless}i{\\textgreater}E. coli{\\textless}/i{\\textgreater}",
+                "Of E. coli",
+            ),
+            (
+                "R{\\&}amp;D in CO<sub>2</sub>, as <s> and $a<b$",
+                "R&D in CO₂, as <s> and $a<b$",
+            ),
+        ] {
+            assert_eq!(TextFormat::Tex.plain(text), expected);
+        }
     }
 
     #[test]

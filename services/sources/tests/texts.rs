@@ -158,7 +158,7 @@ fn bibtex_is_read_by_its_own_rules() {
     let page = r#"@string{ jul = "July" }
 @proceedings{vol, title = {A volume}, year = 2022, month = jul # "~28"}
 @inproceedings{talk, crossref = {Vol}, title = {{A} talk \& more}, author = "M{\"u}ller, J{\"u}rgen AND {Sons and Daughters, Inc.} and others"}
-@article{under, title = "A {"}quoted{"} title", author = {Ann Lee}, doi = {https://doi.org/10.5555/a\_b}, url = {\url{https://example.org/c_d}}, year = {2020b}, keywords = {a}, keywords = {b; c}}
+@article{under, title = "A {"}quoted{"} title", author = {Ann Lee}, doi = {DOI: 10.5555/a\_b}, url = {\url{https://example.org/c_d}}, year = {2020b}, keywords = {a}, keywords = {b; c}}
 @misc{at, title = {Found}, abstract = {precision
 @10 and recall
 @100}, date = {2017-03?}}

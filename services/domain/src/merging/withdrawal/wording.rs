@@ -151,7 +151,7 @@ const DEPENDENT: [&str; 15] = [
     "after", "before", "by", "from", "if", "in", "of", "on", "once", "to", "unless", "until", "when", "whether", "with",
 ];
 
-/// The sentence that says that a work was withdrawn, from its title, the comment beside it or its abstract.
+/// What says that a work was withdrawn: its title, the comment beside it, or a sentence of its abstract.
 pub fn withdrawal_notice<'a>(title: &'a str, comment: &'a str, abstract_text: &'a str) -> Option<&'a str> {
     of_title(title)
         .or_else(|| of_comment(comment))
@@ -187,13 +187,12 @@ fn of_title(title: &str) -> Option<&str> {
 }
 
 fn of_comment(comment: &str) -> Option<&str> {
-    if !may_be_notice(comment) {
-        return None;
-    }
-    sentences(comment).find(|sentence| {
-        let words = words(sentence);
-        headed(&words) || passive(&words, Articles::Any) || active(&words)
-    })
+    let says = may_be_notice(comment)
+        && sentences(comment).any(|sentence| {
+            let words = words(sentence);
+            headed(&words) || passive(&words, Articles::Any) || active(&words)
+        });
+    says.then(|| comment.trim())
 }
 
 /// An abstract says so in its first or last sentence, or has few others.
