@@ -276,10 +276,9 @@ impl InputReport {
 /// Where a record is, for a person.
 fn place(location: RecordLocation) -> String {
     match location {
-        RecordLocation { line: 1.., line, .. } => format!("line {line}"),
+        RecordLocation { line: line @ 1.., .. } => format!("line {line}"),
         RecordLocation {
-            byte: 1..,
-            byte,
+            byte: byte @ 1..,
             record,
             ..
         } => format!("record {record} (byte {byte})"),

@@ -143,9 +143,9 @@ impl PaperSubmitter {
             let pause = self.pending.until_due();
             let is_waiting = self.found.as_ref().is_some_and(FoundPapers::is_waiting);
             tokio::select! {
-                permit = stream.requests.reserve(), if self.pending.has_unsent() => match permit {
+                permit = stream.requests.clone().reserve_owned(), if self.pending.has_unsent() => match permit {
                     Ok(permit) => if let Some(request) = self.pending.next_request() {
-                        permit.send(request);
+                        let _ = permit.send(request);
                     },
                     // The answers say why nobody listens any more.
                     Err(_) => return Ok(StreamEnd::Broken(last_words(stream).await)),
