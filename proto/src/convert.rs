@@ -2,7 +2,7 @@
 
 pub mod preferences;
 
-use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
+use domain::{AuthorName, DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
 use jiff::Timestamp;
 
 use crate::papers::v1 as wire;
@@ -52,11 +52,7 @@ impl From<&Paper> for wire::Paper {
             id: paper.id.to_string(),
             title: paper.title.clone(),
             r#abstract: paper.abstract_text.clone(),
-            authors: paper
-                .authors
-                .iter()
-                .map(|name| wire::Author { name: name.clone() })
-                .collect(),
+            authors: paper.authors.iter().map(wire::Author::from).collect(),
             categories: paper.categories.clone(),
             published_time: Some(to_wire_time(paper.published)),
             updated_time: paper.updated.map(to_wire_time),
@@ -80,7 +76,7 @@ impl TryFrom<wire::Paper> for Paper {
             id: PaperId::parse(&paper.id).map_err(|error| invalid("id")(&error))?,
             title: paper.title,
             abstract_text: paper.r#abstract,
-            authors: paper.authors.into_iter().map(|author| author.name).collect(),
+            authors: paper.authors.iter().map(AuthorName::from).collect(),
             categories: paper.categories,
             published: from_wire_time("published_time", published)?,
             updated: paper
@@ -94,6 +90,31 @@ impl TryFrom<wire::Paper> for Paper {
             language: paper.language,
             accepted: from_wire_time("accepted_time", accepted)?,
         })
+    }
+}
+
+impl From<&AuthorName> for wire::Author {
+    fn from(name: &AuthorName) -> Self {
+        Self {
+            name: name.to_string(),
+            given: name.given().to_owned(),
+            family: name.family().unwrap_or_default().to_owned(),
+            suffix: name.suffix().to_owned(),
+            literal: name.family().is_none(),
+        }
+    }
+}
+
+/// The parts decide; where a message has none, they are found in the printed name.
+impl From<&wire::Author> for AuthorName {
+    fn from(author: &wire::Author) -> Self {
+        if author.literal {
+            Self::literal(&author.name)
+        } else if author.family.is_empty() {
+            Self::parse(&author.name)
+        } else {
+            Self::new(&author.given, &author.family, &author.suffix)
+        }
     }
 }
 
@@ -166,6 +187,29 @@ impl TryFrom<wire::PaperVectors> for PaperVectors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_keep_their_parts_and_old_messages_get_them() {
+        let names = [
+            AuthorName::new("Ana Lucía", "Gómez Ruiz", ""),
+            AuthorName::new("Martin", "King", "Jr."),
+            AuthorName::literal("Harbour, Sea and Land"),
+        ];
+        for name in names {
+            let author = wire::Author::from(&name);
+            assert_eq!(
+                (author.name.as_str(), AuthorName::from(&author)),
+                (name.as_str(), name.clone())
+            );
+        }
+        let old = |name: &str| wire::Author {
+            name: name.to_owned(),
+            ..wire::Author::default()
+        };
+        let read = AuthorName::from(&old("Ludwig van der Rohe"));
+        assert_eq!((read.given(), read.family()), ("Ludwig", Some("van der Rohe")));
+        assert_eq!(AuthorName::from(&old("Lantern Collaboration")).family(), None);
+    }
 
     #[test]
     fn a_link_of_unknown_kind_is_refused() {

@@ -8,7 +8,7 @@ use domain::submission::{
     FUTURE_TOLERANCE, MAX_ABSTRACT_CHARS, MAX_AUTHOR_CHARS, MAX_AUTHORS, MAX_CATEGORIES, MAX_LABEL_CHARS,
     MAX_TITLE_CHARS,
 };
-use domain::{LinkKind, Submission, text};
+use domain::{AuthorName, LinkKind, Submission, text};
 use jiff::Timestamp;
 
 use crate::kind::SourceKind;
@@ -50,8 +50,8 @@ pub struct RecordDraft {
     pub title: String,
     /// Abstract; may hold markup.
     pub abstract_text: String,
-    /// Names in printed form.
-    pub authors: Vec<String>,
+    /// Authors in order; names may hold markup.
+    pub authors: Vec<AuthorName>,
     /// Categories, the primary one first.
     pub categories: Vec<String>,
     /// When the first version was published.
@@ -141,18 +141,18 @@ fn valid_abstract(raw: &str) -> Result<String, String> {
     Ok(plain.trim().to_owned())
 }
 
-fn valid_authors(raw: Vec<String>) -> Result<Vec<String>, String> {
+fn valid_authors(raw: Vec<AuthorName>) -> Result<Vec<AuthorName>, String> {
     let mut authors = Vec::with_capacity(raw.len().min(MAX_AUTHORS));
     for name in raw {
-        let name = if name.contains(['<', '&']) {
-            markup::plain(&name).into_owned()
+        let name = if name.as_str().contains(['<', '&']) {
+            name.map(markup::plain)
         } else {
             name
         };
-        if is_blank(&name) {
+        if is_blank(name.as_str()) {
             continue;
         }
-        at_most("an author", &name, MAX_AUTHOR_CHARS)?;
+        at_most("an author", name.as_str(), MAX_AUTHOR_CHARS)?;
         authors.push(name);
     }
     if authors.len() > MAX_AUTHORS {
@@ -305,7 +305,7 @@ mod tests {
                     native_id: id.clone(),
                     title,
                     abstract_text,
-                    authors,
+                    authors: authors.into_iter().map(AuthorName::from).collect(),
                     categories,
                     published: Timestamp::from_second(seconds).ok(),
                     updated: Timestamp::from_second(seconds).ok(),

@@ -9,8 +9,8 @@
 //! Fields: the abstract comes as an inverted index (word to positions) and is reassembled; `ids` holds DOI, PubMed and
 //! OpenAlex; `cited_by_count` is a signal; `is_retracted` withdraws.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{LinkKind, names};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -141,9 +141,9 @@ pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
         .map(abstract_of)
         .unwrap_or_default();
     let authors = list(value, "/authorships").iter();
-    draft.authors = authors
-        .map(|author| either(text(author, "/author/display_name"), text(author, "/raw_author_name")))
-        .collect();
+    draft.authors = names::each(
+        authors.map(|author| either(text(author, "/author/display_name"), text(author, "/raw_author_name"))),
+    );
     let topics = list(value, "/topics")
         .iter()
         .map(|topic| text(topic, "/display_name").to_owned());

@@ -9,8 +9,8 @@
 //! Fields: `externalIds` holds `ArXiv`, `DOI`, `PubMed`, `ACL`; `data` is left out where nothing was found;
 //! `citationCount` is a signal.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{LinkKind, names};
 use http::{HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -139,10 +139,7 @@ pub fn interpret(value: &Value) -> Interpretation {
     }
     text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
-    draft.authors = list(value, "/authors")
-        .iter()
-        .map(|author| text(author, "/name").to_owned())
-        .collect();
+    draft.authors = names::each(list(value, "/authors").iter().map(|author| text(author, "/name")));
     draft.categories = list(value, "/fieldsOfStudy")
         .iter()
         .filter_map(Value::as_str)

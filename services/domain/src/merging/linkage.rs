@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::identifiers::IdentifierOverlap;
 use super::{Scheme, SourceRecord};
-use crate::text;
+use crate::{AuthorName, text};
 
 /// Titles with fewer letters are too generic: "Editorial", "Introduction", "Reply".
 const MIN_TITLE_LETTERS: usize = 20;
@@ -146,11 +146,11 @@ enum AuthorOverlap {
 
 /// Authors agree when the first author's family name and most family names of the shorter list do. A family name may be the
 /// first or the last word of a name, because sources order names differently.
-fn compare_authors(one: &[String], two: &[String]) -> AuthorOverlap {
+fn compare_authors(one: &[AuthorName], two: &[AuthorName]) -> AuthorOverlap {
     let (Some(left), Some(right)) = (one.first(), two.first()) else {
         return AuthorOverlap::Unknown;
     };
-    if name_words(left).is_disjoint(&name_words(right)) {
+    if name_words(left.as_str()).is_disjoint(&name_words(right.as_str())) {
         return AuthorOverlap::Different;
     }
     let shared = match one.len().cmp(&two.len()) {
@@ -170,9 +170,11 @@ fn compare_authors(one: &[String], two: &[String]) -> AuthorOverlap {
 }
 
 /// How many of one list may also be on the other.
-fn shared(of: &[String], among: &[String]) -> usize {
-    let known: BTreeSet<String> = among.iter().flat_map(|name| name_words(name)).collect();
-    of.iter().filter(|name| !name_words(name).is_disjoint(&known)).count()
+fn shared(of: &[AuthorName], among: &[AuthorName]) -> usize {
+    let known: BTreeSet<String> = among.iter().flat_map(|name| name_words(name.as_str())).collect();
+    of.iter()
+        .filter(|name| !name_words(name.as_str()).is_disjoint(&known))
+        .count()
 }
 
 /// The words of a name that may be its family name: at least two letters, so no initials.

@@ -2,15 +2,15 @@
 
 use std::io::Read;
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{AuthorName, LinkKind};
 use jiff::Timestamp;
 
+use crate::dates;
 use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
 use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
-use crate::{dates, names};
 
 /// What is known at the end of a file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl FieldHandler for VolumeHandler {
             (VolumeElement::Meta, b"meta") => self.element = VolumeElement::Outside,
             (VolumeElement::Author, b"author") => {
                 self.element = VolumeElement::Paper;
-                self.paper.authors.push(names::join(&self.first, &self.last, ""));
+                self.paper.authors.push(AuthorName::new(&self.first, &self.last, ""));
                 self.first.clear();
                 self.last.clear();
             }

@@ -1,12 +1,11 @@
 //! What an entry of any feed means.
 
-use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
+use domain::{LinkKind, names};
 
 use super::entries::FeedEntry;
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
-use crate::names;
 
 /// A summary of at least this many bytes is an abstract, even beside a longer text.
 const ABSTRACT_BYTES: usize = 200;
@@ -23,11 +22,7 @@ pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
         categories: categories.iter().cloned().chain(entry.categories).collect(),
         ..RecordDraft::default()
     };
-    draft.authors = entry
-        .authors
-        .iter()
-        .flat_map(|author| names::list(without_address(author)))
-        .collect();
+    draft.authors = entry.authors.iter().flat_map(|author| names::list(author)).collect();
     if draft.authors.is_empty() {
         draft.authors = entry.creators.iter().flat_map(|creator| names::list(creator)).collect();
     }
@@ -60,15 +55,6 @@ fn abstract_of(summary: String, content: String) -> String {
         return summary;
     }
     content
-}
-
-/// `someone@example.org (Ada Lovelace)`, as RSS 2.0 wants it.
-fn without_address(author: &str) -> &str {
-    let named = author.split_once('(').and_then(|(address, name)| {
-        let name = name.trim().strip_suffix(')')?;
-        address.contains('@').then_some(name)
-    });
-    named.unwrap_or(author)
 }
 
 /// A name of the work, as ids, addresses and identifiers of feeds give it.

@@ -5,18 +5,18 @@
 
 use std::io::BufRead;
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{LinkKind, names};
 use jiff::Timestamp;
 
 use super::FileProgress;
 use super::latex::plain;
+use crate::dates;
 use crate::draft::{PageContext, RecordDraft};
 use crate::encoding::lenient;
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
 use crate::record::{QuarantinedRecord, RecordLocation};
-use crate::{dates, names};
 
 /// The most bytes of one entry.
 const MAX_ENTRY_BYTES: usize = 1 << 20;
@@ -205,7 +205,7 @@ fn read_field(draft: &mut RecordDraft, name: &str, value: &str) {
     match name {
         "title" => draft.title = plain(value),
         "abstract" => draft.abstract_text = plain(value),
-        "author" => draft.authors = value.split(" and ").map(|name| names::natural(&plain(name))).collect(),
+        "author" => draft.authors = names::bibtex_list(value, &plain),
         "keywords" => {
             let words = plain(value);
             draft.categories = words.split([',', ';']).map(|word| word.trim().to_owned()).collect();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
+use domain::{AuthorName, LinkKind, names};
 
+use crate::dates;
 use crate::draft::RecordDraft;
-use crate::{dates, names};
 
 /// Where a field is looked for, in this order, when the mapping does not say.
 fn usual(field: &str) -> &'static [&'static str] {
@@ -66,10 +66,10 @@ pub fn draft(mapping: &BTreeMap<String, String>, values: impl Fn(&str) -> Vec<St
     draft
 }
 
-fn authors(values: &[String]) -> Vec<String> {
+fn authors(values: &[String]) -> Vec<AuthorName> {
     match values {
         [one] => names::list(one),
-        _ => values.iter().map(|name| names::natural(name)).collect(),
+        _ => names::each(values),
     }
 }
 

@@ -1,13 +1,13 @@
 //! `oai_dc`: fifteen elements, each as often as you like, each meaning what its server means by it.
 
-use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
+use domain::{AuthorName, LinkKind, names};
 
 use super::envelope::{MetadataHandler, OaiHeader, RecordStatus};
+use crate::dates;
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
 use crate::xml::{FieldHandler, StartTag};
-use crate::{dates, names};
 
 /// Reads `oai_dc`.
 #[derive(Debug, Default)]
@@ -97,11 +97,11 @@ fn relation(draft: &mut RecordDraft, text: &str) {
     }
 }
 
-fn creators(text: &str) -> Vec<String> {
+fn creators(text: &str) -> Vec<AuthorName> {
     if text.contains(';') {
         names::list(text)
     } else {
-        vec![names::natural(text)]
+        names::each([text])
     }
 }
 
