@@ -101,6 +101,11 @@ impl AuthorName {
         self.family().map_or("", |_| self.printed[self.family.1..].trim_start())
     }
 
+    /// The printed form without a suffix, which is left out as often as it is written.
+    pub fn without_suffix(&self) -> &str {
+        self.family().map_or(&self.printed, |_| &self.printed[..self.family.1])
+    }
+
     /// The same name with another spelling of its parts.
     #[must_use]
     pub fn map<'a>(&'a self, spell: impl Fn(&'a str) -> Cow<'a, str>) -> Self {

@@ -352,6 +352,18 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_names_do_not_change_the_hash() {
+        let hash = |authors| {
+            let submission = Submission { authors, ..plain() };
+            submission.into_paper(now()).expect("a paper").content_hash
+        };
+        let known = "c9c5fd81bb2f0692e8344f88bf7b0719d00f194675ea9c70f0b94a83745313d6";
+        assert_eq!(hash(vec!["Ana Gómez Ruiz".into(), "Plato".into()]), known);
+        let in_parts = vec![AuthorName::new("Ana", "Gómez Ruiz", ""), AuthorName::literal("Plato")];
+        assert_eq!(hash(in_parts), known);
+    }
+
+    #[test]
     fn content_decides_the_hash_and_dates_do_not() {
         let one = plain().into_paper(now()).expect("a paper");
         let later = Submission {

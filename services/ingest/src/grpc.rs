@@ -306,6 +306,20 @@ mod tests {
     use super::*;
     use crate::registry::tests::RegistryFixture;
 
+    #[test]
+    fn names_in_parts_go_before_texts() {
+        let texts = ["Gómez Ruiz, Ana".to_owned(), "et al.".to_owned()];
+        let found = authors(&texts, &[]);
+        assert_eq!(found, [AuthorName::new("Ana", "Gómez Ruiz", "")]);
+        let parts = [Author::from(&AuthorName::literal("Harbour, Sea and Land"))];
+        assert_eq!(authors(&texts, &parts), [AuthorName::literal("Harbour, Sea and Land")]);
+        assert_eq!(
+            authors(&[" ".to_owned()], &[]).len(),
+            1,
+            "an empty name is for the check to refuse"
+        );
+    }
+
     #[tokio::test]
     async fn accepted_papers_are_listed_page_by_page_and_sent_again() {
         let fixture = RegistryFixture::start().await;

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::identifiers::IdentifierOverlap;
 use super::{Scheme, SourceRecord};
-use crate::{AuthorName, text};
+use crate::{AuthorName, names, text};
 
 /// Titles with fewer letters are too generic: "Editorial", "Introduction", "Reply".
 const MIN_TITLE_LETTERS: usize = 20;
@@ -150,7 +150,7 @@ fn compare_authors(one: &[AuthorName], two: &[AuthorName]) -> AuthorOverlap {
     let (Some(left), Some(right)) = (one.first(), two.first()) else {
         return AuthorOverlap::Unknown;
     };
-    if name_words(left.as_str()).is_disjoint(&name_words(right.as_str())) {
+    if name_words(left).is_disjoint(&name_words(right)) {
         return AuthorOverlap::Different;
     }
     let shared = match one.len().cmp(&two.len()) {
@@ -171,15 +171,13 @@ fn compare_authors(one: &[AuthorName], two: &[AuthorName]) -> AuthorOverlap {
 
 /// How many of one list may also be on the other.
 fn shared(of: &[AuthorName], among: &[AuthorName]) -> usize {
-    let known: BTreeSet<String> = among.iter().flat_map(|name| name_words(name.as_str())).collect();
-    of.iter()
-        .filter(|name| !name_words(name.as_str()).is_disjoint(&known))
-        .count()
+    let known: BTreeSet<String> = among.iter().flat_map(name_words).collect();
+    of.iter().filter(|name| !name_words(name).is_disjoint(&known)).count()
 }
 
 /// The words of a name that may be its family name: at least two letters, so no initials.
-fn name_words(name: &str) -> BTreeSet<String> {
-    let folded = text::fold(name);
+fn name_words(name: &AuthorName) -> BTreeSet<String> {
+    let folded = names::fold(name.without_suffix());
     let words: Vec<&str> = folded.split(' ').filter(|word| word.chars().count() >= 2).collect();
     match words.as_slice() {
         [first, .., last] => [*first, *last].map(str::to_owned).into(),

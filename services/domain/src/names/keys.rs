@@ -63,11 +63,7 @@ pub fn keys_of_all(names: &[AuthorName]) -> Vec<String> {
 
 fn push_keys(name: &AuthorName, fold: fn(&str) -> String, found: &mut Vec<String>) {
     let whole = fold(name.as_str());
-    // A suffix is left out as often as it is written.
-    let person = match name.family() {
-        Some(family) if !name.suffix().is_empty() => fold(&[name.given(), family].join(" ")),
-        _ => whole.clone(),
-    };
+    let person = fold(name.without_suffix());
     let words: Vec<&str> = person.split(' ').collect();
     let is_initial = |word: &str| word.len() == 1 && words.len() > 1;
     let said = words.iter().filter(|word| !is_initial(word));

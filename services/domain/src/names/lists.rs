@@ -8,7 +8,8 @@ use crate::text;
 /// Names that are given one by one. What stands for further authors (`et al.`, `others`) is left out.
 pub fn each<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Vec<AuthorName> {
     let names = names.into_iter().filter(|name| !is_no_name(name.as_ref()));
-    names.map(|name| AuthorName::parse(name.as_ref())).collect()
+    let names = names.map(|name| AuthorName::parse(name.as_ref()));
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// A list in one text: separated by semicolons, by `and` in any case, or by commas, where these do not stand between family
@@ -34,7 +35,7 @@ pub fn list(text: &str) -> Vec<AuthorName> {
         return each(names);
     }
     let mut names = each(names);
-    for part in between_ands(rest) {
+    for part in between(rest, is_and) {
         names.extend(by_commas(part));
     }
     names
@@ -53,21 +54,20 @@ fn is_no_name(text: &str) -> bool {
 /// `spell` makes letters of what is still written in TeX.
 pub fn bibtex_list(field: &str, spell: Spelling<'_>) -> Vec<AuthorName> {
     let line = text::one_line(field);
-    let names = between_ands(&line)
-        .into_iter()
-        .map(|part| part.trim_matches([' ', ',']));
+    let parts = between(&line, |word| word.eq_ignore_ascii_case("and")).into_iter();
+    let names = parts.map(|part| part.trim_matches([' ', ',']));
     let names = names
         .filter(|name| !is_no_name(name))
         .map(|name| parsing::name(name, spell));
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// The parts of a line between the word `and`, or `&`, outside of braces and parentheses.
-fn between_ands(line: &str) -> Vec<&str> {
+/// The parts of a line between words that separate, outside of braces and parentheses.
+fn between(line: &str, separates: impl Fn(&str) -> bool) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut at) = (0, 0);
     for word in parsing::split(line, |c| c == ' ') {
-        if word.eq_ignore_ascii_case("and") || word == "&" {
+        if separates(word) {
             parts.push(line[start..at].trim());
             start = at + word.len();
         }
@@ -80,9 +80,13 @@ fn between_ands(line: &str) -> Vec<&str> {
 /// What follows the `and` in front of the last name of a list.
 fn without_and(part: &str) -> &str {
     match part.split_once(' ') {
-        Some((word, name)) if word.eq_ignore_ascii_case("and") || word == "&" => name,
+        Some((word, name)) if is_and(word) => name,
         _ => part,
     }
+}
+
+fn is_and(word: &str) -> bool {
+    word.eq_ignore_ascii_case("and") || word == "&"
 }
 
 /// `Ada Lovelace, Alan Turing` is two names; `Lovelace, Ada` and `Lovelace, A. K.` are one, and four such parts are two.

@@ -8,6 +8,9 @@ use super::vocabulary::{
 };
 use crate::text;
 
+/// Most notes and addresses that are dropped behind a name.
+const MAX_EXTRAS: usize = 8;
+
 /// How the source spells letters, applied to each part once its place is known.
 pub type Spelling<'a> = &'a dyn Fn(&str) -> String;
 
@@ -42,13 +45,17 @@ pub fn name(raw: &str, spell: Spelling<'_>) -> AuthorName {
     }
 }
 
-/// Splits a text where a character is outside of braces and parentheses.
+/// Splits a text where a character is outside of braces and parentheses, as far as they are closed.
 pub fn split(text: &str, mut is_separator: impl FnMut(char) -> bool) -> impl Iterator<Item = &str> {
+    let count = |wanted: char| text.matches(wanted).count();
+    let (by_braces, by_parentheses) = (count('{') == count('}'), count('(') == count(')'));
     let mut depth = 0_usize;
     text.split(move |c| {
         match c {
-            '{' | '(' => depth += 1,
-            '}' | ')' => depth = depth.saturating_sub(1),
+            '{' if by_braces => depth += 1,
+            '(' if by_parentheses => depth += 1,
+            '}' if by_braces => depth = depth.saturating_sub(1),
+            ')' if by_parentheses => depth = depth.saturating_sub(1),
             _ => {}
         }
         depth == 0 && is_separator(c)
@@ -77,13 +84,14 @@ fn without_extras(line: &str) -> &str {
     {
         bare = name.trim_matches(is_edge);
     }
-    loop {
+    for _ in 0..MAX_EXTRAS {
         let shorter = without_last_extra(bare).trim_matches(is_edge);
-        if shorter.len() == bare.len() || shorter.is_empty() {
-            return bare;
+        if shorter.is_empty() {
+            break;
         }
         bare = shorter;
     }
+    bare
 }
 
 /// Without an address, a note in parentheses or `et al.` at its end.

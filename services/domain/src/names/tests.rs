@@ -109,6 +109,7 @@ fn lists_are_split() {
         ("Ann Lee & Bob Ray", "Ann Lee|Bob Ray"),
         ("毛泽、王伟", "毛泽|王伟"),
         ("Lovelace, Ada", "Ada Lovelace"),
+        ("A. Moss (Harbour, B. Reed, C. Ray", "A. Moss (Harbour|B. Reed|C. Ray"),
         (" ", ""),
         ("et al.", ""),
     ] {
@@ -137,6 +138,7 @@ fn names_of_bibtex_are_split_outside_of_braces() {
             "Ada Reed Jones|Martin King Jr.",
         ),
         ("Sandra Anderson", "Sandra Anderson"),
+        ("{Miller & Sons} and Moss, Eve", "Miller & Sons|Eve Moss"),
         ("", ""),
     ] {
         let printed: Vec<String> = bibtex_list(field, &spell).iter().map(AuthorName::to_string).collect();

@@ -65,15 +65,18 @@ const REST: [&str; 5] = ["others", "et al", "and others", "et alii", "et alia"];
 
 /// Whether a part is the suffix of a person, such as `Jr.`. Numbers and `MD` are in capitals; `Md` is a given name.
 pub fn is_suffix(part: &str) -> bool {
+    const LONGEST: usize = "D.Phil.".len();
+    if part.len() > LONGEST {
+        return false;
+    }
     let bare = part.replace('.', "");
     let is_capital = bare.chars().all(char::is_uppercase);
-    let lower = bare.to_lowercase();
-    SUFFIXES.contains(&lower.as_str()) && (is_capital || !CAPITAL_SUFFIXES.contains(&lower.as_str()))
+    is_one_of(&SUFFIXES, &bare) && (is_capital || !is_one_of(&CAPITAL_SUFFIXES, &bare))
 }
 
 /// Whether a word belongs to the family name that follows it.
 pub fn is_particle(word: &str) -> bool {
-    is_small(word) || PARTICLES.contains(&word.to_lowercase().as_str())
+    is_small(word) || is_one_of(&PARTICLES, word)
 }
 
 /// Whether a word joins the two family names of a person.
@@ -83,8 +86,7 @@ pub fn is_conjunction(word: &str) -> bool {
 
 /// Whether a word is one that groups are called by.
 pub fn is_group_word(word: &str) -> bool {
-    let bare = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    GROUPS.contains(&bare.as_str())
+    is_one_of(&GROUPS, word.trim_matches(|c: char| !c.is_alphanumeric()))
 }
 
 /// Whether a name is that of a group.
@@ -94,8 +96,11 @@ pub fn is_group(name: &str) -> bool {
 
 /// Whether a text stands for authors that are not named, such as `et al.` or `others`.
 pub fn stands_for_others(text: &str) -> bool {
-    let bare = text.trim().trim_end_matches(['.', ',']).to_lowercase();
-    REST.contains(&bare.as_str())
+    is_one_of(&REST, text.trim().trim_end_matches(['.', ',']))
+}
+
+fn is_one_of(words: &[&str], word: &str) -> bool {
+    words.iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
 /// Whether a word is made of initials, such as `K.`, `J.-P.`, `A.K.` or `AK`.

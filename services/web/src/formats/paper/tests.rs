@@ -163,7 +163,12 @@ async fn names_are_exported_in_parts() {
         let part = |part: &str| csl[0]["author"][0][part].as_str().unwrap_or_default().to_owned();
         let literal = if row[3].is_empty() { row[1] } else { "" };
         let expected = [row[2], row[3], row[4], literal];
-        assert_eq!(["given", "family", "suffix", "literal"].map(part), expected, "{}", row[0]);
+        assert_eq!(
+            ["given", "family", "suffix", "literal"].map(part),
+            expected,
+            "{}",
+            row[0]
+        );
     }
 }
 
