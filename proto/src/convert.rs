@@ -2,7 +2,7 @@
 
 pub mod preferences;
 
-use domain::{DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
+use domain::{AuthorName, DenseVector, EncoderId, Link, LinkKind, Paper, PaperId, PaperVectors, SparseVector};
 use jiff::Timestamp;
 
 use crate::papers::v1 as wire;
@@ -52,11 +52,7 @@ impl From<&Paper> for wire::Paper {
             id: paper.id.to_string(),
             title: paper.title.clone(),
             r#abstract: paper.abstract_text.clone(),
-            authors: paper
-                .authors
-                .iter()
-                .map(|name| wire::Author { name: name.clone() })
-                .collect(),
+            authors: paper.authors.iter().map(wire::Author::from).collect(),
             categories: paper.categories.clone(),
             published_time: paper.published.map(to_wire_time),
             updated_time: paper.updated.map(to_wire_time),
@@ -81,7 +77,7 @@ impl TryFrom<wire::Paper> for Paper {
             id: PaperId::parse(&paper.id).map_err(|error| invalid("id")(&error))?,
             title: paper.title,
             abstract_text: paper.r#abstract,
-            authors: paper.authors.into_iter().map(|author| author.name).collect(),
+            authors: paper.authors.iter().map(AuthorName::from).collect(),
             categories: paper.categories,
             published: time("published_time", paper.published_time)?,
             updated: time("updated_time", paper.updated_time)?,
@@ -94,6 +90,31 @@ impl TryFrom<wire::Paper> for Paper {
             // Earlier releases had one time for both.
             revised: time("revised_time", paper.revised_time)?.unwrap_or(accepted),
         })
+    }
+}
+
+impl From<&AuthorName> for wire::Author {
+    fn from(name: &AuthorName) -> Self {
+        Self {
+            name: name.to_string(),
+            given: name.given().to_owned(),
+            family: name.family().unwrap_or_default().to_owned(),
+            suffix: name.suffix().to_owned(),
+            literal: name.family().is_none(),
+        }
+    }
+}
+
+/// The parts decide; where a message has none, they are found in the printed name.
+impl From<&wire::Author> for AuthorName {
+    fn from(author: &wire::Author) -> Self {
+        if author.literal {
+            Self::literal(&author.name)
+        } else if author.family.is_empty() {
+            Self::parse(&author.name)
+        } else {
+            Self::new(&author.given, &author.family, &author.suffix)
+        }
     }
 }
 
@@ -198,6 +219,29 @@ mod tests {
             Paper::try_from(paper(Some(1), None, Some(5))),
             Err(ConvertError::Missing("accepted_time"))
         ));
+    }
+
+    #[test]
+    fn names_keep_their_parts_and_old_messages_get_them() {
+        let names = [
+            AuthorName::new("Ana Lucía", "Gómez Ruiz", ""),
+            AuthorName::new("Martin", "King", "Jr."),
+            AuthorName::literal("Harbour, Sea and Land"),
+        ];
+        for name in names {
+            let author = wire::Author::from(&name);
+            assert_eq!(
+                (author.name.as_str(), AuthorName::from(&author)),
+                (name.as_str(), name.clone())
+            );
+        }
+        let old = |name: &str| wire::Author {
+            name: name.to_owned(),
+            ..wire::Author::default()
+        };
+        let read = AuthorName::from(&old("Ludwig van der Rohe"));
+        assert_eq!((read.given(), read.family()), ("Ludwig", Some("van der Rohe")));
+        assert_eq!(AuthorName::from(&old("Lantern Collaboration")).family(), None);
     }
 
     #[test]

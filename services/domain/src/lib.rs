@@ -13,6 +13,7 @@ pub mod highlight;
 pub mod identity;
 pub mod matching;
 pub mod merging;
+pub mod names;
 pub mod pages;
 pub mod paper;
 pub mod preferences;
@@ -28,6 +29,7 @@ pub mod vectors;
 
 pub use email::EmailAddress;
 pub use identity::PaperId;
+pub use names::AuthorName;
 pub use paper::{Link, LinkKind, Paper};
 pub use preferences::{Exclusions, Interest, Preferences};
 pub use submission::{Submission, Violation};

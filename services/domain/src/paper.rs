@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::PaperId;
+use crate::{AuthorName, PaperId};
 
 /// A research paper: identified, normalised, at a revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,8 +15,8 @@ pub struct Paper {
     pub title: String,
     /// Abstract, one paragraph per line; may be empty.
     pub abstract_text: String,
-    /// Author names in the order of the title page.
-    pub authors: Vec<String>,
+    /// Authors in the order of the title page.
+    pub authors: Vec<AuthorName>,
     /// Categories, the primary one first.
     pub categories: Vec<String>,
     /// When the first version was published, as far as a source says; `None` where nobody knows.

@@ -266,7 +266,7 @@ mod tests {
             id: PaperId::parse("x:a").expect("an id"),
             title: title.to_owned(),
             abstract_text: String::new(),
-            authors: vec![author.to_owned()],
+            authors: vec![author.into()],
             categories: vec![category.to_owned()],
             published: Some(Timestamp::UNIX_EPOCH),
             updated: None,

@@ -102,7 +102,7 @@ pub struct Restrictions {
     pub categories: Vec<String>,
     /// None of these categories.
     pub without_categories: Vec<String>,
-    /// At least one of these authors, as written; [`crate::text::fold`] makes the key to compare.
+    /// At least one of these authors, as written; [`crate::names::search_keys`] makes the keys to compare.
     pub authors: Vec<String>,
     /// None of these authors.
     pub without_authors: Vec<String>,

@@ -31,6 +31,7 @@ pub fn paragraphs(text: &str) -> String {
 }
 
 /// Comparison key of a text: compatibility form, lower case, without accents and punctuation, single spaces. Never shown.
+/// Ids and fingerprints are made of it, so it never changes.
 pub fn fold(text: &str) -> String {
     let letters: String = text
         .nfkd()
@@ -39,23 +40,6 @@ pub fn fold(text: &str) -> String {
         .map(|c| if c.is_alphanumeric() { c } else { ' ' })
         .collect();
     letters.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The keys under which an author is found: the whole name, its first and last word, and each word, folded and distinct.
-/// `Ada K. Lovelace` has `ada k lovelace`, `ada lovelace`, `ada`, `k` and `lovelace`.
-pub fn author_keys(name: &str) -> Vec<String> {
-    let whole = fold(name);
-    let words: Vec<&str> = whole.split(' ').filter(|word| !word.is_empty()).collect();
-    let mut keys = Vec::with_capacity(words.len() + 2);
-    if let [first, _, .., last] = words.as_slice() {
-        keys.push(format!("{first} {last}"));
-    }
-    keys.extend(words.iter().map(|word| (*word).to_owned()));
-    keys.push(whole.clone());
-    keys.retain(|key| !key.is_empty());
-    keys.sort();
-    keys.dedup();
-    keys
 }
 
 /// About how many tokens an encoder makes of a text with this many bytes, for what a text costs before it is split. English
@@ -122,16 +106,6 @@ mod tests {
     #[test]
     fn fold_ignores_case_accents_and_punctuation() {
         assert_eq!(fold("Gödel's  Théorème: A-B"), fold("godel s theoreme a b"));
-    }
-
-    #[test]
-    fn author_keys_are_the_name_its_ends_and_each_word() {
-        assert_eq!(
-            author_keys("Ada K. Lovelace"),
-            ["ada", "ada k lovelace", "ada lovelace", "k", "lovelace"]
-        );
-        assert_eq!(author_keys("Plato"), ["plato"]);
-        assert!(author_keys(" - ").is_empty());
     }
 
     proptest! {

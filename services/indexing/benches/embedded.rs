@@ -96,7 +96,7 @@ fn paper(number: usize, dimension: usize, random: &mut Random) -> IndexedPaper {
             .unwrap(),
             title: format!("The title of paper {number}, which is about as long as titles are"),
             abstract_text: "An abstract of twelve hundred characters. ".repeat(28),
-            authors: (0..=random.uneven(24)).map(|_| random.name()).collect(),
+            authors: (0..=random.uneven(24)).map(|_| random.name().into()).collect(),
             categories: (0..=random.below(3))
                 .map(|_| format!("cs.{}", random.uneven(150)))
                 .collect(),

@@ -49,8 +49,7 @@ pub struct Filter {
     pub sources: Vec<String>,
     /// None of these sources.
     pub without_sources: Vec<String>,
-    /// At least one of these authors, folded by [`domain::text::fold`]; each is one of the [`domain::text::author_keys`] of
-    /// a printed name.
+    /// At least one of these authors, by [`domain::names::search_keys`]; papers have the [`domain::names::keys`] of theirs.
     pub authors: Vec<String>,
     /// None of these authors.
     pub without_authors: Vec<String>,

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use common::status;
-use domain::{LinkKind, PaperId, Submission, Violation, submission};
+use domain::{AuthorName, LinkKind, PaperId, Submission, Violation, names, submission};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use proto::convert::from_wire_time;
 use proto::ingest::v1::ingest_service_server::IngestService;
@@ -14,6 +14,7 @@ use proto::ingest::v1::{
     SubmitPaperRequest, SubmitPaperResponse, SubmitPapersRequest, SubmitPapersResponse, WithdrawPaperRequest,
     WithdrawPaperResponse,
 };
+use proto::papers::v1::Author;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument as _, info_span};
 
@@ -253,7 +254,7 @@ fn parse(paper: PaperSubmission) -> Result<Submission, Vec<Violation>> {
         id: paper.id,
         title: paper.title,
         abstract_text: paper.r#abstract,
-        authors: paper.authors,
+        authors: authors(&paper.authors, &paper.author_names),
         categories: paper.categories,
         published,
         updated,
@@ -265,6 +266,16 @@ fn parse(paper: PaperSubmission) -> Result<Submission, Vec<Violation>> {
         source: paper.source,
         language: paper.language,
     })
+}
+
+/// The names in parts where there are any, else those found in texts.
+fn authors(texts: &[String], parts: &[Author]) -> Vec<AuthorName> {
+    if parts.is_empty() {
+        let texts = texts.iter().filter(|text| !names::stands_for_others(text));
+        texts.map(|text| AuthorName::parse(text)).collect()
+    } else {
+        parts.iter().map(AuthorName::from).collect()
+    }
 }
 
 fn failure_result(failure: SubmissionFailure) -> SubmissionResult {
@@ -294,6 +305,20 @@ mod tests {
 
     use super::*;
     use crate::registry::tests::RegistryFixture;
+
+    #[test]
+    fn names_in_parts_go_before_texts() {
+        let texts = ["Gómez Ruiz, Ana".to_owned(), "et al.".to_owned()];
+        let found = authors(&texts, &[]);
+        assert_eq!(found, [AuthorName::new("Ana", "Gómez Ruiz", "")]);
+        let parts = [Author::from(&AuthorName::literal("Harbour, Sea and Land"))];
+        assert_eq!(authors(&texts, &parts), [AuthorName::literal("Harbour, Sea and Land")]);
+        assert_eq!(
+            authors(&[" ".to_owned()], &[]).len(),
+            1,
+            "an empty name is for the check to refuse"
+        );
+    }
 
     #[tokio::test]
     async fn accepted_papers_are_listed_page_by_page_and_sent_again() {

@@ -9,8 +9,8 @@
 //! Fields: `authors` is `Last, F.; Last, F.`; `version` counts from 1; `published` is the DOI of the journal's version, or
 //! `NA`; `type` says `WITHDRAWN` or `withdrawn` for withdrawn papers. Titles and abstracts hold HTML.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{LinkKind, names};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +23,6 @@ use crate::interpretation::Interpretation;
 use crate::json::{self, ListLayout, date, number_at, text};
 use crate::kind::SourceKind;
 use crate::list_api::{FetchContext, ListApi, ListPage, address, day};
-use crate::names;
 use crate::source::PageSummary;
 use crate::text_format::{TextFormat, TextFormats};
 

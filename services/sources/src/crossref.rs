@@ -9,8 +9,8 @@
 //! Fields: dates are `date-parts` of one to three numbers, or `[[null]]`; titles are lists and hold markup; abstracts are
 //! JATS, formulas in several forms; `update-to` of type `retraction` or `withdrawal` withdraws the work it names; `is-referenced-by-count` is a signal.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{AuthorName, LinkKind};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,7 +25,6 @@ use crate::interpretation::Interpretation;
 use crate::json::{self, ListLayout, date, first_text, list, number_at, text};
 use crate::kind::SourceKind;
 use crate::list_api::{FetchContext, ListApi, ListPage, WorksQuery};
-use crate::names;
 use crate::record::SignalKind;
 use crate::source::PageSummary;
 use crate::text_format::{TextFormat, TextFormats};
@@ -211,12 +210,12 @@ fn preprints(value: &Value, draft: &mut RecordDraft) {
     }
 }
 
-fn author(value: &Value) -> String {
+fn author(value: &Value) -> AuthorName {
     let name = text(value, "/name");
     if name.is_empty() {
-        names::join(text(value, "/given"), text(value, "/family"), text(value, "/suffix"))
+        AuthorName::new(text(value, "/given"), text(value, "/family"), text(value, "/suffix"))
     } else {
-        name.to_owned()
+        AuthorName::literal(name)
     }
 }
 

@@ -11,7 +11,7 @@ use domain::submission::{
     FUTURE_TOLERANCE, MAX_ABSTRACT_CHARS, MAX_AUTHOR_CHARS, MAX_AUTHORS, MAX_CATEGORIES, MAX_LABEL_CHARS,
     MAX_TITLE_CHARS,
 };
-use domain::{LinkKind, PaperId, Submission, text};
+use domain::{AuthorName, LinkKind, PaperId, Submission, text};
 use jiff::Timestamp;
 
 use crate::dates::{self, PublicationDates};
@@ -56,8 +56,8 @@ pub struct RecordDraft {
     pub title: String,
     /// Abstract, in its format.
     pub abstract_text: String,
-    /// Names in printed form, in their format.
-    pub authors: Vec<String>,
+    /// Authors in order; names in their format.
+    pub authors: Vec<AuthorName>,
     /// What its authors or its source remark about it, such as that it was withdrawn.
     pub comment: String,
     /// Categories, the primary one first.
@@ -160,15 +160,15 @@ fn valid_abstract(raw: &str, format: TextFormat) -> Result<String, String> {
     Ok(plain.trim().to_owned())
 }
 
-fn valid_authors(raw: &[String], format: TextFormat) -> Result<Vec<String>, String> {
+fn valid_authors(raw: &[AuthorName], format: TextFormat) -> Result<Vec<AuthorName>, String> {
     let mut authors = Vec::with_capacity(raw.len().min(MAX_AUTHORS));
     for name in raw {
-        let name = format.name(name);
-        if is_blank(&name) {
+        let name = name.map(|part| format.name(part).into());
+        if is_blank(name.as_str()) {
             continue;
         }
-        at_most("an author", &name, MAX_AUTHOR_CHARS)?;
-        authors.push(name.trim().to_owned());
+        at_most("an author", name.as_str(), MAX_AUTHOR_CHARS)?;
+        authors.push(name);
     }
     if authors.len() > MAX_AUTHORS {
         return Err(format!(
@@ -381,7 +381,7 @@ mod tests {
                     formats: TextFormats::all(FORMATS[usize::try_from(seconds % 4).unwrap_or(0)]),
                     title,
                     abstract_text,
-                    authors,
+                    authors: authors.into_iter().map(AuthorName::from).collect(),
                     categories,
                     published: Timestamp::from_second(seconds).ok(),
                     updated: Timestamp::from_second(seconds).ok(),

@@ -9,8 +9,8 @@
 //! Fields: `paper.id` is the arXiv id; `paper.upvotes` (the pages show the same), `numComments` and `githubStars` are
 //! signals.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{LinkKind, names};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -150,10 +150,7 @@ pub fn interpret(value: &Value, listed: Option<Timestamp>) -> Interpretation {
     }
     text(paper, "/title").clone_into(&mut draft.title);
     text(paper, "/summary").clone_into(&mut draft.abstract_text);
-    draft.authors = list(paper, "/authors")
-        .iter()
-        .map(|author| text(author, "/name").to_owned())
-        .collect();
+    draft.authors = names::each(list(paper, "/authors").iter().map(|author| text(author, "/name")));
     draft.published = date(paper, "/publishedAt").or_else(|| date(value, "/publishedAt"));
     draft.link(LinkKind::Code, text(paper, "/githubRepo"));
     crate::arxiv::metadata::links(&mut draft);

@@ -36,7 +36,6 @@ mod interpretation;
 mod json;
 mod list_api;
 mod markup;
-mod names;
 mod registry;
 mod text_format;
 mod xml;

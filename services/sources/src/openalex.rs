@@ -10,8 +10,8 @@
 //! OpenAlex; `cited_by_count` is a signal; `is_retracted` withdraws. Texts are taken over from publishers and preprint servers alike: markup
 //! was left in some, and in others tags are words.
 
-use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
+use domain::{LinkKind, names};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -145,9 +145,9 @@ pub fn interpret(value: &Value, datestamp: &str) -> Interpretation {
         .map(abstract_of)
         .unwrap_or_default();
     let authors = list(value, "/authorships").iter();
-    draft.authors = authors
-        .map(|author| either(text(author, "/author/display_name"), text(author, "/raw_author_name")))
-        .collect();
+    draft.authors = names::each(
+        authors.map(|author| either(text(author, "/author/display_name"), text(author, "/raw_author_name"))),
+    );
     let topics = list(value, "/topics")
         .iter()
         .map(|topic| text(topic, "/display_name").to_owned());

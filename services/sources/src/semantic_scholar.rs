@@ -11,8 +11,8 @@
 //! was left in some, and in others tags are words. The bulk data writes the same names in lower case, and has `corpusid`
 //! instead of `paperId`.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{LinkKind, names};
 use http::{HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -149,10 +149,7 @@ pub fn interpret(value: &Value) -> Interpretation {
     draft.formats = TextFormats::all(TextFormat::Mixed);
     text(value, "/title").clone_into(&mut draft.title);
     text(value, "/abstract").clone_into(&mut draft.abstract_text);
-    draft.authors = list(value, "/authors")
-        .iter()
-        .map(|author| text(author, "/name").to_owned())
-        .collect();
+    draft.authors = names::each(list(value, "/authors").iter().map(|author| text(author, "/name")));
     draft.categories = list(value, "/fieldsOfStudy")
         .iter()
         .filter_map(Value::as_str)

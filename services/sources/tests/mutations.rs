@@ -128,7 +128,7 @@ fn check(format: PageFormat, page: &[u8]) {
             PageItem::Paper(record) => {
                 let paper = record.submission;
                 bytes += paper.title.len() + paper.abstract_text.len();
-                bytes += paper.authors.iter().map(String::len).sum::<usize>();
+                bytes += paper.authors.iter().map(|name| name.as_str().len()).sum::<usize>();
                 let shown = format!("{paper:?}");
                 if let Err(violations) = paper.into_paper(now()) {
                     panic!("{format:?}: {violations:?} in {shown}");

@@ -165,7 +165,7 @@ fn paper(line: &Value) -> anyhow::Result<Paper> {
         id: PaperId::parse(&text("id"))?,
         title: text("title"),
         abstract_text: text("abstract"),
-        authors: list("authors"),
+        authors: domain::names::each(list("authors")),
         categories: list("categories"),
         published: Some(Timestamp::UNIX_EPOCH),
         updated: None,

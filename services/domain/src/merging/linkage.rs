@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::identifiers::IdentifierOverlap;
 use super::{Scheme, SourceRecord};
-use crate::text;
+use crate::{AuthorName, names, text};
 
 /// Titles with fewer letters are too generic: "Editorial", "Introduction", "Reply".
 const MIN_TITLE_LETTERS: usize = 20;
@@ -143,7 +143,7 @@ enum AuthorOverlap {
 
 /// Authors agree when the first author's family name and most family names of the shorter list do. A family name may be the
 /// first or the last word of a name, because sources order names differently.
-fn compare_authors(one: &[String], two: &[String]) -> AuthorOverlap {
+fn compare_authors(one: &[AuthorName], two: &[AuthorName]) -> AuthorOverlap {
     let (Some(left), Some(right)) = (one.first(), two.first()) else {
         return AuthorOverlap::Unknown;
     };
@@ -167,14 +167,14 @@ fn compare_authors(one: &[String], two: &[String]) -> AuthorOverlap {
 }
 
 /// How many of one list may also be on the other.
-fn shared(of: &[String], among: &[String]) -> usize {
-    let known: BTreeSet<String> = among.iter().flat_map(|name| name_words(name)).collect();
+fn shared(of: &[AuthorName], among: &[AuthorName]) -> usize {
+    let known: BTreeSet<String> = among.iter().flat_map(name_words).collect();
     of.iter().filter(|name| !name_words(name).is_disjoint(&known)).count()
 }
 
 /// The words of a name that may be its family name: at least two letters, so no initials.
-fn name_words(name: &str) -> BTreeSet<String> {
-    let folded = text::fold(name);
+fn name_words(name: &AuthorName) -> BTreeSet<String> {
+    let folded = names::fold(name.without_suffix());
     let words: Vec<&str> = folded.split(' ').filter(|word| word.chars().count() >= 2).collect();
     match words.as_slice() {
         [first, .., last] => [*first, *last].map(str::to_owned).into(),

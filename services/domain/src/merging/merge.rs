@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::trust::{Field, Provider, rank};
 use super::{Identifiers, Scheme, SourceRecord};
 use crate::submission::MAX_CATEGORIES;
-use crate::{LinkKind, PaperId, Submission};
+use crate::{AuthorName, LinkKind, PaperId, Submission};
 
 /// A work, merged from all its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,7 +206,7 @@ fn paper_id(identifiers: &Identifiers, own: Option<&SourceRecord>, submission: &
     }
     let own = own.and_then(|record| PaperId::from_submission(&record.submission.id, &record.submission.source).ok());
     own.or_else(|| {
-        let author = submission.authors.first().map(String::as_str);
+        let author = submission.authors.first().map(AuthorName::as_str);
         Some(PaperId::from_title(&submission.title, author))
     })
 }

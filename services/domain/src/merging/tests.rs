@@ -18,7 +18,7 @@ fn record(provider: Provider, title: &str, authors: &[&str], names: &[(Scheme, &
         provider,
         submission: Submission {
             title: title.into(),
-            authors: authors.iter().map(|name| (*name).to_owned()).collect(),
+            authors: crate::names::each(authors),
             source: format!("{provider:?}").to_lowercase(),
             ..Submission::default()
         },

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::{Exclusions, is_in};
 use crate::Paper;
 use crate::highlight::{ExcludedTerm, PaperText};
-use crate::text::{author_keys, fold};
+use crate::names;
 
 /// A paper whose words and authors are prepared on first use.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl<'a> PreparedPaper<'a> {
     }
 
     fn authors(&self) -> &HashSet<String> {
-        let keys = || self.paper.authors.iter().flat_map(|name| author_keys(name)).collect();
+        let keys = || self.paper.authors.iter().flat_map(names::keys).collect();
         self.authors.get_or_init(keys)
     }
 }
@@ -46,7 +46,11 @@ impl<'a> PreparedExclusions<'a> {
     pub(super) fn new(exclusions: &'a Exclusions) -> Self {
         Self {
             words: exclusions.words.iter().map(|word| ExcludedTerm::new(word)).collect(),
-            authors: exclusions.authors.iter().map(|name| fold(name)).collect(),
+            authors: exclusions
+                .authors
+                .iter()
+                .flat_map(|name| names::search_keys(name))
+                .collect(),
             categories: &exclusions.categories,
         }
     }

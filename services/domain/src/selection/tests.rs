@@ -74,7 +74,7 @@ fn paper(at: usize) -> Paper {
         id: PaperId::parse(&format!("x:{at:03}")).expect("an id"),
         title: format!("title{at}"),
         abstract_text: String::new(),
-        authors: vec![format!("Author{at}")],
+        authors: vec![format!("Author{at}").into()],
         categories: vec![if at.is_multiple_of(2) {
             "cs.LG".into()
         } else {

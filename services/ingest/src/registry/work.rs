@@ -4,7 +4,7 @@
 //! records left out would be published as something its sources never said.
 
 use domain::merging::{self, Identifiers, Provider, SourceRecord, SourceWithdrawal, WorkState};
-use domain::{LinkKind, Submission};
+use domain::{AuthorName, LinkKind, Submission};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,8 @@ struct SubmissionJson {
     id: String,
     title: String,
     abstract_text: String,
-    authors: Vec<String>,
+    #[serde(with = "authors_json")]
+    authors: Vec<AuthorName>,
     categories: Vec<String>,
     published: Option<Timestamp>,
     updated: Option<Timestamp>,
@@ -172,6 +173,51 @@ mod links_json {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(LinkKind, String)>, D::Error> {
         let links = Vec::<LinkJson>::deserialize(deserializer)?;
         Ok(links.into_iter().map(|link| (link.kind, link.url)).collect())
+    }
+}
+
+/// Names as objects of their parts. Earlier versions wrote what is printed alone.
+mod authors_json {
+    use domain::AuthorName;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum AuthorJson {
+        Person {
+            family: String,
+            #[serde(default, skip_serializing_if = "String::is_empty")]
+            given: String,
+            #[serde(default, skip_serializing_if = "String::is_empty")]
+            suffix: String,
+        },
+        Literal {
+            literal: String,
+        },
+        Printed(String),
+    }
+
+    pub fn serialize<S: Serializer>(authors: &[AuthorName], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(authors.iter().map(|name| match name.family() {
+            Some(family) => AuthorJson::Person {
+                family: family.to_owned(),
+                given: name.given().to_owned(),
+                suffix: name.suffix().to_owned(),
+            },
+            None => AuthorJson::Literal {
+                literal: name.to_string(),
+            },
+        }))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AuthorName>, D::Error> {
+        let authors = Vec::<AuthorJson>::deserialize(deserializer)?.into_iter();
+        let names = authors.map(|author| match author {
+            AuthorJson::Person { family, given, suffix } => AuthorName::new(&given, &family, &suffix),
+            AuthorJson::Literal { literal } => AuthorName::literal(&literal),
+            AuthorJson::Printed(text) => AuthorName::parse(&text),
+        });
+        Ok(names.collect())
     }
 }
 
@@ -238,6 +284,28 @@ mod tests {
         work.withdraw("crossref", &withdrawal);
         let text = serde_json::to_string(&work).expect("JSON");
         assert_eq!(serde_json::from_str::<Work>(&text).expect("a work"), work);
+    }
+
+    #[test]
+    fn names_keep_their_parts_and_old_works_get_them() {
+        let mut work = Work::default();
+        let mut one = record("crossref", Provider::Crossref, "2026-01-01T00:00:00Z");
+        one.submission.authors = vec![
+            AuthorName::new("Ana", "Gómez Ruiz", ""),
+            AuthorName::new("Martin", "King", "Jr."),
+            AuthorName::literal("Harbour, Sea and Land"),
+        ];
+        work.insert(&one);
+        let text = serde_json::to_string(&work).expect("JSON");
+        assert_eq!(serde_json::from_str::<Work>(&text).expect("a work"), work);
+        let names = r#"[{"family":"Gómez Ruiz","given":"Ana"},{"family":"King","given":"Martin","suffix":"Jr."},{"literal":"Harbour, Sea and Land"}]"#;
+        assert!(text.contains(names), "{text}");
+        let old = text.replace(names, r#"["Ludwig van der Rohe"]"#);
+        let read: Work = serde_json::from_str(&old).expect("an old work");
+        assert_eq!(
+            read.records()[0].submission.authors,
+            [AuthorName::new("Ludwig", "van der Rohe", "")]
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::highlight::PreparedAbstract;
 use domain::preferences::MailFormat;
-use domain::{Paper, PaperId};
+use domain::{AuthorName, Paper, PaperId};
 use minijinja::{Environment, Error, Value, context};
 
 use super::abstract_cache::AbstractCache;
@@ -279,9 +279,12 @@ fn template(name: &str, format: MailFormat) -> String {
 /// Whether what is printed of a paper could be taken for a placeholder.
 fn paper_holds_delimiter(paper: &Paper) -> bool {
     let links = paper.links.iter().map(|link| &link.url);
-    let texts = [&paper.title, &paper.language].into_iter().chain(&paper.authors);
-    let mut texts = texts.chain(&paper.categories).chain(links);
-    texts.any(|text| holds_delimiter(text)) || holds_delimiter(paper.id.as_str())
+    let texts = [&paper.title, &paper.language].into_iter().chain(&paper.categories);
+    let mut texts = texts
+        .chain(links)
+        .map(String::as_str)
+        .chain(paper.authors.iter().map(AuthorName::as_str));
+    texts.any(holds_delimiter) || holds_delimiter(paper.id.as_str())
 }
 
 fn insert<K: Eq + Hash, V>(cache: &RwLock<HashMap<K, Arc<V>>>, max_entries: usize, key: K, value: &Arc<V>) {

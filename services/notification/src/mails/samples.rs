@@ -92,7 +92,7 @@ fn papers() -> Result<(Arc<Paper>, Arc<Paper>), Error> {
     };
     let full = Paper {
         abstract_text: "We look at lakes. Colour tells algae.".to_owned(),
-        authors: (1..=7).map(|number| format!("Author {number}")).collect(),
+        authors: (1..=7).map(|number| format!("Author {number}").into()).collect(),
         categories: vec!["physics.ao-ph".to_owned()],
         links: vec![
             link(LinkKind::Abstract, "https://example.org/abs/1"),

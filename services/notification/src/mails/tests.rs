@@ -95,7 +95,7 @@ fn usual(number: usize) -> Paper {
     paper.title =
         format!("Paper {number}: What {topic} do when nobody looks, and why it matters for large language models");
     paper.authors = (1..=number % 9)
-        .map(|author| format!("Firstname{author} Lastname-{number}"))
+        .map(|author| format!("Firstname{author} Lastname-{number}").into())
         .collect();
     paper.categories = vec!["cs.CL".into(), "cs.LG".into(), "stat.ML".into()];
     paper.abstract_text = format!(

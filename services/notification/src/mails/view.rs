@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use domain::highlight::Highlight;
-use domain::{LinkKind, Paper};
+use domain::{AuthorName, LinkKind, Paper};
 use minijinja::Value;
 use minijinja::value::Object;
 
@@ -174,11 +174,11 @@ pub fn sentence_chars(papers: usize) -> usize {
     }
 }
 
-fn authors(names: &[String], locale: &Locale) -> String {
+fn authors(names: &[AuthorName], locale: &Locale) -> String {
     let names_shown = names
         .iter()
         .take(MAX_AUTHORS)
-        .map(|name| truncated(&single_line(name), NAME_CHARS).into_owned());
+        .map(|name| truncated(&single_line(name.as_str()), NAME_CHARS).into_owned());
     let names_shown = names_shown.collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(MAX_AUTHORS) {
         0 => names_shown,

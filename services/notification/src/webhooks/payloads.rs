@@ -1,6 +1,6 @@
 //! The bodies of requests: JSON of a `type`, a `timestamp` and the `data` of that type.
 
-use domain::Paper;
+use domain::{AuthorName, Paper};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ struct DigestPayload<'a> {
 struct PaperPayload<'a> {
     id: &'a str,
     title: &'a str,
-    authors: &'a [String],
+    authors: Vec<&'a str>,
     categories: &'a [String],
     published: Option<Timestamp>,
     url: Option<&'a str>,
@@ -86,7 +86,7 @@ fn paper<'a>(one: &'a PickedPaper<'_>, links: &Links) -> PaperPayload<'a> {
     PaperPayload {
         id: paper.id.as_str(),
         title: &paper.title,
-        authors: &paper.authors,
+        authors: paper.authors.iter().map(AuthorName::as_str).collect(),
         categories: &paper.categories,
         published: paper.published,
         url: paper.link(Abstract).or(paper.link(Pdf)),

@@ -2,16 +2,16 @@
 
 use std::io::Read;
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{AuthorName, LinkKind};
 use jiff::Timestamp;
 
+use crate::dates;
 use crate::draft::{PageContext, RecordDraft};
 use crate::error::SourceError;
 use crate::interpretation::{Interpretation, Sink};
 use crate::text_format::{TextFormat, TextFormats};
 use crate::xml::{FieldContent, FieldHandler, RecordHandler, StartTag, read_records};
-use crate::{dates, names};
 
 /// What is known at the end of a file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl FieldHandler for VolumeHandler {
             (VolumeElement::Meta, b"meta") => self.element = VolumeElement::Outside,
             (VolumeElement::Author, b"author") => {
                 self.element = VolumeElement::Paper;
-                self.paper.authors.push(names::join(&self.first, &self.last, ""));
+                self.paper.authors.push(AuthorName::new(&self.first, &self.last, ""));
                 self.first.clear();
                 self.last.clear();
             }

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use domain::merging::Scheme;
+use domain::names;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +134,11 @@ pub fn interpret(entry: FeedEntry, announcements: &[String]) -> Interpretation {
         native_id: entry.id,
         title: entry.title.text,
         abstract_text,
-        authors: entry.creators.iter().flat_map(|names| creators(names)).collect(),
+        authors: entry
+            .creators
+            .iter()
+            .flat_map(|text| names::between_commas(text))
+            .collect(),
         categories: entry.categories,
         comment: entry.comment,
         datestamp: entry.updated.or(entry.published),
@@ -168,25 +173,4 @@ fn published(announced: Option<Timestamp>, month: Option<Timestamp>) -> Option<T
     };
     let fresh = announced.duration_since(month) <= SignedDuration::from_hours(24 * 45);
     Some(if fresh { announced.max(month) } else { month })
-}
-
-/// `A. Name, B. Name (Institute), C. Name`.
-fn creators(text: &str) -> Vec<String> {
-    let mut names = vec![String::new()];
-    let mut depth = 0_u32;
-    for c in text.chars() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => names.push(String::new()),
-            _ if depth == 0 => {
-                if let Some(name) = names.last_mut() {
-                    name.push(c);
-                }
-            }
-            _ => {}
-        }
-    }
-    names.retain(|name| !name.trim().is_empty());
-    names.iter().map(|name| name.trim().to_owned()).collect()
 }

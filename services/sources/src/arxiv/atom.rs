@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use domain::merging::Scheme;
+use domain::names;
 
 use super::metadata::links;
 use super::version_of;
@@ -29,7 +30,7 @@ fn interpret(entry: FeedEntry) -> Interpretation {
         native_id: entry.id,
         title: entry.title.text,
         abstract_text: entry.summary.text,
-        authors: entry.authors,
+        authors: names::each(&entry.authors),
         published: entry.published,
         updated: entry.updated.filter(|updated| Some(*updated) != entry.published),
         datestamp: entry.updated,

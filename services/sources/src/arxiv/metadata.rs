@@ -1,13 +1,13 @@
 //! The `arXiv` format of OAI-PMH.
 
-use domain::LinkKind;
 use domain::merging::Scheme;
+use domain::{AuthorName, LinkKind};
 
+use crate::dates;
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
 use crate::oai::envelope::{MetadataHandler, OaiHeader, RecordStatus};
 use crate::xml::{FieldContent, FieldHandler, StartTag};
-use crate::{dates, names};
 
 /// Reads the `arXiv` format.
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ impl FieldHandler for ArxivMetadata {
         if name == b"author" {
             self.draft
                 .authors
-                .push(names::join(&self.given, &self.family, &self.suffix));
+                .push(AuthorName::new(&self.given, &self.family, &self.suffix));
             self.given.clear();
             self.family.clear();
             self.suffix.clear();

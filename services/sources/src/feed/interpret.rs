@@ -1,11 +1,10 @@
 //! What an entry of any feed means.
 
-use domain::LinkKind;
+use domain::{LinkKind, names};
 
 use super::entries::{FeedEntry, FeedText};
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
-use crate::names;
 use crate::text_format::{TextFormat, TextFormats};
 
 /// A summary of at least this many bytes is an abstract, even beside a longer text.
@@ -34,7 +33,7 @@ pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
     draft.authors = entry
         .authors
         .iter()
-        .flat_map(|author| names::list(without_address(author)))
+        .flat_map(|author| names::list(author))
         .collect();
     if draft.authors.is_empty() {
         draft.authors = entry.creators.iter().flat_map(|creator| names::list(creator)).collect();
@@ -80,13 +79,4 @@ fn without_arxiv(title: &str) -> (&str, Option<&str>) {
         Some((title, id)) if id.starts_with("arXiv:") && !id.contains(')') => (title, id.split(' ').next()),
         _ => (title, None),
     }
-}
-
-/// `someone@example.org (Ada Lovelace)`, as RSS 2.0 wants it.
-fn without_address(author: &str) -> &str {
-    let named = author.split_once('(').and_then(|(address, name)| {
-        let name = name.trim().strip_suffix(')')?;
-        address.contains('@').then_some(name)
-    });
-    named.unwrap_or(author)
 }

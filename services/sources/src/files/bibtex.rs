@@ -7,13 +7,11 @@
 mod entries;
 mod fields;
 mod inheritance;
-mod names;
 
 use std::io::BufRead;
 
-use domain::LinkKind;
 use domain::merging::{Identifier, Scheme};
-use domain::tex;
+use domain::{AuthorName, LinkKind, names, tex};
 
 use super::FileProgress;
 use crate::dates;
@@ -140,10 +138,13 @@ fn interpret(fields: &BibtexFields) -> Interpretation {
     let text = |names: &[&str]| fields.first_of(names).unwrap_or_default().to_owned();
     let mut draft = RecordDraft {
         native_id: fields.key.clone(),
-        formats: TextFormats::all(TextFormat::Tex),
+        formats: TextFormats {
+            names: TextFormat::Plain,
+            ..TextFormats::all(TextFormat::Tex)
+        },
         title: text(&["title"]),
         abstract_text: text(&["abstract"]),
-        authors: fields.get("author").map(names::split).unwrap_or_default(),
+        authors: fields.get("author").map(authors).unwrap_or_default(),
         categories: categories(fields),
         comment: tex::plain(&text(&["note", "comment", "addendum"])),
         published: published(fields),
@@ -161,6 +162,30 @@ fn interpret(fields: &BibtexFields) -> Interpretation {
         }
     }
     Interpretation::paper(draft)
+}
+
+/// The names of a list. Some databases separate them by semicolons, and biblatex may name their parts.
+fn authors(list: &str) -> Vec<AuthorName> {
+    if list.contains("family=") {
+        return list.split(" and ").filter_map(of_named_parts).collect();
+    }
+    let authors = names::bibtex_list(list, &|part| tex::plain(part));
+    if authors.len() == 1 && list.contains(';') && !list.starts_with('{') {
+        return names::list(&tex::plain(list));
+    }
+    authors
+}
+
+/// biblatex's `family=Beethoven, given=Ludwig, prefix=van`.
+fn of_named_parts(name: &str) -> Option<AuthorName> {
+    let part = |label: &str| {
+        let mut parts = name.split(',');
+        let value = parts.find_map(|part| part.trim().strip_prefix(label)?.trim_start().strip_prefix('='));
+        tex::plain(value.unwrap_or_default().trim().trim_matches('"'))
+    };
+    let family = [part("prefix"), part("family")].join(" ");
+    let name = AuthorName::new(&part("given"), &family, &part("suffix"));
+    (!name.is_empty()).then_some(name)
 }
 
 /// `date`, or `year` with `month` and `day`. When an address was visited (`urldate`) is no date of the work.

@@ -1,6 +1,6 @@
 //! CSL-JSON, as Zotero, Mendeley and doi.org give it. Pure.
 
-use domain::LinkKind;
+use domain::{AuthorName, LinkKind};
 use domain::merging::{Identifier, Scheme};
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::crossref::date_of;
 use crate::interpretation::Interpretation;
 use crate::json::{self, first_text, list, text};
 use crate::text_format::{TextFormat, TextFormats};
-use crate::{dates, names};
+use crate::dates;
 
 /// What an item of CSL-JSON means.
 pub fn interpret(value: &Value) -> Interpretation {
@@ -51,14 +51,13 @@ fn written_date(value: &Value, pointer: &str) -> Option<jiff::Timestamp> {
     written.iter().find_map(|date| dates::parse(date))
 }
 
-fn author(value: &Value) -> String {
+fn author(value: &Value) -> AuthorName {
     let literal = text(value, "/literal");
     if !literal.is_empty() {
-        return literal.to_owned();
+        return AuthorName::literal(literal);
     }
-    let particles = [text(value, "/dropping-particle"), text(value, "/non-dropping-particle")].join(" ");
-    let family = names::join(&particles, text(value, "/family"), "");
-    names::join(text(value, "/given"), &family, text(value, "/suffix"))
+    let family = ["/dropping-particle", "/non-dropping-particle", "/family"].map(|pointer| text(value, pointer));
+    AuthorName::new(text(value, "/given"), &family.join(" "), text(value, "/suffix"))
 }
 
 fn categories(value: &Value) -> Vec<String> {

@@ -5,17 +5,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use domain::LinkKind;
 use domain::merging::Scheme;
 use domain::submission::FUTURE_TOLERANCE;
+use domain::{AuthorName, LinkKind, names};
 use jiff::Timestamp;
 
 use super::loose::Loose;
 use super::meaning::{MEANINGS, Meaning, meaning, of_field};
 use super::unread::UnreadFields;
 use crate::arxiv::metadata;
+use crate::dates;
 use crate::draft::RecordDraft;
-use crate::{dates, names};
 
 /// The values of a record by their meaning.
 struct Values<'a> {
@@ -162,7 +162,7 @@ fn paragraphs(value: &Loose<'_>) -> Option<String> {
     }
 }
 
-fn authors(value: &Loose<'_>) -> Option<Vec<String>> {
+fn authors(value: &Loose<'_>) -> Option<Vec<AuthorName>> {
     let found = match value {
         Loose::Text(text) => names::list(&without_numbers(text)),
         Loose::Object(_) => vec![author(value)?],
@@ -173,7 +173,7 @@ fn authors(value: &Loose<'_>) -> Option<Vec<String>> {
 }
 
 /// An author in a list: a text, or an object with the name or its parts.
-fn author(value: &Loose<'_>) -> Option<String> {
+fn author(value: &Loose<'_>) -> Option<AuthorName> {
     let part = |names: &[&str]| {
         names
             .iter()
@@ -181,29 +181,30 @@ fn author(value: &Loose<'_>) -> Option<String> {
             .unwrap_or_default()
     };
     match value {
-        Loose::Text(text) => Some(names::natural(text)).filter(|name| !name.is_empty()),
+        Loose::Text(text) => Some(AuthorName::parse(text)).filter(|name| !name.is_empty()),
         Loose::Object(_) => {
             let family = part(&["family", "last", "lastName", "last_name", "surname", "familyName"]);
             if family.is_empty() {
                 let literal = value.get("literal").and_then(Loose::words);
-                let name = literal.or_else(|| value.words()).map(|name| names::natural(&name));
+                let literal = literal.map(|name| AuthorName::literal(&name));
+                let name = literal.or_else(|| Some(AuthorName::parse(&value.words()?)));
                 return name.or_else(|| author(value.get("author")?));
             }
             let given = part(&["given", "first", "firstName", "first_name", "givenName", "forename"]);
-            Some(names::join(&given, &family, &part(&["suffix"])))
+            Some(AuthorName::new(&given, &family, &part(&["suffix"])))
         }
         _ => None,
     }
 }
 
 /// `[["Lee", "A.", "Jr."], …]`, with affiliations behind.
-fn parsed_authors(value: &Loose<'_>) -> Option<Vec<String>> {
+fn parsed_authors(value: &Loose<'_>) -> Option<Vec<AuthorName>> {
     let Loose::List(list) = value else { return None };
     let mut authors = Vec::with_capacity(list.len());
     for author in list {
         let Loose::List(parts) = author else { return None };
         let part = |index: usize| parts.get(index).and_then(Loose::words).unwrap_or_default();
-        authors.push(names::join(&part(1), &part(0), &part(2)));
+        authors.push(AuthorName::new(&part(1), &part(0), &part(2)));
     }
     Some(authors)
 }

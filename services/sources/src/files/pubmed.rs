@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use domain::AuthorName;
 use domain::merging::Scheme;
 use jiff::Timestamp;
 
@@ -13,7 +14,7 @@ use crate::interpretation::Interpretation;
 use crate::record::{PageItem, RecordLocation};
 use crate::text_format::{TextFormat, TextFormats};
 use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
-use crate::{dates, names};
+use crate::dates;
 
 /// Reads a file; it is one page.
 ///
@@ -77,8 +78,9 @@ impl ArticleHandler {
 
     fn end_author(&mut self) {
         let [family, given, suffix, group] = std::mem::take(&mut self.author);
-        let name = names::join(&given, &family, &suffix);
-        self.draft.authors.push(if name.is_empty() { group } else { name });
+        let name = AuthorName::new(&given, &family, &suffix);
+        let group = || AuthorName::literal(&group);
+        self.draft.authors.push(if name.is_empty() { group() } else { name });
     }
 
     /// The date of the article itself, or that of the issue where there is none.

@@ -1,14 +1,14 @@
 //! `oai_dc`: fifteen elements, each as often as you like, each meaning what its server means by it.
 
-use domain::LinkKind;
 use domain::merging::Identifier;
+use domain::{AuthorName, LinkKind, names};
 
 use super::envelope::{MetadataHandler, OaiHeader, RecordStatus};
+use crate::dates;
 use crate::draft::RecordDraft;
 use crate::interpretation::Interpretation;
 use crate::text_format::{TextFormat, TextFormats};
 use crate::xml::{FieldHandler, StartTag};
-use crate::{dates, names};
 
 /// Reads `oai_dc`.
 #[derive(Debug, Default)]
@@ -95,11 +95,11 @@ fn relation(draft: &mut RecordDraft, text: &str) {
     }
 }
 
-fn creators(text: &str) -> Vec<String> {
+fn creators(text: &str) -> Vec<AuthorName> {
     if text.contains(';') {
         names::list(text)
     } else {
-        vec![names::natural(text)]
+        names::each([text])
     }
 }
 

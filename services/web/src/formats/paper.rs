@@ -6,7 +6,6 @@ mod bibtex;
 mod csl;
 mod json;
 mod markdown;
-mod names;
 mod ris;
 mod text;
 

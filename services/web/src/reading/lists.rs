@@ -81,8 +81,8 @@ pub async fn author(
         return app.pages.message(StatusCode::NOT_FOUND, "Author not found", &text);
     }
     let here = author_link(&name).href;
-    let own = domain::text::fold(&name);
-    let others = |link: &NamedLink| domain::text::fold(&link.name) != own;
+    let own = domain::names::fold(&name);
+    let others = |link: &NamedLink| domain::names::fold(&link.name) != own;
     let context = context! {
         name => name.as_str(),
         here => here.as_str(),

@@ -76,6 +76,7 @@ fn digest_paper() -> Value {
         title: format!("Sleepy consensus {HOSTILE}"),
         authors: vec![Author {
             name: "Ruth Abara".to_owned(),
+            ..Author::default()
         }],
         ..Paper::default()
     };

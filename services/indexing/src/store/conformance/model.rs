@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use domain::fusion::Hit;
-use domain::{DenseVector, EncoderId, LinkKind, Paper, PaperId, SparseVector, text};
+use domain::{DenseVector, EncoderId, LinkKind, Paper, PaperId, SparseVector, names};
 use jiff::tz::TimeZone;
 
 use crate::store::{
@@ -63,11 +63,7 @@ impl ModelStore {
 /// Whether a paper passes a filter.
 pub fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
     let paper = &one.paper;
-    let keys: Vec<String> = paper
-        .authors
-        .iter()
-        .flat_map(|author| text::author_keys(author))
-        .collect();
+    let keys = names::keys_of_all(&paper.authors);
     let any = |wanted: &[String], there: &[String]| wanted.iter().any(|one| there.contains(one));
     let has_term = |term: &u32| one.vectors.sparse.indices().contains(term);
     let sources = [paper.source.clone()];
@@ -97,7 +93,7 @@ fn values(paper: &Paper, facet: Facet) -> BTreeSet<String> {
             .into_iter()
             .collect(),
         Facet::Source => BTreeSet::from([paper.source.clone()]),
-        Facet::Author => paper.authors.iter().cloned().collect(),
+        Facet::Author => paper.authors.iter().map(ToString::to_string).collect(),
         Facet::Language => Some(paper.language.clone())
             .filter(|tag| !tag.is_empty())
             .into_iter()

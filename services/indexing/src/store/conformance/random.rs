@@ -238,7 +238,7 @@ impl PaperSeed {
             .collect();
         let mut one = it.paper(&named(self.name), self.revision, direction(self.direction), &terms);
         one.paper.categories = self.categories.iter().map(|n| CATEGORIES[*n].to_owned()).collect();
-        one.paper.authors = self.authors.iter().map(|n| AUTHORS[*n].to_owned()).collect();
+        one.paper.authors = self.authors.iter().map(|n| AUTHORS[*n].into()).collect();
         one.paper.source = SOURCES[self.source].to_owned();
         one.paper.language = LANGUAGES[self.language].to_owned();
         one.paper.published = published(self.month);

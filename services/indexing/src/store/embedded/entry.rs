@@ -3,12 +3,14 @@
 //! Numbers are little-endian; a text is its length and its bytes; a list is its length and its items. Another layout needs
 //! another version of the file, see [`super::schema`].
 
-use domain::{DenseVector, LinkKind, PaperVectors, SparseVector, text};
+use domain::{DenseVector, LinkKind, PaperVectors, SparseVector, names};
 
 use crate::store::{IndexedPaper, published_ms};
 
 const HAS_CODE: u8 = 1;
 const TRUNCATED: u8 = 2;
+/// The keys of the authors are those of [`names::keys`]; entries of earlier versions have fewer.
+const NAME_KEYS: u8 = 4;
 
 /// An entry, read in place.
 #[derive(Debug, Clone)]
@@ -29,8 +31,8 @@ pub struct IndexEntry<'a> {
     pub categories: TextList<'a>,
     /// Its authors as printed.
     pub authors: TextList<'a>,
-    /// The keys that its authors are filtered by.
-    pub author_keys: TextList<'a>,
+    /// The keys that its authors are filtered by; `None` in entries of earlier versions, where they follow from the names.
+    pub author_keys: Option<TextList<'a>>,
     dense: &'a [u8],
     terms: &'a [u8],
     weights: &'a [u8],
@@ -50,7 +52,7 @@ pub enum EntryError {
     #[error("it has another length than it says")]
     Length,
     /// A flag that this release does not know.
-    #[error("its flags are {0:#010b}, of which only the last two are known")]
+    #[error("its flags are {0:#010b}, of which only the last three are known")]
     Flags(u8),
     /// A text is not UTF-8.
     #[error("a text in it is not UTF-8")]
@@ -71,9 +73,7 @@ pub enum EntryError {
 /// The bytes of an entry.
 pub fn encode(one: &IndexedPaper) -> Vec<u8> {
     let (paper, vectors) = (&one.paper, &one.vectors);
-    let mut keys: Vec<String> = paper.authors.iter().flat_map(|name| text::author_keys(name)).collect();
-    keys.sort();
-    keys.dedup();
+    let keys = names::keys_of_all(&paper.authors);
     let mut out = Vec::with_capacity(512 + vectors.dense.dimension() * 4 + vectors.sparse.indices().len() * 8);
     out.extend(published_ms(paper).to_le_bytes());
     let code = if paper.link(LinkKind::Code).is_some() {
@@ -81,16 +81,13 @@ pub fn encode(one: &IndexedPaper) -> Vec<u8> {
     } else {
         0
     };
-    out.push(code | if vectors.truncated { TRUNCATED } else { 0 });
+    out.push(NAME_KEYS | code | if vectors.truncated { TRUNCATED } else { 0 });
     put_text(&mut out, paper.id.as_str());
     put_text(&mut out, &paper.source);
     put_text(&mut out, &paper.language);
-    for list in [&paper.categories, &paper.authors, &keys] {
-        put_length(&mut out, list.len());
-        for item in list {
-            put_text(&mut out, item);
-        }
-    }
+    put_list(&mut out, &paper.categories, String::as_str);
+    put_list(&mut out, &paper.authors, domain::AuthorName::as_str);
+    put_list(&mut out, &keys, String::as_str);
     put_length(&mut out, vectors.dense.dimension());
     out.extend(vectors.dense.as_slice().iter().flat_map(|value| value.to_le_bytes()));
     put_length(&mut out, vectors.sparse.indices().len());
@@ -105,7 +102,7 @@ impl<'a> IndexEntry<'a> {
         let mut rest = ByteReader(bytes);
         let published_ms = i64::from_le_bytes(rest.array()?);
         let [flags] = rest.array()?;
-        if flags & !(HAS_CODE | TRUNCATED) != 0 {
+        if flags & !(HAS_CODE | TRUNCATED | NAME_KEYS) != 0 {
             return Err(EntryError::Flags(flags));
         }
         let (id, source, language) = (rest.text()?, rest.text()?, rest.text()?);
@@ -132,7 +129,7 @@ impl<'a> IndexEntry<'a> {
             language,
             categories,
             authors,
-            author_keys,
+            author_keys: Some(author_keys).filter(|_| flags & NAME_KEYS != 0),
             dense,
             terms,
             weights,
@@ -216,6 +213,13 @@ impl<'a> ByteReader<'a> {
 
 fn put_length(out: &mut Vec<u8>, length: usize) {
     out.extend(super::value_index::number(length).to_le_bytes());
+}
+
+fn put_list<T>(out: &mut Vec<u8>, list: &[T], text: impl Fn(&T) -> &str) {
+    put_length(out, list.len());
+    for item in list {
+        put_text(out, text(item));
+    }
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {

@@ -2,8 +2,10 @@
 //!
 //! Immutable, so that readers need no lock. The snapshot knows which of its papers are live.
 
+use domain::{AuthorName, names};
+
 use super::bits::Bits;
-use super::entry::{EntryError, IndexEntry};
+use super::entry::{EntryError, IndexEntry, TextList};
 use super::inverted_index::InvertedIndex;
 use super::value_index::{TextColumn, ValueIndex};
 use super::vectors::SegmentVectors;
@@ -167,9 +169,7 @@ fn seal(dimension: usize, entries: &[IndexEntry<'_>]) -> Segment {
                 .map(|(entry, slot)| (entry.language, slot)),
         ),
         authors: ValueIndex::invert(slots().flat_map(|(entry, slot)| entry.authors.iter().map(move |one| (one, slot)))),
-        author_keys: ValueIndex::invert(
-            slots().flat_map(|(entry, slot)| entry.author_keys.iter().map(move |one| (one, slot))),
-        ),
+        author_keys: author_keys(entries),
         terms: InvertedIndex::invert(
             slots().flat_map(|(entry, slot)| entry.sparse().map(move |(term, weight)| (term, slot, weight))),
         ),
@@ -177,7 +177,84 @@ fn seal(dimension: usize, entries: &[IndexEntry<'_>]) -> Segment {
     }
 }
 
+/// The keys of the authors; those that an entry of an earlier version lacks are made of the names as printed.
+fn author_keys(entries: &[IndexEntry<'_>]) -> ValueIndex {
+    let made = |entry: &IndexEntry<'_>| {
+        let names: Vec<AuthorName> = entry.authors.iter().map(AuthorName::parse).collect();
+        names::keys_of_all(&names)
+    };
+    let lacking = entries
+        .iter()
+        .map(|entry| entry.author_keys.is_none().then(|| made(entry)));
+    let lacking: Vec<Option<Vec<String>>> = lacking.collect();
+    let held = entries
+        .iter()
+        .zip(&lacking)
+        .enumerate()
+        .flat_map(|(slot, (entry, lacking))| {
+            let stored = entry.author_keys.iter().flat_map(TextList::iter);
+            let made = lacking.iter().flatten().map(String::as_str);
+            stored.chain(made).map(move |key| (key, as_slot(slot)))
+        });
+    ValueIndex::invert(held)
+}
+
 /// Segments hold at most [`CAPACITY`] papers.
 fn as_slot(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::names::search_keys;
+    use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors, SparseVector};
+    use jiff::Timestamp;
+
+    use super::super::entry;
+    use super::*;
+    use crate::store::IndexedPaper;
+
+    fn paper(author: &str) -> IndexedPaper {
+        IndexedPaper {
+            paper: Paper {
+                id: PaperId::parse("x:a").expect("an id"),
+                title: "Beacons".into(),
+                abstract_text: String::new(),
+                authors: vec![author.into()],
+                categories: Vec::new(),
+                published: Timestamp::UNIX_EPOCH,
+                updated: None,
+                links: Vec::new(),
+                source: "test".into(),
+                revision: 1,
+                content_hash: String::new(),
+                language: String::new(),
+                accepted: Timestamp::UNIX_EPOCH,
+            },
+            vectors: PaperVectors {
+                encoder: EncoderId::parse("test@1").expect("an encoder id"),
+                dense: DenseVector::new(vec![1.0]).expect("a vector"),
+                sparse: SparseVector::default(),
+                truncated: false,
+            },
+        }
+    }
+
+    #[test]
+    fn entries_of_earlier_versions_get_the_keys_of_names() {
+        const FLAGS: usize = 8;
+        let now = entry::encode(&paper("Inés Ortiz-Vidal"));
+        let mut before = now.clone();
+        before[FLAGS] = 0;
+        for bytes in [now, before] {
+            let mut builder = SegmentBuilder::new(1);
+            builder.push(&bytes).expect("an entry");
+            let segment = builder.build().expect("a segment");
+            let found = segment.author_keys.any_of(&search_keys("Ortiz-Vidal, I."), 1);
+            assert!(found.contains(0), "{:?}", bytes[FLAGS]);
+        }
+        let mut unknown = entry::encode(&paper("Plato"));
+        unknown[FLAGS] = 8;
+        assert!(SegmentBuilder::new(1).push(&unknown).is_err());
+    }
 }

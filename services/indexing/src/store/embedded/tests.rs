@@ -67,7 +67,9 @@ fn sparse(seed: u64) -> SparseVector {
 fn paper(number: u64, revision: u64, seed: u64) -> IndexedPaper {
     let pick = |names: &[&str], at: u64| names[usize::try_from(at % names.len() as u64).expect("small")].to_owned();
     let names = ["Ada K. Lovelace", "José Núñez", "Plato", "ada lovelace"];
-    let authors = (0..seed % 4).map(|at| pick(&names, seed / 7 + at * at)).collect();
+    let authors = (0..seed % 4)
+        .map(|at| pick(&names, seed / 7 + at * at).into())
+        .collect();
     let categories = (0..=seed % 2)
         .map(|at| pick(&["cs.CL", "cs.LG", "math.CO"], seed / 3 + at))
         .collect();

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Link, LinkKind, Paper, PaperId, text};
+use domain::{AuthorName, Link, LinkKind, Paper, PaperId, names};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use qdrant_client::Payload;
@@ -52,6 +52,9 @@ pub struct PaperPayload {
     #[serde(rename = "abstract")]
     abstract_text: String,
     authors: Vec<String>,
+    /// The parts of their names, one each; points of earlier versions have none.
+    #[serde(default)]
+    author_names: Vec<NamePayload>,
     /// Left out of reads that need the paper alone.
     #[serde(default)]
     author_keys: Vec<String>,
@@ -80,6 +83,17 @@ pub struct PaperPayload {
     terms: Vec<u32>,
     truncated: bool,
     withdrawn: bool,
+}
+
+/// The parts of a name; none for a name without parts.
+#[derive(Debug, Serialize, Deserialize)]
+struct NamePayload {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    given: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    family: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    suffix: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,8 +131,9 @@ impl From<&IndexedPaper> for PaperPayload {
             id: paper.id.to_string(),
             title: paper.title.clone(),
             abstract_text: paper.abstract_text.clone(),
-            authors: paper.authors.clone(),
-            author_keys: author_keys(&paper.authors),
+            authors: paper.authors.iter().map(ToString::to_string).collect(),
+            author_names: paper.authors.iter().map(NamePayload::from).collect(),
+            author_keys: names::keys_of_all(&paper.authors),
             categories: paper.categories.clone(),
             published: paper.published,
             published_ms: paper.published.map(Timestamp::as_millisecond),
@@ -135,6 +150,16 @@ impl From<&IndexedPaper> for PaperPayload {
             terms: one.vectors.sparse.indices().to_vec(),
             truncated: one.vectors.truncated,
             withdrawn: false,
+        }
+    }
+}
+
+impl From<&AuthorName> for NamePayload {
+    fn from(name: &AuthorName) -> Self {
+        Self {
+            given: name.given().to_owned(),
+            family: name.family().unwrap_or_default().to_owned(),
+            suffix: name.suffix().to_owned(),
         }
     }
 }
@@ -178,7 +203,7 @@ impl PaperPayload {
             id: parse_id(&self.id)?,
             title: self.title,
             abstract_text: self.abstract_text,
-            authors: self.authors,
+            authors: names_of(&self.authors, &self.author_names),
             categories: self.categories,
             published: self.published,
             updated: self.updated,
@@ -198,11 +223,19 @@ pub fn stored(revision: u64) -> i64 {
     i64::try_from(revision).unwrap_or(i64::MAX)
 }
 
-fn author_keys(authors: &[String]) -> Vec<String> {
-    let mut keys: Vec<String> = authors.iter().flat_map(|author| text::author_keys(author)).collect();
-    keys.sort();
-    keys.dedup();
-    keys
+/// Names as printed, with their parts; where these are missing, they are found in what is printed.
+fn names_of(printed: &[String], parts: &[NamePayload]) -> Vec<AuthorName> {
+    if printed.len() != parts.len() {
+        return printed.iter().map(|name| AuthorName::parse(name)).collect();
+    }
+    let names = printed
+        .iter()
+        .zip(parts)
+        .map(|(printed, parts)| match parts.family.as_str() {
+            "" => AuthorName::literal(printed),
+            family => AuthorName::new(&parts.given, family, &parts.suffix),
+        });
+    names.collect()
 }
 
 /// The fields of a paper, without what only filters need, which is as much again.

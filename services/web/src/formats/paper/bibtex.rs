@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::AuthorName;
 use proto::papers::v1::Paper;
 
 use super::text::{TextPiece, one_line, pieces};
@@ -22,7 +23,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     };
     // Inner braces keep the capitals of the title.
     field("title", format!("{{{}}}", escaped(&paper.title)));
-    let authors: Vec<String> = paper.authors.iter().map(|author| person(&author.name)).collect();
+    let authors: Vec<String> = paper.authors.iter().map(|author| person(&author.into())).collect();
     field("author", authors.join(" and "));
     let day = published_day(paper);
     field("year", day.map(|day| day.year().to_string()).unwrap_or_default());
@@ -64,14 +65,26 @@ fn key(id: &str) -> String {
     id.chars().map(plain).collect()
 }
 
-/// A name, in braces if BibTeX would split it.
-fn person(name: &str) -> String {
-    let escaped = escaped(name);
-    let splits = |word: &str| word.eq_ignore_ascii_case("and");
-    if name.contains(',') || name.split_whitespace().any(splits) {
-        return format!("{{{escaped}}}");
+/// A name as `Family, Suffix, Given`. What BibTeX would take apart is in braces.
+fn person(name: &AuthorName) -> String {
+    let part = |part: &str| {
+        let splits = |word: &str| word.eq_ignore_ascii_case("and");
+        if part.contains(',') || part.split_whitespace().any(splits) {
+            format!("{{{}}}", escaped(part))
+        } else {
+            escaped(part)
+        }
+    };
+    match name.family() {
+        Some(family) => {
+            let parts = [family, name.suffix(), name.given()]
+                .into_iter()
+                .filter(|part| !part.is_empty());
+            parts.map(part).collect::<Vec<_>>().join(", ")
+        }
+        None if name.as_str().contains(' ') => format!("{{{}}}", escaped(name.as_str())),
+        None => part(name.as_str()),
     }
-    escaped
 }
 
 /// Text escaped for LaTeX; formulas stay formulas.

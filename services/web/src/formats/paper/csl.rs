@@ -1,9 +1,9 @@
 //! A paper as CSL-JSON: a list of one item, as citeproc and pandoc expect.
 
+use domain::AuthorName;
 use proto::papers::v1::Paper;
 use serde_json::{Map, Value, json};
 
-use super::names::AuthorName;
 use super::text::{one_line, without_illegal};
 use super::{published_day, without_scheme};
 use crate::paper::url_of;
@@ -21,7 +21,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     // The type of a preprint in CSL 1.0.2.
     set("type", json!("article"));
     set("title", json!(one_line(&paper.title)));
-    let authors: Vec<Value> = paper.authors.iter().map(|author| person(&author.name)).collect();
+    let authors: Vec<Value> = paper.authors.iter().map(|author| person(&author.into())).collect();
     set("author", json!(authors));
     if let Some(day) = published_day(paper) {
         set(
@@ -41,12 +41,15 @@ pub fn render(paper: &Paper, page: &str) -> String {
     format!("{}\n", Value::Array(vec![Value::Object(item)]))
 }
 
-fn person(name: &str) -> Value {
-    match AuthorName::parse(name) {
-        AuthorName::Person { family, given, suffix } if suffix.is_empty() => {
-            json!({ "family": family, "given": given })
+fn person(name: &AuthorName) -> Value {
+    let Some(family) = name.family() else {
+        return json!({ "literal": one_line(name.as_str()) });
+    };
+    let mut parts = Map::new();
+    for (part, value) in [("family", family), ("given", name.given()), ("suffix", name.suffix())] {
+        if !value.is_empty() {
+            parts.insert(part.to_owned(), json!(one_line(value)));
         }
-        AuthorName::Person { family, given, suffix } => json!({ "family": family, "given": given, "suffix": suffix }),
-        AuthorName::Whole(whole) => json!({ "literal": whole }),
     }
+    Value::Object(parts)
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use domain::AuthorName;
 use proto::papers::v1::Paper;
 
-use super::names::AuthorName;
 use super::text::one_line;
 use super::{published_day, without_scheme};
 use crate::paper::url_of;
@@ -21,7 +21,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     field("ID", &paper.id);
     field("TI", &paper.title);
     for author in &paper.authors {
-        field("AU", &person(&author.name));
+        field("AU", &person(&author.into()));
     }
     if let Some(day) = published_day(paper) {
         field("PY", &day.year().to_string());
@@ -38,10 +38,13 @@ pub fn render(paper: &Paper, page: &str) -> String {
     record
 }
 
-fn person(name: &str) -> String {
-    match AuthorName::parse(name) {
-        AuthorName::Person { family, given, suffix } if suffix.is_empty() => format!("{family}, {given}"),
-        AuthorName::Person { family, given, suffix } => format!("{family}, {given}, {suffix}"),
-        AuthorName::Whole(whole) => whole,
-    }
+/// A name as `Family, Given, Suffix`.
+fn person(name: &AuthorName) -> String {
+    let Some(family) = name.family() else {
+        return name.to_string();
+    };
+    let parts = [family, name.given(), name.suffix()]
+        .into_iter()
+        .filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,20 @@
 use axum::http::HeaderValue;
 use std::fmt::Write as _;
 
+use domain::AuthorName;
 use proto::papers::v1::{Author, Link, LinkKind};
 
 use super::*;
 
 const BASE: &str = "https://papers.example";
+
+/// As messages of earlier versions have it: the printed name alone.
+fn author(name: &str) -> Author {
+    Author {
+        name: name.to_owned(),
+        ..Author::default()
+    }
+}
 
 fn paper() -> Paper {
     let time = |text: &str| {
@@ -20,7 +29,7 @@ fn paper() -> Paper {
         title: "2D Matryoshka_Embeddings at 50% of the cost & $O(n_{1})$".to_owned(),
         r#abstract: "First paragraph.\nSecond & last.".to_owned(),
         authors: ["Ada K. Lovelace", "Ludwig van der Rohe", "Tom, Dick and Harry Inc."]
-            .map(|name| Author { name: name.to_owned() })
+            .map(author)
             .to_vec(),
         categories: vec!["cs.CL".to_owned(), "cs.LG".to_owned()],
         published_time: time("2024-02-22T18:35:05Z"),
@@ -42,7 +51,7 @@ fn hostile() -> Paper {
         id: "x:}{,\\\"<b>".to_owned(),
         title: text.to_owned(),
         r#abstract: text.to_owned(),
-        authors: vec![Author { name: text.to_owned() }],
+        authors: vec![author(text)],
         categories: vec![text.to_owned()],
         links: vec![Link {
             kind: LinkKind::Abstract.into(),
@@ -112,6 +121,49 @@ async fn every_format_of_a_paper() {
         );
     }
     insta::assert_snapshot!(all);
+}
+
+/// The table that the tests of the rule for names use, too.
+const NAMES: &str = include_str!("../../../../domain/tests/names.tsv");
+
+#[tokio::test]
+async fn names_are_exported_in_parts() {
+    for row in NAMES.lines().filter(|line| !line.starts_with('#')) {
+        let row: Vec<&str> = row.split('\t').collect();
+        let name = AuthorName::parse(row[0]);
+        let paper = Paper {
+            id: "x:1".to_owned(),
+            title: "Beacons".to_owned(),
+            authors: vec![Author::from(&name)],
+            ..Paper::default()
+        };
+        let bibtex = body(&paper, PaperFormat::Bibtex).await;
+        assert!(bibtex.contains(&format!("  author = {{{}}},\n", row[7])), "{bibtex}");
+        let ris = body(&paper, PaperFormat::Ris).await;
+        assert!(ris.contains(&format!("AU  - {}\r\n", row[8])), "{ris}");
+        let csl: serde_json::Value = serde_json::from_str(&body(&paper, PaperFormat::Csl).await).expect("JSON");
+        let part = |part: &str| csl[0]["author"][0][part].as_str().unwrap_or_default().to_owned();
+        let literal = if row[3].is_empty() { row[1] } else { "" };
+        let expected = [row[2], row[3], row[4], literal];
+        assert_eq!(
+            ["given", "family", "suffix", "literal"].map(part),
+            expected,
+            "{}",
+            row[0]
+        );
+    }
+}
+
+/// What is exported is read again as the same name.
+#[test]
+fn exported_names_are_read_as_they_were() {
+    for row in NAMES.lines().filter(|line| !line.starts_with('#')) {
+        let row: Vec<&str> = row.split('\t').collect();
+        let name = AuthorName::parse(row[0]);
+        let read = domain::names::bibtex_list(row[7], &|part| part.to_owned());
+        assert_eq!(read, [name.clone()], "{}", row[7]);
+        assert_eq!(AuthorName::parse(row[8]), name, "{}", row[8]);
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ fn paper() -> Paper {
         r#abstract: "First \"line\" <img>.\nSecond, see https://x.org/.".to_owned(),
         authors: vec![Author {
             name: "Ada <b> O'Neil".to_owned(),
+            ..Author::default()
         }],
         categories: vec!["cs.CL".to_owned()],
         published_time: Some(prost_types::Timestamp {

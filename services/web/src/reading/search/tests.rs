@@ -16,6 +16,7 @@ fn result() -> SearchResult {
             title: "<b>Owls</b>".to_owned(),
             authors: vec![Author {
                 name: "A <u> B".to_owned(),
+                ..Author::default()
             }],
             categories: vec!["<em>".to_owned()],
             ..Paper::default()

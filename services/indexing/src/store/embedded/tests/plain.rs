@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::fusion::Hit;
-use domain::{LinkKind, Paper, PaperId, text};
+use domain::{LinkKind, Paper, PaperId, names};
 
 use crate::store::{Facet, FacetCount, Filter, IndexedPaper, LegQuery, PaperRevision, StoreEntry, UpsertOutcome};
 
@@ -76,7 +76,7 @@ impl Plain {
                     .into_iter()
                     .collect(),
                 Facet::Source => vec![one.paper.source.clone()],
-                Facet::Author => one.paper.authors.clone(),
+                Facet::Author => one.paper.authors.iter().map(ToString::to_string).collect(),
                 Facet::Language => Some(one.paper.language.clone())
                     .filter(|one| !one.is_empty())
                     .into_iter()
@@ -191,7 +191,7 @@ fn score(leg: &LegQuery, rarities: &BTreeMap<u32, f64>, one: &IndexedPaper) -> O
 
 fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
     let paper = &one.paper;
-    let keys: Vec<String> = paper.authors.iter().flat_map(|name| text::author_keys(name)).collect();
+    let keys = names::keys_of_all(&paper.authors);
     let any = |wanted: &[String], held: &[String]| wanted.iter().any(|one| held.contains(one));
     let wanted = |wanted: &[String], held: &[String]| wanted.is_empty() || any(wanted, held);
     let source = std::slice::from_ref(&paper.source);
