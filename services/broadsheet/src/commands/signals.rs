@@ -12,8 +12,8 @@ use proto::attention::v1::{RecordSignalsRequest, SignalReport};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::ingest::open;
 use crate::error::CommandError;
+use crate::json_lines::open;
 use crate::output::RefusedLines;
 use crate::{ConnectArgs, client, output};
 

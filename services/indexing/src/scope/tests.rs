@@ -19,6 +19,7 @@ fn paper(author: &str) -> Paper {
         content_hash: String::new(),
         language: String::new(),
         accepted: Timestamp::UNIX_EPOCH,
+        revised: Timestamp::UNIX_EPOCH,
     }
 }
 

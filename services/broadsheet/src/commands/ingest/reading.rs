@@ -9,6 +9,7 @@ use common::tasks;
 use domain::{LinkKind, Submission};
 use proto::convert::to_wire_time;
 use proto::ingest::v1::PaperSubmission;
+use proto::papers::v1::Author;
 use sources::files::inputs::{FileInput, request};
 use sources::files::{Compression, FileEvent, FileFormat, FileOptions, FilePage, FileSummary, UnreadFields, read};
 use sources::{HttpConfig, PageContext, PageItem, RecordLocation, SourceClient, SourceError, SourceKind};
@@ -198,7 +199,8 @@ fn wire(paper: Submission) -> PaperSubmission {
         id: paper.id,
         title: paper.title,
         r#abstract: paper.abstract_text,
-        authors: paper.authors,
+        authors: paper.authors.iter().map(ToString::to_string).collect(),
+        author_names: paper.authors.iter().map(Author::from).collect(),
         categories: paper.categories,
         published_time: paper.published.map(to_wire_time),
         updated_time: paper.updated.map(to_wire_time),

@@ -118,8 +118,9 @@ impl FoundPapers {
 }
 
 async fn watch(channel: ServiceChannel) -> Result<Streaming<WatchPapersResponse>, Status> {
-    let watch = SearchServiceClient::new(channel).watch_papers(WatchPapersRequest::default());
-    Ok(watch.await?.into_inner())
+    let mut search = SearchServiceClient::new(channel);
+    let watch = search.watch_papers(WatchPapersRequest::default()).await?;
+    Ok(watch.into_inner())
 }
 
 /// Notes which of the papers waited for are searchable already.

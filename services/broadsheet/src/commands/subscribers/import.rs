@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{SubscriptionsClient, webhook};
-use crate::commands::ingest::open;
+use crate::json_lines::open;
 use crate::csv_lines::CsvColumns;
 use crate::error::CommandError;
 use crate::output::RefusedLines;
