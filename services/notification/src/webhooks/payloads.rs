@@ -1,6 +1,7 @@
 //! The bodies of requests: JSON of a `type`, a `timestamp` and the `data` of that type.
 
 use domain::Paper;
+use domain::readable::readable_line;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -36,7 +37,7 @@ struct DigestPayload<'a> {
 #[derive(Serialize)]
 struct PaperPayload<'a> {
     id: &'a str,
-    title: &'a str,
+    title: String,
     authors: &'a [String],
     categories: &'a [String],
     published: Timestamp,
@@ -85,7 +86,7 @@ fn paper<'a>(one: &'a PickedPaper<'_>, links: &Links) -> PaperPayload<'a> {
     let (paper, pick) = (one.paper, &one.pick);
     PaperPayload {
         id: paper.id.as_str(),
-        title: &paper.title,
+        title: readable_line(&paper.title),
         authors: &paper.authors,
         categories: &paper.categories,
         published: paper.published,
