@@ -19,6 +19,7 @@ pub mod paper;
 pub mod preferences;
 pub mod query;
 pub mod ranking;
+pub mod readable;
 pub mod schedule;
 pub mod selection;
 pub mod submission;

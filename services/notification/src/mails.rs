@@ -4,6 +4,8 @@
 //! encoded once for all readers (see [`renderer`]): to render and encode each paper for each reader was half of what a mail
 //! cost. An operator's templates are rendered for each reader. The mail is the same either way.
 //!
+//! Titles and abstracts are as people read them ([`domain::readable`]), in subjects too.
+//!
 //! It chooses no papers and sends nothing. HTML templates escape what they are given, and what a paper or a reader brings in
 //! is on one line and free of invisible characters that reorder text.
 //!
@@ -30,10 +32,12 @@ mod text;
 mod view;
 mod webhook_notice;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use domain::preferences::MailFormat;
+use domain::readable::readable;
 use domain::{Paper, Preferences};
 use jiff::civil::Date;
 use minijinja::{Environment, Error, Value, context};
@@ -204,11 +208,9 @@ impl MailWriter {
         let sentence_chars = sentence_chars(digest.papers.len());
         let locale = Locale::of(&digest.preferences.language);
         let papers = digest.papers.iter().zip(1..).map(|(one, number)| {
-            let best = self
-                .abstracts
-                .prepared(one.paper)
-                .highlight(terms.of_interest(one.interest));
-            let personal = PersonalView::new(number, one, &best, sentence_chars);
+            let readable = self.abstracts.of(one.paper);
+            let best = readable.prepared.highlight(terms.of_interest(one.interest));
+            let personal = PersonalView::new(number, one, &readable.text, &best, sentence_chars);
             Value::from_object(PaperView::new(one.paper, personal, digest.links, locale))
         });
         let papers: Vec<Value> = papers.collect();
@@ -243,16 +245,16 @@ impl MailWriter {
 /// The title that the subject begins with.
 fn first_title(papers: &[MailPaper<'_>]) -> Option<String> {
     let first = papers.first()?;
-    Some(truncated_line(&first.paper.title, SUBJECT_CHARS).into_owned())
+    Some(truncated_line(&readable(&first.paper.title), SUBJECT_CHARS).into_owned())
 }
 
 /// The beginning of the abstract of a single paper, else the titles after the first.
 fn preheader(papers: &[MailPaper<'_>]) -> String {
-    let texts: Vec<&str> = match papers {
-        [only] => vec![only.paper.abstract_text.as_str()],
+    let texts: Vec<Cow<'_, str>> = match papers {
+        [only] => vec![readable(&only.paper.abstract_text)],
         many => {
             let others = many.iter().skip(1).take(PREHEADER_TITLES);
-            others.map(|one| one.paper.title.as_str()).collect()
+            others.map(|one| readable(&one.paper.title)).collect()
         }
     };
     truncated(&single_line(&texts.join(" · ")), PREHEADER_CHARS).into_owned()

@@ -8,8 +8,8 @@
 //! `caller.request(…)`, which carries address, id and deadline.
 //!
 //! Every page is a template that extends `frame.html`, filled from view models without rules. `paper::PaperView` is a paper as
-//! one reader sees it; its title and abstract are HTML made by `paper::latex` (accents, emphasis, inline formulas; anything
-//! unknown stays readable, and everything is escaped). A part of a page that is unavailable says so; the page is 503 only if
+//! one reader sees it; its title and abstract are HTML made by `paper::markup` of what `domain::readable` reads (emphasis, links,
+//! formulas as MathML; anything unknown stays readable, and everything is escaped). A part of a page that is unavailable says so; the page is 503 only if
 //! its main content is missing. Saved papers and votes are in cookies, because this service stores nothing; a vote is recorded
 //! under the signed id of a cookie ([`reader_ids`]), and merely viewing a page records nothing. Style and script are files whose addresses
 //! contain a hash of their content; the content security policy allows nothing inline. The script does what the forms do,

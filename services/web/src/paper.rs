@@ -1,7 +1,8 @@
 //! A paper as pages and feeds show it, and the links to it.
 
 mod excerpt;
-mod latex;
+mod markup;
+mod mathml;
 
 use jiff::Timestamp;
 use minijinja::Value;
@@ -11,9 +12,10 @@ use proto::search::v1::Highlight;
 use serde::Serialize;
 
 pub use domain::pages::paper as path_of;
+use domain::readable::readable_line;
 
 pub use self::excerpt::excerpt;
-pub use self::latex::{html, html_with_links, plain};
+pub use self::markup::{html, html_with_links};
 use crate::categories;
 use crate::cookies::ReaderCookies;
 
@@ -46,7 +48,7 @@ pub struct PaperView {
     pub href: String,
     /// Where it can be read, if known.
     pub source_url: Option<String>,
-    /// HTML: the title with readable formulas and highlighted words.
+    /// HTML: the title with its formulas and highlighted words.
     pub title: Value,
     /// The title without any markup.
     pub plain_title: String,
@@ -87,7 +89,7 @@ impl PaperView {
             href: path_of(&paper.id),
             source_url: url_of(paper),
             title: safe(html(&paper.title, &highlight.title_spans)),
-            plain_title: visible(&plain(&paper.title)),
+            plain_title: readable_line(&paper.title),
             lede: safe(html(&excerpt(&paper.r#abstract), &[])),
             sentence: safe(html(&highlight.sentence, &highlight.sentence_spans)),
             authors: authors.take(AUTHORS_SHOWN).collect(),
@@ -172,11 +174,6 @@ pub fn published(paper: &Paper) -> String {
 /// A day as `28 November 2026`.
 pub fn day_in_words(time: Timestamp) -> String {
     time.strftime("%-d %B %Y").to_string()
-}
-
-/// Text without invisible characters, which could change the direction of the text around them.
-fn visible(text: &str) -> String {
-    text.chars().filter(|c| !domain::text::is_invisible(*c)).collect()
 }
 
 /// Text escaped for HTML.

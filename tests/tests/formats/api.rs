@@ -26,7 +26,7 @@ async fn the_client_of_hugging_face_works_here() {
     found.sort_unstable();
     assert_eq!(found, ["2402.14776", "formats:2"]);
     let paper = &said["paper"];
-    assert_eq!(paper["title"], "Owls of the $O(n^2)$ night");
+    assert_eq!(paper["title"], "Owls of the O(n²) night");
     assert_eq!(paper["authors"], json!(["Ruth Abara", "Ludwig van der Rohe"]));
     assert_eq!(paper["published_at"], "2024-02-22T00:00:00+00:00");
     assert!(paper["summary"].as_str().unwrap().starts_with("Owls hunt"), "{paper}");

@@ -1,9 +1,11 @@
 //! `search`: finds papers by meaning and by words.
 
 use std::io::IsTerminal as _;
+use std::ops::Range;
 
 use clap::{Args, ValueEnum};
 use common::grpc::ServiceChannel;
+use domain::readable::parts;
 use proto::papers::v1::Paper;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{
@@ -235,18 +237,22 @@ fn explained(part: &ScorePart) -> String {
     format!("{:<9} {:>8.4}{rank}  raw {:.4}{terms}", part.name, part.value, part.raw)
 }
 
-/// A text with marks around its spans. Spans that do not fit the text are ignored.
+/// A text as people read it, with marks around its spans. Spans that do not fit the text are ignored.
 fn marked(text: &str, spans: &[TextSpan], (open, close): (&str, &str)) -> String {
-    let (mut out, mut end) = (String::with_capacity(text.len()), 0);
-    for span in spans {
-        let (start, stop) = (span.start as usize, span.end as usize);
-        let (Some(before), Some(word)) = (text.get(end..start), text.get(start..stop)) else {
-            continue;
-        };
-        out.extend([before, open, word, close]);
-        end = stop;
+    let spans: Vec<Range<usize>> = spans
+        .iter()
+        .map(|span| span.start as usize..span.end as usize)
+        .collect();
+    let mut out = String::with_capacity(text.len());
+    for part in parts(text) {
+        for (piece, is_found) in part.cut(&spans) {
+            if is_found {
+                out.extend([open, piece, close]);
+            } else {
+                out.push_str(piece);
+            }
+        }
     }
-    out.push_str(text.get(end..).unwrap_or_default());
     out
 }
 
@@ -330,5 +336,6 @@ mod tests {
             "[Bäume] at [night]"
         );
         assert_eq!(marked(text, &[span(0, 2), span(90, 99)], ("[", "]")), text);
+        assert_eq!(marked("$n^2$ \\& owls", &[span(9, 13)], ("[", "]")), "n² & [owls]");
     }
 }

@@ -1,6 +1,7 @@
 //! `trending`: the papers that get the most attention, from readers and from counts of other sites.
 
 use clap::{Args, ValueEnum};
+use domain::readable::readable_line;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use proto::search::v1::{ListTrendingPapersRequest, PaperFilter, TrendingPaper, TrendingPart, TrendingWindow};
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ pub async fn run(connect: &ConnectArgs, args: TrendingArgs) -> Result<(), Comman
     }
     for (number, trending) in (1..).zip(&papers) {
         let Some(paper) = &trending.paper else { continue };
-        println!("{number:>3}. {}", paper.title);
+        println!("{number:>3}. {}", readable_line(&paper.title));
         println!("     {}  {}", facts(paper, trending.score), attention(&trending.parts));
         if args.explain {
             for part in &trending.parts {

@@ -5,6 +5,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::readable::{accent, is_letter};
+
 /// Formatting commands without a meaning of their own.
 const FORMATTING: &[&str] = &[
     "begin",
@@ -89,30 +91,7 @@ pub fn joins_next(word: &str) -> bool {
     let Some((_, name)) = word.rsplit_once('\\') else {
         return false;
     };
-    matches!(
-        name,
-        "H" | "b"
-            | "c"
-            | "d"
-            | "k"
-            | "r"
-            | "t"
-            | "u"
-            | "v"
-            | "ae"
-            | "AE"
-            | "oe"
-            | "OE"
-            | "aa"
-            | "AA"
-            | "ss"
-            | "o"
-            | "O"
-            | "l"
-            | "L"
-            | "i"
-            | "j"
-    )
+    is_letter(name) || name.starts_with(|c: char| c.is_alphabetic()) && accent(name).is_some()
 }
 
 /// Reads what follows a backslash.
@@ -124,14 +103,14 @@ fn command(chars: &mut Peekable<Chars<'_>>, result: &mut String) {
     match name.as_str() {
         "" => match chars.next() {
             // An accent on the next letter: Poincar\'e, G\"{o}del.
-            Some('\'' | '"' | '`' | '^' | '~' | '=' | '.') | None => {}
-            Some(_) => result.push(' '),
+            Some(c) if accent(c.encode_utf8(&mut [0; 4])).is_none() => result.push(' '),
+            _ => {}
         },
         // An accent on the next letter too: Erd\H{o}s, \c c.
-        "H" | "b" | "c" | "d" | "k" | "r" | "t" | "u" | "v" => while chars.next_if_eq(&' ').is_some() {},
+        name if accent(name).is_some() => while chars.next_if(|c| *c == ' ').is_some() {},
         // A letter by itself: \o, Stra\ss e.
-        "ae" | "AE" | "oe" | "OE" | "aa" | "AA" | "ss" | "o" | "O" | "l" | "L" | "i" | "j" => {
-            result.push_str(&name);
+        name if is_letter(name) => {
+            result.push_str(name);
             chars.next_if_eq(&' ');
         }
         name if FORMATTING.contains(&name) => result.push(' '),

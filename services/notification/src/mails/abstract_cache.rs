@@ -1,37 +1,58 @@
-//! Abstracts prepared for highlighting, each once for all readers: to find the terms of a text is most of what writing a mail
-//! would cost.
+//! Abstracts as people read them, prepared for highlighting, each once for all readers: to find the terms of a text is most of
+//! what writing a mail would cost.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::highlight::PreparedAbstract;
+use domain::readable::readable;
 use domain::{Paper, PaperId};
 
-/// Some 7 kB each. When there are more, the cache is emptied, and those in use come back.
+/// Some 8 kB each. When there are more, the cache is emptied, and those in use come back.
 const MAX_ABSTRACTS: usize = 4_096;
 
-/// The abstracts, by paper; each with the text that it was prepared from.
+/// An abstract as people read it.
+pub struct ReadableAbstract {
+    source: String,
+    /// Its text.
+    pub text: String,
+    /// The same, prepared; its byte ranges are of this text.
+    pub prepared: PreparedAbstract,
+}
+
+impl ReadableAbstract {
+    fn new(source: &str) -> Self {
+        let text = readable(source).into_owned();
+        Self {
+            source: source.to_owned(),
+            prepared: PreparedAbstract::new(&text),
+            text,
+        }
+    }
+}
+
+/// The abstracts, by paper.
 #[derive(Default)]
 pub struct AbstractCache {
-    cached: RwLock<HashMap<PaperId, (String, Arc<PreparedAbstract>)>>,
+    cached: RwLock<HashMap<PaperId, Arc<ReadableAbstract>>>,
 }
 
 impl AbstractCache {
-    /// The abstract of a paper as it is now. One prepared from an earlier text is replaced: its byte ranges would not fit.
-    pub fn prepared(&self, paper: &Paper) -> Arc<PreparedAbstract> {
+    /// The abstract of a paper as it is now. One made of an earlier text is replaced.
+    pub fn of(&self, paper: &Paper) -> Arc<ReadableAbstract> {
         let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((text, prepared)) = cached.get(&paper.id)
-            && *text == paper.abstract_text
+        if let Some(found) = cached.get(&paper.id)
+            && found.source == paper.abstract_text
         {
-            return Arc::clone(prepared);
+            return Arc::clone(found);
         }
         drop(cached);
-        let prepared = Arc::new(PreparedAbstract::new(&paper.abstract_text));
+        let found = Arc::new(ReadableAbstract::new(&paper.abstract_text));
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         if cached.len() >= MAX_ABSTRACTS {
             cached.clear();
         }
-        cached.insert(paper.id.clone(), (paper.abstract_text.clone(), Arc::clone(&prepared)));
-        prepared
+        cached.insert(paper.id.clone(), Arc::clone(&found));
+        found
     }
 }

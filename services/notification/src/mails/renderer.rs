@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use domain::highlight::PreparedAbstract;
 use domain::preferences::MailFormat;
 use domain::{AuthorName, Paper, PaperId};
 use minijinja::{Environment, Error, Value, context};
 
-use super::abstract_cache::AbstractCache;
+use super::abstract_cache::{AbstractCache, ReadableAbstract};
 use super::fragments::{Placeholder, TemplateFragments, holds_delimiter};
 use super::highlight_terms::HighlightTerms;
 use super::locale::Locale;
@@ -69,7 +68,7 @@ struct LayoutKey {
 /// The fragments of a paper, and the abstract that its sentence is taken from.
 struct PaperFragments {
     paper: Arc<Paper>,
-    prepared: Arc<PreparedAbstract>,
+    readable: Arc<ReadableAbstract>,
     text: TemplateFragments,
     html: TemplateFragments,
 }
@@ -103,8 +102,9 @@ impl DigestRenderer {
         let sentence_chars = sentence_chars(digest.papers.len());
         let personal = digest.papers.iter().zip(&fragments).zip(1..);
         let personal = personal.map(|((one, fragments), number)| {
-            let best = fragments.prepared.highlight(input.terms.of_interest(one.interest));
-            PersonalView::new(number, one, &best, sentence_chars)
+            let readable = &fragments.readable;
+            let best = readable.prepared.highlight(input.terms.of_interest(one.interest));
+            PersonalView::new(number, one, &readable.text, &best, sentence_chars)
         });
         let papers: Vec<(&PaperFragments, PersonalView<'_>)> =
             fragments.iter().map(AsRef::as_ref).zip(personal).collect();
@@ -166,7 +166,7 @@ impl DigestRenderer {
         };
         let fragments = Arc::new(PaperFragments {
             paper: Arc::clone(paper),
-            prepared: abstracts.prepared(paper),
+            readable: abstracts.of(paper),
             text: rendered(MailFormat::Text)?,
             html: rendered(MailFormat::Html)?,
         });

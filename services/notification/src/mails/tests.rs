@@ -457,7 +457,8 @@ fn terms_of_the_interest_that_brought_a_paper_are_bold() {
     let terms = HighlightTerms::new(&preferences);
     let highlighted = |interest: Option<u16>| {
         let best = AbstractCache::default()
-            .prepared(&paper)
+            .of(&paper)
+            .prepared
             .highlight(terms.of_interest(interest));
         let spans = best.sentence_spans.iter();
         spans.map(|span| &paper.abstract_text[span.clone()]).collect::<Vec<_>>()
@@ -466,4 +467,29 @@ fn terms_of_the_interest_that_brought_a_paper_are_bold() {
     assert_eq!(highlighted(Some(1)), ["tomatoes"]);
     assert_eq!(highlighted(None), ["tomatoes"], "the first sentence that fits any");
     assert_eq!(highlighted(Some(9)), ["tomatoes"], "an interest that is gone");
+}
+
+#[test]
+fn titles_and_abstracts_are_as_people_read_them() {
+    let mut paper = Arc::unwrap_or_clone(entry("x:a", "", "test@1").paper);
+    paper.title = "Rows of $\\mathcal{O}(n\\log n)$ \\& 9\\% of_the #cats' ~norm at \\$5".to_owned();
+    paper.abstract_text =
+        "We show $\\alpha_{ij} \\le 10^{-3}$. \\emph{Cats} have $\\|f\\|_p \\le 1$ \\cite{x}.".to_owned();
+    let title = "Rows of O(n log n) & 9% of_the #cats’ ~norm at $5";
+    let writer = writer();
+    let mut preferences = preferences(&["cats"]);
+    for format in [MailFormat::Html, MailFormat::Text] {
+        preferences.format = format;
+        let mail = write(&writer, &preferences, &[paper.clone()]);
+        assert_eq!(mail.subject, title);
+        assert!(mail.text.contains(title), "{}", mail.text);
+        assert!(mail.text.contains("Cats have ‖f‖ₚ ≤ 1."), "{}", mail.text);
+        let Some(html) = mail.html else { continue };
+        assert!(html.contains(&title.replace('&', "&amp;")), "{html}");
+        assert!(
+            html.contains("Cats</") && html.contains("We show αᵢⱼ ≤ 10⁻³."),
+            "{html}"
+        );
+        assert!(!html.contains("\\alpha"), "{html}");
+    }
 }

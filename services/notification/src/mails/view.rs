@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use domain::highlight::Highlight;
+use domain::readable::readable;
 use domain::{AuthorName, LinkKind, Paper};
 use minijinja::Value;
 use minijinja::value::Object;
@@ -61,9 +62,8 @@ pub struct PersonalView<'a> {
 }
 
 impl<'a> PersonalView<'a> {
-    /// With the best sentence of the abstract.
-    pub fn new(number: usize, one: &MailPaper<'a>, best: &Highlight, sentence_chars: usize) -> Self {
-        let text = &one.paper.abstract_text;
+    /// With the best sentence of the abstract, which is given as people read it.
+    pub fn new(number: usize, one: &MailPaper<'a>, text: &'a str, best: &Highlight, sentence_chars: usize) -> Self {
         Self {
             number,
             sentence: truncated_line(&text[best.sentence.clone()], sentence_chars),
@@ -113,7 +113,7 @@ impl PaperView {
         let empty = || Value::from("");
         Self {
             number: empty(),
-            title: Value::from(truncated_line(&paper.title, TITLE_CHARS).as_ref()),
+            title: Value::from(truncated_line(&readable(&paper.title), TITLE_CHARS).as_ref()),
             language: Value::from(paper.language.as_str()),
             page: Value::from(links.page(id)),
             url: Value::from(abstract_page.or(pdf).unwrap_or_default()),

@@ -1,5 +1,6 @@
 //! The bodies of requests: JSON of a `type`, a `timestamp` and the `data` of that type.
 
+use domain::readable::readable_line;
 use domain::{AuthorName, Paper};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -36,7 +37,7 @@ struct DigestPayload<'a> {
 #[derive(Serialize)]
 struct PaperPayload<'a> {
     id: &'a str,
-    title: &'a str,
+    title: String,
     authors: Vec<&'a str>,
     categories: &'a [String],
     published: Option<Timestamp>,
@@ -85,7 +86,7 @@ fn paper<'a>(one: &'a PickedPaper<'_>, links: &Links) -> PaperPayload<'a> {
     let (paper, pick) = (one.paper, &one.pick);
     PaperPayload {
         id: paper.id.as_str(),
-        title: &paper.title,
+        title: readable_line(&paper.title),
         authors: paper.authors.iter().map(AuthorName::as_str).collect(),
         categories: &paper.categories,
         published: paper.published,

@@ -1,5 +1,7 @@
 //! One paper in formats for programs: JSON, Markdown, BibTeX, RIS and CSL-JSON, and which of them a caller wants.
 //!
+//! JSON has texts as they are stored, BibTeX and Markdown keep formulas as TeX, and RIS and CSL-JSON have what people read.
+//!
 //! It never looks a paper up, and renders no pages.
 
 mod bibtex;
@@ -264,5 +266,7 @@ fn file_name(id: &str) -> String {
     id.chars().take(80).map(plain).collect()
 }
 
+#[cfg(test)]
+mod round_trip;
 #[cfg(test)]
 mod tests;

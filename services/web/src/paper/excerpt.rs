@@ -1,5 +1,7 @@
 //! The beginning of an abstract, cut after a sentence or at least a word, never inside a formula.
 
+use domain::readable::{LONGEST_FORMULA, formulas};
+
 /// An excerpt ends with the first sentence that reaches this, in bytes.
 const ENOUGH: usize = 190;
 /// Longest excerpt, in bytes.
@@ -9,17 +11,16 @@ const LONGEST: usize = 340;
 pub fn excerpt(text: &str) -> String {
     let mut sentence = None;
     let mut word = 0;
-    let (mut is_maths, mut depth) = (false, 0_usize);
-    let mut before = ' ';
+    let formulas = formulas(&text[..text.floor_char_boundary(LONGEST + LONGEST_FORMULA)]);
+    let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
         if at > LONGEST {
             break;
         }
         match c {
-            '$' if before != '\\' => is_maths = !is_maths,
             '{' => depth += 1,
             '}' => depth = depth.saturating_sub(1),
-            _ if c.is_whitespace() && !is_maths && depth == 0 => {
+            _ if c.is_whitespace() && depth == 0 && !formulas.iter().any(|one| one.source.contains(&at)) => {
                 word = at;
                 if ends_sentence(text.get(..at).unwrap_or_default()) {
                     sentence = Some(at);
@@ -30,7 +31,6 @@ pub fn excerpt(text: &str) -> String {
             }
             _ => {}
         }
-        before = c;
     }
     if text.len() <= LONGEST && sentence.is_none_or(|end| end < ENOUGH) {
         return text.to_owned();
@@ -61,6 +61,12 @@ mod tests {
     }
 
     #[test]
+    fn money_does_not_end_it_early() {
+        let text = format!("It costs $5 and {}", "wort ".repeat(120));
+        assert!(excerpt(&text).len() > ENOUGH, "{}", excerpt(&text));
+    }
+
+    #[test]
     fn a_long_text_ends_with_a_sentence() {
         let text = format!("{} end of the first. {}", "word ".repeat(40), "more ".repeat(80));
         let cut = excerpt(&text);
@@ -69,7 +75,7 @@ mod tests {
 
     #[test]
     fn without_a_sentence_it_ends_with_a_word() {
-        let text = format!("{} $a b c d$ {}", "wort ".repeat(66), "mehr ".repeat(80));
+        let text = format!("{} $a + b = c d$ {}", "wort ".repeat(66), "mehr ".repeat(80));
         let cut = excerpt(&text);
         assert!(cut.ends_with("wort …") || cut.ends_with("$ …"), "{cut}");
         assert!(excerpt(&"x".repeat(2_000)).len() < 2_000);

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use domain::PaperId;
+use domain::readable::readable_line;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 use proto::papers::v1::{LinkKind, Paper};
@@ -21,7 +22,7 @@ use crate::formats::paper::{PaperFormat, accepted, changed, page_of, render, tex
 use crate::page::PageQuery;
 use crate::paper::{
     NamedLink, PaperView, author_link, day_in_words, escaped_value, excerpt, html_with_links, link, path_of, pdf_of,
-    plain, published_time,
+    published_time,
 };
 use crate::state::AppState;
 
@@ -185,7 +186,7 @@ fn page_context(paper: &Paper, similar: Option<Vec<SearchResult>>, caller: &Call
         here => path,
         url => url.as_str(),
         abstract_html => paragraphs.map(|line| Value::from_safe_string(html_with_links(line))).collect::<Vec<_>>(),
-        description => domain::text::one_line(&plain(&excerpt(&paper.r#abstract))),
+        description => readable_line(&excerpt(&paper.r#abstract)),
         authors => Serde(authors.collect::<Vec<NamedLink>>()),
         more_authors => paper.authors.len().saturating_sub(MAX_AUTHORS),
         updated => updated(paper).filter(|time| Some(*time) != published_time(paper)).map(day_in_words),

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::readable::readable_line;
 use domain::{PaperId, pages, text};
 use proto::search::v1::BatchGetPapersRequest;
 use serde::Serialize;
@@ -95,7 +96,10 @@ pub async fn titles(ctx: &SubscriberContext, ids: Vec<String>) -> HashMap<String
         Some(Ok(answer)) => answer.into_inner().papers,
         _ => Vec::new(),
     };
-    papers.into_iter().map(|paper| (paper.id, paper.title)).collect()
+    papers
+        .into_iter()
+        .map(|paper| (paper.id, readable_line(&paper.title)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Why each paper of a digest was chosen, and what its score is made of.
 
+use domain::readable::readable_line;
 use proto::delivery::v1::{Digest, ScorePart};
 use serde_json::{Value, json};
 
@@ -9,7 +10,11 @@ use crate::output;
 pub fn show(digest: &Digest) {
     println!("\nWhat the scores are made of:");
     for (number, one) in (1..).zip(&digest.papers) {
-        let title = one.paper.as_ref().map_or("", |paper| paper.title.as_str());
+        let title = one
+            .paper
+            .as_ref()
+            .map(|paper| readable_line(&paper.title))
+            .unwrap_or_default();
         println!("{number:>3}. {title}\n     {:>7.4}  {}", one.score, one.reason);
         for part in &one.parts {
             println!("       {:<9} {:>8.4}{}", part.name, part.value, interest_number(part));

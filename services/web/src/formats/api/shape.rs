@@ -1,9 +1,10 @@
 //! Papers in the shape of the Hugging Face papers API.
 //!
-//! What is unknown here, such as a summary by a language model, is left out rather than made up.
+//! Titles and summaries are as people read them; the format `json` of a paper has them as they are stored. What is unknown here, such as a summary by a language model, is left out rather than made up.
 
 use std::collections::HashMap;
 
+use domain::readable::{readable, readable_line};
 use jiff::Timestamp;
 use proto::papers::v1::{LinkKind, Paper};
 use serde_json::{Value, json};
@@ -19,8 +20,8 @@ pub fn paper(paper: &Paper, votes: &Votes, base: &str) -> Value {
     let mut value = json!({
         "id": short_id(&paper.id),
         "canonicalId": paper.id,
-        "title": paper.title,
-        "summary": paper.r#abstract,
+        "title": readable_line(&paper.title),
+        "summary": readable(&paper.r#abstract),
         "authors": authors(paper),
         "categories": paper.categories,
         "source": paper.source,
@@ -53,8 +54,8 @@ pub fn paper(paper: &Paper, votes: &Votes, base: &str) -> Value {
 pub fn listed(one: &Paper, votes: &Votes, base: &str) -> Value {
     let inner = paper(one, votes, base);
     let mut value = json!({
-        "title": one.title,
-        "summary": one.r#abstract,
+        "title": inner["title"].clone(),
+        "summary": inner["summary"].clone(),
         "numComments": 0,
         "submittedBy": submitter(one),
         "isAuthorParticipating": false,

@@ -2,6 +2,7 @@
 
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
+use domain::readable::readable;
 use jiff::Timestamp;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -58,10 +59,10 @@ impl FeedEntry {
         Self {
             id: Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).urn().to_string(),
             // Of a paper that is no longer among the recent ones only the id is known.
-            title: one_line(if paper.title.is_empty() {
-                &paper.id
+            title: one_line(&if paper.title.is_empty() {
+                paper.id.as_str().into()
             } else {
-                &paper.title
+                readable(&paper.title)
             }),
             page: page_of(paper, base),
             external: url_of(paper).map(|url| one_line(&url)),
@@ -71,7 +72,7 @@ impl FeedEntry {
             published: published.map(|time| time.to_string()),
             updated: last.unwrap_or_default().to_string(),
             reason: without_illegal(reason),
-            abstract_text: without_illegal(&paper.r#abstract),
+            abstract_text: without_illegal(&readable(&paper.r#abstract)),
         }
     }
 }

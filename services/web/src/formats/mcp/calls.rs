@@ -1,6 +1,7 @@
 //! Tool calls. A problem with the arguments is a tool result, so that the model sees it and can correct them; only a malformed
 //! call is a protocol error.
 
+use domain::readable::readable;
 use jiff::civil::Date;
 use proto::papers::v1::Paper;
 use proto::search::v1::{
@@ -125,7 +126,7 @@ async fn get(app: &AppState, caller: &Caller, arguments: Value) -> Result<Value,
         return Err(ToolError::Arguments(format!("there is no paper {:?}", parsed.id)));
     };
     let mut data = paper_fields(paper, caller.base());
-    data["abstract"] = json!(without_illegal(&paper.r#abstract));
+    data["abstract"] = json!(without_illegal(&readable(&paper.r#abstract)));
     let text = |format| text_of(paper, format, caller.base()).unwrap_or_default();
     data["bibtex"] = json!(text(PaperFormat::Bibtex));
     let links = paper

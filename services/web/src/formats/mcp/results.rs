@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::readable::readable;
 use proto::papers::v1::Paper;
 use serde_json::{Value, json};
 use tonic::Status;
@@ -86,7 +87,7 @@ pub fn list_item(paper: &Paper, sentence: &str, why: &str, base: &str) -> Value 
     let excerpt = if sentence.is_empty() {
         beginning(&paper.r#abstract)
     } else {
-        without_illegal(sentence)
+        without_illegal(&readable(sentence))
     };
     for (name, text) in [("excerpt", excerpt), ("why", why.to_owned())] {
         if !text.is_empty() {
@@ -101,7 +102,7 @@ pub fn paper_fields(paper: &Paper, base: &str) -> Value {
     let authors: Vec<&str> = paper.authors.iter().map(|author| author.name.as_str()).collect();
     let mut value = json!({
         "id": paper.id,
-        "title": without_illegal(&paper.title),
+        "title": without_illegal(&readable(&paper.title)),
         "authors": authors,
         "categories": paper.categories,
         "page": page_of(paper, base),
@@ -116,7 +117,7 @@ pub fn paper_fields(paper: &Paper, base: &str) -> Value {
 }
 
 fn beginning(text: &str) -> String {
-    let text = without_illegal(text);
+    let text = without_illegal(&readable(text));
     match text.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}…", text[..end].trim_end()),
         None => text,

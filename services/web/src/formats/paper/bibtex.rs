@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use domain::AuthorName;
+use domain::readable::{PartKind, parts};
 use proto::papers::v1::Paper;
 
-use super::text::{TextPiece, one_line, pieces};
+use super::text::one_line;
 use super::{published_day, without_scheme};
 use crate::paper::url_of;
 
@@ -87,17 +88,79 @@ fn person(name: &AuthorName) -> String {
     }
 }
 
-/// Text escaped for LaTeX; formulas stay formulas.
+/// Text for LaTeX: words escaped, and formulas, quotes and dashes as they were written.
 fn escaped(text: &str) -> String {
     let text = one_line(text);
     let mut escaped = String::with_capacity(text.len() + 16);
-    for piece in pieces(&text) {
-        match piece {
-            TextPiece::Formula(formula) => escaped.push_str(formula),
-            TextPiece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
+    for part in parts(&text) {
+        let written = text.get(part.source.clone()).unwrap_or_default();
+        match part.kind {
+            PartKind::Formula(tex) if is_safe(tex) => formula(tex, written, &mut escaped),
+            PartKind::Words if !written.is_empty() && written.bytes().all(is_mark) => escaped.push_str(written),
+            _ => words(&part.text, &mut escaped),
         }
     }
     escaped
+}
+
+/// Quotes and dashes mean in LaTeX what they were written for.
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'-' | b'`' | b'\'')
+}
+
+fn words(text: &str, escaped: &mut String) {
+    // Two hyphens that stand for themselves must not meet.
+    for (index, piece) in text.split("--").enumerate() {
+        if index > 0 {
+            escaped.push_str("-{}-");
+        }
+        piece.chars().for_each(|c| push(escaped, c));
+    }
+}
+
+/// A formula with its dollars. BibTeX counts braces even when escaped, and a sign that would end the line or the formula is
+/// escaped.
+fn formula(tex: &str, written: &str, escaped: &mut String) {
+    let sign = if written.starts_with("$$") { "$$" } else { "$" };
+    let count = |brace| tex.matches(brace).count();
+    let tex = if count('{') == count('}') && !tex.contains("\\}") {
+        tex.to_owned()
+    } else {
+        tex.replace("\\{", "\\lbrace ").replace("\\}", "\\rbrace ")
+    };
+    escaped.push_str(sign);
+    let mut before = ' ';
+    for c in tex.trim().chars() {
+        if matches!(c, '%' | '#') && before != '\\' {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        before = if before == '\\' { ' ' } else { c };
+    }
+    escaped.push_str(sign);
+}
+
+/// Whether a formula is only typeset: no command in it defines, reads or writes anything.
+fn is_safe(tex: &str) -> bool {
+    const UNSAFE: [&str; 12] = [
+        "catcode",
+        "csname",
+        "def",
+        "edef",
+        "gdef",
+        "immediate",
+        "include",
+        "input",
+        "let",
+        "openin",
+        "read",
+        "write",
+    ];
+    let name = |rest: &str| rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+    !tex.split('\\')
+        .skip(1)
+        .any(|rest| UNSAFE.contains(&&rest[..name(rest)]))
+        && !tex.contains("^^")
 }
 
 fn push(escaped: &mut String, c: char) {
@@ -129,4 +192,34 @@ fn verbatim(text: &str) -> String {
         }
     }
     verbatim
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_escaped_and_formulas_stay() {
+        for (text, expected) in [
+            (
+                "50% of A_b & #1, {0,1} ~ ^",
+                "50\\% of A\\_b \\& \\#1, \\textbraceleft{}0,1\\textbraceright{} \\textasciitilde{} \\textasciicircum{}",
+            ),
+            ("Costs of \\$5, or of $5 to $10", "Costs of \\$5, or of \\$5 to \\$10"),
+            (
+                "G\\\"odel and H\\\"older's Łojasiewicz",
+                "Gödel and Hölder's Łojasiewicz",
+            ),
+            (
+                "Let $\\mathbb {F}_q$ and $$x^2$$ be",
+                "Let $\\mathbb {F}_q$ and $$x^2$$ be",
+            ),
+            ("``two'' 1--2 --- run --help", "``two'' 1--2 --- run -{}-help"),
+            ("the $\\{x$ of $5%$ and \\(y\\)", "the $\\lbrace x$ of $5\\%$ and $y$"),
+            ("{BERT} and \\emph{more} by \\ours", "BERT and more by ours"),
+            ("$\\input{x}$", "inputx"),
+        ] {
+            assert_eq!(escaped(text), expected, "{text}");
+        }
+    }
 }

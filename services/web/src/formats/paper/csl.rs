@@ -1,6 +1,7 @@
 //! A paper as CSL-JSON: a list of one item, as citeproc and pandoc expect.
 
 use domain::AuthorName;
+use domain::readable::readable;
 use proto::papers::v1::Paper;
 use serde_json::{Map, Value, json};
 
@@ -20,7 +21,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
     set("id", json!(paper.id));
     // The type of a preprint in CSL 1.0.2.
     set("type", json!("article"));
-    set("title", json!(one_line(&paper.title)));
+    set("title", json!(one_line(&readable(&paper.title))));
     let authors: Vec<Value> = paper.authors.iter().map(|author| person(&author.into())).collect();
     set("author", json!(authors));
     if let Some(day) = published_day(paper) {
@@ -29,7 +30,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
             json!({ "date-parts": [[day.year(), day.month(), day.day()]] }),
         );
     }
-    set("abstract", json!(without_illegal(&paper.r#abstract)));
+    set("abstract", json!(without_illegal(&readable(&paper.r#abstract))));
     set("DOI", json!(without_scheme("doi", &paper.id).unwrap_or_default()));
     set("language", json!(paper.language));
     set("keyword", json!(paper.categories.join(", ")));

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use domain::readable::{PartKind, parts};
 use proto::papers::v1::{LinkKind, Paper};
 
 use super::published;
-use super::text::{TextPiece, one_line, pieces, without_illegal};
+use super::text::{one_line, without_illegal};
 use crate::paper::{DATE_UNKNOWN, url_of};
 
 /// The document.
@@ -65,11 +66,13 @@ fn address(url: &str) -> String {
 
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
-    for piece in pieces(text) {
-        match piece {
+    for part in parts(text) {
+        match part.kind {
             // In a renderer without formulas, a bracket inside one would start HTML.
-            TextPiece::Formula(formula) => escaped.push_str(&formula.replace('<', "&lt;").replace('>', "&gt;")),
-            TextPiece::Words(words) => words.chars().for_each(|c| push(&mut escaped, c)),
+            PartKind::Formula(tex) => {
+                escaped.extend(["$", &tex.trim().replace('<', "&lt;").replace('>', "&gt;"), "$"]);
+            }
+            _ => part.text.chars().for_each(|c| push(&mut escaped, c)),
         }
     }
     // Headings, lists, quotations and rules start at the beginning of a line.

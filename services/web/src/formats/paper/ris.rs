@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::AuthorName;
+use domain::readable::readable;
 use proto::papers::v1::Paper;
 
 use super::text::one_line;
@@ -19,7 +20,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
         }
     };
     field("ID", &paper.id);
-    field("TI", &paper.title);
+    field("TI", &readable(&paper.title));
     for author in &paper.authors {
         field("AU", &person(&author.into()));
     }
@@ -27,7 +28,7 @@ pub fn render(paper: &Paper, page: &str) -> String {
         field("PY", &day.year().to_string());
         field("DA", &day.strftime("%Y/%m/%d").to_string());
     }
-    field("AB", &paper.r#abstract);
+    field("AB", &readable(&paper.r#abstract));
     for category in &paper.categories {
         field("KW", category);
     }
