@@ -96,6 +96,7 @@ impl Library {
         let location = RecordLocation {
             record,
             byte: entry.byte,
+            line: 0,
         };
         let excerpt = text.chars().take(QuarantinedRecord::EXCERPT_BYTES).collect();
         let reason = match entry.extent {
