@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::grpc::channel;
-use proto::papers::v1::Paper;
+use domain::Paper;
+use jiff::Timestamp;
 use proto::search::v1::GetPaperRequest;
 use proto::search::v1::search_service_client::SearchServiceClient;
 use serde_json::Value;
@@ -94,7 +95,8 @@ impl Stage {
         let answer = self
             .runtime
             .block_on(async { SearchServiceClient::new(channel).get_paper(request).await });
-        answer.ok()?.into_inner().paper
+        let paper = answer.ok()?.into_inner().paper?;
+        Some(Paper::try_from(paper).unwrap())
     }
 
     /// A paper that must be there.
@@ -124,11 +126,8 @@ impl Stage {
 
 /// The day on which a paper was published; empty where that is unknown.
 pub fn day(paper: &Paper) -> String {
-    let Some(time) = &paper.published_time else {
-        return String::new();
-    };
-    let moment = jiff::Timestamp::from_second(time.seconds).unwrap();
-    moment.strftime("%Y-%m-%d").to_string()
+    let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
+    paper.published.map_or_else(String::new, day)
 }
 
 /// Files that `broadsheet ingest` takes, and the source that each is submitted as.
