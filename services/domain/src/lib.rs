@@ -18,6 +18,7 @@ pub mod paper;
 pub mod preferences;
 pub mod query;
 pub mod ranking;
+pub mod relevance;
 pub mod schedule;
 pub mod selection;
 pub mod submission;

@@ -39,9 +39,9 @@ pub enum SearchMode {
 pub enum SearchOrder {
     /// Best first.
     Relevance,
-    /// Newest of the best first.
+    /// Newest of those that fit first.
     Newest,
-    /// Of the best, what trends this week first.
+    /// What fits and trends this week first.
     Trending,
 }
 
@@ -65,6 +65,8 @@ pub struct SearchPlan {
     pub mode: SearchMode,
     /// The order of results.
     pub order: SearchOrder,
+    /// Whether the list holds only what fits, rather than the best of what there is.
+    pub only_fitting: bool,
     /// Bonus for new papers; its weight is a share of the best score.
     pub recency: Option<Recency>,
     /// From 0 to 1.
@@ -99,6 +101,7 @@ impl SearchPlan {
             scope,
             mode: mode(request.mode)?,
             order,
+            only_fitting: order == SearchOrder::Newest,
             recency: request.recency.as_ref().map(|one| recency(one, now)).transpose()?,
             diversity,
             origin,
@@ -135,6 +138,7 @@ impl SearchPlan {
             scope: SearchScope::read(request.filter.clone())?,
             mode: mode(request.mode)?,
             order: SearchOrder::Relevance,
+            only_fitting: true,
             recency: None,
             diversity: diversity(request.diversity)?,
             origin: FieldOrigins {

@@ -135,7 +135,7 @@ fn texts(values: &[&str]) -> Vec<String> {
 
 /// What some filters let pass, written out by hand.
 async fn filters_mean_what_they_say(it: &TestCollection) {
-    let cases: [(Filter, &str); 21] = [
+    let cases: [(Filter, &str); 22] = [
         (Filter::default(), "abcdefgh"),
         (filter(|f| f.categories = texts(&["cs.CL"])), "abf"),
         (filter(|f| f.categories = texts(&["cs"])), "h"),
@@ -163,6 +163,7 @@ async fn filters_mean_what_they_say(it: &TestCollection) {
         (filter(|f| f.has_code = Some(true)), "bg"),
         (filter(|f| f.has_code = Some(false)), "acdefh"),
         (filter(|f| f.terms = vec![1, 2]), "bd"),
+        (filter(|f| f.any_terms = vec![3, 7, 99]), "dgh"),
         (filter(|f| f.without_terms = vec![1, u32::MAX]), "cfh"),
         (filter(|f| f.within = Some(ids(&["h", "a", "unknown", "gone"]))), "ah"),
         (filter(|f| f.without = ids(&["a", "b", "unknown"])), "cdefgh"),
@@ -192,6 +193,7 @@ fn settings() -> Vec<fn(&mut Filter)> {
         |f| f.has_code = Some(false),
         |f| f.terms = vec![1],
         |f| f.terms = vec![1, 99],
+        |f| f.any_terms = vec![2, 3, 99],
         |f| f.without_terms = vec![3],
         |f| f.within = Some(ids(&["a", "b", "c", "f", "gone"])),
         |f| f.within = Some(Vec::new()),
