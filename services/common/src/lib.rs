@@ -10,6 +10,7 @@ pub mod admin;
 pub mod allowances;
 pub mod audit;
 pub mod bus;
+pub mod calibration;
 pub mod clock;
 pub mod config;
 pub mod connections;

@@ -66,6 +66,21 @@ pub fn query_like(papers: &[SparseVector]) -> Result<SparseVector, VectorError> 
     SparseVector::new(indices, values)
 }
 
+/// The inverse document frequency of a term that so many of the papers have.
+pub fn rarity(papers: u64, holding: u64) -> f64 {
+    let (papers, holding) = (papers.max(holding) as f64, holding as f64);
+    ((papers - holding + 0.5) / (holding + 0.5)).ln_1p()
+}
+
+/// The score of a paper of average length that has every term of a query once, given how many papers there are and how many
+/// of them have each term.
+pub fn full_score(query: &SparseVector, papers: u64, holding: impl Fn(u32) -> u64) -> f64 {
+    let terms = query.iter();
+    terms
+        .map(|(term, weight)| f64::from(weight) * rarity(papers, holding(term)))
+        .sum()
+}
+
 fn counts(counted: impl IntoIterator<Item = (String, f32)>) -> BTreeMap<String, f32> {
     let mut counts = BTreeMap::new();
     for (term, count) in counted {

@@ -10,9 +10,11 @@ use crate::bm25::{self, PrefixFilter, term_id};
 use crate::text;
 
 mod excluded_term;
+mod key_sentence;
 mod sentences;
 
 pub use excluded_term::{ExcludedTerm, PaperText};
+pub use key_sentence::key_sentence;
 pub use sentences::sentences;
 
 /// The terms of a query with their weights.

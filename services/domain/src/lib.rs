@@ -20,6 +20,7 @@ pub mod preferences;
 pub mod query;
 pub mod ranking;
 pub mod readable;
+pub mod relevance;
 pub mod schedule;
 pub mod selection;
 pub mod submission;

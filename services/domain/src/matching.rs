@@ -13,6 +13,7 @@ mod panel;
 mod set;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use crate::Int8Vector;
 use best::Best;
@@ -20,6 +21,7 @@ use kernel::{COLUMNS, ROWS, Tile};
 
 pub use panel::Panel;
 pub use set::PaperSet;
+pub use words::WordIndex;
 
 /// Interests multiplied together. As floats they fit into the second-level cache, beside one strip of papers.
 const BLOCK: usize = 4 * ROWS;

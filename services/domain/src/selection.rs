@@ -9,7 +9,8 @@
 //! a share of 1 trending papers only. Interests share the places by weight (D'Hondt): the next place goes to the interest with
 //! the highest weight / (places so far + 1), ties to the better match; but no interest gets more than [`MAX_IN_A_ROW`] places in a
 //! row while another has a match. A place stays empty where no match is above the encoder's floor ([`floor`]). A reader without
-//! interests gets trending papers, then new ones.
+//! interests gets trending papers, then new ones. Where the encoder cannot read an interest or a paper, the share of the
+//! interest's words that the paper has stands for the cosine.
 //!
 //! No reader gets a paper that they have seen, excluded or given as an example, or that is a near-duplicate of another in the
 //! digest. Ties go to the newer paper, then to the lower id.
@@ -71,6 +72,9 @@ pub struct InterestMatches<'a> {
     /// For each interest the best papers of [`CandidatePool::panel`], as [`top`] returns them; none for an interest without a
     /// vector.
     pub matches: &'a [&'a [Match]],
+    /// For each interest all papers that match by words, because the encoder cannot read one of the two; see
+    /// [`crate::matching::WordIndex`]. Interests without an entry have none.
+    pub by_words: &'a [Vec<Match>],
     /// Number of papers requested per interest.
     pub k: usize,
 }
@@ -155,12 +159,14 @@ pub fn select(
 }
 
 /// Matches and selects for one reader, requesting more until that is enough, at first `k` papers per interest. `vectors` are
-/// those of the interests, in order. Match many readers together, and use this for those with [`TooFewMatches`].
+/// those of the interests, in order, and `by_words` their matches by words. Match many readers together, and use this for
+/// those with [`TooFewMatches`].
 pub fn select_alone(
     pool: &CandidatePool<'_>,
     panel: &Panel,
     reader: ReaderProfile<'_>,
     vectors: &[Int8Vector],
+    by_words: &[Vec<Match>],
     mut k: usize,
     workspace: &mut Workspace,
 ) -> Result<Vec<SelectedPaper>, DimensionError> {
@@ -175,7 +181,7 @@ pub fn select_alone(
         let found = top(panel, &queries, k, workspace)?;
         let matches: Vec<&[Match]> = (0..queries.len()).map(|interest| found.of(interest)).collect();
         let matches = &matches;
-        match select(pool, reader, InterestMatches { matches, k }) {
+        match select(pool, reader, InterestMatches { matches, by_words, k }) {
             Ok(selected) => return Ok(selected),
             Err(more) => k = more.k,
         }

@@ -100,7 +100,7 @@ pub enum Truncate {
 /// Both vectors of a text, and how long they took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddedText {
-    /// The dense vector; all zeros when the model knows no token of the text.
+    /// The dense vector; all zeros when the model cannot read the text.
     pub dense: DenseVector,
     /// The sparse vector of term weights.
     pub sparse: SparseVector,

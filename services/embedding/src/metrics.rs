@@ -74,7 +74,7 @@ impl MetricFamilies {
             ),
             unknown: add.counters(
                 "unknown_texts_total",
-                "Texts without any token that the encoder knows; their dense vector is zero.",
+                "Texts that the encoder cannot read, as in a script it was not trained on; their dense vector is zero.",
             ),
             dropped: add.counters_by_priority(
                 "dropped_texts_total",

@@ -21,6 +21,7 @@ mod tensors;
 mod thread_pool;
 mod tokens;
 mod vectors;
+mod vocabulary;
 mod workspace;
 
 pub use batch::{MICRO_BATCH_TOKENS, encode_all, micro_batches};

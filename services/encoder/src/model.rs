@@ -11,7 +11,8 @@ pub trait Model: Send + Sync {
     fn description(&self) -> &ModelDescription;
 
     /// Splits a text into token ids: the model's prefix for this kind of text and special tokens are included, and the
-    /// list is truncated to [`ModelDescription::max_tokens`].
+    /// list is truncated to [`ModelDescription::max_tokens`]. A text that the model cannot read has none, so that its vector is
+    /// zero.
     fn tokenize(&self, kind: TextKind, text: &str) -> Result<Tokens, TokenizeError>;
 
     /// Encodes token sequences, packed one after the other without padding. `out` is row-major, one row of

@@ -1,4 +1,6 @@
 //! Text to token ids, with the tokenizer in the model's `tokenizer.json`.
+//!
+//! A text that the model cannot read has no tokens, see [`Vocabulary`].
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
@@ -8,9 +10,13 @@ use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
 use crate::error::{LoadError, TokenizeError};
 use crate::files::{corrupt, read};
 use crate::layout::Prefixes;
+use crate::vocabulary::Vocabulary;
 
 /// Bytes of text considered per token that the model reads, so that a huge text costs no more than a long one.
 const MAX_BYTES_PER_TOKEN: usize = 64;
+
+/// The token for what the vocabulary does not have.
+pub(crate) const UNKNOWN: &str = "[UNK]";
 
 /// The kind of a text; some models put a different prefix before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +30,8 @@ pub enum TextKind {
 /// The token ids of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// Rows of the model's embedding table, special tokens included.
+    /// Rows of the model's embedding table, special tokens included. None where the model can read less than half of the
+    /// words, as in a script that it was not trained on: what it would make of their letters means nothing.
     pub ids: Vec<u32>,
     /// True when the text was longer than the model reads and its end was cut off.
     pub truncated: bool,
@@ -33,6 +40,7 @@ pub struct Tokens {
 /// A tokenizer whose ids all have a row in the model.
 pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
     prefixes: Prefixes,
     max_tokens: usize,
     special: SpecialTokens,
@@ -64,6 +72,7 @@ impl TextTokenizer {
             return Err(corrupt(&folder.join("tokenizer.json"), found, expected));
         }
         Ok(Self {
+            vocabulary: Vocabulary::of(&tokenizer),
             tokenizer,
             prefixes,
             max_tokens,
@@ -79,8 +88,9 @@ impl TextTokenizer {
         prefixes: Prefixes,
     ) -> Result<Self, LoadError> {
         let tokenizer = read_tokenizer(&folder.join("tokenizer.json"), rows)?;
-        let special = SpecialTokens::Dropped(tokenizer.token_to_id("[UNK]"));
+        let special = SpecialTokens::Dropped(tokenizer.token_to_id(UNKNOWN));
         Ok(Self {
+            vocabulary: Vocabulary::of(&tokenizer),
             tokenizer,
             prefixes,
             max_tokens,
@@ -95,16 +105,27 @@ impl TextTokenizer {
             TextKind::Document => &self.prefixes.document,
         };
         let split = || match prefix.as_str() {
-            "" => self.split(read),
-            prefix => self.split(&format!("{prefix}{read}")),
+            "" => self.split(read, 0),
+            prefix => {
+                let before = self.tokenizer.encode_fast(prefix, false)?.len();
+                self.split(&format!("{prefix}{read}"), before)
+            }
         };
         let mut tokens = guarded(split).map_err(|reason| TokenizeError { reason })?;
         tokens.truncated |= read.len() < text.len();
         Ok(tokens)
     }
 
-    fn split(&self, text: &str) -> tokenizers::Result<Tokens> {
+    /// The tokens of a text that begins with a prefix of about so many tokens, which says nothing of what can be read.
+    fn split(&self, text: &str, prefix: usize) -> tokenizers::Result<Tokens> {
         let mut encoding = self.tokenizer.encode_fast(text, false)?;
+        let own = encoding.get_ids().get(prefix..).unwrap_or_default();
+        if !self.vocabulary.can_read(own) {
+            return Ok(Tokens {
+                ids: Vec::new(),
+                truncated: false,
+            });
+        }
         match self.special {
             SpecialTokens::Added(added) => {
                 let room = self.max_tokens - added;

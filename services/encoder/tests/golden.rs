@@ -115,3 +115,32 @@ fn potion_gives_the_reference_cosines() {
         .expect("tokens");
     assert_eq!((huge.ids.len(), huge.truncated), (512, true));
 }
+
+/// Titles in scripts that English models do not read, and one in English that they do.
+const UNREADABLE: [&str; 7] = [
+    "基于深度学习的采购订单自动审批流程",
+    "ニューラルネットワークによる灯台の画像認識",
+    "딥러닝을 이용한 등대 이미지 인식",
+    "Нейронные сети для распознавания маяков",
+    "โครงข่ายประสาทเทียม",
+    "الشبكات العصبية للتعرف على المنارات",
+    "🔥🔥🔥. 🔥 🚀",
+];
+
+#[test]
+fn scripts_that_a_model_cannot_read_have_no_vector() {
+    for name in ["all-MiniLM-L6-v2", "potion-base-8M"] {
+        let model = load(&folder(name), &LoadOptions::default()).expect("the model");
+        for vector in vectors(&*model, &UNREADABLE) {
+            assert!(vector.iter().all(|value| *value == 0.0), "{name}");
+        }
+        let readable = [
+            "Erkennung von Leuchttürmen mit neuronalen Netzen",
+            "x^2 + y^2 = z^2 for α > β",
+            "BERTScore",
+        ];
+        for (text, vector) in readable.iter().zip(vectors(&*model, &readable)) {
+            assert!(vector.iter().any(|value| *value != 0.0), "{name}: {text}");
+        }
+    }
+}

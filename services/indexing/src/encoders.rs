@@ -102,19 +102,45 @@ impl Encoders {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
+        let priority = priority(&texts);
+        // The timeout of the request does not count the time to connect.
+        let answer = self.embed(encoder, texts, priority, Some(self.query_timeout));
+        let answer = self.clock.timeout(self.query_timeout, answer).await;
+        answer.unwrap_or_else(|| {
+            Err(EncodersError::Unavailable(Status::deadline_exceeded(
+                "no answer in time",
+            )))
+        })
+    }
+
+    /// Dense vectors of queries that nobody waits for, in their order.
+    pub async fn bulk_queries(
+        &self,
+        encoder: &EncoderId,
+        texts: Vec<String>,
+    ) -> Result<Vec<DenseVector>, EncodersError> {
+        self.embed(encoder, texts, EmbedPriority::Bulk, None).await
+    }
+
+    async fn embed(
+        &self,
+        encoder: &EncoderId,
+        texts: Vec<String>,
+        priority: EmbedPriority,
+        timeout: Option<Duration>,
+    ) -> Result<Vec<DenseVector>, EncodersError> {
         let requested = texts.len();
         let mut request = Request::new(EmbedRequest {
-            priority: priority(&texts).into(),
+            priority: priority.into(),
             texts,
             kind: TextKind::Query.into(),
             truncate: TruncatePolicy::Report.into(),
             encoder_id: encoder.to_string(),
         });
-        request.set_timeout(self.query_timeout);
-        let mut client = self.client.clone();
-        // The timeout of the request does not count the time to connect.
-        let answer = self.clock.timeout(self.query_timeout, client.embed(request)).await;
-        let answer = answer.unwrap_or_else(|| Err(Status::deadline_exceeded("no answer in time")));
+        if let Some(timeout) = timeout {
+            request.set_timeout(timeout);
+        }
+        let answer = self.client.clone().embed(request).await;
         let answer = answer.map_err(|status| failed(encoder, status))?.into_inner();
         check(encoder, &answer.encoder_id, requested, answer.embeddings.len())?;
         let dense = |one: TextEmbedding| DenseVector::new(one.dense).map_err(unsound);

@@ -27,8 +27,8 @@ pub static SEARCH_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
 pub static SEARCHES_BY_WORDS_ALONE: LazyLock<IntCounterVec> = LazyLock::new(|| {
     counters(
         "broadsheet_indexing_searches_by_words_alone_total",
-        "Searches without dense vectors, by reason: no embedding service offers the encoder of the index (not_offered), or none \
-         embedded the query in time (unavailable).",
+        "Searches without dense vectors, by reason: no embedding service offers the encoder of the index (not_offered), none \
+         embedded the query in time (unavailable), or the encoder does not read its words (not_readable).",
         &["reason"],
     )
 });
@@ -117,7 +117,7 @@ pub fn register_metrics() {
         PAPERS.with_label_values(&[outcome]);
     }
     LazyLock::force(&SEARCH_SECONDS);
-    for reason in ["not_offered", "unavailable"] {
+    for reason in ["not_offered", "unavailable", "not_readable"] {
         SEARCHES_BY_WORDS_ALONE.with_label_values(&[reason]);
     }
     LazyLock::force(&REBUILD_PAPERS);

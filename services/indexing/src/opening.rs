@@ -63,6 +63,7 @@ impl Opening {
                 Arc::clone(&catalogue),
                 Arc::clone(&self.trending),
                 LegWeights::new(self.config.dense_weight),
+                self.clock.clone(),
             ),
             catalogue,
             trending: self.trending,

@@ -2,11 +2,12 @@
 //!
 //! A search asks the store twice. First each leg for its best; then, among the candidates these make up, for every score
 //! that is not known yet and for likeness to the best of the first round (feedback). It keeps no papers; pages are cut from
-//! one list by [`pages`].
+//! one list by [`pages`]. The newest papers of a search and similar ones are only those that fit; see [`floors`].
 
 mod explain;
 mod expression;
 pub mod fields;
+mod floors;
 mod naming;
 mod operands;
 pub mod pages;
@@ -15,14 +16,17 @@ pub mod plan;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use common::clock::Clock;
 use domain::fusion::{self, FusedPaper, Leg};
 use domain::ranking::{self, Recency, SetExpression};
+use domain::relevance::{self, OperandFloor};
 use domain::trending::TrendingWindow;
 use domain::vectors::VectorError;
 use domain::{DenseVector, EncoderId, Paper, PaperId};
 
 pub use self::explain::TermScores;
-use self::operands::{Operand, OperandHits, QueryOperands};
+use self::floors::RelevanceFloors;
+use self::operands::{Operand, OperandHits, QueryOperands, terms_alone};
 use self::pages::ResultList;
 use self::plan::{SearchOrder, SearchPlan};
 use crate::catalogue::{Catalogue, OpenCollection};
@@ -46,6 +50,7 @@ pub struct HybridSearch {
     catalogue: Arc<Catalogue>,
     trending: Arc<TrendingPapers>,
     weights: LegWeights,
+    floors: RelevanceFloors,
 }
 
 /// Weights of the dense leg for the models that were measured on judged sets, by the beginning of the encoder id; the sparse
@@ -90,11 +95,12 @@ pub enum SearchError {
 
 impl HybridSearch {
     /// Over the catalogue and what is trending in it.
-    pub fn new(catalogue: Arc<Catalogue>, trending: Arc<TrendingPapers>, weights: LegWeights) -> Self {
+    pub fn new(catalogue: Arc<Catalogue>, trending: Arc<TrendingPapers>, weights: LegWeights, clock: Clock) -> Self {
         Self {
             catalogue,
             trending,
             weights,
+            floors: RelevanceFloors::new(clock),
         }
     }
 
@@ -103,28 +109,29 @@ impl HybridSearch {
         let index = self.catalogue.view().current.clone();
         let Some(expression) = &plan.expression else {
             let ranking = self.listed(&index, plan).await?;
-            return Ok(ResultList { ranking, notice: "" });
+            return Ok(ResultList {
+                ranking,
+                notice: "",
+                terms: None,
+            });
         };
         let (query, set) = QueryOperands::of(expression);
-        let (mut operands, notice) = query.with_vectors(&self.catalogue.encoders, &index, plan.mode).await?;
+        let (operands, notice) = query.with_vectors(&self.catalogue.encoders, &index, plan.mode).await?;
+        let terms = terms_alone(&operands);
         let mut filter = plan.scope.filter.clone();
         filter.without.extend(query.papers.iter().map(|(_, id)| id.clone()));
-        let timer = SEARCH_SECONDS.start_timer();
-        let limit = if plan.scope.checks.is_empty() {
-            CANDIDATES
-        } else {
-            CHECKED_CANDIDATES
-        };
-        self.first_round(&index, &mut operands, filter, limit).await?;
-        let mut ranked = self.second_round(&index, &set, operands, limit).await?;
-        timer.observe_duration();
+        let (mut ranked, floors) = self.ranked(&index, plan, &set, operands, filter).await?;
+        let fits = |paper: &FusedPaper| relevance::fits(&set, paper, &floors);
+        if plan.only_fitting {
+            ranked.retain(fits);
+        }
         if !plan.scope.checks.is_empty() || plan.recency.is_some() || plan.order == SearchOrder::Newest {
             ranked = by_text(&index, plan, ranked).await?;
         }
         ranked.truncate(LONGEST_LIST);
         if plan.order == SearchOrder::Trending {
             let leaderboard = self.trending.leaderboard(TRENDING, &index.store).await?;
-            by_trending(&leaderboard, &mut ranked);
+            by_trending(&leaderboard, &mut ranked, fits);
         }
         if plan.diversity > 0.0 {
             let vectors = vectors(&index, &ranked).await?;
@@ -134,7 +141,34 @@ impl HybridSearch {
         Ok(ResultList {
             ranking: ranked,
             notice: naming.unwrap_or(notice),
+            terms,
         })
+    }
+
+    /// What the operands find together, best first, and from what on it fits; nothing where that does not matter.
+    async fn ranked(
+        &self,
+        index: &OpenCollection,
+        plan: &SearchPlan,
+        set: &SetExpression,
+        mut operands: Vec<Operand>,
+        filter: Filter,
+    ) -> Result<(Vec<FusedPaper>, Vec<OperandFloor>), SearchError> {
+        let timer = SEARCH_SECONDS.start_timer();
+        let limit = if plan.scope.checks.is_empty() {
+            CANDIDATES
+        } else {
+            CHECKED_CANDIDATES
+        };
+        let floors = if plan.only_fitting || plan.order == SearchOrder::Trending {
+            self.floors.of(&self.catalogue.encoders, index, &operands).await?
+        } else {
+            Vec::new()
+        };
+        self.first_round(index, &mut operands, filter, limit).await?;
+        let ranked = self.second_round(index, set, operands, limit).await?;
+        timer.observe_duration();
+        Ok((ranked, floors))
     }
 
     /// The list of a plan without a query: the newest papers of the scope; where the order says so, behind those that trend.
@@ -310,9 +344,10 @@ async fn by_text(
     Ok(ranked)
 }
 
-/// Trending papers first; the others keep their order.
-fn by_trending(leaderboard: &Leaderboard, ranked: &mut [FusedPaper]) {
-    ranked.sort_by_key(|fused| leaderboard.place(&fused.id).unwrap_or(usize::MAX));
+/// Trending papers that fit first; the others keep their order.
+fn by_trending(leaderboard: &Leaderboard, ranked: &mut [FusedPaper], fits: impl Fn(&FusedPaper) -> bool) {
+    let place = |fused: &FusedPaper| leaderboard.place(&fused.id).filter(|_| fits(fused));
+    ranked.sort_by_cached_key(|fused| place(fused).unwrap_or(usize::MAX));
 }
 
 async fn vectors(index: &OpenCollection, ranked: &[FusedPaper]) -> Result<HashMap<PaperId, Vec<f32>>, StoreError> {

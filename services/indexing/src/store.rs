@@ -63,6 +63,8 @@ pub struct Filter {
     pub has_code: Option<bool>,
     /// Every one of these terms, by the ids of [`domain::bm25::term_id`].
     pub terms: Vec<u32>,
+    /// At least one of these terms.
+    pub any_terms: Vec<u32>,
     /// None of these terms.
     pub without_terms: Vec<u32>,
     /// Only these papers, when it is there; an empty list lets nothing pass.

@@ -11,7 +11,6 @@
 //! between the mail server's yes and our record leads to one more attempt, which is counted: that is the one window SMTP
 //! leaves open. What an operator asks for goes the same way as what is due.
 
-mod calibration;
 pub mod choose;
 mod compose;
 pub mod deliver;
@@ -23,6 +22,7 @@ mod webhook_notices;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::calibration::Calibration;
 use common::clock::Clock;
 use common::tasks::{JobLost, Tasks};
 use common::telemetry;
@@ -37,7 +37,6 @@ pub use self::choose::EmptyReason;
 pub use self::deliver::PreparedBatch;
 pub use self::plan::{DigestTrigger, Draft, DraftDecision};
 
-use self::calibration::Calibration;
 use self::compose::Composer;
 use self::deliver::Deliverer;
 use self::deliver::mail::MailChannel;
@@ -220,7 +219,6 @@ impl Digests {
             first_pause: settings.first_pause,
             send_timeout: settings.send_timeout,
         };
-        let encoder = Arc::clone(&needed.interests.encoder);
         Self {
             planner: Planner {
                 store: Arc::clone(&needed.store),
@@ -232,7 +230,7 @@ impl Digests {
                 store: Arc::clone(&needed.store),
                 window,
                 interests: Arc::clone(&needed.interests),
-                calibration: Calibration::new(encoder, clock.clone()),
+                calibration: Calibration::new(clock.clone()),
             },
             deliverer: deliverer(needed, settings, settler),
             clock,

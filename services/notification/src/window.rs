@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use common::telemetry::TraceLink;
-use domain::matching::{DimensionError, Panel};
+use domain::matching::{DimensionError, Match, Panel, PaperSet, WordIndex};
 use domain::selection::floor::{MATCH_FLOOR, match_floor};
-use domain::{DenseVector, EncoderId, Paper, PaperId, PaperVectors};
+use domain::{DenseVector, EncoderId, Int8Vector, Interest, Paper, PaperId, PaperVectors};
 use jiff::{SignedDuration, Timestamp};
 use tracing::info;
 
@@ -41,13 +41,30 @@ pub struct WindowSnapshot {
     pub panel: Panel,
     /// How much each of them is trending; 0 where it is not.
     pub trending: Vec<f32>,
+    /// Those that the encoder cannot read.
+    unread: PaperSet,
     floor: OnceLock<f32>,
+    words: OnceLock<WordIndex>,
 }
 
 impl WindowSnapshot {
     /// The vector of a paper.
     pub fn dense(&self, paper: usize) -> &[f32] {
         self.papers[paper].vectors.dense.as_slice()
+    }
+
+    /// The papers that match an interest by its words, best first: all of them where the encoder cannot read the interest,
+    /// else those that it cannot read. The words are indexed once somebody needs them.
+    pub fn by_words(&self, interest: &Interest, vector: &Int8Vector) -> Vec<Match> {
+        let is_read = !vector.is_zero();
+        if interest.words.is_empty() || (is_read && self.unread.is_empty()) {
+            return Vec::new();
+        }
+        let papers = || self.papers.iter().map(|entry| &entry.vectors.sparse);
+        let words = self.words.get_or_init(|| WordIndex::new(papers()));
+        let mut matches = words.matches(&interest.words);
+        matches.retain(|one| !is_read || self.unread.contains(one.paper as usize));
+        matches
     }
 
     /// From which cosine on a paper matches an interest, measured once there are vectors of the calibration queries.
@@ -192,12 +209,18 @@ impl Window {
         let trending = |entry: &Arc<WindowEntry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
         let dimension = papers.first().map_or(0, |first| first.vectors.dense.dimension());
         let keys = papers.iter().map(|entry| PaperKey::of(&entry.paper.id));
+        let unread = papers
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.vectors.dense.is_zero());
         let made = Arc::new(WindowSnapshot {
             places: keys.zip(0..).collect(),
             panel: Panel::new(dimension, papers.iter().map(|entry| &entry.vectors.dense))?,
             trending: papers.iter().map(trending).collect(),
+            unread: unread.map(|(place, _)| place).collect(),
             papers,
             floor: OnceLock::new(),
+            words: OnceLock::new(),
         });
         self.snapshots.insert(encoder.clone(), Arc::clone(&made));
         Ok(made)

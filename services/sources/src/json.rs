@@ -132,6 +132,7 @@ fn signals(item: &PageItem, counted: &[(SignalKind, u64)], context: &PageContext
             kind,
             count,
             observed: context.now,
+            since: record.submission.published.filter(|since| *since < context.now),
         })
         .collect()
 }

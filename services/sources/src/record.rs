@@ -42,6 +42,9 @@ pub struct Signal {
     pub count: u64,
     /// When it was counted, by the source's clock.
     pub observed: Timestamp,
+    /// Since when there was something to count: since the paper appeared. With it the first count already says how much
+    /// attention the paper gets.
+    pub since: Option<Timestamp>,
 }
 
 /// What a signal counts.

@@ -203,6 +203,8 @@ fn hugging_face() {
             (SignalKind::Comments, 3)
         ]
     );
+    let since = page.papers[0].submission.published;
+    assert!(since.is_some() && page.signals.iter().all(|signal| signal.since == since));
     assert_eq!(page.quarantined.len(), 3);
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub use domain::pages::paper as path_of;
 use domain::readable::readable_line;
 
-pub use self::excerpt::excerpt;
+pub use self::excerpt::{excerpt, summary};
 pub use self::markup::{html, html_with_links};
 use crate::categories;
 use crate::cookies::ReaderCookies;
@@ -52,7 +52,7 @@ pub struct PaperView {
     pub title: Value,
     /// The title without any markup.
     pub plain_title: String,
-    /// HTML: the first sentences of the abstract.
+    /// HTML: the sentence of the abstract that says most.
     pub lede: Value,
     /// HTML: the sentence that matches a query best, highlighted; empty if there is none.
     pub sentence: Value,
@@ -90,7 +90,7 @@ impl PaperView {
             source_url: url_of(paper),
             title: safe(html(&paper.title, &highlight.title_spans)),
             plain_title: readable_line(&paper.title),
-            lede: safe(html(&excerpt(&paper.r#abstract), &[])),
+            lede: safe(html(&summary(&paper.title, &paper.r#abstract), &[])),
             sentence: safe(html(&highlight.sentence, &highlight.sentence_spans)),
             authors: authors.take(AUTHORS_SHOWN).collect(),
             more_authors: paper.authors.len().saturating_sub(AUTHORS_SHOWN),

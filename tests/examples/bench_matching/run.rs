@@ -97,11 +97,16 @@ pub fn run(
                     preferences: &preferences[number % preferences.len()],
                     seen: Some(&seen[at]),
                 };
-                let choices = match select(pool, reader, InterestMatches { matches: &found, k }) {
+                let found = InterestMatches {
+                    matches: &found,
+                    by_words: &[],
+                    k,
+                };
+                let choices = match select(pool, reader, found) {
                     Ok(choices) => choices,
                     Err(TooFewMatches { k }) => {
                         figures.again += 1;
-                        select_alone(pool, panel, reader, vectors, k, &mut alone)?
+                        select_alone(pool, panel, reader, vectors, &[], k, &mut alone)?
                     }
                 };
                 figures.readers += 1;

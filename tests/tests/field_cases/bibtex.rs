@@ -24,7 +24,10 @@ pub const CASES: &[(&str, Check)] = &[
     }),
     ("05_escaped_doi_and_url", |stage| {
         let paper = stage.known("doi:10.5555/978-3-030-15719-7_27");
-        assert_eq!(paper.link(LinkKind::Abstract), Some("https://example.org/36_2/beitrag_2.html"));
+        assert_eq!(
+            paper.link(LinkKind::Abstract),
+            Some("https://example.org/36_2/beitrag_2.html")
+        );
     }),
     ("06_escaped_braces_count", |stage| {
         let paper = stage.known("bib:first05");

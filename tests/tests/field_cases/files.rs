@@ -13,7 +13,11 @@ pub const CASES: &[(&str, Check)] = &[
             "arXiv:2610.09999v2",
         ] {
             assert_eq!(stage.known(spelling).id, paper.id, "{spelling}");
-            assert_eq!(stage.found(spelling).first().map(String::as_str), Some(paper.id.as_str()), "{spelling}");
+            assert_eq!(
+                stage.found(spelling).first().map(String::as_str),
+                Some(paper.id.as_str()),
+                "{spelling}"
+            );
         }
         let known = stage.found("\"Distinct title for\"");
         assert_eq!(known, [paper.id.as_str()]);

@@ -158,8 +158,51 @@ async fn the_newest_come_first_on_request_or_without_a_ranking() {
                 (-paper.published_time.unwrap().seconds, paper.id.clone())
             })
             .collect();
-        assert!(keys.len() > 5 && keys.is_sorted(), "{query}: {keys:?}");
+        assert!(keys.len() >= 5 && keys.is_sorted(), "{query}: {keys:?}");
     }
+}
+
+#[tokio::test]
+async fn the_newest_are_those_that_fit() {
+    let library = Library::shared();
+    let newest = SearchPapersRequest {
+        order: SearchOrder::Newest.into(),
+        page_size: 100,
+        ..ask("hedgehogs")
+    };
+    let expected = [
+        "robots-garden",
+        "hedgehog-drone",
+        "hedgehog-roads",
+        "hedgehog-sleep",
+        "hedgehog-night",
+    ];
+    assert_eq!(names(&library.search(newest.clone()).await), expected);
+    let nothing = SearchPapersRequest {
+        query: "monetary policy and inflation".to_owned(),
+        ..newest
+    };
+    assert_eq!(names(&library.search(nothing).await), [""; 0]);
+}
+
+#[tokio::test]
+async fn words_that_the_model_cannot_read_are_searched_alone() {
+    let library = Library::shared();
+    for query in ["ёжики ночью", "刺猬"] {
+        let answer = library.search(ask(query)).await;
+        assert!(answer.notice.contains("words alone"), "{query}: {}", answer.notice);
+        assert_eq!((answer.results.len(), answer.total_size), (0, 0), "{query}");
+    }
+    let by_words = SearchPapersRequest {
+        mode: SearchMode::Sparse.into(),
+        ..ask("hedgehog")
+    };
+    let answer = library.search(by_words).await;
+    assert_eq!(
+        (answer.results.len(), answer.total_size),
+        (5, 5),
+        "those that hold the word"
+    );
 }
 
 /// Days since the epoch.

@@ -39,10 +39,9 @@ async fn similar_papers_are_found_without_the_examples() {
         (&["seed:protein-fold"], &["seed:gnn-molecules", "biorxiv:drug-new"]),
     ] {
         let answer = similar(&library, positive, negative).await;
-        assert_eq!(
-            answer.results.len(),
-            40 - positive.len() - negative.len(),
-            "{positive:?} {negative:?}"
+        assert!(
+            (1..20).contains(&answer.results.len()),
+            "those that are alike, of 40: {positive:?} {negative:?}"
         );
         for result in &answer.results {
             let id = &result.paper.as_ref().unwrap().id;

@@ -136,12 +136,12 @@ async fn a_token_of_another_request_or_a_forged_one_is_refused() {
         page_token: page_token.to_owned(),
         ..ListSimilarPapersRequest::default()
     };
-    let of_sleepy = library
+    let of_traffic = library
         .client()
-        .list_similar_papers(similar("seed:sleepy", ""))
+        .list_similar_papers(similar("seed:gnn-traffic", ""))
         .await
         .unwrap();
-    let token = of_sleepy.into_inner().next_page_token;
+    let token = of_traffic.into_inner().next_page_token;
     let other = library
         .client()
         .list_similar_papers(similar("seed:paxos", &token))

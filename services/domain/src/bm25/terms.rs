@@ -15,8 +15,11 @@ use super::stop_words::is_stop_word;
 /// The terms of a text in their order, with repetitions.
 ///
 /// A word of two parts joined by a hyphen gives both parts and their joined form, so that `GPT-4` matches `GPT4` and
-/// `pre-training` matches `pretraining`. `C++`, `C#` and decimal numbers stay whole. Chinese text gives single characters and
-/// pairs of adjacent ones, because nothing else marks word boundaries.
+/// `pre-training` matches `pretraining`. `C++`, `C#` and decimal numbers stay whole.
+///
+/// Where nothing marks the boundaries of words, letters stand in pairs: Chinese characters alone and in pairs, hiragana and the
+/// scripts of Thai, Lao, Khmer and Burmese in pairs. A word in katakana or Hangul stays whole and gives its pairs too, because
+/// what readers see as words is run together or has an ending.
 pub fn terms(text: &str) -> Vec<String> {
     let folded = fold(&without_latex(text));
     let mut terms = Vec::new();
@@ -212,9 +215,11 @@ fn push_places(text: &str, word: Range<usize>, found: &mut Vec<(String, Range<us
 fn each_term(folded: &str, mut found: impl FnMut(String, Range<usize>)) {
     let mut compound: Vec<Range<usize>> = Vec::new();
     let mut before = 0..0;
-    for (start, word) in folded.unicode_word_indices() {
+    let mut words = folded.unicode_word_indices().peekable();
+    while let Some((start, word)) = words.next() {
         let end = start + word.len();
-        if before.end == start && is_ideograph(&folded[before.clone()]) && is_ideograph(word) {
+        let joins = before.end == start && is_unspaced(&folded[before.clone()]) && is_unspaced(word);
+        if joins {
             found(folded[before.start..end].to_owned(), before.start..end);
         }
         if &folded[before.end..start] != "-" {
@@ -223,9 +228,28 @@ fn each_term(folded: &str, mut found: impl FnMut(String, Range<usize>)) {
         }
         compound.push(start..end);
         before = start..end;
-        push_word(folded, start..end, &mut found);
+        let joined = joins
+            || words
+                .peek()
+                .is_some_and(|(next, after)| *next == end && is_unspaced(after));
+        if !joined || is_ideograph(word) || !is_unspaced(word) {
+            push_word(folded, start..end, &mut found);
+        }
+        push_pairs(folded, start..end, &mut found);
     }
     push_joined(folded, &compound, &mut found);
+}
+
+/// Adds the pairs of letters of a longer word in katakana or Hangul.
+fn push_pairs(folded: &str, word: Range<usize>, found: &mut impl FnMut(String, Range<usize>)) {
+    let letters = &folded[word.clone()];
+    if !letters.chars().all(is_syllable) || letters.chars().nth(2).is_none() {
+        return;
+    }
+    let ends = letters.char_indices().skip(2).map(|(at, _)| at).chain([letters.len()]);
+    for ((start, _), end) in letters.char_indices().zip(ends) {
+        found(letters[start..end].to_owned(), word.start + start..word.start + end);
+    }
 }
 
 /// Lower case and compatibility forms, without Latin, Greek and Cyrillic accents, except the one that distinguishes й from и.
@@ -305,6 +329,20 @@ fn is_ideograph(word: &str) -> bool {
         (chars.next(), chars.next()),
         (Some('\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'), None)
     )
+}
+
+/// One letter, with its marks, of a script without spaces, as segmentation yields them.
+fn is_unspaced(word: &str) -> bool {
+    let mut chars = word.chars();
+    let first = chars.next().unwrap_or_default();
+    let is_letter = matches!(first,
+        '\u{3041}'..='\u{3096}' | '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}');
+    is_ideograph(word) || is_letter && chars.all(is_mark)
+}
+
+/// A letter of katakana, or a syllable of Hangul.
+fn is_syllable(c: char) -> bool {
+    matches!(c, '\u{30a1}'..='\u{30fc}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// Marks that are part of words in Indic and other scripts, though Unicode does not classify them as letters.
@@ -443,6 +481,30 @@ mod tests {
             let found: Vec<String> = found.into_iter().map(|(term, _)| term).collect();
             prop_assert_eq!(found, terms(&text));
         }
+    }
+
+    #[test]
+    fn words_run_together_are_found_by_their_pairs() {
+        let all_in = |words: &str, text: &str| {
+            let there = terms(text);
+            let wanted = terms(words);
+            let found = wanted.iter().filter(|term| there.contains(term)).count();
+            (found, wanted.len())
+        };
+        assert_eq!(
+            terms("ネットワーク"),
+            ["ネットワーク", "ネッ", "ット", "トワ", "ワー", "ーク"]
+        );
+        assert_eq!(all_in("ネットワーク", "ニューラルネットワークによる灯台"), (5, 6));
+        assert_eq!(all_in("신경망", "신경망을 이용한"), (2, 3));
+        assert_eq!(all_in("학습", "딥러닝 학습을"), (1, 1));
+        assert_eq!(terms("による"), ["によ", "よる"]);
+        assert_eq!(terms("の"), ["の"]);
+        assert_eq!(terms("灯台の画"), ["灯", "灯台", "台", "台の", "の画", "画"]);
+        let (found, wanted) = all_in("ประภาคาร", "โครงข่ายสำหรับการจดจำประภาคาร");
+        assert!(found == wanted && wanted > 3, "{found} of {wanted}");
+        let (found, wanted) = all_in("ประภาคาร", "โครงข่ายประสาท");
+        assert!(2 * found < wanted, "{found} of {wanted}");
     }
 
     #[test]

@@ -14,6 +14,11 @@ impl PaperSet {
         self.0[word] |= 1 << (paper % 64);
     }
 
+    /// Whether no paper is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
     /// Whether a paper is in it.
     pub fn contains(&self, paper: usize) -> bool {
         self.0.get(paper / 64).is_some_and(|word| word >> (paper % 64) & 1 == 1)

@@ -20,6 +20,8 @@ struct InterestCursor<'a> {
     interest: &'a Interest,
     exclusions: PreparedExclusions<'a>,
     rest: &'a [Match],
+    /// Its remaining matches by words.
+    by_words: &'a [Match],
     /// Whether the list was cut, so that there may be further matches.
     cut: bool,
     /// The next match, checked against the first `compared` selected papers.
@@ -32,10 +34,11 @@ struct InterestCursor<'a> {
 impl<'a> Apportionment<'a> {
     /// Begins with the matches found in a pool of this many papers.
     pub(super) fn new(preferences: &'a Preferences, found: InterestMatches<'a>, papers: usize) -> Self {
-        let cursor = |(interest, matches): (&'a Interest, &&'a [Match])| InterestCursor {
+        let cursor = |(at, (interest, matches)): (usize, (&'a Interest, &&'a [Match]))| InterestCursor {
             interest,
             exclusions: interest.exclusions.prepare(),
             rest: matches,
+            by_words: found.by_words.get(at).map_or(&[], Vec::as_slice),
             cut: matches.len() >= found.k && found.k < papers,
             head: None,
             compared: 0,
@@ -43,7 +46,7 @@ impl<'a> Apportionment<'a> {
         };
         let interests = preferences.interests.iter();
         Self {
-            interests: interests.zip(found.matches).map(cursor).collect(),
+            interests: interests.zip(found.matches).enumerate().map(cursor).collect(),
             last: 0,
             in_a_row: 0,
             too_few: TooFewMatches {
@@ -102,21 +105,32 @@ impl InterestCursor<'_> {
             return true;
         }
         self.head = None;
-        while let Some((next, rest)) = self.rest.split_first() {
-            if next.score < digest.pool.floor {
-                return true;
-            }
-            self.rest = rest;
+        while let Some(next) = self.next(digest.pool.floor) {
             let paper = next.paper as usize;
             let allows = || {
                 let covers = self.interest.covers(digest.pool.candidates[paper].paper);
                 covers && !self.exclusions.exclude(&digest.pool.prepared[paper])
             };
             if digest.is_new(paper, 0) && digest.accepts(paper) && allows() {
-                self.head = Some(*next);
+                self.head = Some(next);
                 return true;
             }
         }
-        !self.cut
+        !(self.cut && self.rest.is_empty())
+    }
+
+    /// Takes the better of the next matches by meaning and by words; none where a cut list has ended, because what comes
+    /// next by meaning is not known.
+    fn next(&mut self, floor: f32) -> Option<Match> {
+        let by_meaning = self.rest.first().filter(|one| one.score >= floor);
+        let list = match (by_meaning, self.by_words.first()) {
+            _ if self.rest.is_empty() && self.cut => return None,
+            (Some(meaning), Some(words)) if words.score > meaning.score => &mut self.by_words,
+            (Some(_), _) => &mut self.rest,
+            (None, _) => &mut self.by_words,
+        };
+        let (next, rest) = list.split_first()?;
+        *list = rest;
+        Some(*next)
     }
 }

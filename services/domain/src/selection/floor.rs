@@ -9,6 +9,8 @@
 //! floor = (papers · quantile(CHANCE) + PRIOR_PAPERS · MATCH_FLOOR) / (papers + PRIOR_PAPERS)     within LEAST_FLOOR and MOST_FLOOR
 //! ```
 //!
+//! Papers that the encoder cannot read have a zero vector and tell nothing.
+//!
 //! It embeds nothing: callers pass the vectors of the calibration queries, made by the encoder of the papers.
 
 use crate::DenseVector;
@@ -97,8 +99,9 @@ pub const CALIBRATION_QUERIES: [&str; 64] = [
 
 /// The floor for these papers; `queries` are the vectors of [`CALIBRATION_QUERIES`]. [`MATCH_FLOOR`] where either is empty.
 pub fn match_floor(papers: &[&DenseVector], queries: &[DenseVector]) -> f32 {
-    let step = papers.len().div_ceil(SAMPLE).max(1);
-    let sample = papers.iter().step_by(step);
+    let read: Vec<&DenseVector> = papers.iter().copied().filter(|paper| !paper.is_zero()).collect();
+    let step = read.len().div_ceil(SAMPLE).max(1);
+    let sample = read.iter().step_by(step);
     let cosines_of = |paper: &&DenseVector| {
         let same = queries.iter().filter(|query| query.dimension() == paper.dimension());
         let cosines = same.map(|query| dot(query.as_slice(), paper.as_slice()));
@@ -111,7 +114,7 @@ pub fn match_floor(papers: &[&DenseVector], queries: &[DenseVector]) -> f32 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
     let index = (last as f64 * CHANCE) as usize;
     let (_, measured, _) = cosines.select_nth_unstable_by(index, f32::total_cmp);
-    let weight = papers.len() as f32 / (papers.len() + PRIOR_PAPERS) as f32;
+    let weight = read.len() as f32 / (read.len() + PRIOR_PAPERS) as f32;
     (MATCH_FLOOR + weight * (*measured - MATCH_FLOOR)).clamp(LEAST_FLOOR, MOST_FLOOR)
 }
 
@@ -150,6 +153,19 @@ mod tests {
             (match_floor(&[&paper; 50], &[other]) - MATCH_FLOOR).abs() < 1e-6,
             "of another encoder"
         );
+    }
+
+    #[test]
+    fn papers_that_cannot_be_read_do_not_lower_it() {
+        let (read, unread) = (
+            vector(0.7_f32.acos()),
+            DenseVector::new(vec![0.0, 0.0]).expect("a vector"),
+        );
+        let mut papers = vec![&read; 100];
+        let queries = vec![vector(0.0); CALIBRATION_QUERIES.len()];
+        let alone = match_floor(&papers, &queries);
+        papers.extend([&unread; 400]);
+        assert!((match_floor(&papers, &queries) - alone).abs() < 1e-6);
     }
 
     #[test]

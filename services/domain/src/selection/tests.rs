@@ -52,7 +52,7 @@ impl RecentPapers {
             seen: Some(&seen),
         };
         let mut workspace = Workspace::default();
-        let choices = select_alone(&pool, &panel, reader, &vectors, k, &mut workspace);
+        let choices = select_alone(&pool, &panel, reader, &vectors, &[], k, &mut workspace);
         let mut choices = choices.expect("one dimension");
         for choice in &mut choices {
             choice.paper = number(choice.paper);
@@ -179,10 +179,41 @@ fn what_matches_is_a_matter_of_the_floor() {
             preferences: &preferences,
             seen: None,
         };
-        let choices = select_alone(&pool, &panel, reader, &vector, 3, &mut Workspace::default());
+        let choices = select_alone(&pool, &panel, reader, &vector, &[], 3, &mut Workspace::default());
         choices.expect("one dimension").len()
     };
     assert_eq!([0.1, 0.3, 0.5].map(matches), [3, 2, 1]);
+}
+
+#[test]
+fn what_matches_by_words_stands_among_the_rest() {
+    let window = RecentPapers::of(&[EAST, values(&[(0, 0.6), (1, 0.8)]), UP]);
+    let (preferences, vector) = (wanting(3, 0.0, &[1.0]), [Int8Vector::quantise(&dense(&EAST))]);
+    let pool = window.pool();
+    let panel = pool.panel(DIMENSION).expect("one dimension");
+    let reader = ReaderProfile {
+        preferences: &preferences,
+        seen: None,
+    };
+    let place = |number: usize| {
+        pool.candidates()
+            .iter()
+            .position(|one| self::number(one.paper) == number)
+    };
+    let paper = u32::try_from(place(2).expect("a paper")).expect("few papers");
+    let selected = |by_words: &[Vec<Match>], k| {
+        let choices = select_alone(&pool, &panel, reader, &vector, by_words, k, &mut Workspace::default());
+        let choices = choices.expect("one dimension");
+        choices
+            .iter()
+            .map(|one| number(pool.candidates()[one.paper].paper))
+            .collect::<Vec<_>>()
+    };
+    let by_words = [vec![Match { paper, score: 0.8 }]];
+    for k in 1..=3 {
+        assert_eq!(selected(&[], k), [0, 1]);
+        assert_eq!(selected(&by_words, k), [0, 2, 1], "{k} requested");
+    }
 }
 
 #[test]

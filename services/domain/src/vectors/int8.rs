@@ -54,6 +54,11 @@ impl Int8Vector {
         self.scale.to_le_bytes().into_iter().chain(codes).collect()
     }
 
+    /// Whether it means nothing: it is that of a text that the encoder cannot read.
+    pub fn is_zero(&self) -> bool {
+        self.scale == 0.0 || self.values.iter().all(|value| *value == 0)
+    }
+
     /// What one step of a value stands for.
     pub fn scale(&self) -> f32 {
         self.scale

@@ -25,7 +25,7 @@ use crate::search::fields::{paper_id, parse_query};
 use crate::search::pages::{PageToken, ResultList, ResultLists, ResultPage, fingerprint};
 use crate::search::plan::SearchPlan;
 use crate::state::{IndexingCell, IndexingState};
-use crate::store::{Facet, FacetCount, ListPosition, Store};
+use crate::store::{Count, Facet, FacetCount, ListPosition, Store, StoreError};
 use crate::watching::PaperWatches;
 
 /// SearchService.
@@ -101,9 +101,8 @@ impl SearchService for SearchHandler {
         let indexing = opened(&self.indexing)?;
         let plan = indexing.search.with_lead(plan).await.map_err(store_failed)?;
         let store = Arc::clone(&indexing.catalogue.view().current.store);
-        let counting = async { store.count(plan.scope.filter.clone()).await.map_err(store_failed) };
-        let finding = self.page(indexing, &plan, fingerprint, &token, size);
-        let (count, (page, list)) = tokio::try_join!(counting, finding)?;
+        let (page, list) = self.page(indexing, &plan, fingerprint, &token, size).await?;
+        let count = count(&store, &plan, &list).await.map_err(store_failed)?;
         Ok(Response::new(SearchPapersResponse {
             results: self.results(indexing, &plan, &page, explain).await?,
             next_page_token: page.next.map(|token| token.encode()).unwrap_or_default(),
@@ -261,6 +260,19 @@ impl SearchService for SearchHandler {
         let responses = watch::watch(self, request).await?;
         Ok(Response::new(responses))
     }
+}
+
+/// The papers of the scope; of a search by words alone, those that hold one of the words.
+async fn count(store: &Arc<dyn Store>, plan: &SearchPlan, list: &ResultList) -> Result<Count, StoreError> {
+    let mut filter = plan.scope.filter.clone();
+    match &list.terms {
+        Some(terms) if terms.is_empty() => {
+            return Ok(Count { papers: 0, exact: true });
+        }
+        Some(terms) => filter.any_terms.clone_from(terms),
+        None => {}
+    }
+    store.count(filter).await
 }
 
 fn without_page(request: SearchPapersRequest) -> SearchPapersRequest {

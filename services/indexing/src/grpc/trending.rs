@@ -45,7 +45,11 @@ pub async fn list(
             .map_err(store_failed)?;
         let ranking = leaderboard.within(&scope, &store, LONGEST_LIST).await;
         let ranking = ranking.map_err(store_failed)?;
-        Arc::new(ResultList { ranking, notice: "" })
+        Arc::new(ResultList {
+            ranking,
+            notice: "",
+            terms: None,
+        })
     };
     let page = handler.trending_lists.cut(&list, fingerprint, token.as_ref(), size);
     let ids: Vec<PaperId> = page.entries.iter().map(|one| one.id.clone()).collect();

@@ -23,6 +23,10 @@ const NO_MODEL: &str = "searching by words alone: the model of this index is not
 const NOT_EMBEDDED: &str = "searching by words alone: the meaning of the query could not be computed in time; search again \
                             in a moment for better results";
 
+/// The notice where the model does not read the words.
+const NOT_READABLE: &str = "searching by words alone: the model of this index does not read the words or the script of the \
+                            query";
+
 /// The operands of a query, numbered in the order of the query.
 #[derive(Default)]
 pub(super) struct QueryOperands {
@@ -37,6 +41,8 @@ pub(super) struct QueryOperands {
 /// One operand, with the vectors of its legs.
 pub(super) struct Operand {
     pub number: usize,
+    /// The paper to be like; none for words.
+    pub paper: Option<PaperId>,
     pub dense: Option<DenseVector>,
     pub sparse: Option<SparseVector>,
     /// Whether its best are candidates; those of NOT are not.
@@ -88,7 +94,7 @@ impl QueryOperands {
     }
 
     /// The operands with the vectors of their words and papers, and a notice for the reader. Where nobody offers the
-    /// collection's encoder, or embeds the words in time, they search by words.
+    /// collection's encoder, embeds the words in time, or can read them, they search by words.
     pub async fn with_vectors(
         &self,
         encoders: &Encoders,
@@ -99,7 +105,13 @@ impl QueryOperands {
         if mode != SearchMode::Sparse {
             let texts = self.words.iter().map(|(_, words)| words.clone()).collect();
             match encoders.queries(&index.encoder, texts).await {
-                Ok(vectors) => dense.extend(self.words.iter().map(|(number, _)| *number).zip(vectors)),
+                Ok(vectors) => {
+                    if vectors.iter().any(DenseVector::is_zero) {
+                        notice = NOT_READABLE;
+                        SEARCHES_BY_WORDS_ALONE.with_label_values(&["not_readable"]).inc();
+                    }
+                    dense.extend(self.words.iter().map(|(number, _)| *number).zip(vectors));
+                }
                 Err(error) => notice = without_vectors(error)?,
             }
         }
@@ -112,18 +124,21 @@ impl QueryOperands {
             dense.insert(*number, one.vectors.dense.clone());
             sparse.insert(*number, bm25::query_like(std::slice::from_ref(&one.vectors.sparse))?);
         }
-        let words_alone = !notice.is_empty();
-        let operand = |(number, selects): (usize, &bool)| Operand {
-            number,
-            dense: dense
-                .remove(&number)
-                .filter(|vector: &DenseVector| mode != SearchMode::Sparse && !vector.is_zero()),
-            sparse: sparse
-                .remove(&number)
-                .filter(|_| mode != SearchMode::Dense || words_alone),
-            selects: *selects,
-            hits: OperandHits::default(),
-            centre: None,
+        dense.retain(|_, vector: &mut DenseVector| mode != SearchMode::Sparse && !vector.is_zero());
+        let operand = |(number, selects): (usize, &bool)| {
+            let dense = dense.remove(&number);
+            let paper = self.papers.iter().find(|(of, _)| *of == number);
+            Operand {
+                number,
+                paper: paper.map(|(_, id)| id.clone()),
+                sparse: sparse
+                    .remove(&number)
+                    .filter(|_| mode != SearchMode::Dense || dense.is_none()),
+                dense,
+                selects: *selects,
+                hits: OperandHits::default(),
+                centre: None,
+            }
         };
         Ok((self.selects.iter().enumerate().map(operand).collect(), notice))
     }
@@ -136,6 +151,21 @@ impl QueryOperands {
         let papers = index.store.get_with_vectors(&ids).await?;
         Ok(papers.into_iter().map(|one| (one.paper.id.clone(), one)).collect())
     }
+}
+
+/// The terms of operands none of which is searched by meaning; none where one is.
+pub(super) fn terms_alone(operands: &[Operand]) -> Option<Vec<u32>> {
+    let selecting = || operands.iter().filter(|operand| operand.selects);
+    if selecting().any(|operand| operand.dense.is_some()) {
+        return None;
+    }
+    let terms = selecting()
+        .flat_map(|operand| &operand.sparse)
+        .flat_map(SparseVector::indices);
+    let mut terms: Vec<u32> = terms.copied().collect();
+    terms.sort_unstable();
+    terms.dedup();
+    Some(terms)
 }
 
 impl Operand {
@@ -212,6 +242,7 @@ mod tests {
         let dense = DenseVector::new(vec![0.6, 0.8]).expect("a vector");
         Operand {
             number,
+            paper: None,
             centre: centre.then(|| dense.clone()),
             dense: Some(dense),
             sparse: Some(SparseVector::new(vec![7], vec![1.0]).expect("a vector")),
@@ -257,6 +288,22 @@ mod tests {
         assert_eq!(legs(&operand(0, true), true), [Dense, Feedback]);
         assert_eq!(legs(&operand(0, false), false), [Sparse, Dense]);
         assert_eq!(legs(&operand(0, true), false), [Sparse, Dense, Feedback]);
+    }
+
+    #[test]
+    fn terms_stand_alone_where_no_meaning_is_searched() {
+        let mut operands = [operand(0, false), operand(1, false), operand(2, false)];
+        operands[2].selects = false;
+        assert_eq!(terms_alone(&operands), None);
+        operands[0].dense = None;
+        assert_eq!(terms_alone(&operands), None);
+        operands[1].dense = None;
+        operands[1].sparse = Some(SparseVector::new(vec![3, 7], vec![1.0, 1.0]).expect("a vector"));
+        assert_eq!(
+            terms_alone(&operands),
+            Some(vec![3, 7]),
+            "what is not wanted does not count"
+        );
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct ResultList<E = FusedPaper> {
     pub ranking: Vec<E>,
     /// Why it is not as good as it could be; empty where it is.
     pub notice: &'static str,
+    /// The terms that were searched for, where they were searched for alone.
+    pub terms: Option<Vec<u32>>,
 }
 
 /// Keeps the lists of the latest searches.
@@ -198,6 +200,7 @@ mod tests {
         Arc::new(ResultList {
             ranking: names.iter().map(one).collect(),
             notice: "",
+            terms: None,
         })
     }
 

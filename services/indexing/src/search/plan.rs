@@ -39,9 +39,9 @@ pub enum SearchMode {
 pub enum SearchOrder {
     /// Best first.
     Relevance,
-    /// Newest of the best first.
+    /// Newest of those that fit first.
     Newest,
-    /// Of the best, what trends this week first.
+    /// What fits and trends this week first.
     Trending,
 }
 
@@ -69,6 +69,8 @@ pub struct SearchPlan {
     pub mode: SearchMode,
     /// The order of results.
     pub order: SearchOrder,
+    /// Whether the list holds only what fits, rather than the best of what there is.
+    pub only_fitting: bool,
     /// Bonus for new papers; its weight is a share of the best score.
     pub recency: Option<Recency>,
     /// From 0 to 1.
@@ -110,6 +112,7 @@ impl SearchPlan {
             scope,
             mode: mode(request.mode)?,
             order,
+            only_fitting: order == SearchOrder::Newest,
             recency: request.recency.as_ref().map(|one| recency(one, now)).transpose()?,
             diversity,
             origin,
@@ -148,6 +151,7 @@ impl SearchPlan {
             scope: SearchScope::read(request.filter.clone())?,
             mode: mode(request.mode)?,
             order: SearchOrder::Relevance,
+            only_fitting: true,
             recency: None,
             diversity: diversity(request.diversity)?,
             origin: FieldOrigins {

@@ -166,7 +166,7 @@ impl PageIngester {
             provider: source.kind().as_str().replace('_', "-"),
             count: signal.count,
             count_time: Some(to_wire_time(signal.observed)),
-            since_time: None,
+            since_time: signal.since.map(to_wire_time),
         };
         publish(&self.bus, &recorded).await?;
         Ok(RecordOutcome::Signal)

@@ -126,14 +126,21 @@ pub fn choose(
         let matches: Vec<&[Match]> = (begin..end).map(|interest| found.of(interest)).collect();
         begin = end;
         let reader = one.reader();
-        let choices = match selection::select(&offer, reader, InterestMatches { matches: &matches, k }) {
+        let by_words = one.by_words(window);
+        let found = InterestMatches {
+            matches: &matches,
+            by_words: &by_words,
+            k,
+        };
+        let choices = match selection::select(&offer, reader, found) {
             Ok(choices) => choices,
             Err(short) => {
-                selection::select_alone(&offer, &window.panel, reader, one.reader.vectors, short.k, &mut alone)?
+                let vectors = one.reader.vectors;
+                selection::select_alone(&offer, &window.panel, reader, vectors, &by_words, short.k, &mut alone)?
             }
         };
         chosen.push(if choices.is_empty() {
-            Err(one.why_nothing(floor, &matches))
+            Err(one.why_nothing(floor, found))
         } else {
             Ok(choices.iter().map(|choice| one.explained(window, choice)).collect())
         });
@@ -187,6 +194,14 @@ impl<'a> MatchRequest<'a> {
         })
     }
 
+    /// The matches by words of each interest.
+    fn by_words(&self, window: &WindowSnapshot) -> Vec<Vec<Match>> {
+        let interests = self.reader.preferences.interests.iter().zip(self.reader.vectors);
+        interests
+            .map(|(interest, vector)| window.by_words(interest, vector))
+            .collect()
+    }
+
     fn reader(&self) -> selection::ReaderProfile<'_> {
         selection::ReaderProfile {
             preferences: self.reader.preferences,
@@ -194,14 +209,22 @@ impl<'a> MatchRequest<'a> {
         }
     }
 
-    fn why_nothing(&self, floor: f32, matches: &[&[Match]]) -> EmptyReason {
-        let fits = matches.iter().copied().flatten().any(|one| one.score >= floor);
+    fn why_nothing(&self, floor: f32, found: InterestMatches<'_>) -> EmptyReason {
+        let by_meaning = found.matches.iter().copied().flatten().any(|one| one.score >= floor);
+        let mut by_words = found.by_words.iter().flatten();
+        let fits = by_meaning || by_words.any(|one| !self.skip.contains(one.paper as usize));
         let preferences = self.reader.preferences;
         match (self.fresh, fits || preferences.interests.is_empty()) {
             (0, _) => EmptyReason::NoNewPaper,
             (_, true) if !preferences.exclusions.is_empty() => EmptyReason::EverythingExcluded,
             _ => EmptyReason::NothingMatched,
         }
+    }
+
+    /// Whether an interest and a paper were compared by words alone, because the encoder cannot read one of them.
+    fn by_words_alone(&self, window: &WindowSnapshot, interest: usize, paper: usize) -> bool {
+        let unread = self.reader.vectors.get(interest).is_some_and(Int8Vector::is_zero);
+        unread || window.papers[paper].vectors.dense.is_zero()
     }
 
     fn explained(&self, window: &WindowSnapshot, choice: &SelectedPaper) -> DigestPaper {
@@ -213,6 +236,9 @@ impl<'a> MatchRequest<'a> {
         let locale = Locale::of(&self.reader.preferences.language);
         let reason = match choice.reason {
             SelectionReason::Interest(at) => interest(at).map_or_else(String::new, |one| {
+                if self.by_words_alone(window, at, choice.paper) {
+                    return locale.words_reason(one);
+                }
                 locale.interest_reason(one, part(SelectionPart::Interest) / one.weight)
             }),
             SelectionReason::Trending => locale.trending_reason(),

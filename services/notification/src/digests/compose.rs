@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use common::calibration::Calibration;
 use common::tasks;
 use domain::{DenseVector, EncoderId, Int8Vector};
 use futures::future::join_all;
+use proto::embedding::v1::EmbedPriority;
 use tracing::{error, warn};
 
 use super::DigestError;
-use super::calibration::Calibration;
 use super::choose::{self, DigestReader, EmptyReason};
 use super::plan::{Draft, DraftDecision, OpenDigest};
 use crate::interests::{EmbedFailure, InterestEmbedder};
@@ -67,11 +68,22 @@ impl Composer {
         let mut batch = DigestBatch::new(open, vectors);
         for group in &mut batch.groups {
             if group.readers.iter().any(|(_, vectors)| !vectors.is_empty()) {
-                group.calibration = self.calibration.vectors(&group.encoder).await;
+                group.calibration = self.calibration_vectors(&group.encoder).await;
             }
             group.window = Some(self.window.write().snapshot(&group.encoder)?);
         }
         tasks::blocking(move || batch.choose()).await
+    }
+
+    async fn calibration_vectors(&self, encoder: &EncoderId) -> Arc<Vec<DenseVector>> {
+        let embed = |texts: Vec<String>| async move {
+            let answer = self.interests.encoder.embed(&texts, EmbedPriority::Bulk).await;
+            match answer.map_err(|failure| failure.to_string())? {
+                (other, _) if other != *encoder => Err(format!("embedding has {other} now")),
+                (_, vectors) => Ok(vectors),
+            }
+        };
+        self.calibration.vectors(encoder, embed).await
     }
 
     /// Embeds the interests of a digest that is only looked at, unless it has their vectors. Such a digest is not put off

@@ -74,6 +74,7 @@ struct DigestTexts {
 #[serde(deny_unknown_fields)]
 struct ReasonTexts {
     interest: String,
+    words: String,
     like_one: String,
     like_one_more: String,
     like_more: String,
@@ -190,6 +191,12 @@ impl Locale {
         let interest = self.interest_name(interest);
         let parts = [("match", matched.as_str()), ("interest", interest.as_str())];
         filled(&self.reason.interest, parts)
+    }
+
+    /// The reason of a paper that has the words of an interest, where the model cannot read it.
+    pub fn words_reason(&self, interest: &Interest) -> String {
+        let interest = self.interest_name(interest);
+        filled(&self.reason.words, [("interest", interest.as_str())])
     }
 
     /// The reason of a paper that is trending.

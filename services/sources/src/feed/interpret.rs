@@ -30,11 +30,7 @@ pub fn interpret(entry: FeedEntry, categories: &[String]) -> Interpretation {
         categories: categories.iter().cloned().chain(entry.categories).collect(),
         ..RecordDraft::default()
     };
-    draft.authors = entry
-        .authors
-        .iter()
-        .flat_map(|author| names::list(author))
-        .collect();
+    draft.authors = entry.authors.iter().flat_map(|author| names::list(author)).collect();
     if draft.authors.is_empty() {
         draft.authors = entry.creators.iter().flat_map(|creator| names::list(creator)).collect();
     }

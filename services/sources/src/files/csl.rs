@@ -1,14 +1,14 @@
 //! CSL-JSON, as Zotero, Mendeley and doi.org give it. Pure.
 
-use domain::{AuthorName, LinkKind};
 use domain::merging::{Identifier, Scheme};
+use domain::{AuthorName, LinkKind};
 use serde_json::Value;
 
 use crate::crossref::date_of;
+use crate::dates;
 use crate::interpretation::Interpretation;
 use crate::json::{self, first_text, list, text};
 use crate::text_format::{TextFormat, TextFormats};
-use crate::dates;
 
 /// What an item of CSL-JSON means.
 pub fn interpret(value: &Value) -> Interpretation {

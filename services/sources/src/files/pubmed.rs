@@ -8,13 +8,13 @@ use jiff::Timestamp;
 
 use super::FileProgress;
 use super::records::RecordSender;
+use crate::dates;
 use crate::draft::RecordDraft;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
 use crate::record::{PageItem, RecordLocation};
 use crate::text_format::{TextFormat, TextFormats};
 use crate::xml::{FieldHandler, RecordHandler, StartTag, read_records};
-use crate::dates;
 
 /// Reads a file; it is one page.
 ///

@@ -1,4 +1,7 @@
-//! The beginning of an abstract, cut after a sentence or at least a word, never inside a formula.
+//! What of an abstract fits into a list: its beginning, or the sentence that says most; cut after a sentence or at least a
+//! word, never inside a formula.
+
+use domain::highlight::key_sentence;
 
 use domain::readable::{LONGEST_FORMULA, formulas};
 
@@ -6,6 +9,14 @@ use domain::readable::{LONGEST_FORMULA, formulas};
 const ENOUGH: usize = 190;
 /// Longest excerpt, in bytes.
 const LONGEST: usize = 340;
+
+/// The sentence of an abstract that says most; the whole abstract where it is short.
+pub fn summary(title: &str, abstract_text: &str) -> String {
+    if abstract_text.len() <= ENOUGH {
+        return abstract_text.to_owned();
+    }
+    excerpt(&abstract_text[key_sentence(title, abstract_text)])
+}
 
 /// The first sentences of a text, as its authors wrote them.
 pub fn excerpt(text: &str) -> String {
@@ -64,6 +75,20 @@ mod tests {
     fn money_does_not_end_it_early() {
         let text = format!("It costs $5 and {}", "wort ".repeat(120));
         assert!(excerpt(&text).len() > ENOUGH, "{}", excerpt(&text));
+    }
+
+    #[test]
+    fn a_summary_is_the_sentence_that_says_most() {
+        assert_eq!(
+            summary("Owls", "Birds fly. We count owls."),
+            "Birds fly. We count owls."
+        );
+        let background = "It has long been known that many birds fly and that some do not. ".repeat(3);
+        let said = summary(
+            "Counting owls",
+            &format!("{background}We show that counting owls is easy."),
+        );
+        assert_eq!(said, "We show that counting owls is easy.");
     }
 
     #[test]

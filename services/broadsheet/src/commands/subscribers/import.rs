@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{SubscriptionsClient, webhook};
-use crate::json_lines::open;
 use crate::csv_lines::CsvColumns;
 use crate::error::CommandError;
+use crate::json_lines::open;
 use crate::output::RefusedLines;
 use crate::{json_lines, output};
 

@@ -138,7 +138,7 @@ fn texts(values: &[&str]) -> Vec<String> {
 
 /// What some filters let pass, written out by hand.
 async fn filters_mean_what_they_say(it: &TestCollection) {
-    let cases: [(Filter, &str); 23] = [
+    let cases: [(Filter, &str); 24] = [
         (Filter::default(), "abcdefghi"),
         (filter(|f| f.categories = texts(&["cs.CL"])), "abf"),
         (filter(|f| f.categories = texts(&["cs"])), "h"),
@@ -168,6 +168,7 @@ async fn filters_mean_what_they_say(it: &TestCollection) {
         (filter(|f| f.has_code = Some(true)), "bg"),
         (filter(|f| f.has_code = Some(false)), "acdefhi"),
         (filter(|f| f.terms = vec![1, 2]), "bdi"),
+        (filter(|f| f.any_terms = vec![3, 7, 99]), "dgh"),
         (filter(|f| f.without_terms = vec![1, u32::MAX]), "cfh"),
         (filter(|f| f.within = Some(ids(&["h", "a", "unknown", "gone"]))), "ah"),
         (filter(|f| f.without = ids(&["a", "b", "unknown"])), "cdefghi"),
@@ -197,6 +198,7 @@ fn settings() -> Vec<fn(&mut Filter)> {
         |f| f.has_code = Some(false),
         |f| f.terms = vec![1],
         |f| f.terms = vec![1, 99],
+        |f| f.any_terms = vec![2, 3, 99],
         |f| f.without_terms = vec![3],
         |f| f.within = Some(ids(&["a", "b", "c", "f", "gone"])),
         |f| f.within = Some(Vec::new()),

@@ -79,6 +79,7 @@ pub fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
             .has_code
             .is_none_or(|code| paper.link(LinkKind::Code).is_some() == code)
         && filter.terms.iter().all(has_term)
+        && (filter.any_terms.is_empty() || filter.any_terms.iter().any(has_term))
         && !filter.without_terms.iter().any(has_term)
         && filter.within.as_ref().is_none_or(|within| within.contains(&paper.id))
         && !filter.without.contains(&paper.id)

@@ -296,7 +296,8 @@ fn filter() -> impl Strategy<Value = Filter> {
         some_of(&LANGUAGES[1..]),
     );
     let times = (seldom(-1..5_i64), seldom(-1..5_i64), seldom(any::<bool>()));
-    let terms = (seldom(vec(0..5_u32, 0..3)), seldom(vec(0..5_u32, 0..3)));
+    let some_terms = || seldom(vec(0..5_u32, 0..3));
+    let terms = (some_terms(), some_terms(), some_terms());
     let papers = (seldom(vec(0..9_u32, 0..5)), seldom(vec(0..9_u32, 0..3)));
     (lists, times, terms, papers).prop_map(|(lists, (after, before, has_code), terms, (within, without))| {
         let ids = |names: Vec<u32>| names.into_iter().map(|name| id(&named(name))).collect();
@@ -313,7 +314,8 @@ fn filter() -> impl Strategy<Value = Filter> {
             published_before: before.and_then(published),
             has_code,
             terms: terms.0.unwrap_or_default(),
-            without_terms: terms.1.unwrap_or_default(),
+            any_terms: terms.1.unwrap_or_default(),
+            without_terms: terms.2.unwrap_or_default(),
             within: within.map(ids),
             without: without.map(ids).unwrap_or_default(),
         }

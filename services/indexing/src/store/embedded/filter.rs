@@ -38,10 +38,13 @@ fn passing_of(filter: &Filter, live: &LiveSegment) -> Bits {
         None => {}
     }
     for term in &filter.terms {
-        bits.keep(&holding(segment, *term));
+        bits.keep(&holding(segment, &[*term]));
     }
-    for term in &filter.without_terms {
-        bits.drop_all(&holding(segment, *term));
+    if !filter.any_terms.is_empty() {
+        bits.keep(&holding(segment, &filter.any_terms));
+    }
+    if !filter.without_terms.is_empty() {
+        bits.drop_all(&holding(segment, &filter.without_terms));
     }
     if let Some(within) = &filter.within {
         bits.keep(&named(segment, within));
@@ -74,9 +77,10 @@ fn by_time(bits: &mut Bits, segment: &Segment, filter: &Filter) {
     }));
 }
 
-fn holding(segment: &Segment, term: u32) -> Bits {
+/// The papers that have at least one of some terms.
+fn holding(segment: &Segment, terms: &[u32]) -> Bits {
     let mut bits = Bits::none(segment.len());
-    for slot in segment.terms.postings(term).slots {
+    for slot in terms.iter().flat_map(|term| segment.terms.postings(*term).slots) {
         bits.insert(usize::from(*slot));
     }
     bits

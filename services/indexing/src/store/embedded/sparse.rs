@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 
-use domain::SparseVector;
 use domain::fusion::Hit;
+use domain::{SparseVector, bm25};
 
 use super::bits::Bits;
 use super::snapshot::{SegmentSnapshot, SlotAddress};
@@ -34,13 +34,12 @@ pub fn search(snapshot: &SegmentSnapshot, passing: &[Bits], query: &SparseVector
 
 /// The terms of the query that papers have, with what one unit of a paper's weight adds.
 fn weighted(snapshot: &SegmentSnapshot, query: &SparseVector) -> Vec<(u32, f64)> {
-    let papers = snapshot.with_terms() as f64;
+    let papers = snapshot.with_terms() as u64;
     let mut terms = Vec::with_capacity(query.indices().len());
     for (term, weight) in query.iter() {
-        let holding = snapshot.holding(term) as f64;
-        if holding > 0.0 {
-            let rarity = ((papers - holding + 0.5) / (holding + 0.5)).ln_1p();
-            terms.push((term, f64::from(weight) * rarity));
+        let holding = snapshot.holding(term) as u64;
+        if holding > 0 {
+            terms.push((term, f64::from(weight) * bm25::rarity(papers, holding)));
         }
     }
     terms

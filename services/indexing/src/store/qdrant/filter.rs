@@ -68,9 +68,15 @@ fn terms(filter: &Filter, conditions: &mut Conditions) {
             .must
             .push(Condition::matches(payload::TERMS, i64::from(*term)));
     }
+    let any = |terms: &[u32]| {
+        let terms: Vec<i64> = terms.iter().map(|term| i64::from(*term)).collect();
+        Condition::matches(payload::TERMS, terms)
+    };
+    if !filter.any_terms.is_empty() {
+        conditions.must.push(any(&filter.any_terms));
+    }
     if !filter.without_terms.is_empty() {
-        let terms: Vec<i64> = filter.without_terms.iter().map(|term| i64::from(*term)).collect();
-        conditions.must_not.push(Condition::matches(payload::TERMS, terms));
+        conditions.must_not.push(any(&filter.without_terms));
     }
 }
 

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use domain::schedule::Schedule;
 use domain::selection::floor::MATCH_FLOOR;
-use domain::{EncoderId, Interest, PaperId};
+use domain::{DenseVector, EncoderId, Interest, PaperId};
 
 use jiff::Timestamp;
 
@@ -115,6 +115,53 @@ fn nothing_says_why() {
     let mut averse = preferences(&["dogs"], 5);
     averse.exclusions.words = vec!["dog".to_owned()];
     assert_eq!(chosen(&dogs, &averse, &none), Err(EmptyReason::EverythingExcluded));
+}
+
+#[test]
+fn what_the_encoder_cannot_read_goes_by_words_and_says_so() {
+    let mut window = Window::default();
+    let titles = ["🔥🔥🔥", "采购订单自动审批流程", "on cats"];
+    for (number, title) in titles.into_iter().enumerate() {
+        let mut entry = entry(&format!("x:{number}"), title, "test@1");
+        entry.vectors.sparse = domain::bm25::document_vector(title).expect("a sound vector");
+        if number < 2 {
+            entry.vectors.dense = unreadable();
+        }
+        window.add(entry);
+    }
+    let encoder = EncoderId::parse("test@1").expect("an encoder id");
+    let window = window.snapshot(&encoder).expect("one dimension");
+    let papers = |words: &str, vector: DenseVector| {
+        let preferences = preferences(&[words], 5);
+        let reader = DigestReader {
+            preferences: &preferences,
+            vectors: &[Int8Vector::quantise(&vector)],
+            seen: &SeenPapers::default(),
+            unwanted: &[],
+        };
+        let chosen = choose(&window, MATCH_FLOOR, &[reader])
+            .expect("one dimension")
+            .remove(0)?;
+        let one = |paper: &DigestPaper| (paper.paper.id.to_string(), paper.reason.clone());
+        Ok(chosen.iter().map(one).collect::<Vec<_>>())
+    };
+    let reason = "because you follow “采购审批” (by its words alone: the model does not read them)".to_owned();
+    let chinese = || vec![("x:1".to_owned(), reason.clone())];
+    assert_eq!(papers("采购审批", unreadable()), Ok(chinese()));
+    assert_eq!(
+        papers("采购审批", vector("dogs")),
+        Ok(chinese()),
+        "the paper cannot be read"
+    );
+    assert_eq!(papers("🔥", unreadable()), Err(EmptyReason::NothingMatched));
+    let cats = papers("cats", vector("cats")).expect("papers");
+    assert_eq!(cats.len(), 1, "{cats:?}");
+    assert_eq!(cats[0].0, "x:2");
+}
+
+/// What the encoder makes of a text that it cannot read.
+fn unreadable() -> DenseVector {
+    DenseVector::new(vec![0.0; vector("").dimension()]).expect("a vector")
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use domain::{AuthorName, LinkKind};
 use domain::merging::SourceRecord;
 use domain::readable::readable_line;
+use domain::{AuthorName, LinkKind};
 use proto::papers::v1::Author;
 use serde_json::Value;
 use sources::PageItem;
@@ -88,14 +88,24 @@ fn kept(paper: &Paper) -> Kept {
 
 fn kept_of_record(record: &SourceRecord) -> Kept {
     let submission = &record.submission;
-    let id = domain::PaperId::from_submission(&submission.id, "x").expect("an id").to_string();
+    let id = domain::PaperId::from_submission(&submission.id, "x")
+        .expect("an id")
+        .to_string();
     let link = submission.links.iter().find(|(kind, _)| *kind == LinkKind::Abstract);
     let month = submission.published.map(|time| time.strftime("%Y-%m").to_string());
     Kept::from([
         ("id", id),
         ("title", readable_line(&submission.title)),
         ("abstract", readable_line(&submission.abstract_text)),
-        ("authors", submission.authors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        (
+            "authors",
+            submission
+                .authors
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
         ("month", month.unwrap_or_default()),
         ("link", link.map(|(_, url)| url.clone()).unwrap_or_default()),
     ])
@@ -126,7 +136,10 @@ fn paper(value: &Value) -> Paper {
         id: text("id"),
         title: domain::text::one_line(&text("title")),
         r#abstract: domain::text::paragraphs(&text("abstract")),
-        authors: list("authors").iter().map(|name| Author::from(&AuthorName::parse(name))).collect(),
+        authors: list("authors")
+            .iter()
+            .map(|name| Author::from(&AuthorName::parse(name)))
+            .collect(),
         categories: list("categories"),
         published_time: published.map(|time| prost_types::Timestamp {
             seconds: time.as_second(),
