@@ -42,7 +42,8 @@ impl Stage {
         for (file, source) in FILES {
             let path = inputs.join(file);
             let ran = stage.ingest(path.to_str().unwrap(), source);
-            assert_eq!(ran.status, 0, "{file}: {ran:?}");
+            // A work without a title is refused, and ends the command with 65.
+            assert!([0, 65].contains(&ran.status), "{file}: {ran:?}");
         }
         let others = other_papers();
         stage.others = others
