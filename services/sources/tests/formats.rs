@@ -220,7 +220,7 @@ fn acl() {
 #[test]
 fn files() {
     let page = sample(PageFormat::Jsonl);
-    assert_eq!(page.ids(), ["doi:10.1103/physrevd.76.013009", "x-2"]);
+    assert_eq!(page.ids(), ["arxiv:0704.0001", "x-2"]);
     assert_eq!(
         page.papers[0].submission.authors,
         ["C. Balázs", "E. L. Berger", "P. M. Nadolsky"]
