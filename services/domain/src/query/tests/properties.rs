@@ -137,7 +137,9 @@ fn kept(query: &ParsedQuery) -> Vec<String> {
             QueryExpression::Like(_) => {}
             QueryExpression::Not(operand) => all(operand, found),
             QueryExpression::All(operands) | QueryExpression::Any(operands) => {
-                operands.iter().for_each(|operand| all(operand, found));
+                for operand in operands {
+                    all(operand, found);
+                }
             }
         }
     }
