@@ -119,6 +119,7 @@ pub fn parse(line: &[u8]) -> Result<PaperSubmission, String> {
         code_url: line.code_url,
         source: line.source,
         language: line.language,
+        author_names: Vec::new(),
     })
 }
 
