@@ -68,11 +68,11 @@ impl AuthorName {
     ///
     /// * `Last, First`, `Last, Jr., First`, `Last, First, Jr.` and `First Last, Jr.` say where the parts are.
     /// * In `First von Last` the family name begins with its particles, and is the last word where there are none.
-    /// * What is in braces, is called a team, a company or the like, ends with an initial, or is written in Chinese,
-    ///   Japanese or Korean stays as it is.
+    /// * What is in braces, is called a team, a company or the like, holds an `and` or `of`, ends with an initial, or is
+    ///   written in Chinese, Japanese or Korean stays as it is.
     /// * E-mail addresses, `et al.`, and affiliations in parentheses behind the name are dropped.
     pub fn parse(text: &str) -> Self {
-        parsing::name(text, &|part| part.to_owned())
+        parsing::name_with_notes(text)
     }
 
     /// The printed form, given names first.

@@ -14,10 +14,13 @@ const MAX_EXTRAS: usize = 8;
 /// How the source spells letters, applied to each part once its place is known.
 pub type Spelling<'a> = &'a dyn Fn(&str) -> String;
 
-/// Finds the parts of a name.
-pub fn name(raw: &str, spell: Spelling<'_>) -> AuthorName {
-    let line = text::one_line(raw);
-    let bare = without_extras(&line);
+/// Finds the parts of a name, beside which notes and addresses may be written.
+pub fn name_with_notes(raw: &str) -> AuthorName {
+    name(without_extras(&text::one_line(raw)), &|part| part.to_owned())
+}
+
+/// Finds the parts of a name on one line.
+pub fn name(bare: &str, spell: Spelling<'_>) -> AuthorName {
     if let Some(inner) = braced(bare) {
         return AuthorName::literal(&spell(inner));
     }

@@ -138,6 +138,7 @@ fn names_of_bibtex_are_split_outside_of_braces() {
             "Ada Reed Jones|Martin King Jr.",
         ),
         ("Sandra Anderson", "Sandra Anderson"),
+        ("Wu, Xin (Kyle) and Ann Lee", "Xin (Kyle) Wu|Ann Lee"),
         ("{Miller & Sons} and Moss, Eve", "Miller & Sons|Eve Moss"),
         ("", ""),
     ] {

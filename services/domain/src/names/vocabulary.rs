@@ -60,6 +60,9 @@ const GROUPS: [&str; 41] = [
     "authors",
 ];
 
+/// Words in the names of groups, and of no person, as they are written.
+const JOINTS: [&str; 5] = ["and", "&", "of", "for", "the"];
+
 /// What stands for the authors that a list does not name, lower case and without full stops.
 const REST: [&str; 5] = ["others", "et al", "and others", "et alii", "et alia"];
 
@@ -91,7 +94,8 @@ pub fn is_group_word(word: &str) -> bool {
 
 /// Whether a name is that of a group.
 pub fn is_group(name: &str) -> bool {
-    name.split_whitespace().any(is_group_word)
+    name.split_whitespace()
+        .any(|word| is_group_word(word) || JOINTS.contains(&word))
 }
 
 /// Whether a text stands for authors that are not named, such as `et al.` or `others`.
