@@ -4,10 +4,13 @@
 //! as that, whatever was declared; one that is not is read in the encoding that the document declares or the server names, or
 //! in windows-1252, which it is in practice. So a document may be declared wrongly, or mixed from several.
 
+mod runs;
+
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use runs::{whole_runs, write_runs};
 
 /// Bytes read from the source at once.
 const CHUNK: usize = 64 << 10;
@@ -15,8 +18,6 @@ const CHUNK: usize = 64 << 10;
 const DECLARATION: usize = 256;
 /// How far beyond the first byte that is not ASCII a document is looked at, to tell whether it is UTF-8.
 const LOOK_AHEAD: usize = 256;
-/// A run of other bytes than ASCII that is kept for the next chunk.
-const MAX_RUN: usize = 1 << 10;
 
 /// A reader of UTF-8 over a reader of anything.
 pub struct Utf8Reader<R> {
@@ -80,18 +81,16 @@ impl<R: Read> Utf8Reader<R> {
         self.ready.clear();
         let raw = &self.raw[..self.filled];
         let used = match &mut self.reading {
-            EncodingReading::Undecided(encoding) => match decided(raw, self.ended, encoding) {
-                Some(reading) => {
+            EncodingReading::Undecided(encoding) => {
+                if let Some(reading) = decided(raw, self.ended, encoding) {
                     self.reading = reading;
                     return self.make_ready();
                 }
-                None => {
-                    // What is ASCII is ready; the rest waits until there is enough of it.
-                    let ascii = Encoding::ascii_valid_up_to(raw);
-                    self.ready.extend_from_slice(&raw[..ascii]);
-                    ascii
-                }
-            },
+                // What is ASCII is ready; the rest waits until there is enough of it.
+                let ascii = Encoding::ascii_valid_up_to(raw);
+                self.ready.extend_from_slice(&raw[..ascii]);
+                ascii
+            }
             EncodingReading::Runs(encoding) => {
                 let used = if self.ended { raw.len() } else { whole_runs(raw) };
                 write_runs(&raw[..used], encoding, &mut self.ready);
@@ -152,7 +151,7 @@ fn decide(start: &[u8], charset: Option<&str>) -> (EncodingReading, usize) {
     if let Some(encoding) = utf_16(start) {
         return (decoder(encoding), 0);
     }
-    let encoding = claims(start, charset).next().unwrap_or(UTF_8);
+    let encoding = named_encodings(start, charset).next().unwrap_or(UTF_8);
     let reading = if encoding == ISO_2022_JP {
         decoder(encoding)
     } else if encoding == UTF_8 || encoding.is_single_byte() {
@@ -168,16 +167,16 @@ fn decoder(encoding: &'static Encoding) -> EncodingReading {
 }
 
 /// The encodings that the document and the server name, in this order. What could be read byte by byte is no UTF-16.
-fn claims(start: &[u8], charset: Option<&str>) -> impl Iterator<Item = &'static Encoding> {
+fn named_encodings(start: &[u8], charset: Option<&str>) -> impl Iterator<Item = &'static Encoding> {
     let declared = declared(start).and_then(Encoding::for_label);
     let named = charset.and_then(|name| Encoding::for_label(name.as_bytes()));
-    let claims = [declared, named].into_iter().flatten();
-    claims.filter(|encoding| encoding.is_ascii_compatible() || *encoding == ISO_2022_JP)
+    let encodings = [declared, named].into_iter().flatten();
+    encodings.filter(|encoding| encoding.is_ascii_compatible() || *encoding == ISO_2022_JP)
 }
 
 /// What bytes that are no UTF-8 are read in.
 fn single_byte(start: &[u8], charset: Option<&str>) -> &'static Encoding {
-    claims(start, charset)
+    named_encodings(start, charset)
         .find(|encoding| encoding.is_single_byte())
         .unwrap_or(WINDOWS_1252)
 }
@@ -212,55 +211,6 @@ fn decided(raw: &[u8], ended: bool, encoding: &'static Encoding) -> Option<Encod
     })
 }
 
-/// How many bytes can be read without what follows: up to the last ASCII, or all but the end of a run that is long.
-fn whole_runs(raw: &[u8]) -> usize {
-    let tail = raw.iter().rev().take(MAX_RUN).position(u8::is_ascii);
-    match tail {
-        Some(tail) => raw.len() - tail,
-        None if raw.len() < MAX_RUN => 0,
-        // A character has at most four bytes, and its first is no continuation.
-        None => {
-            let back = raw.iter().rev().take(4).position(|byte| byte & 0xc0 != 0x80);
-            raw.len() - back.map_or(0, |back| back + 1)
-        }
-    }
-}
-
-/// Writes bytes as UTF-8: what is ASCII or UTF-8 already, and other runs from their encoding.
-fn write_runs(raw: &[u8], encoding: &'static Encoding, written: &mut Vec<u8>) {
-    let mut rest = raw;
-    while let Err(error) = std::str::from_utf8(rest) {
-        // The run that holds the first wrong byte.
-        let valid = &rest[..error.valid_up_to()];
-        let start = valid.iter().rposition(u8::is_ascii).map_or(0, |last| last + 1);
-        let length = rest[start..]
-            .iter()
-            .position(u8::is_ascii)
-            .unwrap_or(rest.len() - start);
-        written.extend_from_slice(&rest[..start]);
-        write_run(&rest[start..start + length], encoding, written);
-        rest = &rest[start + length..];
-    }
-    written.extend_from_slice(rest);
-}
-
-/// Writes a run that is no UTF-8. One that mostly is has lost a few bytes.
-fn write_run(run: &[u8], encoding: &'static Encoding, written: &mut Vec<u8>) {
-    let chunks = || run.utf8_chunks();
-    let characters: usize = chunks().map(|chunk| chunk.valid().chars().count()).sum();
-    let wrong: usize = chunks().map(|chunk| chunk.invalid().len()).sum();
-    if characters <= wrong * 2 {
-        written.extend_from_slice(encoding.decode_without_bom_handling(run).0.as_bytes());
-        return;
-    }
-    for chunk in chunks() {
-        written.extend_from_slice(chunk.valid().as_bytes());
-        if !chunk.invalid().is_empty() {
-            written.extend_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-}
-
 fn declared(start: &[u8]) -> Option<&[u8]> {
     let start = &start[..start.len().min(DECLARATION)];
     if !start.trim_ascii_start().starts_with(b"<?xml") {
@@ -279,14 +229,12 @@ fn declared(start: &[u8]) -> Option<&[u8]> {
 
 /// Text of a field of a file whose encoding nobody declares. What is no UTF-8 is windows-1252.
 pub fn lenient(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
-            let mut written = Vec::with_capacity(bytes.len() * 2);
-            write_runs(bytes, WINDOWS_1252, &mut written);
-            Cow::Owned(String::from_utf8_lossy(&written).into_owned())
-        }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
     }
+    let mut written = Vec::with_capacity(bytes.len() * 2);
+    write_runs(bytes, WINDOWS_1252, &mut written);
+    Cow::Owned(String::from_utf8_lossy(&written).into_owned())
 }
 
 #[cfg(test)]
@@ -328,7 +276,7 @@ mod tests {
             let text = format!("<?xml version=\"1.0\" encoding=\"{name}\"?><t>Gödel – Русский маяк 灯台</t>");
             assert_eq!(read(text.as_bytes(), None), text, "declared {name}");
             assert_eq!(
-                read(text[text.len() - 40..].as_bytes(), Some(name)),
+                read(&text.as_bytes()[text.len() - 40..], Some(name)),
                 text[text.len() - 40..],
                 "named {name}"
             );

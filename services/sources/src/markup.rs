@@ -10,7 +10,7 @@ mod tags;
 
 use std::borrow::Cow;
 
-use quick_xml::escape::resolve_html5_entity;
+use html_escape::decode_html_entities;
 use rendering::{Scripts, rendered};
 use tags::TagRule;
 
@@ -102,7 +102,23 @@ pub fn reference(name: &str) -> Option<Cow<'static, str>> {
             .filter(|c| *c != '\0')
             .map(|c| Cow::Owned(c.to_string()));
     }
-    resolve_html5_entity(name).map(Cow::Borrowed)
+    let predefined = match name {
+        "amp" => "&",
+        "lt" => "<",
+        "gt" => ">",
+        "quot" => "\"",
+        "apos" => "'",
+        _ => "",
+    };
+    if !predefined.is_empty() {
+        return Some(Cow::Borrowed(predefined));
+    }
+    // The table of `quick-xml` has wrong characters for many names, `&alpha;` among them.
+    let written = format!("&{name};");
+    match decode_html_entities(&written) {
+        Cow::Owned(text) if text != written => Some(Cow::Owned(text)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -189,6 +205,10 @@ mod tests {
     #[test]
     fn unknown_references_stay() {
         assert_eq!(plain("&lol9; &#0; &eacute;"), "&lol9; &#0; é");
+        assert_eq!(
+            plain("&alpha;&beta; &scaron;&odblac; &mdash;&nbsp;&lt;"),
+            "αβ šő —\u{a0}<"
+        );
         assert_eq!(unescaped("R&amp;D <b> &lt; &lol9;"), "R&D <b> < &lol9;");
     }
 

@@ -53,7 +53,8 @@ impl TextFormat {
             Self::Plain => markup::unescaped(text),
             Self::Markup => markup::plain(text),
             Self::Mixed => markup::mixed(text),
-            Self::Tex => return with_ligatures(&tex::plain(text)).into_owned(),
+            // Reference managers escape the HTML of publishers once more.
+            Self::Tex => return with_ligatures(&markup::mixed(&tex::plain(text))).into_owned(),
         };
         with_ligatures(&tex::letters(&text)).into_owned()
     }
@@ -66,7 +67,8 @@ impl TextFormat {
             Self::Tex => Cow::Borrowed(text),
         };
         if text.contains(['\\', '{', '}']) {
-            return tex::plain(&text);
+            // A brace is no letter, however it was written.
+            return tex::plain(&text).replace(['{', '}'], "");
         }
         with_ligatures(&text).into_owned()
     }
@@ -136,6 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn html_in_tex_is_markup() {
+        for (text, expected) in [
+            (
+                "Of {\\textless}i{\\textgreater}E. coli{\\textless}/i{\\textgreater}",
+                "Of E. coli",
+            ),
+            (
+                "R{\\&}amp;D in CO<sub>2</sub>, as <s> and $a<b$",
+                "R&D in CO₂, as <s> and $a<b$",
+            ),
+        ] {
+            assert_eq!(TextFormat::Tex.plain(text), expected);
+        }
+    }
+
+    #[test]
     fn names_have_letters_and_no_marks() {
         for (format, name, expected) in [
             (TextFormat::Plain, "Erd\\H{o}s", "Erdős"),
@@ -143,6 +161,7 @@ mod tests {
             (TextFormat::Markup, "Ada Lovelace<sup>1</sup>", "Ada Lovelace"),
             (TextFormat::Markup, "<b>Ada</b> &amp; Co", "Ada & Co"),
             (TextFormat::Tex, "G{\\\"o}del", "Gödel"),
+            (TextFormat::Tex, "Arne {\\{O}}. Mooer", "Arne O. Mooer"),
         ] {
             assert_eq!(format.name(name).trim(), expected);
         }

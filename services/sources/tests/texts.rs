@@ -8,17 +8,23 @@ use sources::parsing::PageFormat;
 use support::{Read, read};
 
 fn oai(records: &[&str]) -> Read {
-    let records: String = records
-        .iter()
-        .enumerate()
-        .map(|(number, fields)| {
-            format!(
-                "<record><header><identifier>oai:arXiv.org:2605.0000{number}</identifier><datestamp>2026-05-02</datestamp></header>\
-                 <metadata><arXiv xmlns=\"http://arxiv.org/OAI/arXiv/\"><id>2605.0000{number}</id><created>2026-05-01</created>{fields}</arXiv></metadata></record>"
-            )
-        })
-        .collect();
-    let page = format!("<OAI-PMH><ListRecords>{records}</ListRecords></OAI-PMH>");
+    let mut list = String::new();
+    for (number, fields) in records.iter().enumerate() {
+        let id = format!("2605.0000{number}");
+        list.extend([
+            "<record><header><identifier>oai:arXiv.org:",
+            &id,
+            "</identifier><datestamp>2026-05-02</datestamp></header>",
+        ]);
+        list.extend([
+            "<metadata><arXiv><id>",
+            &id,
+            "</id><created>2026-05-01</created>",
+            fields,
+            "</arXiv></metadata></record>",
+        ]);
+    }
+    let page = format!("<OAI-PMH><ListRecords>{list}</ListRecords></OAI-PMH>");
     read(PageFormat::ArxivOai, page.as_bytes()).expect("a page")
 }
 
@@ -32,6 +38,12 @@ fn titles(page: &Read) -> Vec<&str> {
         .iter()
         .map(|record| record.submission.title.as_str())
         .collect()
+}
+
+/// The day a paper was published; empty where it is unknown.
+fn day(record: &domain::merging::SourceRecord) -> String {
+    let date = record.submission.published.map(|date| date.to_string());
+    date.map_or_else(String::new, |date| date[..10].to_owned())
 }
 
 #[test]
@@ -146,7 +158,7 @@ fn bibtex_is_read_by_its_own_rules() {
     let page = r#"@string{ jul = "July" }
 @proceedings{vol, title = {A volume}, year = 2022, month = jul # "~28"}
 @inproceedings{talk, crossref = {Vol}, title = {{A} talk \& more}, author = "M{\"u}ller, J{\"u}rgen AND {Sons and Daughters, Inc.} and others"}
-@article{under, title = "A {"}quoted{"} title", author = {Ann Lee}, doi = {https://doi.org/10.5555/a\_b}, url = {\url{https://example.org/c_d}}, year = {2020b}, keywords = {a}, keywords = {b; c}}
+@article{under, title = "A {"}quoted{"} title", author = {Ann Lee}, doi = {DOI: 10.5555/a\_b}, url = {\url{https://example.org/c_d}}, year = {2020b}, keywords = {a}, keywords = {b; c}}
 @misc{at, title = {Found}, abstract = {precision
 @10 and recall
 @100}, date = {2017-03?}}
@@ -156,16 +168,7 @@ fn bibtex_is_read_by_its_own_rules() {
 @software(s1, title = {Paren (thesis)}, year = {2019}, month = {Jul.--Aug.})
 "#;
     let page = read(PageFormat::Bibtex, page.as_bytes()).expect("a page");
-    let dates: Vec<String> = page
-        .papers
-        .iter()
-        .map(|record| {
-            record
-                .submission
-                .published
-                .map_or_else(String::new, |date| date.to_string()[..10].to_owned())
-        })
-        .collect();
+    let dates: Vec<String> = page.papers.iter().map(day).collect();
     assert_eq!(
         page.ids(),
         ["vol", "talk", "doi:10.5555/a_b", "at", "arxiv:2603.00009", "s1"]

@@ -189,7 +189,9 @@ fn categories(fields: &BibtexFields) -> Vec<String> {
 
 fn identify(fields: &BibtexFields, draft: &mut RecordDraft) {
     let text = |name: &str| tex::unescaped(fields.get(name).unwrap_or_default());
-    draft.identify(Scheme::Doi, &text("doi"));
+    let doi = text("doi");
+    let label = doi.get(..4).filter(|label| label.eq_ignore_ascii_case("doi:"));
+    draft.identify(Scheme::Doi, doi[label.map_or(0, str::len)..].trim());
     draft.identify(Scheme::Pubmed, &text("pmid"));
     let kind = fields.first_of(&["archiveprefix", "eprinttype"]).unwrap_or_default();
     let eprint = match kind.to_ascii_lowercase().as_str() {

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use domain::tex::{subscript, superscript};
 
-use super::rendering::Rendering;
-use super::tags::{Tag, Token};
+use super::tags::{Tag, Token, TokenList};
 
 /// How deep MathML may be nested; what is deeper is left out.
 const MAX_DEPTH: usize = 64;
@@ -25,33 +24,36 @@ pub fn tex(raw: &str, is_display: bool) -> String {
     if formula.is_empty() {
         return String::new();
     }
+    if formula.starts_with("\\begin{equation")
+        || formula.starts_with("\\begin{align")
+        || formula.starts_with("\\begin{eqnarray")
+    {
+        return formula.to_owned();
+    }
     let delimiter = if is_display { "$$" } else { "$" };
     format!("{delimiter}{formula}{delimiter}")
 }
 
 /// MathML as text, or its TeX where it brings that along.
-pub fn math(rendering: &Rendering<'_>, tag: &Tag<'_>, range: Range<usize>) -> String {
+pub fn math(tokens: &TokenList<'_>, tag: &Tag<'_>, range: Range<usize>) -> String {
     let is_display = tag.attribute("display") == Some("block");
     if let Some(alternative) = tag.attribute("alttext") {
         return tex(&super::unescaped(alternative), is_display);
     }
-    if let Some(annotation) = tex_annotation(rendering, range.clone()) {
+    if let Some(annotation) = tex_annotation(tokens, range.clone()) {
         return tex(&annotation, is_display);
     }
-    children(rendering, range, 0)
-        .into_iter()
-        .map(|child| child.text)
-        .collect()
+    children(tokens, range, 0).into_iter().map(|child| child.text).collect()
 }
 
-fn tex_annotation(rendering: &Rendering<'_>, range: Range<usize>) -> Option<String> {
-    range.clone().find_map(|at| match &rendering.tokens[at] {
+fn tex_annotation(tokens: &TokenList<'_>, range: Range<usize>) -> Option<String> {
+    range.clone().find_map(|at| match tokens.at(at) {
         Token::Tag(tag) if tag.name == "annotation" => {
             let end = tag.end.filter(|end| *end < range.end)?;
             let is_tex = tag
                 .attribute("encoding")
                 .is_some_and(|kind| kind.to_ascii_lowercase().contains("tex"));
-            is_tex.then(|| rendering.raw(at + 1..end))
+            is_tex.then(|| tokens.raw(at + 1..end))
         }
         _ => None,
     })
@@ -64,25 +66,25 @@ struct MathNode {
 }
 
 /// The elements of a range; text between them is only the white space of the file.
-fn children(rendering: &Rendering<'_>, range: Range<usize>, depth: usize) -> Vec<MathNode> {
+fn children(tokens: &TokenList<'_>, range: Range<usize>, depth: usize) -> Vec<MathNode> {
     let mut nodes = Vec::new();
     let mut at = range.start;
     while at < range.end {
-        if let Token::Tag(tag) = &rendering.tokens[at]
+        if let Token::Tag(tag) = tokens.at(at)
             && !tag.closes
         {
             let end = tag.end.filter(|end| *end < range.end);
             let inner = at + 1..end.unwrap_or(at + 1);
             nodes.push(MathNode {
                 name: tag.name.clone(),
-                text: element(rendering, &tag.name, inner, depth),
+                text: element(tokens, &tag.name, inner, depth),
             });
             at = end.unwrap_or(at);
         }
         at += 1;
     }
     if nodes.is_empty() {
-        let text = rendering.raw(range).trim().to_owned();
+        let text = tokens.raw(range).trim().to_owned();
         if !text.is_empty() {
             nodes.push(MathNode {
                 name: String::new(),
@@ -93,7 +95,7 @@ fn children(rendering: &Rendering<'_>, range: Range<usize>, depth: usize) -> Vec
     nodes
 }
 
-fn element(rendering: &Rendering<'_>, name: &str, range: Range<usize>, depth: usize) -> String {
+fn element(tokens: &TokenList<'_>, name: &str, range: Range<usize>, depth: usize) -> String {
     if depth >= MAX_DEPTH
         || matches!(
             name,
@@ -105,18 +107,13 @@ fn element(rendering: &Rendering<'_>, name: &str, range: Range<usize>, depth: us
     match name {
         "mi" | "mn" | "mo" | "ms" => {
             let is_invisible = |c: &char| matches!(c, '\u{2061}'..='\u{2064}');
-            return rendering
-                .raw(range)
-                .trim()
-                .chars()
-                .filter(|c| !is_invisible(c))
-                .collect();
+            return tokens.raw(range).trim().chars().filter(|c| !is_invisible(c)).collect();
         }
-        "mtext" => return rendering.raw(range),
+        "mtext" => return tokens.raw(range),
         "mspace" => return " ".to_owned(),
         _ => {}
     }
-    let nodes = children(rendering, range, depth + 1);
+    let nodes = children(tokens, range, depth + 1);
     let part = |at: usize| nodes.get(at).map_or("", |node| node.text.as_str());
     match name {
         "msup" => format!("{}{}", part(0), superscript(part(1))),
@@ -172,14 +169,13 @@ fn multiscripts(nodes: &[MathNode]) -> String {
     let Some((base, scripts)) = nodes.split_first() else {
         return String::new();
     };
-    let pairs = |nodes: &[MathNode]| -> String {
-        nodes
-            .chunks(2)
-            .map(|pair| {
-                let raised = pair.get(1).map_or("", |node| node.text.as_str());
-                format!("{}{}", subscript(&pair[0].text), superscript(raised))
-            })
-            .collect()
+    let pairs = |nodes: &[MathNode]| {
+        let mut written = String::new();
+        for pair in nodes.chunks(2) {
+            written.push_str(&subscript(&pair[0].text));
+            written.push_str(&superscript(pair.get(1).map_or("", |node| node.text.as_str())));
+        }
+        written
     };
     let mark = scripts
         .iter()

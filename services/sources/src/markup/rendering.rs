@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use domain::tex::{subscript, superscript};
 
+use super::ReadReference;
 use super::formulas;
-use super::tags::{Tag, TagRule, Token, is_block, is_heading, is_hidden, tokens};
-use super::{ReadReference, without_references};
+use super::tags::{Tag, TagRule, Token, TokenList, is_block, is_heading, is_hidden};
 
 /// How deep elements that matter may be nested; what is deeper is read as if it were not.
 const MAX_DEPTH: usize = 32;
@@ -21,10 +21,9 @@ pub enum Scripts {
 }
 
 /// A text whose tags have been found.
-pub struct Rendering<'a> {
-    pub tokens: Vec<Token<'a>>,
+struct Rendering<'a> {
+    tokens: TokenList<'a>,
     scripts: Scripts,
-    read: ReadReference,
 }
 
 /// Where the renderer is.
@@ -38,13 +37,11 @@ struct Place {
 
 /// The text without its markup; `read` says what references stand for.
 pub fn rendered(text: &str, rule: TagRule, scripts: Scripts, read: ReadReference) -> String {
-    let rendering = Rendering {
-        tokens: tokens(text, rule),
-        scripts,
-        read,
-    };
+    let tokens = TokenList::new(text, rule, read);
+    let all = 0..tokens.len();
+    let rendering = Rendering { tokens, scripts };
     let mut written = String::with_capacity(text.len());
-    rendering.write(0..rendering.tokens.len(), Place::default(), &mut written);
+    rendering.write(all, Place::default(), &mut written);
     written
 }
 
@@ -52,8 +49,8 @@ impl Rendering<'_> {
     fn write(&self, range: Range<usize>, place: Place, written: &mut String) {
         let mut at = range.start;
         while at < range.end {
-            match &self.tokens[at] {
-                Token::Text(text) => written.push_str(&without_references(text, self.read)),
+            match self.tokens.at(at) {
+                Token::Text(text) => written.push_str(&self.tokens.characters(text)),
                 Token::Literal(text) => written.push_str(text),
                 Token::Comment => {}
                 Token::Tag(tag) if !tag.is_markup => written.push_str(tag.raw),
@@ -83,15 +80,7 @@ impl Rendering<'_> {
     ) -> usize {
         let name = tag.name.as_str();
         if is_hidden(name) || tag.attribute("aria-hidden") == Some("true") || (name == "math" && place.has_tex) {
-            if let (true, Some(end)) = (
-                tag.attribute("type").is_some_and(|kind| kind.starts_with("math/tex")),
-                end,
-            ) {
-                written.push_str(&formulas::tex(&self.raw(at + 1..end), place.is_display));
-            }
-            // Everything is hidden where a script has no end.
-            let open = matches!(name, "script" | "style" | "head");
-            return end.unwrap_or(if open { last } else { at });
+            return self.hidden(tag, at, end, last, place, written);
         }
         let Some(end) = end.filter(|_| place.depth < MAX_DEPTH) else {
             if is_block(name) {
@@ -106,10 +95,10 @@ impl Rendering<'_> {
         };
         match name {
             "sup" | "sub" | "inf" => self.script(name, inner, within, written),
-            "tex-math" => written.push_str(&formulas::tex(&self.raw(inner), place.is_display)),
-            "math" => written.push_str(&formulas::math(self, tag, inner)),
+            "tex-math" => written.push_str(&formulas::tex(&self.tokens.raw(inner), place.is_display)),
+            "math" => written.push_str(&formulas::math(&self.tokens, tag, inner)),
             "alternatives" | "inline-formula" | "disp-formula" | "formula" => {
-                let has_tex = place.has_tex || self.holds(inner.clone(), "tex-math");
+                let has_tex = place.has_tex || self.tokens.holds(inner.clone(), "tex-math");
                 let is_display = place.is_display || name == "disp-formula";
                 written.push_str(
                     self.text(
@@ -131,6 +120,25 @@ impl Rendering<'_> {
             _ => return at,
         }
         end
+    }
+
+    /// Passes over an element, unless it is a formula for a script of the page; the last token that it read.
+    fn hidden(
+        &self,
+        tag: &Tag<'_>,
+        at: usize,
+        end: Option<usize>,
+        last: usize,
+        place: Place,
+        written: &mut String,
+    ) -> usize {
+        let is_formula = tag.attribute("type").is_some_and(|kind| kind.starts_with("math/tex"));
+        if let Some(end) = end.filter(|_| is_formula) {
+            written.push_str(&formulas::tex(&self.tokens.raw(at + 1..end), place.is_display));
+        }
+        // Everything is hidden where a script has no end.
+        let open = matches!(tag.name.as_str(), "script" | "style" | "head");
+        end.unwrap_or(if open { last } else { at })
     }
 
     fn script(&self, name: &str, inner: Range<usize>, place: Place, written: &mut String) {
@@ -164,24 +172,5 @@ impl Rendering<'_> {
         let mut written = String::new();
         self.write(range, place, &mut written);
         written
-    }
-
-    /// All text of a range, whatever its tags are.
-    pub fn raw(&self, range: Range<usize>) -> String {
-        self.tokens[range]
-            .iter()
-            .map(|token| match token {
-                Token::Text(text) => without_references(text, self.read),
-                Token::Literal(text) => (*text).to_owned(),
-                Token::Tag(tag) if !tag.is_markup => tag.raw.to_owned(),
-                Token::Tag(_) | Token::Comment => String::new(),
-            })
-            .collect()
-    }
-
-    fn holds(&self, range: Range<usize>, name: &str) -> bool {
-        self.tokens[range]
-            .iter()
-            .any(|token| matches!(token, Token::Tag(tag) if tag.name == name && tag.end.is_some()))
     }
 }

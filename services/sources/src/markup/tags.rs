@@ -1,6 +1,9 @@
 //! Splits a text into tags and what is between them, and tells markup from words in angle brackets.
 
 use std::collections::HashMap;
+use std::ops::Range;
+
+use super::{ReadReference, without_references};
 
 /// A part of a text.
 #[derive(Debug)]
@@ -61,11 +64,54 @@ pub enum TagRule {
 }
 
 /// The parts of a text, each tag with the end of its element.
-pub fn tokens(text: &str, rule: TagRule) -> Vec<Token<'_>> {
-    let mut tokens = split(text);
-    pair(&mut tokens);
-    mark(&mut tokens, text, rule);
-    tokens
+pub struct TokenList<'a> {
+    tokens: Vec<Token<'a>>,
+    read: ReadReference,
+}
+
+impl<'a> TokenList<'a> {
+    /// Of a text; `read` says what references stand for.
+    pub fn new(text: &'a str, rule: TagRule, read: ReadReference) -> Self {
+        let mut tokens = split(text);
+        pair(&mut tokens);
+        mark(&mut tokens, text, rule);
+        Self { tokens, read }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// One of them.
+    pub fn at(&self, at: usize) -> &Token<'a> {
+        &self.tokens[at]
+    }
+
+    /// Text with its references as characters.
+    pub fn characters(&self, text: &str) -> String {
+        without_references(text, self.read)
+    }
+
+    /// All text of a range, whatever its tags are.
+    pub fn raw(&self, range: Range<usize>) -> String {
+        self.tokens[range]
+            .iter()
+            .map(|token| match token {
+                Token::Text(text) => without_references(text, self.read),
+                Token::Literal(text) => (*text).to_owned(),
+                Token::Tag(tag) if !tag.is_markup => tag.raw.to_owned(),
+                Token::Tag(_) | Token::Comment => String::new(),
+            })
+            .collect()
+    }
+
+    /// Whether a range holds an element of a name.
+    pub fn holds(&self, range: Range<usize>, name: &str) -> bool {
+        self.tokens[range]
+            .iter()
+            .any(|token| matches!(token, Token::Tag(tag) if tag.name == name && tag.end.is_some()))
+    }
 }
 
 fn split(text: &str) -> Vec<Token<'_>> {

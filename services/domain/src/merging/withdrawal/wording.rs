@@ -4,10 +4,12 @@
 //! "the authors have withdrawn this manuscript". Works about withdrawal, withdrawals from a conference or a market, and
 //! earlier versions that were withdrawn are no notices.
 
+mod words;
+
+use words::{Word, sentences, words};
+
 /// An abstract that only consists of a notice has no more words.
 const MAX_NOTICE_WORDS: usize = 80;
-/// Sentences of one text that are read.
-const MAX_SENTENCES: usize = 200;
 
 const NOUNS: [&str; 20] = [
     "article",
@@ -149,7 +151,7 @@ const DEPENDENT: [&str; 15] = [
     "after", "before", "by", "from", "if", "in", "of", "on", "once", "to", "unless", "until", "when", "whether", "with",
 ];
 
-/// The sentence that says that a work was withdrawn, from its title, the comment beside it or its abstract.
+/// What says that a work was withdrawn: its title, the comment beside it, or a sentence of its abstract.
 pub fn withdrawal_notice<'a>(title: &'a str, comment: &'a str, abstract_text: &'a str) -> Option<&'a str> {
     of_title(title)
         .or_else(|| of_comment(comment))
@@ -185,13 +187,12 @@ fn of_title(title: &str) -> Option<&str> {
 }
 
 fn of_comment(comment: &str) -> Option<&str> {
-    if !may_be_notice(comment) {
-        return None;
-    }
-    sentences(comment).find(|sentence| {
-        let words = words(sentence);
-        headed(&words) || passive(&words, Articles::Any) || active(&words)
-    })
+    let says = may_be_notice(comment)
+        && sentences(comment).any(|sentence| {
+            let words = words(sentence);
+            headed(&words) || passive(&words, Articles::Any) || active(&words)
+        });
+    says.then(|| comment.trim())
 }
 
 /// An abstract says so in its first or last sentence, or has few others.
@@ -223,15 +224,6 @@ fn may_be_notice(text: &str) -> bool {
         .any(|part| text.contains(part))
 }
 
-/// A word in lower case.
-struct Word {
-    text: String,
-    /// A quotation begins with it.
-    quoted: bool,
-    /// The thought ends behind it.
-    ends: bool,
-}
-
 /// Which articles lead to the work itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Articles {
@@ -239,67 +231,6 @@ enum Articles {
     Pointing,
     /// `the`, too.
     Any,
-}
-
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = rest
-            .char_indices()
-            .find(|&(at, c)| ends_sentence(rest, at, c))
-            .map_or(rest.len(), |(at, c)| at + c.len_utf8());
-        let sentence = &rest[..end];
-        rest = &rest[end..];
-        Some(sentence.trim().trim_matches(['(', ')', '[', ']']))
-    })
-    .filter(|sentence| !sentence.is_empty())
-    .take(MAX_SENTENCES)
-}
-
-/// Whether a sentence ends with this character. The point of an initial ends none.
-fn ends_sentence(text: &str, at: usize, c: char) -> bool {
-    let behind = &text[at + c.len_utf8()..];
-    let mut before = text[..at].chars().rev();
-    let initial =
-        c == '.' && before.next().is_some_and(char::is_uppercase) && !before.next().is_some_and(char::is_alphanumeric);
-    matches!(c, '(' | ')' | '[' | ']')
-        || matches!(c, '.' | '!' | '?' | ';' | ':' | '\n')
-            && !initial
-            && (behind.is_empty() || behind.starts_with(char::is_whitespace))
-}
-
-fn words(sentence: &str) -> Vec<Word> {
-    let is_part = |c: char| c.is_alphanumeric();
-    let mut words: Vec<Word> = Vec::new();
-    let mut quoted = false;
-    let mut rest = sentence;
-    while let Some(c) = rest.chars().next() {
-        if is_part(c) {
-            let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            let (text, ends) = (rest[..end].to_lowercase(), false);
-            words.push(Word {
-                text,
-                quoted: std::mem::take(&mut quoted),
-                ends,
-            });
-            rest = &rest[end..];
-            continue;
-        }
-        quoted = matches!(c, '"' | '“' | '‘' | '`' | '«');
-        if matches!(c, ',' | ';' | ':' | '.' | '–' | '—' | '-' | '!')
-            && let Some(last) = words.last_mut()
-        {
-            last.ends = true;
-        }
-        rest = &rest[c.len_utf8()..];
-    }
-    if let Some(last) = words.last_mut() {
-        last.ends = true;
-    }
-    words
 }
 
 fn is_verb(word: &Word) -> bool {
@@ -317,10 +248,9 @@ fn headed(words: &[Word]) -> bool {
     {
         return matches!(second.text.as_str(), "statement" | "notice" | "note");
     }
-    let bare = |word: &&Word| BARE_NOUNS.contains(&word.text.as_str());
-    let rest = words
-        .get(usize::from(words.first().filter(bare).is_some())..)
-        .unwrap_or_default();
+    let bare = |word: &Word| BARE_NOUNS.contains(&word.text.as_str());
+    let has_noun = words.first().is_some_and(bare);
+    let rest = words.get(usize::from(has_noun)..).unwrap_or_default();
     let passed = rest
         .iter()
         .take_while(|word| AUXILIARIES.contains(&word.text.as_str()))
@@ -429,117 +359,4 @@ fn from_archive(words: &[Word]) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comments_that_withdraw() {
-        for comment in [
-            "arXiv admin note: This submission has been withdrawn by arXiv administrators due to inappropriate text overlap",
-            "Withdrawn due to an error in Lemma 2",
-            "Withdrawn",
-            "withdrawn.",
-            "WITHDRAWN BY THE AUTHOR",
-            "This paper has been withdrawn by the author(s)",
-            "12 pages, 3 figures. This paper has been withdrawn",
-            "Paper withdrawn, error in eq. 3",
-            "Paper has been withdrawn",
-            "10 pages (withdrawn)",
-            "Withdrawn - superseded by arXiv:2401.00001",
-            "The paper has been withdrawn due to a crucial sign error in equation 1",
-            "This manuscript is temporarily withdrawn",
-            "Due to a gap in the proof, the authors have withdrawn this paper",
-            "We hereby withdraw this article",
-            "I would like to withdraw my paper",
-            "The authors have decided to retract this paper",
-            "This article has been retracted at the request of the editors",
-            "Retracted: the data were fabricated",
-            "This paper by A. Author has been withdrawn",
-            "This work has been withdrawn from arXiv",
-            "arXiv admin note: this version has been removed by arXiv administrators as the submitter did not have the right to agree to the license",
-            "This e-print has been withdrawn",
-        ] {
-            assert!(withdrawal_notice("", comment, "").is_some(), "{comment}");
-        }
-    }
-
-    #[test]
-    fn comments_that_only_mention_it() {
-        for comment in [
-            "Withdrawn from ICLR 2024, revised version",
-            "This paper was withdrawn from JHEP and will be submitted elsewhere",
-            "arXiv admin note: substantial text overlap with a paper withdrawn by the authors",
-            "Replaces the withdrawn paper arXiv:2401.00001",
-            "v1 withdrawn; this is the corrected version",
-            "The previous version has been withdrawn",
-            "The original version of this paper has been withdrawn",
-            "Theorem 3 of this paper has been retracted",
-            "This paper has not been withdrawn",
-            "Withdrawn life insurance policies, 12 pages",
-            "Supersedes a submission that was withdrawn",
-            "12 pages, a study of drug withdrawal",
-            "If this paper is withdrawn, cite the journal",
-        ] {
-            assert_eq!(withdrawal_notice("", comment, ""), None, "{comment}");
-        }
-    }
-
-    #[test]
-    fn abstracts_that_withdraw() {
-        for text in [
-            "This manuscript has been withdrawn by the author due to an error in Lemma 2.",
-            "This paper has been withdrawn by the authors. The proof of Theorem 1 fails.",
-            "Withdrawn.",
-            "The authors have withdrawn their manuscript owing to a duplicate posting. Therefore, the authors do not wish this work to be cited.",
-            "Withdrawal Statement The authors have withdrawn their manuscript whilst they perform further experiments.",
-            "We study lanterns. We show that they shine. This paper has been withdrawn by the author.",
-            "This submission has been withdrawn by arXiv administrators because of fraudulent authorship.",
-        ] {
-            assert!(withdrawal_notice("", "", text).is_some(), "{text}");
-        }
-    }
-
-    #[test]
-    fn abstracts_about_withdrawal() {
-        for text in [
-            "Drug withdrawal is common. The drug was withdrawn from the market in 2004.",
-            "Withdrawn life insurance policies are priced by a model of surrender.",
-            "This paper shows that the drug has been withdrawn for good reasons.",
-            "This paper studies papers that were retracted and why.",
-            "We count how often readers meet the sentence \"This paper has been withdrawn\" in a listing.",
-            "In this paper withdrawn cases are compared with those that went to court.",
-            "Retracted articles are cited for years; the paper was withdrawn, and nobody noticed. We model it.",
-            "Deposits are withdrawn by customers at random times.",
-            "The retraction map sends each point to its nearest neighbour. We retract the cell onto its boundary.",
-            "If a paper is withdrawn after publication, its citations stay.",
-            "The bill was withdrawn by its authors. We explain why.",
-        ] {
-            assert_eq!(withdrawal_notice("", "", text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn titles_that_withdraw() {
-        for title in [
-            "RETRACTED: Lanterns of the north",
-            "Withdrawn: Lanterns",
-            "Retracted article: Lanterns",
-            "[Retracted] Lanterns",
-            "Lanterns (withdrawn)",
-            "Withdrawn",
-            "Paper withdrawn by the author",
-            "This paper has been withdrawn",
-        ] {
-            assert!(withdrawal_notice(title, "", "").is_some(), "{title}");
-        }
-        for title in [
-            "Withdrawn life insurance",
-            "Withdrawn by design",
-            "Why articles are retracted",
-            "Paper withdrawal in chemistry",
-            "Opioid withdrawal",
-        ] {
-            assert_eq!(withdrawal_notice(title, "", ""), None, "{title}");
-        }
-    }
-}
+mod tests;

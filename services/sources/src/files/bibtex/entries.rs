@@ -120,7 +120,8 @@ impl<R: BufRead> BibtexEntries<R> {
                 continue;
             };
             self.at += found + 1;
-            match self.buffer[self.at - 1] {
+            let byte = self.buffer[self.at - 1];
+            match byte {
                 b'{' => depth += 1,
                 b'}' => depth -= 1,
                 _ if self.begins_entry()? => return Ok(self.extent(EntryExtent::Open)),
@@ -139,7 +140,8 @@ impl<R: BufRead> BibtexEntries<R> {
         let (mut depth, mut quoted) = (0_u64, false);
         while self.available()? {
             self.at += 1;
-            match self.buffer[self.at - 1] {
+            let byte = self.buffer[self.at - 1];
+            match byte {
                 b'{' => depth += 1,
                 b'}' => depth = depth.saturating_sub(1),
                 b'"' if depth == 0 => quoted = !quoted,
@@ -277,8 +279,8 @@ mod tests {
     fn an_open_entry_ends_where_the_next_begins() {
         let found = entries("@a{x, title = {One,\n@b{y, title={Two\n@10 and @100\n@user{z} said}}\n  @c {z,\n}\n@d{w");
         let extents: Vec<EntryExtent> = found.iter().map(|(_, extent)| *extent).collect();
-        use EntryExtent::{Open, Whole};
-        assert_eq!(extents, [Open, Whole, Whole, Open], "{found:?}");
+        let (open, whole) = (EntryExtent::Open, EntryExtent::Whole);
+        assert_eq!(extents, [open, whole, whole, open], "{found:?}");
     }
 
     #[test]
