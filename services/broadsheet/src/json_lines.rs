@@ -1,15 +1,29 @@
 //! Lines of any length in bounded memory, and the dates in them: what the imports of counts, subscribers and judged data
 //! sets share. Papers are read by `sources::files`.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use proto::convert::to_wire_time;
 
+use crate::error::CommandError;
+
 /// Longest line in bytes; a longer one is neither kept nor parsed. A message of the bus or of gRPC holds no more.
 const MAX_LINE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Opens a file, or standard input for `-`.
+pub fn open(file: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
+    if file == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    match std::fs::File::open(file) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(CommandError::other(format!("{}: {error}", file.display()))),
+    }
+}
 
 /// Reads the next line without its end into `line`; of one that is too long, only enough to see that. False at the end of
 /// the input.

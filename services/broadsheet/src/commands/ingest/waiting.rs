@@ -118,8 +118,8 @@ impl FoundPapers {
 }
 
 async fn watch(channel: ServiceChannel) -> Result<Streaming<WatchPapersResponse>, Status> {
-    let watch = SearchServiceClient::new(channel).watch_papers(WatchPapersRequest::default());
-    Ok(watch.await?.into_inner())
+    let mut search = SearchServiceClient::new(channel);
+    Ok(search.watch_papers(WatchPapersRequest::default()).await?.into_inner())
 }
 
 /// Notes which of the papers waited for are searchable already.
