@@ -1,7 +1,6 @@
 //! Lines of any length in bounded memory, and the dates in them: what the imports of counts, subscribers and judged data
 //! sets share. Papers are read by `sources::files`.
 
-use std::fs::File;
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -20,7 +19,7 @@ pub fn open(file: &Path) -> Result<Box<dyn Read + Send>, CommandError> {
     if file == Path::new("-") {
         return Ok(Box::new(std::io::stdin()));
     }
-    match File::open(file) {
+    match std::fs::File::open(file) {
         Ok(file) => Ok(Box::new(file)),
         Err(error) => Err(CommandError::other(format!("{}: {error}", file.display()))),
     }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::error::CommandError;
 use crate::json_lines::open;
 use crate::output::RefusedLines;
-use crate::{ConnectArgs, client, output};
+use crate::{ConnectArgs, client, json_lines, output};
 
 /// What to do with signals.
 #[derive(Subcommand)]
@@ -44,7 +44,7 @@ pub async fn run(connect: &ConnectArgs, command: SignalsCommand) -> Result<(), C
 
 async fn import(connect: &ConnectArgs, file: &Path, as_json: bool) -> Result<(), CommandError> {
     let service = AttentionServiceClient::new(client::connect(connect)?);
-    let reader = open(file)?;
+    let reader = json_lines::open(file)?;
     let (batches, incoming) = mpsc::channel(2);
     let reading = tasks::blocking(move || parsing::read(reader, &batches));
     let (mut refused, (accepted, refused_by_service)) = tokio::try_join!(reading, record(service, incoming))?;

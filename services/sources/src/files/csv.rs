@@ -42,7 +42,7 @@ pub fn delimiter(head: &[u8]) -> Option<u8> {
         let titled = meanings.iter().any(|(meaning, _)| *meaning == Meaning::Title);
         titled.then_some((meanings.len(), columns.len(), delimiter))
     };
-    let candidates = named.map_or(&DELIMITERS[..], |at| &head_delimiter(at)[..]);
+    let candidates = named.map_or(&DELIMITERS[..], head_delimiter);
     candidates
         .iter()
         .filter_map(|delimiter| known(*delimiter))

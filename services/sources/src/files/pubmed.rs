@@ -143,8 +143,8 @@ impl FieldHandler for ArticleHandler {
             // `2020 Mar-Apr`
             b"MedlineDate" => {
                 let mut words = text.split([' ', '-']);
-                self.date[0] = words.next().unwrap_or_default().to_owned();
-                self.date[1] = words.next().unwrap_or_default().to_owned();
+                words.next().unwrap_or_default().clone_into(&mut self.date[0]);
+                words.next().unwrap_or_default().clone_into(&mut self.date[1]);
             }
             b"Language" => text.clone_into(&mut draft.language),
             b"Keyword" => draft.categories.push(text.to_owned()),

@@ -1,12 +1,16 @@
 //! RIS and MEDLINE: a record is lines that begin with a tag. Pure, over a reader.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::BufRead;
+
+use domain::merging::Scheme;
 
 use super::lines::{LineExtent, Lines};
 use super::loose::Loose;
 use super::records::RecordSender;
 use super::{FilePage, FileProgress};
+use crate::draft::RecordDraft;
 use crate::encoding::lenient;
 use crate::error::SourceError;
 use crate::interpretation::Interpretation;
@@ -65,6 +69,7 @@ pub fn parse(
 }
 
 /// What a line does.
+#[derive(Debug, Clone, Copy)]
 enum Step<'a> {
     /// Begins a record with a field.
     Begins(&'a str, &'a str),
@@ -77,7 +82,7 @@ enum Step<'a> {
 }
 
 impl TagDialect {
-    fn step<'a>(self, line: &'a str, outside: bool) -> Step<'a> {
+    fn step(self, line: &str, outside: bool) -> Step<'_> {
         match (self, self.field(line)) {
             (Self::Ris, Some(("ER", _))) => Step::Ends,
             (Self::Ris, Some(("TY", value))) => Step::Begins("TY", value),
@@ -198,13 +203,13 @@ impl TaggedRecord {
 
     /// A paper that PubMed says was retracted.
     fn retract(&self, location: RecordLocation, records: &mut RecordSender<'_, '_>) -> Result<(), SourceError> {
-        let mut draft = crate::draft::RecordDraft::default();
+        let mut draft = RecordDraft::default();
         for pmid in self.values("PMID") {
             pmid.clone_into(&mut draft.native_id);
-            draft.identify(domain::merging::Scheme::Pubmed, pmid);
+            draft.identify(Scheme::Pubmed, pmid);
         }
         for doi in self.dois() {
-            draft.identify(domain::merging::Scheme::Doi, doi);
+            draft.identify(Scheme::Doi, doi);
         }
         let withdrawn = Interpretation::withdrawn(draft, "retracted according to PubMed");
         records.send(withdrawn, location, || self.excerpt())
@@ -244,8 +249,8 @@ impl TaggedRecord {
         }
         // A date is one value, the best there is.
         for name in ["publication date", "date", "year"] {
-            let of_name = self.fields.iter().filter(|(tag, _)| dialect.name(tag) == Some(name));
-            let best = of_name.filter_map(|(_, value)| readable_date(value)).next();
+            let mut of_name = self.fields.iter().filter(|(tag, _)| dialect.name(tag) == Some(name));
+            let best = of_name.find_map(|(_, value)| readable_date(value));
             if let Some(best) = best {
                 members.push((Cow::Borrowed(name), Loose::Text(best)));
             }
@@ -258,7 +263,7 @@ impl TaggedRecord {
         for (tag, value) in &self.fields {
             if excerpt.len() < QuarantinedRecord::EXCERPT_BYTES {
                 let end = value.floor_char_boundary(QuarantinedRecord::EXCERPT_BYTES);
-                excerpt.push_str(&format!("{tag}  - {}\n", &value[..end]));
+                let _ = writeln!(excerpt, "{tag}  - {}", &value[..end]);
             }
         }
         excerpt

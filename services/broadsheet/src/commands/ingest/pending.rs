@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn papers_are_sent_until_they_are_answered() {
         let (clock, time) = Clock::manual("2026-12-01T00:00:00Z".parse().expect("a timestamp"));
-        let mut pending = PendingPapers::new(Duration::from_secs(60), &clock);
+        let mut pending = PendingPapers::new(Duration::from_mins(1), &clock);
         let at = |records| IngestPosition { input: 0, records };
         for records in 1..=3 {
             pending.add(at(records), RecordLocation::default(), PaperSubmission::default());

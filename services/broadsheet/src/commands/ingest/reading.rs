@@ -28,7 +28,7 @@ pub enum ReadEvent {
     /// An input begins, and what it is.
     Format(usize, FileFormat, Compression),
     /// A record of an input.
-    Record(Box<ReadRecord>),
+    Record(ReadRecord),
     /// An input has ended.
     End(usize, Result<UnreadFields, SourceError>),
 }
@@ -48,7 +48,7 @@ pub struct ReadRecord {
 #[derive(Debug)]
 pub enum RecordContent {
     /// A paper.
-    Paper(PaperSubmission),
+    Paper(Box<PaperSubmission>),
     /// A paper that was withdrawn: its id and the reason.
     Withdrawal(String, String),
     /// Nothing that can be used, and why.
@@ -162,11 +162,11 @@ impl InputReader {
                         return Ok(());
                     }
                     let position = IngestPosition { input: number, records };
-                    ReadEvent::Record(Box::new(ReadRecord {
+                    ReadEvent::Record(ReadRecord {
                         position,
                         location,
                         content,
-                    }))
+                    })
                 }
             };
             self.sender.blocking_send(event).map_err(|_| SourceError::Abandoned)
@@ -179,7 +179,7 @@ impl InputReader {
 /// Counts are no part of a submission.
 fn content(item: PageItem) -> Option<RecordContent> {
     Some(match item {
-        PageItem::Paper(record) => RecordContent::Paper(wire(record.submission)),
+        PageItem::Paper(record) => RecordContent::Paper(Box::new(wire(record.submission))),
         PageItem::Withdrawal(withdrawal) => RecordContent::Withdrawal(withdrawal.id.to_string(), withdrawal.reason),
         PageItem::Quarantined(record) => RecordContent::Unusable(record.reason),
         PageItem::Signal(_) => return None,

@@ -190,10 +190,10 @@ impl PaperSubmitter {
                     position,
                     location,
                     content,
-                } = *record;
+                } = record;
                 self.reached = position;
                 match content {
-                    RecordContent::Paper(paper) => self.pending.add(position, location, paper),
+                    RecordContent::Paper(paper) => self.pending.add(position, location, *paper),
                     RecordContent::Unusable(problem) => report.refuse(position.input, location, problem),
                     RecordContent::Withdrawal(id, reason) => {
                         self.withdraw(id, reason).await?;

@@ -80,12 +80,11 @@ impl FoundPapers {
     /// No paper was found for longer than the limit.
     pub async fn next(&mut self) -> Result<(), CommandError> {
         let before = self.waiting.len();
-        let news = match &mut self.watch {
-            Some(watch) => self.clock.timeout(LOOK_UP_AFTER, watch.message()).await,
-            None => {
-                self.clock.sleep(LOOK_UP_AFTER).await;
-                None
-            }
+        let news = if let Some(watch) = &mut self.watch {
+            self.clock.timeout(LOOK_UP_AFTER, watch.message()).await
+        } else {
+            self.clock.sleep(LOOK_UP_AFTER).await;
+            None
         };
         match news {
             Some(Ok(Some(news))) => seen(&mut self.waiting, &news.paper.unwrap_or_default()),
@@ -119,8 +118,7 @@ impl FoundPapers {
 
 async fn watch(channel: ServiceChannel) -> Result<Streaming<WatchPapersResponse>, Status> {
     let mut search = SearchServiceClient::new(channel);
-    let watch = search.watch_papers(WatchPapersRequest::default()).await?;
-    Ok(watch.into_inner())
+    Ok(search.watch_papers(WatchPapersRequest::default()).await?.into_inner())
 }
 
 /// Notes which of the papers waited for are searchable already.

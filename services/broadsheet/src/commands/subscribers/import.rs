@@ -41,7 +41,7 @@ struct ImportReport {
 
 /// Imports and reports.
 pub async fn run(service: &mut SubscriptionsClient, file: &Path, as_json: bool) -> Result<(), CommandError> {
-    let reader = open(file)?;
+    let reader = json_lines::open(file)?;
     let (requests, outgoing) = mpsc::channel(256);
     let reading = tasks::blocking(move || read(reader, &requests));
     let (unreadable, mut report) = tokio::try_join!(reading, submit(service, outgoing))?;
