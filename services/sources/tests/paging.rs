@@ -6,6 +6,7 @@ mod feeds;
 #[expect(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -250,4 +251,48 @@ async fn files_are_read_in_pages_and_again_when_they_changed() {
         .1
         .expect_err("an error");
     assert!(matches!(error, SourceError::File { .. }) && error.wakes_operator());
+}
+
+#[tokio::test]
+async fn files_may_be_folders_packed_and_on_a_server() {
+    let remote = "TY  - JOUR\nTI  - From a server\nER  - \n";
+    let server = FeedServer::start(move |ask, _| {
+        if ask.headers.get("if-none-match").is_some_and(|etag| etag == "\"one\"") {
+            return Reply::status(304, Vec::new());
+        }
+        Reply::Full(200, vec![("ETag", "\"one\"".into())], remote.into())
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("written");
+    write("a.json", br#"[{"title":"From a list"}]"#);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed
+        .write_all(b"{\"title\":\"From a packed file\"}\n")
+        .expect("packed");
+    write("b.jsonl.gz", &packed.finish().expect("packed"));
+    write("notes.txt", b"nothing of the kind");
+    write(".hidden.jsonl", b"{\"title\":\"Hidden\"}");
+    let folder = folder.path().display().to_string();
+    let source = source(&format!(
+        "kind = \"files\"\npaths = [{folder:?}, \"{}\"]",
+        server.url("/refs")
+    ));
+    let round = |mut cursor: Cursor| {
+        let source = Arc::clone(&source);
+        async move {
+            let mut titles = Vec::new();
+            loop {
+                let (read, end) = page(&source, &cursor).await;
+                titles.extend(read.papers.into_iter().map(|paper| paper.submission.title));
+                let end = end.expect("a page");
+                cursor = end.next;
+                if end.next_fetch != NextFetch::Now {
+                    return (titles, cursor);
+                }
+            }
+        }
+    };
+    let (titles, cursor) = round(source.begin(DateRange::default()).expect("a cursor")).await;
+    assert_eq!(titles, ["From a list", "From a packed file", "From a server"]);
+    assert!(round(cursor).await.0.is_empty(), "nothing has changed");
 }
