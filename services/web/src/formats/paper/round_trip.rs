@@ -16,10 +16,14 @@ use super::*;
 
 /// How many papers are tried.
 const PAPERS: usize = 10_000;
-/// Every format that is exported and can be read again: which parser reads it, and how many papers in ten thousand may come
-/// back changed, because the parser does not know all that is written.
-const FORMATS: [(PaperFormat, PageFormat, usize); 1] = [(PaperFormat::Bibtex, PageFormat::Bibtex, MOST_CHANGED)];
-const MOST_CHANGED: usize = 200;
+/// Every format that is exported and can be read again: its parser, what that reads of it, and how many of the papers may
+/// come back changed, because the parser does not know all that is written.
+const FORMATS: [(PaperFormat, PageFormat, &[&str], usize); 1] = [(
+    PaperFormat::Bibtex,
+    PageFormat::Bibtex,
+    &["id", "title", "abstract", "authors", "link"],
+    200,
+)];
 
 /// What of a paper every format keeps. Texts are compared as people read them, and dates by the month.
 type Kept = BTreeMap<&'static str, String>;
@@ -28,7 +32,7 @@ type Kept = BTreeMap<&'static str, String>;
 fn papers_come_back_as_they_were_exported() {
     let Some(path) = arxiv_daily() else { return };
     let papers = papers(&path);
-    for (format, parser, most_changed) in FORMATS {
+    for (format, parser, fields, most_changed) in FORMATS {
         let mut changed = Vec::new();
         for batch in papers.chunks(500) {
             let text: String = batch
@@ -45,27 +49,30 @@ fn papers_come_back_as_they_were_exported() {
             })
             .expect("a file that can be read");
             let read: BTreeMap<String, Kept> = read.into_iter().map(|kept| (kept["id"].clone(), kept)).collect();
-            changed.extend(batch.iter().filter_map(|paper| difference(paper, read.get(&paper.id))));
+            changed.extend(
+                batch
+                    .iter()
+                    .filter_map(|paper| difference(paper, read.get(&paper.id), fields)),
+            );
         }
         for one in changed.iter().take(20) {
             println!("{one}");
         }
         let (name, count) = (format.name(), changed.len());
         println!("{name}: {count} of {} papers come back changed", papers.len());
-        assert!(
-            count * 10_000 <= most_changed * papers.len(),
-            "{name}: {count} papers come back changed"
-        );
+        assert!(count <= most_changed, "{name}: {count} papers come back changed");
     }
 }
 
 /// The first thing that differs.
-fn difference(paper: &Paper, read: Option<&Kept>) -> Option<String> {
+fn difference(paper: &Paper, read: Option<&Kept>, fields: &[&str]) -> Option<String> {
     let Some(read) = read else {
         return Some(format!("{} does not come back", paper.id));
     };
     let wanted = kept(paper);
-    let (name, wanted) = wanted.iter().find(|(name, value)| read.get(*name) != Some(value))?;
+    let differs = |name: &&&str| read.get(**name) != wanted.get(**name);
+    let name = *fields.iter().find(differs)?;
+    let wanted = &wanted[name];
     Some(format!("{} {name}\n    {wanted}\n    {}", paper.id, read[name]))
 }
 
