@@ -4,8 +4,10 @@ use std::ops::Range;
 
 /// Longest formula, in bytes; what is longer is no formula.
 pub const LONGEST_FORMULA: usize = 600;
-/// Words of a sentence without a sign of mathematics, such as two amounts have between them.
+/// Most words without a sign of mathematics.
 const MOST_WORDS: usize = 3;
+/// Most words of three letters and more, whatever signs are between them.
+const MOST_LONG_WORDS: usize = 4;
 
 /// A formula in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +114,7 @@ fn is_prose(tex: &str, follows: Option<char>) -> bool {
     begins && (!ends || !has_sign && words.clone().any(|word| long(&word)))
         || is_amount && (ends || is_followed || words.clone().skip(1).any(|word| long(&word)))
         || is_followed && ends
+        || words.clone().filter(long).count() > MOST_LONG_WORDS
         || !has_sign && words.count() > MOST_WORDS
 }
 
@@ -152,6 +155,7 @@ mod tests {
             "a lone $ sign, $x",
             "costs $ 5 or $ 6",
             "$3 million for $x",
+            "a$, which is a large, multi-sector, and multi-task set,$",
         ] {
             holds(money, &[]);
         }

@@ -48,7 +48,7 @@ pub fn excerpt(text: &str) -> String {
     }
     match sentence.filter(|end| *end >= ENOUGH / 2) {
         Some(end) => text.get(..end).unwrap_or_default().to_owned(),
-        None => format!("{} …", text.get(..word).unwrap_or_default()),
+        None => format!("{} …", text.get(..word).unwrap_or_default().trim_end()),
     }
 }
 

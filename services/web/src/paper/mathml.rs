@@ -66,10 +66,9 @@ pub fn mathml(tex: &str, text: &str) -> Option<String> {
     // Negative space only typesets, and would be a style.
     let tex = tex.replace("\\!", "");
     let converter = CONVERTER.as_ref()?;
-    let converted = converter.convert_with_local_state(&tex, MathDisplay::Inline).ok()?;
-    let inner = converted.mathml.strip_prefix("<math>")?;
-    let is_plain = is_harmless(&converted.mathml);
-    is_plain.then(|| format!("<math alttext=\"{}\">{inner}", escape(text)))
+    let written = converter.convert_with_local_state(&tex, MathDisplay::Inline).ok()?;
+    let inner = written.mathml.strip_prefix("<math>")?;
+    is_harmless(&written.mathml).then(|| format!("<math alttext=\"{}\">{inner}", escape(text)))
 }
 
 fn is_hidden(c: char) -> bool {

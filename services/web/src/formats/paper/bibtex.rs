@@ -217,7 +217,7 @@ mod tests {
             ("``two'' 1--2 --- run --help", "``two'' 1--2 --- run -{}-help"),
             ("the $\\{x$ of $5%$ and \\(y\\)", "the $\\lbrace x$ of $5\\%$ and $y$"),
             ("{BERT} and \\emph{more} by \\ours", "BERT and more by ours"),
-            ("$\\input{x}$", "inputx"),
+            ("$\\input{x}$", "input x"),
         ] {
             assert_eq!(escaped(text), expected, "{text}");
         }

@@ -16,19 +16,23 @@ use super::*;
 
 /// How many papers are tried.
 const PAPERS: usize = 10_000;
-/// Every format that is exported and can be read again: which parser reads it, and how many papers in ten thousand may come
-/// back changed, because the parser does not know all that is written.
-const FORMATS: [(PaperFormat, PageFormat, usize); 1] = [(PaperFormat::Bibtex, PageFormat::Bibtex, MOST_CHANGED)];
-const MOST_CHANGED: usize = 200;
+/// Every format that is exported and can be read again: its parser, what that reads of it, and how many of the papers may
+/// come back changed, because the parser does not know all that is written.
+const FORMATS: [(PaperFormat, PageFormat, &[&str], usize); 1] = [(
+    PaperFormat::Bibtex,
+    PageFormat::Bibtex,
+    &["id", "title", "abstract", "authors", "link"],
+    20,
+)];
 
-/// What of a paper every format keeps. Texts are compared as people read them, and dates by the month.
+/// What of a paper every format keeps. Texts need only read the same, and dates name the same month.
 type Kept = BTreeMap<&'static str, String>;
 
 #[test]
 fn papers_come_back_as_they_were_exported() {
     let Some(path) = arxiv_daily() else { return };
     let papers = papers(&path);
-    for (format, parser, most_changed) in FORMATS {
+    for (format, parser, fields, most_changed) in FORMATS {
         let mut changed = Vec::new();
         for batch in papers.chunks(500) {
             let text: String = batch
@@ -45,27 +49,33 @@ fn papers_come_back_as_they_were_exported() {
             })
             .expect("a file that can be read");
             let read: BTreeMap<String, Kept> = read.into_iter().map(|kept| (kept["id"].clone(), kept)).collect();
-            changed.extend(batch.iter().filter_map(|paper| difference(paper, read.get(&paper.id))));
+            changed.extend(
+                batch
+                    .iter()
+                    .filter_map(|paper| difference(paper, read.get(&paper.id), fields)),
+            );
         }
         for one in changed.iter().take(20) {
             println!("{one}");
         }
         let (name, count) = (format.name(), changed.len());
         println!("{name}: {count} of {} papers come back changed", papers.len());
-        assert!(
-            count * 10_000 <= most_changed * papers.len(),
-            "{name}: {count} papers come back changed"
-        );
+        assert!(count <= most_changed, "{name}: {count} papers come back changed");
     }
 }
 
 /// The first thing that differs.
-fn difference(paper: &Paper, read: Option<&Kept>) -> Option<String> {
+fn difference(paper: &Paper, read: Option<&Kept>, fields: &[&str]) -> Option<String> {
     let Some(read) = read else {
         return Some(format!("{} does not come back", paper.id));
     };
     let wanted = kept(paper);
-    let (name, wanted) = wanted.iter().find(|(name, value)| read.get(*name) != Some(value))?;
+    let differs = |name: &&&str| {
+        let (wanted, read) = (&wanted[**name], &read[**name]);
+        wanted != read && readable_line(wanted) != readable_line(read)
+    };
+    let name = *fields.iter().find(differs)?;
+    let wanted = &wanted[name];
     Some(format!("{} {name}\n    {wanted}\n    {}", paper.id, read[name]))
 }
 
@@ -73,8 +83,8 @@ fn kept(paper: &Paper) -> Kept {
     let authors: Vec<&str> = paper.authors.iter().map(|author| author.name.as_str()).collect();
     Kept::from([
         ("id", paper.id.clone()),
-        ("title", readable_line(&paper.title)),
-        ("abstract", readable_line(&paper.r#abstract)),
+        ("title", paper.title.clone()),
+        ("abstract", paper.r#abstract.clone()),
         ("authors", authors.join("; ")),
         (
             "month",
@@ -95,8 +105,8 @@ fn kept_of_record(record: &SourceRecord) -> Kept {
     let month = submission.published.map(|time| time.strftime("%Y-%m").to_string());
     Kept::from([
         ("id", id),
-        ("title", readable_line(&submission.title)),
-        ("abstract", readable_line(&submission.abstract_text)),
+        ("title", submission.title.clone()),
+        ("abstract", submission.abstract_text.clone()),
         (
             "authors",
             submission
