@@ -207,7 +207,10 @@ impl Window {
         let trending = |entry: &Arc<WindowEntry>| self.trending.get(&entry.paper.id).copied().unwrap_or(0.0);
         let dimension = papers.first().map_or(0, |first| first.vectors.dense.dimension());
         let keys = papers.iter().map(|entry| PaperKey::of(&entry.paper.id));
-        let unread = papers.iter().enumerate().filter(|(_, entry)| entry.vectors.dense.is_zero());
+        let unread = papers
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.vectors.dense.is_zero());
         let made = Arc::new(WindowSnapshot {
             places: keys.zip(0..).collect(),
             panel: Panel::new(dimension, papers.iter().map(|entry| &entry.vectors.dense))?,

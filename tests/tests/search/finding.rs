@@ -170,13 +170,21 @@ async fn the_newest_are_those_that_fit() {
         page_size: 100,
         ..ask("hedgehogs")
     };
-    let expected = ["robots-garden", "hedgehog-drone", "hedgehog-roads", "hedgehog-sleep", "hedgehog-night"];
+    let expected = [
+        "robots-garden",
+        "hedgehog-drone",
+        "hedgehog-roads",
+        "hedgehog-sleep",
+        "hedgehog-night",
+    ];
     assert_eq!(names(&library.search(newest.clone()).await), expected);
     let nothing = SearchPapersRequest {
         query: "monetary policy and inflation".to_owned(),
         ..newest
     };
     assert_eq!(names(&library.search(nothing).await), [""; 0]);
+    let like = library.found(ask("like:seed:paxos")).await;
+    assert_eq!(like, ["sleepy", "election"], "papers alike, and no others");
 }
 
 #[tokio::test]
@@ -192,7 +200,11 @@ async fn words_that_the_model_cannot_read_are_searched_alone() {
         ..ask("hedgehog")
     };
     let answer = library.search(by_words).await;
-    assert_eq!((answer.results.len(), answer.total_size), (5, 5), "those that hold the word");
+    assert_eq!(
+        (answer.results.len(), answer.total_size),
+        (5, 5),
+        "those that hold the word"
+    );
 }
 
 /// Days since the epoch.

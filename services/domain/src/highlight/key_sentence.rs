@@ -21,7 +21,17 @@ const OWN_WORK: f32 = 1.4;
 const POSITION: f32 = 0.2;
 /// Words by which authors speak of their work.
 const CUES: [&str; 12] = [
-    "we", "our", "propose", "proposes", "present", "presents", "introduce", "introduces", "show", "shows", "demonstrate",
+    "we",
+    "our",
+    "propose",
+    "proposes",
+    "present",
+    "presents",
+    "introduce",
+    "introduces",
+    "show",
+    "shows",
+    "demonstrate",
     "paper",
 ];
 

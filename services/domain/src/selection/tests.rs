@@ -194,12 +194,19 @@ fn what_matches_by_words_stands_among_the_rest() {
         preferences: &preferences,
         seen: None,
     };
-    let place = |number: usize| pool.candidates().iter().position(|one| self::number(one.paper) == number);
+    let place = |number: usize| {
+        pool.candidates()
+            .iter()
+            .position(|one| self::number(one.paper) == number)
+    };
     let paper = u32::try_from(place(2).expect("a paper")).expect("few papers");
     let selected = |by_words: &[Vec<Match>], k| {
         let choices = select_alone(&pool, &panel, reader, &vector, by_words, k, &mut Workspace::default());
         let choices = choices.expect("one dimension");
-        choices.iter().map(|one| number(pool.candidates()[one.paper].paper)).collect::<Vec<_>>()
+        choices
+            .iter()
+            .map(|one| number(pool.candidates()[one.paper].paper))
+            .collect::<Vec<_>>()
     };
     let by_words = [vec![Match { paper, score: 0.8 }]];
     for k in 1..=3 {

@@ -197,7 +197,9 @@ impl<'a> MatchRequest<'a> {
     /// The matches by words of each interest.
     fn by_words(&self, window: &WindowSnapshot) -> Vec<Vec<Match>> {
         let interests = self.reader.preferences.interests.iter().zip(self.reader.vectors);
-        interests.map(|(interest, vector)| window.by_words(interest, vector)).collect()
+        interests
+            .map(|(interest, vector)| window.by_words(interest, vector))
+            .collect()
     }
 
     fn reader(&self) -> selection::ReaderProfile<'_> {

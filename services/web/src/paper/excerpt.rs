@@ -73,9 +73,15 @@ mod tests {
 
     #[test]
     fn a_summary_is_the_sentence_that_says_most() {
-        assert_eq!(summary("Owls", "Birds fly. We count owls."), "Birds fly. We count owls.");
+        assert_eq!(
+            summary("Owls", "Birds fly. We count owls."),
+            "Birds fly. We count owls."
+        );
         let background = "It has long been known that many birds fly and that some do not. ".repeat(3);
-        let said = summary("Counting owls", &format!("{background}We show that counting owls is easy."));
+        let said = summary(
+            "Counting owls",
+            &format!("{background}We show that counting owls is easy."),
+        );
         assert_eq!(said, "We show that counting owls is easy.");
     }
 

@@ -139,14 +139,20 @@ fn what_the_encoder_cannot_read_goes_by_words_and_says_so() {
             seen: &SeenPapers::default(),
             unwanted: &[],
         };
-        let chosen = choose(&window, MATCH_FLOOR, &[reader]).expect("one dimension").remove(0)?;
+        let chosen = choose(&window, MATCH_FLOOR, &[reader])
+            .expect("one dimension")
+            .remove(0)?;
         let one = |paper: &DigestPaper| (paper.paper.id.to_string(), paper.reason.clone());
         Ok(chosen.iter().map(one).collect::<Vec<_>>())
     };
     let reason = "because you follow “采购审批” (by its words alone: the model does not read them)".to_owned();
     let chinese = || vec![("x:1".to_owned(), reason.clone())];
     assert_eq!(papers("采购审批", unreadable()), Ok(chinese()));
-    assert_eq!(papers("采购审批", vector("dogs")), Ok(chinese()), "the paper cannot be read");
+    assert_eq!(
+        papers("采购审批", vector("dogs")),
+        Ok(chinese()),
+        "the paper cannot be read"
+    );
     assert_eq!(papers("🔥", unreadable()), Err(EmptyReason::NothingMatched));
     let cats = papers("cats", vector("cats")).expect("papers");
     assert_eq!(cats.len(), 1, "{cats:?}");
