@@ -17,8 +17,6 @@ const DOUBLE: usize = 2;
 const BEGINNINGS: [char; 2] = ['▁', 'Ġ'];
 /// Mark for a piece inside a word, of WordPiece vocabularies.
 const CONTINUATION: &str = "##";
-/// Pieces that are looked at to see how words are marked.
-const SAMPLE: usize = 4_096;
 
 /// The pieces of a vocabulary, by id.
 pub(crate) struct Vocabulary(Vec<Piece>);
@@ -48,7 +46,7 @@ impl Vocabulary {
     pub(crate) fn of(tokenizer: &Tokenizer) -> Self {
         let mut pieces = Vec::new();
         let vocabulary = tokenizer.get_vocab(true);
-        let mark = WordMark::of(vocabulary.keys());
+        let mark = WordMark::of(&vocabulary.keys().map(String::as_str).collect::<Vec<_>>());
         for (piece, id) in &vocabulary {
             let at = *id as usize;
             pieces.resize(pieces.len().max(at + 1), Piece::default());
@@ -97,19 +95,27 @@ fn letters(piece: &str) -> usize {
 }
 
 impl WordMark {
-    fn of<'a>(pieces: impl Iterator<Item = &'a String> + Clone) -> Self {
-        let sample = || pieces.clone().take(SAMPLE);
-        if sample().any(|piece| piece.len() > CONTINUATION.len() && piece.starts_with(CONTINUATION)) {
-            return Self::Continuation;
+    /// The mark that most pieces have.
+    fn of(pieces: &[&str]) -> Self {
+        let marked = |mark: &Self| pieces.iter().filter(|piece| mark.marks(piece)).count();
+        let known = BEGINNINGS.map(Self::Beginning).into_iter().chain([Self::Continuation]);
+        let most = known.map(|mark| (marked(&mark), mark)).max_by_key(|(count, _)| *count);
+        most.filter(|(count, _)| *count > 0)
+            .map_or(Self::None, |(_, mark)| mark)
+    }
+
+    fn marks(self, piece: &str) -> bool {
+        match self {
+            Self::Continuation => piece.starts_with(CONTINUATION),
+            Self::Beginning(mark) => piece.starts_with(mark),
+            Self::None => false,
         }
-        let marked = |mark: &char| sample().any(|piece| piece.starts_with(*mark));
-        BEGINNINGS.into_iter().find(marked).map_or(Self::None, Self::Beginning)
     }
 
     fn continues(self, piece: &str) -> bool {
         match self {
-            Self::Continuation => piece.starts_with(CONTINUATION),
-            Self::Beginning(mark) => !piece.starts_with(mark),
+            Self::Continuation => self.marks(piece),
+            Self::Beginning(_) => !self.marks(piece),
             Self::None => false,
         }
     }
@@ -178,15 +184,7 @@ mod tests {
 
     #[test]
     fn other_marks_of_words_are_known() {
-        let of = |pieces: &[&str]| {
-            WordMark::of(
-                pieces
-                    .iter()
-                    .map(|piece| (*piece).to_owned())
-                    .collect::<Vec<_>>()
-                    .iter(),
-            )
-        };
+        let of = WordMark::of;
         assert!(of(&["▁the", "s"]).continues("s") && !of(&["▁the", "s"]).continues("▁the"));
         assert!(of(&["Ġthe", "s"]).continues("s"));
         assert!(!of(&["the", "s"]).continues("s"));

@@ -8,7 +8,7 @@ pub mod embedded;
 pub mod qdrant;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

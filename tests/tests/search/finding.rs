@@ -183,6 +183,8 @@ async fn the_newest_are_those_that_fit() {
         ..newest
     };
     assert_eq!(names(&library.search(nothing).await), [""; 0]);
+    let like = library.found(ask("like:seed:paxos")).await;
+    assert_eq!(like, ["sleepy", "election"], "papers alike, and no others");
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Matches interests with papers by words: for those that the encoder cannot read, whose vectors are zero.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::Match;
@@ -50,16 +49,12 @@ impl WordIndex {
         };
         let mut matches: Vec<Match> = scores.into_iter().map(one).collect();
         matches.retain(|one| f64::from(one.score) >= WORDS_SHARE);
-        matches.sort_by(order);
+        matches.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.paper.cmp(&b.paper)));
         for one in &mut matches {
             one.score = one.score.min(1.0);
         }
         matches
     }
-}
-
-fn order(a: &Match, b: &Match) -> Ordering {
-    b.score.total_cmp(&a.score).then(a.paper.cmp(&b.paper))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::store::{Filter, LegKey, LegName, LegQuery, StoreError};
 /// Papers that the cosine is measured on.
 const SAMPLE: usize = 512;
 /// How long a measurement counts, and how long one on fewer papers than that.
-const COUNTS_FOR: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(10)];
+const COUNTS_FOR: [Duration; 2] = [Duration::from_mins(10), Duration::from_secs(10)];
 /// Terms of a query up to which its words are weighed; longer ones are pages of text, which have a meaning.
 const MOST_TERMS: usize = 64;
 
@@ -142,4 +142,99 @@ async fn own_score(index: &OpenCollection, paper: &PaperId, words: Option<&Spars
     let legs = [(key, LegQuery::Sparse(words.clone()))].into();
     let hits = ask(index, legs, within, 1).await?.remove(&key).unwrap_or_default();
     Ok(hits.first().map_or(f64::INFINITY, |hit| hit.score))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::CallerConfig;
+    use domain::fusion::{FusedPaper, ScorePart};
+    use domain::ranking::SetExpression;
+    use domain::relevance::fits;
+
+    use super::*;
+    use crate::search::operands::OperandHits;
+    use crate::store::conformance::embedded::place;
+    use crate::store::conformance::fixtures::{TestCollection, id};
+
+    const COMMON: u32 = 1;
+    const RARE: u32 = 2;
+    const UNKNOWN: u32 = 3;
+
+    fn operand(paper: Option<PaperId>, terms: &[(u32, f32)]) -> Operand {
+        let (indices, weights) = terms.iter().copied().unzip();
+        Operand {
+            number: 0,
+            paper,
+            dense: None,
+            sparse: (!terms.is_empty()).then(|| SparseVector::new(indices, weights).expect("a vector")),
+            selects: true,
+            hits: OperandHits::default(),
+            centre: None,
+        }
+    }
+
+    /// The floors of an operand, while no encoder answers.
+    async fn floor(it: &TestCollection, operand: Operand) -> OperandFloor {
+        let channel = common::grpc::connect("http://127.0.0.1:1", &CallerConfig::default()).expect("a channel");
+        let encoders = Encoders::new(channel, Clock::system(), Duration::from_secs(1));
+        let index = OpenCollection {
+            store: std::sync::Arc::clone(&it.store),
+            encoder: it.encoder.clone(),
+            dimension: 2,
+        };
+        let floors = RelevanceFloors::new(Clock::system());
+        floors.of(&encoders, &index, &[operand]).await.expect("floors")[0]
+    }
+
+    /// The papers that fit by words, of those that have one.
+    async fn fitting(it: &TestCollection, operand: Operand) -> Vec<String> {
+        let words = operand.sparse.clone().expect("words");
+        let query: Vec<(u32, f32)> = words.iter().collect();
+        let floor = floor(it, operand).await;
+        let (_, hits) = it.find([1.0, 0.0], &query, Filter::default()).await;
+        let mut names = Vec::new();
+        for hit in hits {
+            let part = ScorePart {
+                leg: "sparse",
+                value: 0.0,
+                rank: 1,
+                raw: hit.score,
+                operand: 0,
+            };
+            let paper = FusedPaper {
+                id: hit.id,
+                score: 0.0,
+                parts: vec![part],
+            };
+            if fits(&SetExpression::Operand(0), &paper, &[floor]) {
+                names.push(paper.id.to_string());
+            }
+        }
+        names
+    }
+
+    #[tokio::test]
+    async fn rare_words_fit_and_common_ones_alone_do_not() {
+        let (place, _folder) = place();
+        let it = place.subject().await;
+        let common = (0..40).map(|number| it.paper(&format!("common{number}"), 1, [1.0, 0.0], &[(COMMON, 1.0)]));
+        it.write(common.collect()).await;
+        it.write(vec![it.paper("rare", 1, [0.0, 1.0], &[(RARE, 1.0)])]).await;
+        let words = |terms: &[u32]| operand(None, &terms.iter().map(|term| (*term, 1.0)).collect::<Vec<_>>());
+        assert_eq!(fitting(&it, words(&[COMMON, RARE])).await, ["x:rare"]);
+        assert_eq!(
+            fitting(&it, words(&[COMMON, UNKNOWN])).await,
+            [""; 0],
+            "what nobody has is rare"
+        );
+        assert_eq!(fitting(&it, words(&[COMMON])).await.len(), 40);
+        let alike = operand(Some(id("rare")), &[(COMMON, 0.5), (RARE, 3.0)]);
+        assert_eq!(
+            fitting(&it, alike).await,
+            ["x:rare"],
+            "only the paper itself has its words"
+        );
+        let meaning = floor(&it, operand(None, &[])).await;
+        assert!(meaning.words.is_infinite() && (meaning.cosine - f64::from(MATCH_FLOOR)).abs() < 1e-9);
+    }
 }

@@ -105,6 +105,7 @@ impl SearchPlan {
             let description = format!("is {diversity}; with the orders NEWEST and TRENDING only 0 is allowed");
             return Err(status::invalid("diversity", description));
         }
+        let only_fitting = order == SearchOrder::Newest || expression.as_ref().is_some_and(is_likeness);
         Ok(Self {
             expression,
             named: named.filter(|_| request.expression.is_none()),
@@ -112,7 +113,7 @@ impl SearchPlan {
             scope,
             mode: mode(request.mode)?,
             order,
-            only_fitting: order == SearchOrder::Newest,
+            only_fitting,
             recency: request.recency.as_ref().map(|one| recency(one, now)).transpose()?,
             diversity,
             origin,
@@ -159,6 +160,15 @@ impl SearchPlan {
                 papers,
             },
         })
+    }
+}
+
+/// Whether a query asks for papers alike and nothing else.
+fn is_likeness(expression: &QueryExpression) -> bool {
+    match expression {
+        QueryExpression::Like(_) => true,
+        QueryExpression::Any(members) => members.iter().all(is_likeness),
+        QueryExpression::Words(_) | QueryExpression::All(_) | QueryExpression::Not(_) => false,
     }
 }
 

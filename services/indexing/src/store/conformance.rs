@@ -5,9 +5,9 @@
 
 mod collections;
 mod copying;
-mod embedded;
+pub(crate) mod embedded;
 mod filtering;
-mod fixtures;
+pub(crate) mod fixtures;
 mod listing;
 mod model;
 mod qdrant;
