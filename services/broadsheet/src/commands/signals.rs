@@ -13,7 +13,6 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::error::CommandError;
-use crate::json_lines::open;
 use crate::output::RefusedLines;
 use crate::{ConnectArgs, client, json_lines, output};
 

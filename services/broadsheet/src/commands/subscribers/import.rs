@@ -12,7 +12,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{SubscriptionsClient, webhook};
 use crate::csv_lines::CsvColumns;
 use crate::error::CommandError;
-use crate::json_lines::open;
 use crate::output::RefusedLines;
 use crate::{json_lines, output};
 
