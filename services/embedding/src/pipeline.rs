@@ -141,6 +141,7 @@ mod tests {
                 title: title.to_owned(),
                 published_time: time,
                 accepted_time: time,
+                revised_time: time,
                 revision: 2,
                 ..Default::default()
             }),

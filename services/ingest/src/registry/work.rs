@@ -316,7 +316,7 @@ mod tests {
         for (known, unknown) in [
             ("\"provider\":\"arxiv\"", "\"provider\":\"gazette\""),
             ("\"kind\":\"pdf\"", "\"kind\":\"film\""),
-            ("[\"doi:10.1145/1\"]", "[\"isbn:10\"]"),
+            ("[\"doi:10.1145/1\"]", "[\"handle:10\"]"),
         ] {
             let strange = text.replace(known, unknown);
             assert_ne!(strange, text, "{known}");

@@ -83,7 +83,8 @@ mod tests {
             summary("Owls", "Birds fly. We count owls."),
             "Birds fly. We count owls."
         );
-        let background = "It has long been known that many birds fly and that some do not. ".repeat(3);
+        let background = "It has long been known that some birds fly at night. Farmers everywhere could tell as much, \
+                          though nobody wrote it down. Darkness hides whatever moves above fields and meadows. ";
         let said = summary(
             "Counting owls",
             &format!("{background}We show that counting owls is easy."),

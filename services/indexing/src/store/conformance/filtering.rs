@@ -274,6 +274,7 @@ async fn facets_hold(it: &TestCollection) {
                 ("José Núñez", 1),
                 ("Lovelace", 1),
                 ("Nobody Else", 1),
+                ("Omar Al-Fadil", 1),
             ],
         ),
         (

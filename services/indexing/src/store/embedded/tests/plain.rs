@@ -213,6 +213,7 @@ fn passes(filter: &Filter, one: &IndexedPaper) -> bool {
             .has_code
             .is_none_or(|code| paper.link(LinkKind::Code).is_some() == code)
         && filter.terms.iter().all(has)
+        && (filter.any_terms.is_empty() || filter.any_terms.iter().any(has))
         && !filter.without_terms.iter().any(has)
         && filter.within.as_ref().is_none_or(|within| within.contains(&paper.id))
         && !filter.without.contains(&paper.id)
