@@ -68,7 +68,7 @@ pub const CASES: &[(&str, Check)] = &[
     ("27_accents_are_letters", |stage| {
         let paper = stage.known("arxiv:2611.00007");
         assert_eq!(paper.authors, ["Kurt Gödel", "Pál Erdős", "Jan Łukasiewicz"]);
-        assert_eq!(stage.found("author:godel")[0], paper.id.as_str());
+        assert!(stage.found("author:godel").iter().any(|id| id == paper.id.as_str()));
         for format in ["bibtex", "ris", "csl"] {
             let export = stage.page(&format!("/papers/arxiv:2611.00007?format={format}"));
             assert!(

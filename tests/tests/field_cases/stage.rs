@@ -89,13 +89,14 @@ impl Stage {
 
     /// A paper by its id; `None` where there is none.
     pub fn paper(&self, id: &str) -> Option<Paper> {
-        let channel = channel(&self.platform.endpoint("grpc"), None).unwrap();
         let request = GetPaperRequest {
             paper_id: id.to_owned(),
         };
-        let answer = self
-            .runtime
-            .block_on(async { SearchServiceClient::new(channel).get_paper(request).await });
+        let endpoint = self.platform.endpoint("grpc");
+        let answer = self.runtime.block_on(async {
+            let channel = channel(&endpoint, None).unwrap();
+            SearchServiceClient::new(channel).get_paper(request).await
+        });
         let paper = answer.ok()?.into_inner().paper?;
         Some(Paper::try_from(paper).unwrap())
     }

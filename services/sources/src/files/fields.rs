@@ -98,8 +98,13 @@ pub fn draft(record: &Loose<'_>, mapping: &BTreeMap<String, String>, unread: &mu
         draft.link(kind, &values.words(meaning, unread));
     }
     let snapshot = values.get(Meaning::ParsedAuthors).is_some() || values.get(Meaning::Versions).is_some();
-    if snapshot && draft.links.is_empty() {
-        metadata::links(&mut draft);
+    if snapshot {
+        let id = std::mem::take(&mut draft.native_id);
+        draft.identify(Scheme::Arxiv, &id);
+        draft.native_id = id;
+        if draft.links.is_empty() {
+            metadata::links(&mut draft);
+        }
     }
     draft
 }
