@@ -1,5 +1,6 @@
 //! One platform that has taken all the inputs, and how the cases look at it.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -176,9 +177,8 @@ fn sources(folder: &Path, inputs: &Path) -> String {
                     [http.default_host]\ninterval_milliseconds = 0\n"
         .to_owned();
     let mut add = |name: &str, lines: &str| {
-        text.push_str(&format!(
-            "[sources.{name}]\ninterval = \"24h\"\nbegin = \"2025-01-01\"\n{lines}\n"
-        ));
+        let begin = "interval = \"24h\"\nbegin = \"2025-01-01\"";
+        writeln!(text, "[sources.{name}]\n{begin}\n{lines}").unwrap();
     };
     for (name, path) in [
         ("harbour", "14-feed-declares-1251-holds-utf8/lie1251.xml"),

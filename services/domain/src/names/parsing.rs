@@ -171,11 +171,11 @@ fn inverted(given: &str, family: &str, suffix: &str, spell: Spelling<'_>) -> Aut
 }
 
 fn person(given: &[&str], family: &[&str], suffix: &str, spell: Spelling<'_>) -> AuthorName {
-    let spelt = |words: &[&str]| {
+    let printed = |words: &[&str]| {
         let words = words.iter().map(|word| spell(braced(word).unwrap_or(word)));
         words.collect::<Vec<_>>().join(" ")
     };
-    AuthorName::new(&spelt(given), &spelt(family), &spelt(&[suffix]))
+    AuthorName::new(&printed(given), &printed(family), &printed(&[suffix]))
 }
 
 /// The words of a part; what is in braces is one.

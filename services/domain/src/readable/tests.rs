@@ -145,7 +145,8 @@ fn spans_of_the_source_cut_its_parts() {
         .map(|(piece, _)| piece.to_owned())
         .collect();
     assert_eq!(marked, ["sparse", "k", "-NN", "—"]);
-    assert_eq!(parts("Bäume")[0].cut(&[90..99, 1..0, 2..3]), [("Bäume", false)]);
+    let backwards = std::ops::Range { start: 1, end: 0 };
+    assert_eq!(parts("Bäume")[0].cut(&[90..99, backwards, 2..3]), [("Bäume", false)]);
 }
 
 #[test]
@@ -196,7 +197,7 @@ proptest! {
     #[test]
     fn no_word_is_lost(words in proptest::collection::vec("[a-z]{3,9}", 1..8), seams in proptest::collection::vec(r"( |\{|\}|\\textbf\{|--|~| \$|\\\$|\\emph| \\|\\&|\{,| \^\{)", 8)) {
         let text: String = words.iter().zip(&seams).flat_map(|(word, seam)| [word.as_str(), seam]).collect();
-        let read: String = readable(&text).chars().filter(|c| c.is_ascii_lowercase()).collect();
+        let read: String = readable(&text).chars().filter(char::is_ascii_lowercase).collect();
         let known = ["textbf", "emph"];
         if !known.iter().any(|name| words.iter().any(|word| word.starts_with(name))) {
             for word in words.iter().filter(|word| crate::readable::symbols::symbol(word).is_none()) {

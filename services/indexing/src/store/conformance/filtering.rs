@@ -109,8 +109,7 @@ fn papers(it: &TestCollection) -> Vec<IndexedPaper> {
     ];
     let made = rows.map(|(name, categories, source, authors, language, published, terms)| {
         let mut one = it.paper(name, 1, [1.0, 0.0], terms);
-        let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        one.paper.categories = strings(categories);
+        one.paper.categories = texts(categories);
         one.paper.authors = domain::names::each(authors);
         one.paper.source = source.into();
         one.paper.language = language.into();

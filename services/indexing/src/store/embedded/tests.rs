@@ -85,7 +85,8 @@ fn paper(number: u64, revision: u64, seed: u64) -> IndexedPaper {
             abstract_text: "Text.".into(),
             authors,
             categories,
-            published: (seed % 17 > 0).then(|| Timestamp::from_second((day - 300) * 86_400).expect("a time")),
+            published: (!seed.is_multiple_of(17))
+                .then(|| Timestamp::from_second((day - 300) * 86_400).expect("a time")),
             updated: None,
             links: if seed.is_multiple_of(3) { vec![code] } else { Vec::new() },
             source: pick(&["arxiv", "feed"], seed / 11),

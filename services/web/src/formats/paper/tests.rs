@@ -161,7 +161,7 @@ fn exported_names_are_read_as_they_were() {
         let row: Vec<&str> = row.split('\t').collect();
         let name = AuthorName::parse(row[0]);
         let read = domain::names::bibtex_list(row[7], &|part| part.to_owned());
-        assert_eq!(read, [name.clone()], "{}", row[7]);
+        assert_eq!(read, std::slice::from_ref(&name), "{}", row[7]);
         // In RIS nothing tells a note in parentheses from a name.
         if !row[8].contains('(') {
             assert_eq!(AuthorName::parse(row[8]), name, "{}", row[8]);
