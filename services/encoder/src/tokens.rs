@@ -10,13 +10,10 @@ use tokenizers::{PostProcessor as _, Tokenizer, TruncationDirection};
 use crate::error::{LoadError, TokenizeError};
 use crate::files::{corrupt, read};
 use crate::layout::Prefixes;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{UNKNOWN, Vocabulary};
 
 /// Bytes of text considered per token that the model reads, so that a huge text costs no more than a long one.
 const MAX_BYTES_PER_TOKEN: usize = 64;
-
-/// The token for what the vocabulary does not have.
-pub(crate) const UNKNOWN: &str = "[UNK]";
 
 /// The kind of a text; some models put a different prefix before each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

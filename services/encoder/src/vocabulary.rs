@@ -6,7 +6,8 @@
 
 use tokenizers::Tokenizer;
 
-use crate::tokens::UNKNOWN;
+/// The token for what the vocabulary does not have.
+pub(crate) const UNKNOWN: &str = "[UNK]";
 
 /// A word was read if its pieces have this many letters on average.
 const LETTERS_PER_PIECE: (usize, usize) = (3, 2);

@@ -257,8 +257,8 @@ fn on_a_site(address: &str, depth: usize) -> Option<(Scheme, String)> {
     // The platform that most publishers use has the DOI under `/doi/`; resolvers of publishers are called `doi.`.
     let lower = path.to_ascii_lowercase();
     let is_resolver = host.starts_with("doi.") && lower.starts_with("10.");
-    let is_landing = lower.starts_with("doi/") || lower.contains("/doi/") || lower.starts_with("doilanding");
-    (is_resolver || is_landing).then(|| doi_of_page(host, path, query))?
+    let is_page = lower.starts_with("doi/") || lower.contains("/doi/") || lower.starts_with("doilanding");
+    (is_resolver || is_page).then(|| doi_of_page(host, path, query))?
 }
 
 /// What a path has behind its beginning.

@@ -11,6 +11,9 @@ use super::{MAX_DEPTH, readable_within};
 
 /// Space that is only wanted once; it is a plain one in the result.
 const THIN: char = '\u{2009}';
+/// What holds a group together.
+const OPENING: char = '{';
+const CLOSING: char = '}';
 
 /// A formula, given without its dollars, as a line. `depth` is that of the text it stands in.
 pub fn formula_line(tex: &str, depth: usize) -> String {
@@ -134,15 +137,15 @@ impl FormulaReader<'_> {
     fn raw(&mut self) -> String {
         self.skip_spaces();
         let mut raw = String::new();
-        if self.rest.next_if_eq(&'{').is_none() {
+        if self.rest.next_if_eq(&OPENING).is_none() {
             raw.extend(self.rest.next_if(|c| c.is_alphanumeric()));
             return raw;
         }
         let mut open = 1;
         for c in self.rest.by_ref() {
             match c {
-                '{' => open += 1,
-                '}' => open -= 1,
+                OPENING => open += 1,
+                CLOSING => open -= 1,
                 _ => {}
             }
             if open == 0 {

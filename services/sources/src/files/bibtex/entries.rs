@@ -10,6 +10,9 @@ use memchr::{memchr, memchr3};
 use crate::error::SourceError;
 use crate::record::QuarantinedRecord;
 
+/// The braces around most entries and values.
+const OPENING: u8 = b'{';
+const CLOSING: u8 = b'}';
 /// The most bytes of one entry.
 pub const MAX_ENTRY_BYTES: usize = 1 << 20;
 /// How much must be known to tell whether an entry begins.
@@ -79,7 +82,7 @@ impl<R: BufRead> BibtexEntries<R> {
         let byte = self.before + self.start as u64;
         self.excerpt.clear();
         let extent = match self.buffer[self.at + opening] {
-            b'{' => self.read_braces(opening)?,
+            OPENING => self.read_braces(opening)?,
             _ => self.read_parentheses(opening)?,
         };
         let text = match extent {
@@ -115,15 +118,15 @@ impl<R: BufRead> BibtexEntries<R> {
         self.at += opening + 1;
         let mut depth = 1_u64;
         while self.available()? {
-            let Some(found) = memchr3(b'{', b'}', b'\n', &self.buffer[self.at..]) else {
+            let Some(found) = memchr3(OPENING, CLOSING, b'\n', &self.buffer[self.at..]) else {
                 self.at = self.buffer.len();
                 continue;
             };
             self.at += found + 1;
             let byte = self.buffer[self.at - 1];
             match byte {
-                b'{' => depth += 1,
-                b'}' => depth -= 1,
+                OPENING => depth += 1,
+                CLOSING => depth -= 1,
                 _ if self.begins_entry()? => return Ok(self.extent(EntryExtent::Open)),
                 _ => {}
             }
@@ -142,8 +145,8 @@ impl<R: BufRead> BibtexEntries<R> {
             self.at += 1;
             let byte = self.buffer[self.at - 1];
             match byte {
-                b'{' => depth += 1,
-                b'}' => depth = depth.saturating_sub(1),
+                OPENING => depth += 1,
+                CLOSING => depth = depth.saturating_sub(1),
                 b'"' if depth == 0 => quoted = !quoted,
                 b')' if depth == 0 && !quoted => return Ok(self.extent(EntryExtent::Whole)),
                 b'\n' if self.begins_entry()? => return Ok(self.extent(EntryExtent::Open)),
