@@ -43,6 +43,8 @@ pub struct PaperSubmitter {
     is_read: bool,
     last_noted: Instant,
     breaks: u32,
+    /// What the platform said of the last paper that it could not take.
+    last_fault: String,
     established: bool,
     bar: ProgressBar,
 }
@@ -75,6 +77,7 @@ impl PaperSubmitter {
             is_read: false,
             last_noted: clock.instant(),
             breaks: 0,
+            last_fault: String::new(),
             established: false,
             bar: ProgressBar::hidden(),
         }
@@ -218,6 +221,7 @@ impl PaperSubmitter {
             SubmissionStatus::Duplicate => Some(RecordOutcome::Duplicate),
             SubmissionStatus::Rejected => None,
             SubmissionStatus::Failed | SubmissionStatus::Unspecified => {
+                self.last_fault.clone_from(&result.error);
                 if !self.pending.put_back(&reference, pending) {
                     let fault = "was not accepted because of a fault of the platform";
                     report.refuse(input, location, format!("{fault}: {}", result.error));
@@ -245,10 +249,14 @@ impl PaperSubmitter {
             self.pending.begin_to_ask();
         }
         if self.pending.is_out_of_patience() {
-            return Err(CommandError::unavailable(format!(
-                "the platform took no paper for {} s ({}); --patience SECONDS waits longer",
-                self.patience.as_secs(),
+            let why = if self.last_fault.is_empty() {
                 status.message()
+            } else {
+                &self.last_fault
+            };
+            return Err(CommandError::unavailable(format!(
+                "the platform took no paper for {} s ({why}); --patience SECONDS waits longer",
+                self.patience.as_secs()
             )));
         }
         self.breaks += 1;
