@@ -17,6 +17,9 @@ from grpc_status import rpc_status
 
 DEADLINE_S = 20
 
+# What is counted by year has a date.
+DATED = {"published_time": "2026-03-01T00:00:00Z"}
+
 
 def listed(channel, version):
     """Names of the services; both versions of the protocol have the same messages."""
@@ -87,7 +90,7 @@ def refused(client, service, method, request):
 def searching(client, paper_id):
     """What the search says beyond a list of papers."""
     service = "broadsheet.search.v1.SearchService"
-    other = {"id": "foreign-2", "title": "Seals by drone", "abstract": "Counting seals.", "source": "python"}
+    other = {"id": "foreign-2", "title": "Seals by drone", "abstract": "Counting seals.", "source": "python"} | DATED
     client.call("broadsheet.ingest.v1.IngestService", "SubmitPaper", {"paper": other})
     search_until_found(client, "counting seals", "python:foreign-2")
     counted = {"fields": ["FACET_FIELD_SOURCE", "FACET_FIELD_YEAR"], "query": "source:python"}
@@ -105,7 +108,7 @@ def main(address):
         ingest = "broadsheet.ingest.v1.IngestService"
         said = {version: listed(channel, version) for version in ("v1", "v1alpha")}
         said["health"] = health(channel, [name for name in said["v1"] if name.startswith("broadsheet.")])
-        good = {"id": "foreign-1", "title": "Whales by drone", "abstract": "Counting whales.", "source": "python"}
+        good = {"id": "foreign-1", "title": "Whales by drone", "abstract": "Counting whales.", "source": "python"} | DATED
         said["submitted"] = client.call(ingest, "SubmitPaper", {"paper": good})
         paper_id = said["submitted"]["result"]["paper_id"]
         said["found"] = search_until_found(client, "counting whales", paper_id)

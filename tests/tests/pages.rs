@@ -238,7 +238,7 @@ fn a_paper_has_all_that_a_reader_wants_of_it() {
         &html,
         &[
             "≤",
-            "10<sup>−3</sup>",
+            "<math alttext=\"xᵢ ≤ 10⁻³\">",
             "<section id=\"similar\"",
             "data-paper=\"arxiv:2402.14777\"",
             "% similar",

@@ -58,7 +58,7 @@ fn refusals(web: &str) {
     for (path, status, said) in [
         ("papers/search", 400, "q is empty"),
         ("papers/search?q=owls&limit=0", 400, "from 1 to 100"),
-        ("papers/search?q=(owls", 400, "query"),
+        ("papers/search?q=year:owls", 400, "query"),
         ("papers/nonsense", 400, "arxiv:2402.14776"),
         ("papers/formats:2?format=pdf", 400, "bibtex"),
         (

@@ -130,7 +130,7 @@ fn paged(web: &str) {
 fn refused(web: &str) {
     for (path, status, said) in [
         ("search.atom", 400, "q is empty"),
-        ("search.atom?q=%22owls", 400, "not closed"),
+        ("search.atom?q=year:owls", 400, "year: cannot be"),
         ("search.json?q=owls&sort=best", 400, "relevance, newest and trending"),
         ("trending.atom?window=year", 400, "day, week and month"),
         ("today.atom?page=nonsense", 400, "page_token"),
