@@ -84,12 +84,12 @@ async fn listed(url: &str) -> BTreeMap<String, Vec<Paper>> {
     }
 }
 
-/// Title and abstract as ingest normalises them.
+/// Title and abstract as sources read and ingest normalises them.
 fn expected(paper: &Announced) -> (String, String) {
     let submission = Submission {
         id: paper.id.clone(),
-        title: paper.title.clone(),
-        abstract_text: paper.abstract_text.clone(),
+        title: domain::tex::letters(&paper.title).into_owned(),
+        abstract_text: domain::tex::letters(&paper.abstract_text).into_owned(),
         ..Submission::default()
     };
     let paper = submission.into_paper(Timestamp::now()).unwrap();
