@@ -108,7 +108,7 @@ async fn a_mail_that_is_taken_is_whole_and_comes_once() {
     assert_eq!(mail.header("from"), "Broadsheet <digest@localhost.localdomain>");
     assert_eq!(mail.header("mime-version"), "1.0");
     assert_eq!(mail.header("message-id"), delivery["message_id"]);
-    assert!(mail.header("subject").contains("Zürich's lakes from above"), "{mail:?}");
+    assert!(mail.header("subject").contains("Zürich’s lakes from above"), "{mail:?}");
     assert!(mail.header("date").ends_with("+0000"), "{mail:?}");
     let unsubscribe = mail.header("list-unsubscribe").trim_matches(['<', '>']);
     assert_eq!(mail.header("list-unsubscribe-post"), "List-Unsubscribe=One-Click");

@@ -132,7 +132,7 @@ fn an_digest_comes_signed_and_once_and_not_after_unsubscribing() {
     let body = digest.json();
     let paper = &body["data"]["papers"][0];
     assert_eq!(paper["id"], "test:p1");
-    assert_eq!(paper["title"], "Zürich's lakes from above");
+    assert_eq!(paper["title"], "Zürich’s lakes from above");
     assert_eq!(paper["authors"][0], "Ada Lovelace");
     assert_eq!(paper["url"], "https://example.org/p1");
     let (status, page) = tests::get(paper["page_url"].as_str().unwrap());

@@ -54,7 +54,7 @@ fn the_command_line_asks_with_every_option_and_tells_everything() {
         .collect();
     assert_eq!(parts, ["dense", "recency", "diversity"]);
     let newest = json(&["hedgehogs", "--order", "newest"]);
-    assert_eq!(ids(&newest)[0], "seed:paxos", "of all forty, as there are few");
+    assert_eq!(ids(&newest)[0], "seed:robots-garden", "the newest of those that fit");
     let like = json(&[
         "--like",
         "seed:sleepy",
