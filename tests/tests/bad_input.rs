@@ -115,8 +115,14 @@ fn on_a_full_disk_each_paper_is_taken_for_good_or_refused() {
     let accepted = report["accepted"].as_u64().unwrap();
     assert!(accepted > 0 && accepted < 60, "{taken:?}");
     let said = format!("{}{}", taken.out, taken.err);
-    assert!(said.contains("papers.accepted"), "{taken:?}");
-    assert_eq!(platform.stop(), 0);
+    assert!(
+        ["papers.accepted", "took no paper for"]
+            .iter()
+            .any(|why| said.contains(why)),
+        "{taken:?}"
+    );
+    // It may still be asking the full disk; what it has acknowledged outlives a kill, too.
+    platform.kill();
 
     let platform = Platform::start(data.path());
     let taken = platform.run_with_input(&["ingest", "-", "--json", "--wait", "--source", "full"], &lines);
