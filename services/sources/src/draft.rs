@@ -167,8 +167,7 @@ fn valid_authors(raw: &[AuthorName], format: TextFormat) -> Result<Vec<AuthorNam
         if is_blank(name.as_str()) {
             continue;
         }
-        at_most("an author", name.as_str(), MAX_AUTHOR_CHARS)?;
-        authors.push(name);
+        authors.push(short_name(name));
     }
     if authors.len() > MAX_AUTHORS {
         return Err(format!(
@@ -177,6 +176,15 @@ fn valid_authors(raw: &[AuthorName], format: TextFormat) -> Result<Vec<AuthorNam
         ));
     }
     Ok(authors)
+}
+
+/// Where a whole list was put into one name, its beginning is kept rather than the paper refused.
+fn short_name(name: AuthorName) -> AuthorName {
+    if name.as_str().chars().nth(MAX_AUTHOR_CHARS).is_none() {
+        return name;
+    }
+    let kept: String = name.as_str().chars().take(MAX_AUTHOR_CHARS - 1).chain(['…']).collect();
+    AuthorName::literal(&kept)
 }
 
 /// Subjects may be whole sentences; what is too long for a category is no category.
@@ -317,6 +325,25 @@ mod tests {
         assert_eq!(id("arXiv:none"), "test:arXiv:none");
         assert_eq!(id("https://www.arxiv.org/pdf/2403.00005v2.pdf"), "arxiv:2403.00005");
         assert_eq!(id("a b"), "test:a_b");
+    }
+
+    #[test]
+    fn a_list_in_one_name_does_not_cost_the_paper() {
+        let record = RecordDraft {
+            title: "A".into(),
+            authors: vec![
+                "Ada Lovelace".into(),
+                AuthorName::literal(&"Ada Lovelaceand ".repeat(40)),
+            ],
+            ..RecordDraft::default()
+        };
+        let authors = record
+            .into_source_record(&context())
+            .expect("a record")
+            .submission
+            .authors;
+        assert_eq!(authors[0].as_str(), "Ada Lovelace");
+        assert_eq!(authors[1].as_str().chars().count(), MAX_AUTHOR_CHARS);
     }
 
     #[test]
